@@ -1,0 +1,8 @@
+-- What the role that pgsinkd connects as needs when somebody else owns the schema:
+--     psql -X -v ON_ERROR_STOP=1 -v schema=pgsinkd -v role=pgsinkd -f grants.sql
+-- Each target table needs INSERT besides:  GRANT INSERT ON public.orders TO pgsinkd;
+GRANT USAGE ON SCHEMA :"schema" TO :"role";
+GRANT SELECT ON :"schema".schema_version TO :"role";
+GRANT SELECT, INSERT, UPDATE ON :"schema".offsets TO :"role";
+GRANT SELECT, INSERT ON :"schema".gaps TO :"role";
+GRANT SELECT ON :"schema".lag, :"schema".status TO :"role";

@@ -1,0 +1,22 @@
+/*
+ * Decorrelated jitter: next = min(cap, random(base, 3 * previous)). Spreads retries of many
+ * processes without coordination ("Exponential Backoff And Jitter", M. Brooker, 2015). One thread
+ * per object.
+ */
+#ifndef BASE_BACKOFF_H
+#define BASE_BACKOFF_H
+
+#include "base/clock.h"
+
+struct backoff {
+    usec_t base;
+    usec_t cap;
+    usec_t last; /* 0 = fresh */
+    uint64_t rng;
+};
+
+void backoff_init(struct backoff *b, usec_t base, usec_t cap, uint64_t seed);
+usec_t backoff_next(struct backoff *b); /* how long to wait now */
+void backoff_reset(struct backoff *b);  /* after a success */
+
+#endif

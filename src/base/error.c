@@ -1,0 +1,94 @@
+/*
+ * struct error: filling, context in front, hint. A text that is too long is cut at the end of a
+ * UTF-8 character, never in the middle of one: the journal would show it as a blob. Any thread.
+ */
+#include "base/error.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Length of text without a multi-byte character that vsnprintf has cut. */
+static size_t whole_chars(const char *text, size_t n)
+{
+    size_t start = n;
+
+    while (start > 0 && n - start < 3 && ((uint8_t) text[start - 1] & 0xC0) == 0x80) {
+        start--;
+    }
+    if (start == 0) {
+        return n;
+    }
+    uint8_t lead = (uint8_t) text[start - 1];
+    size_t want = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    return n - start + 1 < want ? start - 1 : n;
+}
+
+/* Formats aside first: an argument may point into the very field that is about to be overwritten.
+ */
+_printf_(3, 0) static void format(char *to, size_t size, const char *fmt, va_list args)
+{
+    char text[sizeof((struct error *) NULL)->text];
+
+    assert(size <= sizeof text);
+    int n = vsnprintf(text, size, fmt, args);
+    assert(n >= 0);
+    size_t len = (size_t) n < size ? (size_t) n : whole_chars(text, size - 1);
+    memcpy(to, text, len);
+    to[len] = '\0';
+}
+
+bool error_set(struct error *err, enum error_class class, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    format(err->text, sizeof err->text, fmt, args);
+    va_end(args);
+    err->class = class;
+    err->sqlstate[0] = '\0';
+    err->column[0] = '\0';
+    err->hint[0] = '\0';
+    return false;
+}
+
+bool error_wrap(struct error *err, const char *fmt, ...)
+{
+    char text[sizeof err->text];
+    va_list args;
+
+    va_start(args, fmt);
+    format(text, sizeof text, fmt, args);
+    va_end(args);
+
+    size_t n = strlen(text);
+    int more = snprintf(text + n, sizeof text - n, ": %s", err->text);
+    assert(more >= 0);
+    n = n + (size_t) more < sizeof text ? n + (size_t) more : whole_chars(text, sizeof text - 1);
+    memcpy(err->text, text, n);
+    err->text[n] = '\0';
+    return false;
+}
+
+bool error_hint(struct error *err, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    format(err->hint, sizeof err->hint, fmt, args);
+    va_end(args);
+    return false;
+}
+
+const char *error_class_name(enum error_class class)
+{
+    static const char *const names[] = {
+        [ERROR_NONE] = "none",     [ERROR_AGAIN] = "again",   [ERROR_LINK] = "link",
+        [ERROR_FENCED] = "fenced", [ERROR_RECORD] = "record", [ERROR_SETUP] = "setup",
+        [ERROR_KAFKA] = "kafka",
+    };
+
+    assert((size_t) class < ARRAY_LEN(names));
+    return names[class];
+}

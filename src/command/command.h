@@ -1,0 +1,27 @@
+/*
+ * The verbs of the command line. Each is one thin file over sink/, pg/ and kafka/; main.c parses the arguments,
+ * loads the configuration for those that want it, and calls them. Faults go to stderr, one line each and a HINT
+ * line where a person must act; results go to stdout. Main thread.
+ */
+#ifndef COMMAND_COMMAND_H
+#define COMMAND_COMMAND_H
+
+#include "config/config.h"
+#include "sink/app.h"
+
+struct command_args {
+    const struct config *cfg; /* NULL for verbs that need none */
+    bool until_end;           /* run --until-end */
+    bool print;               /* init --print */
+};
+
+enum exit_code command_run(const struct command_args *args);
+enum exit_code command_check(const struct command_args *args);
+enum exit_code command_config(const struct command_args *args);
+enum exit_code command_init(const struct command_args *args);
+enum exit_code command_version(const struct command_args *args);
+
+/* Prints a fault to stderr: its text, then its hint. */
+void command_fault(const struct error *err);
+
+#endif

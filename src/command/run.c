@@ -1,0 +1,20 @@
+/* pgsinkd run: the daemon. */
+#include "command/command.h"
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "kafka/client.h"
+
+enum exit_code command_run(const struct command_args *args)
+{
+    struct error err;
+    failpoint_init();
+    log_init(args->cfg->log.level);
+    if (!client_check(args->cfg, &err)) {
+        log_fault(LOG_LEVEL_ERROR, &err);
+        return EXIT_CONFIG;
+    }
+    log_info("pgsinkd %s, librdkafka %s, sink '%s'", PGSINKD_VERSION, client_library_version(),
+             args->cfg->sink);
+    return app_run(args->cfg, args->until_end);
+}

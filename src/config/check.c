@@ -1,0 +1,160 @@
+/*
+ * Rules that concern more than one value, or need more than a type: names, identifiers, regular
+ * expressions, refused properties, the same topic twice into one table. Main thread.
+ */
+#include "base/mem.h"
+#include "config/load.h"
+
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool check_sink(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+
+    for (const char *p = cfg->sink; *p != '\0'; p++) {
+        if (!(*p >= 'a' && *p <= 'z') && !(*p >= '0' && *p <= '9') && *p != '_' && *p != '-') {
+            return load_error(l, cfg->sink_pos, "'sink' may hold a-z, 0-9, '_' and '-' only");
+        }
+    }
+    return true;
+}
+
+/* PostgreSQL keeps the prefix pg_ for itself. */
+static bool check_schema(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+
+    if (strncmp(cfg->postgres.schema, "pg_", 3) == 0 ||
+        strcmp(cfg->postgres.schema, "information_schema") == 0) {
+        return load_error(l, cfg->postgres.schema_pos,
+                          "'postgres.schema' cannot be one of PostgreSQL's own");
+    }
+    return true;
+}
+
+static bool check_properties(struct load *l)
+{
+    const struct config_properties *list = &l->cfg->kafka.properties;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct config_property *p = &list->items[i];
+        const struct option_refused *refused = option_refused_find(str_of(p->name));
+
+        if (refused != NULL) {
+            return load_error(l, p->pos, "property '%s' is refused: %s",
+                              load_show(str_of(p->name)).text, refused->reason);
+        }
+    }
+    return true;
+}
+
+/* Compiled as librdkafka does it with the C library of Linux. */
+static bool check_regex(struct load *l, const struct config_topic *topic)
+{
+    regex_t regex;
+    int code = regcomp(&regex, topic->name, REG_EXTENDED | REG_NOSUB);
+    char reason[128];
+
+    if (code == 0) {
+        regfree(&regex);
+        return true;
+    }
+    regerror(code, &regex, reason, sizeof reason);
+    return load_error(l, topic->pos, "the regular expression does not compile: %s", reason);
+}
+
+static bool check_route(struct load *l, const struct config_route *route)
+{
+    for (size_t i = 0; i < route->topics.count; i++) {
+        if (route->topics.items[i].is_regex && !check_regex(l, &route->topics.items[i])) {
+            return false;
+        }
+    }
+    if (route->key_pos.line != 0 && route->mode == MODE_APPEND) {
+        return load_error(l, route->key_pos, "'key' applies to key modes; mode is append");
+    }
+    return true;
+}
+
+/* ---- the same topic twice into the same table ---- */
+
+struct use {
+    const struct config_route *route;
+    const struct config_topic *topic;
+};
+
+static int compare_text(const char *a, const char *b)
+{
+    return strcmp(a == NULL ? "" : a, b == NULL ? "" : b);
+}
+
+static int compare_position(struct position a, struct position b)
+{
+    if (a.line != b.line) {
+        return a.line < b.line ? -1 : 1;
+    }
+    return a.column < b.column ? -1 : a.column > b.column;
+}
+
+static bool is_same_use(const struct use *a, const struct use *b)
+{
+    return strcmp(a->topic->name, b->topic->name) == 0 &&
+           table_name_same(&a->route->table, &b->route->table);
+}
+
+static int compare_use(const void *pa, const void *pb)
+{
+    const struct use *a = pa;
+    const struct use *b = pb;
+    int order = strcmp(a->topic->name, b->topic->name);
+
+    if (order == 0) {
+        order = compare_text(a->route->table.schema, b->route->table.schema);
+    }
+    if (order == 0) {
+        order = compare_text(a->route->table.name, b->route->table.name);
+    }
+    return order != 0 ? order : compare_position(a->topic->pos, b->topic->pos);
+}
+
+static bool check_twice(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+    _cleanup_mem_ struct use *uses = NULL;
+    size_t total = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        total += cfg->routes[i].topics.count;
+    }
+    uses = mem_array(total, sizeof *uses);
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        for (size_t j = 0; j < cfg->routes[i].topics.count; j++) {
+            uses[n++] = (struct use){&cfg->routes[i], &cfg->routes[i].topics.items[j]};
+        }
+    }
+    qsort(uses, n, sizeof *uses, compare_use);
+    for (size_t i = 1; i < n; i++) {
+        if (is_same_use(&uses[i - 1], &uses[i])) {
+            return load_error(l, uses[i].topic->pos,
+                              "this topic goes into the same table already, see line %u",
+                              uses[i - 1].topic->pos.line);
+        }
+    }
+    return true;
+}
+
+bool check_config(struct load *l)
+{
+    if (!check_sink(l) || !check_schema(l) || !check_properties(l)) {
+        return false;
+    }
+    for (size_t i = 0; i < l->cfg->route_count; i++) {
+        if (!check_route(l, &l->cfg->routes[i])) {
+            return false;
+        }
+    }
+    return check_twice(l);
+}

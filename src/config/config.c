@@ -1,0 +1,460 @@
+/*
+ * The configuration: load, free, errors with a place. Walks over sections and routes by the table
+ * of options; what a value may be is value.c's and route.c's, what must fit together check.c's.
+ * Main thread.
+ */
+#include "config/config.h"
+
+#include "base/mem.h"
+#include "config/load.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- errors ---- */
+
+void config_position_text(const struct config *cfg, struct position pos, struct buf *out)
+{
+    position_text(cfg->path, pos, out);
+}
+
+bool config_error_at(const struct config *cfg, struct position pos, struct error *err,
+                     const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    position_verror(cfg->path, pos, err, fmt, args);
+    va_end(args);
+    return false;
+}
+
+bool config_error_locate(const struct config *cfg, struct position pos, struct error *err)
+{
+    if (pos.line == 0) {
+        return error_wrap(err, "%s", cfg->path);
+    }
+    return error_wrap(err, "%s:%u:%u", cfg->path, pos.line, pos.column);
+}
+
+bool load_error(struct load *l, struct position pos, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    position_verror(l->cfg->path, pos, l->err, fmt, args);
+    va_end(args);
+    return false;
+}
+
+struct shown load_show(struct str text)
+{
+    struct shown shown = {0};
+    size_t n = MIN(text.n, (size_t) 60);
+
+    while (n > 0 && n < text.n && ((unsigned char) text.p[n] & 0xc0) == 0x80) {
+        n -= 1; /* not in the middle of a character */
+    }
+    for (size_t i = 0; i < n; i++) {
+        shown.text[i] = (unsigned char) text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : text.p[i];
+    }
+    if (n < text.n) {
+        memcpy(shown.text + n, "...", 4);
+    }
+    return shown;
+}
+
+bool load_hint_nearest(struct load *l, struct str given, const char *const *names, size_t n)
+{
+    _cleanup_buf_ struct buf list = {0};
+    struct shown shown = load_show(given);
+    const char *nearest = str_nearest(shown.text, names, n);
+
+    if (nearest != NULL) {
+        return error_hint(l->err, "Did you mean '%s'?", nearest);
+    }
+    if (n == 1) {
+        return error_hint(l->err, "Only '%s' is possible.", names[0]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(&list, "%s'%s'", i > 0 ? ", " : "", names[i]);
+    }
+    return error_hint(l->err, "Possible are: %s.", buf_cstr(&list));
+}
+
+/* ---- unknown and missing keys ---- */
+
+#define NAMES_MAX 32
+
+/* Names that may stand in a section; at the top level the sections too. */
+static size_t section_names(const char *section, const char *out[static NAMES_MAX])
+{
+    size_t option_count = 0;
+    size_t section_count = 0;
+    size_t n = 0;
+    const struct option *options = option_list(&option_count);
+    const struct option_section *sections = option_sections(&section_count);
+
+    for (size_t i = 0; i < option_count && n < NAMES_MAX; i++) {
+        if (strcmp(options[i].section, section) == 0 && (options[i].flags & HIDDEN) == 0) {
+            out[n++] = options[i].name;
+        }
+    }
+    if (strcmp(section, SECTION_ROOT) != 0) {
+        return n;
+    }
+    for (size_t i = 0; i < section_count && n < NAMES_MAX; i++) {
+        out[n++] = sections[i].name;
+    }
+    if (n < NAMES_MAX) {
+        out[n++] = SECTION_ROUTE;
+    }
+    return n;
+}
+
+/* The section that has an option of that name, if it is another than `section`. */
+static const struct option *find_elsewhere(const char *section, struct str name)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq_z(name, options[i].name) && strcmp(options[i].section, section) != 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static bool unknown_key(struct load *l, const char *section, const struct node *n)
+{
+    const struct option *elsewhere = find_elsewhere(section, n->key);
+    const char *names[NAMES_MAX];
+    size_t count = section_names(section, names);
+    struct shown shown = load_show(n->key);
+
+    if (strcmp(section, SECTION_ROOT) == 0) {
+        load_error(l, n->key_pos, "unknown key '%s'", shown.text);
+    } else {
+        load_error(l, n->key_pos, "unknown key '%s' in '%s'", shown.text, section);
+    }
+    if (elsewhere == NULL) {
+        return load_hint_nearest(l, n->key, names, count);
+    }
+    if (strcmp(elsewhere->section, SECTION_ROOT) == 0) {
+        return error_hint(l->err, "It belongs at the top level.");
+    }
+    return error_hint(l->err, "It belongs in '%s'.", elsewhere->section);
+}
+
+static struct position *pos_at(void *base, size_t offset)
+{
+    return (struct position *) (void *) ((char *) base + offset);
+}
+
+/* Every required option of a section must have been in the file. */
+static bool check_required(struct load *l, const char *section, void *base, struct position pos)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct option *o = &options[i];
+        char label[SHOW_MAX];
+
+        if (strcmp(o->section, section) == 0 && (o->flags & REQUIRED) != 0 &&
+            pos_at(base, o->pos_offset)->line == 0) {
+            return load_error(l, pos, "missing '%s'", value_label(o, label));
+        }
+    }
+    return true;
+}
+
+/* ---- sections ---- */
+
+static bool read_option(struct load *l, const struct option *o, const struct node *n, void *base)
+{
+    *pos_at(base, o->pos_offset) = n->pos;
+    return value_read(l, o, n, (char *) base + o->offset);
+}
+
+static bool expect_map(struct load *l, const struct node *n, const char *what)
+{
+    if (n->kind == NODE_MAP || node_is_null(n)) {
+        return true;
+    }
+    return load_error(l, n->pos, "%s takes a mapping, not %s", what, node_kind_name(n));
+}
+
+/* A section without content, all its lines being comments, counts as one that holds only defaults.
+ */
+static bool read_section(struct load *l, const struct option_section *s, const struct node *n)
+{
+    char what[SHOW_MAX];
+
+    snprintf(what, sizeof what, "'%s'", s->name);
+    if (!expect_map(l, n, what)) {
+        return false;
+    }
+    *pos_at(l->cfg, s->pos_offset) = n->key_pos;
+    for (const struct node *child = n->first; child != NULL; child = child->next) {
+        const struct option *o = option_find(s->name, child->key);
+
+        if (o == NULL) {
+            return unknown_key(l, s->name, child);
+        }
+        if (!read_option(l, o, child, l->cfg)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void set_defaults(const char *section, void *base)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        bool is_route = strcmp(options[i].section, SECTION_ROUTE) == 0;
+
+        if (is_route == (strcmp(section, SECTION_ROUTE) == 0)) {
+            value_default(&options[i], (char *) base + options[i].offset);
+        }
+    }
+}
+
+static bool read_route(struct load *l, const struct node *n, struct config_route *route)
+{
+    set_defaults(SECTION_ROUTE, route);
+    route->pos = n->pos;
+    if (!expect_map(l, n, "a route")) {
+        return false;
+    }
+    for (const struct node *child = n->first; child != NULL; child = child->next) {
+        const struct option *o = option_find(SECTION_ROUTE, child->key);
+
+        if (o == NULL) {
+            return unknown_key(l, SECTION_ROUTE, child);
+        }
+        if (!read_option(l, o, child, route)) {
+            return false;
+        }
+    }
+    return check_required(l, SECTION_ROUTE, route, route->pos);
+}
+
+static bool read_routes(struct load *l, const struct node *n)
+{
+    struct config *cfg = l->cfg;
+
+    if (n->kind != NODE_LIST) {
+        load_error(l, n->pos, "'routes' takes a list of routes, not %s", node_kind_name(n));
+        return error_hint(l->err,
+                          "Each route starts with '- ', for instance '- topics: [orders]'.");
+    }
+    if (n->count == 0) {
+        return load_error(l, n->pos, "'routes' is empty");
+    }
+    cfg->routes = mem_array(n->count, sizeof *cfg->routes);
+    for (const struct node *child = n->first; child != NULL; child = child->next) {
+        cfg->route_count += 1; /* first, so that a half-read route is freed */
+        if (!read_route(l, child, &cfg->routes[cfg->route_count - 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_root_key(struct load *l, const struct node *n)
+{
+    const struct option *o = option_find(SECTION_ROOT, n->key);
+    const struct option_section *s = option_section_find(n->key);
+
+    if (o != NULL) {
+        return read_option(l, o, n, l->cfg);
+    }
+    if (s != NULL) {
+        return read_section(l, s, n);
+    }
+    if (str_eq_z(n->key, SECTION_ROUTE)) {
+        return read_routes(l, n);
+    }
+    return unknown_key(l, SECTION_ROOT, n);
+}
+
+static bool check_section_required(struct load *l, struct position root)
+{
+    size_t n = 0;
+    const struct option_section *sections = option_sections(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        struct position pos = *pos_at(l->cfg, sections[i].pos_offset);
+
+        if (!check_required(l, sections[i].name, l->cfg, pos.line == 0 ? root : pos)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_root(struct load *l, const struct node *root)
+{
+    if (!expect_map(l, root, "the file")) {
+        return false;
+    }
+    for (const struct node *n = root->first; n != NULL; n = n->next) {
+        if (!read_root_key(l, n)) {
+            return false;
+        }
+    }
+    if (!check_required(l, SECTION_ROOT, l->cfg, root->pos) ||
+        !check_section_required(l, root->pos)) {
+        return false;
+    }
+    if (l->cfg->route_count == 0) {
+        return load_error(l, root->pos, "missing 'routes'");
+    }
+    return true;
+}
+
+/* ---- load and free ---- */
+
+static char *directory_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL) {
+        return mem_strdup(".");
+    }
+    return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t) (slash - path));
+}
+
+static bool load_all(struct load *l)
+{
+    struct config *cfg = l->cfg;
+
+    set_defaults(SECTION_ROOT, cfg);
+    if (!reader_read(cfg->path, &l->doc, l->err) || !read_root(l, l->doc.root)) {
+        return false;
+    }
+    if (cfg->kafka.group_pos.line == 0) {
+        mem_freep(&cfg->kafka.group);
+        cfg->kafka.group = mem_printf("pgsinkd-%s", cfg->sink);
+    }
+    return check_config(l);
+}
+
+struct config *config_load(const char *path, struct error *err)
+{
+    struct config *cfg = mem_zalloc(sizeof *cfg);
+    struct load l = {.cfg = cfg, .dir = directory_of(path), .err = err};
+
+    cfg->path = mem_strdup(path);
+    cfg->source = mem_zalloc(sizeof *cfg->source);
+    if (!load_all(&l)) {
+        cfg = config_free(cfg);
+    }
+    document_done(&l.doc);
+    mem_freep(&l.dir);
+    return cfg;
+}
+
+static void free_properties(struct config_properties *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        mem_freep(&list->items[i].name);
+        mem_freep(&list->items[i].value);
+    }
+    mem_freep(&list->items);
+}
+
+static void free_topics(struct config_topics *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        mem_freep(&list->items[i].name);
+    }
+    mem_freep(&list->items);
+}
+
+static void free_columns(struct config_columns *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        mem_freep(&list->items[i].column);
+        mem_freep(&list->items[i].path);
+    }
+    mem_freep(&list->items);
+}
+
+static void free_key(struct config_key *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        mem_freep(&list->items[i]);
+    }
+    mem_freep(&list->items);
+}
+
+static void free_field(const struct option *o, void *field)
+{
+    if (o->kind == OPTION_TEXT) {
+        mem_freep(field);
+    } else if (o->kind == OPTION_PROPERTIES) {
+        free_properties(field);
+    } else if (o->kind == OPTION_TOPICS) {
+        free_topics(field);
+    } else if (o->kind == OPTION_COLUMNS) {
+        free_columns(field);
+    } else if (o->kind == OPTION_KEY) {
+        free_key(field);
+    } else if (o->kind == OPTION_TABLE) {
+        table_name_done(field);
+    }
+}
+
+static void free_fields(bool routes, void *base)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (routes == (strcmp(options[i].section, SECTION_ROUTE) == 0)) {
+            free_field(&options[i], (char *) base + options[i].offset);
+        }
+    }
+}
+
+struct config *config_free(struct config *cfg)
+{
+    if (cfg == NULL) {
+        return NULL;
+    }
+    free_fields(false, cfg);
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        free_fields(true, &cfg->routes[i]);
+    }
+    mem_freep(&cfg->routes);
+    for (size_t i = 0; i < cfg->source->count; i++) {
+        mem_freep(&cfg->source->items[i].text);
+    }
+    mem_freep(&cfg->source->items);
+    mem_freep(&cfg->source);
+    mem_freep(&cfg->path);
+    mem_freep(&cfg);
+    return NULL;
+}
+
+uint32_t config_workers(const struct config *cfg)
+{
+    cpu_set_t set;
+    int cpus = 1;
+
+    if (cfg->workers != 0) {
+        return cfg->workers;
+    }
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0) {
+        cpus = CPU_COUNT(&set);
+    }
+    return (uint32_t) MIN(MAX(cpus, 1), 8);
+}

@@ -1,0 +1,177 @@
+/*
+ * The configuration file as the program sees it: one immutable `struct config`, whose fields come
+ * from options.def. Loading checks everything that needs neither a server nor another room's
+ * library; every value keeps the place it was written at, so that later checks can name it too.
+ *
+ * For each option NAME of a section there are two fields: cfg->section.NAME and
+ * cfg->section.NAME_pos (line 0 = not in the file, the default holds). Options at the top level
+ * have no section: cfg->sink.
+ *
+ * Loaded by the main thread before others start; read by any thread afterwards.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/position.h"
+#include "config/table_name.h"
+
+#define ENUM_BEGIN(tag) enum tag {
+#define ENUM_VALUE(tag, id, text, supported) id,
+#define ENUM_END(tag)                                                                              \
+    }                                                                                              \
+    ;
+#include "config/options.def"
+
+enum config_start { START_EARLIEST, START_LATEST, START_TIME };
+
+/* Unit of a number that stands for a point in time. */
+enum config_unit {
+    CONFIG_UNIT_NONE,
+    CONFIG_UNIT_S,
+    CONFIG_UNIT_MS,
+    CONFIG_UNIT_US,
+    CONFIG_UNIT_NS
+};
+
+/* One entry of kafka.properties; values are texts whatever the file has (true, 5, ...). */
+struct config_property {
+    char *name;
+    char *value;
+    struct position pos; /* of the name */
+    struct position value_pos;
+};
+
+struct config_properties {
+    struct config_property *items; /* in the file's order, names unique */
+    size_t count;
+};
+
+struct config_topic {
+    char *name; /* exact name, or a regular expression with its leading ^ */
+    bool is_regex;
+    struct position pos;
+};
+
+struct config_topics {
+    struct config_topic *items; /* at least one */
+    size_t count;
+};
+
+struct config_column {
+    char *column; /* exact */
+    char *path;   /* not yet parsed: that is row/mapping's */
+    enum config_unit unit;
+    struct position pos; /* of the column's name */
+    struct position path_pos;
+    struct position unit_pos;
+};
+
+struct config_columns {
+    struct config_column *items; /* in the file's order, columns unique */
+    size_t count;
+};
+
+struct config_key {
+    char **items;
+    size_t count;
+};
+
+/* The C type of each kind of option in options.def. */
+#define CONFIG_TYPE_U32 uint32_t
+#define CONFIG_TYPE_SIZE uint64_t
+#define CONFIG_TYPE_DURATION usec_t
+#define CONFIG_TYPE_BOOL bool
+#define CONFIG_TYPE_TEXT char *
+#define CONFIG_TYPE_START enum config_start
+#define CONFIG_TYPE_DELIVERY enum config_delivery
+#define CONFIG_TYPE_ON_GAP enum config_on_gap
+#define CONFIG_TYPE_SYNCHRONOUS_COMMIT enum config_synchronous_commit
+#define CONFIG_TYPE_FORMAT enum config_format
+#define CONFIG_TYPE_MODE enum config_mode
+#define CONFIG_TYPE_ON_ERROR enum config_on_error
+#define CONFIG_TYPE_UNKNOWN_FIELDS enum config_unknown_fields
+#define CONFIG_TYPE_LISTEN enum config_listen
+#define CONFIG_TYPE_LOG_LEVEL enum log_level
+#define CONFIG_TYPE_PROPERTIES struct config_properties
+#define CONFIG_TYPE_TOPICS struct config_topics
+#define CONFIG_TYPE_TABLE struct table_name
+#define CONFIG_TYPE_KEY struct config_key
+#define CONFIG_TYPE_COLUMNS struct config_columns
+
+#define CONFIG_FIELD(name, kind)                                                                   \
+    CONFIG_TYPE_##kind name;                                                                       \
+    struct position name##_pos;
+
+/* topics, table, format, mode, key, columns, on_error, unknown_fields */
+struct config_route {
+    struct position pos;
+#define ROUTE_OPTION(name, kind, def, min, max, flags, sample, help) CONFIG_FIELD(name, kind)
+#include "config/options.def"
+};
+
+struct config_source; /* how values were written, where that differs from what they are; private */
+
+struct config {
+    char *path; /* of the file, as given to config_load */
+#define SECTION_BEGIN(section, help) struct {
+#define SECTION_END(section)                                                                       \
+    struct position pos; /* of the section; {0, 0} when the file has none */                       \
+    }                                                                                              \
+    section;
+#define ROOT_OPTION(name, kind, def, min, max, flags, sample, help) CONFIG_FIELD(name, kind)
+#define OPTION(section, name, kind, def, min, max, flags, sample, help) CONFIG_FIELD(name, kind)
+#define EXTRA(section, type, name) type name;
+#include "config/options.def"
+    struct config_route *routes; /* at least one, in the file's order */
+    size_t route_count;
+    struct config_source *source;
+};
+
+/*
+ * Reads and checks the file. NULL on failure: ERROR_SETUP, text "file:line:column: ...", often with
+ * a hint.
+ * @thread main
+ */
+struct config *config_load(const char *path, struct error *err) _must_;
+struct config *config_free(struct config *cfg); /* NULL is fine; returns NULL */
+
+/* How many worker threads to run: workers, or for 0 one per CPU that the process may use, at
+ * most 8. */
+uint32_t config_workers(const struct config *cfg);
+
+/*
+ * Appends the effective configuration as YAML, every option included. Secrets are printed as ***, a
+ * value that holds ${...} as it was written; all else reads back as the same configuration.
+ */
+void config_print(const struct config *cfg, struct buf *out);
+
+/*
+ * Fills err (ERROR_SETUP) with "file:line:column: text" and returns false. For a position that is
+ * not in the file the text starts with "file: ".
+ */
+bool config_error_at(const struct config *cfg, struct position pos, struct error *err,
+                     const char *fmt, ...) _printf_(4, 5);
+
+/* Puts "file:line:column: " before a text that another room has set; class and hint stay. Returns
+ * false. */
+bool config_error_locate(const struct config *cfg, struct position pos, struct error *err);
+
+/* Appends "file:line:column", or "file" for a position that is not in the file. */
+void config_position_text(const struct config *cfg, struct position pos, struct buf *out);
+
+/* docs/options.md and conf/pgsinkd.yaml.example, printed from options.def. */
+void options_doc_markdown(struct buf *out);
+void options_doc_example(struct buf *out);
+
+#define _cleanup_config_ _cleanup_(config_freep)
+static inline void config_freep(struct config **cfg)
+{
+    *cfg = config_free(*cfg);
+}
+
+#endif

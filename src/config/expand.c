@@ -1,0 +1,170 @@
+/*
+ * Expansion of ${NAME} and ${file:PATH}. Does not know what a value is for, nor where it stands:
+ * the caller adds the position and remembers the original text for printing. Main thread.
+ */
+#include "config/expand.h"
+
+#include "config/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct str rest(struct str s, size_t from)
+{
+    return (struct str){s.p + from, s.n - from};
+}
+
+bool expand_needed(struct str text)
+{
+    for (size_t i = 0; i + 1 < text.n; i++) {
+        if (text.p[i] == '$' && text.p[i + 1] == '{') {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t expand_reference(struct str text)
+{
+    const char *end = NULL;
+
+    if (!str_starts(text, "${")) {
+        return 0;
+    }
+    end = memchr(text.p, '}', text.n);
+    return end == NULL ? 0 : (size_t) (end - text.p) + 1;
+}
+
+static bool is_variable_name(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+        bool digit = c >= '0' && c <= '9';
+
+        if (!letter && !(digit && i > 0)) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+static bool add_variable(struct str name, struct buf *out, struct error *err)
+{
+    _cleanup_buf_ struct buf z = {0};
+    const char *value = NULL;
+
+    if (!is_variable_name(name)) {
+        error_set(err, ERROR_SETUP,
+                  "'${...}' holds neither the name of a variable nor 'file:' and a path");
+        return error_hint(err, "Write $${ where ${ itself is meant.");
+    }
+    buf_add_str(&z, name);
+    value = getenv(buf_cstr(&z));
+    if (value == NULL) {
+        return error_set(err, ERROR_SETUP, "environment variable '%s' is not set", buf_cstr(&z));
+    }
+    if (!str_utf8(str_of(value), NULL)) {
+        return error_set(err, ERROR_SETUP, "environment variable '%s' is not valid UTF-8",
+                         buf_cstr(&z));
+    }
+    buf_add_z(out, value);
+    return true;
+}
+
+/* "dir/path"; an absolute path stays, and "./" is left out. */
+static const char *join(const char *dir, struct str path, struct buf *z)
+{
+    buf_clear(z);
+    if (!str_starts(path, "/") && strcmp(dir, ".") != 0) {
+        buf_printf(z, "%s/", dir);
+    }
+    buf_add_str(z, path);
+    return buf_cstr(z);
+}
+
+static bool read_credential(struct str path, const char *dir, struct buf *content,
+                            struct error *err)
+{
+    _cleanup_buf_ struct buf z = {0};
+    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
+    int code = 0;
+
+    if (credentials != NULL && credentials[0] != '\0' && !str_starts(path, "/")) {
+        if (file_read(join(credentials, path, &z), content, &code, err)) {
+            return true;
+        }
+        if (code != ENOENT) {
+            return error_wrap(err, "file '%s'", buf_cstr(&z));
+        }
+    }
+    if (!file_read(join(dir, path, &z), content, NULL, err)) {
+        return error_wrap(err, "file '%s'", buf_cstr(&z));
+    }
+    return true;
+}
+
+/* One line end goes: files written by an editor or by echo have one that nobody means. */
+static struct str without_line_end(struct str s)
+{
+    if (s.n > 0 && s.p[s.n - 1] == '\n') {
+        s.n -= 1;
+        if (s.n > 0 && s.p[s.n - 1] == '\r') {
+            s.n -= 1;
+        }
+    }
+    return s;
+}
+
+static bool add_file(struct str path, const char *dir, struct buf *out, struct error *err)
+{
+    _cleanup_buf_ struct buf content = {0};
+    struct str text = {0};
+
+    if (path.n == 0) {
+        return error_set(err, ERROR_SETUP, "'${file:}' names no file");
+    }
+    if (!read_credential(path, dir, &content, err)) {
+        return false;
+    }
+    text = without_line_end(buf_str(&content));
+    if (!str_utf8(text, NULL) || (text.n > 0 && memchr(text.p, '\0', text.n) != NULL)) {
+        return error_set(err, ERROR_SETUP, "file '" STR_FMT "' does not hold text in UTF-8",
+                         STR_ARG(path));
+    }
+    buf_add_str(out, text);
+    return true;
+}
+
+static bool add_reference(struct str inside, const char *dir, struct buf *out, struct error *err)
+{
+    if (str_starts(inside, "file:")) {
+        return add_file(rest(inside, strlen("file:")), dir, out, err);
+    }
+    return add_variable(inside, out, err);
+}
+
+bool expand_text(struct str text, const char *dir, struct buf *out, struct error *err)
+{
+    while (text.n > 0) {
+        size_t n = expand_reference(text);
+
+        if (str_starts(text, "$${")) {
+            buf_add_z(out, "${");
+            text = rest(text, 3);
+        } else if (n > 0) {
+            if (!add_reference((struct str){text.p + 2, n - 3}, dir, out, err)) {
+                return false;
+            }
+            text = rest(text, n);
+        } else if (str_starts(text, "${")) {
+            error_set(err, ERROR_SETUP, "'${' has no closing '}'");
+            return error_hint(err, "Write $${ where ${ itself is meant.");
+        } else {
+            buf_add(out, text.p, 1);
+            text = rest(text, 1);
+        }
+    }
+    return true;
+}

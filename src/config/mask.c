@@ -1,0 +1,305 @@
+/*
+ * Finds secrets by the grammar of libpq's connection strings. Strict about what it understands:
+ * anything else is masked as a whole. Pure; any thread.
+ */
+#include "config/mask.h"
+
+#include "config/expand.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define MASK "***"
+
+static struct str rest(struct str s, size_t from)
+{
+    return (struct str){s.p + from, s.n - from};
+}
+
+static struct str first(struct str s, size_t n)
+{
+    return (struct str){s.p, n};
+}
+
+/* Case does not matter: what looks like a secret is one. */
+static bool contains(struct str s, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (size_t i = 0; i + n <= s.n; i++) {
+        if (strncasecmp(s.p + i, word, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_secret_word(struct str s)
+{
+    return contains(s, "password") || contains(s, "passphrase") || contains(s, "secret");
+}
+
+static bool is_references(struct str s)
+{
+    while (s.n > 0) {
+        size_t n = expand_reference(s);
+
+        if (n == 0) {
+            return false;
+        }
+        s = rest(s, n);
+    }
+    return true;
+}
+
+static void add_secret(struct str value, struct buf *out)
+{
+    if (is_references(value)) {
+        buf_add_str(out, value);
+    } else {
+        buf_add_z(out, MASK);
+    }
+}
+
+/* A URL may hold a user's password where nobody expects one. */
+static bool has_url_user(struct str s)
+{
+    return contains(s, "://") && memchr(s.p, '@', s.n) != NULL;
+}
+
+static bool is_secret_property(struct str name)
+{
+    return is_secret_word(name) || contains(name, "key.pem") || str_eq_z(name, "ssl_key") ||
+           str_eq_z(name, "sasl.oauthbearer.config");
+}
+
+void mask_property(struct str name, struct str value, struct buf *out)
+{
+    if (is_secret_property(name) || has_url_user(value)) {
+        add_secret(value, out);
+    } else {
+        buf_add_str(out, value);
+    }
+}
+
+/* Bytes of the next character; a ${...} counts as one, whatever it holds, and so does $${. */
+static size_t step(struct str s)
+{
+    size_t n = expand_reference(s);
+
+    if (str_starts(s, "$${")) {
+        return 3;
+    }
+    return n > 0 ? n : 1;
+}
+
+/* Offset of the first byte that is one of `any`, outside of references; s.n when there is none. */
+static size_t find_any(struct str s, const char *any)
+{
+    size_t at = 0;
+
+    while (at < s.n && strchr(any, s.p[at]) == NULL) {
+        at += step(rest(s, at));
+    }
+    return MIN(at, s.n);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static size_t spaces(struct str s)
+{
+    size_t n = 0;
+
+    while (n < s.n && is_space(s.p[n])) {
+        n += 1;
+    }
+    return n;
+}
+
+/* ---- keyword = 'value' ---- */
+
+/* Length of a value with its quotes; false when a quote is not closed. */
+static bool value_length(struct str s, size_t *out)
+{
+    bool quoted = s.n > 0 && s.p[0] == '\'';
+    size_t at = quoted ? 1 : 0;
+
+    while (at < s.n) {
+        if (s.p[at] == '\\') {
+            at += 2;
+        } else if (quoted && s.p[at] == '\'') {
+            *out = at + 1;
+            return true;
+        } else if (!quoted && is_space(s.p[at])) {
+            break;
+        } else {
+            at += step(rest(s, at));
+        }
+    }
+    *out = MIN(at, s.n);
+    return !quoted;
+}
+
+static void add_value(struct str key, struct str value, struct buf *out)
+{
+    bool quoted = value.n >= 2 && value.p[0] == '\'';
+    struct str inner = quoted ? (struct str){value.p + 1, value.n - 2} : value;
+
+    bool is_secret = is_secret_word(key) || has_url_user(inner);
+
+    if (!is_secret || is_references(inner)) {
+        buf_add_str(out, value);
+    } else {
+        buf_add_z(out, MASK);
+    }
+}
+
+static bool is_keyword(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_') {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+/* One `keyword = value` off the front of *s; false when it is not one. */
+static bool mask_pair(struct str *s, struct buf *out)
+{
+    size_t reference = expand_reference(*s);
+    size_t key = find_any(*s, "= \t\n\v\f\r");
+    size_t at = key + spaces(rest(*s, key));
+    size_t n = 0;
+
+    if (reference > 0 && (reference == s->n || is_space(s->p[reference]))) {
+        buf_add_str(out, first(*s, reference)); /* holds whole pairs */
+        *s = rest(*s, reference);
+        return true;
+    }
+    if (at >= s->n || s->p[at] != '=' || !is_keyword(first(*s, key))) {
+        return false;
+    }
+    at += 1;
+    at += spaces(rest(*s, at));
+    if (!value_length(rest(*s, at), &n)) {
+        return false;
+    }
+    buf_add_str(out, first(*s, at));
+    add_value(first(*s, key), first(rest(*s, at), n), out);
+    *s = rest(*s, at + n);
+    return true;
+}
+
+static bool mask_keywords(struct str s, struct buf *out)
+{
+    while (s.n > 0) {
+        size_t n = spaces(s);
+
+        buf_add_str(out, first(s, n));
+        s = rest(s, n);
+        if (s.n > 0 && !mask_pair(&s, out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- scheme://user:password@host/name?keyword=value ---- */
+
+static void mask_query(struct str s, struct buf *out)
+{
+    while (s.n > 0) {
+        size_t end = find_any(s, "&");
+        struct str pair = first(s, end);
+        size_t equal = find_any(pair, "=");
+        struct str key = first(pair, equal);
+
+        buf_add_str(out, key);
+        if (equal < pair.n) {
+            buf_add_z(out, "=");
+            if (is_secret_word(key) || contains(key, "%")) { /* %xx may spell anything */
+                add_secret(rest(pair, equal + 1), out);
+            } else {
+                buf_add_str(out, rest(pair, equal + 1));
+            }
+        }
+        if (end < s.n) {
+            buf_add_z(out, "&");
+            end += 1;
+        }
+        s = rest(s, end);
+    }
+}
+
+/* user:password, without the @ */
+static void mask_user(struct str s, struct buf *out)
+{
+    size_t colon = find_any(s, ":");
+
+    buf_add_str(out, first(s, colon));
+    if (colon < s.n) {
+        buf_add_z(out, ":");
+        add_secret(rest(s, colon + 1), out);
+    }
+}
+
+/*
+ * libpq takes what stands before the first @ as user and password if no / comes earlier. A second @
+ * before the query, or one behind a /, means that somebody did not escape a password: then nothing
+ * of it is shown.
+ */
+static bool mask_uri(struct str scheme, struct str s, struct buf *out)
+{
+    size_t at = find_any(s, "@/");
+    bool has_user = at < s.n && s.p[at] == '@';
+    struct str host = has_user ? rest(s, at + 1) : s;
+    size_t query = find_any(host, "?");
+
+    if (has_user && find_any(first(s, at), "?") < at) {
+        return false; /* the @ belongs to the query, or the password has a ? */
+    }
+    if (find_any(host, "@") < (has_user ? query : host.n)) {
+        return false;
+    }
+    buf_add_str(out, scheme);
+    if (has_user) {
+        mask_user(first(s, at), out);
+        buf_add_z(out, "@");
+    }
+    buf_add_str(out, first(host, query));
+    if (query < host.n) {
+        buf_add_z(out, "?");
+        mask_query(rest(host, query + 1), out);
+    }
+    return true;
+}
+
+void mask_dsn(struct str dsn, struct buf *out)
+{
+    static const char *const schemes[] = {"postgresql://", "postgres://"};
+    size_t before = out->n;
+    bool ok = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        size_t n = strlen(schemes[i]);
+
+        if (str_starts(dsn, schemes[i])) {
+            if (!mask_uri(first(dsn, n), rest(dsn, n), out)) {
+                out->n = before;
+                buf_add_z(out, MASK);
+            }
+            return;
+        }
+    }
+    ok = mask_keywords(dsn, out);
+    if (!ok) {
+        out->n = before;
+        buf_add_z(out, MASK);
+    }
+}

@@ -1,0 +1,20 @@
+/*
+ * Secrets in values that people type, made into *** for printing. In doubt more is masked, never
+ * less: a text whose writing is not understood and that could hold a secret is masked as a whole. A
+ * secret that consists of
+ * ${...} references only is no secret and stays. Pure; any thread.
+ */
+#ifndef CONFIG_MASK_H
+#define CONFIG_MASK_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/* A connection string of libpq, keywords or URI, before expansion: appends it with its secrets
+ * masked. */
+void mask_dsn(struct str dsn, struct buf *out);
+
+/* Appends the value of a librdkafka property, before expansion; masked if it holds a secret. */
+void mask_property(struct str name, struct str value, struct buf *out);
+
+#endif

@@ -1,0 +1,316 @@
+/*
+ * Documentation printed from the table of options: docs/options.md and conf/pgsinkd.yaml.example.
+ * Both are kept in the repository and compared with this output by a test. Main thread.
+ */
+#include "config/config.h"
+#include "config/option.h"
+#include "config/units.h"
+
+#include <string.h>
+
+/* ---- pieces ---- */
+
+static size_t count_supported(const struct option_word *words, size_t n)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        count += words[i].supported ? 1 : 0;
+    }
+    return count;
+}
+
+static void add_words(enum option_kind kind, struct buf *out)
+{
+    size_t n = 0;
+    const struct option_word *words = option_words(kind, &n);
+    const char *separator = "";
+
+    for (size_t i = 0; i < n; i++) {
+        if (words[i].supported) {
+            buf_printf(out, "%s`%s`", separator, words[i].text);
+            separator = ", ";
+        }
+    }
+    if (count_supported(words, n) == 1) {
+        buf_add_z(out, " only, in this version");
+    }
+}
+
+static void add_range(const struct option *o, struct buf *out)
+{
+    if (o->kind == OPTION_SIZE) {
+        units_print_size(o->min, out);
+        buf_add_z(out, " to ");
+        units_print_size(o->max, out);
+    } else if (o->kind == OPTION_DURATION) {
+        units_print_duration(o->min, out);
+        buf_add_z(out, " to ");
+        units_print_duration(o->max, out);
+    } else {
+        buf_printf(out, "%llu to %llu", (unsigned long long) o->min, (unsigned long long) o->max);
+    }
+}
+
+/* What may be written: "a size, 1KiB to 1GiB". */
+static void add_values(const struct option *o, struct buf *out)
+{
+    switch (o->kind) {
+    case OPTION_U32:
+        buf_add_z(out, "number, ");
+        add_range(o, out);
+        break;
+    case OPTION_SIZE:
+        buf_add_z(out, "size, ");
+        add_range(o, out);
+        break;
+    case OPTION_DURATION:
+        buf_add_z(out, "duration, ");
+        add_range(o, out);
+        break;
+    case OPTION_BOOL:
+        buf_add_z(out, "`true`, `false`");
+        break;
+    case OPTION_TEXT:
+        buf_add_z(out, "text");
+        break;
+    case OPTION_START:
+        buf_add_z(out, "`earliest`, `latest`, time");
+        break;
+    case OPTION_PROPERTIES:
+        buf_add_z(out, "mapping");
+        break;
+    case OPTION_TOPICS:
+    case OPTION_KEY:
+        buf_add_z(out, "list of names");
+        break;
+    case OPTION_TABLE:
+        buf_add_z(out, "name");
+        break;
+    case OPTION_COLUMNS:
+        buf_add_z(out, "mapping");
+        break;
+    case OPTION_DELIVERY:
+    case OPTION_ON_GAP:
+    case OPTION_SYNCHRONOUS_COMMIT:
+    case OPTION_FORMAT:
+    case OPTION_MODE:
+    case OPTION_ON_ERROR:
+    case OPTION_UNKNOWN_FIELDS:
+    case OPTION_LISTEN:
+    case OPTION_LOG_LEVEL:
+        add_words(o->kind, out);
+        break;
+    }
+}
+
+static const char *section_help(const char *name)
+{
+    const struct option_section *s = option_section_find(str_of(name));
+
+    if (s != NULL) {
+        return s->help;
+    }
+    return strcmp(name, SECTION_ROUTE) == 0
+               ? "A list with at least one entry: which topics go into which table. A topic may "
+                 "stand in several."
+               : "Outside of any section.";
+}
+
+/* ---- docs/options.md ---- */
+
+/* A table cell: | would end it. */
+static void add_cell(const char *text, struct buf *out)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '|') {
+            buf_add_z(out, "\\");
+        }
+        buf_add(out, p, 1);
+    }
+}
+
+static void add_row(const struct option *o, struct buf *out)
+{
+    buf_printf(out, "| `%s` | ", o->name);
+    add_values(o, out);
+    if ((o->flags & REQUIRED) != 0) {
+        buf_add_z(out, " | required | ");
+    } else if (o->def == NULL || o->def[0] == '\0') {
+        buf_add_z(out, " | empty | ");
+    } else {
+        buf_printf(out, " | `%s` | ", o->def);
+    }
+    add_cell(o->help, out);
+    buf_add_z(out, " |\n");
+}
+
+static void add_section_table(const char *section, struct buf *out)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    if (strcmp(section, SECTION_ROOT) == 0) {
+        buf_add_z(out, "\n## Top level\n");
+    } else {
+        buf_printf(out, "\n## %s\n", section);
+    }
+    buf_printf(out, "\n%s\n\n", section_help(section));
+    buf_add_z(out, "| option | values | default | what it does |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(options[i].section, section) == 0 && (options[i].flags & HIDDEN) == 0) {
+            add_row(&options[i], out);
+        }
+    }
+}
+
+static const char intro[] =
+    "# Options\n"
+    "\n"
+    "<!-- Printed by the program from src/config/options.def: change that, not this. -->\n"
+    "\n"
+    "One YAML file configures one sink. The file is read strictly: an unknown key, a value of the "
+    "wrong kind, a key given twice or a missing one is an error that names file, line and column. "
+    "YAML anchors, aliases and tags are not supported. `pgsinkd config -c FILE` checks a file and "
+    "prints what is in force, with secrets masked.\n"
+    "\n"
+    "## Values\n"
+    "\n"
+    "| kind | how it is written |\n"
+    "|---|---|\n"
+    "| number | `50000`: digits only, without quotes |\n"
+    "| size | `16MiB`: B, kB, MB, GB are powers of 1000, KiB, MiB, GiB powers of 1024; a plain "
+    "number is bytes |\n"
+    "| duration | `5s`: ms, s, m, h; only 0 needs no unit |\n"
+    "| time | `2026-01-31T00:00:00Z`, `2026-01-31T08:30:00.250+01:00`: RFC 3339, at most "
+    "milliseconds |\n"
+    "| text | with or without quotes |\n"
+    "\n"
+    "In every value `${NAME}` stands for an environment variable and `${file:PATH}` for the "
+    "content of a file without its last line end. A relative PATH is looked up in "
+    "`$CREDENTIALS_DIRECTORY` (systemd's credentials) first, then beside the configuration file. "
+    "`$${` is a literal `${`. Inside `{...}` or `[...]` such a value needs quotes. Passwords and "
+    "keys that stand in the file itself are printed as `***`, and what such a reference brings in "
+    "is never printed.\n";
+
+static void add_refused(struct buf *out)
+{
+    size_t n = 0;
+    const struct option_refused *list = option_refused_list(&n);
+
+    buf_add_z(out,
+              "\n## Refused properties\n\n"
+              "`kafka.properties` takes every property that the installed librdkafka knows, except "
+              "these:\n\n"
+              "| property | reason |\n|---|---|\n");
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(out, "| `%s` | %s |\n", list[i].name, list[i].reason);
+    }
+}
+
+void options_doc_markdown(struct buf *out)
+{
+    size_t n = 0;
+    const struct option_section *sections = option_sections(&n);
+
+    buf_add_z(out, intro);
+    add_section_table(SECTION_ROOT, out);
+    for (size_t i = 0; i < n; i++) {
+        add_section_table(sections[i].name, out);
+    }
+    add_section_table(SECTION_ROUTE, out);
+    add_refused(out);
+}
+
+/* ---- conf/pgsinkd.yaml.example ---- */
+
+#define WIDTH ((size_t) 96)
+
+/* Length of the first line of text that fits into room, ending before a space. */
+static size_t line_length(const char *text, size_t room)
+{
+    size_t n = strlen(text);
+
+    if (n <= room) {
+        return n;
+    }
+    for (n = room; n > 0 && text[n] != ' '; n--) {
+    }
+    return n > 0 ? n : room;
+}
+
+static void add_comment(const char *indent, const char *text, struct buf *out)
+{
+    while (*text != '\0') {
+        size_t n = line_length(text, WIDTH - strlen(indent) - 2);
+
+        buf_printf(out, "%s# ", indent);
+        buf_add(out, text, n);
+        buf_add_z(out, "\n");
+        text += n;
+        while (*text == ' ') {
+            text += 1;
+        }
+    }
+}
+
+static bool is_in_force(const struct option *o)
+{
+    return (o->flags & SHOWN) != 0;
+}
+
+/* An option with its help; dash starts a list entry. */
+static void add_example_option(const struct option *o, const char *indent, bool dash,
+                               struct buf *out)
+{
+    const char *value = o->sample != NULL ? o->sample : o->def;
+
+    if (dash) {
+        buf_printf(out, "  -\n");
+    }
+    add_comment(indent, o->help, out);
+    buf_printf(out, "%s%s%s: %s\n", indent, is_in_force(o) ? "" : "#", o->name, value);
+}
+
+static void add_section_start(const char *section, struct buf *out)
+{
+    buf_add_z(out, "\n");
+    add_comment("", section_help(section), out);
+    buf_printf(out, "%s:\n", section);
+}
+
+void options_doc_example(struct buf *out)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+    const char *section = SECTION_ROOT;
+
+    buf_add_z(
+        out,
+        "# Configuration of one sink. Lines that start with #name: show defaults or examples; "
+        "remove the # to\n"
+        "# change them. All about every option: docs/options.md. Check the file: pgsinkd config "
+        "-c FILE\n");
+    for (size_t i = 0; i < n; i++) {
+        const struct option *o = &options[i];
+        bool starts = strcmp(o->section, section) != 0;
+
+        if ((o->flags & HIDDEN) != 0) {
+            continue;
+        }
+        section = o->section;
+        if (strcmp(section, SECTION_ROOT) == 0) {
+            buf_add_z(out, "\n");
+            add_example_option(o, "", false, out);
+            continue;
+        }
+        if (starts) {
+            add_section_start(section, out);
+        }
+        if (strcmp(section, SECTION_ROUTE) == 0) {
+            add_example_option(o, "    ", starts, out);
+        } else {
+            add_example_option(o, "  ", false, out);
+        }
+    }
+}

@@ -1,0 +1,368 @@
+/*
+ * The effective configuration as YAML. Order and names come from the table of options; secrets are
+ * masked by mask.c, expanded values appear as the file has them. Any thread.
+ */
+#include "config/print.h"
+
+#include "config/load.h"
+#include "config/mask.h"
+#include "config/units.h"
+
+#include <string.h>
+
+/* ---- scalars ---- */
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+/* Words that some YAML reader takes for something else than text. */
+static bool is_reserved(struct str s)
+{
+    static const char *const words[] = {"null", "true", "false", "yes", "no",
+                                        "on",   "off",  "y",     "n"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (s.n == strlen(words[i]) && strncasecmp(s.p, words[i], s.n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_plain_char(struct str s, size_t i)
+{
+    char c = s.p[i];
+
+    if (c == ':') {
+        return i + 1 < s.n && s.p[i + 1] != ' ';
+    }
+    if (c == ' ') {
+        return i + 1 < s.n && s.p[i + 1] != ' ';
+    }
+    return c > ' ' && c < 0x7f && c != '#';
+}
+
+static bool is_plain(struct str s)
+{
+    if (s.n == 0 || (!is_letter(s.p[0]) && strchr("$/^", s.p[0]) == NULL) || is_reserved(s)) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (!is_plain_char(s, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Code point of the character at s.p, well-formed by what the reader let in; its length goes to
+ * *out_n. */
+static uint32_t code_point(struct str s, size_t *out_n)
+{
+    unsigned char lead = (unsigned char) s.p[0];
+    size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint32_t value = n == 1 ? lead : lead & (0xffU >> (n + 1));
+
+    n = MIN(n, s.n);
+    for (size_t i = 1; i < n; i++) {
+        value = value << 6 | ((unsigned char) s.p[i] & 0x3f);
+    }
+    *out_n = n;
+    return value;
+}
+
+static bool needs_escape(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+           (c >= 0xfffe && c <= 0xffff);
+}
+
+void print_scalar(struct str s, struct buf *out)
+{
+    if (is_plain(s)) {
+        buf_add_str(out, s);
+        return;
+    }
+    buf_add_z(out, "\"");
+    while (s.n > 0) {
+        size_t n = 0;
+        uint32_t c = code_point(s, &n);
+
+        if (c == '"' || c == '\\') {
+            buf_printf(out, "\\%c", (int) c);
+        } else if (needs_escape(c)) {
+            buf_printf(out, "\\u%04x", c);
+        } else {
+            buf_add(out, s.p, n);
+        }
+        s = (struct str){s.p + n, s.n - n};
+    }
+    buf_add_z(out, "\"");
+}
+
+/* ---- values ---- */
+
+static const char *source(const struct config *cfg, struct position pos)
+{
+    return source_find(cfg->source, pos);
+}
+
+/* As written if it was expanded, else as it is. */
+static void print_text(const struct config *cfg, struct position pos, const char *text,
+                       struct buf *out)
+{
+    const char *written = source(cfg, pos);
+
+    print_scalar(str_of(written != NULL ? written : text), out);
+}
+
+static void print_dsn(const struct config *cfg, struct buf *out)
+{
+    const char *written = source(cfg, cfg->postgres.dsn_pos);
+    _cleanup_buf_ struct buf masked = {0};
+
+    mask_dsn(str_of(written != NULL ? written : cfg->postgres.dsn), &masked);
+    print_scalar(buf_str(&masked), out);
+}
+
+/* The default group holds the name of the sink. */
+static void print_group(const struct config *cfg, struct buf *out)
+{
+    const char *sink = source(cfg, cfg->sink_pos);
+    _cleanup_buf_ struct buf group = {0};
+
+    if (cfg->kafka.group_pos.line != 0 || sink == NULL) {
+        print_text(cfg, cfg->kafka.group_pos, cfg->kafka.group, out);
+        return;
+    }
+    buf_printf(&group, "pgsinkd-%s", sink);
+    print_scalar(buf_str(&group), out);
+}
+
+static void print_option_text(const struct config *cfg, const struct option *o, struct position pos,
+                              const char *text, struct buf *out)
+{
+    if (o->offset == offsetof(struct config, postgres.dsn)) {
+        print_dsn(cfg, out);
+    } else if (o->offset == offsetof(struct config, kafka.group)) {
+        print_group(cfg, out);
+    } else {
+        print_text(cfg, pos, text, out);
+    }
+}
+
+static void print_word(enum option_kind kind, const void *field, struct buf *out)
+{
+    size_t n = 0;
+    const struct option_word *words = option_words(kind, &n);
+    int value = 0;
+
+    memcpy(&value, field, sizeof value);
+    for (size_t i = 0; i < n; i++) {
+        if (words[i].value == value) {
+            buf_add_z(out, words[i].text);
+        }
+    }
+}
+
+static void print_start(const struct config *cfg, struct buf *out)
+{
+    switch (cfg->kafka.start) {
+    case START_EARLIEST:
+        buf_add_z(out, "earliest");
+        break;
+    case START_LATEST:
+        buf_add_z(out, "latest");
+        break;
+    case START_TIME:
+        units_print_time(cfg->kafka.start_ms, out);
+        break;
+    }
+}
+
+static void print_property(const struct config *cfg, const struct config_property *p,
+                           struct buf *out)
+{
+    const char *written = source(cfg, p->value_pos);
+    _cleanup_buf_ struct buf masked = {0};
+
+    buf_add_z(out, "\n    ");
+    print_scalar(str_of(p->name), out);
+    buf_add_z(out, ": ");
+    mask_property(str_of(p->name), str_of(written != NULL ? written : p->value), &masked);
+    print_scalar(buf_str(&masked), out);
+}
+
+static void print_column(const struct config *cfg, const struct config_column *c, struct buf *out)
+{
+    static const char *const units[] = {"", "s", "ms", "us", "ns"};
+
+    buf_add_z(out, "\n      ");
+    print_scalar(str_of(c->column), out);
+    if (c->unit == CONFIG_UNIT_NONE) {
+        buf_add_z(out, ": ");
+        print_text(cfg, c->path_pos, c->path, out);
+        return;
+    }
+    buf_add_z(out, ":\n        from: ");
+    print_text(cfg, c->path_pos, c->path, out);
+    buf_add_z(out, "\n        unit: ");
+    print_text(cfg, c->unit_pos, units[c->unit], out);
+}
+
+static void print_properties(const struct config *cfg, const struct config_properties *list,
+                             struct buf *out)
+{
+    if (list->count == 0) {
+        buf_add_z(out, " {}");
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        print_property(cfg, &list->items[i], out);
+    }
+}
+
+static void print_columns(const struct config *cfg, const struct config_columns *list,
+                          struct buf *out)
+{
+    if (list->count == 0) {
+        buf_add_z(out, " {}");
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        print_column(cfg, &list->items[i], out);
+    }
+}
+
+static void print_topics(const struct config *cfg, const struct config_topics *list,
+                         struct buf *out)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        buf_add_z(out, "\n      - ");
+        print_text(cfg, list->items[i].pos, list->items[i].name, out);
+    }
+}
+
+static void print_table(const struct config *cfg, struct position pos,
+                        const struct table_name *table, struct buf *out)
+{
+    _cleanup_buf_ struct buf name = {0};
+
+    table_name_print(table, &name);
+    print_text(cfg, pos, buf_cstr(&name), out);
+}
+
+/* A value of one word or number, as the field holds it. */
+static void print_single(const struct config *cfg, const struct option *o, struct position pos,
+                         const void *field, struct buf *out)
+{
+    switch (o->kind) {
+    case OPTION_U32:
+        buf_printf(out, "%u", *(const uint32_t *) field);
+        break;
+    case OPTION_SIZE:
+        units_print_size(*(const uint64_t *) field, out);
+        break;
+    case OPTION_DURATION:
+        units_print_duration(*(const usec_t *) field, out);
+        break;
+    case OPTION_BOOL:
+        buf_add_z(out, *(const bool *) field ? "true" : "false");
+        break;
+    case OPTION_TEXT:
+        print_option_text(cfg, o, pos, *(char *const *) field, out);
+        break;
+    case OPTION_START:
+        print_start(cfg, out);
+        break;
+    case OPTION_TABLE:
+        print_table(cfg, pos, field, out);
+        break;
+    case OPTION_DELIVERY:
+    case OPTION_ON_GAP:
+    case OPTION_SYNCHRONOUS_COMMIT:
+    case OPTION_FORMAT:
+    case OPTION_MODE:
+    case OPTION_ON_ERROR:
+    case OPTION_UNKNOWN_FIELDS:
+    case OPTION_LISTEN:
+    case OPTION_LOG_LEVEL:
+        print_word(o->kind, field, out);
+        break;
+    case OPTION_PROPERTIES:
+    case OPTION_TOPICS:
+    case OPTION_KEY:
+    case OPTION_COLUMNS:
+        break; /* print_value */
+    }
+}
+
+static void print_value(const struct config *cfg, const struct option *o, struct position pos,
+                        const void *field, struct buf *out)
+{
+    const char *written = source(cfg, pos);
+
+    if (o->kind == OPTION_PROPERTIES) {
+        print_properties(cfg, field, out);
+    } else if (o->kind == OPTION_TOPICS) {
+        print_topics(cfg, field, out);
+    } else if (o->kind == OPTION_COLUMNS) {
+        print_columns(cfg, field, out);
+    } else {
+        buf_add_z(out, " ");
+        if (written != NULL && o->kind != OPTION_TEXT) {
+            print_scalar(str_of(written), out);
+        } else {
+            print_single(cfg, o, pos, field, out);
+        }
+    }
+}
+
+static void print_option(const struct config *cfg, const struct option *o, const void *base,
+                         struct buf *out)
+{
+    const char *bytes = base;
+    struct position pos = {0};
+
+    memcpy(&pos, bytes + o->pos_offset, sizeof pos);
+    buf_printf(out, "%s:", o->name);
+    print_value(cfg, o, pos, bytes + o->offset, out);
+    buf_add_z(out, "\n");
+}
+
+static void print_route(const struct config *cfg, const struct config_route *route, struct buf *out)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+    bool is_first = true;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(options[i].section, SECTION_ROUTE) == 0 && options[i].kind != OPTION_KEY) {
+            buf_add_z(out, is_first ? "  - " : "    ");
+            print_option(cfg, &options[i], route, out);
+            is_first = false;
+        }
+    }
+}
+
+void config_print(const struct config *cfg, struct buf *out)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+    const char *section = SECTION_ROOT;
+
+    for (size_t i = 0; i < n && strcmp(options[i].section, SECTION_ROUTE) != 0; i++) {
+        bool in_section = strcmp(options[i].section, SECTION_ROOT) != 0;
+
+        if (in_section && strcmp(options[i].section, section) != 0) {
+            buf_printf(out, "%s:\n", options[i].section);
+        }
+        section = options[i].section;
+        buf_add_z(out, in_section ? "  " : "");
+        print_option(cfg, &options[i], cfg, out);
+    }
+    buf_printf(out, "%s:\n", SECTION_ROUTE);
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        print_route(cfg, &cfg->routes[i], out);
+    }
+}

@@ -1,0 +1,255 @@
+/* Table names as in SQL. Errors describe the writing without repeating the text, which may come
+ * from a secret. */
+#include "config/table_name.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+#define TEMPLATE STR_LIT("{topic}")
+
+/* What is left to read, and how many bytes of the text have been read. */
+struct cursor {
+    struct str text;
+    size_t at;
+};
+
+static char peek(const struct cursor *c)
+{
+    return c->at < c->text.n ? c->text.p[c->at] : '\0';
+}
+
+static bool at_template(const struct cursor *c)
+{
+    struct str left = {c->text.p + c->at, c->text.n - c->at};
+
+    return left.n >= TEMPLATE.n && memcmp(left.p, TEMPLATE.p, TEMPLATE.n) == 0;
+}
+
+static bool is_ident_start(char ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_' || (ch & 0x80) != 0;
+}
+
+static bool is_ident_part(char ch)
+{
+    return is_ident_start(ch) || (ch >= '0' && ch <= '9') || ch == '$';
+}
+
+static bool take_template(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+{
+    if (!at_template(c)) {
+        error_set(err, ERROR_SETUP, "'{' in a table name starts '{topic}' and nothing else");
+        return false;
+    }
+    *out_template = true;
+    buf_add_str(out, TEMPLATE);
+    c->at += TEMPLATE.n;
+    return true;
+}
+
+static bool take_quoted(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+{
+    c->at += 1;
+    while (c->at < c->text.n) {
+        char ch = peek(c);
+
+        if (ch == '{') {
+            if (!take_template(c, out, out_template, err)) {
+                return false;
+            }
+            continue;
+        }
+        c->at += 1;
+        if (ch == '"' && peek(c) != '"') {
+            return true;
+        }
+        if (ch == '"') {
+            c->at += 1;
+        }
+        buf_add(out, &ch, 1);
+    }
+    return error_set(err, ERROR_SETUP, "table name: a double quote is not closed");
+}
+
+static bool take_unquoted(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+{
+    size_t start = c->at;
+
+    while (c->at < c->text.n && peek(c) != '.') {
+        char ch = peek(c);
+
+        if (ch == '{') {
+            if (!take_template(c, out, out_template, err)) {
+                return false;
+            }
+            continue;
+        }
+        if (!(c->at == start ? is_ident_start(ch) : is_ident_part(ch))) {
+            error_set(err, ERROR_SETUP,
+                      "table name: an unquoted part holds letters, digits, '_' and '$', "
+                      "and no digit first");
+            return error_hint(err, "Put it in double quotes, as in SQL: public.\"my-table\".");
+        }
+        if (ch >= 'A' && ch <= 'Z') {
+            ch = (char) (ch - 'A' + 'a');
+        }
+        buf_add(out, &ch, 1);
+        c->at += 1;
+    }
+    return true;
+}
+
+static bool take_part(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+{
+    bool quoted = peek(c) == '"';
+
+    *out_template = false;
+    if (!(quoted ? take_quoted(c, out, out_template, err)
+                 : take_unquoted(c, out, out_template, err))) {
+        return false;
+    }
+    if (out->n == 0) {
+        return error_set(err, ERROR_SETUP, "table name: a part is empty");
+    }
+    if (out->n > TABLE_NAME_MAX && !*out_template) {
+        return error_set(err, ERROR_SETUP, "table name: a part is longer than %d bytes",
+                         TABLE_NAME_MAX);
+    }
+    return true;
+}
+
+/* Into first, and second when there is a dot. */
+static bool take_parts(struct cursor *c, struct buf *first, struct buf *second, bool *out_template,
+                       struct error *err)
+{
+    if (!take_part(c, first, out_template, err)) {
+        return false;
+    }
+    if (c->at == c->text.n) {
+        return true;
+    }
+    if (peek(c) == '.' && *out_template) {
+        return error_set(err, ERROR_SETUP,
+                         "'{topic}' is for the name of the table, not for its schema");
+    }
+    if (peek(c) == '.') {
+        c->at += 1;
+        if (!take_part(c, second, out_template, err)) {
+            return false;
+        }
+    }
+    if (c->at < c->text.n && peek(c) == '.') {
+        return error_set(err, ERROR_SETUP, "table name: more than a schema and a name");
+    }
+    if (c->at < c->text.n) {
+        return error_set(err, ERROR_SETUP, "table name: something follows a closing double quote");
+    }
+    return true;
+}
+
+bool table_name_parse(struct str text, struct table_name *out, size_t *out_at, struct error *err)
+{
+    _cleanup_buf_ struct buf first = {0};
+    _cleanup_buf_ struct buf second = {0};
+    struct cursor c = {.text = text};
+    bool template = false;
+
+    if (!take_parts(&c, &first, &second, &template, err)) {
+        if (out_at != NULL) {
+            *out_at = c.at;
+        }
+        return false;
+    }
+    *out = (struct table_name){
+        .schema = second.n > 0 ? mem_strdup(buf_cstr(&first)) : NULL,
+        .name = mem_strdup(buf_cstr(second.n > 0 ? &second : &first)),
+        .is_template = template,
+    };
+    return true;
+}
+
+void table_name_done(struct table_name *t)
+{
+    mem_freep(&t->schema);
+    mem_freep(&t->name);
+    *t = (struct table_name){0};
+}
+
+bool table_name_for_topic(const struct table_name *t, struct str topic, struct buf *out_name,
+                          struct error *err)
+{
+    size_t before = out_name->n;
+    struct cursor c = {.text = str_of(t->name)};
+
+    while (c.at < c.text.n) {
+        if (t->is_template && at_template(&c)) {
+            buf_add_str(out_name, topic);
+            c.at += TEMPLATE.n;
+        } else {
+            buf_add(out_name, c.text.p + c.at, 1);
+            c.at += 1;
+        }
+    }
+    if (out_name->n - before > TABLE_NAME_MAX) {
+        out_name->n = before;
+        return error_set(err, ERROR_SETUP,
+                         "topic '" STR_FMT "' gives a table name longer than %d bytes",
+                         STR_ARG(topic), TABLE_NAME_MAX);
+    }
+    return true;
+}
+
+static bool is_plain(struct str s)
+{
+    struct cursor c = {.text = s};
+
+    while (c.at < s.n) {
+        char ch = peek(&c);
+
+        if (at_template(&c)) {
+            c.at += TEMPLATE.n;
+            continue;
+        }
+        if (!(c.at == 0 ? is_ident_start(ch) : is_ident_part(ch)) || (ch >= 'A' && ch <= 'Z')) {
+            return false;
+        }
+        c.at += 1;
+    }
+    return true;
+}
+
+static void print_part(const char *part, struct buf *out)
+{
+    if (is_plain(str_of(part))) {
+        buf_add_z(out, part);
+        return;
+    }
+    buf_add_z(out, "\"");
+    for (const char *p = part; *p != '\0'; p++) {
+        buf_add(out, p, 1);
+        if (*p == '"') {
+            buf_add(out, p, 1);
+        }
+    }
+    buf_add_z(out, "\"");
+}
+
+void table_name_print(const struct table_name *t, struct buf *out)
+{
+    if (t->schema != NULL) {
+        print_part(t->schema, out);
+        buf_add_z(out, ".");
+    }
+    print_part(t->name, out);
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool table_name_same(const struct table_name *a, const struct table_name *b)
+{
+    return same(a->schema, b->schema) && same(a->name, b->name);
+}

@@ -1,0 +1,356 @@
+/*
+ * Single values: text -> field, by the kind of the option. Knows no sections. Messages show a value
+ * as the file has it, never expanded, and a text option's value not at all. Main thread.
+ */
+#include "base/mem.h"
+#include "config/expand.h"
+#include "config/load.h"
+#include "config/units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *value_label(const struct option *o, char out[static SHOW_MAX])
+{
+    bool bare = strcmp(o->section, SECTION_ROOT) == 0 || strcmp(o->section, SECTION_ROUTE) == 0;
+
+    snprintf(out, SHOW_MAX, "%s%s%s", bare ? "" : o->section, bare ? "" : ".", o->name);
+    return out;
+}
+
+static void remember_source(struct load *l, const struct node *n)
+{
+    struct config_source *s = l->cfg->source;
+
+    s->items = mem_grow(s->items, &s->cap, s->count, sizeof *s->items);
+    s->items[s->count++] = (struct source_text){n->pos, mem_strndup(n->text.p, n->text.n)};
+}
+
+const char *source_find(const struct config_source *s, struct position pos)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->items[i].pos.line == pos.line && s->items[i].pos.column == pos.column) {
+            return s->items[i].text;
+        }
+    }
+    return NULL;
+}
+
+bool value_text(struct load *l, const struct node *n, const char *label, struct str *out)
+{
+    _cleanup_buf_ struct buf expanded = {0};
+
+    if (node_is_null(n)) {
+        load_error(l, n->pos, "'%s' has no value", label);
+        return error_hint(l->err, "Write a value after the colon; \"\" is an empty text.");
+    }
+    if (n->kind != NODE_SCALAR) {
+        return load_error(l, n->pos, "'%s' takes a single value, not %s", label, node_kind_name(n));
+    }
+    if (!expand_needed(n->text)) {
+        *out = n->text;
+        return true;
+    }
+    if (!expand_text(n->text, l->dir, &expanded, l->err)) {
+        error_wrap(l->err, "'%s'", label);
+        return config_error_locate(l->cfg, n->pos, l->err);
+    }
+    remember_source(l, n);
+    *out = expanded.n > 0 ? arena_copy(&l->doc.arena, buf_str(&expanded)) : STR_LIT("");
+    return true;
+}
+
+/* ---- words ---- */
+
+static bool word_unsupported(struct load *l, const struct node *n, const char *label,
+                             const struct option_word *words, size_t count)
+{
+    _cleanup_buf_ struct buf list = {0};
+
+    load_error(l, n->pos, "'%s': '%s' is not supported in this version", label,
+               load_show(n->text).text);
+    for (size_t i = 0; i < count; i++) {
+        if (words[i].supported) {
+            buf_printf(&list, "%s'%s'", list.n > 0 ? ", " : "", words[i].text);
+        }
+    }
+    return error_hint(l->err, "Supported: %s.", buf_cstr(&list));
+}
+
+static bool word_unknown(struct load *l, const struct node *n, const char *label,
+                         const struct option_word *words, size_t count)
+{
+    const char *names[16] = {0};
+    size_t used = 0;
+
+    for (size_t i = 0; i < count && used < ARRAY_LEN(names); i++) {
+        if (words[i].supported) {
+            names[used++] = words[i].text;
+        }
+    }
+    load_error(l, n->pos, "'%s' cannot be '%s'", label, load_show(n->text).text);
+    return load_hint_nearest(l, n->text, names, used);
+}
+
+bool value_word(struct load *l, const struct node *n, const char *label,
+                const struct option_word *words, size_t count, int *out)
+{
+    struct str text = {0};
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq_z(text, words[i].text)) {
+            *out = words[i].value;
+            return words[i].supported || word_unsupported(l, n, label, words, count);
+        }
+    }
+    return word_unknown(l, n, label, words, count);
+}
+
+/* An enum's field is as wide as an int on every ABI we build for. */
+_Static_assert(sizeof(enum config_delivery) == sizeof(unsigned),
+               "enums are stored as unsigned int");
+
+static bool read_word(struct load *l, const struct option *o, const struct node *n,
+                      const char *label, void *field)
+{
+    size_t count = 0;
+    const struct option_word *words = option_words(o->kind, &count);
+    int value = 0;
+
+    if (!value_word(l, n, label, words, count, &value)) {
+        return false;
+    }
+    memcpy(field, &value, sizeof value);
+    return true;
+}
+
+/* ---- numbers ---- */
+
+static void print_number(const struct option *o, uint64_t value, struct buf *out)
+{
+    if (o->kind == OPTION_SIZE) {
+        units_print_size(value, out);
+    } else if (o->kind == OPTION_DURATION) {
+        units_print_duration(value, out);
+    } else {
+        buf_printf(out, "%llu", (unsigned long long) value);
+    }
+}
+
+static bool number_range(struct load *l, const struct option *o, const struct node *n,
+                         const char *label)
+{
+    _cleanup_buf_ struct buf min = {0};
+    _cleanup_buf_ struct buf max = {0};
+
+    print_number(o, o->min, &min);
+    print_number(o, o->max, &max);
+    return load_error(l, n->pos, "'%s' must be from %s to %s, not %s", label, buf_cstr(&min),
+                      buf_cstr(&max), load_show(n->text).text);
+}
+
+static bool number_bad(struct load *l, const struct option *o, const struct node *n,
+                       const char *label)
+{
+    struct shown shown = load_show(n->text);
+
+    if (o->kind == OPTION_SIZE) {
+        load_error(l, n->pos, "'%s' must be a size such as 16MiB, not '%s'", label, shown.text);
+        return error_hint(l->err,
+                          "Units: B, kB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024).");
+    }
+    if (o->kind == OPTION_DURATION) {
+        load_error(l, n->pos, "'%s' must be a duration such as 5s, not '%s'", label, shown.text);
+        return error_hint(l->err, "Units: ms, s, m, h.");
+    }
+    return load_error(l, n->pos, "'%s' must be a whole number, not '%s'", label, shown.text);
+}
+
+static enum units_result parse_number(enum option_kind kind, struct str text, uint64_t *out)
+{
+    if (kind == OPTION_SIZE) {
+        return units_size(text, out);
+    }
+    return kind == OPTION_DURATION ? units_duration(text, out) : units_number(text, out);
+}
+
+/* "5" in quotes is a text; but "${N}" has to be quoted by some, and is fine. */
+static bool check_plain(struct load *l, const struct node *n, const char *label, const char *what)
+{
+    if (n->plain || expand_needed(n->text)) {
+        return true;
+    }
+    return load_error(l, n->pos, "'%s' must be %s, not a quoted text", label, what);
+}
+
+static bool read_number(struct load *l, const struct option *o, const struct node *n,
+                        const char *label, uint64_t *out)
+{
+    struct str text = {0};
+    uint64_t value = 0;
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    if (o->kind == OPTION_U32 && !check_plain(l, n, label, "a number")) {
+        return false;
+    }
+    switch (parse_number(o->kind, text, &value)) {
+    case UNITS_OK:
+        break;
+    case UNITS_RANGE:
+        return number_range(l, o, n, label);
+    case UNITS_NO_UNIT:
+        load_error(l, n->pos, "'%s' needs a unit", label);
+        return error_hint(l->err, "Units: ms, s, m, h.");
+    case UNITS_BAD:
+        return number_bad(l, o, n, label);
+    }
+    if (value < o->min || value > o->max) {
+        return number_range(l, o, n, label);
+    }
+    *out = value;
+    return true;
+}
+
+static bool read_u32(struct load *l, const struct option *o, const struct node *n,
+                     const char *label, uint32_t *out)
+{
+    uint64_t value = 0;
+
+    if (!read_number(l, o, n, label, &value)) {
+        return false;
+    }
+    *out = (uint32_t) value; /* o->max fits */
+    return true;
+}
+
+/* ---- the others ---- */
+
+static bool read_bool(struct load *l, const struct node *n, const char *label, bool *out)
+{
+    struct str text = {0};
+
+    if (!value_text(l, n, label, &text) || !check_plain(l, n, label, "true or false")) {
+        return false;
+    }
+    if (units_bool(text, out) != UNITS_OK) {
+        return load_error(l, n->pos, "'%s' must be true or false, not '%s'", label,
+                          load_show(n->text).text);
+    }
+    return true;
+}
+
+static bool read_text(struct load *l, const struct option *o, const struct node *n,
+                      const char *label, char **out)
+{
+    struct str text = {0};
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    if (text.n < o->min) {
+        return load_error(l, n->pos, "'%s' is empty", label);
+    }
+    if (o->max != 0 && text.n > o->max) {
+        return load_error(l, n->pos, "'%s' is longer than %llu bytes", label,
+                          (unsigned long long) o->max);
+    }
+    mem_freep(out);
+    *out = mem_strndup(text.p, text.n);
+    return true;
+}
+
+static bool read_start(struct load *l, const struct node *n, const char *label,
+                       enum config_start *out)
+{
+    struct str text = {0};
+    int64_t ms = 0;
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    if (str_eq_z(text, "earliest") || str_eq_z(text, "latest")) {
+        *out = str_eq_z(text, "latest") ? START_LATEST : START_EARLIEST;
+        return true;
+    }
+    switch (units_time(text, &ms)) {
+    case UNITS_OK:
+        *out = START_TIME;
+        l->cfg->kafka.start_ms = ms;
+        return true;
+    case UNITS_RANGE:
+        return load_error(l, n->pos, "'%s' must not be before 1970", label);
+    case UNITS_BAD:
+    case UNITS_NO_UNIT:
+        break;
+    }
+    load_error(l, n->pos, "'%s' must be earliest, latest or a time, not '%s'", label,
+               load_show(n->text).text);
+    return error_hint(l->err, "Times are RFC 3339 with an offset, at most milliseconds: "
+                              "2026-01-31T00:00:00Z, 2026-01-31T08:30:00.250+01:00.");
+}
+
+bool value_read(struct load *l, const struct option *o, const struct node *n, void *field)
+{
+    char label[SHOW_MAX];
+
+    value_label(o, label);
+    switch (o->kind) {
+    case OPTION_U32:
+        return read_u32(l, o, n, label, field);
+    case OPTION_SIZE:
+    case OPTION_DURATION:
+        return read_number(l, o, n, label, field);
+    case OPTION_BOOL:
+        return read_bool(l, n, label, field);
+    case OPTION_TEXT:
+        return read_text(l, o, n, label, field);
+    case OPTION_START:
+        return read_start(l, n, label, field);
+    case OPTION_DELIVERY:
+    case OPTION_ON_GAP:
+    case OPTION_SYNCHRONOUS_COMMIT:
+    case OPTION_FORMAT:
+    case OPTION_MODE:
+    case OPTION_ON_ERROR:
+    case OPTION_UNKNOWN_FIELDS:
+    case OPTION_LISTEN:
+    case OPTION_LOG_LEVEL:
+        return read_word(l, o, n, label, field);
+    case OPTION_PROPERTIES:
+        return route_read_properties(l, n, field);
+    case OPTION_TOPICS:
+        return route_read_topics(l, n, field);
+    case OPTION_TABLE:
+        return route_read_table(l, n, field);
+    case OPTION_KEY:
+        return route_read_key(l, n, field);
+    case OPTION_COLUMNS:
+        return route_read_columns(l, n, field);
+    }
+    return false;
+}
+
+void value_default(const struct option *o, void *field)
+{
+    struct config cfg = {0};
+    struct config_source source = {0};
+    struct error err = {0};
+    struct load l = {.cfg = &cfg, .err = &err};
+    struct node n = {.kind = NODE_SCALAR, .plain = true, .text = str_of(o->def)};
+    bool ok = false;
+
+    if (o->def == NULL) {
+        return;
+    }
+    n.plain = n.text.n > 0;
+    cfg.source = &source;
+    ok = value_read(&l, o, &n, field);
+    if (!ok) { /* options.def contradicts itself; the unit test looks at every default */
+        __builtin_trap();
+    }
+}

@@ -1,0 +1,395 @@
+/*
+ * libyaml's events -> a tree of nodes. Knows nothing of options. Text is checked before libyaml
+ * sees it, so that a bad byte has a line and a column like everything else. Main thread.
+ */
+#include "config/yaml_reader.h"
+
+#include "config/file.h"
+
+#include <string.h>
+#include <yaml.h>
+
+struct reader {
+    const char *path;
+    struct str text; /* the whole file */
+    struct document *doc;
+    yaml_parser_t parser;
+    yaml_event_t event; /* the current one */
+    bool has_event;
+    struct error *err;
+};
+
+static struct position position_of(yaml_mark_t mark)
+{
+    return (struct position){(unsigned) mark.line + 1, (unsigned) mark.column + 1};
+}
+
+/* Position of a byte: columns count characters. */
+static struct position position_at(struct str text, size_t offset)
+{
+    struct position pos = {1, 1};
+
+    for (size_t i = 0; i < offset && i < text.n; i++) {
+        if (text.p[i] == '\n') {
+            pos = (struct position){pos.line + 1, 1};
+        } else if (((unsigned char) text.p[i] & 0xc0) != 0x80) {
+            pos.column += 1;
+        }
+    }
+    return pos;
+}
+
+/* ---- before libyaml: bytes ---- */
+
+/* First byte that does not start a well-formed character. */
+static size_t utf8_fault(struct str text)
+{
+    size_t good = 0;
+
+    while (good < text.n) {
+        size_t n = 1;
+
+        while (n <= 4 && good + n <= text.n && !str_utf8((struct str){text.p + good, n}, NULL)) {
+            n += 1;
+        }
+        if (n > 4 || good + n > text.n) {
+            return good;
+        }
+        good += n;
+    }
+    return text.n;
+}
+
+static bool is_control(char c)
+{
+    return ((unsigned char) c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
+}
+
+static bool check_bytes(struct reader *r)
+{
+    if (!str_utf8(r->text, NULL)) {
+        return position_error(r->path, position_at(r->text, utf8_fault(r->text)), r->err,
+                              "the file is not valid UTF-8 here");
+    }
+    for (size_t i = 0; i < r->text.n; i++) {
+        if (is_control(r->text.p[i])) {
+            return position_error(r->path, position_at(r->text, i), r->err,
+                                  "control character 0x%02x", (unsigned) r->text.p[i]);
+        }
+    }
+    return true;
+}
+
+/* ---- events ---- */
+
+/* libyaml counts characters, so the byte is found by line and column. */
+static bool is_tab_at(const struct reader *r, struct position pos)
+{
+    struct position at = {1, 1};
+
+    for (size_t i = 0; i < r->text.n && at.line <= pos.line; i++) {
+        if (at.line == pos.line && at.column == pos.column && r->text.p[i] == '\t') {
+            return true;
+        }
+        if (r->text.p[i] == '\n') {
+            at = (struct position){at.line + 1, 1};
+        } else if (((unsigned char) r->text.p[i] & 0xc0) != 0x80) {
+            at.column += 1;
+        }
+    }
+    return false;
+}
+
+static bool parser_error(struct reader *r)
+{
+    const yaml_parser_t *p = &r->parser;
+    struct position pos = position_of(p->problem_mark);
+
+    if (p->error == YAML_READER_ERROR) {
+        pos = position_at(r->text, p->problem_offset);
+    }
+    if (p->error == YAML_SCANNER_ERROR && is_tab_at(r, pos)) {
+        return position_error(r->path, pos, r->err, "a tab cannot indent: use spaces");
+    }
+    if (p->context != NULL) {
+        return position_error(r->path, pos, r->err, "not valid YAML: %s, %s", p->context,
+                              p->problem);
+    }
+    return position_error(r->path, pos, r->err, "not valid YAML: %s", p->problem);
+}
+
+/* Drops the current event and reads the next one. */
+static bool advance(struct reader *r)
+{
+    if (r->has_event) {
+        yaml_event_delete(&r->event);
+        r->has_event = false;
+    }
+    if (!yaml_parser_parse(&r->parser, &r->event)) {
+        return parser_error(r);
+    }
+    r->has_event = true;
+    return true;
+}
+
+static bool fault(struct reader *r, const char *text)
+{
+    return position_error(r->path, position_of(r->event.start_mark), r->err, "%s", text);
+}
+
+static bool check_properties(struct reader *r, const yaml_char_t *anchor, const yaml_char_t *tag)
+{
+    if (anchor != NULL) {
+        return fault(r, "anchors (&) and aliases (*) are not supported");
+    }
+    if (tag != NULL) {
+        return fault(r, "tags (!) are not supported");
+    }
+    return true;
+}
+
+/* Is the current event one that starts a node, without anything we refuse? */
+static bool check_node_event(struct reader *r)
+{
+    const yaml_event_t *e = &r->event;
+
+    if (e->type == YAML_ALIAS_EVENT) {
+        return fault(r, "anchors (&) and aliases (*) are not supported");
+    }
+    if (e->type == YAML_SCALAR_EVENT) {
+        return check_properties(r, e->data.scalar.anchor, e->data.scalar.tag);
+    }
+    if (e->type == YAML_SEQUENCE_START_EVENT) {
+        return check_properties(r, e->data.sequence_start.anchor, e->data.sequence_start.tag);
+    }
+    return check_properties(r, e->data.mapping_start.anchor, e->data.mapping_start.tag);
+}
+
+/* ---- nodes ---- */
+
+static struct node *node_new(struct reader *r, enum node_kind kind)
+{
+    struct node *n = arena_alloc(&r->doc->arena, sizeof *n);
+
+    *n = (struct node){.kind = kind, .pos = position_of(r->event.start_mark)};
+    return n;
+}
+
+/* The current scalar event's text, copied. */
+static bool scalar_text(struct reader *r, struct str *out)
+{
+    struct str text = {(const char *) r->event.data.scalar.value, r->event.data.scalar.length};
+
+    if (text.n > 0 && memchr(text.p, '\0', text.n) != NULL) {
+        return fault(r, "a NUL character cannot be part of a text");
+    }
+    *out = text.n > 0 ? arena_copy(&r->doc->arena, text) : STR_LIT("");
+    return true;
+}
+
+static bool read_node(struct reader *r, unsigned depth, struct node **out);
+
+static bool append(struct reader *r, struct node *parent, struct node *child)
+{
+    if (parent->count == DOCUMENT_CHILDREN_MAX) {
+        return position_error(r->path, child->pos, r->err, "more than %d entries",
+                              DOCUMENT_CHILDREN_MAX);
+    }
+    if (parent->last == NULL) {
+        parent->first = child;
+    } else {
+        parent->last->next = child;
+    }
+    parent->last = child;
+    parent->count += 1;
+    return true;
+}
+
+static bool read_list(struct reader *r, unsigned depth, struct node *list)
+{
+    for (;;) {
+        struct node *child = NULL;
+
+        if (!advance(r)) {
+            return false;
+        }
+        if (r->event.type == YAML_SEQUENCE_END_EVENT) {
+            return true;
+        }
+        if (!read_node(r, depth + 1, &child) || !append(r, list, child)) {
+            return false;
+        }
+    }
+}
+
+/* Keys as they appear in a message: short, on one line. */
+static void show_key(struct str key, char out[static 64])
+{
+    size_t n = MIN(key.n, (size_t) 60);
+
+    for (size_t i = 0; i < n; i++) {
+        out[i] = key.p[i] == '\n' || key.p[i] == '\r' || is_control(key.p[i]) ? '?' : key.p[i];
+    }
+    out[n] = '\0';
+}
+
+static bool read_key(struct reader *r, const struct node *map, struct str *out_key)
+{
+    if (r->event.type == YAML_MAPPING_START_EVENT || r->event.type == YAML_SEQUENCE_START_EVENT) {
+        return fault(r, "a key must be a plain name");
+    }
+    if (!check_node_event(r) || !scalar_text(r, out_key)) {
+        return false;
+    }
+    for (const struct node *n = map->first; n != NULL; n = n->next) {
+        if (str_eq(n->key, *out_key)) {
+            char shown[64];
+
+            show_key(*out_key, shown);
+            return position_error(r->path, position_of(r->event.start_mark), r->err,
+                                  "duplicate key '%s', first at line %u", shown, n->key_pos.line);
+        }
+    }
+    return true;
+}
+
+static bool read_map(struct reader *r, unsigned depth, struct node *map)
+{
+    for (;;) {
+        struct node *child = NULL;
+        struct position key_pos = {0};
+        struct str key = {0};
+
+        if (!advance(r)) {
+            return false;
+        }
+        if (r->event.type == YAML_MAPPING_END_EVENT) {
+            return true;
+        }
+        key_pos = position_of(r->event.start_mark);
+        if (!read_key(r, map, &key) || !advance(r) || !read_node(r, depth + 1, &child)) {
+            return false;
+        }
+        child->key = key;
+        child->key_pos = key_pos;
+        if (!append(r, map, child)) {
+            return false;
+        }
+    }
+}
+
+/* The node that the current event starts, up to and including its last event. */
+static bool read_node(struct reader *r, unsigned depth, struct node **out)
+{
+    if (!check_node_event(r)) {
+        return false;
+    }
+    if (depth > DOCUMENT_DEPTH_MAX) {
+        return fault(r, "nested too deeply");
+    }
+    if (r->event.type == YAML_SCALAR_EVENT) {
+        *out = node_new(r, NODE_SCALAR);
+        (*out)->plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        return scalar_text(r, &(*out)->text);
+    }
+    if (r->event.type == YAML_SEQUENCE_START_EVENT) {
+        *out = node_new(r, NODE_LIST);
+        return read_list(r, depth, *out);
+    }
+    *out = node_new(r, NODE_MAP);
+    return read_map(r, depth, *out);
+}
+
+static bool empty(struct reader *r)
+{
+    return position_error(r->path, (struct position){1, 1}, r->err,
+                          "the file holds no configuration");
+}
+
+static bool read_stream(struct reader *r)
+{
+    if (!advance(r) || !advance(r)) { /* start of the stream, start of the document */
+        return false;
+    }
+    if (r->event.type == YAML_STREAM_END_EVENT) {
+        return empty(r);
+    }
+    if (!advance(r) || !read_node(r, 1, &r->doc->root)) {
+        return false;
+    }
+    if (node_is_null(r->doc->root)) {
+        return empty(r);
+    }
+    if (!advance(r) || !advance(r)) { /* end of the document, end of the stream */
+        return false;
+    }
+    if (r->event.type != YAML_STREAM_END_EVENT) {
+        return fault(r, "a second document starts here; one file holds one sink");
+    }
+    return true;
+}
+
+static struct str without_bom(struct str text)
+{
+    return str_starts(text, "\xef\xbb\xbf") ? (struct str){text.p + 3, text.n - 3} : text;
+}
+
+bool reader_read(const char *path, struct document *out, struct error *err)
+{
+    _cleanup_buf_ struct buf content = {0};
+    struct document doc = {0};
+    struct reader r = {.path = path, .doc = &doc, .err = err};
+    bool ok = false;
+
+    if (!file_read(path, &content, NULL, err)) {
+        return error_wrap(err, "%s", path);
+    }
+    r.text = without_bom(buf_str(&content));
+    if (r.text.n == 0) {
+        return empty(&r);
+    }
+    if (!check_bytes(&r)) {
+        return false;
+    }
+    if (!yaml_parser_initialize(&r.parser)) {
+        return error_set(err, ERROR_SETUP, "%s: out of memory", path);
+    }
+    yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&r.parser, (const yaml_char_t *) r.text.p, r.text.n);
+    ok = read_stream(&r);
+    if (r.has_event) {
+        yaml_event_delete(&r.event);
+    }
+    yaml_parser_delete(&r.parser);
+    if (!ok) {
+        document_done(&doc);
+        return false;
+    }
+    *out = doc;
+    return true;
+}
+
+void document_done(struct document *d)
+{
+    arena_done(&d->arena);
+    d->root = NULL;
+}
+
+const char *node_kind_name(const struct node *n)
+{
+    switch (n->kind) {
+    case NODE_SCALAR:
+        return node_is_null(n) ? "nothing" : "a single value";
+    case NODE_LIST:
+        return "a list";
+    case NODE_MAP:
+        return "a mapping";
+    }
+    return "nothing";
+}
+
+bool node_is_null(const struct node *n)
+{
+    return n->kind == NODE_SCALAR && n->plain &&
+           (n->text.n == 0 || str_eq_z(n->text, "~") || str_eq_z(n->text, "null"));
+}

@@ -1,0 +1,62 @@
+#include "host/notify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#ifdef PGSINKD_SYSTEMD
+#include <systemd/sd-daemon.h>
+
+static void notify(const char *state)
+{
+    sd_notify(0, state);
+}
+
+usec_t notify_watchdog_interval(void)
+{
+    uint64_t usec = 0;
+    return sd_watchdog_enabled(0, &usec) > 0 ? usec / 2 : 0;
+}
+#else
+static void notify(const char *state)
+{
+    (void) state;
+}
+
+usec_t notify_watchdog_interval(void)
+{
+    return 0;
+}
+#endif
+
+void notify_ready(void)
+{
+    notify("READY=1");
+}
+
+void notify_stopping(void)
+{
+    notify("STOPPING=1");
+}
+
+void notify_status(const char *fmt, ...)
+{
+    char state[512] = "STATUS=";
+    size_t n = sizeof "STATUS=" - 1;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(state + n, sizeof state - n, fmt, ap);
+    va_end(ap);
+    notify(state);
+}
+
+void notify_watchdog(void)
+{
+    notify("WATCHDOG=1");
+}
+
+void notify_extend_start(usec_t more)
+{
+    char state[64];
+    snprintf(state, sizeof state, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long) more);
+    notify(state);
+}

@@ -1,0 +1,367 @@
+/*
+ * Making, steering and closing the consumer. See client.h; how the library behaves per version is told in
+ * docs/ARCHITECTURE.md, section "What librdkafka really does".
+ *
+ * Eager and cooperative: fetching is started with rd_kafka_incremental_assign in both protocols, because it
+ * only adds. Taking away differs. In the eager protocol an incremental unassign while the library waits for the answer to a
+ * revocation would be taken for that answer and leave the member outside the group until the next heartbeat, so
+ * there the whole assignment is replaced by an empty one, which is safe in every state.
+ */
+#include "kafka/client.h"
+
+#include "base/mem.h"
+#include "kafka/librdkafka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Values waiting for all workers together, and the least one worker needs to stay busy between two responses. */
+#define QUEUE_BYTES_ALL (UINT64_C(64) << 20)
+#define QUEUE_BYTES_MIN (UINT64_C(8) << 20)
+#define FETCH_BYTES_MAX (UINT64_C(16) << 20)
+/* What the library needs per waiting message beyond the value (sizeof its op and malloc's header). */
+#define MESSAGE_OVERHEAD_BYTES UINT64_C(350)
+
+struct property {
+    const char *name;
+    const char *value;
+};
+
+/* What the promise rests on; the configuration refuses to set these (config/refused.def). */
+static const struct property PROMISE[] = {
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"auto.offset.reset", "error"},
+    {"enable.partition.eof", "true"},
+    {"isolation.level", "read_committed"},
+    {"check.crcs", "true"},
+    {"log.queue", "true"},
+};
+
+/* Defaults of ours; the configuration may set any of them. */
+static const struct property DEFAULTS[] = {
+    {"allow.auto.create.topics", "false"},
+    {"partition.assignment.strategy", "roundrobin"},
+    {"fetch.message.max.bytes", "1048576"},
+    {"fetch.max.bytes", "16777216"},
+    {"fetch.wait.max.ms", "100"},
+    {"fetch.error.backoff.ms", "200"},
+    {"socket.nagle.disable", "true"},
+    {"socket.keepalive.enable", "true"},
+    {"topic.metadata.refresh.interval.ms", "60000"},
+    {"topic.metadata.propagation.max.ms", "5000"},
+    {"reconnect.backoff.max.ms", "5000"},
+};
+
+/* Only newer versions of the library know these. */
+static const struct property IF_KNOWN[] = {
+    {"fetch.queue.backoff.ms", "10"},
+    {"enable.metrics.push", "false"},
+};
+
+struct client_memory client_memory(const struct config *cfg, uint32_t workers)
+{
+    uint64_t queue = MAX(QUEUE_BYTES_ALL / MAX(workers, 1), QUEUE_BYTES_MIN);
+    uint64_t fetch = FETCH_BYTES_MAX;
+    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
+        const struct config_property *p = &cfg->kafka.properties.items[i];
+        uint64_t number;
+        if (!str_to_u64(str_of(p->value), &number)) {
+            continue;
+        }
+        if (strcmp(p->name, "queued.max.messages.kbytes") == 0) {
+            queue = number * 1024;
+        } else if (strcmp(p->name, "fetch.max.bytes") == 0) {
+            fetch = number;
+        }
+    }
+    return (struct client_memory){.queue_bytes = 2 * queue, .fetch_bytes = fetch};
+}
+
+static void set_own(rd_kafka_conf_t *conf, const char *name, const char *value, bool if_known)
+{
+    char text[256];
+    rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, name, value, text, sizeof text);
+    if (res != RD_KAFKA_CONF_OK && !(if_known && res == RD_KAFKA_CONF_UNKNOWN)) {
+        fprintf(stderr, "bug: %s=%s: %s\n", name, value, text);
+        abort();
+    }
+}
+
+static void set_defaults(rd_kafka_conf_t *conf, const struct config *cfg, uint32_t workers)
+{
+    for (size_t i = 0; i < ARRAY_LEN(DEFAULTS); i++) {
+        set_own(conf, DEFAULTS[i].name, DEFAULTS[i].value, false);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(IF_KNOWN); i++) {
+        set_own(conf, IF_KNOWN[i].name, IF_KNOWN[i].value, true);
+    }
+    /* Half of the queue's budget is for values, half for what the library adds to each message. */
+    uint64_t queue_bytes = MAX(QUEUE_BYTES_ALL / MAX(workers, 1), QUEUE_BYTES_MIN);
+    char number[32];
+    snprintf(number, sizeof number, "%llu", (unsigned long long) (queue_bytes / 1024));
+    set_own(conf, "queued.max.messages.kbytes", number, false);
+    snprintf(number, sizeof number, "%llu",
+             (unsigned long long) (queue_bytes / MESSAGE_OVERHEAD_BYTES));
+    set_own(conf, "queued.min.messages", number, false);
+    set_own(conf, "client.id", "pgsinkd", false);
+    set_own(conf, "group.id", cfg->kafka.group, false);
+}
+
+static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
+{
+    char text[256];
+    if (rd_kafka_conf_set(conf, "bootstrap.servers", cfg->kafka.brokers, text, sizeof text) !=
+        RD_KAFKA_CONF_OK) {
+        return config_error_at(cfg, cfg->kafka.brokers_pos, err, "kafka.brokers: %s", text);
+    }
+    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
+        const struct config_property *p = &cfg->kafka.properties.items[i];
+        rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, text, sizeof text);
+        if (res == RD_KAFKA_CONF_UNKNOWN) {
+            config_error_at(cfg, p->pos, err, "librdkafka %s has no property '%s'",
+                            rd_kafka_version_str(), p->name);
+            return error_hint(err, "The properties are listed in librdkafka's CONFIGURATION.md.");
+        }
+        if (res != RD_KAFKA_CONF_OK) {
+            /* The library's text quotes the value, which may be a secret: say only where and what. */
+            config_error_at(cfg, p->value_pos, err, "invalid value for the property '%s'", p->name);
+            return error_hint(err, "The values are listed in librdkafka's CONFIGURATION.md.");
+        }
+    }
+    return true;
+}
+
+static rd_kafka_conf_t *make_conf(const struct config *cfg, uint32_t workers, struct error *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    set_defaults(conf, cfg, workers);
+    if (!set_user(conf, cfg, err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(PROMISE); i++) {
+        set_own(conf, PROMISE[i].name, PROMISE[i].value, false);
+    }
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
+                                       RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_OFFSET_COMMIT);
+    return conf;
+}
+
+/* Some combinations of properties are refused only when a client is made of them. */
+static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, struct error *err)
+{
+    rd_kafka_conf_t *conf = make_conf(cfg, workers, err);
+    if (conf == NULL) {
+        return NULL;
+    }
+    char text[256];
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (rk == NULL) {
+        rd_kafka_conf_destroy(conf);
+        config_error_at(cfg, cfg->kafka.pos, err, "librdkafka refuses the properties: %s", text);
+    }
+    return rk;
+}
+
+bool client_check(const struct config *cfg, struct error *err)
+{
+    rd_kafka_conf_t *conf = make_conf(cfg, config_workers(cfg), err);
+    if (conf == NULL) {
+        return false;
+    }
+    rd_kafka_conf_destroy(conf);
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        const struct config_topics *topics = &cfg->routes[i].topics;
+        for (size_t k = 0; k < topics->count; k++) {
+            if (strlen(topics->items[k].name) > 249 && !topics->items[k].is_regex) {
+                return config_error_at(cfg, topics->items[k].pos, err,
+                                       "a topic's name has at most 249 characters");
+            }
+        }
+    }
+    return true;
+}
+
+struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
+{
+    rd_kafka_t *rk = make_consumer(cfg, workers, err);
+    if (rk == NULL) {
+        return NULL;
+    }
+    struct client *c = mem_zalloc(sizeof *c);
+    c->rk = rk;
+    c->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (c->fd < 0) {
+        abort();
+    }
+    rd_kafka_poll_set_consumer(rk);
+    rd_kafka_set_log_queue(rk, NULL);
+    c->queue = rd_kafka_queue_get_consumer(rk);
+    uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(c->queue, c->fd, &one, sizeof one);
+    return c;
+}
+
+bool client_subscribe(struct client *c, const struct config *cfg, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        const struct config_topics *topics = &cfg->routes[i].topics;
+        for (size_t k = 0; k < topics->count; k++) {
+            if (rd_kafka_topic_partition_list_find(list, topics->items[k].name,
+                                                   RD_KAFKA_PARTITION_UA) == NULL) {
+                rd_kafka_topic_partition_list_add(list, topics->items[k].name,
+                                                  RD_KAFKA_PARTITION_UA);
+            }
+        }
+    }
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return error_set(err, ERROR_SETUP, "cannot subscribe: %s", rd_kafka_err2str(code));
+    }
+    return true;
+}
+
+int client_fd(const struct client *c)
+{
+    return c->fd;
+}
+
+bool client_is_cooperative(const struct client *c)
+{
+    return c->cooperative;
+}
+
+rd_kafka_topic_partition_list_t *client_list(const struct partition_ref *refs, size_t n)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_topic_partition_list_add(list, refs[i].topic, refs[i].partition)->offset =
+            refs[i].offset;
+    }
+    return list;
+}
+
+bool client_take_error(rd_kafka_error_t *error, const char *context, struct error *out)
+{
+    if (error == NULL) {
+        return true;
+    }
+    bool fatal = rd_kafka_error_is_fatal(error) != 0;
+    error_set(out, fatal ? ERROR_KAFKA : ERROR_AGAIN, "%s: %s", context,
+              rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return false;
+}
+
+void client_accept(struct client *c)
+{
+    rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(1);
+    if (c->cooperative) {
+        rd_kafka_error_t *error = rd_kafka_incremental_assign(c->rk, none);
+        if (error != NULL) {
+            rd_kafka_error_destroy(error);
+        }
+    } else {
+        rd_kafka_assign(c->rk, none);
+    }
+    rd_kafka_topic_partition_list_destroy(none);
+}
+
+bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+    rd_kafka_error_t *error = rd_kafka_incremental_assign(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return client_take_error(error, "cannot fetch", err);
+}
+
+void client_unfetch(struct client *c, const struct partition_ref *ref, bool *out_all)
+{
+    *out_all = !c->cooperative;
+    if (*out_all) {
+        client_accept(c);
+        return;
+    }
+    client_give_up(c, ref, 1);
+}
+
+void client_give_up(struct client *c, const struct partition_ref *refs, size_t n)
+{
+    if (!c->cooperative) {
+        rd_kafka_assign(c->rk, NULL);
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error != NULL) {
+        rd_kafka_error_destroy(error); /* not fetched any more: what was wanted */
+    }
+}
+
+bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
+{
+    if (c->commit_pending || n == 0) {
+        return false;
+    }
+    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+    rd_kafka_resp_err_t code = rd_kafka_commit(c->rk, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+    c->commit_pending = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return c->commit_pending;
+}
+
+/* rd_kafka_consumer_close with a deadline: polls the queue ourselves, answering the last revocation. */
+static bool leave_group(struct client *c, usec_t deadline)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk); /* not c->queue: it would forward to itself */
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, queue);
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+        rd_kafka_queue_destroy(queue);
+        return true;
+    }
+    while (!rd_kafka_consumer_closed(c->rk)) {
+        usec_t now = clock_mono();
+        if (now >= deadline) {
+            return false; /* the queue stays with the rest */
+        }
+        rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, MIN(clock_poll_ms(now, deadline), 100));
+        if (ev != NULL && rd_kafka_event_type(ev) == RD_KAFKA_EVENT_REBALANCE) {
+            if (rd_kafka_event_error(ev) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS &&
+                c->cooperative) {
+                rd_kafka_error_destroy(rd_kafka_incremental_unassign(
+                    c->rk, rd_kafka_event_topic_partition_list(ev)));
+            } else {
+                rd_kafka_assign(c->rk, NULL);
+            }
+        }
+        rd_kafka_event_destroy(ev);
+    }
+    rd_kafka_queue_destroy(queue);
+    return true;
+}
+
+bool client_close(struct client *c, usec_t deadline)
+{
+    if (!leave_group(c, deadline)) {
+        return false;
+    }
+    rd_kafka_queue_io_event_enable(c->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(c->queue);
+    rd_kafka_destroy(c->rk);
+    close(c->fd);
+    free(c);
+    return true;
+}
+
+const char *client_library_version(void)
+{
+    return rd_kafka_version_str();
+}

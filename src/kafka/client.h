@@ -1,0 +1,84 @@
+/*
+ * The one consumer of this process: made from the configuration, subscribed, told what to fetch, closed.
+ * No callbacks: everything the library has to say comes as an event through kafka/events.h (main) or
+ * kafka/feed.h (workers).
+ *
+ * Where fetching starts is always said explicitly: the group's committed offsets and the reset policy
+ * never decide (invariant I3). A group assignment is accepted at once, with nothing fetched, and each
+ * partition is added when PostgreSQL has told where it starts; so a database that is away never holds up the
+ * group.
+ */
+#ifndef KAFKA_CLIENT_H
+#define KAFKA_CLIENT_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "config/config.h"
+
+struct client;
+
+/* A partition and an offset, which means what the call says. The topic is borrowed. */
+struct partition_ref {
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+};
+
+/* What fetching may keep in memory, for the bound that is printed at start. */
+struct client_memory {
+    uint64_t queue_bytes; /* values waiting in one worker's queue, with the library's overhead */
+    uint64_t fetch_bytes; /* one response of one broker */
+};
+struct client_memory client_memory(const struct config *cfg, uint32_t workers);
+
+/*
+ * Checks brokers and properties with the library, without connecting. ERROR_SETUP with the position in the file.
+ * @thread main
+ */
+bool client_check(const struct config *cfg, struct error *err) _must_;
+
+/* Makes the consumer; nothing is fetched. NULL: ERROR_SETUP. @thread main */
+struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err) _must_;
+
+/* Joins the group with the topics and patterns of the routes. @thread main */
+bool client_subscribe(struct client *c, const struct config *cfg, struct error *err) _must_;
+
+/* Readable when events wait (kafka/events.h). @thread main */
+int client_fd(const struct client *c);
+
+/* True once the group uses the cooperative protocol. @thread main */
+bool client_is_cooperative(const struct client *c);
+
+/* Answers an assignment: accepted, nothing fetched yet. @thread main */
+void client_accept(struct client *c);
+
+/* Adds partitions to what is fetched, each from its offset. Routes (feed_route) come first. @thread main */
+bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err) _must_;
+
+/*
+ * Stops fetching one partition that is to start anew from another offset. Afterwards no record fetched before can be taken
+ * from a feed any more. With the eager protocol this stops all partitions: *out_all is set, and the caller
+ * fetches all of them again. @thread main
+ */
+void client_unfetch(struct client *c, const struct partition_ref *ref, bool *out_all);
+
+/*
+ * Answers a revocation. refs are those of the revoked partitions that are being fetched (used by the cooperative
+ * protocol; the eager one gives up everything). @thread main
+ */
+void client_give_up(struct client *c, const struct partition_ref *refs, size_t n);
+
+/* Commits next offsets to the group, asynchronously and for lag tools only. @thread main */
+bool client_commit(struct client *c, const struct partition_ref *refs, size_t n);
+
+/*
+ * Leaves the group and frees everything, at the latest at the deadline (monotonic). False: the library did
+ * not let go in time, the memory stays, and the process should end with _exit. All feeds and routes must be gone.
+ * @thread main
+ */
+bool client_close(struct client *c, usec_t deadline);
+
+/* The version of the library that runs: "2.0.2". */
+const char *client_library_version(void);
+
+#endif

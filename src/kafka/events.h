@@ -1,0 +1,36 @@
+/*
+ * What the library tells the main thread, one plain struct at a time. Logs arrive here too. Main thread only.
+ */
+#ifndef KAFKA_EVENTS_H
+#define KAFKA_EVENTS_H
+
+#include "kafka/client.h"
+
+enum event_kind {
+    EVENT_NONE,      /* nothing waits */
+    EVENT_OTHER,     /* something of no interest was taken; ask again */
+    EVENT_ASSIGN,    /* refs were assigned: answer with client_accept, then claim */
+    EVENT_REVOKE,    /* refs are taken away: answer with client_give_up. lost: already gone */
+    EVENT_COMMITTED, /* the answer to client_commit; text is set if it failed */
+    EVENT_AWAY,      /* text: a broker cannot be reached; the library tries again by itself */
+    EVENT_TROUBLE,   /* text: unknown topic and the like; the library goes on by itself */
+    EVENT_DENIED,    /* text: the brokers refuse this client (authentication, authorization) */
+    EVENT_FATAL,     /* text: this consumer is dead */
+    EVENT_LOG,       /* text, level (syslog number) */
+};
+
+struct event {
+    enum event_kind kind;
+    bool lost;
+    int level;
+    char text[512];
+    struct partition_ref *refs; /* owned by the event, topics too */
+    size_t ref_count;
+    void *list; /* the library's list behind refs; private */
+};
+
+/* Takes one event. The caller ends it with event_done. @thread main */
+void event_take(struct client *c, struct event *out);
+void event_done(struct event *e);
+
+#endif

@@ -1,0 +1,223 @@
+/* One worker's queue, through the event API, which alone loses nothing on every version of the library. */
+#include "kafka/feed.h"
+
+#include "base/mem.h"
+#include "kafka/librdkafka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define SEEK_TIMEOUT_MS 1000
+
+struct feed {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+    int fd;
+    bool want_headers;
+    rd_kafka_event_t *last; /* what the last item borrows from */
+    struct message_header *headers;
+    size_t header_cap;
+};
+
+struct feed_route {
+    rd_kafka_queue_t *queue;
+};
+
+struct feed *feed_new(struct client *c, bool want_headers)
+{
+    struct feed *f = mem_zalloc(sizeof *f);
+    f->rk = c->rk;
+    f->want_headers = want_headers;
+    f->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (f->fd < 0) {
+        abort();
+    }
+    f->queue = rd_kafka_queue_new(c->rk);
+    uint64_t one = 1;
+    rd_kafka_queue_io_event_enable(f->queue, f->fd, &one, sizeof one);
+    return f;
+}
+
+void feed_free(struct feed *f)
+{
+    if (f == NULL) {
+        return;
+    }
+    feed_release(f);
+    rd_kafka_queue_io_event_enable(f->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(f->queue);
+    close(f->fd);
+    free(f->headers);
+    free(f);
+}
+
+int feed_fd(const struct feed *f)
+{
+    return f->fd;
+}
+
+struct feed_route *feed_route(struct feed *f, const char *topic, int32_t partition)
+{
+    struct feed_route *r = mem_zalloc(sizeof *r);
+    r->queue = rd_kafka_queue_get_partition(f->rk, topic, partition);
+    if (r->queue == NULL) {
+        abort();
+    }
+    rd_kafka_queue_forward(r->queue, f->queue);
+    return r;
+}
+
+struct feed_route *feed_unroute(struct feed_route *r)
+{
+    if (r != NULL) {
+        rd_kafka_queue_destroy(r->queue);
+        free(r);
+    }
+    return NULL;
+}
+
+void feed_release(struct feed *f)
+{
+    if (f->last != NULL) {
+        rd_kafka_event_destroy(f->last);
+        f->last = NULL;
+    }
+}
+
+static struct str str_or_absent(const void *p, size_t n)
+{
+    return p == NULL ? (struct str){.p = NULL, .n = 0} : (struct str){.p = p, .n = n};
+}
+
+static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct message *m)
+{
+    rd_kafka_headers_t *list;
+    if (rd_kafka_message_headers(rkm, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    size_t n = rd_kafka_header_cnt(list);
+    if (n > f->header_cap) {
+        f->headers = mem_realloc(f->headers, n, sizeof *f->headers);
+        f->header_cap = n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const char *name;
+        const void *value;
+        size_t size;
+        if (rd_kafka_header_get_all(list, i, &name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            n = i;
+            break;
+        }
+        f->headers[i].name = str_of(name);
+        f->headers[i].value = str_or_absent(value, size);
+    }
+    m->headers = f->headers;
+    m->header_count = n;
+}
+
+static void take_message(struct feed *f, const rd_kafka_message_t *rkm, struct feed_item *out)
+{
+    rd_kafka_timestamp_type_t type;
+    out->kind = FEED_MESSAGE;
+    out->topic_id = rkm->rkt;
+    out->partition = rkm->partition;
+    out->offset = rkm->offset;
+    struct message *m = &out->message;
+    m->topic = str_of(rd_kafka_topic_name(rkm->rkt));
+    m->partition = rkm->partition;
+    m->offset = rkm->offset;
+    m->timestamp_ms = rd_kafka_message_timestamp(rkm, &type);
+    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
+        m->timestamp_ms = -1;
+    }
+#if RD_KAFKA_VERSION >= 0x020100ff
+    m->leader_epoch = rd_kafka_message_leader_epoch(rkm);
+#else
+    m->leader_epoch = -1;
+#endif
+    m->key = str_or_absent(rkm->key, rkm->key_len);
+    m->value = str_or_absent(rkm->payload, rkm->len);
+    m->headers = NULL;
+    m->header_count = 0;
+    if (f->want_headers) {
+        take_headers(f, rkm, m);
+    }
+}
+
+static enum feed_kind error_kind(rd_kafka_resp_err_t code)
+{
+    if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        return FEED_END;
+    }
+    if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+        return FEED_RESET;
+    }
+    if (code == RD_KAFKA_RESP_ERR__BAD_MSG || code == RD_KAFKA_RESP_ERR__BAD_COMPRESSION ||
+        code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED) {
+        return FEED_CORRUPT;
+    }
+    return FEED_TROUBLE;
+}
+
+static void take_error(rd_kafka_event_t *ev, struct feed_item *out)
+{
+    rd_kafka_topic_partition_t *tp = rd_kafka_event_topic_partition(ev);
+    if (tp == NULL) {
+        return;
+    }
+    out->kind = error_kind(rd_kafka_event_error(ev));
+    out->partition = tp->partition;
+    out->offset = tp->offset;
+    snprintf(out->topic, sizeof out->topic, "%s", tp->topic);
+    if (out->kind != FEED_END) {
+        snprintf(out->text, sizeof out->text, "%.250s", rd_kafka_event_error_string(ev));
+    }
+    rd_kafka_topic_partition_destroy(tp);
+}
+
+void feed_take(struct feed *f, struct feed_item *out)
+{
+    feed_release(f);
+    out->kind = FEED_NONE;
+    rd_kafka_event_t *ev = rd_kafka_queue_poll(f->queue, 0);
+    if (ev == NULL) {
+        /* Clear the wake-up only when the queue is empty, then look once more: nothing may slip in between. */
+        uint64_t ignored;
+        if (read(f->fd, &ignored, sizeof ignored) < 0) {
+            return;
+        }
+        ev = rd_kafka_queue_poll(f->queue, 0);
+        if (ev == NULL) {
+            return;
+        }
+    }
+    f->last = ev;
+    out->kind = FEED_OTHER;
+    switch (rd_kafka_event_type(ev)) {
+    case RD_KAFKA_EVENT_FETCH: {
+        const rd_kafka_message_t *rkm = rd_kafka_event_message_next(ev);
+        if (rkm != NULL && rkm->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            take_message(f, rkm, out);
+        }
+        break;
+    }
+    case RD_KAFKA_EVENT_ERROR:
+        take_error(ev, out);
+        break;
+    default:
+        break;
+    }
+}
+
+void feed_hush(struct feed *f, const char *topic, int32_t partition)
+{
+    feed_release(f);
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(f->rk, topic, NULL);
+    if (rkt != NULL) {
+        rd_kafka_seek(rkt, partition, RD_KAFKA_OFFSET_END, SEEK_TIMEOUT_MS);
+        rd_kafka_topic_destroy(rkt);
+    }
+}

@@ -1,0 +1,23 @@
+/* The library's types, inside this room only. */
+#ifndef KAFKA_LIBRDKAFKA_H
+#define KAFKA_LIBRDKAFKA_H
+
+#include "kafka/client.h"
+
+#include <librdkafka/rdkafka.h>
+
+struct client {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue; /* the consumer queue: everything that is not a record */
+    int fd;                  /* its eventfd */
+    bool cooperative;        /* as of the last rebalance */
+    bool commit_pending;     /* one commit at a time: an outstanding one blocks the next rebalance */
+};
+
+/* A list of the library's from refs; the caller destroys it. */
+rd_kafka_topic_partition_list_t *client_list(const struct partition_ref *refs, size_t n);
+
+/* Moves err into *out: "<context>: <text>", and destroys it. NULL is success. Returns success. */
+bool client_take_error(rd_kafka_error_t *error, const char *context, struct error *out);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Questions to the brokers that block, each with a deadline: first offsets, ends, what topics there are.
+ * Errors are ERROR_KAFKA class only when the brokers refuse this client for good; ERROR_LINK otherwise.
+ * @thread scout (and commands before any thread starts)
+ */
+#ifndef KAFKA_LOOKUP_H
+#define KAFKA_LOOKUP_H
+
+#include "kafka/client.h"
+
+#define LOOKUP_EARLIEST INT64_C(-2)
+#define LOOKUP_LATEST INT64_C(-1)
+
+/*
+ * For every ref: the first offset at or after at_ms (Unix time), or LOOKUP_EARLIEST, or LOOKUP_LATEST (the last stable
+ * offset + 1, as read_committed sees it), into ref.offset. A time after the last record gives the end.
+ */
+bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
+                    usec_t timeout, struct error *err) _must_;
+
+/* Does any broker answer? */
+bool lookup_ping(struct client *c, usec_t timeout, struct error *err) _must_;
+
+struct lookup_topic {
+    char *name;
+    int partition_count;
+};
+
+/* All topics the brokers tell this client about. Freed by lookup_topics_free. */
+bool lookup_topics(struct client *c, struct lookup_topic **out, size_t *out_n, usec_t timeout,
+                   struct error *err) _must_;
+void lookup_topics_free(struct lookup_topic *topics, size_t n);
+
+#endif

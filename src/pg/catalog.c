@@ -1,0 +1,306 @@
+/*
+ * Target tables as the catalog describes them. Two queries: the relation with everything that could
+ * forbid writing into it, then its columns with domains resolved to their base types. Blocking.
+ */
+#include "pg/catalog.h"
+
+#include "base/mem.h"
+#include "pg/libpq.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_true(const PGresult *res, int row, int column)
+{
+    return *PQgetvalue(res, row, column) == 't';
+}
+
+/* --- the relation --- */
+
+/* $1 is the schema or NULL, $2 the name. A name has one relation per schema, whatever its kind. */
+static const char relation_sql[] =
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, current_user,"
+    " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
+    " pg_catalog.has_table_privilege(c.oid, 'INSERT'),"
+    " pg_catalog.row_security_active(c.oid)"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE c.relname = $2::pg_catalog.name"
+    " AND CASE WHEN $1 IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
+    " ELSE n.nspname = $1::pg_catalog.name END";
+
+enum {
+    REL_OID,
+    REL_SCHEMA,
+    REL_NAME,
+    REL_KIND,
+    REL_PERSISTENCE,
+    REL_USER,
+    REL_USAGE,
+    REL_INSERT,
+    REL_RLS
+};
+
+static const char *kind_name(char kind)
+{
+    switch (kind) {
+    case 'v':
+        return "a view";
+    case 'm':
+        return "a materialized view";
+    case 'f':
+        return "a foreign table";
+    case 'S':
+        return "a sequence";
+    case 'i':
+    case 'I':
+        return "an index";
+    case 'c':
+        return "a composite type";
+    default:
+        return "not a table";
+    }
+}
+
+/* Names of tables in that schema, or on the search_path, for the hint. */
+static bool missing(struct conn *c, const char *schema, const char *name, struct error *err)
+{
+    const char *values[] = {schema};
+    struct error ignored;
+    _cleanup_result_ PGresult *res = conn_exec(
+        c,
+        "SELECT c.relname, n.nspname FROM pg_catalog.pg_class c"
+        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('r', 'p') AND CASE WHEN $1 IS NULL"
+        " THEN n.nspname NOT IN ('pg_catalog', 'information_schema')"
+        " AND pg_catalog.pg_table_is_visible(c.oid)"
+        " ELSE n.nspname = $1::pg_catalog.name END ORDER BY 1",
+        1, values, &ignored);
+    if (!res) {
+        *err = ignored;
+        return false;
+    }
+    size_t n = (size_t) PQntuples(res);
+    const char **names = mem_array(n, sizeof *names);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = PQgetvalue(res, (int) i, 0);
+    }
+    const char *near = str_nearest(name, names, n);
+    error_set(err, ERROR_SETUP, "table '%s%s%s' does not exist", schema ? schema : "",
+              schema ? "." : "", name);
+    if (near) {
+        error_hint(err, "Did you mean '%s%s%s'? Otherwise create the table first.",
+                   schema ? schema : "", schema ? "." : "", near);
+    } else {
+        error_hint(err, "Create the table first: pgsinkd does not make tables.");
+    }
+    free(names);
+    return false;
+}
+
+static bool check_relation(const PGresult *r, struct error *err)
+{
+    const char *schema = PQgetvalue(r, 0, REL_SCHEMA);
+    const char *name = PQgetvalue(r, 0, REL_NAME);
+    const char *user = PQgetvalue(r, 0, REL_USER);
+    char kind = *PQgetvalue(r, 0, REL_KIND);
+
+    if (kind != 'r' && kind != 'p') {
+        error_set(err, ERROR_SETUP, "'%s.%s' is %s: pgsinkd writes into tables only", schema, name,
+                  kind_name(kind));
+        if (kind == 'v' || kind == 'f') {
+            error_hint(
+                err,
+                "Name the table behind it, or let a trigger on a table of this database pass the rows on.");
+        }
+        return false;
+    }
+    if (*PQgetvalue(r, 0, REL_PERSISTENCE) != 'p') {
+        error_set(err, ERROR_SETUP,
+                  "table '%s.%s' is unlogged: a crash of the server empties it, but not the ledger",
+                  schema, name);
+        return error_hint(err, "ALTER TABLE \"%s\".\"%s\" SET LOGGED;", schema, name);
+    }
+    if (!is_true(r, 0, REL_USAGE)) {
+        error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no USAGE privilege on the schema",
+                  schema, name, user);
+        return error_hint(err, "GRANT USAGE ON SCHEMA \"%s\" TO \"%s\";", schema, user);
+    }
+    if (is_true(r, 0, REL_RLS)) {
+        error_set(err, ERROR_SETUP,
+                  "table '%s.%s' has row-level security, which COPY does not support", schema,
+                  name);
+        return error_hint(err, "ALTER ROLE \"%s\" BYPASSRLS;", user);
+    }
+    return true;
+}
+
+static bool no_insert(const struct table *t, const char *column, const char *user,
+                      struct error *err)
+{
+    error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no INSERT privilege%s%s%s", t->schema,
+              t->name, user, column ? " on column '" : "", column ? column : "", column ? "'" : "");
+    return error_hint(err, "GRANT INSERT ON %s TO \"%s\";", t->quoted, user);
+}
+
+/* --- its columns --- */
+
+/*
+ * A domain is followed down to its base type; on the way it may give a typmod, forbid NULL, and
+ * (the outermost that has one) give a default.
+ */
+static const char columns_sql[] =
+    "WITH RECURSIVE d(num, depth, typid, typmod, not_null) AS ("
+    " SELECT a.attnum, 0, a.atttypid, a.atttypmod, a.attnotnull"
+    " FROM pg_catalog.pg_attribute a"
+    " WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped"
+    " UNION ALL"
+    " SELECT d.num, d.depth + 1, t.typbasetype,"
+    " CASE WHEN d.typmod >= 0 THEN d.typmod ELSE t.typtypmod END, d.not_null OR t.typnotnull"
+    " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typid WHERE t.typtype = 'd'),"
+    " base AS (SELECT DISTINCT ON (num) * FROM d ORDER BY num, depth DESC)"
+    " SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typid, b.typmod,"
+    " b.not_null, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
+    " a.attgenerated <> '', a.attidentity,"
+    " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT')"
+    " FROM pg_catalog.pg_attribute a"
+    " JOIN base b ON b.num = a.attnum"
+    " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
+    " WHERE a.attrelid = $1::pg_catalog.oid ORDER BY a.attnum";
+
+enum {
+    COL_NAME,
+    COL_TYPE_NAME,
+    COL_TYPE,
+    COL_TYPMOD,
+    COL_NOT_NULL,
+    COL_DEFAULT,
+    COL_GENERATED,
+    COL_IDENTITY,
+    COL_INSERT
+};
+
+/* Object identifiers of built-in types never change. */
+static enum column_type type_of(const char *oid)
+{
+    static const struct {
+        const char *oid;
+        enum column_type type;
+    } types[] = {
+        {"16", TYPE_BOOL},      {"17", TYPE_BYTEA},       {"20", TYPE_INT8},
+        {"21", TYPE_INT2},      {"23", TYPE_INT4},        {"25", TYPE_TEXT},
+        {"114", TYPE_JSON},     {"700", TYPE_FLOAT4},     {"701", TYPE_FLOAT8},
+        {"1042", TYPE_BPCHAR},  {"1043", TYPE_VARCHAR},   {"1082", TYPE_DATE},
+        {"1083", TYPE_TIME},    {"1114", TYPE_TIMESTAMP}, {"1184", TYPE_TIMESTAMPTZ},
+        {"1700", TYPE_NUMERIC}, {"2950", TYPE_UUID},      {"3802", TYPE_JSONB},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        if (strcmp(types[i].oid, oid) == 0) {
+            return types[i].type;
+        }
+    }
+    return TYPE_OTHER;
+}
+
+static void fill_column(struct column *col, const PGresult *r, int row)
+{
+    char identity = *PQgetvalue(r, row, COL_IDENTITY);
+
+    *col = (struct column){
+        .name = mem_strdup(PQgetvalue(r, row, COL_NAME)),
+        .type_name = mem_strdup(PQgetvalue(r, row, COL_TYPE_NAME)),
+        .type = type_of(PQgetvalue(r, row, COL_TYPE)),
+        .typmod = (int32_t) strtol(PQgetvalue(r, row, COL_TYPMOD), NULL, 10),
+        .not_null = is_true(r, row, COL_NOT_NULL),
+        .has_default = is_true(r, row, COL_DEFAULT),
+        .generated = is_true(r, row, COL_GENERATED),
+        .identity = identity != '\0',
+        .identity_always = identity == 'a',
+    };
+}
+
+static bool read_columns(struct conn *c, struct table *t, bool may_insert, const char *user,
+                         struct error *err)
+{
+    char oid[16];
+    const char *values[] = {oid};
+
+    snprintf(oid, sizeof oid, "%u", t->oid);
+    _cleanup_result_ PGresult *r = conn_exec(c, columns_sql, 1, values, err);
+    if (!r) {
+        return false;
+    }
+    t->column_count = (size_t) PQntuples(r);
+    t->columns = mem_array(t->column_count, sizeof *t->columns);
+    const struct column *refused = NULL;
+    size_t granted = 0;
+    for (size_t i = 0; i < t->column_count; i++) {
+        struct column *col = &t->columns[i];
+        fill_column(col, r, (int) i);
+        if (may_insert || is_true(r, (int) i, COL_INSERT)) {
+            granted++;
+        } else if (!refused && !col->generated && !col->identity) {
+            refused = col;
+        }
+    }
+    if (!may_insert && (refused || granted == 0)) {
+        return no_insert(t, granted > 0 && refused ? refused->name : NULL, user, err);
+    }
+    return true;
+}
+
+static struct table *new_table(const PGresult *r)
+{
+    struct table *t = mem_zalloc(sizeof *t);
+    _cleanup_buf_ struct buf quoted = {0};
+
+    t->oid = (uint32_t) strtoul(PQgetvalue(r, 0, REL_OID), NULL, 10);
+    t->schema = mem_strdup(PQgetvalue(r, 0, REL_SCHEMA));
+    t->name = mem_strdup(PQgetvalue(r, 0, REL_NAME));
+    table_quote_ident(&quoted, t->schema);
+    buf_add_u8(&quoted, '.');
+    table_quote_ident(&quoted, t->name);
+    t->quoted = mem_strdup(buf_cstr(&quoted));
+    return t;
+}
+
+struct table *catalog_table(struct conn *c, const char *schema, const char *name, struct error *err)
+{
+    const char *values[] = {schema, name};
+    _cleanup_result_ PGresult *r = conn_exec(c, relation_sql, 2, values, err);
+
+    if (!r) {
+        return NULL;
+    }
+    if (PQntuples(r) == 0) {
+        (void) missing(c, schema, name, err);
+        return NULL;
+    }
+    if (!check_relation(r, err)) {
+        return NULL;
+    }
+    struct table *t = new_table(r);
+    if (!read_columns(c, t, is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
+        table_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t encoding_size,
+                    struct error *err)
+{
+    _cleanup_result_ PGresult *r = conn_exec(
+        c,
+        "SELECT pg_catalog.current_setting('server_version_num'),"
+        " pg_catalog.current_setting('server_encoding')",
+        0, NULL, err);
+
+    if (!r) {
+        return false;
+    }
+    *out_version = (int) strtol(PQgetvalue(r, 0, 0), NULL, 10);
+    snprintf(out_encoding, encoding_size, "%s", PQgetvalue(r, 0, 1));
+    return true;
+}

@@ -1,0 +1,25 @@
+/*
+ * What the server knows about target tables. Blocking, with deadlines. @thread main, before workers
+ * start (and a worker's own connection later, when a regex finds a new topic: see sink/plan.h).
+ */
+#ifndef PG_CATALOG_H
+#define PG_CATALOG_H
+
+#include "base/error.h"
+#include "pg/conn.h"
+#include "row/table.h"
+
+/*
+ * Reads a table's columns and checks that rows can be written into it: it exists, is a table
+ * (plain, partitioned, or a foreign or view target with the reason why not), INSERT is granted.
+ * schema NULL = search_path. The names are exact (unquoted). Errors: ERROR_SETUP with a hint (the
+ * CREATE or GRANT to run), ERROR_LINK.
+ */
+struct table *catalog_table(struct conn *c, const char *schema, const char *name,
+                            struct error *err) _must_;
+
+/* The server's version as PostgreSQL counts (150004), and "UTF8" or another encoding. */
+bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t encoding_size,
+                    struct error *err) _must_;
+
+#endif

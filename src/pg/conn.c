@@ -1,0 +1,539 @@
+/*
+ * Connecting, the session's settings, and the ends of a connection. Every call returns at once,
+ * except where libpq itself looks up a host name, and in conn_open_wait and conn_exec. One thread
+ * at a time.
+ */
+#include "pg/conn.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "pg/libpq.h"
+#include "pg/sql.h"
+#include "row/table.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* For each host of the DSN. */
+#define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+/*
+ * One query string, one round trip. First whether the server can write at all, as nothing of the
+ * rest works on a standby.
+ *
+ * No statement_timeout, whatever the role's default is: a batch may wait for a lock as long as
+ * lock_timeout lets it, and a COPY that waits for its client is not ended by it anyway. The server
+ * finds a client that has vanished by TCP. Notices are not wanted: then what arrives in the middle
+ * of a COPY is an error.
+ */
+static char *setup_sql(const struct conn_settings *settings)
+{
+    struct buf sql = {0};
+
+    buf_add_z(&sql, "SELECT pg_catalog.pg_is_in_recovery(),"
+                    " pg_catalog.current_setting('transaction_read_only');"
+                    "SET client_min_messages TO error;"
+                    "SET synchronous_commit TO ");
+    sql_literal(&sql, settings->synchronous_commit);
+    buf_printf(&sql, ";SET lock_timeout TO %llu;",
+               (unsigned long long) (settings->lock_timeout_usec / USEC_PER_MSEC));
+    buf_add_z(&sql, "SET statement_timeout TO 0;"
+                    "SET idle_in_transaction_session_timeout TO '5min';"
+                    "SET default_transaction_isolation TO 'read committed';"
+                    "SET tcp_keepalives_idle TO 30;"
+                    "SET tcp_keepalives_interval TO 10;"
+                    "SET tcp_keepalives_count TO 3;"
+                    "SET tcp_user_timeout TO 30000;"
+                    "SET standard_conforming_strings TO on;"
+                    "SET \"TimeZone\" TO 'UTC';"
+                    "SET \"DateStyle\" TO 'ISO';");
+    if (settings->listen_channel) {
+        buf_add_z(&sql, "LISTEN ");
+        table_quote_ident(&sql, settings->listen_channel);
+    }
+    char *copy = mem_strdup(buf_cstr(&sql));
+    buf_done(&sql);
+    return copy;
+}
+
+struct conn *conn_new(const struct conn_settings *settings)
+{
+    struct conn *c = mem_zalloc(sizeof *c);
+
+    c->dsn = dsn_new(settings->dsn);
+    c->application_name = mem_strdup(settings->application_name);
+    c->setup_sql = setup_sql(settings);
+    c->timeout_usec = settings->timeout_usec;
+    c->deadline = USEC_NEVER;
+    return c;
+}
+
+int conn_library_version(void)
+{
+    return PQlibVersion();
+}
+
+struct conn *conn_free(struct conn *c)
+{
+    if (c) {
+        conn_close(c);
+        dsn_free(c->dsn);
+        free(c->application_name);
+        free(c->setup_sql);
+        free(c);
+    }
+    return NULL;
+}
+
+void conn_close(struct conn *c)
+{
+    PQfinish(c->pg);
+    c->pg = NULL;
+    c->phase = CONN_CLOSED;
+    c->deadline = USEC_NEVER;
+    c->events = 0;
+    c->copy_in = false;
+    c->notified = false;
+    c->notice.class = ERROR_NONE;
+}
+
+bool conn_is_open(const struct conn *c)
+{
+    return c->phase == CONN_IDLE || c->phase == CONN_BUSY;
+}
+
+int conn_fd(const struct conn *c)
+{
+    return c->pg ? PQsocket(c->pg) : -1;
+}
+
+short conn_events(const struct conn *c)
+{
+    return c->events;
+}
+
+usec_t conn_deadline(const struct conn *c)
+{
+    return c->deadline;
+}
+
+int conn_backend_pid(const struct conn *c)
+{
+    return c->pg ? PQbackendPID(c->pg) : 0;
+}
+
+/* What the server says unasked: kept when it ends the session, else dropped. */
+static void on_notice(void *arg, const PGresult *res)
+{
+    struct conn *c = arg;
+
+    if (fault_is_fatal(res)) {
+        fault_result(res, &c->notice);
+    }
+}
+
+static void start_host(struct conn *c)
+{
+    const struct dsn_host *h = &c->dsn->hosts[c->host];
+    /* What the DSN says wins over what comes before it, and loses against what comes after. */
+    const struct {
+        const char *keyword;
+        const char *value;
+    } options[] = {
+        {"keepalives", "1"},
+        {"keepalives_idle", "30"},
+        {"keepalives_interval", "10"},
+        {"keepalives_count", "3"},
+        {"tcp_user_timeout", "30000"},
+        {"dbname", c->dsn->text},
+        {"host", h->host},
+        {"hostaddr", h->hostaddr},
+        {"port", h->port},
+        {"application_name", c->application_name},
+        {"client_encoding", "UTF8"},
+    };
+    const char *keywords[ARRAY_LEN(options) + 1] = {NULL};
+    const char *values[ARRAY_LEN(options) + 1] = {NULL};
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        if (options[i].value) {
+            keywords[n] = options[i].keyword;
+            values[n++] = options[i].value;
+        }
+    }
+    c->pg = PQconnectStartParams(keywords, values, 1);
+    assert(c->pg);                                /* NULL means out of memory */
+    PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); /* shows SQLSTATE, see fault_connect */
+    PQsetNoticeReceiver(c->pg, on_notice, c);
+    c->phase = CONN_CONNECTING;
+    c->events = POLLOUT;
+    /* Failed already (a wrong option, no such socket file)? Then there is nothing to poll for. */
+    c->deadline = PQstatus(c->pg) == CONNECTION_BAD ? 0 : clock_mono() + CONNECT_TIMEOUT_USEC;
+}
+
+bool conn_open(struct conn *c, struct error *err)
+{
+    assert(!c->pg);
+    (void) err;
+    c->host = 0;
+    c->others.class = ERROR_NONE;
+    start_host(c);
+    return true;
+}
+
+/*
+ * A host has failed. If there is another it is next; after the last, the one that may work later
+ * decides what kind of failure this is: a standby beside a primary that is down is no mistake of
+ * the operator.
+ */
+static enum conn_step host_failed(struct conn *c, struct error *err)
+{
+    conn_close(c);
+    if (c->others.class != ERROR_NONE && c->others.class != ERROR_SETUP &&
+        err->class == ERROR_SETUP) {
+        *err = c->others;
+    }
+    if (c->host + 1 == c->dsn->host_count) {
+        return CONN_FAILED;
+    }
+    c->others = *err;
+    c->host++;
+    start_host(c);
+    return CONN_WAIT;
+}
+
+static enum conn_step start_setup(struct conn *c, struct error *err)
+{
+    c->read_only = false;
+    if (PQsetnonblocking(c->pg, 1) != 0 || !PQsendQuery(c->pg, c->setup_sql)) {
+        fault_connect(c->pg, err);
+        return host_failed(c, err);
+    }
+    c->phase = CONN_SETUP;
+    c->events = POLLIN;
+    if (!conn_flush(c, err)) {
+        return host_failed(c, err);
+    }
+    return CONN_WAIT;
+}
+
+static enum conn_step step_connecting(struct conn *c, struct error *err)
+{
+    struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
+
+    if (PQstatus(c->pg) == CONNECTION_BAD) {
+        fault_connect(c->pg, err);
+        return host_failed(c, err);
+    }
+    if (poll(&p, 1, 0) <= 0) {
+        if (clock_mono() < c->deadline) {
+            return CONN_WAIT;
+        }
+        error_set(err, ERROR_LINK, "no connection to %s within %llu s", PQhost(c->pg),
+                  (unsigned long long) (CONNECT_TIMEOUT_USEC / USEC_PER_SEC));
+        return host_failed(c, err);
+    }
+    switch (PQconnectPoll(c->pg)) {
+    case PGRES_POLLING_READING:
+        c->events = POLLIN;
+        return CONN_WAIT;
+    case PGRES_POLLING_WRITING:
+        c->events = POLLOUT;
+        return CONN_WAIT;
+    case PGRES_POLLING_OK:
+        return start_setup(c, err);
+    case PGRES_POLLING_FAILED:
+    case PGRES_POLLING_ACTIVE: /* unused by libpq */
+        break;
+    }
+    fault_connect(c->pg, err);
+    return host_failed(c, err);
+}
+
+static bool is_true(const PGresult *res, int column, const char *yes)
+{
+    return strcmp(PQgetvalue(res, 0, column), yes) == 0;
+}
+
+/* False when this result ends the attempt. */
+static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
+{
+    ExecStatusType status = PQresultStatus(res);
+
+    if (status == PGRES_COMMAND_OK) {
+        return true;
+    }
+    if (status != PGRES_TUPLES_OK) {
+        fault_result(res, err);
+        if (err->class == ERROR_RECORD) {
+            err->class = ERROR_SETUP; /* a setting that the server does not accept */
+        }
+        return error_wrap(err, "cannot set up the session");
+    }
+    if (is_true(res, 0, "t")) {
+        return error_set(err, ERROR_LINK, "%s is a standby: it cannot write", PQhost(c->pg));
+    }
+    if (is_true(res, 1, "on")) {
+        return error_set(err, ERROR_LINK, "%s is read-only: default_transaction_read_only is on",
+                         PQhost(c->pg));
+    }
+    return true;
+}
+
+static enum conn_step step_setup(struct conn *c, struct error *err)
+{
+    bool heard;
+
+    if (!conn_pump(c, &heard, err)) {
+        return host_failed(c, err);
+    }
+    while (!PQisBusy(c->pg)) {
+        _cleanup_result_ PGresult *res = PQgetResult(c->pg);
+        if (!res) {
+            conn_end(c);
+            return CONN_READY;
+        }
+        if (!setup_result(c, res, err)) {
+            return host_failed(c, err);
+        }
+    }
+    return CONN_WAIT;
+}
+
+enum conn_step conn_step(struct conn *c, struct error *err)
+{
+    switch (c->phase) {
+    case CONN_CONNECTING:
+        return step_connecting(c, err);
+    case CONN_SETUP:
+        return step_setup(c, err);
+    case CONN_IDLE:
+        return CONN_READY;
+    case CONN_CLOSED:
+    case CONN_BUSY:
+        break;
+    }
+    assert(false && "conn_step outside of connecting");
+    return CONN_FAILED;
+}
+
+void conn_begin(struct conn *c)
+{
+    assert(c->phase == CONN_IDLE);
+    c->phase = CONN_BUSY;
+    c->deadline = clock_mono() + c->timeout_usec;
+}
+
+static void take_notifications(struct conn *c)
+{
+    PGnotify *n;
+
+    while ((n = PQnotifies(c->pg))) {
+        c->notified = true;
+        PQfreemem(n);
+    }
+}
+
+void conn_end(struct conn *c)
+{
+    c->phase = CONN_IDLE;
+    c->events = POLLIN;
+    c->deadline = USEC_NEVER;
+    c->copy_in = false;
+    take_notifications(c);
+}
+
+bool conn_flush(struct conn *c, struct error *err)
+{
+    int left = PQflush(c->pg);
+
+    if (left < 0) {
+        return conn_lost(c, err);
+    }
+    c->events = left ? POLLIN | POLLOUT : POLLIN;
+    return true;
+}
+
+bool conn_pump(struct conn *c, bool *out_heard, struct error *err)
+{
+    struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
+    int n = poll(&p, 1, 0);
+    usec_t now = clock_mono();
+
+    *out_heard = n > 0 && (p.revents & ~POLLOUT);
+    if (n > 0) {
+        c->deadline = now + (c->phase == CONN_SETUP ? CONNECT_TIMEOUT_USEC : c->timeout_usec);
+    } else if (now >= c->deadline) {
+        usec_t limit = c->phase == CONN_SETUP ? CONNECT_TIMEOUT_USEC : c->timeout_usec;
+        conn_close(c);
+        return error_set(err, ERROR_LINK, "no answer from postgresql within %llu s",
+                         (unsigned long long) ((limit + USEC_PER_SEC - 1) / USEC_PER_SEC));
+    }
+    if (*out_heard && !PQconsumeInput(c->pg)) {
+        return conn_lost(c, err);
+    }
+    return !(c->events & POLLOUT) || conn_flush(c, err);
+}
+
+/* The error that the server sent before it went, if any. */
+static bool last_words(struct conn *c, struct error *err)
+{
+    if (PQstatus(c->pg) != CONNECTION_BAD) {
+        return false; /* PQgetResult might wait */
+    }
+    if (c->copy_in) {
+        (void) PQputCopyEnd(c->pg,
+                            "connection lost"); /* libpq looks for errors only outside of COPY */
+    }
+    for (int i = 0; i < 4; i++) {
+        _cleanup_result_ PGresult *res = PQgetResult(c->pg);
+        if (!res) {
+            break;
+        }
+        if (PQresultErrorField(res, PG_DIAG_SQLSTATE)) {
+            fault_result(res, err);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool conn_lost(struct conn *c, struct error *err)
+{
+    char line[sizeof err->text];
+
+    fault_one_line(line, sizeof line, PQerrorMessage(c->pg));
+    char *more = strstr(line, " This probably means");
+    if (more) {
+        *more = '\0';
+    }
+    if (!last_words(c, err)) {
+        if (c->notice.class != ERROR_NONE) {
+            *err = c->notice;
+        } else {
+            error_set(err, ERROR_LINK, "%s", *line ? line : "the connection is closed");
+        }
+    }
+    err->class = ERROR_LINK;
+    conn_close(c);
+    return error_wrap(err, "connection to postgresql lost");
+}
+
+bool conn_idle(struct conn *c, bool *out_notified, struct error *err)
+{
+    struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
+
+    assert(c->phase == CONN_IDLE);
+    *out_notified = false;
+    if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg)) {
+        return conn_lost(c, err);
+    }
+    take_notifications(c);
+    if (c->notice.class != ERROR_NONE) {
+        return conn_lost(c, err);
+    }
+    *out_notified = c->notified;
+    c->notified = false;
+    return true;
+}
+
+/* --- the blocking face --- */
+
+/* Waits for the connection's events, its deadline, or stop_fd. False when stop_fd is readable. */
+static bool wait_events(const struct conn *c, int stop_fd)
+{
+    struct pollfd p[2] = {
+        {.fd = conn_fd(c), .events = c->events},
+        {.fd = stop_fd, .events = POLLIN},
+    };
+
+    (void) poll(p, 2, clock_poll_ms(clock_mono(), c->deadline));
+    return !(p[1].revents & POLLIN);
+}
+
+bool conn_open_wait(struct conn *c, int stop_fd, struct error *err)
+{
+    if (!conn_open(c, err)) {
+        return false;
+    }
+    for (;;) {
+        if (!wait_events(c, stop_fd)) {
+            conn_close(c);
+            return error_set(err, ERROR_LINK, "interrupted");
+        }
+        switch (conn_step(c, err)) {
+        case CONN_READY:
+            return true;
+        case CONN_FAILED:
+            return false;
+        case CONN_WAIT:
+            break;
+        }
+    }
+}
+
+void conn_clear_result(PGresult **res)
+{
+    PQclear(*res);
+}
+
+static void finish(struct conn *c, const struct error *err)
+{
+    if (err->class == ERROR_LINK) {
+        conn_close(c);
+    } else {
+        conn_end(c);
+    }
+}
+
+PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *const *values,
+                    struct error *err)
+{
+    PGresult *last = NULL;
+    struct error fault = {.class = ERROR_NONE};
+
+    conn_begin(c);
+    int sent = count < 0 ? PQsendQuery(c->pg, sql)
+                         : PQsendQueryParams(c->pg, sql, count, NULL, values, NULL, NULL, 0);
+    if (!sent) {
+        conn_lost(c, err);
+        return NULL;
+    }
+    c->events = POLLIN | POLLOUT;
+    for (;;) {
+        bool heard;
+        if (!conn_pump(c, &heard, err)) {
+            PQclear(last);
+            return NULL;
+        }
+        while (!PQisBusy(c->pg)) {
+            PGresult *res = PQgetResult(c->pg);
+            if (!res) {
+                finish(c, &fault);
+                if (fault.class == ERROR_NONE) {
+                    return last;
+                }
+                *err = fault;
+                PQclear(last);
+                return NULL;
+            }
+            PQclear(last);
+            last = res;
+            if (PQresultStatus(res) == PGRES_FATAL_ERROR && fault.class == ERROR_NONE) {
+                fault_result(res, &fault);
+            }
+        }
+        (void) wait_events(c, -1);
+    }
+}
+
+bool conn_run(struct conn *c, const char *sql, struct error *err)
+{
+    _cleanup_result_ PGresult *res = conn_exec(c, sql, -1, NULL, err);
+
+    return res != NULL;
+}

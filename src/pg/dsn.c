@@ -1,0 +1,140 @@
+/* DSNs, see dsn.h. */
+#include "pg/dsn.h"
+
+#include "base/mem.h"
+#include "pg/conn.h"
+
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *option(const PQconninfoOption *options, const char *keyword)
+{
+    for (const PQconninfoOption *o = options; o->keyword; o++) {
+        if (strcmp(o->keyword, keyword) == 0) {
+            if (o->val && *o->val) {
+                return o->val;
+            }
+            return o->envvar ? getenv(o->envvar) : NULL;
+        }
+    }
+    return NULL;
+}
+
+static size_t list_count(const char *list)
+{
+    size_t n = list && *list ? 1 : 0;
+
+    for (; list && *list; list++) {
+        n += *list == ',';
+    }
+    return n;
+}
+
+/* Copy of the i-th member of a comma list; of its only one; NULL for none. */
+static char *list_member(const char *list, size_t i)
+{
+    if (!list || !*list) {
+        return NULL;
+    }
+    if (list_count(list) > 1) {
+        for (; i > 0; i--) {
+            list = strchr(list, ',') + 1;
+        }
+    }
+    return mem_strndup(list, strcspn(list, ","));
+}
+
+/* Several hosts that can be tried one by one, or one as the DSN says. */
+static void find_hosts(struct dsn *d, const PQconninfoOption *options)
+{
+    const char *host = option(options, "host");
+    const char *hostaddr = option(options, "hostaddr");
+    const char *port = option(options, "port");
+    size_t n = MAX(list_count(host), list_count(hostaddr));
+    size_t ports = list_count(port);
+
+    /* An empty member means a default, which cannot be asked for by name; a wrong count is libpq's
+     * to refuse. */
+    bool plain = n > 1 && (ports <= 1 || ports == n) && !option(options, "service");
+    for (size_t i = 0; plain && i < 3; i++) {
+        const char *list = (const char *[]){host, hostaddr, port}[i];
+        size_t count = list_count(list);
+        plain = !list || (count == n || (i == 2 && count <= 1));
+        plain = plain && (!list || (list[0] != ',' && !strstr(list, ",,") &&
+                                    (!*list || list[strlen(list) - 1] != ',')));
+    }
+    d->host_count = plain ? n : 1;
+    d->hosts = mem_array(d->host_count, sizeof *d->hosts);
+    for (size_t i = 0; plain && i < n; i++) {
+        d->hosts[i] = (struct dsn_host){
+            .host = list_member(host, i),
+            .hostaddr = list_member(hostaddr, i),
+            .port = list_member(port, i),
+        };
+    }
+}
+
+struct dsn *dsn_new(const char *text)
+{
+    struct dsn *d = mem_zalloc(sizeof *d);
+    PQconninfoOption *options = PQconninfoParse(text, NULL);
+
+    d->text = mem_strdup(text);
+    if (options) {
+        find_hosts(d, options);
+        PQconninfoFree(options);
+    } else {
+        d->host_count = 1;
+        d->hosts = mem_array(1, sizeof *d->hosts);
+    }
+    return d;
+}
+
+struct dsn *dsn_free(struct dsn *d)
+{
+    if (d) {
+        for (size_t i = 0; i < d->host_count; i++) {
+            free(d->hosts[i].host);
+            free(d->hosts[i].hostaddr);
+            free(d->hosts[i].port);
+        }
+        free(d->hosts);
+        free(d->text);
+        free(d);
+    }
+    return NULL;
+}
+
+/*
+ * libpq's messages quote the piece they stumble over, which may be part of a password with a space
+ * in it: so they are sorted, never passed on.
+ */
+bool conn_check_dsn(const char *dsn, struct error *err)
+{
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(dsn, &message);
+
+    if (options) {
+        PQconninfoFree(options);
+        return true;
+    }
+    const char *m = message ? message : "";
+    const char *what = "malformed";
+    if (strstr(m, "missing \"=\"")) {
+        what = "a word without \"=\"";
+    } else if (strstr(m, "invalid connection option") || strstr(m, "invalid URI query parameter")) {
+        what = "an unknown keyword";
+    } else if (strstr(m, "unterminated quoted string")) {
+        what = "a quoted value without its closing quote";
+    } else if (strstr(m, "percent-encoded")) {
+        what = "a bad %-sequence in the URI";
+    } else if (strstr(m, "URI")) {
+        what = "a malformed URI";
+    }
+    PQfreemem(message);
+    error_set(err, ERROR_SETUP, "not a PostgreSQL connection string: %s", what);
+    return error_hint(
+        err,
+        "Write it as for psql: \"host=db1 dbname=warehouse\" or \"postgresql://db1/warehouse\".");
+}

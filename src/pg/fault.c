@@ -1,0 +1,184 @@
+/*
+ * From libpq's errors to struct error. The text is one line: what the server said, its DETAIL cut
+ * short, the SQLSTATE. Passwords cannot come in here: neither libpq nor the server quotes them. Any
+ * thread.
+ */
+#include "base/str.h"
+#include "pg/libpq.h"
+#include "pg/sqlstate.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+void fault_one_line(char *to, size_t size, const char *text)
+{
+    size_t n = 0;
+    bool gap = false;
+
+    for (; *text; text++) {
+        if (isspace((unsigned char) *text)) {
+            gap = n > 0;
+            continue;
+        }
+        if (n + gap + 1 >= size) {
+            break;
+        }
+        if (gap) {
+            to[n++] = ' ';
+            gap = false;
+        }
+        to[n++] = *text;
+    }
+    if (*text) { /* cut: not in the middle of a character */
+        while (n > 0 && ((unsigned char) to[n - 1] & 0xC0) == 0x80) {
+            n--;
+        }
+        if (n > 0 && (unsigned char) to[n - 1] >= 0xC0) {
+            n--;
+        }
+    }
+    to[n] = '\0';
+}
+
+bool fault_is_fatal(const PGresult *res)
+{
+    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+}
+
+bool fault_result(const PGresult *res, struct error *err)
+{
+    char primary[400];
+    char detail[240];
+    const char *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    const char *more = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
+    const char *column = PQresultErrorField(res, PG_DIAG_COLUMN_NAME);
+    const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
+    enum error_class class = sqlstate_class(sqlstate);
+
+    if (!message) {
+        message = PQresultErrorMessage(res);
+        message = *message ? message : "an error without a message";
+    }
+    fault_one_line(primary, sizeof primary, message);
+    fault_one_line(detail, sizeof detail, more ? more : "");
+    error_set(err, class, "%s%s%s%s%s%s", primary, *detail ? ": " : "", detail,
+              sqlstate ? " (" : "", sqlstate ? sqlstate : "", sqlstate ? ")" : "");
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate ? sqlstate : "");
+    snprintf(err->column, sizeof err->column, "%s", column ? column : "");
+    if (hint && class == ERROR_SETUP) {
+        fault_one_line(err->hint, sizeof err->hint, hint);
+    }
+    return false;
+}
+
+/* Faults that libpq finds itself and that no waiting mends. Its texts are English: nobody calls
+ * setlocale. */
+static const char *const unmendable[] = {
+    " value: \"",
+    "for connection option",
+    "invalid port number",
+    "invalid connection option",
+    "definition of service",
+    "service file",
+    "could not match",
+    "does not support SSL",
+    "certificate",
+    "private key",
+    "SCRAM",
+    "authentication method",
+    "channel binding",
+};
+
+static void connect_hint(const char *sqlstate, struct error *err)
+{
+    if (strcmp(sqlstate, "28P01") == 0) {
+        error_hint(
+            err,
+            "Check user and password: they come from postgres.dsn, PGPASSWORD or the pass file.");
+    } else if (strncmp(sqlstate, "28", 2) == 0) {
+        error_hint(
+            err,
+            "The server does not let this user in from here: see its pg_hba.conf and ALTER ROLE ... LOGIN.");
+    } else if (strcmp(sqlstate, "3D000") == 0) {
+        error_hint(err, "Create it with CREATE DATABASE, or correct dbname in postgres.dsn.");
+    } else if (strcmp(sqlstate, "42501") == 0) {
+        error_hint(err, "Let the database's owner run GRANT CONNECT ON DATABASE ... TO this user.");
+    }
+}
+
+/*
+ * libpq keeps no result of a failed connect, so the SQLSTATE is read out of the verbose text:
+ *     connection to server at "h", port 5432 failed: FATAL:  28P01: password authentication failed
+ * ... LOCATION:  auth_failed, auth.c:338 The two spaces are the protocol's own, in any language.
+ * The last attempt counts.
+ */
+static const char *find_sqlstate(const char *text, char out[static 6])
+{
+    const char *found = NULL;
+
+    for (const char *p = text; (p = strstr(p, ":  ")); p += 3) {
+        size_t n = strspn(p + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+        if (n == 5 && p[8] == ':' && p[9] == ' ') {
+            memcpy(out, p + 3, 5);
+            out[5] = '\0';
+            found = p + 3;
+        }
+    }
+    return found;
+}
+
+bool fault_connect(const PGconn *pg, struct error *err)
+{
+    char text[sizeof err->text];
+    char line[sizeof err->text];
+    char sqlstate[6] = "";
+
+    /* One copy without what only developers of the server want to see. */
+    const char *message = PQerrorMessage(pg);
+    size_t n = 0;
+    while (*message && n + 1 < sizeof text) {
+        size_t len = strcspn(message, "\n");
+        if (strncmp(message, "LOCATION:", 9) != 0) {
+            size_t copy = MIN(len, sizeof text - n - 2);
+            memcpy(text + n, message, copy);
+            n += copy;
+            text[n++] = ' ';
+        }
+        message += len + (message[len] == '\n');
+    }
+    text[n] = '\0';
+
+    const char *code = find_sqlstate(text, sqlstate);
+    if (code) {
+        /* "FATAL:  28P01: password ..." -> "FATAL: password ... (28P01)" */
+        char *at = text + (code - text);
+        memmove(at, at + 7, strlen(at + 7) + 1);
+    }
+    fault_one_line(line, sizeof line - 10, *text ? text : "cannot connect");
+    enum error_class class = ERROR_LINK;
+    if (code) {
+        class = sqlstate_class(sqlstate);
+        class = class == ERROR_RECORD ? ERROR_SETUP : class;
+        error_set(err, class, "%s (%s)", line, sqlstate);
+        memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
+        connect_hint(sqlstate, err);
+        return false;
+    }
+    if (PQconnectionNeedsPassword(pg)) {
+        class = ERROR_SETUP;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(unmendable); i++) {
+        if (strstr(line, unmendable[i])) {
+            class = ERROR_SETUP;
+        }
+    }
+    error_set(err, class, "%s", line);
+    if (PQconnectionNeedsPassword(pg)) {
+        connect_hint("28P01", err);
+    }
+    return false;
+}

@@ -1,0 +1,268 @@
+/*
+ * Installing and checking the project's schema. The steps are texts for psql with two variables,
+ * :"schema" and :'schema', which are filled in here as psql would. Blocking. @thread main
+ */
+#include "pg/schema.h"
+
+#include "base/mem.h"
+#include "pg/libpq.h"
+#include "pg/sql.h"
+#include "pg/steps.h"
+#include "row/table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HINT_PRINT                                                                                 \
+    "Let the owner of the database run what `pgsinkd init --print` prints, or run `pgsinkd init` " \
+    "as a role that may create it."
+
+int schema_version_wanted(void)
+{
+    return steps_count();
+}
+
+/* --- texts --- */
+
+/* Appends line with the schema's name in place of the variables. */
+static void fill(struct buf *out, const char *line, const char *schema)
+{
+    const char *at;
+
+    while ((at = strchr(line, ':'))) {
+        buf_add(out, line, (size_t) (at - line));
+        if (strncmp(at, ":\"schema\"", 9) == 0) {
+            table_quote_ident(out, schema);
+            line = at + 9;
+        } else if (strncmp(at, ":'schema'", 9) == 0) {
+            sql_literal(out, schema);
+            line = at + 9;
+        } else {
+            buf_add_u8(out, ':');
+            line = at + 1;
+        }
+    }
+    buf_add_z(out, line);
+}
+
+static void fill_all(struct buf *out, const char *const *lines, const char *schema)
+{
+    for (; *lines; lines++) {
+        fill(out, *lines, schema);
+    }
+}
+
+/* The advisory lock under which the schema is changed: one per database and schema name. */
+static const char lock_sql[] = "SELECT pg_catalog.pg_advisory_xact_lock("
+                               "pg_catalog.hashtextextended('pgsinkd ' || :'schema', 0));\n";
+
+static const char create_sql[] =
+    "CREATE SCHEMA IF NOT EXISTS :\"schema\";\n"
+    "COMMENT ON SCHEMA :\"schema\" IS 'pgsinkd: positions of Kafka topics, see the table offsets';\n";
+
+void schema_print(const char *schema, struct buf *out)
+{
+    buf_printf(
+        out,
+        "-- The schema of pgsinkd, version %d, and what its role needs. For psql, as the owner:\n",
+        steps_count());
+    buf_add_z(out, "--     pgsinkd init -c FILE --print | psql -X -v role=THE_ROLE DATABASE\n"
+                   "-- It does only what is not yet done. Without -v role=... it grants nothing.\n"
+                   "\\set ON_ERROR_STOP on\n"
+                   "BEGIN;\n");
+    fill(out, lock_sql, schema);
+    fill(out, create_sql, schema);
+    buf_add_z(out, "\\set version 0\n");
+    fill(out,
+         "SELECT pg_catalog.count(*) > 0 AS made FROM pg_catalog.pg_tables"
+         " WHERE schemaname = :'schema' AND tablename = 'schema_version' \\gset\n",
+         schema);
+    buf_add_z(out, "\\if :made\n");
+    fill(out, "SELECT pg_catalog.max(version) AS version FROM :\"schema\".schema_version \\gset\n",
+         schema);
+    buf_add_z(out, "\\endif\n");
+    for (int v = 1; v <= steps_count(); v++) {
+        buf_printf(out, "SELECT :version < %d AS needed \\gset\n\\if :needed\n", v);
+        fill_all(out, steps_lines(v), schema);
+        buf_add_z(out, "\\endif\n");
+    }
+    buf_add_z(out, "\\if :{?role}\n");
+    fill_all(out, steps_grants(), schema);
+    buf_add_z(out, "\\endif\n"
+                   "COMMIT;\n");
+}
+
+/* --- the database --- */
+
+struct state {
+    bool exists; /* the schema */
+    int version; /* 0 = none of our tables */
+};
+
+static bool is_true(const PGresult *res, int column)
+{
+    return *PQgetvalue(res, 0, column) == 't';
+}
+
+static bool read_state(struct conn *c, const char *schema, struct state *out, struct error *err)
+{
+    const char *values[] = {schema};
+    _cleanup_result_ PGresult *found = conn_exec(
+        c,
+        "SELECT n.oid IS NOT NULL, t.oid IS NOT NULL,"
+        " coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true), current_user"
+        " FROM (VALUES (1)) AS one(line)"
+        " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name"
+        " LEFT JOIN pg_catalog.pg_class t ON t.relnamespace = n.oid"
+        " AND t.relname = 'schema_version'",
+        1, values, err);
+    if (!found) {
+        return false;
+    }
+    *out = (struct state){.exists = is_true(found, 0), .version = 0};
+    if (!is_true(found, 2)) {
+        error_set(err, ERROR_SETUP, "schema '%s': role '%s' has no USAGE privilege", schema,
+                  PQgetvalue(found, 0, 3));
+        return error_hint(err, "Grant what `pgsinkd init --print` lists to that role.");
+    }
+    if (!is_true(found, 1)) {
+        return true;
+    }
+    _cleanup_buf_ struct buf sql = {0};
+    fill(&sql, "SELECT coalesce(pg_catalog.max(version), 0) FROM :\"schema\".schema_version",
+         schema);
+    _cleanup_result_ PGresult *version = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
+    if (!version) {
+        error_wrap(err, "schema '%s'", schema);
+        return err->class == ERROR_SETUP ? error_hint(err, "%s", HINT_PRINT) : false;
+    }
+    out->version = (int) strtol(PQgetvalue(version, 0, 0), NULL, 10);
+    return true;
+}
+
+/* May this role use the tables as the daemon does? Else better said now than at the first claim. */
+static bool check_grants(struct conn *c, const char *schema, struct error *err)
+{
+    _cleanup_buf_ struct buf sql = {0};
+
+    fill(&sql,
+         "SELECT p.name, p.privilege, current_user"
+         " FROM (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'),"
+         " ('gaps', 'SELECT'), ('gaps', 'INSERT')) AS p(name, privilege)"
+         " JOIN pg_catalog.pg_class t ON t.relname = p.name"
+         " JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace AND n.nspname = :'schema'"
+         " WHERE NOT pg_catalog.has_table_privilege(t.oid, p.privilege) LIMIT 1",
+         schema);
+    _cleanup_result_ PGresult *res = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
+    if (!res) {
+        return false;
+    }
+    if (PQntuples(res) == 0) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no %s privilege", schema,
+              PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 1));
+    return error_hint(err, "Grant what `pgsinkd init --print` lists to that role.");
+}
+
+static bool refuse_newer(const char *schema, int version, struct error *err)
+{
+    error_set(err, ERROR_SETUP, "schema '%s' has version %d, this program knows up to %d", schema,
+              version, steps_count());
+    return error_hint(err,
+                      "Install the version of pgsinkd that upgraded the schema, or a later one.");
+}
+
+/* Inside a transaction and under the lock. */
+static bool apply_locked(struct conn *c, const char *schema, int *out_applied, struct error *err)
+{
+    _cleanup_buf_ struct buf sql = {0};
+    struct state s;
+
+    fill(&sql, lock_sql, schema);
+    if (!conn_run(c, buf_cstr(&sql), err) || !read_state(c, schema, &s, err)) {
+        return false;
+    }
+    if (s.version > steps_count()) {
+        return refuse_newer(schema, s.version, err);
+    }
+    buf_clear(&sql);
+    if (!s.exists) {
+        fill(&sql, create_sql, schema);
+    }
+    for (int v = s.version + 1; v <= steps_count(); v++) {
+        fill_all(&sql, steps_lines(v), schema);
+    }
+    *out_applied = steps_count() - s.version;
+    return *out_applied == 0 || conn_run(c, buf_cstr(&sql), err);
+}
+
+static bool apply(struct conn *c, const char *schema, int *out_applied, struct error *err)
+{
+    int applied = 0;
+
+    if (!conn_run(c, "BEGIN", err)) {
+        return false;
+    }
+    if (!apply_locked(c, schema, &applied, err)) {
+        struct error ignored;
+        if (conn_is_open(c)) {
+            (void) !conn_run(c, "ROLLBACK", &ignored);
+        }
+        error_wrap(err, "cannot install schema '%s'", schema);
+        if (strcmp(err->sqlstate, "42501") == 0) {
+            error_hint(err, "%s", HINT_PRINT);
+        }
+        return false;
+    }
+    if (!conn_run(c, "COMMIT", err)) {
+        return error_wrap(err, "cannot install schema '%s'", schema);
+    }
+    *out_applied = applied;
+    return true;
+}
+
+bool schema_version_installed(struct conn *c, const char *schema, int *out_version,
+                              struct error *err)
+{
+    struct state s;
+
+    if (!read_state(c, schema, &s, err)) {
+        return false;
+    }
+    *out_version = s.version;
+    return true;
+}
+
+bool schema_ensure(struct conn *c, const char *schema, bool manage, int *out_applied,
+                   struct error *err)
+{
+    struct state s;
+    int applied = 0;
+
+    if (!read_state(c, schema, &s, err)) {
+        return false;
+    }
+    if (s.version > steps_count()) {
+        return refuse_newer(schema, s.version, err);
+    }
+    if (s.version < steps_count()) {
+        if (!manage) {
+            if (s.version == 0) {
+                error_set(err, ERROR_SETUP, "schema '%s' is not installed", schema);
+            } else {
+                error_set(err, ERROR_SETUP, "schema '%s' has version %d, this program needs %d",
+                          schema, s.version, steps_count());
+            }
+            return error_hint(err, "%s", HINT_PRINT);
+        }
+        if (!apply(c, schema, &applied, err)) {
+            return false;
+        }
+    }
+    if (!check_grants(c, schema, err)) {
+        return false;
+    }
+    *out_applied = applied;
+    return true;
+}

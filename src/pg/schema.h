@@ -1,0 +1,34 @@
+/*
+ * The project's own schema: numbered steps from sql/, embedded into the program, applied in order
+ * under an advisory lock, so that two daemons starting at once do not collide. Blocking. @thread
+ * main
+ */
+#ifndef PG_SCHEMA_H
+#define PG_SCHEMA_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "pg/conn.h"
+
+/* The version this program needs: the number of the last step. */
+int schema_version_wanted(void);
+
+/*
+ * Brings the schema up to date (manage = true), or only checks that it is (false). A newer schema
+ * is refused: ERROR_SETUP. *out_applied receives the number of steps run now. Then it checks that
+ * the connected role may use the tables as the daemon does.
+ */
+bool schema_ensure(struct conn *c, const char *schema, bool manage, int *out_applied,
+                   struct error *err) _must_;
+
+/* The installed version, 0 = none; for `check`, which writes nothing. */
+bool schema_version_installed(struct conn *c, const char *schema, int *out_version,
+                              struct error *err) _must_;
+
+/*
+ * The whole SQL as a script for psql, with the schema's name filled in. It does only what is not
+ * yet done, and grants a role what it needs when psql is given one: -v role=...
+ */
+void schema_print(const char *schema, struct buf *out);
+
+#endif

@@ -1,0 +1,75 @@
+/* SQL text, see sql.h. */
+#include "pg/sql.h"
+
+#include <string.h>
+
+void sql_literal(struct buf *out, const char *text)
+{
+    buf_add_u8(out, '\'');
+    for (; *text; text++) {
+        if (*text == '\'') {
+            buf_add_u8(out, '\'');
+        }
+        buf_add_u8(out, (uint8_t) *text);
+    }
+    buf_add_u8(out, '\'');
+}
+
+void sql_array_open(struct buf *out)
+{
+    buf_add_u8(out, '{');
+}
+
+static void separate(struct buf *out)
+{
+    if (out->p[out->n - 1] != '{') {
+        buf_add_u8(out, ',');
+    }
+}
+
+static void array_text(struct buf *out, const char *text, bool in_literal)
+{
+    separate(out);
+    buf_add_u8(out, '"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            buf_add_u8(out, '\\');
+        } else if (*text == '\'' && in_literal) {
+            buf_add_u8(out, '\'');
+        }
+        buf_add_u8(out, (uint8_t) *text);
+    }
+    buf_add_u8(out, '"');
+}
+
+void sql_array_text(struct buf *out, const char *text)
+{
+    array_text(out, text, false);
+}
+
+void sql_array_text_quoted(struct buf *out, const char *text)
+{
+    array_text(out, text, true);
+}
+
+void sql_array_i64(struct buf *out, int64_t value)
+{
+    char digits[24];
+    char *p = digits + sizeof digits;
+    uint64_t v = value < 0 ? 0 - (uint64_t) value : (uint64_t) value;
+
+    separate(out);
+    do {
+        *--p = (char) ('0' + v % 10);
+        v /= 10;
+    } while (v);
+    if (value < 0) {
+        *--p = '-';
+    }
+    buf_add(out, p, (size_t) (digits + sizeof digits - p));
+}
+
+void sql_array_close(struct buf *out)
+{
+    buf_add_u8(out, '}');
+}

@@ -1,0 +1,190 @@
+/*
+ * Decimal text to numbers. Short floats take the exact road: a mantissa below 2^53 (2^24) and a
+ * power of ten that a double (float) holds exactly give a correctly rounded result with one
+ * operation; the rest goes to strtod, which glibc and musl round correctly. Any thread.
+ */
+#include "row/decimal.h"
+
+#include "row/ascii.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(__FLT_EVAL_METHOD__ == 0, "one operation must round once");
+
+static const char *digits_end(const char *p, const char *end)
+{
+    while (p < end && ascii_is_digit(*p)) {
+        p++;
+    }
+    return p;
+}
+
+static const char *sign_end(const char *p, const char *end, bool *negative)
+{
+    *negative = p < end && *p == '-';
+    return p < end && (*p == '-' || *p == '+') ? p + 1 : p;
+}
+
+/* The exponent behind its e; the whole rest must be digits. */
+static bool exponent_scan(const char *p, const char *end, int64_t *out)
+{
+    bool negative;
+    int64_t value = 0;
+    p = sign_end(p, end, &negative);
+    if (p == end || digits_end(p, end) != end) {
+        return false;
+    }
+    for (; p < end; p++) {
+        value = MIN(value * 10 + (*p - '0'), (int64_t) DECIMAL_EXPONENT_MAX);
+    }
+    *out = negative ? -value : value;
+    return true;
+}
+
+bool decimal_scan(struct str text, struct decimal *out)
+{
+    const char *end = text.p + text.n;
+    struct decimal d = {.text = text};
+    const char *p = sign_end(text.p, end, &d.negative);
+    const char *stop = digits_end(p, end);
+    d.whole = (struct str){.p = p, .n = (size_t) (stop - p)};
+    d.frac = (struct str){.p = stop, .n = 0};
+    p = stop;
+    if (p < end && *p == '.') {
+        stop = digits_end(p + 1, end);
+        d.frac = (struct str){.p = p + 1, .n = (size_t) (stop - p - 1)};
+        p = stop;
+    }
+    if (d.whole.n + d.frac.n == 0) {
+        return false;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        if (!exponent_scan(p + 1, end, &d.exponent)) {
+            return false;
+        }
+        p = end;
+    }
+    *out = d;
+    return p == end;
+}
+
+/* Adds one digit behind m; false when the result leaves 64 bits. */
+static bool push_digit(uint64_t *m, int digit)
+{
+    return CHECKED_MUL(*m, (uint64_t) 10, m) && CHECKED_ADD(*m, (uint64_t) digit, m);
+}
+
+enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t *out)
+{
+    size_t n = d->whole.n + d->frac.n;
+    size_t i = 0;
+    uint64_t m = 0;
+    bool lost = false;
+    while (i < n && decimal_digit(d, i) == 0) {
+        i++;
+    }
+    if (i == n) {
+        *out = 0;
+        return DECIMAL_OK;
+    }
+    /* Digits up to here stand before the point; it may lie outside of them on either side. */
+    int64_t point = (int64_t) d->whole.n + d->exponent + shift;
+    if (point - (int64_t) i > 19) {
+        return DECIMAL_RANGE;
+    }
+    for (int64_t k = (int64_t) i; k < point; k++) {
+        if (!push_digit(&m, (size_t) k < n ? decimal_digit(d, (size_t) k) : 0)) {
+            return DECIMAL_RANGE;
+        }
+    }
+    if (point >= (int64_t) i && point < (int64_t) n && decimal_digit(d, (size_t) point) >= 5) {
+        m++; /* at most 19 nines: no overflow */
+    }
+    for (size_t k = point > (int64_t) i ? (size_t) point : i; k < n && !lost; k++) {
+        lost = decimal_digit(d, k) != 0;
+    }
+    *out = m;
+    return lost ? DECIMAL_ROUNDED : DECIMAL_OK;
+}
+
+enum decimal_result decimal_to_i64(const struct decimal *d, int shift, int64_t *out)
+{
+    uint64_t m;
+    enum decimal_result result = decimal_to_u64(d, shift, &m);
+    if (result == DECIMAL_RANGE || m > (uint64_t) INT64_MAX + (d->negative ? 1 : 0)) {
+        return DECIMAL_RANGE;
+    }
+    *out = (int64_t) (d->negative ? 0 - m : m);
+    return result;
+}
+
+/* All digits as one integer and the power of ten that belongs to it; false when they are too many.
+ */
+static bool mantissa(const struct decimal *d, uint64_t *out, int64_t *out_power)
+{
+    size_t n = d->whole.n + d->frac.n;
+    uint64_t m = 0;
+    if (n > 19) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        m = m * 10 + (uint64_t) decimal_digit(d, i);
+    }
+    *out = m;
+    *out_power = d->exponent - (int64_t) d->frac.n;
+    return true;
+}
+
+static const char *terminated(struct str text, struct buf *scratch)
+{
+    buf_clear(scratch);
+    buf_add_str(scratch, text);
+    return buf_cstr(scratch);
+}
+
+bool decimal_to_double(const struct decimal *d, struct buf *scratch, double *out)
+{
+    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    uint64_t m;
+    int64_t power;
+    if (mantissa(d, &m, &power) && m <= UINT64_C(1) << 53 && power >= -22 && power <= 22) {
+        double value = (double) m;
+        value = power < 0 ? value / powers[-power] : value * powers[power];
+        *out = d->negative ? -value : value;
+        return true;
+    }
+    errno = 0;
+    double value = strtod(terminated(d->text, scratch), NULL);
+    /* A denormal also sets ERANGE, but it is what the text says. */
+    if (errno == ERANGE && (fpclassify(value) == FP_ZERO || isinf(value))) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool decimal_to_float(const struct decimal *d, struct buf *scratch, float *out)
+{
+    static const float powers[] = {1e0F, 1e1F, 1e2F, 1e3F, 1e4F, 1e5F,
+                                   1e6F, 1e7F, 1e8F, 1e9F, 1e10F};
+    uint64_t m;
+    int64_t power;
+    if (mantissa(d, &m, &power) && m <= UINT64_C(1) << 24 && power >= -10 && power <= 10) {
+        float value = (float) m;
+        value = power < 0 ? value / powers[-power] : value * powers[power];
+        *out = d->negative ? -value : value;
+        return true;
+    }
+    errno = 0;
+    float value = strtof(terminated(d->text, scratch), NULL);
+    if (errno == ERANGE && (fpclassify(value) == FP_ZERO || isinf(value))) {
+        return false;
+    }
+    *out = value;
+    return true;
+}

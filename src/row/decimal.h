@@ -1,0 +1,55 @@
+/*
+ * Decimal numbers as text: taken apart once, then read exactly as an integer, a scaled integer or a
+ * float. No double on the way to an exact result. Any thread.
+ */
+#ifndef ROW_DECIMAL_H
+#define ROW_DECIMAL_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/* (-1)^negative * whole.frac * 10^exponent */
+struct decimal {
+    struct str text; /* all of it */
+    struct str whole;
+    struct str frac;
+    int64_t exponent; /* beyond +-DECIMAL_EXPONENT_MAX it stays there */
+    bool negative;
+};
+
+/* INT_MAX / 2, where numeric_in gives up too. */
+#define DECIMAL_EXPONENT_MAX 1073741823
+
+/*
+ * The whole text as [+-] digits [. digits] [e [+-] digits], with a digit before or behind the
+ * point: JSON's numbers and what PostgreSQL's numeric_in also takes, without white space.
+ */
+bool decimal_scan(struct str text, struct decimal *out) _must_;
+
+enum decimal_result {
+    DECIMAL_OK,
+    DECIMAL_ROUNDED, /* digits were lost; *out is the nearest, half away from zero */
+    DECIMAL_RANGE,   /* does not fit; *out untouched */
+};
+
+/* The value times 10^shift as an integer; of its magnitude, without the sign. */
+enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t *out) _must_;
+
+/* The same with its sign. */
+enum decimal_result decimal_to_i64(const struct decimal *d, int shift, int64_t *out) _must_;
+
+/*
+ * The nearest float, half to even. False: out of range, which is too large, or not zero and too
+ * small for a denormal (as PostgreSQL's float8in). scratch is for long texts; its contents are
+ * lost.
+ */
+bool decimal_to_double(const struct decimal *d, struct buf *scratch, double *out) _must_;
+bool decimal_to_float(const struct decimal *d, struct buf *scratch, float *out) _must_;
+
+/* The i-th digit, 0..9, of whole and frac in one row. */
+static inline int decimal_digit(const struct decimal *d, size_t i)
+{
+    return (i < d->whole.n ? d->whole.p[i] : d->frac.p[i - d->whole.n]) - '0';
+}
+
+#endif

@@ -1,0 +1,211 @@
+/*
+ * The two steps of a record: read (documents and sources into cells, then the rules about what is
+ * lacking), and write (cells into a COPY BINARY tuple). Faults get the column's name here.
+ */
+#include "row/decode.h"
+
+#include "base/mem.h"
+#include "row/decode_json.h"
+#include "row/decode_raw.h"
+#include "row/encode.h"
+#include "row/fill.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct decoder {
+    struct cell *cells;
+    size_t cell_cap;
+    struct document *value;
+    struct document *key; /* made when first needed */
+    struct buf headers;
+    struct encoder encoder;
+    const struct message *msg; /* read last */
+};
+
+struct decoder *decoder_new(void)
+{
+    struct decoder *d = mem_zalloc(sizeof *d);
+    d->value = document_new();
+    return d;
+}
+
+struct decoder *decoder_free(struct decoder *d)
+{
+    if (d) {
+        document_free(d->value);
+        document_free(d->key);
+        encoder_done(&d->encoder);
+        buf_done(&d->headers);
+        free(d->cells);
+        free(d);
+    }
+    return NULL;
+}
+
+/* ---- reading ---- */
+
+static void make_room(struct decoder *d, const struct mapping *m)
+{
+    if (d->cell_cap < m->cell_count) {
+        d->cells = mem_realloc(d->cells, m->cell_count, sizeof *d->cells);
+        d->cell_cap = m->cell_count;
+    }
+}
+
+static bool read_key(struct decoder *d, const struct mapping *m, const struct message *msg,
+                     struct error *err)
+{
+    if (m->key.count == 1) {
+        return true;
+    }
+    if (!d->key) {
+        d->key = document_new();
+    }
+    if (!decode_json_key(m, d->key, msg, d->cells, err)) {
+        return false;
+    }
+    d->encoder.odd_json |= msg->key.p && document_is_odd(d->key);
+    return true;
+}
+
+static bool read_value(struct decoder *d, const struct mapping *m, const struct message *msg,
+                       struct error *err)
+{
+    if (!m->reads_value) {
+        return true;
+    }
+    if (!decode_json_value(m, d->value, msg, d->cells, err)) {
+        return false;
+    }
+    d->encoder.odd_json |= msg->value.p && document_is_odd(d->value);
+    return true;
+}
+
+static bool column_fault(struct error *err, const struct column *c)
+{
+    snprintf(err->column, sizeof err->column, "%s", c->name);
+    return error_wrap(err, "column '%s'", c->name);
+}
+
+/* In words: why a column got nothing. */
+static void say_lacking(const struct decoder *d, const struct mapping *m, const struct fill *f,
+                        struct error *err)
+{
+    const char *end = "and the column is NOT NULL without a default";
+    if (f->origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
+        error_set(err, ERROR_RECORD, "the value is %s, %s",
+                  d->msg->value.p ? "JSON null" : "null (a tombstone)", end);
+    } else if (f->origin == ORIGIN_KEY && d->cells[mapping_key_cell(m)].kind == CELL_NULL) {
+        error_set(err, ERROR_RECORD, "the key is %s, %s", d->msg->key.p ? "JSON null" : "null",
+                  end);
+    } else if (f->origin == ORIGIN_SOURCE) {
+        error_set(err, ERROR_RECORD, "the record has no %s, %s", f->source_text, end);
+    } else {
+        error_set(err, ERROR_RECORD, "field '%s' is missing %s", f->field_text, end);
+    }
+}
+
+/* The outermost thing on the way to a lacking field that is there, not null, and has no fields; or
+ * NULL. */
+static const struct cell *in_the_way(const struct decoder *d, const struct mapping *m,
+                                     const struct fill *f)
+{
+    if (f->origin == ORIGIN_SOURCE) {
+        return NULL;
+    }
+    bool key = f->origin == ORIGIN_KEY;
+    const struct fields *tree = key ? &m->key : &m->value;
+    uint32_t base = key ? (uint32_t) mapping_key_cell(m) : 0;
+    uint32_t node = tree->nodes[f->cell - base].parent;
+    while (node != 0 && d->cells[base + node].kind == CELL_ABSENT) {
+        node = tree->nodes[node].parent;
+    }
+    const struct cell *c = &d->cells[base + node];
+    bool fine = c->kind == CELL_ABSENT || c->kind == CELL_NULL ||
+                (c->kind == CELL_JSON && *c->text.p == '{');
+    return fine ? NULL : c;
+}
+
+/* A column whose cell is absent or null: DEFAULT, NULL or a fault. */
+static bool settle_lacking(struct decoder *d, const struct mapping *m, const struct fill *f,
+                           uint64_t *omit, struct error *err)
+{
+    struct cell *c = &d->cells[f->cell];
+    if (c->kind == CELL_ABSENT) {
+        const struct cell *blocked = in_the_way(d, m, f);
+        if (blocked) {
+            error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be",
+                      f->field_text, cell_kind_name(blocked));
+            return column_fault(err, f->column);
+        }
+        if (f->omit_bit >= 0) {
+            *omit |= UINT64_C(1) << f->omit_bit;
+            return true;
+        }
+    }
+    if (!f->column->not_null) {
+        return true;
+    }
+    if (c->kind == CELL_ABSENT) {
+        say_lacking(d, m, f, err);
+    } else {
+        error_set(err, ERROR_RECORD, "%s is null and the column is NOT NULL", f->source_text);
+    }
+    return column_fault(err, f->column);
+}
+
+bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
+                  uint64_t *out_omit, struct error *err)
+{
+    uint64_t omit = 0;
+    make_room(d, m);
+    d->msg = msg;
+    d->encoder.odd_json = false;
+    if (!read_value(d, m, msg, err) || !read_key(d, m, msg, err)) {
+        return false;
+    }
+    decode_raw(m, msg, d->cells, &d->headers);
+    for (size_t i = 0; i < m->fill_count; i++) {
+        if (d->cells[m->fills[i].cell].kind <= CELL_NULL &&
+            !settle_lacking(d, m, &m->fills[i], &omit, err)) {
+            return false;
+        }
+    }
+    *out_omit = omit;
+    return true;
+}
+
+/* ---- writing ---- */
+
+static bool is_omitted(const struct fill *f, uint64_t omit)
+{
+    return f->omit_bit >= 0 && (omit >> f->omit_bit & 1) != 0;
+}
+
+static bool write_field(struct decoder *d, const struct fill *f, struct buf *out, struct error *err)
+{
+    const struct cell *c = &d->cells[f->cell];
+    if (c->kind <= CELL_NULL) {
+        buf_add_u32(out, UINT32_MAX);
+        return true;
+    }
+    return encode_cell(&d->encoder, f->column, f->unit, c, out, err) ||
+           column_fault(err, f->column);
+}
+
+bool decoder_write(struct decoder *d, const struct mapping *m, uint64_t omit, struct buf *out,
+                   struct error *err)
+{
+    size_t begin = out->n;
+    size_t fields = m->fill_count - (size_t) __builtin_popcountll(omit);
+    buf_add_u16(out, (uint16_t) fields);
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (!is_omitted(f, omit) && !write_field(d, f, out, err)) {
+            out->n = begin;
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,37 @@
+/*
+ * From one Kafka record to one encoded row, in two steps: read the record into cells as its mapping
+ * says, then write the cells as one COPY BINARY tuple (int16 number of fields, then for each an
+ * int32 length or -1 and the bytes in PostgreSQL's send format). Between the two the caller knows
+ * which columns the row omits, and so into which COPY it belongs. No I/O, no clock. A decoder holds
+ * scratch memory and belongs to one thread.
+ */
+#ifndef ROW_DECODE_H
+#define ROW_DECODE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "row/mapping.h"
+#include "row/message.h"
+
+struct decoder;
+
+struct decoder *decoder_new(void) _must_;
+struct decoder *decoder_free(struct decoder *d); /* returns NULL */
+
+/*
+ * Reads msg into the decoder's cells, which stay valid until the next decoder_read or until msg
+ * goes. *out_omit has the omit_bit set of each column with a DEFAULT that the record does not fill.
+ * Faults are ERROR_RECORD with err->column set where a column is concerned: "column 'id': field
+ * 'id' is missing and the column is NOT NULL without a default".
+ */
+bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
+                  uint64_t *out_omit, struct error *err) _must_;
+
+/*
+ * Appends the row read last to out. On failure out is as before and err is ERROR_RECORD:
+ * "column 'amount': 99999 is out of range for int2". No value longer than about 60 bytes is quoted.
+ */
+bool decoder_write(struct decoder *d, const struct mapping *m, uint64_t omit, struct buf *out,
+                   struct error *err) _must_;
+
+#endif

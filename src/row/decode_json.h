@@ -1,0 +1,20 @@
+/* Reading a record's documents and the rest of it into cells; only row/decode.c includes this. */
+#ifndef ROW_DECODE_JSON_H
+#define ROW_DECODE_JSON_H
+
+#include "row/document.h"
+#include "row/fill.h"
+#include "row/message.h"
+
+/*
+ * The fields of the value, cells[0] being the whole of it. A null value, Kafka's or JSON's, has no
+ * fields. Fault: not valid JSON; not an object although fields are wanted.
+ */
+bool decode_json_value(const struct mapping *m, struct document *d, const struct message *msg,
+                       struct cell *cells, struct error *err) _must_;
+
+/* The fields of the key, in the same way, from mapping_key_cell on. */
+bool decode_json_key(const struct mapping *m, struct document *d, const struct message *msg,
+                     struct cell *cells, struct error *err) _must_;
+
+#endif

@@ -1,0 +1,119 @@
+/* The table of encoders, what they share, and the shortest of them. */
+#include "row/encode.h"
+
+#include "row/ascii.h"
+#include "row/encode_types.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static encode_fn *const encoders[] = {
+    [TYPE_BOOL] = encode_bool,           [TYPE_INT2] = encode_int2,
+    [TYPE_INT4] = encode_int4,           [TYPE_INT8] = encode_int8,
+    [TYPE_FLOAT4] = encode_float4,       [TYPE_FLOAT8] = encode_float8,
+    [TYPE_NUMERIC] = encode_numeric,     [TYPE_TEXT] = encode_text,
+    [TYPE_VARCHAR] = encode_text,        [TYPE_BPCHAR] = encode_text,
+    [TYPE_BYTEA] = encode_bytea,         [TYPE_UUID] = encode_uuid,
+    [TYPE_JSON] = encode_json,           [TYPE_JSONB] = encode_jsonb,
+    [TYPE_DATE] = encode_date,           [TYPE_TIME] = encode_time,
+    [TYPE_TIMESTAMP] = encode_timestamp, [TYPE_TIMESTAMPTZ] = encode_timestamptz,
+};
+_Static_assert(ARRAY_LEN(encoders) == TYPE_OTHER, "every type has its encoder");
+
+void encoder_done(struct encoder *e)
+{
+    buf_done(&e->scratch);
+    e->document = document_free(e->document);
+}
+
+bool encode_cell(struct encoder *e, const struct column *column, enum time_unit unit,
+                 const struct cell *c, struct buf *out, struct error *err)
+{
+    if (c->kind == CELL_NULL) {
+        buf_add_u32(out, UINT32_MAX);
+        return true;
+    }
+    struct value v = {
+        .encoder = e,
+        .column = column,
+        .unit = unit,
+        .cell = c,
+        .out = out,
+        .err = err,
+    };
+    return encoders[column->type](&v);
+}
+
+bool encode_text_of(const struct value *v, struct digits *digits, struct str *out)
+{
+    const struct cell *c = v->cell;
+    if (c->kind == CELL_BOOL) {
+        *out = c->truth ? STR_LIT("true") : STR_LIT("false");
+        return true;
+    }
+    if (c->kind == CELL_INT) {
+        int n = snprintf(digits->text, sizeof digits->text, "%" PRId64, c->number);
+        *out = (struct str){.p = digits->text, .n = (size_t) n};
+        return true;
+    }
+    *out = c->text;
+    return c->kind != CELL_JSON;
+}
+
+bool value_misfit(const struct value *v)
+{
+    const struct cell *c = v->cell;
+    const char *type = column_type_name(v->column->type);
+    if (c->kind == CELL_JSON) {
+        return error_set(v->err, ERROR_RECORD, "%s does not go into %s", cell_kind_name(c), type);
+    }
+    return cell_fault(c, v->err, "is not a valid %s", type);
+}
+
+bool value_out_of_range(const struct value *v)
+{
+    return cell_fault(v->cell, v->err, "is out of range for %s", column_type_name(v->column->type));
+}
+
+/* Is s a beginning of word, of at least `least` letters? */
+static bool is_beginning(struct str s, const char *word, size_t least)
+{
+    struct str start = {.p = word, .n = strlen(word)};
+    if (s.n < least || s.n > start.n) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (ascii_lower(s.p[i]) != word[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * boolin: true, yes, on, 1, false, no, off, 0 and their unique beginnings, in either case, with
+ * white space around. A JSON number is 0 or 1, as its text.
+ */
+static bool bool_parse(struct str s, bool *out)
+{
+    s = str_trim(s);
+    *out = is_beginning(s, "true", 1) || is_beginning(s, "yes", 1) || is_beginning(s, "on", 2) ||
+           str_eq_z(s, "1");
+    return *out || is_beginning(s, "false", 1) || is_beginning(s, "no", 1) ||
+           is_beginning(s, "off", 2) || str_eq_z(s, "0");
+}
+
+bool encode_bool(const struct value *v)
+{
+    struct digits digits;
+    struct str text;
+    bool truth = v->cell->truth;
+    if (v->cell->kind != CELL_BOOL &&
+        !(encode_text_of(v, &digits, &text) && bool_parse(text, &truth))) {
+        return value_misfit(v);
+    }
+    buf_add_u32(v->out, 1);
+    buf_add_u8(v->out, truth ? 1 : 0);
+    return true;
+}

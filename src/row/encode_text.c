@@ -1,0 +1,315 @@
+/*
+ * text, varchar, bpchar, bytea, uuid, json, jsonb: textsend ... jsonb_send.
+ *
+ * Text columns take every JSON value: a string without its escapes, of all others the exact text of
+ * the document. U+0000 is a fault, as PostgreSQL has no room for it in text.
+ */
+#include "row/ascii.h"
+#include "row/decimal.h"
+#include "row/encode_types.h"
+
+#include <string.h>
+
+enum { VARHDRSZ = 4 };
+
+static bool put_bytes(const struct value *v, struct str s)
+{
+    buf_add_u32(v->out, (uint32_t) s.n);
+    buf_add_str(v->out, s);
+    return true;
+}
+
+/* ---- text, varchar(n), char(n) ---- */
+
+/* The bytes of the first `limit` characters of s, which is well-formed. */
+static size_t bytes_of_chars(struct str s, size_t limit)
+{
+    size_t i = 0;
+    while (i < s.n) {
+        if (((uint8_t) s.p[i] & 0xC0) != 0x80 && limit-- == 0) {
+            break;
+        }
+        i++;
+    }
+    return i;
+}
+
+/*
+ * varchar_input and bpchar_input: at most n characters, more only if the excess is spaces, which
+ * are cut. char(n) is padded by PostgreSQL when it reads the field (bpcharrecv), in COPY as in a
+ * cast.
+ */
+static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
+{
+    size_t limit = (size_t) (v->column->typmod - VARHDRSZ);
+    if (chars <= limit) {
+        return true;
+    }
+    size_t keep = bytes_of_chars(*s, limit);
+    for (size_t i = keep; i < s->n; i++) {
+        if (s->p[i] != ' ') {
+            return cell_fault(v->cell, v->err, "is too long for %s: it has %zu characters",
+                              v->column->type_name, chars);
+        }
+    }
+    s->n = keep;
+    return true;
+}
+
+bool encode_text(const struct value *v)
+{
+    const struct cell *c = v->cell;
+    struct digits digits;
+    struct str s;
+    size_t chars = 0;
+    bool limited = v->column->type != TYPE_TEXT && v->column->typmod >= VARHDRSZ;
+    (void) encode_text_of(v, &digits, &s); /* of an object too: its text */
+    if ((c->kind == CELL_BYTES || limited) && !str_utf8(s, &chars)) {
+        return cell_fault(c, v->err, "is not valid UTF-8");
+    }
+    if ((c->kind == CELL_BYTES || c->kind == CELL_STRING) && s.n > 0 && memchr(s.p, 0, s.n)) {
+        return cell_fault(c, v->err, "contains U+0000, which %s cannot hold",
+                          column_type_name(v->column->type));
+    }
+    return (!limited || cut_to_typmod(v, &s, chars)) && put_bytes(v, s);
+}
+
+/* ---- bytea ---- */
+
+/* Pairs of hexadecimal digits, nothing between them; false when they are not. */
+static bool hex_decode(struct str s, uint8_t *to)
+{
+    if (s.n % 2 != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i += 2) {
+        int high = ascii_hex(s.p[i]);
+        int low = ascii_hex(s.p[i + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        *to++ = (uint8_t) (high * 16 + low);
+    }
+    return true;
+}
+
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A';
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 26;
+    }
+    if (c >= '0' && c <= '9') {
+        return c - '0' + 52;
+    }
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Takes the padding off; false when there is some and it is not what it should be. */
+static bool base64_unpad(struct str *s)
+{
+    size_t n = s->n;
+    while (n > 0 && s->n - n < 2 && s->p[n - 1] == '=') {
+        n--;
+    }
+    bool padded = n < s->n;
+    if ((padded && s->n % 4 != 0) || n % 4 == 1) {
+        return false;
+    }
+    s->n = n;
+    return true;
+}
+
+/*
+ * RFC 4648, the standard or the URL-safe alphabet, with or without padding; no white space, and the
+ * bits behind the last byte are zero, so that no two texts are the same bytes by accident.
+ */
+static bool base64_decode(struct str s, uint8_t *to, size_t *out_n)
+{
+    uint32_t bits = 0;
+    size_t n = 0;
+    if (!base64_unpad(&s)) {
+        return false;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        int value = base64_value(s.p[i]);
+        if (value < 0) {
+            return false;
+        }
+        bits = bits << 6 | (uint32_t) value;
+        if (i % 4 != 0) {
+            to[n++] = (uint8_t) (bits >> (6 - 2 * (i % 4)));
+        }
+    }
+    *out_n = n;
+    return s.n % 4 == 0 || (bits & (s.n % 4 == 2 ? 0xFU : 0x3U)) == 0;
+}
+
+/* A JSON string is \x and hexadecimal digits, or base64; bytes are themselves. */
+bool encode_bytea(const struct value *v)
+{
+    struct str s = v->cell->text;
+    if (v->cell->kind == CELL_BYTES) {
+        return put_bytes(v, s);
+    }
+    if (v->cell->kind != CELL_STRING) {
+        return value_misfit(v);
+    }
+    size_t n = 0;
+    uint8_t *to = buf_reserve(v->out, 4 + s.n);
+    bool hex = str_starts(s, "\\x");
+    if (hex) {
+        n = s.n / 2 - 1;
+    }
+    if (!(hex ? hex_decode((struct str){.p = s.p + 2, .n = s.n - 2}, to + 4)
+              : base64_decode(s, to + 4, &n))) {
+        return cell_fault(v->cell, v->err, "is neither \\x and hexadecimal digits nor base64");
+    }
+    buf_put_u32(to, (uint32_t) n);
+    v->out->n += 4 + n;
+    return true;
+}
+
+/* ---- uuid ---- */
+
+/*
+ * uuid_in: 32 hexadecimal digits, a dash allowed behind every group of four but the last, braces
+ * allowed around.
+ */
+static bool uuid_parse(struct str s, uint8_t *to)
+{
+    if (s.n >= 2 && s.p[0] == '{' && s.p[s.n - 1] == '}') {
+        s = (struct str){.p = s.p + 1, .n = s.n - 2};
+    }
+    size_t i = 0;
+    for (int byte = 0; byte < 16; byte++) {
+        if (s.n - i < 2 || !hex_decode((struct str){.p = s.p + i, .n = 2}, to + byte)) {
+            return false;
+        }
+        i += 2;
+        if (byte % 2 == 1 && byte < 15 && i < s.n && s.p[i] == '-') {
+            i++;
+        }
+    }
+    return i == s.n;
+}
+
+bool encode_uuid(const struct value *v)
+{
+    enum cell_kind kind = v->cell->kind;
+    uint8_t *to = buf_reserve(v->out, 20);
+    if ((kind != CELL_STRING && kind != CELL_BYTES) || !uuid_parse(v->cell->text, to + 4)) {
+        return value_misfit(v);
+    }
+    buf_put_u32(to, 16);
+    v->out->n += 20;
+    return true;
+}
+
+/* ---- json, jsonb ---- */
+
+static bool check_document(const struct value *v, struct str s)
+{
+    struct encoder *e = v->encoder;
+    if (!e->document) {
+        e->document = document_new();
+    }
+    return document_read(e->document, s, NULL, NULL, v->err);
+}
+
+/* The JSON text of the value; *out_odd: it may hold what jsonb refuses. */
+static bool json_text(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
+{
+    const struct cell *c = v->cell;
+    *out_odd = v->encoder->odd_json;
+    if (c->kind == CELL_STRING) {
+        *out = c->raw;
+        return c->raw.p != NULL || value_misfit(v);
+    }
+    (void) encode_text_of(v, digits, out);
+    if (c->kind == CELL_BYTES) {
+        if (!check_document(v, *out)) {
+            return false;
+        }
+        *out_odd = document_is_odd(v->encoder->document);
+    }
+    return true;
+}
+
+bool encode_json(const struct value *v)
+{
+    struct digits digits;
+    struct str s;
+    bool odd;
+    return json_text(v, &digits, &s, &odd) && put_bytes(v, s);
+}
+
+/* Behind the string that starts at s[i]; *out_nul is set when it holds an escaped U+0000. */
+static size_t string_end(struct str s, size_t i, bool *out_nul)
+{
+    for (i++; s.p[i] != '"'; i++) {
+        if (s.p[i] == '\\') {
+            i++;
+            *out_nul = *out_nul || memcmp(s.p + i, "u0000", 5) == 0;
+        }
+    }
+    return i + 1;
+}
+
+static size_t number_end(struct str s, size_t i)
+{
+    while (i < s.n && s.p[i] != '\0' && strchr("0123456789+-.eE", s.p[i])) {
+        i++;
+    }
+    return i;
+}
+
+/*
+ * What jsonb_in refuses of valid JSON: it keeps strings as text, which has no U+0000, and numbers
+ * as numeric. s is valid JSON.
+ */
+static bool check_jsonb(const struct value *v, struct str s)
+{
+    struct decimal d;
+    size_t i = 0;
+    while (i < s.n) {
+        size_t begin = i;
+        bool nul = false;
+        if (s.p[i] == '"') {
+            i = string_end(s, i, &nul);
+        } else if (s.p[i] == '-' || ascii_is_digit(s.p[i])) {
+            i = number_end(s, i);
+            struct cell number = {.kind = CELL_NUMBER, .text = {.p = s.p + begin, .n = i - begin}};
+            if (decimal_scan(number.text, &d) && !numeric_holds(&d)) {
+                return cell_fault(&number, v->err, "is out of range for a number in jsonb");
+            }
+        } else {
+            i++;
+        }
+        if (nul) {
+            return cell_fault(v->cell, v->err, "contains U+0000, which jsonb cannot hold");
+        }
+    }
+    return true;
+}
+
+/* jsonb_recv: a version byte, 1, and the JSON text. Its strings may have 2^28 - 1 bytes
+ * (JENTRY_OFFLENMASK). */
+bool encode_jsonb(const struct value *v)
+{
+    struct digits digits;
+    struct str s;
+    bool odd;
+    if (!json_text(v, &digits, &s, &odd) || (odd && !check_jsonb(v, s))) {
+        return false;
+    }
+    if (s.n > 0x0FFFFFFF) {
+        return cell_fault(v->cell, v->err, "is too large for jsonb");
+    }
+    buf_add_u32(v->out, (uint32_t) s.n + 1);
+    buf_add_u8(v->out, 1);
+    buf_add_str(v->out, s);
+    return true;
+}

@@ -1,0 +1,54 @@
+/* The encoders of the single types; only row/encode*.c include this. See row/encode.h. */
+#ifndef ROW_ENCODE_TYPES_H
+#define ROW_ENCODE_TYPES_H
+
+#include "row/decimal.h"
+#include "row/encode.h"
+
+/* One value to encode. c is neither CELL_ABSENT nor CELL_NULL. */
+struct value {
+    struct encoder *encoder;
+    const struct column *column;
+    enum time_unit unit;
+    const struct cell *cell;
+    struct buf *out;
+    struct error *err;
+};
+
+/* Appends length and bytes; false = v->err is filled. */
+typedef bool encode_fn(const struct value *v);
+
+encode_fn encode_bool;
+encode_fn encode_int2;
+encode_fn encode_int4;
+encode_fn encode_int8;
+encode_fn encode_float4;
+encode_fn encode_float8;
+encode_fn encode_numeric;
+encode_fn encode_text; /* text, varchar, bpchar */
+encode_fn encode_bytea;
+encode_fn encode_uuid;
+encode_fn encode_json;
+encode_fn encode_jsonb;
+encode_fn encode_date;
+encode_fn encode_time;
+encode_fn encode_timestamp;
+encode_fn encode_timestamptz;
+
+/*
+ * The text of a scalar as an input function would read it: of a number, a boolean, a string, bytes.
+ * digits is room for CELL_INT. False for an object or an array.
+ */
+struct digits {
+    char text[24];
+};
+bool encode_text_of(const struct value *v, struct digits *digits, struct str *out);
+
+/* "<value> is not a <type>": the fault of everything that does not fit otherwise. */
+bool value_misfit(const struct value *v);
+bool value_out_of_range(const struct value *v);
+
+/* Does numeric have room for d? PostgreSQL's numeric.c: int16 weight, 14 bits of scale. */
+bool numeric_holds(const struct decimal *d) _pure_;
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * The inside of a mapping: what decode*.c follows for every record. Made by mapping.c, then
+ * immutable.
+ *
+ * Cells of a record, by number: first the nodes of the value's tree, then those of the key's tree,
+ * then one for each other source.
+ */
+#ifndef ROW_FILL_H
+#define ROW_FILL_H
+
+#include "row/fields.h"
+#include "row/mapping.h"
+
+/* What fills a cell that is not a field of a document. */
+enum source_kind {
+    SOURCE_VALUE_JSON,  /* the whole value, as a checked document */
+    SOURCE_VALUE_BYTES, /* the whole value as it is */
+    SOURCE_KEY_BYTES,   /* the whole key as it is */
+    SOURCE_HEADERS,     /* all headers as one JSON object */
+    SOURCE_HEADER,      /* the last header of a name */
+    SOURCE_TOPIC,
+    SOURCE_PARTITION,
+    SOURCE_OFFSET,
+    SOURCE_TIMESTAMP,
+};
+
+struct source {
+    enum source_kind kind;
+    struct str header; /* borrowed from the mapping's paths; SOURCE_HEADER */
+};
+
+enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_SOURCE };
+
+/* How one column gets its value. */
+struct fill {
+    const struct column *column;
+    enum origin origin;
+    uint32_t cell; /* its number; while a mapping is made, the number within its origin */
+    int omit_bit;
+    enum time_unit unit;
+    struct path *path; /* owned */
+    char *source_text; /* "value.customer.name"; owned */
+    char *field_text;  /* "customer.name"; owned */
+};
+
+struct mapping {
+    const struct table *table;
+    struct target target;
+    enum mapping_format format;
+    struct fill *fills; /* as many as the target has columns, in their order */
+    size_t fill_count;
+    struct fields value;
+    struct fields key;
+    struct source *sources;
+    size_t source_count;
+    size_t source_cap;
+    bool reads_value; /* the value has to be read as JSON */
+    bool wants_headers;
+    char **encodings;   /* per table column: how it goes */
+    const char **notes; /* per table column: where from, or why not */
+    size_t cell_count;
+};
+
+/* The first cell of the key's tree; the first of the other sources. */
+static inline size_t mapping_key_cell(const struct mapping *m)
+{
+    return m->value.count;
+}
+
+static inline size_t mapping_source_cell(const struct mapping *m)
+{
+    return m->value.count + m->key.count;
+}
+
+#endif

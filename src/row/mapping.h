@@ -1,0 +1,72 @@
+/*
+ * From record to columns, compiled once: for each column that a route fills, where its value comes
+ * from and how it is encoded. Immutable after mapping_new; shared by all workers.
+ *
+ * Where a value comes from, in order of precedence:
+ *   1. an explicit entry of `columns:`;
+ *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
+ *   3. format json: the field of the same name in the value (exact, case-sensitive);
+ *      format raw: columns named topic, partition, offset, timestamp, key, value, headers.
+ * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
+ * never. A field that a document lacks: the column's DEFAULT if it has one (the row omits the
+ * column: target_column's omit_bit), else NULL, which is a fault of the record for a NOT NULL
+ * column. An explicit JSON null is NULL.
+ *
+ * Paths, as users write them:
+ *   value             the whole value         value.a.b       a field, nested
+ *   key               the whole key           key.a           a field of a JSON key
+ *   headers           all headers as JSON     headers.name    the last header of that name, as text
+ *   meta.topic  meta.partition  meta.offset  meta.timestamp
+ * A name with dots or odd characters is quoted: value."odd.name". A path that does not start with
+ * one of these roots is an error that names them.
+ */
+#ifndef ROW_MAPPING_H
+#define ROW_MAPPING_H
+
+#include "base/error.h"
+#include "row/table.h"
+
+enum mapping_format { FORMAT_JSON, FORMAT_RAW };
+
+/* Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time. */
+enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS };
+
+/* One entry of `columns:`; texts are borrowed during mapping_new only. */
+struct mapping_entry {
+    const char *column;
+    const char *path;
+    enum time_unit unit;
+};
+
+struct mapping_spec {
+    enum mapping_format format;
+    const struct mapping_entry *entries;
+    size_t entry_count;
+};
+
+struct mapping;
+
+/*
+ * Compiles a mapping onto a table. `table` must outlive it. The mapping owns its target (id
+ * `target_id`). Errors (ERROR_SETUP, with a hint): an entry names no column, or a generated one; a
+ * bad path; a column whose type has no encoder; a NOT NULL column without default that nothing
+ * fills; no column filled at all; a source that can never be encoded into the type (a header into a
+ * timestamp is fine, `headers` into int4 is not). @thread main
+ */
+struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
+                            uint32_t target_id, struct error *err) _must_;
+struct mapping *mapping_free(struct mapping *m); /* returns NULL */
+
+const struct target *mapping_target(const struct mapping *m);
+bool mapping_wants_headers(const struct mapping *m);
+
+/*
+ * For `check`: for every column of the table, in order, one line of the plan. *out_source is where
+ * the value comes from ("value.customer.name", "meta.offset"), or why the column is not filled
+ * ("default", "generated", "identity", "not filled: NULL"); *out_encoding is how it goes ("int8
+ * binary", "" if unfilled). Texts live as long as the mapping.
+ */
+void mapping_describe(const struct mapping *m, size_t table_column, const char **out_source,
+                      const char **out_encoding);
+
+#endif

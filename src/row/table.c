@@ -1,0 +1,61 @@
+/* Target tables: lookup, quoting, names, release. Pure; any thread. */
+#include "row/table.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+void table_free(struct table *t)
+{
+    if (!t) {
+        return;
+    }
+    for (size_t i = 0; i < t->column_count; i++) {
+        free(t->columns[i].name);
+        free(t->columns[i].type_name);
+    }
+    free(t->columns);
+    free(t->schema);
+    free(t->name);
+    free(t->quoted);
+    free(t);
+}
+
+const struct column *table_column(const struct table *t, struct str name)
+{
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (str_eq_z(name, t->columns[i].name)) {
+            return &t->columns[i];
+        }
+    }
+    return NULL;
+}
+
+void table_quote_ident(struct buf *out, const char *name)
+{
+    buf_add_u8(out, '"');
+    for (; *name; name++) {
+        if (*name == '"') {
+            buf_add_u8(out, '"');
+        }
+        buf_add_u8(out, (uint8_t) *name);
+    }
+    buf_add_u8(out, '"');
+}
+
+const char *column_type_name(enum column_type type)
+{
+    static const char *const names[] = {
+        [TYPE_BOOL] = "bool",           [TYPE_INT2] = "int2",
+        [TYPE_INT4] = "int4",           [TYPE_INT8] = "int8",
+        [TYPE_FLOAT4] = "float4",       [TYPE_FLOAT8] = "float8",
+        [TYPE_NUMERIC] = "numeric",     [TYPE_TEXT] = "text",
+        [TYPE_VARCHAR] = "varchar",     [TYPE_BPCHAR] = "bpchar",
+        [TYPE_BYTEA] = "bytea",         [TYPE_UUID] = "uuid",
+        [TYPE_JSON] = "json",           [TYPE_JSONB] = "jsonb",
+        [TYPE_DATE] = "date",           [TYPE_TIME] = "time",
+        [TYPE_TIMESTAMP] = "timestamp", [TYPE_TIMESTAMPTZ] = "timestamptz",
+        [TYPE_OTHER] = "other",
+    };
+    return names[type];
+}

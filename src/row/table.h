@@ -1,0 +1,90 @@
+/*
+ * A target table as the catalog describes it, and the part of it that a route fills. Built once by
+ * the main thread, then immutable and shared by all workers.
+ */
+#ifndef ROW_TABLE_H
+#define ROW_TABLE_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/* Types with a binary encoder. A domain counts as its base type; TYPE_OTHER has no encoder yet. */
+enum column_type {
+    TYPE_BOOL,
+    TYPE_INT2,
+    TYPE_INT4,
+    TYPE_INT8,
+    TYPE_FLOAT4,
+    TYPE_FLOAT8,
+    TYPE_NUMERIC,
+    TYPE_TEXT,
+    TYPE_VARCHAR,
+    TYPE_BPCHAR,
+    TYPE_BYTEA,
+    TYPE_UUID,
+    TYPE_JSON,
+    TYPE_JSONB,
+    TYPE_DATE,
+    TYPE_TIME,
+    TYPE_TIMESTAMP,
+    TYPE_TIMESTAMPTZ,
+    TYPE_OTHER,
+};
+
+struct column {
+    char *name;      /* as in the catalog, unquoted */
+    char *type_name; /* format_type(), for people: "numeric(12,2)", "my_domain" */
+    enum column_type type;
+    int32_t typmod; /* atttypmod of the column or of its domain; -1 = none */
+    bool not_null;  /* of the column or of its domain */
+    bool has_default;
+    bool generated; /* GENERATED ALWAYS AS (...) STORED: never written */
+    bool identity;  /* GENERATED ... AS IDENTITY */
+    bool identity_always;
+};
+
+struct table {
+    uint32_t oid;
+    char *schema;           /* unquoted */
+    char *name;             /* unquoted */
+    char *quoted;           /* "schema"."name", ready for SQL */
+    struct column *columns; /* live columns in attnum order */
+    size_t column_count;
+};
+
+/* Frees the table and what it owns. NULL is fine. */
+void table_free(struct table *t);
+
+/* The column of that exact name, or NULL. */
+const struct column *table_column(const struct table *t, struct str name);
+
+/* Appends name as an SQL identifier: always quoted, inner quotes doubled. */
+void table_quote_ident(struct buf *out, const char *name);
+
+/* PostgreSQL's name of an encodable base type ("int4", "timestamptz"); "other" for TYPE_OTHER. */
+const char *column_type_name(enum column_type type);
+
+/*
+ * A column that a route fills. Where a record lacks the field and the column has a DEFAULT, the row
+ * leaves the column out: `omit_bit` is its bit in the row's omit mask; -1 for columns that every
+ * row writes.
+ */
+struct target_column {
+    const struct column *column;
+    int omit_bit;
+};
+
+#define TARGET_OMIT_MAX 64
+
+/*
+ * A table and the columns that are filled, in the order of the encoded fields: what a COPY names.
+ * `id` numbers the targets of a plan from 0, so that a batch finds its part by index.
+ */
+struct target {
+    uint32_t id;
+    const struct table *table;
+    struct target_column *columns;
+    size_t column_count;
+};
+
+#endif

@@ -1,0 +1,554 @@
+#include "sink/app.h"
+
+#include "base/backoff.h"
+#include "base/mem.h"
+#include "host/notify.h"
+#include "host/signals.h"
+#include "kafka/events.h"
+#include "pg/schema.h"
+#include "sink/crew.h"
+#include "sink/plan.h"
+#include "sink/progress.h"
+#include "sink/scout.h"
+#include "sink/worker.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* A stop is over in less than 5 s, whoever does not answer: batches first, then the group, then _exit. */
+#define STOP_BATCHES (2500 * USEC_PER_MSEC)
+#define STOP_WORKERS (3200 * USEC_PER_MSEC)
+#define STOP_ALL (4500 * USEC_PER_MSEC)
+#define TICK USEC_PER_SEC
+/* A worker's loop turns every second at least; one that has not for this long hangs. */
+#define BEAT_LIMIT (10 * USEC_PER_SEC)
+#define START_EXTENSION (60 * USEC_PER_SEC)
+
+struct app {
+    const struct config *cfg;
+    bool until_end;
+    int signal_fd;
+    char owner[320];
+    struct plan *plan;
+    struct client *client;
+    struct mailbox reports;
+    struct mailbox answers;
+    struct scout *scout;
+    struct worker **workers;
+    size_t worker_count;
+    size_t ended;        /* workers that have reported their end */
+    size_t down;         /* workers without connection that have said so */
+    usec_t down_since;
+    struct crew *crew;
+    struct progress progress;
+    bool ready;
+    bool stopping;
+    usec_t stop_began;
+    enum exit_code code;
+    usec_t tick_at;
+    usec_t watchdog_at;
+    usec_t watchdog_interval;
+    usec_t commit_at;
+};
+
+struct conn_settings app_conn_settings(const struct config *cfg, const char *application_name)
+{
+    return (struct conn_settings){
+        .dsn = cfg->postgres.dsn,
+        .application_name = application_name,
+        .synchronous_commit = "on",
+        .lock_timeout_usec = cfg->postgres.lock_timeout,
+        .timeout_usec = cfg->postgres.timeout,
+    };
+}
+
+/* ---- before anything runs: the database ---- */
+
+/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
+static bool prepare_once(struct app *a, struct conn *c, struct error *err)
+{
+    int applied = 0;
+    if (!conn_is_open(c) && !conn_open_wait(c, a->signal_fd, err)) {
+        return false;
+    }
+    if (!schema_ensure(c, a->cfg->postgres.schema, a->cfg->postgres.manage_schema, &applied, err)) {
+        return false;
+    }
+    if (applied > 0) {
+        log_notice("schema %s brought to version %d", a->cfg->postgres.schema, schema_version_wanted());
+    }
+    struct plan_job **jobs;
+    size_t n = plan_missing(a->plan, NULL, &jobs);
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        ok = ok && plan_job_run(jobs[i], c, err);
+        if (ok) {
+            plan_add(a->plan, jobs[i]);
+        } else {
+            plan_job_free(jobs[i]);
+        }
+    }
+    free(jobs);
+    return ok;
+}
+
+static bool stop_requested(struct app *a, usec_t until)
+{
+    struct pollfd fd = {.fd = a->signal_fd, .events = POLLIN};
+    return poll(&fd, 1, clock_poll_ms(clock_mono(), until)) > 0;
+}
+
+/* Tries for ever while the database is away. False: stop, with a->code set. */
+static bool prepare(struct app *a)
+{
+    struct error err = {0};
+    struct backoff backoff;
+    bool told = false;
+    char name[96];
+    snprintf(name, sizeof name, "pgsinkd %s main", a->cfg->sink);
+    struct conn_settings settings = app_conn_settings(a->cfg, name);
+    struct conn *c = conn_new(&settings);
+    backoff_init(&backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
+    bool ok;
+    while (!(ok = prepare_once(a, c, &err))) {
+        if (err.class == ERROR_SETUP) {
+            log_fault(LOG_LEVEL_ERROR, &err);
+            a->code = EXIT_TARGET;
+            break;
+        }
+        usec_t pause = backoff_next(&backoff);
+        if (!told && !stop_requested(a, 0)) {
+            log_warning("postgresql: %s; trying again until it answers", err.text);
+            told = true;
+        }
+        notify_extend_start(START_EXTENSION);
+        if (stop_requested(a, clock_mono() + pause)) {
+            break;
+        }
+    }
+    if (ok && told) {
+        log_notice("postgresql: connected");
+    }
+    conn_free(c);
+    return ok;
+}
+
+/* ---- start ---- */
+
+static void name_owner(struct app *a)
+{
+    char host[256] = "localhost";
+    uint32_t salt = 0;
+    gethostname(host, sizeof host - 1);
+    if (getrandom(&salt, sizeof salt, 0) != (ssize_t) sizeof salt) {
+        salt = (uint32_t) clock_mono();
+    }
+    snprintf(a->owner, sizeof a->owner, "%s:%ld:%08x", host, (long) getpid(), salt);
+}
+
+static void start_workers(struct app *a)
+{
+    bool headers = plan_wants_headers(a->plan);
+    a->worker_count = config_workers(a->cfg);
+    a->workers = mem_array(a->worker_count, sizeof(struct worker *));
+    for (size_t i = 0; i < a->worker_count; i++) {
+        struct worker_config wc = {
+            .cfg = a->cfg,
+            .number = (uint32_t) i + 1,
+            .owner = a->owner,
+            .feed = feed_new(a->client, headers),
+            .reports = &a->reports,
+        };
+        a->workers[i] = worker_start(&wc);
+    }
+}
+
+/* Invariant I8: what queues, batches and one response can hold together. */
+static void log_memory_bound(const struct app *a)
+{
+    uint32_t workers = config_workers(a->cfg);
+    struct client_memory m = client_memory(a->cfg, workers);
+    uint64_t batches = 2 * a->cfg->batch.max_bytes;
+    uint64_t bound = workers * (m.queue_bytes + batches) + 2 * m.fetch_bytes;
+    log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) + %llu MiB fetching",
+             (unsigned long long) (bound >> 20), workers, (unsigned long long) (m.queue_bytes >> 20),
+             (unsigned long long) (batches >> 20), (unsigned long long) (2 * m.fetch_bytes >> 20));
+}
+
+static bool start(struct app *a)
+{
+    struct error err;
+    uint32_t workers = config_workers(a->cfg);
+    a->client = client_new(a->cfg, workers, &err);
+    if (a->client == NULL) {
+        log_fault(LOG_LEVEL_ERROR, &err);
+        a->code = EXIT_CONFIG;
+        return false;
+    }
+    start_workers(a);
+    a->scout = scout_start(a->cfg, a->client, &a->answers);
+    struct crew_config cc = {
+        .cfg = a->cfg,
+        .client = a->client,
+        .plan = a->plan,
+        .scout = a->scout,
+        .workers = a->workers,
+        .worker_count = a->worker_count,
+        .until_end = a->until_end,
+    };
+    a->crew = crew_new(&cc);
+    progress_init(&a->progress, a->until_end);
+    log_memory_bound(a);
+    if (!client_subscribe(a->client, a->cfg, &err)) {
+        log_fault(LOG_LEVEL_ERROR, &err);
+        a->code = EXIT_SOURCE;
+        return false;
+    }
+    return true;
+}
+
+/* ---- the order of the day ---- */
+
+static void begin_stop(struct app *a, enum exit_code code)
+{
+    if (a->stopping) {
+        return;
+    }
+    a->stopping = true;
+    a->code = code;
+    a->stop_began = clock_mono();
+    notify_stopping();
+    for (size_t i = 0; i < a->worker_count; i++) {
+        struct order *o = mem_zalloc(sizeof *o);
+        o->kind = ORDER_STOP;
+        o->deadline = a->stop_began + STOP_BATCHES;
+        worker_post(a->workers[i], o);
+    }
+}
+
+static void take_signals(struct app *a)
+{
+    int number = signals_take(a->signal_fd);
+    if (number != 0 && !a->stopping) {
+        log_notice("stopping on %s", strsignal(number));
+        begin_stop(a, EXIT_OK);
+    }
+}
+
+static void note_event(struct app *a, const struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_FATAL:
+        log_error("kafka: this consumer cannot go on: %s", e->text);
+        begin_stop(a, EXIT_SOURCE);
+        break;
+    case EVENT_DENIED:
+        log_error("kafka: %s", e->text);
+        break;
+    case EVENT_TROUBLE:
+        log_warning("kafka: %s", e->text);
+        break;
+    case EVENT_COMMITTED:
+        if (e->text[0] != '\0') {
+            log_debug("kafka: informational commit: %s", e->text);
+        }
+        break;
+    case EVENT_AWAY:
+    case EVENT_LOG:
+        log_debug("kafka: %s", e->text);
+        break;
+    case EVENT_NONE:
+    case EVENT_OTHER:
+    case EVENT_ASSIGN:
+    case EVENT_REVOKE:
+        break;
+    }
+}
+
+static void take_events(struct app *a)
+{
+    struct event e;
+    for (event_take(a->client, &e); e.kind != EVENT_NONE; event_take(a->client, &e)) {
+        note_event(a, &e);
+        crew_event(a->crew, &e);
+        event_done(&e);
+    }
+}
+
+/* Connections: one line when the first is lost, one when all are back. */
+static void note_link(struct app *a, const struct report *r)
+{
+    if (r->kind == REPORT_DOWN) {
+        if (a->down++ == 0) {
+            a->down_since = clock_mono();
+            log_warning("postgresql: worker %u: %s; trying again until it answers",
+                        worker_number(r->worker), r->error.text);
+        }
+    } else if (--a->down == 0) {
+        log_notice("postgresql: connected again after %.1f s",
+                   (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
+    }
+}
+
+static void take_report(struct app *a, const struct report *r)
+{
+    switch (r->kind) {
+    case REPORT_DOWN:
+    case REPORT_UP:
+        note_link(a, r);
+        break;
+    case REPORT_EVICTED:
+        log_warning("postgresql: ended %lld backend(s) that held lines of the ledger for longer than "
+                    "lock_timeout",
+                    (long long) r->offset);
+        break;
+    case REPORT_TROUBLE:
+        log_warning("%s; trying again", r->error.text);
+        break;
+    case REPORT_FATAL:
+        log_fault(LOG_LEVEL_ERROR, &r->error);
+        begin_stop(a, r->error.class == ERROR_SETUP ? EXIT_TARGET : EXIT_FAULT);
+        break;
+    case REPORT_ENDED:
+        a->ended++;
+        break;
+    case REPORT_UNKNOWN:
+    case REPORT_START:
+    case REPORT_RESET:
+    case REPORT_STOPPED:
+    case REPORT_CORRUPT:
+    case REPORT_LOST:
+    case REPORT_RELEASED:
+        crew_report(a->crew, r);
+        break;
+    }
+}
+
+static void take_mail(struct app *a)
+{
+    struct mail *m = mailbox_take(&a->reports);
+    while (m != NULL) {
+        struct report *r = (struct report *) m;
+        m = m->next;
+        take_report(a, r);
+        free(r);
+    }
+    m = mailbox_take(&a->answers);
+    while (m != NULL) {
+        struct scout_mail *answer = (struct scout_mail *) m;
+        m = m->next;
+        crew_answer(a->crew, answer);
+    }
+}
+
+static bool workers_alive(const struct app *a, usec_t now)
+{
+    for (size_t i = 0; i < a->worker_count; i++) {
+        usec_t beat = atomic_load_explicit(&worker_stats(a->workers[i])->beat_usec,
+                                           memory_order_relaxed);
+        if (now > beat && now - beat > BEAT_LIMIT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void feed_watchdog(struct app *a, usec_t now)
+{
+    if (a->watchdog_interval > 0 && now >= a->watchdog_at && workers_alive(a, now)) {
+        a->watchdog_at = now + a->watchdog_interval;
+        notify_watchdog();
+    }
+}
+
+static void commit(struct app *a, usec_t now)
+{
+    if (a->cfg->kafka.commit_interval == 0 || now < a->commit_at) {
+        return;
+    }
+    a->commit_at = now + a->cfg->kafka.commit_interval;
+    struct partition_ref *refs;
+    size_t n = crew_stored(a->crew, &refs);
+    client_commit(a->client, refs, n);
+    free(refs);
+}
+
+static void say_ready(struct app *a)
+{
+    if (a->ready) {
+        return;
+    }
+    if (crew_is_ready(a->crew)) {
+        a->ready = true;
+        notify_ready();
+        log_notice("ready");
+    } else {
+        notify_extend_start(START_EXTENSION);
+    }
+}
+
+static void tick(struct app *a, usec_t now)
+{
+    if (now < a->tick_at) {
+        return;
+    }
+    a->tick_at = now + TICK;
+    struct totals t = progress_totals(a->workers, a->worker_count);
+    struct crew_summary s = crew_summary(a->crew);
+    progress_tick(&a->progress, &t, &s);
+}
+
+static void check_end(struct app *a)
+{
+    if (!a->until_end || a->stopping || !crew_at_end(a->crew)) {
+        return;
+    }
+    struct crew_summary s = crew_summary(a->crew);
+    if (s.partitions == 0) {
+        log_warning("no partitions are assigned: nothing to store");
+    }
+    if (s.stopped > 0) {
+        log_error("%zu of %zu partitions stopped before their end", s.stopped, s.partitions);
+    }
+    begin_stop(a, s.stopped > 0 ? EXIT_FAULT : EXIT_OK);
+}
+
+static void wait_for_events(struct app *a)
+{
+    struct pollfd fds[] = {
+        {.fd = client_fd(a->client), .events = POLLIN},
+        {.fd = a->signal_fd, .events = POLLIN},
+        {.fd = a->reports.fd, .events = POLLIN},
+        {.fd = a->answers.fd, .events = POLLIN},
+    };
+    usec_t at = MIN(a->tick_at, crew_deadline(a->crew));
+    if (a->watchdog_interval > 0) {
+        at = MIN(at, a->watchdog_at);
+    }
+    if (a->stopping) {
+        at = MIN(at, a->stop_began + STOP_WORKERS);
+    }
+    poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), at));
+}
+
+static bool is_over(const struct app *a)
+{
+    return a->stopping && (a->ended == a->worker_count ||
+                           clock_mono() >= a->stop_began + STOP_WORKERS);
+}
+
+static void loop(struct app *a)
+{
+    while (!is_over(a)) {
+        take_signals(a);
+        take_events(a);
+        take_mail(a);
+        usec_t now = clock_mono();
+        if (!a->stopping) {
+            crew_turn(a->crew, now);
+            say_ready(a);
+            commit(a, now);
+            check_end(a);
+        }
+        tick(a, now);
+        feed_watchdog(a, now);
+        wait_for_events(a);
+    }
+}
+
+/* ---- stop ---- */
+
+static void free_mail(struct app *a)
+{
+    struct mail *m = mailbox_take(&a->reports);
+    while (m != NULL) {
+        struct mail *next = m->next;
+        free(m);
+        m = next;
+    }
+    m = mailbox_take(&a->answers);
+    while (m != NULL) {
+        struct scout_mail *answer = (struct scout_mail *) m;
+        m = m->next;
+        scout_mail_free(answer);
+    }
+    mailbox_done(&a->reports);
+    mailbox_done(&a->answers);
+}
+
+static usec_t time_left(const struct app *a)
+{
+    usec_t now = clock_mono();
+    usec_t end = a->stop_began + STOP_ALL;
+    return now < end ? end - now : 0;
+}
+
+/* False: a thread or the library does not let go; the process must end without freeing. */
+static bool stop(struct app *a)
+{
+    struct partition_ref *refs;
+    size_t n = crew_stored(a->crew, &refs);
+    if (a->cfg->kafka.commit_interval > 0) {
+        client_commit(a->client, refs, n);
+    }
+    free(refs);
+    for (size_t i = 0; i < a->worker_count; i++) {
+        if (!worker_join(a->workers[i], time_left(a))) {
+            return false;
+        }
+    }
+    if (!scout_stop(a->scout, time_left(a))) {
+        return false;
+    }
+    crew_free(a->crew);
+    for (size_t i = 0; i < a->worker_count; i++) {
+        struct feed *feed = worker_feed(a->workers[i]);
+        worker_free(a->workers[i]);
+        feed_free(feed);
+    }
+    free(a->workers);
+    return client_close(a->client, a->stop_began + STOP_ALL);
+}
+
+static enum exit_code run(struct app *a)
+{
+    if (!prepare(a)) {
+        return a->code;
+    }
+    if (start(a)) {
+        loop(a);
+    } else if (a->client == NULL) {
+        return a->code;
+    } else {
+        begin_stop(a, a->code);
+        loop(a);
+    }
+    struct totals t = progress_totals(a->workers, a->worker_count);
+    progress_end(&a->progress, &t);
+    if (!stop(a)) {
+        log_warning("not everything ended in time; exiting without waiting");
+        _exit(a->code);
+    }
+    return a->code;
+}
+
+enum exit_code app_run(const struct config *cfg, bool until_end)
+{
+    struct app a = {.cfg = cfg, .until_end = until_end, .code = EXIT_OK};
+    a.signal_fd = signals_open();
+    a.watchdog_interval = notify_watchdog_interval();
+    mailbox_init(&a.reports);
+    mailbox_init(&a.answers);
+    name_owner(&a);
+    a.plan = plan_new(cfg);
+    enum exit_code code = run(&a);
+    free_mail(&a);
+    plan_free(a.plan);
+    close(a.signal_fd);
+    return code;
+}

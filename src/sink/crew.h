@@ -1,0 +1,63 @@
+/*
+ * Main's view of partitions and workers: which partition is whose, what it waits for, when it is fetched. Turns
+ * rebalances into orders, reports into fetching, and decides and logs what becomes of a partition in trouble.
+ *
+ * Nothing here waits. A revocation is answered when the workers have let go, or at its deadline; membership in the
+ * group depends on neither the database nor the scout. Main thread only.
+ */
+#ifndef SINK_CREW_H
+#define SINK_CREW_H
+
+#include "kafka/events.h"
+#include "sink/mail.h"
+#include "sink/plan.h"
+#include "sink/scout.h"
+#include "sink/worker.h"
+
+struct crew;
+
+struct crew_config {
+    const struct config *cfg;
+    struct client *client;
+    struct plan *plan;
+    struct scout *scout;
+    struct worker **workers;
+    size_t worker_count;
+    bool until_end; /* find out where partitions end when they are first started */
+};
+
+struct crew *crew_new(const struct crew_config *cc) _must_;
+void crew_free(struct crew *c); /* workers have ended */
+
+void crew_event(struct crew *c, struct event *e);           /* EVENT_ASSIGN, _REVOKE, _AWAY */
+void crew_report(struct crew *c, const struct report *r);   /* those that concern a partition */
+void crew_answer(struct crew *c, struct scout_mail *m);     /* keeps or frees m */
+
+/* After a round of events, reports and answers: starts what is to be started, asks what is to be asked. */
+void crew_turn(struct crew *c, usec_t now);
+usec_t crew_deadline(const struct crew *c);
+
+/* The service is ready: the first claim is made, or it is known that nothing is assigned. */
+bool crew_is_ready(const struct crew *c);
+
+/* run --until-end: every partition is stored up to where it ended at the start, or has stopped. */
+bool crew_at_end(const struct crew *c);
+
+struct crew_summary {
+    size_t partitions;
+    size_t fetching;
+    size_t stopped; /* by a fault, waiting for an operator */
+    size_t lost;
+    uint64_t lag;   /* records not stored yet, where the end is known */
+    uint64_t to_go; /* until_end: records up to the targets */
+    uint64_t total; /* until_end: records from the first claim to the targets */
+};
+struct crew_summary crew_summary(const struct crew *c);
+
+/*
+ * Next offsets of partitions that are fetched and owned, for the informational commit; none while a revocation is
+ * being answered. The caller frees *out; topics are borrowed until the next crew_event.
+ */
+size_t crew_stored(const struct crew *c, struct partition_ref **out);
+
+#endif

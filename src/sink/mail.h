@@ -1,0 +1,82 @@
+/*
+ * What main and the workers tell each other. Orders go down, reports come up; each is one heap block whose ownership moves
+ * with it through a mailbox. Nothing else crosses but `struct share`, which has single words only.
+ *
+ * How a partition begins, is moved, or begins anew, is always the same exchange, so that no record of an older fetch can
+ * be taken for one of the newer (invariant I5):
+ *
+ *     main                                worker
+ *     ORDER_ADOPT            -------->    claims it in PostgreSQL; slot WAITING (drops every record)
+ *                            <--------    REPORT_START seq, offset
+ *     stops fetching it, if it was
+ *     ORDER_RESUME seq       -------->    (in the mailbox before the first new record can be in the queue)
+ *     fetches it from offset
+ *                                         first record while WAITING: takes its orders first, finds RESUME with
+ *                                         its own seq, slot READING, accepts
+ */
+#ifndef SINK_MAIL_H
+#define SINK_MAIL_H
+
+#include "base/error.h"
+#include "base/mailbox.h"
+
+#include <stdatomic.h>
+
+struct partition;  /* main's view of a partition, sink/crew.h */
+struct topic_plan; /* sink/plan.h */
+struct worker;
+
+/* Published words of one partition: `stored` by its worker, `end` by whoever learns of it. */
+struct share {
+    _Atomic int64_t stored; /* next_offset as the ledger has it; -1 before the first claim */
+    _Atomic int64_t end;    /* last known end of the partition; -1 unknown */
+};
+
+enum order_kind {
+    ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
+    ORDER_RESUME,  /* records of this partition from now on are those asked for by REPORT_START seq */
+    ORDER_GAP,     /* move the ledger to `offset`, write the range to gaps */
+    ORDER_RELEASE, /* finish or drop its records, forget it */
+    ORDER_STOP,    /* no more records; finish what is there until the deadline, then end */
+};
+
+struct order {
+    struct mail mail;
+    enum order_kind kind;
+    struct partition *partition;
+    const char *topic; /* lives as long as the partition */
+    int32_t number;
+    const struct topic_plan *plan;
+    struct share *share;
+    int64_t offset;    /* ADOPT: the first offset or -1; GAP: where to go on */
+    uint64_t seq;      /* RESUME */
+    uint64_t deadline; /* STOP: monotonic microseconds */
+};
+
+enum report_kind {
+    REPORT_UNKNOWN,  /* the ledger has no line: adopt again with a first offset */
+    REPORT_START,    /* fetch the partition from `offset`, after ORDER_RESUME seq */
+    REPORT_RESET,    /* `offset` is outside the log */
+    REPORT_STOPPED,  /* a record at `offset` cannot be stored: error */
+    REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */
+    REPORT_LOST,     /* owned by another now: error */
+    REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
+    REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
+    REPORT_UP,       /* ... and made again */
+    REPORT_EVICTED,  /* offset = number of backends ended, which held lines of the ledger */
+    REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
+    REPORT_FATAL,    /* error: the daemon must stop */
+    REPORT_ENDED,    /* after ORDER_STOP: the thread is about to return */
+};
+
+struct report {
+    struct mail mail;
+    enum report_kind kind;
+    struct worker *worker;
+    struct partition *partition; /* NULL where none is concerned */
+    int64_t offset;
+    uint64_t seq;
+    struct error error;
+};
+
+#endif

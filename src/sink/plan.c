@@ -1,0 +1,306 @@
+#include "sink/plan.h"
+
+#include "base/mem.h"
+#include "pg/catalog.h"
+
+#include <assert.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A loaded table with the mapping of one route onto it. */
+struct loaded {
+    size_t route;
+    char *table_name;
+    struct table *table;
+    struct mapping *mapping;
+};
+
+struct plan {
+    const struct config *cfg;
+    regex_t **patterns; /* [route][topic entry]; only entries with is_regex are compiled */
+    struct loaded *loaded;
+    size_t loaded_count;
+    size_t loaded_cap;
+    struct topic_plan **topics;
+    size_t topic_count;
+    size_t topic_cap;
+    uint32_t next_target_id;
+};
+
+struct plan *plan_new(const struct config *cfg)
+{
+    struct plan *p = mem_zalloc(sizeof *p);
+    p->cfg = cfg;
+    p->patterns = mem_array(cfg->route_count, sizeof *p->patterns);
+    for (size_t r = 0; r < cfg->route_count; r++) {
+        const struct config_topics *topics = &cfg->routes[r].topics;
+        p->patterns[r] = mem_array(topics->count, sizeof *p->patterns[r]);
+        for (size_t i = 0; i < topics->count; i++) {
+            if (topics->items[i].is_regex &&
+                regcomp(&p->patterns[r][i], topics->items[i].name, REG_EXTENDED | REG_NOSUB) != 0) {
+                abort(); /* config_load has compiled it before */
+            }
+        }
+    }
+    return p;
+}
+
+static void free_patterns(struct plan *p)
+{
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        const struct config_topics *topics = &p->cfg->routes[r].topics;
+        for (size_t i = 0; i < topics->count; i++) {
+            if (topics->items[i].is_regex) {
+                regfree(&p->patterns[r][i]);
+            }
+        }
+        free(p->patterns[r]);
+    }
+    free(p->patterns);
+}
+
+struct plan *plan_free(struct plan *p)
+{
+    if (p == NULL) {
+        return NULL;
+    }
+    free_patterns(p);
+    for (size_t i = 0; i < p->topic_count; i++) {
+        free(p->topics[i]->topic);
+        free(p->topics[i]->mappings);
+        free(p->topics[i]);
+    }
+    free(p->topics);
+    for (size_t i = 0; i < p->loaded_count; i++) {
+        free(p->loaded[i].table_name);
+        mapping_free(p->loaded[i].mapping);
+        table_free(p->loaded[i].table);
+    }
+    free(p->loaded);
+    free(p);
+    return NULL;
+}
+
+bool plan_route_takes(const struct plan *p, size_t route, const char *topic)
+{
+    const struct config_topics *topics = &p->cfg->routes[route].topics;
+    for (size_t i = 0; i < topics->count; i++) {
+        bool takes = topics->items[i].is_regex
+                         ? regexec(&p->patterns[route][i], topic, 0, NULL, 0) == 0
+                         : strcmp(topics->items[i].name, topic) == 0;
+        if (takes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool plan_wants_headers(const struct plan *p)
+{
+    for (size_t i = 0; i < p->loaded_count; i++) {
+        if (mapping_wants_headers(p->loaded[i].mapping)) {
+            return true;
+        }
+    }
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        if (p->cfg->routes[r].table.is_template) {
+            return true; /* a table that comes later may have a headers column */
+        }
+    }
+    return false;
+}
+
+/* The table's name for a topic; NULL for a fixed table means the configured one. */
+static bool table_name_of(const struct plan *p, size_t route, const char *topic, struct buf *out,
+                          struct error *err)
+{
+    const struct table_name *t = &p->cfg->routes[route].table;
+    if (t->is_template) {
+        return table_name_for_topic(t, str_of(topic), out, err);
+    }
+    buf_add_z(out, t->name);
+    return true;
+}
+
+static const struct loaded *find_loaded(const struct plan *p, size_t route, const char *table_name)
+{
+    for (size_t i = 0; i < p->loaded_count; i++) {
+        if (p->loaded[i].route == route && strcmp(p->loaded[i].table_name, table_name) == 0) {
+            return &p->loaded[i];
+        }
+    }
+    return NULL;
+}
+
+static const struct loaded *find_for(const struct plan *p, size_t route, const char *topic)
+{
+    _cleanup_buf_ struct buf name = {0};
+    struct error ignored;
+    if (!table_name_of(p, route, topic, &name, &ignored)) {
+        return NULL;
+    }
+    return find_loaded(p, route, buf_cstr(&name));
+}
+
+static struct plan_job *job_new(struct plan *p, size_t route, const char *topic)
+{
+    _cleanup_buf_ struct buf name = {0};
+    struct error ignored;
+    struct plan_job *job = mem_zalloc(sizeof *job);
+    job->cfg = p->cfg;
+    job->route = route;
+    /* A name that is too long is told by the run, with the place in the file. */
+    if (table_name_of(p, route, topic, &name, &ignored)) {
+        job->table_name = mem_strdup(buf_cstr(&name));
+    } else {
+        job->table_name = mem_printf("%s%s", p->cfg->routes[route].table.name, topic);
+    }
+    job->target_id = p->next_target_id++;
+    return job;
+}
+
+size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out)
+{
+    struct plan_job **jobs = mem_array(p->cfg->route_count, sizeof *jobs);
+    size_t n = 0;
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        bool wanted = topic == NULL ? !p->cfg->routes[r].table.is_template
+                                    : plan_route_takes(p, r, topic);
+        if (wanted && find_for(p, r, topic) == NULL) {
+            jobs[n++] = job_new(p, r, topic);
+        }
+    }
+    *out = jobs;
+    return n;
+}
+
+struct plan_job *plan_job_free(struct plan_job *job)
+{
+    if (job != NULL) {
+        free(job->table_name);
+        mapping_free(job->mapping);
+        table_free(job->table);
+        free(job);
+    }
+    return NULL;
+}
+
+/* Where in the file an error of the mapping belongs: the entry of the column it names, else the route's table. */
+static struct position place_of(const struct config_route *route, const struct error *err)
+{
+    for (size_t i = 0; i < route->columns.count; i++) {
+        if (err->column[0] != '\0' && strcmp(route->columns.items[i].column, err->column) == 0) {
+            return route->columns.items[i].pos;
+        }
+    }
+    return route->table_pos;
+}
+
+static struct mapping *compile(const struct config_route *route, const struct table *table,
+                               uint32_t target_id, struct error *err)
+{
+    struct mapping_entry *entries = mem_array(route->columns.count, sizeof *entries);
+    for (size_t i = 0; i < route->columns.count; i++) {
+        const struct config_column *c = &route->columns.items[i];
+        /* config and row have the same units in the same order, without knowing each other */
+        _Static_assert((int) CONFIG_UNIT_NS == (int) UNIT_NS, "units differ");
+        entries[i] = (struct mapping_entry){
+            .column = c->column, .path = c->path, .unit = (enum time_unit) c->unit};
+    }
+    struct mapping_spec spec = {
+        .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
+        .entries = entries,
+        .entry_count = route->columns.count,
+    };
+    struct mapping *m = mapping_new(table, &spec, target_id, err);
+    free(entries);
+    return m;
+}
+
+bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
+{
+    const struct config_route *route = &job->cfg->routes[job->route];
+    if (strlen(job->table_name) > TABLE_NAME_MAX) {
+        return config_error_at(job->cfg, route->table_pos, err,
+                               "the table's name '%s' is longer than %d bytes", job->table_name,
+                               TABLE_NAME_MAX);
+    }
+    job->table = catalog_table(c, route->table.schema, job->table_name, err);
+    if (job->table == NULL) {
+        if (err->class == ERROR_SETUP) {
+            config_error_locate(job->cfg, route->table_pos, err);
+        }
+        return false;
+    }
+    job->mapping = compile(route, job->table, job->target_id, err);
+    if (job->mapping == NULL) {
+        error_wrap(err, "table %s", job->table->quoted);
+        return config_error_locate(job->cfg, place_of(route, err), err);
+    }
+    return true;
+}
+
+void plan_add(struct plan *p, struct plan_job *job)
+{
+    assert(job->mapping != NULL);
+    if (find_loaded(p, job->route, job->table_name) == NULL) {
+        p->loaded = mem_grow(p->loaded, &p->loaded_cap, p->loaded_count, sizeof *p->loaded);
+        p->loaded[p->loaded_count++] = (struct loaded){
+            .route = job->route,
+            .table_name = TAKE_PTR(job->table_name),
+            .table = TAKE_PTR(job->table),
+            .mapping = TAKE_PTR(job->mapping),
+        };
+    }
+    plan_job_free(job);
+}
+
+static const struct topic_plan *find_topic(const struct plan *p, const char *topic)
+{
+    for (size_t i = 0; i < p->topic_count; i++) {
+        if (strcmp(p->topics[i]->topic, topic) == 0) {
+            return p->topics[i];
+        }
+    }
+    return NULL;
+}
+
+const struct topic_plan *plan_topic(struct plan *p, const char *topic)
+{
+    const struct topic_plan *known = find_topic(p, topic);
+    if (known != NULL) {
+        return known;
+    }
+    struct topic_plan *t = mem_zalloc(sizeof *t);
+    t->topic = mem_strdup(topic);
+    t->mappings = mem_array(p->cfg->route_count, sizeof *t->mappings);
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        if (!plan_route_takes(p, r, topic)) {
+            continue;
+        }
+        const struct loaded *l = find_for(p, r, topic);
+        if (l == NULL) {
+            free(t->topic);
+            free(t->mappings);
+            free(t);
+            return NULL;
+        }
+        t->mappings[t->mapping_count++] = l->mapping;
+    }
+    p->topics = mem_grow(p->topics, &p->topic_cap, p->topic_count, sizeof *p->topics);
+    p->topics[p->topic_count++] = t;
+    return t;
+}
+
+bool plan_find(const struct plan *p, size_t route, const char *topic, const struct table **out_table,
+               const struct mapping **out_mapping)
+{
+    const struct loaded *l = find_for(p, route, topic);
+    if (l == NULL) {
+        return false;
+    }
+    *out_table = l->table;
+    *out_mapping = l->mapping;
+    return true;
+}

@@ -1,0 +1,246 @@
+#include "sink/scout.h"
+
+#include "base/backoff.h"
+#include "base/mem.h"
+#include "base/thread.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define ASK_TIMEOUT (2 * USEC_PER_SEC) /* one question; bounds how long a stop waits */
+
+struct scout {
+    const struct config *cfg;
+    struct client *client;
+    struct mailbox *answers;
+    struct mailbox questions;
+    struct thread thread;
+    int stop_fd;
+    struct conn *conn; /* opened for SCOUT_PLAN, closed afterwards */
+    struct backoff backoff;
+    bool away;
+};
+
+struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs)
+{
+    struct scout_mail *m = mem_zalloc(sizeof *m);
+    m->kind = kind;
+    m->ref_count = refs;
+    m->refs = mem_array(refs, sizeof *m->refs);
+    m->generations = mem_array(refs, sizeof *m->generations);
+    return m;
+}
+
+void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t number,
+                    uint64_t generation)
+{
+    m->refs[i] = (struct partition_ref){
+        .topic = mem_strdup(topic), .partition = number, .offset = -1};
+    m->generations[i] = generation;
+}
+
+void scout_mail_free(struct scout_mail *m)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        free((void *) (uintptr_t) m->refs[i].topic);
+    }
+    for (size_t i = 0; i < m->job_count; i++) {
+        plan_job_free(m->jobs[i]);
+    }
+    free(m->jobs);
+    free(m->refs);
+    free(m->generations);
+    free(m->topic);
+    free(m);
+}
+
+static void tell(struct scout *s, enum scout_kind kind, const struct error *err)
+{
+    struct scout_mail *m = scout_mail_new(kind, 0);
+    if (err != NULL) {
+        m->error = *err;
+    }
+    mailbox_post(s->answers, &m->mail);
+}
+
+/* One line per change of state, whatever is asked in between. */
+static void note_brokers(struct scout *s, bool reached, const struct error *err)
+{
+    if (reached == s->away) {
+        s->away = !reached;
+        tell(s, reached ? SCOUT_REACHABLE : SCOUT_AWAY, err);
+    }
+}
+
+static int64_t start_of(const struct config *cfg)
+{
+    switch (cfg->kafka.start) {
+    case START_LATEST:
+        return LOOKUP_LATEST;
+    case START_TIME:
+        return cfg->kafka.start_ms;
+    case START_EARLIEST:
+        break;
+    }
+    return LOOKUP_EARLIEST;
+}
+
+static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct partition_ref high = m->refs[0];
+    if (!lookup_offsets(s->client, m->refs, 1, LOOKUP_EARLIEST, ASK_TIMEOUT, err) ||
+        !lookup_offsets(s->client, &high, 1, LOOKUP_LATEST, ASK_TIMEOUT, err)) {
+        return false;
+    }
+    m->high = high.offset;
+    return true;
+}
+
+/* Tables that cannot be used are an answer, not a failure; only a database that is away is asked again. */
+static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < m->job_count; i++) {
+        if (!plan_job_run(m->jobs[i], s->conn, err)) {
+            if (err->class != ERROR_SETUP) {
+                return false;
+            }
+            m->error = *err;
+            return true;
+        }
+    }
+    return true;
+}
+
+static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    bool ok = true;
+    switch (m->kind) {
+    case SCOUT_FIRST:
+        ok = lookup_offsets(s->client, m->refs, m->ref_count, start_of(s->cfg), ASK_TIMEOUT, err);
+        break;
+    case SCOUT_ENDS:
+        ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);
+        break;
+    case SCOUT_RANGE:
+        ok = ask_range(s, m, err);
+        break;
+    case SCOUT_PLAN:
+        return ask_plan(s, m, err); /* says nothing about the brokers */
+    case SCOUT_PING:
+        ok = lookup_ping(s->client, ASK_TIMEOUT, err);
+        break;
+    case SCOUT_REACHABLE:
+    case SCOUT_AWAY:
+        break;
+    }
+    note_brokers(s, ok, err);
+    return ok;
+}
+
+static bool is_stopped(const struct scout *s)
+{
+    struct pollfd fd = {.fd = s->stop_fd, .events = POLLIN};
+    return poll(&fd, 1, 0) != 0;
+}
+
+/* Waits until a question comes, a pause is over, or the stop. */
+static void wait_until(struct scout *s, usec_t deadline, bool questions)
+{
+    struct pollfd fds[2] = {
+        {.fd = s->stop_fd, .events = POLLIN},
+        {.fd = questions ? s->questions.fd : -1, .events = POLLIN},
+    };
+    poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
+}
+
+static void handle(struct scout *s, struct scout_mail *m)
+{
+    struct error err;
+    m->failed = !answer(s, m, &err);
+    if (m->failed) {
+        m->error = err;
+        wait_until(s, clock_mono() + backoff_next(&s->backoff), false);
+    } else {
+        backoff_reset(&s->backoff);
+    }
+    mailbox_post(s->answers, &m->mail);
+}
+
+static void run(void *arg)
+{
+    struct scout *s = arg;
+    while (!is_stopped(s)) {
+        struct mail *m = mailbox_take(&s->questions);
+        while (m != NULL) {
+            struct scout_mail *q = (struct scout_mail *) m;
+            m = m->next;
+            if (is_stopped(s)) {
+                scout_mail_free(q);
+            } else {
+                handle(s, q);
+            }
+        }
+        conn_close(s->conn);
+        wait_until(s, USEC_NEVER, true);
+    }
+}
+
+struct scout *scout_start(const struct config *cfg, struct client *client, struct mailbox *answers)
+{
+    struct scout *s = mem_zalloc(sizeof *s);
+    char name[96];
+    snprintf(name, sizeof name, "pgsinkd %s scout", cfg->sink);
+    struct conn_settings settings = {
+        .dsn = cfg->postgres.dsn,
+        .application_name = name,
+        .synchronous_commit = "on",
+        .lock_timeout_usec = cfg->postgres.lock_timeout,
+        .timeout_usec = MIN(cfg->postgres.timeout, ASK_TIMEOUT),
+    };
+    s->cfg = cfg;
+    s->client = client;
+    s->answers = answers;
+    s->conn = conn_new(&settings);
+    mailbox_init(&s->questions);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->stop_fd < 0) {
+        abort();
+    }
+    backoff_init(&s->backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
+    thread_start(&s->thread, "scout", run, s);
+    return s;
+}
+
+void scout_ask(struct scout *s, struct scout_mail *m)
+{
+    mailbox_post(&s->questions, &m->mail);
+}
+
+bool scout_stop(struct scout *s, usec_t timeout)
+{
+    uint64_t one = 1;
+    if (write(s->stop_fd, &one, sizeof one) < 0) {
+        abort();
+    }
+    if (!thread_join_until(&s->thread, timeout)) {
+        return false;
+    }
+    struct mail *m = mailbox_take(&s->questions);
+    while (m != NULL) {
+        struct scout_mail *q = (struct scout_mail *) m;
+        m = m->next;
+        scout_mail_free(q);
+    }
+    mailbox_done(&s->questions);
+    conn_free(s->conn);
+    close(s->stop_fd);
+    free(s);
+    return true;
+}

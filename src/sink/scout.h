@@ -1,0 +1,56 @@
+/*
+ * The one thread that may block: it asks Kafka for offsets and PostgreSQL for tables, so that main and the workers
+ * never wait for an answer that may not come. Questions are answered in order, each with a deadline; one that fails
+ * comes back with its error after a pause, and main asks again for what it still wants.
+ *
+ * Being the one who asks regularly, it also knows whether the brokers can be reached.
+ */
+#ifndef SINK_SCOUT_H
+#define SINK_SCOUT_H
+
+#include "base/mailbox.h"
+#include "kafka/lookup.h"
+#include "sink/plan.h"
+
+enum scout_kind {
+    SCOUT_FIRST,     /* refs: first offsets as kafka.start says */
+    SCOUT_ENDS,      /* refs: ends (last stable offsets) */
+    SCOUT_RANGE,     /* refs[0]: low (offset) and high */
+    SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
+    SCOUT_PING,      /* can the brokers be reached? */
+    SCOUT_REACHABLE, /* only an answer: the brokers answer again */
+    SCOUT_AWAY,      /* only an answer: they do not; error */
+};
+
+/* Question and answer in one block. Topics are copied. */
+struct scout_mail {
+    struct mail mail;
+    enum scout_kind kind;
+    struct partition_ref *refs;
+    size_t ref_count;
+    uint64_t *generations; /* of the partitions, for main to know whether an answer is still wanted */
+    int64_t high;
+    struct plan_job **jobs;
+    size_t job_count;
+    char *topic;           /* SCOUT_PLAN: whose plan it is */
+    bool failed;           /* no answer this time: error */
+    struct error error;    /* also SCOUT_PLAN: a table that cannot be used (ERROR_SETUP); SCOUT_AWAY */
+};
+
+struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs);
+void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t number,
+                    uint64_t generation);
+void scout_mail_free(struct scout_mail *m);
+
+struct scout;
+
+/* Starts the thread. answers is main's mailbox. @thread main */
+struct scout *scout_start(const struct config *cfg, struct client *client, struct mailbox *answers);
+
+/* The scout takes ownership. @thread main */
+void scout_ask(struct scout *s, struct scout_mail *m);
+
+/* Asks the thread to end and waits; false: it did not in time (and goes on). @thread main */
+bool scout_stop(struct scout *s, usec_t timeout);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * A worker's view of one of its partitions: up to where records were taken, and under which claim. Belongs to its
+ * worker's thread. One function changes the state.
+ */
+#ifndef SINK_SLOT_H
+#define SINK_SLOT_H
+
+#include "sink/mail.h"
+
+enum slot_state {
+    SLOT_CLAIMING,  /* to be claimed by the next claim */
+    SLOT_UNKNOWN,   /* the ledger has no line; main is finding the first offset */
+    SLOT_WAITING,   /* claimed; drops records until main has started fetching anew (mail.h) */
+    SLOT_READING,   /* takes records */
+    SLOT_STOPPED,   /* a record cannot be stored; an operator must act */
+    SLOT_LOST,      /* owned by another; main decides */
+    SLOT_RELEASING, /* no new records; forgotten once its last batch is done */
+};
+
+struct slot {
+    struct partition *partition; /* main's handle */
+    const char *topic;
+    int32_t number;
+    const struct topic_plan *plan;
+    struct share *share;
+    enum slot_state state;
+    bool reclaim;          /* claim again, if still ours, before anything else is written */
+    int64_t first_offset;  /* for a line the ledger lacks; -1 unknown */
+    int64_t owner_epoch;   /* of our claim */
+    int64_t stored;        /* the ledger's next_offset as we know it */
+    int64_t expect;        /* first offset to accept, and where the next span starts; stored <= expect */
+    uint32_t span;         /* index of its span in the open batch, */
+    uint64_t span_open_id; /*   valid while this equals the worker's open_id */
+    int64_t end_told;      /* the end that the ledger has last been told */
+    uint64_t seq;          /* of the last REPORT_START */
+    int64_t gap_to;        /* >= 0: an ORDER_GAP waits for the batches to drain */
+};
+
+/* The one door. Asserts that the change is one of those drawn in slot.c. */
+void slot_set(struct slot *s, enum slot_state state);
+const char *slot_state_name(enum slot_state state);
+
+/* Does the slot hold a line of the ledger that must be claimed again after a lost connection? */
+bool slot_owns(const struct slot *s);
+
+/*
+ * The strict filter (invariant I4): is this record the next one to store? Offsets may jump upward (compaction,
+ * transaction markers), never back.
+ */
+static inline bool slot_accepts(const struct slot *s, int64_t offset)
+{
+    return s->state == SLOT_READING && offset >= s->expect;
+}
+
+#endif

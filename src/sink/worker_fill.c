@@ -1,0 +1,172 @@
+/* From the queue into the open batch: the hot path. */
+#include "kafka/feed.h"
+#include "sink/plan.h"
+#include "sink/worker_state.h"
+
+/* Records taken before the connection is looked at again: keeps PostgreSQL fed while a batch is being filled. */
+#define FILL_RECORDS 512
+
+bool worker_has_room(const struct worker *w)
+{
+    return !w->stopping && !w->dead && w->open->record_count < w->wc.cfg->batch.max_rows &&
+           w->open->bytes < w->wc.cfg->batch.max_bytes;
+}
+
+static struct slot *find_slot(struct worker *w, const struct feed_item *item)
+{
+    if (w->last_slot != NULL && w->last_topic_id == item->topic_id &&
+        w->last_number == item->partition) {
+        return w->last_slot;
+    }
+    struct slot *s = worker_find(w, item->message.topic.p, item->partition);
+    if (s != NULL) {
+        w->last_topic_id = item->topic_id;
+        w->last_number = item->partition;
+        w->last_slot = s;
+    }
+    return s;
+}
+
+/* The slot's span in the open batch, made when it has none. */
+static uint32_t span_of(struct worker *w, struct slot *s)
+{
+    if (s->span_open_id != w->open_id) {
+        if (batch_is_empty(w->open)) {
+            w->open->opened_usec = clock_mono();
+        }
+        s->span = batch_span(w->open, s, s->topic, s->number, s->owner_epoch, s->expect);
+        s->span_open_id = w->open_id;
+    }
+    return s->span;
+}
+
+static bool add_row(struct worker *w, const struct mapping *m, const struct message *msg,
+                    struct error *err)
+{
+    uint64_t omit = 0;
+    if (!decoder_read(w->decoder, m, msg, &omit, err)) {
+        return false;
+    }
+    uint32_t part = batch_part(w->open, mapping_target(m), omit);
+    if (!decoder_write(w->decoder, m, omit, batch_row_begin(w->open, part), err)) {
+        return false;
+    }
+    batch_row_end(w->open, part);
+    return true;
+}
+
+static void add_record(struct worker *w, struct slot *s, const struct message *msg)
+{
+    struct error err;
+    batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
+    for (size_t i = 0; i < s->plan->mapping_count; i++) {
+        if (!add_row(w, s->plan->mappings[i], msg, &err)) {
+            batch_record_abort(w->open);
+            worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);
+            return;
+        }
+    }
+    batch_record_end(w->open);
+    s->expect = msg->offset + 1;
+}
+
+static void take_message(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = find_slot(w, item);
+    if (s != NULL && s->state == SLOT_WAITING) {
+        worker_take_orders(w); /* the RESUME that belongs to this record is there: sink/mail.h */
+        s = find_slot(w, item);
+    }
+    if (s != NULL && slot_accepts(s, item->offset)) {
+        add_record(w, s, &item->message);
+    }
+}
+
+static void take_trouble(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = worker_find(w, item->topic, item->partition);
+    if (s == NULL) {
+        return;
+    }
+    struct error err;
+    error_set(&err, ERROR_LINK, "%s-%d: %s", item->topic, item->partition, item->text);
+    worker_report(w, REPORT_TROUBLE, s, item->offset, &err);
+}
+
+/* A word about fetching that is only of interest if the slot is reading now. */
+static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = worker_find(w, item->topic, item->partition);
+    if (s != NULL && s->state == SLOT_WAITING) {
+        worker_take_orders(w);
+        s = worker_find(w, item->topic, item->partition);
+    }
+    return s != NULL && s->state == SLOT_READING ? s : NULL;
+}
+
+/* The end of the partition: offsets up to here that held no record (markers, aborted records) are passed. */
+static void take_end(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = reading_slot(w, item);
+    if (s == NULL) {
+        return;
+    }
+    atomic_store_explicit(&s->share->end, item->offset, memory_order_relaxed);
+    if (item->offset > s->expect) {
+        batch_span_skip(w->open, span_of(w, s), item->offset);
+        s->expect = item->offset;
+    }
+}
+
+/* The offset we want is outside the log: fetching has ended. Main decides. */
+static void take_reset(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = reading_slot(w, item);
+    if (s != NULL) {
+        struct error err;
+        error_set(&err, ERROR_RECORD, "%s-%d@%lld: %s", s->topic, s->number,
+                  (long long) s->expect, item->text);
+        worker_report(w, REPORT_RESET, s, s->expect, &err);
+    }
+}
+
+/* The library would read the same broken bytes again and again: stop here, main tries again later. */
+static void take_corrupt(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = reading_slot(w, item);
+    if (s != NULL) {
+        struct error err;
+        error_set(&err, ERROR_RECORD, "cannot be read: %s", item->text);
+        worker_stop_slot(w, s, s->expect, REPORT_CORRUPT, &err);
+    }
+}
+
+void worker_fill(struct worker *w)
+{
+    struct feed_item item;
+    for (unsigned i = 0; i < FILL_RECORDS && worker_has_room(w); i++) {
+        feed_take(w->wc.feed, &item);
+        switch (item.kind) {
+        case FEED_NONE:
+            w->more = false;
+            return;
+        case FEED_MESSAGE:
+            take_message(w, &item);
+            break;
+        case FEED_END:
+            take_end(w, &item);
+            break;
+        case FEED_RESET:
+            take_reset(w, &item);
+            break;
+        case FEED_CORRUPT:
+            take_corrupt(w, &item);
+            break;
+        case FEED_TROUBLE:
+            take_trouble(w, &item);
+            break;
+        case FEED_OTHER:
+            break;
+        }
+    }
+}

@@ -1,0 +1,285 @@
+/*
+ * What an answer of the database means for slots and batches.
+ *
+ * One rule settles everything that a lost connection, a fence, a failover or an operator can leave behind. After a claim the ledger
+ * says L for a partition whose batches hold the chain of spans [a,b) [b,c) [c,d):
+ *     L = a   nothing of it is stored: send it, under the new epoch
+ *     L = b   the first is stored (its COMMIT's answer was lost): take it out, go on with the rest
+ *     else    somebody has moved the line, or the server has lost commits: drop all, fetch again from L
+ */
+#include "base/mem.h"
+#include "sink/worker_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* ---- batches ---- */
+
+static struct batch *take_spare(struct worker *w)
+{
+    for (size_t i = 0; i < WORKER_SPARE_BATCHES; i++) {
+        if (w->spare[i] != NULL) {
+            return TAKE_PTR(w->spare[i]);
+        }
+    }
+    return batch_new();
+}
+
+void worker_recycle(struct worker *w, struct batch *b)
+{
+    batch_clear(b);
+    for (size_t i = 0; i < WORKER_SPARE_BATCHES; i++) {
+        if (w->spare[i] == NULL) {
+            w->spare[i] = b;
+            return;
+        }
+    }
+    batch_free(b);
+}
+
+static void outbox_insert(struct worker *w, size_t at, struct batch *b)
+{
+    w->outbox = mem_grow(w->outbox, &w->outbox_cap, w->outbox_count, sizeof(struct batch *));
+    for (size_t i = w->outbox_count; i > at; i--) {
+        w->outbox[i] = w->outbox[i - 1];
+    }
+    w->outbox[at] = b;
+    w->outbox_count++;
+}
+
+static void outbox_remove(struct worker *w, size_t at)
+{
+    worker_recycle(w, w->outbox[at]);
+    w->outbox_count--;
+    for (size_t i = at; i < w->outbox_count; i++) {
+        w->outbox[i] = w->outbox[i + 1];
+    }
+}
+
+void worker_seal(struct worker *w)
+{
+    struct batch *b = w->open;
+    for (size_t i = 0; i < b->span_count; i++) {
+        struct slot *s = b->spans[i].tag;
+        b->spans[i].end_offset = atomic_load_explicit(&s->share->end, memory_order_relaxed);
+    }
+    outbox_insert(w, w->outbox_count, b);
+    w->open = take_spare(w);
+    w->open_id++;
+    w->flush = false;
+}
+
+bool worker_in_batches(const struct worker *w, const struct slot *s)
+{
+    for (size_t i = 0; i < w->outbox_count; i++) {
+        if (batch_find(w->outbox[i], s) != NULL) {
+            return true;
+        }
+    }
+    return batch_find(w->open, s) != NULL;
+}
+
+static void drop_empty(struct worker *w)
+{
+    for (size_t i = w->outbox_count; i-- > 0;) {
+        if (batch_is_empty(w->outbox[i])) {
+            outbox_remove(w, i);
+        }
+    }
+}
+
+void worker_drop(struct worker *w, struct slot *s)
+{
+    assert(w->link.state != LINK_WRITING);
+    for (size_t i = 0; i < w->outbox_count; i++) {
+        batch_drop(w->outbox[i], s);
+    }
+    batch_drop(w->open, s);
+    w->open_id++;
+    drop_empty(w);
+}
+
+/* ---- slots ---- */
+
+static void set_stored(struct slot *s, int64_t next_offset)
+{
+    s->stored = next_offset;
+    atomic_store_explicit(&s->share->stored, next_offset, memory_order_release);
+}
+
+void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
+{
+    set_stored(s, offset);
+    s->expect = offset;
+    s->gap_to = -1;
+    s->seq++;
+    slot_set(s, SLOT_WAITING);
+    worker_report(w, REPORT_START, s, offset, NULL);
+}
+
+void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
+                      struct error *err)
+{
+    error_wrap(err, "%s-%d@%lld", s->topic, s->number, (long long) offset);
+    slot_set(s, SLOT_STOPPED);
+    w->flush = true;
+    feed_hush(w->wc.feed, s->topic, s->number);
+    worker_report(w, kind, s, offset, err);
+}
+
+static void lose(struct worker *w, struct slot *s)
+{
+    struct error err;
+    error_set(&err, ERROR_FENCED, "%s-%d: claimed by another process", s->topic, s->number);
+    worker_drop(w, s);
+    s->reclaim = false;
+    slot_set(s, SLOT_LOST);
+    worker_report(w, REPORT_LOST, s, s->stored, &err);
+}
+
+/* ---- claims ---- */
+
+void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e)
+{
+    if (s->state != SLOT_CLAIMING) {
+        return;
+    }
+    if (!e->mine) {
+        slot_set(s, SLOT_UNKNOWN);
+        worker_report(w, REPORT_UNKNOWN, s, -1, NULL);
+        return;
+    }
+    s->owner_epoch = e->owner_epoch;
+    s->reclaim = false;
+    worker_start_at(w, s, e->next_offset);
+}
+
+/*
+ * The rule above for the spans of s, oldest batch first. Takes out what is stored and renews the epoch of the rest. False: the
+ * chain does not meet the ledger.
+ */
+static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
+{
+    bool met = false;
+    for (size_t i = 0; i <= w->outbox_count; i++) {
+        struct batch *b = i < w->outbox_count ? w->outbox[i] : w->open;
+        struct span *span = batch_find(b, s);
+        if (span == NULL) {
+            continue;
+        }
+        if (!met && span->from != ledger && span->next == ledger) {
+            batch_drop(b, s);
+            w->open_id++;
+            continue;
+        }
+        if (!met && span->from != ledger) {
+            return false;
+        }
+        met = true;
+        span->owner_epoch = s->owner_epoch;
+    }
+    return met || s->expect == ledger;
+}
+
+void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e)
+{
+    if (!slot_owns(s)) {
+        return;
+    }
+    if (!e->mine) {
+        lose(w, s);
+        return;
+    }
+    s->owner_epoch = e->owner_epoch;
+    s->reclaim = false;
+    if (meet_ledger(w, s, e->next_offset)) {
+        set_stored(s, e->next_offset);
+        drop_empty(w);
+        return;
+    }
+    worker_drop(w, s);
+    worker_start_at(w, s, e->next_offset);
+}
+
+/* ---- the batch on its way ---- */
+
+static void add_stat(_Atomic uint64_t *cell, uint64_t n)
+{
+    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+void worker_settle_commit(struct worker *w)
+{
+    struct batch *b = w->outbox[0];
+    for (size_t i = 0; i < b->span_count; i++) {
+        struct slot *s = b->spans[i].tag;
+        set_stored(s, b->spans[i].next);
+        if (b->spans[i].end_offset >= 0) {
+            s->end_told = b->spans[i].end_offset;
+        }
+    }
+    add_stat(&w->stats.records, b->record_count);
+    add_stat(&w->stats.rows, batch_row_count(b));
+    add_stat(&w->stats.bytes, b->bytes);
+    add_stat(&w->stats.transactions, 1);
+    outbox_remove(w, 0);
+}
+
+/* Who owns these partitions now? The next claim (only of what is still ours) tells, for each. */
+void worker_settle_fence(struct worker *w)
+{
+    struct batch *b = w->outbox[0];
+    for (size_t i = 0; i < b->span_count; i++) {
+        struct slot *s = b->spans[i].tag;
+        if (slot_owns(s)) {
+            s->reclaim = true;
+        }
+    }
+    for (size_t i = b->span_count; i-- > 0;) {
+        struct slot *s = b->spans[i].tag;
+        if (s->state == SLOT_RELEASING) {
+            worker_drop(w, s); /* on its way out and fenced: the new owner has it */
+            break;
+        }
+    }
+}
+
+/* ---- finding the record that PostgreSQL refuses ---- */
+
+/* The only record of outbox[0] is refused: its partition stops there. */
+static void stop_culprit(struct worker *w, const struct error *cause)
+{
+    struct batch *b = w->outbox[0];
+    struct slot *s = b->spans[b->records[0].span].tag;
+    int64_t offset = b->records[0].offset;
+    struct error err = *cause;
+    worker_drop(w, s);
+    if (slot_owns(s)) {
+        s->expect = s->stored;
+        worker_stop_slot(w, s, offset, REPORT_STOPPED, &err);
+    }
+}
+
+/*
+ * The batch was rolled back for one of its records. The part before the record that PostgreSQL names, or half of
+ * them when it names none, goes first and alone; a batch of one record that is refused is the proof.
+ * Each step sends fewer records, so this ends.
+ */
+void worker_isolate(struct worker *w, const struct txn_result *r)
+{
+    struct batch *b = w->outbox[0];
+    if (b->record_count <= 1) {
+        assert(b->record_count == 1);
+        stop_culprit(w, &r->error);
+        return;
+    }
+    size_t cut = b->record_count / 2;
+    if (r->row != TXN_NO_ROW) {
+        size_t record = b->parts[r->part].rows[r->row].record;
+        cut = record > 0 ? record : 1;
+    }
+    struct batch *head = take_spare(w);
+    batch_split(b, cut, head);
+    outbox_insert(w, 0, head);
+}

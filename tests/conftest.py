@@ -1,0 +1,74 @@
+"""What all Python tests share: the path to the kit, and one PostgreSQL and one Kafka per run."""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from kit.bench import Bench  # noqa: E402
+from kit.kafka import Broker  # noqa: E402
+from kit.postgres import Postgres  # noqa: E402
+
+KEEP = bool(os.environ.get("PGSINKD_TEST_KEEP"))  # leave the files of the run behind
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The directory of this run; the server user can reach it."""
+    path = Path(tempfile.mkdtemp(prefix="pgsinkd-test-"))
+    path.chmod(0o755)
+    yield path
+    if KEEP:
+        print(f"\nfiles of the run: {path}")
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(root):
+    server = Postgres(root).initdb().start()
+    yield server
+    server.stop("immediate") if KEEP else server.destroy()
+
+
+@pytest.fixture(scope="session")
+def shared_kafka(root):
+    broker = Broker(root).format().start()
+    yield broker
+    broker.kill() if KEEP else broker.destroy()
+
+
+@pytest.fixture
+def postgres(shared_postgres):
+    """The shared PostgreSQL, running whatever the test before did to it."""
+    if shared_postgres.popen is None or shared_postgres.popen.poll() is not None:
+        shared_postgres.start()
+    return shared_postgres
+
+
+@pytest.fixture
+def kafka(shared_kafka):
+    """The shared broker, running whatever the test before did to it."""
+    if shared_kafka.popen is None or shared_kafka.popen.poll() is not None:
+        shared_kafka.start()
+    shared_kafka.thaw()
+    shared_kafka.proxy.heal()
+    return shared_kafka
+
+
+@pytest.fixture
+def bench(request, root, postgres, kafka):
+    """Everything one test needs, see kit/bench.py. After the test the daemons' logs are searched."""
+    name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:40]  # socket paths must be short
+    b = Bench(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root)), postgres, kafka)
+    yield b
+    print(b.logs())
+    faults = b.close()
+    if faults:
+        pytest.fail("the daemon's log shows what it must not:\n" + "\n".join(faults), pytrace=False)

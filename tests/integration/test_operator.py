@@ -1,0 +1,175 @@
+"""An operator moves next_offset by SQL while the daemon runs: it takes effect at once."""
+
+import pytest
+
+from kit import ledger, wait
+
+
+def times(bench):
+    """{offset: how often it is a row} of partition 0."""
+    return dict(bench.sql("SELECT _offset, count(*) FROM events WHERE _partition = 0 GROUP BY 1"))
+
+
+@pytest.mark.sanitize
+def test_backwards_while_idle(bench):
+    """Rows come again because the operator wants them: from there on, once, without new records."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(200)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    bench.move(log, 0, 60)
+    wait.until(lambda: bench.rows() == 240, "40 rows to come again", timeout=10)
+    wait.stays(lambda: bench.rows() == 240, "no more than that", 0.5)
+    assert times(bench) == {o: 2 if o >= 60 else 1 for o in range(100)}
+    assert bench.next_offset(log) == 100
+    bench.sql("DELETE FROM events a USING events b WHERE a._partition = b._partition AND a._offset = b._offset"
+              " AND a.seq < b.seq")  # fmt: skip
+    log.fill(200)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
+@pytest.mark.sanitize
+def test_forwards_while_idle(bench):
+    """What lies between is not wanted: it never comes."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(100)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    d.freeze()
+    log.fill(100)
+    # Frozen, so that it cannot have stored any of these before the ledger moves.
+    bench.move(log, 0, 150)
+    d.thaw()
+    bench.wait_stored(log)
+    bench.check(log, without={(0, o) for o in range(100, 150)})
+
+
+def test_to_delete_and_load_again_while_idle(bench):
+    """The use it is made for: empty the table, start from the beginning, in one transaction."""
+    log = bench.topic(partitions=3)
+    bench.plain_table()
+    log.fill(3000)
+    bench.start(bench.config(log))
+    bench.wait_stored(log)
+    with bench.db.transaction():
+        bench.sql("UPDATE pgsinkd.offsets SET next_offset = 0 WHERE sink = %s", bench.sink)
+        bench.sql("TRUNCATE events")
+    bench.wait_rows(3000, timeout=10)
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+@pytest.mark.sanitize
+def test_to_delete_and_load_again_while_busy(bench):
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    log.fill(60_000)
+    d = bench.start(bench.config(log, batch={"max_rows": 500}))
+    for n in range(5):
+        bench.wait_rows(3000 * n + 100)
+        with bench.db.transaction():
+            # The ledger first: its row locks keep the daemon's transactions out until this one ends.
+            bench.sql("SELECT FROM pgsinkd.offsets WHERE sink = %s ORDER BY topic, partition FOR UPDATE", bench.sink)
+            bench.sql("UPDATE pgsinkd.offsets SET next_offset = 0 WHERE sink = %s", bench.sink)
+            bench.sql("DELETE FROM events")
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
+def test_one_partition_backwards_while_busy(bench):
+    """The others of the same batch lose nothing and gain nothing."""
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    log.fill(60_000)
+    bench.start(bench.config(log, batch={"max_rows": 500}))
+    for n in range(10):
+        bench.wait_rows(2000 * n + 100)
+        with bench.db.transaction():
+            at = bench.value("SELECT next_offset FROM pgsinkd.offsets WHERE sink = %s AND partition = 1 FOR UPDATE",
+                             bench.sink)  # fmt: skip
+            back = max(0, at - 700)
+            bench.move(log, 1, back)
+            bench.sql("DELETE FROM events WHERE _partition = 1 AND _offset >= %s", back)
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+def test_forwards_while_busy(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(40_000)
+    bench.start(bench.config(log, batch={"max_rows": 500}))
+    bench.wait_rows(1000)
+    with bench.db.transaction():
+        at = bench.value("SELECT next_offset FROM pgsinkd.offsets WHERE sink = %s AND partition = 0 FOR UPDATE",
+                         bench.sink)  # fmt: skip
+        to = min(at + 5000, 20_000)
+        bench.move(log, 0, to)
+    bench.wait_stored(log)
+    bench.check(log, without={(0, o) for o in range(at, to)})
+
+
+def test_moved_while_stopped(bench):
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(100)
+    bench.drain(bench.config(log))
+    bench.move(log, 0, 70)
+    bench.sql("DELETE FROM events WHERE _offset >= 70")
+    bench.drain(bench.config(log))
+    bench.check(log)
+
+
+def test_moved_between_two_daemons(bench):
+    """Whoever owns the partition obeys; the other one does not care."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    config = bench.config(log)
+    bench.start(config)
+    bench.start(config)
+    log.fill(2000)
+    bench.wait_stored(log)
+    wait.until(lambda: len(bench.sql("SELECT DISTINCT owner FROM pgsinkd.offsets")) == 2, "both to own partitions")
+    for p in (0, 1):
+        with bench.db.transaction():
+            bench.move(log, p, 500)
+            bench.sql("DELETE FROM events WHERE _partition = %s AND _offset >= 500", p)
+    bench.wait_rows(2000, timeout=10)
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+def test_lag_is_one_select(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(200)
+    bench.start(bench.config(log))
+    bench.wait_stored(log)
+    last = max(log.records[0])
+    row = bench.sql("SELECT owner, claimed_at, updated_at, last_timestamp FROM pgsinkd.offsets WHERE partition = 0")[0]
+    assert row[0] and row[1] and row[2]
+    assert row[3] == log.records[0][last].time
+
+    def known():
+        return bench.sql("SELECT DISTINCT end_offset - next_offset FROM pgsinkd.offsets") == [(0,)]
+
+    wait.until(known, "the known end to be in the ledger", timeout=40)
+    bench.check(log)
+
+
+def test_a_fenced_transaction_has_its_own_sqlstate(bench):
+    """The function's contract, seen from SQL: a wrong epoch or offset raises SK001."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(10)
+    bench.drain(bench.config(log))
+    source = bench.value(
+        "SELECT string_agg(prosrc, '') FROM pg_proc WHERE pronamespace = 'pgsinkd'::regnamespace AND proname = 'advance'"
+    )
+    assert "SK001" in source
+    bench.check(log, contents=ledger.json_fields("id"))

@@ -1,0 +1,242 @@
+"""Everything one test needs: its own database, topics and sink on the shared servers.
+
+    def test_something(bench):
+        log = bench.topic(partitions=4)
+        bench.plain_table("events")
+        log.fill(1000)
+        bench.drain(bench.config(log, "events"))
+        bench.check(log, "events")
+"""
+
+import contextlib
+import itertools
+
+from kit import daemon, ledger, wait
+from kit.proxy import Proxy
+from kit.records import Log, Transactions
+
+PLAIN = """
+CREATE TABLE {name} (
+    seq        bigint GENERATED ALWAYS AS IDENTITY,
+    _topic     text   NOT NULL,
+    _partition int    NOT NULL,
+    _offset    bigint NOT NULL,
+    id         bigint NOT NULL,
+    note       text,
+    amount     numeric
+)
+"""
+
+# Kafka settings that make a test quick: lost sessions, lost brokers and new topics are seen soon.
+QUICK = {
+    "session.timeout.ms": 3000,
+    "heartbeat.interval.ms": 300,
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 500,
+    "topic.metadata.refresh.interval.ms": 1000,
+}
+
+_numbers = itertools.count(1)
+
+
+class Bench:
+    def __init__(self, root, postgres, kafka):
+        self.root = root
+        self.postgres = postgres
+        self.kafka = kafka
+        self.sink = f"t{next(_numbers)}"
+        self.database = self.sink
+        postgres.create_database(self.database)
+        self.db = postgres.connect(self.database)
+        self.daemons = []
+        self._topics = []
+        self._proxies = []
+        self._started = itertools.count(1)
+        self._named = itertools.count(1)
+
+    # Source and target
+
+    def name(self, hint="topic"):
+        """A topic name of this test alone."""
+        return f"{self.sink}.{hint}.{next(self._named)}"
+
+    def topic(self, partitions=1, name=None, **config):
+        name = name or self.name()
+        self.kafka.create_topic(name, partitions, **config)
+        self._topics.append(name)
+        return Log(self.kafka, name, partitions)
+
+    def transactions(self, log):
+        return Transactions(log, f"{log.topic}-tx")
+
+    def sql(self, statement, *parameters):
+        """Runs SQL in the test's database; rows when there are some."""
+        self.connected()
+        cursor = self.db.execute(statement, parameters or None)
+        return cursor.fetchall() if cursor.description else None
+
+    def value(self, statement, *parameters):
+        """The one value of a query."""
+        rows = self.sql(statement, *parameters)
+        return rows[0][0] if rows else None
+
+    def connected(self):
+        """Renews the test's own connection after a PostgreSQL restart."""
+        if self.db.closed or self.db.broken:
+            self.db = self.postgres.connect(self.database)
+        else:
+            try:
+                self.db.execute("SELECT 1")
+            except Exception:  # noqa: BLE001 - lost, in whatever way
+                self.db = self.postgres.connect(self.database)
+        return self.db
+
+    def plain_table(self, name="events"):
+        self.sql(PLAIN.format(name=name))
+        return name
+
+    # The daemon
+
+    def dsn(self, **changes):
+        return self.postgres.dsn(self.database, **changes)
+
+    def config(self, log=None, table="events", *, topics=None, route=None, routes=None, kafka=None,
+               properties=None, postgres=None, **top):  # fmt: skip
+        """The config of a sink as a dict. One route from `log` (or `topics`) to `table`, or `routes`."""
+        if routes is None:
+            names = topics or [log.topic]
+            routes = [
+                {"topics": names, "table": table, "format": "json", "mode": "append", "on_error": "stop"}
+                | (route or {})
+            ]
+        return {
+            "sink": self.sink,
+            "kafka": {"brokers": self.kafka.bootstrap}
+            | (kafka or {})
+            | {"properties": QUICK | (properties or {})},
+            "postgres": {"dsn": self.dsn()} | (postgres or {}),
+            "workers": 2,
+            "http": {"listen": "off"},
+            "routes": routes,
+        } | top
+
+    def start(self, config, *, ready=True, **options):
+        """Starts `pgsinkd run`; several may run at a time. See daemon.Daemon for the options."""
+        name = f"daemon{next(self._started)}"
+        d = daemon.Daemon(self.root, name, config, **options)
+        self.daemons.append(d)
+        if ready:
+            d.wait_ready()
+        return d
+
+    def drain(self, config, *, code=0, timeout=120, allow=(), **options):
+        """`pgsinkd run --until-end`, which must end with the exit code."""
+        d = self.start(config, ready=False, args=["--until-end"], **options).allow(*allow)
+        ended = d.wait_exit(timeout)
+        assert ended == code, f"exited with {ended} instead of {code}:\n{d.log()}"
+        return d
+
+    def command(self, verb, config, *argv, env=None):
+        """Runs another command of the program on a config file."""
+        path = self.root / f"{verb}{next(self._started)}.yaml"
+        path.write_text(config if isinstance(config, str) else daemon.yaml(config) + "\n")
+        return daemon.command(verb, "-c", path, *argv, env=env)
+
+    def stop(self):
+        """Ends the daemons that still run the polite way."""
+        for d in self.daemons:
+            if d.running:
+                d.terminate()
+
+    # The network
+
+    def postgres_proxy(self):
+        """A proxy before PostgreSQL, and the DSN that leads through it."""
+        proxy = Proxy(("127.0.0.1", self.postgres.port))
+        self._proxies.append(proxy)
+        return proxy, self.dsn(port=proxy.port)
+
+    # Waiting and checking
+
+    def rows(self, table="events"):
+        return self.value(f"SELECT count(*) FROM {table}")
+
+    def wait_rows(self, n, table="events", timeout=60):
+        """Waits until the table has at least n rows."""
+        return wait.until(lambda: self.rows(table) >= n, f"{n} rows in {table}", timeout)
+
+    def next_offset(self, log, partition=0):
+        return self.value(
+            "SELECT next_offset FROM pgsinkd.offsets WHERE sink = %s AND topic = %s AND partition = %s",
+            self.sink, log.topic, partition,
+        )  # fmt: skip
+
+    def next_offsets(self, log):
+        """{partition: next_offset}; empty while there is no ledger."""
+        if not self.value("SELECT to_regclass('pgsinkd.offsets') IS NOT NULL"):
+            return {}
+        return dict(
+            self.sql(
+                "SELECT partition, next_offset FROM pgsinkd.offsets WHERE sink = %s AND topic = %s",
+                self.sink, log.topic,
+            )
+        )  # fmt: skip
+
+    def move(self, log, partition, next_offset):
+        """What an operator does by SQL."""
+        moved = self.sql(
+            "UPDATE pgsinkd.offsets SET next_offset = %s"
+            " WHERE sink = %s AND topic = %s AND partition = %s RETURNING 1",
+            next_offset, self.sink, log.topic, partition,
+        )  # fmt: skip
+        assert moved, f"the ledger does not know {log.topic}-{partition}"
+
+    def owners(self, log):
+        """{partition: owner epoch}."""
+        return dict(
+            self.sql(
+                "SELECT partition, owner_epoch FROM pgsinkd.offsets WHERE sink = %s AND topic = %s",
+                self.sink, log.topic,
+            )
+        )  # fmt: skip
+
+    def wait_stored(self, log, timeout=60, table=None, ends=None):
+        """Waits until every record of the log is stored: next_offset is behind the last of each partition."""
+        want = ends or {p: max(records) + 1 for p, records in log.records.items() if records}
+
+        def stored():
+            at = self.next_offsets(log)
+            return all(at.get(p, 0) >= end for p, end in want.items()) or None
+
+        def fail():
+            at = self.next_offsets(log)
+            return {p: (at.get(p), end) for p, end in want.items() if at.get(p, 0) < end}
+
+        try:
+            wait.until(stored, "all to be stored", timeout)
+        except AssertionError:
+            raise AssertionError(
+                f"not all of {log.topic} was stored in {timeout} s; (next_offset, end): {fail()}\n{self.logs()}"
+            ) from None
+
+    def logs(self):
+        return "\n".join(f"--- {d.name} ---\n{d.log()[-6000:]}" for d in self.daemons)
+
+    def check(self, log, table="events", **expected):
+        """THE checker, see ledger.py. The daemons that still run are stopped first."""
+        self.stop()
+        ledger.check(self.connected(), self.sink, log, table, **expected)
+
+    # The end
+
+    def close(self):
+        """Stops everything; returns what the daemons' logs must not show."""
+        for d in self.daemons:
+            d.close()
+        faults = [f"{d.name}: {fault}" for d in self.daemons for fault in d.faults()]
+        for proxy in self._proxies:
+            proxy.close()
+        with contextlib.suppress(Exception):
+            self.db.close()
+        self.postgres.drop_database(self.database)
+        return faults

@@ -1,0 +1,276 @@
+"""An Apache Kafka broker of our own: one JVM that is broker and controller (KRaft).
+
+It has two listeners. `bootstrap` leads straight to the broker; `proxied` is advertised as the port of a
+proxy of the kit (see proxy.py), so that a client of that listener can never go round the proxy.
+"""
+
+import base64
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import uuid
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
+
+from kit import process, wait
+from kit.proxy import Proxy
+
+VERSION = "4.1.1"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgsinkd-tests"
+JARS = CACHE / f"kafka-{VERSION}" / "libs"
+
+JAVA = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+
+SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{proxy}
+listener.security.protocol.map=DIRECT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=DIRECT
+controller.listener.names=CONTROLLER
+log.dirs={logs}
+num.network.threads=2
+num.io.threads=4
+num.recovery.threads.per.data.dir=2
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+broker.heartbeat.interval.ms=300
+broker.session.timeout.ms=2000
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=500
+auto.create.topics.enable=false
+delete.topic.enable=true
+log.retention.hours=-1
+log.retention.check.interval.ms=500
+log.cleaner.threads=1
+log.cleaner.dedupe.buffer.size=4194304
+log.cleaner.backoff.ms=200
+log.segment.delete.delay.ms=100
+file.delete.delay.ms=100
+"""
+
+
+class Broker:
+    def __init__(self, root: Path):
+        self.root = root / "kafka"
+        self.root.mkdir()
+        self.log = self.root / "log"
+        self.properties = self.root / "server.properties"
+        ports = {name: process.free_port() for name in ("direct", "behind", "controller")}
+        self.bootstrap = f"127.0.0.1:{ports['direct']}"
+        self.proxy = Proxy(("127.0.0.1", ports["behind"]))
+        self.proxied = f"127.0.0.1:{self.proxy.port}"
+        self.properties.write_text(SETTINGS.format(logs=self.root / "data", proxy=self.proxy.port, **ports))
+        self.popen = None
+        self._admin = None
+
+    def format(self):
+        """Writes the storage directory of a new cluster."""
+        assert JARS.is_dir(), f"no Kafka in {JARS}: run tools/test, it fetches what the tests need"
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if cluster.startswith("-"):  # would be taken for an option
+            cluster = "A" + cluster[1:]
+        done = subprocess.run(
+            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return self
+
+    def _java(self, main, *argv):
+        return ["java", *JAVA, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+                "-cp", f"{JARS}/*", main, *map(str, argv)]  # fmt: skip
+
+    # Life
+
+    def start(self, ready=True):
+        with self.log.open("ab") as log:
+            self.popen = process.spawn(self._java("kafka.Kafka", self.properties), stdout=log, cwd="/")
+        if ready:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        wait.until(self._answers, f"Kafka to answer; its log is {self.log}", timeout=60, interval=0.1)
+
+    def _answers(self):
+        assert self.popen.poll() is None, f"Kafka ended: {self.log.read_text()[-2000:]}"
+        host, port = self.bootstrap.split(":")
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+            return self.admin.list_topics(timeout=2).brokers
+        except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+            return False
+
+    def stop(self):
+        """A clean shutdown; kill -9 when it takes too long."""
+        if self.popen is None:
+            return
+        self.popen.send_signal(signal.SIGTERM)
+        if process.reap(self.popen, 20) is None:
+            self.popen.kill()
+            self.popen.wait()
+        self.popen = None
+
+    def kill(self):
+        self.popen.kill()
+        self.popen.wait()
+        self.popen = None
+
+    def freeze(self):
+        process.freeze(self.popen.pid)
+
+    def thaw(self):
+        process.thaw(self.popen.pid)
+
+    def destroy(self):
+        if self.popen is not None:
+            self.kill()
+        self.proxy.close()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    # Administration
+
+    @property
+    def admin(self):
+        if self._admin is None:
+            self._admin = AdminClient({"bootstrap.servers": self.bootstrap, **CLIENT})
+        return self._admin
+
+    def create_topic(self, name, partitions=1, **config):
+        """Config keys are written with underscores: cleanup_policy="compact"."""
+        config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
+        self._done(self.admin.create_topics([topic], request_timeout=10))
+        self._wait_partitions(name, partitions)
+
+    def delete_topic(self, name):
+        self._done(self.admin.delete_topics([name], request_timeout=10))
+        wait.until(lambda: name not in self.admin.list_topics(timeout=5).topics, f"{name} to be deleted")
+
+    def add_partitions(self, name, total):
+        self._done(self.admin.create_partitions([NewPartitions(name, total)], request_timeout=10))
+        self._wait_partitions(name, total)
+
+    def configure_topic(self, name, **config):
+        """Replaces the topic's whole configuration."""
+        resource = ConfigResource("topic", name, {k.replace("_", "."): str(v) for k, v in config.items()})
+        self._done(self.admin.alter_configs([resource], request_timeout=10))
+
+    def _done(self, futures):
+        for future in futures.values():
+            future.result(15)
+
+    def _wait_partitions(self, name, total):
+        def there():
+            topic = self.admin.list_topics(name, timeout=5).topics[name]
+            return topic.error is None and len(topic.partitions) == total and all(
+                p.leader == 1 for p in topic.partitions.values()
+            )
+
+        wait.until(there, f"{name} to have {total} partitions")
+
+    def partitions(self, name):
+        return len(self.admin.list_topics(name, timeout=5).topics[name].partitions)
+
+    def watermarks(self, name):
+        """{partition: (first offset, end offset)}; the end counts transaction markers too."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "kit", **CLIENT})
+        try:
+            return {
+                p: consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)
+                for p in range(self.partitions(name))
+            }
+        finally:
+            consumer.close()
+
+    def ends(self, name):
+        return {p: end for p, (_, end) in self.watermarks(name).items()}
+
+    def visible(self, name):
+        """{partition: [offsets]} that a plain read_committed consumer sees, from start to end."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "kit",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "enable.auto.commit": False,
+                **CLIENT,
+            }
+        )
+        seen = {p: [] for p in range(self.partitions(name))}
+        consumer.assign([TopicPartition(name, p, 0) for p in seen])
+        ended = set()
+        try:
+            while len(ended) < len(seen):
+                message = consumer.poll(20)
+                assert message is not None, f"reading {name} back takes too long"
+                if message.error() is None:
+                    seen[message.partition()].append(message.offset())
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+                else:
+                    raise AssertionError(str(message.error()))
+        finally:
+            consumer.close()
+        return seen
+
+    def group(self, name):
+        """(state, [client ids of the members]) of a consumer group."""
+        found = self.admin.list_groups(name, timeout=10)
+        if not found:
+            return "Dead", []
+        return found[0].state, [member.client_id for member in found[0].members]
+
+    def committed(self, group, topic):
+        """{partition: offset} that the group committed to Kafka; without those never committed."""
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, **CLIENT})
+        try:
+            asked = [TopicPartition(topic, p) for p in range(self.partitions(topic))]
+            return {t.partition: t.offset for t in consumer.committed(asked, timeout=10) if t.offset >= 0}
+        finally:
+            consumer.close()
+
+    def delete_records(self, name, before):
+        """Deletes what lies below {partition: offset}, as retention does.
+
+        The Python client of Debian 12 has no such call, so the request (DeleteRecords, version 1) is
+        written by hand.
+        """
+        partitions = b"".join(struct.pack(">iq", p, offset) for p, offset in before.items())
+        body = struct.pack(">i", 1) + _string(name) + struct.pack(">i", len(before)) + partitions
+        body += struct.pack(">i", 10000)
+        request = struct.pack(">hhi", 21, 1, 1) + _string("kit") + body
+        host, port = self.bootstrap.split(":")
+        with socket.create_connection((host, int(port)), 15) as s:
+            s.sendall(struct.pack(">i", len(request)) + request)
+            (length,) = struct.unpack(">i", s.recv(4, socket.MSG_WAITALL))
+            answer = s.recv(length, socket.MSG_WAITALL)
+        at = 4 + 4 + 4 + 2 + len(name) + 4  # correlation id, throttle time, one topic, its name
+        for i in range(len(before)):
+            partition, low, error = struct.unpack_from(">iqh", answer, at + 14 * i)
+            assert error == 0, f"DeleteRecords of {name}-{partition}: error {error}"
+            assert low == before[partition]
+
+
+# Options of the kit's own clients: quiet, and back soon after a broker restart.
+CLIENT = {"log_level": 0, "reconnect.backoff.max.ms": 300, "socket.timeout.ms": 10000}
+
+
+def _string(text):
+    return struct.pack(">h", len(text)) + text.encode()

@@ -1,0 +1,82 @@
+"""Processes the kit starts: they die with the test run, and can be frozen as a whole.
+
+Start processes from the main thread only: the death signal follows the thread that started them.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from kit import wait
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def spawn(argv, *, stdout, stderr=subprocess.STDOUT, env=None, cwd=None, death=signal.SIGKILL):
+    """Popen of a process that gets the signal `death` when the test run ends, however it ends."""
+
+    def child():
+        _libc.prctl(PR_SET_PDEATHSIG, death)
+
+    return subprocess.Popen(
+        [str(a) for a in argv],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        env=env,
+        cwd=cwd,
+        preexec_fn=child,
+    )
+
+
+def reap(popen, timeout):
+    """Waits for the end of a process; its return code, or None when it still runs."""
+    try:
+        return popen.wait(timeout * wait.FACTOR)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def children(pid):
+    """Process ids of the direct children, such as the backends of a postmaster."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def state(pid):
+    """The state letter of a process: R, S, T (stopped), Z …"""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def freeze(pid):
+    """SIGSTOP, and wait until every thread stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    wait.until(lambda: state(pid) in "TZ", f"process {pid} to stop")
+
+
+def thaw(pid):
+    os.kill(pid, signal.SIGCONT)
+
+
+def rss_bytes(pid):
+    """Resident memory of a process."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_port():
+    """A TCP port nobody listens on."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]

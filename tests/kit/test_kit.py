@@ -1,0 +1,677 @@
+"""The kit tests itself. Above all: the checker must fail on bad data, or no other test proves anything."""
+
+import dataclasses
+import os
+import socket
+import stat
+import sys
+import threading
+import time
+
+import psycopg
+import pytest
+from confluent_kafka import Producer
+
+from kit import daemon, ledger, process, proxy, tally, wait
+from kit.proxy import DOWN, UP, Proxy
+from kit.records import Record, numbered
+
+LEDGER = """
+CREATE SCHEMA pgsinkd;
+CREATE TABLE pgsinkd.offsets (sink text, topic text, partition int4, next_offset int8 NOT NULL,
+    PRIMARY KEY (sink, topic, partition));
+CREATE TABLE pgsinkd.gaps (sink text, topic text, partition int4, from_offset int8, next_offset int8);
+CREATE TABLE pgsinkd.dead_letters (sink text, topic text, partition int4, "offset" int8);
+"""
+
+
+# ---------------------------------------------------------------------------------------------------
+# The checker
+
+
+class FakeLog:
+    """A log without a broker: so many records per partition, some offsets left out as markers are."""
+
+    def __init__(self, ends, holes=()):
+        self.topic = "things"
+        self._ends = ends
+        self.records = {
+            p: {o: Record(p, o, None, numbered(p, o), 0) for o in range(end) if (p, o) not in holes}
+            for p, end in ends.items()
+        }
+
+    def ends(self):
+        return self._ends
+
+
+class Target:
+    """A database in which the daemon has done its work well; each test then spoils something."""
+
+    def __init__(self, bench, ends, holes=()):
+        self.bench = bench
+        self.log = FakeLog(ends, holes)
+        bench.sql(LEDGER)
+        bench.plain_table()
+        for p, end in ends.items():
+            for o in self.log.records[p]:
+                self.insert(p, o)
+            self.ledger(p, end)
+
+    def insert(self, p, o, **changes):
+        fields = self.log.records.get(p, {}).get(o, Record(p, o, None, numbered(p, o), 0)).json | changes
+        self.bench.sql(
+            "INSERT INTO events (_topic, _partition, _offset, id, note) VALUES ('things', %s, %s, %s, %s)",
+            p, o, fields["id"], fields["note"],
+        )  # fmt: skip
+
+    def delete(self, p, first, after=None):
+        self.bench.sql(
+            "DELETE FROM events WHERE _partition = %s AND _offset >= %s AND _offset < %s", p, first, after or first + 1
+        )
+
+    def ledger(self, p, next_offset):
+        self.bench.sql(
+            "INSERT INTO pgsinkd.offsets VALUES (%s, 'things', %s, %s)"
+            " ON CONFLICT (sink, topic, partition) DO UPDATE SET next_offset = excluded.next_offset",
+            self.bench.sink, p, next_offset,
+        )  # fmt: skip
+
+    def gap(self, p, first, after):
+        self.bench.sql("INSERT INTO pgsinkd.gaps VALUES (%s, 'things', %s, %s, %s)", self.bench.sink, p, first, after)
+
+    def check(self, **expected):
+        ledger.check(self.bench.db, self.bench.sink, self.log, "events", **expected)
+
+    def finds(self, *kinds, **expected):
+        with pytest.raises(ledger.LedgerError) as caught:
+            self.check(**expected)
+        assert {kind for kind, _ in caught.value.faults} == set(kinds), str(caught.value)
+
+
+@pytest.fixture
+def good(bench):
+    return Target(bench, {0: 10, 1: 5, 2: 0})
+
+
+def test_checker_passes_good_data(good):
+    good.check()
+
+
+def test_checker_finds_a_lost_record(good):
+    good.delete(0, 4)
+    good.finds("loss")
+
+
+def test_checker_finds_a_lost_last_record(good):
+    good.delete(0, 9)
+    good.finds("loss")
+
+
+def test_checker_finds_a_lost_partition(good):
+    good.delete(1, 0, 5)
+    good.finds("loss")
+
+
+def test_checker_finds_a_double(good):
+    good.insert(0, 9)
+    good.finds("double")
+
+
+def test_checker_finds_an_old_double(good):
+    good.insert(0, 3)
+    good.finds("double")
+
+
+def test_checker_finds_a_broken_order(good):
+    good.delete(0, 8, 10)
+    good.insert(0, 9)
+    good.insert(0, 8)
+    good.finds("order")
+
+
+def test_checker_finds_an_invented_row(good):
+    good.insert(0, 10)
+    good.finds("invention")
+
+
+def test_checker_finds_a_row_of_an_aborted_transaction(bench):
+    target = Target(bench, {0: 10}, holes={(0, 6), (0, 7)})
+    target.check()
+    target.delete(0, 8, 10)
+    for offset in (6, 8, 9):
+        target.insert(0, offset)
+    target.finds("invention")
+
+
+def test_checker_finds_wrong_contents(good):
+    good.delete(0, 9)
+    good.insert(0, 9, note="something else")
+    good.finds("contents")
+
+
+def test_checker_finds_null_contents(good):
+    good.delete(0, 9)
+    good.insert(0, 9, note=None)
+    good.finds("contents")
+
+
+@pytest.mark.parametrize("at", [0, 9, 11])
+def test_checker_finds_a_wrong_ledger(good, at):
+    good.ledger(0, at)
+    good.finds("ledger")
+
+
+def test_checker_finds_a_ledger_that_does_not_know_a_partition(good):
+    good.bench.sql("DELETE FROM pgsinkd.offsets WHERE partition = 1")
+    good.finds("ledger")
+
+
+def test_checker_finds_another_sinks_ledger(good):
+    good.bench.sql("UPDATE pgsinkd.offsets SET sink = 'other'")
+    good.finds("ledger")
+
+
+@pytest.mark.parametrize(("at", "fine"), [(7, False), (8, True), (9, True), (10, True), (11, False)])
+def test_checker_lets_the_ledger_stand_anywhere_behind_the_last_visible_record(bench, at, fine):
+    target = Target(bench, {0: 10}, holes={(0, 8), (0, 9)})
+    target.ledger(0, at)
+    if fine:
+        target.check()
+    else:
+        target.finds("ledger")
+
+
+def test_checker_wants_a_stopped_partition_to_stand_exactly_there(good):
+    good.finds("stop", "ledger", stops={0: 6})
+    good.delete(0, 6, 10)
+    good.finds("ledger", stops={0: 6})
+    good.ledger(0, 6)
+    good.check(stops={0: 6})
+    good.delete(0, 5)
+    good.finds("loss", stops={0: 6})
+
+
+def test_checker_wants_every_gap_announced(good):
+    good.delete(0, 2, 5)
+    good.gap(0, 2, 5)
+    good.finds("gaps")
+    good.finds("gaps", gaps={0: [(2, 4)]})
+    good.check(gaps={0: [(2, 5)]})
+
+
+def test_checker_wants_an_announced_gap_to_be_recorded(good):
+    good.delete(0, 2, 5)
+    good.finds("gaps", "loss", gaps={0: [(2, 5)]})
+
+
+def test_checker_finds_a_row_inside_a_gap(good):
+    good.gap(0, 2, 5)
+    good.finds("double", gaps={0: [(2, 5)]})
+
+
+def test_checker_counts_dead_letters(good):
+    good.bench.sql("INSERT INTO pgsinkd.dead_letters VALUES (%s, 'things', 0, 3)", good.bench.sink)
+    good.finds("dead letters")
+    good.finds("double", dead={(0, 3)})
+    good.delete(0, 3)
+    good.check(dead={(0, 3)})
+
+
+def test_checker_knows_where_a_partition_starts(good):
+    good.finds("start", start={0: 4})
+    good.delete(0, 0, 4)
+    good.finds("loss")
+    good.check(start={0: 4})
+
+
+def test_checker_names_what_it_found(good):
+    good.delete(0, 4)
+    with pytest.raises(ledger.LedgerError, match=r"things: 1 x loss\n  loss: 0@4 is not in the database"):
+        good.check()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Waiting
+
+
+def test_wait_returns_the_answer():
+    answers = iter([0, 0, 7])
+    assert wait.until(lambda: next(answers), "seven", interval=0) == 7
+
+
+def test_wait_has_a_deadline():
+    with pytest.raises(AssertionError, match="in vain for nothing; last answer: False"):
+        wait.until(lambda: False, "nothing", timeout=0.05)
+
+
+def test_stays_notices_a_change():
+    answers = iter([True, True, False])
+    with pytest.raises(AssertionError, match="did not stay"):
+        wait.stays(lambda: next(answers), "true", 1, interval=0)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The proxy
+
+
+class Echo:
+    """A server that sends back what it gets."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._echo, args=(s,), daemon=True).start()
+
+    @staticmethod
+    def _echo(s):
+        try:
+            while data := s.recv(65536):
+                s.sendall(data)
+        except OSError:
+            pass
+        s.close()
+
+
+@pytest.fixture
+def echo():
+    server = Echo()
+    p = Proxy(("127.0.0.1", server.port))
+    yield p
+    p.close()
+    server.listener.close()
+
+
+def dial(p):
+    return socket.create_connection(("127.0.0.1", p.port), 5)
+
+
+def say(s, text=b"hello"):
+    s.sendall(text)
+    got = b""
+    while len(got) < len(text):
+        data = s.recv(65536)
+        if not data:
+            break
+        got += data
+    return got
+
+
+def test_proxy_passes(echo):
+    with dial(echo) as s:
+        big = os.urandom(3_000_000)
+        s.settimeout(20)
+        threading.Thread(target=s.sendall, args=(big,), daemon=True).start()
+        got = b""
+        while len(got) < len(big):
+            got += s.recv(1 << 20)
+        assert got == big
+
+
+def test_proxy_cuts(echo):
+    with dial(echo) as s:
+        say(s)
+        echo.cut()
+        assert s.recv(10) == b""
+    wait.until(lambda: echo.connections == 0, "the link to go")
+
+
+def test_proxy_resets(echo):
+    with dial(echo) as s:
+        say(s)
+        echo.reset()
+        with pytest.raises(ConnectionResetError):
+            s.recv(10)
+
+
+def test_proxy_swallows(echo):
+    with dial(echo) as s:
+        say(s)
+        echo.black_hole()
+        s.sendall(b"lost")
+        s.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            s.recv(10)
+        echo.heal()
+        s.settimeout(5)
+        with pytest.raises(ConnectionResetError):  # what it swallowed is lost, so the connection is too
+            s.recv(10)
+    with dial(echo) as s:
+        assert say(s) == b"hello"
+
+
+def test_proxy_keeps_the_server_in_the_dark(echo):
+    """The client gives up and comes again; the server still holds the old connection."""
+    with dial(echo) as s:
+        say(s)
+        echo.black_hole()
+        s.sendall(b"lost")
+        wait.until(lambda: echo._all()[0].swallowed, "the hole to have it")
+        echo.reopen()
+    with dial(echo) as s:
+        assert say(s) == b"hello"
+        wait.stays(lambda: echo.connections == 2, "both connections", 0.3)
+        echo.heal()
+        wait.until(lambda: echo.connections == 1, "the old one to end")
+        assert say(s) == b"hello"
+
+
+def test_proxy_refuses(echo):
+    echo.refuse()
+    with pytest.raises(ConnectionResetError), dial(echo) as s:
+        s.recv(10)
+    echo.heal()
+    with dial(echo) as s:
+        assert say(s) == b"hello"
+
+
+def test_proxy_delays(echo):
+    with dial(echo) as s:
+        echo.delay = 0.1
+        begun = time.monotonic()
+        say(s)
+        assert time.monotonic() - begun >= 0.2
+
+
+def test_proxy_cuts_after_bytes(echo):
+    with dial(echo) as s:
+        echo.cut_after(DOWN, 100)
+        assert say(s, b"x" * 50) == b"x" * 50
+        s.sendall(b"x" * 50)
+        with pytest.raises(ConnectionResetError):
+            s.recv(10)
+        assert echo.struck.is_set()
+
+
+@pytest.mark.parametrize("direction", [UP, DOWN])
+def test_proxy_cuts_at_a_pattern_even_when_it_comes_in_pieces(echo, direction):
+    with dial(echo) as s:
+        echo.cut_at(direction, b"COMMIT")
+        assert say(s, b"hello COM") == b"hello COM"
+        s.sendall(b"MIT")
+        with pytest.raises(ConnectionResetError):
+            s.recv(10)
+    with dial(echo) as s:  # only once
+        assert say(s, b"COMMIT") == b"COMMIT"
+
+
+def test_proxy_cuts_at_a_later_pattern(echo):
+    with dial(echo) as s:
+        echo.cut_at(DOWN, b"COPY", skip=2)
+        assert say(s, b"COPY") == b"COPY"
+        assert say(s, b"COPY") == b"COPY"
+        s.sendall(b"COPY")
+        with pytest.raises(ConnectionResetError):
+            s.recv(10)
+
+
+def test_proxy_in_front_of_postgres_hides_the_commit_answer(bench):
+    """The very case the proxy is for: the server has committed, the client cannot know."""
+    p, dsn = bench.postgres_proxy()
+    bench.sql("CREATE TABLE t (a int)")
+    with psycopg.connect(dsn) as client:
+        client.execute("INSERT INTO t VALUES (1)")
+        p.cut_at(proxy.DOWN, b"COMMIT")
+        with pytest.raises(psycopg.OperationalError):
+            client.commit()
+    assert p.struck.is_set()
+    assert bench.value("SELECT count(*) FROM t") == 1
+
+
+# ---------------------------------------------------------------------------------------------------
+# PostgreSQL
+
+
+def test_postgres_survives_every_kind_of_restart(bench, postgres):
+    bench.sql("CREATE TABLE t (a int)")
+    for n, mode in enumerate(["smart", "fast", "immediate"]):
+        bench.db.close()
+        postgres.restart(mode)
+        bench.sql("INSERT INTO t VALUES (1)")
+        assert bench.value("SELECT count(*) FROM t") == n + 1
+
+
+def test_postgres_backends_can_be_terminated(bench, postgres):
+    other = postgres.connect(bench.database, application_name="pgsinkd test worker 1")
+    assert postgres.terminate_backends() == 1
+    wait.until(lambda: not postgres.backends(), "the backend to go")
+    other.close()
+
+
+def test_postgres_can_be_frozen(bench, postgres):
+    with postgres.frozen():
+        for pid in [postgres.popen.pid, *process.children(postgres.popen.pid)]:
+            assert process.state(pid) == "T"
+    assert bench.value("SELECT 1") == 1
+
+
+def test_postgres_standby_follows_and_takes_over(bench, postgres):
+    standby = postgres.standby()
+    try:
+        bench.sql("CREATE TABLE t AS SELECT 1 AS a")
+
+        def followed():
+            try:
+                with standby.connect(bench.database) as db:
+                    return db.execute("SELECT to_regclass('t')").fetchone()[0]
+            except Exception:  # noqa: BLE001 - the database itself may not be there yet
+                return None
+
+        wait.until(followed, "the table on the standby")
+        standby.promote()
+        with standby.connect(bench.database) as db:
+            db.execute("INSERT INTO t VALUES (2)")
+    finally:
+        standby.destroy()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Kafka
+
+
+def test_kafka_offsets_are_known(bench):
+    log = bench.topic(3)
+    log.fill(100)
+    assert log.ends() == {0: 34, 1: 33, 2: 33}
+    assert [log.count(p) for p in log.partitions] == [34, 33, 33]
+    assert sorted(log.records[0]) == list(range(34))
+    assert log.records[1][7].value == numbered(1, 7)
+    assert bench.kafka.visible(log.topic) == {p: sorted(r) for p, r in log.records.items()}
+
+
+def test_kafka_transactions_leave_markers_and_aborted_records(bench):
+    log = bench.topic(2)
+    tx = bench.transactions(log)
+    tx.begin()
+    tx.fill(5)
+    tx.commit()
+    tx.begin()
+    tx.fill(5)
+    tx.abort()
+    tx.begin()
+    tx.fill(5)
+    tx.commit()
+    assert log.ends() == {0: 18, 1: 18}
+    assert sorted(log.records[0]) == [*range(5), *range(12, 17)]
+    assert bench.kafka.visible(log.topic) == {p: sorted(r) for p, r in log.records.items()}
+
+
+def test_kafka_deletes_records(bench):
+    log = bench.topic(2)
+    log.fill(20)
+    log.delete_records({0: 4, 1: 7})
+    assert bench.kafka.watermarks(log.topic) == {0: (4, 10), 1: (7, 10)}
+    assert sorted(log.records[1]) == [7, 8, 9]
+
+
+def test_kafka_topics_grow_and_go(bench):
+    log = bench.topic(1)
+    log.add_partitions(3)
+    log.fill(9)
+    assert log.ends() == {0: 3, 1: 3, 2: 3}
+    bench.kafka.delete_topic(log.topic)
+
+
+def test_kafka_survives_restart_and_kill(bench, kafka):
+    log = bench.topic(1)
+    log.fill(10)
+    kafka.stop()
+    kafka.start()
+    log.fill(10)
+    kafka.kill()
+    kafka.start()
+    log.fill(10)
+    assert log.ends() == {0: 30}
+
+
+def test_kafka_behind_its_proxy(bench, kafka):
+    kafka.create_topic(name := bench.name())
+    producer = Producer({"bootstrap.servers": kafka.proxied})
+    producer.produce(name, b"x")
+    assert producer.flush(20) == 0
+    assert kafka.proxy.connections > 0
+
+
+# ---------------------------------------------------------------------------------------------------
+# The daemon's keeper, with a stand-in for the daemon
+
+STAND_IN = """#!{python}
+import os, signal, socket, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit({code}))
+def tell(text):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.sendto(text.encode(), os.environ["NOTIFY_SOCKET"])
+print("2026-11-24T08:00:00.123Z info main: hello", file=sys.stderr)
+print({say!r}, file=sys.stderr, flush=True)
+tell("STATUS=about to be ready")
+tell("READY=1")
+while True:
+    time.sleep(0.1)
+"""
+
+
+@pytest.fixture
+def stand_in(bench, monkeypatch):
+    def make(code=0, say="2026-11-24T08:00:00.124Z debug worker 1: nothing"):
+        path = bench.root / "pgsinkd"
+        path.write_text(STAND_IN.format(python=sys.executable, code=code, say=say))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        monkeypatch.setattr(daemon, "BINARY", path)
+        d = daemon.Daemon(bench.root, "stand-in", {"sink": "x"})
+        bench.daemons.append(d)
+        return d.wait_ready()
+
+    return make
+
+
+def test_daemon_becomes_ready_and_stops(stand_in):
+    d = stand_in()
+    assert d.notify.values("STATUS") == ["about to be ready"]
+    assert d.lines("info") == ["main: hello"]
+    assert d.terminate() < 5
+    assert d.faults() == []
+
+
+def test_daemon_with_another_exit_code_is_a_failure(stand_in):
+    d = stand_in(code=1)
+    with pytest.raises(AssertionError, match="exited with 1 instead of 0"):
+        d.terminate()
+
+
+def test_daemon_errors_must_be_announced(stand_in, bench):
+    d = stand_in(say="2026-11-24T08:00:00.124Z error worker 1: orders-3@18211: column 'amount': bad")
+    assert len(d.faults()) == 1
+    d.allow(r"orders-3@18211")
+    assert d.faults() == []
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        "pgsinkd: ../src/x.c:1: main: Assertion `0' failed.",
+        "==1==ERROR: AddressSanitizer: heap-use-after-free",
+        "WARNING: ThreadSanitizer: data race",
+        "../src/x.c:1:1: runtime error: signed integer overflow",
+    ],
+)
+def test_broken_programs_are_noticed(stand_in, bench, say):
+    d = stand_in(say=say)
+    assert len(d.faults()) == 1
+    bench.daemons.remove(d)
+    d.close()
+
+
+def test_config_files_are_plain_yaml():
+    config = {
+        "sink": "orders",
+        "workers": 2,
+        "kafka": {"properties": {"session.timeout.ms": 3000}, "brokers": "a:1"},
+        "batch": {},
+        "routes": [{"topics": ["a", "^b.*"], "columns": {"Mixed Case": "value.x", "at": {"from": "t", "unit": "ms"}}}],
+        "flag": True,
+    }
+    assert daemon.yaml(config) == (
+        'sink: "orders"\n'
+        "workers: 2\n"
+        "kafka:\n"
+        "  properties:\n"
+        "    session.timeout.ms: 3000\n"
+        '  brokers: "a:1"\n'
+        "batch: {}\n"
+        "routes:\n"
+        "  - topics:\n"
+        '      - "a"\n'
+        '      - "^b.*"\n'
+        "    columns:\n"
+        '      "Mixed Case": "value.x"\n'
+        "      at:\n"
+        '        from: "t"\n'
+        '        unit: "ms"\n'
+        "flag: true"
+    )
+
+
+def test_records_are_small():
+    """A log of a million records must fit: no dict per record."""
+    assert not hasattr(Record(0, 0, None, b"", 0), "__dict__")
+    assert {f.name for f in dataclasses.fields(Record)} >= {"partition", "offset", "value"}
+
+
+# ---------------------------------------------------------------------------------------------------
+# The sum at the end of tools/test
+
+PASSED = '<testcase classname="c" name="passed"/>'
+FAILED = '<testcase classname="c" name="failed"><failure message="no"/></testcase>'
+ERROR = '<testcase classname="c" name="error"><error message="no"/></testcase>'
+SKIPPED = '<testcase classname="c" name="skipped"><skipped/></testcase>'
+
+
+def results(path, **files):
+    for name, cases in files.items():
+        (path / f"{name}.xml").write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    return tally.tally(path)
+
+
+def test_tally_adds_up(tmp_path):
+    passed, failed, skipped = results(tmp_path, a=PASSED + PASSED + SKIPPED, b=PASSED + FAILED + ERROR)
+    assert (passed, failed, skipped) == (3, ["b: c failed", "b: c error"], 1)
+
+
+def test_tally_counts_a_run_without_tests_as_failed(tmp_path):
+    (tmp_path / "broken.xml").write_text("<testsuite><testcase")
+    assert results(tmp_path, empty="") == (0, ["broken: no test ran", "empty: no test ran"], 0)
+
+
+@pytest.mark.parametrize(("cases", "code"), [(PASSED, 0), (PASSED + FAILED, 1), (SKIPPED, 1), ("", 1)])
+def test_tally_exits_by_the_result(tmp_path, monkeypatch, capsys, cases, code):
+    results(tmp_path, a=cases)
+    monkeypatch.setattr(sys, "argv", ["tally", str(tmp_path)])
+    assert tally.main() == code
+    assert capsys.readouterr().out.splitlines()[-1].endswith("skipped")

@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""The law of the rooms (docs/ARCHITECTURE.md): who may include what, and in which order.
+
+usage: rooms.py PROJECT_ROOT
+"""
+
+import re
+import sys
+
+import source
+
+# What a room may include besides itself: whole rooms, or single headers of one.
+LAW = {
+    "base": [],
+    "config": ["base"],
+    "row": ["base"],
+    "kafka": ["base", "config", "row/message.h"],
+    "pg": ["base", "config", "row/batch.h", "row/table.h"],
+    "host": ["base"],
+    "sink": ["base", "config", "row", "kafka", "pg", "host"],
+    "command": ["base", "config", "row", "kafka", "pg", "host", "sink"],
+    "main.c": ["base", "config", "sink", "command"],
+}
+
+# Foreign library: its headers, its only room, and in how many files of it.
+FOREIGN = [
+    ("libyaml", r"yaml\.h", "config", 1),
+    ("simdjson", r"simdjson(\.h|/.*)", "row", 1),
+    ("librdkafka", r"librdkafka/.*", "kafka", None),
+    ("libpq", r"(libpq-fe|libpq-events|pg_config.*|postgres_ext)\.h|libpq/.*", "pg", None),
+    ("libsystemd", r"systemd/.*", "host", 1),
+    ("libmicrohttpd", r"microhttpd\.h", "host", 1),
+]
+
+# The C library, POSIX and Linux. A header that is in no list is a decision to take: add it here.
+SYSTEM_C = set(
+    """
+    assert.h ctype.h dirent.h endian.h errno.h fcntl.h float.h getopt.h inttypes.h limits.h locale.h math.h
+    netdb.h poll.h pthread.h pwd.h regex.h sched.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h
+    stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h termios.h time.h unistd.h
+    arpa/inet.h netinet/in.h netinet/tcp.h sys/epoll.h sys/eventfd.h sys/ioctl.h sys/mman.h sys/prctl.h
+    sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/time.h sys/timerfd.h
+    sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/wait.h sanitizer/asan_interface.h
+    """.split()
+)
+CPLUSPLUS = re.compile(r"[a-z_]+")  # <memory>, <string_view>: only in .cc
+
+# Threads are made in base/ alone; row/ is a workshop without windows: no I/O, no clock, no thread.
+ONLY_IN = {"pthread.h": ["base"]}
+NOT_IN_ROW = {
+    "fcntl.h", "netdb.h", "poll.h", "sched.h", "signal.h", "stdatomic.h", "sys/epoll.h", "sys/eventfd.h",
+    "sys/socket.h", "unistd.h", "base/clock.h", "base/failpoint.h", "base/log.h", "base/mailbox.h",
+    "base/thread.h",
+}  # fmt: skip
+
+# Who writes to the log. The others return their errors.
+LOGS = {"base", "sink", "command", "main.c"}
+LOG_CALL = re.compile(r"\blog_(error|warning|notice|info|debug|line|fault)\s*\(")
+
+INCLUDE = re.compile(r'\s*#\s*include\s*(<[^>]*>|"[^"]*")')
+
+
+def room_of(path):
+    """src/pg/txn.c -> pg; src/main.c -> main.c"""
+    return path.split("/")[1]
+
+
+def includes(text):
+    """(line number, kind, name, depth of #if) of every #include."""
+    depth = 0
+    for number, line in enumerate(source.without_comments(text).split("\n"), 1):
+        if re.match(r"\s*#\s*if", line):
+            depth += 1
+        elif re.match(r"\s*#\s*endif", line):
+            depth -= 1
+        match = INCLUDE.match(line)
+        if match:
+            yield number, match.group(1)[0], match.group(1)[1:-1], depth
+
+
+def check_project_include(path, name, known):
+    room = room_of(path)
+    if "src/" + name not in known:
+        return f'"{name}" is no file below src/: write "room/file.h"'
+    target = name.split("/")[0]
+    if target == room or any(name == right or target == right for right in LAW[room]):
+        return None
+    rights = ", ".join(LAW[room]) or "nothing else"
+    return f'{room} may not include "{name}" (it may include: {rights})'
+
+
+def check_system_include(path, name, foreign_users):
+    room = room_of(path)
+    for library, pattern, only_room, _ in FOREIGN:
+        if re.fullmatch(pattern, name):
+            foreign_users.setdefault(library, set()).add(path)
+            return None if room == only_room else f"<{name}> belongs to {only_room} alone"
+    if name in ONLY_IN and room not in ONLY_IN[name]:
+        return f"<{name}> belongs to {', '.join(ONLY_IN[name])} alone"
+    if name in SYSTEM_C or (path.endswith(".cc") and CPLUSPLUS.fullmatch(name)):
+        return None
+    return f"<{name}> is not a known header: decide, and add it to tests/lint/rooms.py"
+
+
+def check_order(path, text, known):
+    """Own header; project headers; system headers: three groups, each sorted, a blank line between."""
+    base_depth = 1 if path.endswith(".h") else 0
+    groups = []
+    last = None
+    for number, kind, name, depth in includes(text):
+        if depth != base_depth or name.endswith(".def"):
+            continue
+        if last is not None and number == last + 1:
+            groups[-1].append((number, kind, name))
+        else:
+            groups.append([(number, kind, name)])
+        last = number
+    stem = path[len("src/") :].rsplit(".", 1)[0]
+    own = stem + ".h"
+    faults = []
+
+    if not path.endswith(".h") and groups and "src/" + own in known:
+        first = groups.pop(0)
+        if first[0][2] != own:
+            return [f'{path}:{first[0][0]}: the first include is not its own header "{own}"']
+        if len(first) > 1:
+            faults.append(f"{path}:{first[0][0]}: no blank line after its own header")
+    elif not path.endswith((".h", "main.c")) and len(groups) > 1:
+        # A file that helps to implement another file's header opens with that header alone.
+        if len(groups[0]) == 1 and groups[0][0][1] == '"' and groups[1][0][1] == '"':
+            groups.pop(0)
+
+    kinds = []
+    for group in groups:
+        names = [name for _, _, name in group]
+        if len({kind for _, kind, _ in group}) > 1:
+            faults.append(f"{path}:{group[0][0]}: project and system headers without a blank line between")
+        if names != sorted(names):
+            faults.append(f"{path}:{group[0][0]}: includes are not in alphabetical order")
+        kinds.append(group[0][1])
+    if kinds not in ([], ['"'], ["<"], ['"', "<"]):
+        faults.append(f"{path}: want one group of project headers, then one of system headers")
+    return faults
+
+
+def find_cycles(graph):
+    """One message per cycle found in a depth-first walk."""
+    faults = []
+    state = {}
+
+    def walk(node, trail):
+        state[node] = "open"
+        for target in graph.get(node, ()):
+            if state.get(target) == "open":
+                loop = trail[trail.index(target) :] + [target]
+                faults.append("include cycle: " + " -> ".join(loop))
+            elif target not in state:
+                walk(target, trail + [target])
+        state[node] = "done"
+
+    for node in sorted(graph):
+        if node not in state:
+            walk(node, [node])
+    return faults
+
+
+def check(root):
+    paths = source.files(root, "src")
+    known = set(paths)
+    faults = []
+    graph = {}
+    foreign_users = {}
+
+    for path in paths:
+        room = room_of(path)
+        text = source.read(root, path)
+        if room not in LAW:
+            faults.append(f"{path}: '{room}' is no room: add it to the law in tests/lint/rooms.py")
+            continue
+        for number, kind, name, _ in includes(text):
+            if kind == '"':
+                fault = check_project_include(path, name, known)
+                graph.setdefault(path[len("src/") :], []).append(name)
+            else:
+                fault = check_system_include(path, name, foreign_users)
+            if not fault and room == "row" and name in NOT_IN_ROW:
+                fault = f"row is pure: it may not include {name}"
+            if fault:
+                faults.append(f"{path}:{number}: {fault}")
+        if room not in LOGS:
+            for match in LOG_CALL.finditer(source.code_only(text)):
+                number = text.count("\n", 0, match.start()) + 1
+                faults.append(f"{path}:{number}: {room} does not log: return the error")
+        faults += check_order(path, text, known)
+
+    for library, _, room, limit in FOREIGN:
+        users = sorted(p for p in foreign_users.get(library, ()) if room_of(p) == room)
+        if limit is not None and len(users) > limit:
+            faults.append(f"{library} is included by {', '.join(users)}: {limit} file may")
+    return faults + find_cycles(graph)
+
+
+if __name__ == "__main__":
+    source.report("rooms", check(sys.argv[1]))

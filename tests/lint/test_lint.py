@@ -1,0 +1,380 @@
+#!/usr/bin/python3
+"""The lint's own tests: a small clean tree passes every rule; each violation, alone, fails its rule."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+import banned
+import externs
+import rooms
+import tour
+
+CC = os.environ.get("CC", "cc").split()
+
+CLEAN = {
+    "src/main.c": """\
+/*
+ * The tour.
+ *
+ * base/      words
+ *     mem.{c,h}      memory
+ *     log.{c,h}      the log
+ * config/config.{c,h}, config/options.def
+ * row/
+ *     batch.h  message.h  table.h  json.{cc,h}
+ * kafka/feed.c   pg/txn.{c,h}
+ * sink/worker.c, app.h
+ */
+#include "config/config.h"
+#include "sink/app.h"
+
+#include <stdio.h>
+
+int main(void)
+{
+    return 0;
+}
+""",
+    "src/base/mem.h": "/* Memory. */\nvoid *mem_alloc(unsigned long size);\n",
+    "src/base/mem.c": """\
+/* Memory. */
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+static const char *const words[] = {"a", "b"};
+void *mem_alloc(unsigned long size)
+{
+    return words[0] ? malloc(size) : 0;
+}
+""",
+    "src/base/log.h": "/* The log. */\nvoid log_line(int level);\n",
+    "src/base/log.c": """\
+/* The log. */
+#include "base/log.h"
+
+static int threshold = 1;
+void log_line(int level)
+{
+    threshold = level;
+}
+""",
+    "src/config/options.def": "/* Options. */\n",
+    "src/config/config.h": """\
+/* Config. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/mem.h"
+
+#include <stdbool.h>
+
+#include "config/options.def"
+
+#endif
+""",
+    "src/config/config.c": """\
+/* Config. */
+#include "config/config.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+#include <yaml.h>
+""",
+    "src/row/batch.h": "/* Batch. */\n",
+    "src/row/table.h": "/* Table. */\n",
+    "src/row/message.h": "/* Message. */\n",
+    "src/row/json.h": "/* JSON. */\n",
+    "src/row/json.cc": '/* JSON. */\n#include "row/json.h"\n\n#include <memory>\n#include <simdjson.h>\n',
+    "src/kafka/feed.c": """\
+/* Feed. */
+#include "config/config.h"
+#include "row/message.h"
+
+#include <librdkafka/rdkafka.h>
+""",
+    "src/pg/txn.h": "/* Transaction. */\n",
+    "src/pg/txn.c": """\
+/* Transaction. */
+#include "pg/txn.h"
+
+#include "row/batch.h"
+#include "row/table.h"
+
+#include <libpq-fe.h>
+""",
+    "src/sink/app.h": "/* App. */\n",
+    "src/sink/worker.c": """\
+/* Worker. */
+#include "base/log.h"
+#include "pg/txn.h"
+#include "row/batch.h"
+
+void worker(void)
+{
+    log_error("strcpy(a, b) in a text is fine; a comment, too"); /* gets(x) */
+}
+""",
+    "docs/ARCHITECTURE.md": """\
+| room | files |
+|---|---|
+| `base/` | mem, log |
+| `config/` | config, options |
+| `row/` | batch, table, message, json |
+| `kafka/` | feed |
+| `pg/` | txn |
+| `sink/` | app, worker |
+""",
+}
+
+
+class Tree:
+    """The clean tree with some files changed, in a directory that goes away."""
+
+    def __init__(self, changes=None):
+        self.files = {**CLEAN, **(changes or {})}
+
+    def __enter__(self):
+        self.place = tempfile.TemporaryDirectory()
+        for path, text in self.files.items():
+            if text is not None:
+                full = os.path.join(self.place.name, path)
+                os.makedirs(os.path.dirname(full), exist_ok=True)
+                with open(full, "w", encoding="utf-8", newline="") as f:
+                    f.write(text)
+        return self.place.name
+
+    def __exit__(self, *unused):
+        self.place.cleanup()
+
+
+class Lint(unittest.TestCase):
+    def expect(self, check, words, changes):
+        """check finds exactly one fault, which contains words."""
+        with Tree(changes) as root:
+            faults = check(root)
+        self.assertEqual(len(faults), 1, faults)
+        self.assertIn(words, faults[0])
+
+    def edit(self, path, old, new):
+        self.assertIn(old, CLEAN[path])
+        return {path: CLEAN[path].replace(old, new)}
+
+
+class Rooms(Lint):
+    def law(self, words, changes):
+        self.expect(rooms.check, words, changes)
+
+    def test_clean_tree(self):
+        with Tree() as root:
+            self.assertEqual(rooms.check(root), [])
+
+    def test_every_forbidden_direction(self):
+        headers = {f"src/{room}/lone.h": "/* Lone. */\n" for room in rooms.LAW if room != "main.c"}
+        for room, rights in rooms.LAW.items():
+            if room == "main.c":
+                continue
+            for other in rooms.LAW:
+                if other in ("main.c", room) or other in rights:
+                    continue
+                with self.subTest(room=room, other=other):
+                    user = {f"src/{room}/user.c": f'/* User. */\n#include "{other}/lone.h"\n'}
+                    self.law(f"{room} may not include", {**headers, **user})
+
+    def test_main_sees_no_window(self):
+        self.law("main.c may not include", self.edit("src/main.c", "sink/app.h", "pg/txn.h"))
+
+    def test_single_headers_of_a_room(self):
+        self.law('pg may not include "row/message.h"', self.edit("src/pg/txn.c", "row/table.h", "row/message.h"))
+        self.law('kafka may not include "row/batch.h"', self.edit("src/kafka/feed.c", "row/message.h", "row/batch.h"))
+
+    def test_foreign_headers_in_other_rooms(self):
+        for header in (
+            "yaml.h", "simdjson.h", "librdkafka/rdkafka.h", "libpq-fe.h", "systemd/sd-daemon.h", "microhttpd.h"
+        ):  # fmt: skip
+            with self.subTest(header=header):
+                self.law("alone", {"src/command/run.c": f"/* Run. */\n#include <{header}>\n"})
+
+    def test_foreign_header_in_a_second_file(self):
+        self.law("1 file may", {"src/config/more.c": "/* More. */\n#include <yaml.h>\n"})
+
+    def test_unknown_system_header(self):
+        self.law("not a known header", self.edit("src/main.c", "stdio.h", "jansson.h"))
+        self.law("not a known header", self.edit("src/main.c", "stdio.h", "memory"))
+
+    def test_threads_are_made_in_base(self):
+        self.law("belongs to base alone", self.edit("src/main.c", "stdio.h", "pthread.h"))
+
+    def test_row_is_pure(self):
+        self.law("row is pure", {"src/row/clock.c": "/* Clock. */\n#include <poll.h>\n"})
+        self.law("row is pure", {"src/row/talk.c": '/* Talk. */\n#include "base/log.h"\n'})
+
+    def test_lower_rooms_do_not_log(self):
+        self.law("pg does not log", {"src/pg/talk.c": "/* Talk. */\nvoid f(void)\n{\n    log_info(x);\n}\n"})
+
+    def test_unknown_room_and_unknown_file(self):
+        self.law("is no room", {"src/attic/x.c": "/* X. */\n"})
+        self.law("is no file below src/", self.edit("src/pg/txn.c", "row/table.h", "row/tables.h"))
+        self.law("is no file below src/", self.edit("src/pg/txn.c", "row/table.h", "table.h"))
+
+    def test_cycle(self):
+        self.law(
+            "include cycle: row/batch.h -> row/table.h -> row/batch.h",
+            {
+                "src/row/batch.h": '/* Batch. */\n#ifndef B\n#include "row/table.h"\n#endif\n',
+                "src/row/table.h": '/* Table. */\n#ifndef T\n#include "row/batch.h"\n#endif\n',
+            },
+        )
+
+    def test_order(self):
+        mem = '#include "base/mem.h"\n'
+        self.law("not its own header", self.edit("src/config/config.c", '"config/config.h"', '"base/log.h"'))
+        self.law("no blank line after its own", self.edit("src/pg/txn.c", 'txn.h"\n\n', 'txn.h"\n'))
+        self.law("without a blank line", self.edit("src/config/config.c", mem + "\n", mem))
+        swapped = self.edit(
+            "src/config/config.c", "<string.h>\n#include <yaml.h>", "<yaml.h>\n#include <string.h>"
+        )
+        self.law("alphabetical", swapped)
+        self.law("one group", self.edit("src/config/config.c", "string.h>\n", "string.h>\n\n"))
+        self.law("one group", {"src/sink/app.c": '/* A. */\n#include "sink/app.h"\n\n#include <stdio.h>\n\n' + mem})
+
+    def test_conditional_includes_have_no_order(self):
+        text = CLEAN["src/pg/txn.c"] + "\n#ifdef X\n#include <assert.h>\n#endif\n"
+        with Tree({"src/pg/txn.c": text}) as root:
+            self.assertEqual(rooms.check(root), [])
+
+    def test_commented_include_does_not_count(self):
+        text = CLEAN["src/pg/txn.c"] + '/*\n#include "sink/app.h"\n*/\n'
+        with Tree({"src/pg/txn.c": text}) as root:
+            self.assertEqual(rooms.check(root), [])
+
+
+class Banned(Lint):
+    def check(self, root):
+        return banned.check(root)[0]
+
+    def add(self, line, path="src/pg/txn.c"):
+        return {path: CLEAN[path] + line + "\n"}
+
+    def test_clean_tree(self):
+        with Tree() as root:
+            self.assertEqual(banned.check(root), ([], []))
+
+    def test_every_banned_call(self):
+        for name in [*banned.CALLS, *banned.ALLOCATORS]:
+            with self.subTest(name=name):
+                self.expect(self.check, f": {name}: use", self.add(f"int x = {name} (y);"))
+
+    def test_neighbours_of_banned_names_pass(self):
+        with Tree(self.add("int x = my_system(1) + strcpy_s(2) + o->system(3) + o.rand(4);")) as root:
+            self.assertEqual(self.check(root), [])
+
+    def test_lines(self):
+        self.expect(self.check, "typedef of a struct", self.add("typedef struct x x;"))
+        self.expect(self.check, "open an issue", self.add("/* TO" + "DO later */"))
+        self.expect(self.check, "open an issue", self.add("/* FIX" + "ME later */"))
+        self.expect(self.check, "open an issue", self.add("/* XX" + "X later */"))
+        self.expect(self.check, "not ASCII", self.add("/* caf\u00e9 */"))
+        self.expect(self.check, "tab", self.add("int\tx;"))
+        self.expect(self.check, "at the end of the line", self.add("int x; "))
+        self.expect(self.check, "at the end of the line", self.add("int x;\r"))
+        self.expect(self.check, "101 columns", self.add("/* " + "x" * 95 + " */"))
+        self.expect(self.check, "no line feed", {"tools/x.sh": "true"})
+        self.expect(self.check, "open with a comment", {"src/pg/x.c": "int x;\n"})
+
+    def test_a_hundred_columns_pass(self):
+        with Tree(self.add("/* " + "x" * 94 + " */")) as root:
+            self.assertEqual(self.check(root), [])
+
+    def test_samples_may_be_broken(self):
+        with Tree({"tests/config/bad/tab.yaml": "a:\tb"}) as root:
+            self.assertEqual(self.check(root), [])
+
+    def function(self, lines):
+        return "void f(void)\n{\n" + "    x();\n" * lines + "}"
+
+    def test_sizes(self):
+        self.expect(self.check, "function of 101 lines", self.add(self.function(101)))
+        self.expect(self.check, "1001 lines", {"src/pg/long.c": "/* Long. */\n" + "int x;\n" * 1000})
+        for lines, words in ((61, "function of 61"), (60, None)):
+            with Tree(self.add(self.function(lines))) as root:
+                faults, questions = banned.check(root)
+            self.assertEqual(faults, [])
+            self.assertEqual(len(questions), 1 if words else 0)
+        with Tree({"src/pg/long.c": "/* Long. */\n" + "int x;\n" * 600}) as root:
+            self.assertEqual(len(banned.check(root)[1]), 1)
+
+
+class Externs(Lint):
+    SOURCES = ("src/base/mem.c", "src/base/log.c")
+
+    def build(self, changes=None):
+        with Tree(changes) as root:
+            library = os.path.join(root, "libcore.a")
+            objects = []
+            for path in self.SOURCES:
+                objects.append(os.path.join(root, path[len("src/") :].replace("/", "_") + ".o"))
+                subprocess.run(
+                    [*CC, "-fPIE", "-fno-common", "-I", os.path.join(root, "src"),
+                     "-c", os.path.join(root, path), "-o", objects[-1]], check=True
+                )  # fmt: skip
+            subprocess.run(["ar", "rcs", library, *objects], check=True)
+            return externs.check(root, library)
+
+    def fault(self, words, line):
+        faults = self.build({"src/base/mem.c": CLEAN["src/base/mem.c"] + line + "\n"})
+        self.assertEqual(len(faults), 1, faults)
+        self.assertIn(words, faults[0])
+
+    def test_clean_tree(self):
+        self.assertEqual(self.build(), [])
+
+    def test_variables(self):
+        self.fault("other files can reach", "int counter = 1;")
+        self.fault("other files can reach", "int counter;")
+        self.fault("other files can reach", "_Thread_local int counter;")
+        self.fault("static state that changes", "static int n __attribute__((used));")
+        self.fault("no header declares it as extern const", "const int table[] = {1, 2};")
+
+    def test_declared_constant_passes(self):
+        self.assertEqual(
+            self.build({
+                "src/base/mem.h": CLEAN["src/base/mem.h"] + "extern const char *const mem_names[2];\n",
+                "src/base/mem.c": CLEAN["src/base/mem.c"] + 'const char *const mem_names[2] = {"a", "b"};\n',
+            }), []
+        )  # fmt: skip
+
+    def test_undeclared_function(self):
+        self.fault("declared in no header", "void stray(void) {}")
+
+    def test_empty_library(self):
+        with Tree() as root:
+            library = os.path.join(root, "libcore.a")
+            subprocess.run(["ar", "rcs", library], check=True)
+            self.assertIn("defines nothing", externs.check(root, library)[0])
+
+
+class Tour(Lint):
+    def test_clean_tree(self):
+        with Tree() as root:
+            self.assertEqual(tour.check(root), [])
+
+    def test_missing_and_stale_names(self):
+        self.expect(tour.check, "does not name config/options.def", self.edit("src/main.c", "options.def", "option.x"))
+        stale = self.edit("src/main.c", "pg/txn.{c,h}", "pg/txn.{c,h} pg/txm.h")
+        self.expect(tour.check, "names pg/txm.h, which does not exist", stale)
+        self.expect(tour.check, "does not open with the tour", {"src/main.c": "int main;\n"})
+
+    def test_table(self):
+        doc = "docs/ARCHITECTURE.md"
+        self.expect(tour.check, "is missing", {doc: None})
+        self.expect(tour.check, "no row `pg/`", self.edit(doc, "| `pg/` | txn |\n", ""))
+        self.expect(tour.check, "which is no room", {doc: CLEAN[doc] + "| `attic/` | x |\n"})
+        self.expect(tour.check, "base/ does not name log", self.edit(doc, "mem, log", "mem"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,248 @@
+/* log.c: both shapes of a line, thresholds, escaping, cutting, and the limiter. */
+#include "base/log.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Bodies run in a child: stderr is its pipe. */
+static void pretend_journal(int64_t inode_shift)
+{
+    struct stat st;
+
+    assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+    _cleanup_mem_ char *stream = mem_printf("%llu:%llu", (unsigned long long) st.st_dev,
+                                            (unsigned long long) st.st_ino +
+                                                (unsigned long long) inode_shift);
+    setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static void say_all(void *arg)
+{
+    (void) arg;
+    log_error("e %d", 1);
+    log_warning("w");
+    log_notice("n");
+    log_info("i");
+    log_debug("d");
+}
+
+static void journal_body(void *arg)
+{
+    (void) arg;
+    pretend_journal(0);
+    log_init(LOG_LEVEL_DEBUG);
+    say_all(NULL);
+}
+
+static void test_journal(void **state)
+{
+    (void) state;
+    struct unit_end end = unit_run(journal_body, NULL);
+
+    assert_int_equal(end.status, 0);
+    assert_string_equal(end.said, "<3>main: e 1\n<4>main: w\n<5>main: n\n<6>main: i\n<7>main: d\n");
+}
+
+static void terminal_body(void *arg)
+{
+    log_init(LOG_LEVEL_WARNING);
+    say_all(arg);
+}
+
+static void check_terminal(const char *said)
+{
+    static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ error main: e 1\n";
+
+    assert_true(strlen(said) > strlen(shape));
+    for (size_t i = 0; shape[i]; i++) {
+        if (shape[i] == 'd') {
+            assert_true(said[i] >= '0' && said[i] <= '9');
+        } else {
+            assert_int_equal(said[i], shape[i]);
+        }
+    }
+    assert_non_null(strstr(said, "Z warning main: w\n"));
+    assert_null(strstr(said, "notice"));
+}
+
+static void stale_journal_body(void *arg)
+{
+    pretend_journal(1);
+    terminal_body(arg);
+}
+
+static void broken_journal_body(void *arg)
+{
+    setenv("JOURNAL_STREAM", arg, 1);
+    terminal_body(NULL);
+}
+
+static void test_terminal(void **state)
+{
+    (void) state;
+    static char broken[][8] = {"", "1", "x:1", "1:x", ":", "1:"};
+
+    check_terminal(unit_run(terminal_body, NULL).said);
+    check_terminal(unit_run(stale_journal_body, NULL).said);
+    for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+        check_terminal(unit_run(broken_journal_body, broken[i]).said);
+    }
+}
+
+static void fault_body(void *arg)
+{
+    struct error err;
+
+    (void) arg;
+    pretend_journal(0);
+    log_init(LOG_LEVEL_ERROR);
+    error_set(&err, ERROR_SETUP, "table missing");
+    log_fault(LOG_LEVEL_ERROR, &err);
+    error_hint(&err, "Create it.");
+    log_fault(LOG_LEVEL_ERROR, &err);
+    log_fault(LOG_LEVEL_INFO, &err);
+}
+
+static void test_fault(void **state)
+{
+    (void) state;
+    assert_string_equal(
+        unit_run(fault_body, NULL).said,
+        "<3>main: table missing\n<3>main: table missing\n<3>main: HINT: Create it.\n");
+}
+
+static void control_body(void *arg)
+{
+    (void) arg;
+    pretend_journal(0);
+    log_init(LOG_LEVEL_ERROR);
+    log_error("a\nb\tc\x1b[1m\x7f\xC3\xA4");
+}
+
+static void test_control_characters(void **state)
+{
+    (void) state;
+    assert_string_equal(unit_run(control_body, NULL).said, "<3>main: a b c\\x1b[1m\\x7f\xC3\xA4\n");
+}
+
+static void long_body(void *arg)
+{
+    char text[10000];
+
+    pretend_journal(0);
+    log_init(LOG_LEVEL_ERROR);
+    memset(text, *(const char *) arg, sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    log_error("%s", text);
+    log_error("next");
+}
+
+/* Escaping makes a text longer: both ways of being too long end in dots and a line feed. */
+static void test_too_long(void **state)
+{
+    (void) state;
+    static char fills[][2] = {"x", "\x01"};
+
+    for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+        struct unit_end end = unit_run(long_body, fills[i]);
+        char *feed = strchr(end.said, '\n');
+        assert_non_null(feed);
+        assert_string_equal(feed - 3, "...\n<3>main: next\n");
+        assert_true(feed - end.said < 4096 && feed - end.said > 2000);
+    }
+}
+
+static void two_lines_too_long(void *arg)
+{
+    struct error err;
+
+    (void) arg;
+    log_init(LOG_LEVEL_ERROR);
+    error_set(&err, ERROR_SETUP, "x");
+    memset(err.text, 1, sizeof err.text - 1);
+    memset(err.hint, 1, sizeof err.hint - 1);
+    err.text[sizeof err.text - 1] = '\0';
+    err.hint[sizeof err.hint - 1] = '\0';
+    log_fault(LOG_LEVEL_ERROR, &err);
+}
+
+static void test_fault_always_ends_its_lines(void **state)
+{
+    (void) state;
+    struct unit_end end = unit_run(two_lines_too_long, NULL);
+    size_t n = strlen(end.said);
+
+    assert_int_equal(end.said[n - 1], '\n');
+    assert_non_null(strstr(end.said, "HINT: \\x01"));
+}
+
+static void unwritable_body(void *arg)
+{
+    (void) arg;
+    log_init(LOG_LEVEL_ERROR);
+    close(STDERR_FILENO);
+    log_error("into the void");
+}
+
+static void test_unwritable_is_no_fault(void **state)
+{
+    (void) state;
+    unit_expect_exit(unwritable_body, NULL, 0);
+}
+
+static void test_levels(void **state)
+{
+    (void) state;
+    static const char *const names[] = {"error", "warning", "notice", "info", "debug"};
+    enum log_level level = LOG_LEVEL_ERROR;
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_true(log_level_parse(names[i], &level));
+        assert_int_equal(level, i);
+    }
+    level = LOG_LEVEL_NOTICE;
+    assert_false(log_level_parse("loud", &level));
+    assert_int_equal(level, LOG_LEVEL_NOTICE);
+
+    log_init(LOG_LEVEL_NOTICE);
+    assert_true(log_enabled(LOG_LEVEL_NOTICE));
+    assert_false(log_enabled(LOG_LEVEL_INFO));
+}
+
+static void test_limit(void **state)
+{
+    (void) state;
+    struct log_limit l = {0};
+    uint64_t held = 77;
+
+    assert_true(log_limit_pass(&l, &held));
+    assert_int_equal(held, 0);
+    assert_false(log_limit_pass(&l, &held));
+    assert_false(log_limit_pass(&l, &held));
+    assert_true(l.next_usec > clock_mono() + 59 * USEC_PER_SEC);
+    l.next_usec = clock_mono();
+    assert_true(log_limit_pass(&l, &held));
+    assert_int_equal(held, 2);
+    assert_false(log_limit_pass(&l, &held));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_terminal),
+        cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_fault_always_ends_its_lines),
+        cmocka_unit_test(test_unwritable_is_no_fault),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_limit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

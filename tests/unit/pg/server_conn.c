@@ -1,0 +1,331 @@
+/* conn.c against a real server: opening, refusals, several hosts, death while idle, notifications. */
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+static PGconn *operator;
+
+static char *dsn_with(const char *more)
+{
+    return mem_printf("%s %s", server_dsn(), more); /* the later keyword wins */
+}
+
+static const char *show(struct conn *c, const char *name)
+{
+    static char value[200];
+    struct error err;
+    char sql[100];
+
+    snprintf(sql, sizeof sql, "SHOW %s", name);
+    PGresult *res = conn_exec(c, sql, 0, NULL, &err);
+    assert_ok(res, &err);
+    snprintf(value, sizeof value, "%s", PQgetvalue(res, 0, 0));
+    PQclear(res);
+    return value;
+}
+
+static void test_open_and_close(void **state)
+{
+    (void) state;
+    struct conn *c = server_open();
+
+    assert_true(conn_is_open(c));
+    assert_true(conn_fd(c) >= 0);
+    assert_true(conn_backend_pid(c) > 0);
+    assert_int_equal(conn_events(c), POLLIN);
+    assert_true(conn_deadline(c) == USEC_NEVER);
+    assert_string_equal(show(c, "application_name"), "pgsinkd unit worker 0");
+    assert_string_equal(show(c, "synchronous_commit"), "off");
+    assert_string_equal(show(c, "lock_timeout"), "300ms");
+    assert_string_equal(show(c, "statement_timeout"), "0");
+    assert_string_equal(show(c, "TimeZone"), "UTC");
+    assert_string_equal(show(c, "client_encoding"), "UTF8");
+    conn_close(c);
+    assert_false(conn_is_open(c));
+    assert_int_equal(conn_fd(c), -1);
+    assert_int_equal(conn_backend_pid(c), 0);
+
+    struct error err;
+    assert_ok(conn_open_wait(c, -1, &err), &err); /* once more */
+    assert_null(conn_free(c));
+    assert_null(conn_free(NULL));
+}
+
+/* Opens with these words added to the DSN, which must fail. */
+static struct error refused(const char *more)
+{
+    char *dsn = dsn_with(more);
+    struct conn_settings settings = server_settings(dsn);
+    struct conn *c = conn_new(&settings);
+    struct error err = {.class = ERROR_NONE};
+
+    assert_false(conn_open_wait(c, -1, &err));
+    assert_false(conn_is_open(c));
+    assert_int_equal(conn_fd(c), -1);
+    assert_null(strchr(err.text, '\n'));
+    conn_free(c);
+    free(dsn);
+    return err;
+}
+
+static void test_refusals(void **state)
+{
+    (void) state;
+    operator_ask(operator, "CREATE ROLE unit_login LOGIN PASSWORD 'right'");
+    operator_ask(operator, "CREATE ROLE unit_full LOGIN PASSWORD 'right' CONNECTION LIMIT 0");
+    operator_ask(operator, "CREATE ROLE unit_reader LOGIN PASSWORD 'right'");
+    operator_ask(operator, "ALTER ROLE unit_reader SET default_transaction_read_only TO on");
+    operator_ask(operator, "CREATE ROLE unit_nologin PASSWORD 'right'");
+
+    struct error e = refused("user=unit_login password=wr0ng-secret");
+    assert_int_equal(e.class, ERROR_SETUP);
+    assert_string_equal(e.sqlstate, "28P01");
+    assert_has(e.text, "FATAL: password authentication failed for user \"unit_login\" (28P01)");
+    assert_null(strstr(e.text, "LOCATION"));
+    assert_null(strstr(e.text, "wr0ng-secret"));
+    assert_has(e.hint, "pass file");
+
+    e = refused("user=unit_login");
+    assert_int_equal(e.class, ERROR_SETUP);
+    assert_has(e.text, "no password supplied");
+
+    e = refused("user=unit_nologin password=right");
+    assert_int_equal(e.class, ERROR_SETUP);
+    assert_string_equal(e.sqlstate, "28000");
+
+    e = refused("dbname=unit_nowhere");
+    assert_int_equal(e.class, ERROR_SETUP);
+    assert_string_equal(e.sqlstate, "3D000");
+    assert_has(e.hint, "CREATE DATABASE");
+
+    e = refused("user=unit_full password=right");
+    assert_int_equal(e.class, ERROR_AGAIN);
+    assert_string_equal(e.sqlstate, "53300");
+
+    e = refused("user=unit_reader password=right");
+    assert_int_equal(e.class, ERROR_LINK);
+    assert_has(e.text, "read-only");
+
+    e = refused("host=127.0.0.1 port=1");
+    assert_int_equal(e.class, ERROR_LINK);
+    assert_has(e.text, "Connection refused");
+
+    e = refused("host=/nonexistent/socket");
+    assert_int_equal(e.class, ERROR_LINK);
+
+    e = refused("sslmode=nonsense");
+    assert_int_equal(e.class, ERROR_SETUP);
+
+    e = refused("sslmode=verify-full sslrootcert=/nonexistent/root.crt");
+    assert_int_equal(e.class, ERROR_SETUP);
+}
+
+static void test_setting_refused(void **state)
+{
+    (void) state;
+    struct conn_settings settings = server_settings(server_dsn());
+    struct error err;
+
+    settings.synchronous_commit = "perhaps";
+    struct conn *c = conn_new(&settings);
+    assert_false(conn_open_wait(c, -1, &err));
+    assert_int_equal(err.class, ERROR_SETUP);
+    assert_string_equal(err.sqlstate, "22023");
+    conn_free(c);
+}
+
+/* A port where nobody answers: connections are accepted by the kernel alone. */
+static int silent_port(int *out_port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+
+    assert_int_equal(bind(fd, (struct sockaddr *) &a, n), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *) &a, &n), 0);
+    *out_port = ntohs(a.sin_port);
+    return fd;
+}
+
+static void test_several_hosts(void **state)
+{
+    (void) state;
+    const char *port = operator_ask(operator, "SHOW port");
+    char *dead_first = mem_printf("%s host=127.0.0.1,127.0.0.1 port=1,%s", server_dsn(), port);
+    struct conn_settings settings = server_settings(dead_first);
+
+    conn_free(server_open_with(&settings));
+    free(dead_first);
+
+    /* All fail: what may work later decides. */
+    struct error e = refused("host=127.0.0.1,/nonexistent port=1,1 dbname=unit_nowhere");
+    assert_int_equal(e.class, ERROR_LINK);
+    port = operator_ask(operator, "SHOW port");
+    char *mixed = mem_printf("host=127.0.0.1,127.0.0.1 port=1,%s dbname=unit_nowhere", port);
+    e = refused(mixed);
+    assert_int_equal(e.class, ERROR_LINK);
+    assert_has(e.text, "refused");
+    free(mixed);
+}
+
+static void test_silent_host_has_a_deadline(void **state)
+{
+    (void) state;
+    int hole;
+    int fd = silent_port(&hole);
+    usec_t begin = clock_mono();
+    char *dsn = mem_printf("%s host=127.0.0.1,127.0.0.1 port=%d,%s", server_dsn(), hole,
+                           operator_ask(operator, "SHOW port"));
+    struct conn_settings settings = server_settings(dsn);
+
+    conn_free(server_open_with(&settings));
+    usec_t took = clock_mono() - begin;
+    assert_true(took >= 9 * USEC_PER_SEC && took < 13 * USEC_PER_SEC);
+    free(dsn);
+    close(fd);
+}
+
+static void test_interrupted(void **state)
+{
+    (void) state;
+    int hole;
+    int fd = silent_port(&hole);
+    char *dsn = mem_printf("%s port=%d", server_dsn(), hole);
+    struct conn_settings settings = server_settings(dsn);
+    struct conn *c = conn_new(&settings);
+    struct error err;
+    int stop = eventfd(1, EFD_CLOEXEC);
+
+    assert_false(conn_open_wait(c, stop, &err));
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_string_equal(err.text, "interrupted");
+    conn_free(c);
+    free(dsn);
+    close(stop);
+    close(fd);
+}
+
+/* Calls conn_idle until it has something to say, at most 5 s. */
+static bool idle_until(struct conn *c, bool *notified, struct error *err)
+{
+    for (usec_t end = clock_mono() + 5 * USEC_PER_SEC; clock_mono() < end;) {
+        struct pollfd p = {.fd = conn_fd(c), .events = conn_events(c)};
+        poll(&p, 1, 100);
+        if (!conn_idle(c, notified, err)) {
+            return false;
+        }
+        if (*notified) {
+            return true;
+        }
+    }
+    fail();
+    return false;
+}
+
+static void terminate(const struct conn *c)
+{
+    char sql[100];
+
+    snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", conn_backend_pid(c));
+    operator_ask(operator, sql);
+}
+
+static void test_terminated_while_idle(void **state)
+{
+    (void) state;
+    struct conn *c = server_open();
+    struct error err;
+    bool notified;
+
+    assert_true(conn_idle(c, &notified, &err));
+    assert_false(notified);
+    terminate(c);
+    assert_false(idle_until(c, &notified, &err));
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_string_equal(err.sqlstate, "57P01");
+    assert_has(err.text, "terminating connection due to administrator command");
+    assert_false(conn_is_open(c));
+    conn_free(c);
+}
+
+static void test_notifications(void **state)
+{
+    (void) state;
+    struct conn *c = server_open();
+    struct error err;
+    bool notified;
+
+    operator_ask(operator, "NOTIFY pgsinkd, 'x'");
+    assert_true(idle_until(c, &notified, &err));
+    assert_true(notified);
+    assert_true(conn_idle(c, &notified, &err));
+    assert_false(notified);
+
+    /* One that comes together with the answer of an operation. */
+    operator_ask(operator, "NOTIFY pgsinkd, 'y'");
+    assert_ok(conn_run(c, "SELECT 1", &err), &err);
+    assert_ok(conn_run(c, "SELECT 1", &err), &err);
+    assert_true(conn_idle(c, &notified, &err));
+    assert_true(notified);
+    conn_free(c);
+}
+
+static void test_blocking_statements(void **state)
+{
+    (void) state;
+    struct conn *c = server_open();
+    struct error err;
+
+    assert_false(conn_run(c, "SELECT 1; SELECT 1/0; SELECT 2", &err));
+    assert_string_equal(err.sqlstate, "22012");
+    assert_true(conn_is_open(c));
+    assert_false(conn_run(c, "SELECT * FROM nowhere", &err));
+    assert_int_equal(err.class, ERROR_SETUP);
+    assert_has(err.text, "relation \"nowhere\" does not exist (42P01)");
+    terminate(c);
+    assert_false(conn_run(c, "SELECT 1", &err));
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_string_equal(err.sqlstate, "57P01");
+    assert_false(conn_is_open(c));
+    conn_free(c);
+}
+
+static void test_deadline_of_an_answer(void **state)
+{
+    (void) state;
+    struct conn_settings settings = server_settings(server_dsn());
+    struct error err;
+
+    settings.timeout_usec = 200 * USEC_PER_MSEC;
+    struct conn *c = server_open_with(&settings);
+    assert_false(conn_run(c, "SELECT pg_sleep(3)", &err));
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_has(err.text, "no answer from postgresql");
+    assert_false(conn_is_open(c));
+    conn_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open_and_close),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_setting_refused),
+        cmocka_unit_test(test_several_hosts),
+        cmocka_unit_test(test_silent_host_has_a_deadline),
+        cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_terminated_while_idle),
+        cmocka_unit_test(test_notifications),
+        cmocka_unit_test(test_blocking_statements),
+        cmocka_unit_test(test_deadline_of_an_answer),
+    };
+
+    operator = operator_open();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    PQfinish(operator);
+    return failed;
+}

@@ -1,0 +1,71 @@
+# Shared by the scripts in tools/: Debian packages and the Kafka that tests run against. Source it.
+# shellcheck shell=bash
+
+PACKAGES_BUILD=(
+    build-essential clang meson ninja-build pkg-config
+    librdkafka-dev libpq-dev libyaml-dev libsystemd-dev libsimdjson-dev
+)
+PACKAGES_POSTGRES=(postgresql)
+PACKAGES_TEST=(
+    g++ libclang-rt-14-dev libcmocka-dev clang-format clang-tidy git
+    maven default-jre-headless kcat iproute2 util-linux
+    python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg python3-confluent-kafka
+)
+
+KAFKA_VERSION=4.1.1
+KAFKA_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/pgsinkd-tests/kafka-$KAFKA_VERSION
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "packages are missing, and installing them needs root or sudo"
+    fi
+}
+
+# install_packages NAME...: those that are not there yet; asks no registry when none is missing.
+install_packages() {
+    local missing=() name
+    for name in "$@"; do
+        if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
+            missing+=("$name")
+        fi
+    done
+    [ ${#missing[@]} = 0 ] && return
+    say "installing ${missing[*]}"
+    as_root apt-get update -q >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+}
+
+# Apache Kafka as jars of Maven Central, once, into $KAFKA_HOME/libs.
+fetch_kafka() {
+    [ -d "$KAFKA_HOME/libs" ] && return
+    say "fetching Apache Kafka $KAFKA_VERSION"
+    local work=$KAFKA_HOME.new
+    rm -rf "$work"
+    mkdir -p "$work"
+    cat >"$work/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>pgsinkd</groupId>
+  <artifactId>test-broker</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA_VERSION</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version>
+    </dependency>
+  </dependencies>
+</project>
+POM
+    (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=libs >&2)
+    rm -rf "$KAFKA_HOME"
+    mv "$work" "$KAFKA_HOME"
+}
