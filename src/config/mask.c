@@ -121,7 +121,7 @@ static size_t spaces(struct str s)
 
 /* ---- keyword = 'value' ---- */
 
-/* Length of a value with its quotes; false when a quote is not closed. */
+/* Length of a value with its quotes; false when a quote is not closed, or text follows it. */
 static bool value_length(struct str s, size_t *out)
 {
     bool quoted = s.n > 0 && s.p[0] == '\'';
@@ -132,7 +132,7 @@ static bool value_length(struct str s, size_t *out)
             at += 2;
         } else if (quoted && s.p[at] == '\'') {
             *out = at + 1;
-            return true;
+            return *out == s.n || is_space(s.p[*out]);
         } else if (!quoted && is_space(s.p[at])) {
             break;
         } else {

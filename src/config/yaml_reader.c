@@ -111,6 +111,9 @@ static bool parser_error(struct reader *r)
     if (p->error == YAML_SCANNER_ERROR && is_tab_at(r, pos)) {
         return position_error(r->path, pos, r->err, "a tab cannot indent: use spaces");
     }
+    if (p->error == YAML_MEMORY_ERROR) {
+        return error_set(r->err, ERROR_SETUP, "%s: out of memory", r->path);
+    }
     if (p->context != NULL) {
         return position_error(r->path, pos, r->err, "not valid YAML: %s, %s", p->context,
                               p->problem);

@@ -2,10 +2,9 @@
  * Making, steering and closing the consumer. See client.h; how the library behaves per version is told in
  * docs/ARCHITECTURE.md, section "What librdkafka really does".
  *
- * Eager and cooperative: fetching is started with rd_kafka_incremental_assign in both protocols, because it
- * only adds. Taking away differs. In the eager protocol an incremental unassign while the library waits for the answer to a
- * revocation would be taken for that answer and leave the member outside the group until the next heartbeat, so
- * there the whole assignment is replaced by an empty one, which is safe in every state.
+ * Eager and cooperative: the library lets a cooperative member add and take away single partitions, an eager
+ * one only replace its whole assignment (rd_kafka_assign0 refuses the incremental calls there). Replacing starts every
+ * partition anew from the offset given for it; what was fetched before is outdated and dropped.
  */
 #include "kafka/client.h"
 
@@ -276,9 +275,16 @@ void client_accept(struct client *c)
 bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
-    rd_kafka_error_t *error = rd_kafka_incremental_assign(c->rk, list);
+    bool ok;
+    if (c->cooperative) {
+        ok = client_take_error(rd_kafka_incremental_assign(c->rk, list), "cannot fetch", err);
+    } else {
+        rd_kafka_resp_err_t code = rd_kafka_assign(c->rk, list);
+        ok = code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+             error_set(err, ERROR_AGAIN, "cannot fetch: %s", rd_kafka_err2str(code));
+    }
     rd_kafka_topic_partition_list_destroy(list);
-    return client_take_error(error, "cannot fetch", err);
+    return ok;
 }
 
 void client_unfetch(struct client *c, const struct partition_ref *ref, bool *out_all)

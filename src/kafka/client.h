@@ -52,7 +52,10 @@ bool client_is_cooperative(const struct client *c);
 /* Answers an assignment: accepted, nothing fetched yet. @thread main */
 void client_accept(struct client *c);
 
-/* Adds partitions to what is fetched, each from its offset. Routes (feed_route) come first. @thread main */
+/*
+ * Fetches partitions, each from its offset; routes (feed_route) come first. Cooperative: adds them. Eager: they
+ * replace what is fetched, so refs must be all of it, and all of it starts anew. @thread main
+ */
 bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err) _must_;
 
 /*

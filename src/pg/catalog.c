@@ -26,7 +26,7 @@ static const char relation_sql[] =
     " pg_catalog.row_security_active(c.oid)"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE c.relname = $2::pg_catalog.name"
-    " AND CASE WHEN $1 IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
+    " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
     " ELSE n.nspname = $1::pg_catalog.name END";
 
 enum {
@@ -71,7 +71,7 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
         c,
         "SELECT c.relname, n.nspname FROM pg_catalog.pg_class c"
         " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind IN ('r', 'p') AND CASE WHEN $1 IS NULL"
+        " WHERE c.relkind IN ('r', 'p') AND CASE WHEN $1::pg_catalog.text IS NULL"
         " THEN n.nspname NOT IN ('pg_catalog', 'information_schema')"
         " AND pg_catalog.pg_table_is_visible(c.oid)"
         " ELSE n.nspname = $1::pg_catalog.name END ORDER BY 1",

@@ -404,19 +404,11 @@ static bool last_words(struct conn *c, struct error *err)
 
 bool conn_lost(struct conn *c, struct error *err)
 {
-    char line[sizeof err->text];
+    struct error plain;
 
-    fault_one_line(line, sizeof line, PQerrorMessage(c->pg));
-    char *more = strstr(line, " This probably means");
-    if (more) {
-        *more = '\0';
-    }
+    fault_library(c->pg, &plain); /* before libpq writes more on top of it */
     if (!last_words(c, err)) {
-        if (c->notice.class != ERROR_NONE) {
-            *err = c->notice;
-        } else {
-            error_set(err, ERROR_LINK, "%s", *line ? line : "the connection is closed");
-        }
+        *err = c->notice.class != ERROR_NONE ? c->notice : plain;
     }
     err->class = ERROR_LINK;
     conn_close(c);

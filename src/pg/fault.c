@@ -131,53 +131,71 @@ static const char *find_sqlstate(const char *text, char out[static 6])
     return found;
 }
 
-bool fault_connect(const PGconn *pg, struct error *err)
+/* The library's message without what only developers of the server want to see, lines joined. */
+static void library_text(const PGconn *pg, char *to, size_t size)
 {
-    char text[sizeof err->text];
-    char line[sizeof err->text];
-    char sqlstate[6] = "";
-
-    /* One copy without what only developers of the server want to see. */
+    static const char *const noise[] = {"LOCATION:", "\tThis probably means", "\tbefore or while"};
     const char *message = PQerrorMessage(pg);
     size_t n = 0;
-    while (*message && n + 1 < sizeof text) {
+
+    while (*message && n + 2 < size) {
         size_t len = strcspn(message, "\n");
-        if (strncmp(message, "LOCATION:", 9) != 0) {
-            size_t copy = MIN(len, sizeof text - n - 2);
-            memcpy(text + n, message, copy);
+        bool skip = false;
+        for (size_t i = 0; i < ARRAY_LEN(noise); i++) {
+            skip = skip || strncmp(message, noise[i], strlen(noise[i])) == 0;
+        }
+        if (!skip) {
+            size_t copy = MIN(len, size - n - 2);
+            memcpy(to + n, message, copy);
             n += copy;
-            text[n++] = ' ';
+            to[n++] = ' ';
         }
         message += len + (message[len] == '\n');
     }
-    text[n] = '\0';
+    to[n] = '\0';
+}
 
+bool fault_library(const PGconn *pg, struct error *err)
+{
+    char text[sizeof err->text];
+    char line[sizeof err->text - 16];
+    char sqlstate[6] = "";
+
+    library_text(pg, text, sizeof text);
     const char *code = find_sqlstate(text, sqlstate);
     if (code) {
         /* "FATAL:  28P01: password ..." -> "FATAL: password ... (28P01)" */
         char *at = text + (code - text);
         memmove(at, at + 7, strlen(at + 7) + 1);
-    }
-    fault_one_line(line, sizeof line - 10, *text ? text : "cannot connect");
-    enum error_class class = ERROR_LINK;
-    if (code) {
-        class = sqlstate_class(sqlstate);
-        class = class == ERROR_RECORD ? ERROR_SETUP : class;
-        error_set(err, class, "%s (%s)", line, sqlstate);
-        memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
-        connect_hint(sqlstate, err);
-        return false;
-    }
-    if (PQconnectionNeedsPassword(pg)) {
-        class = ERROR_SETUP;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(unmendable); i++) {
-        if (strstr(line, unmendable[i])) {
-            class = ERROR_SETUP;
+        char *more = strstr(at, " server closed the connection");
+        if (more) {
+            *more = '\0';
         }
     }
-    error_set(err, class, "%s", line);
+    fault_one_line(line, sizeof line, text);
+    if (!code) {
+        return error_set(err, ERROR_LINK, "%s", *line ? line : "the connection is closed");
+    }
+    error_set(err, sqlstate_class(sqlstate), "%s (%s)", line, sqlstate);
+    memcpy(err->sqlstate, sqlstate, sizeof sqlstate);
+    return false;
+}
+
+bool fault_connect(const PGconn *pg, struct error *err)
+{
+    fault_library(pg, err);
+    if (*err->sqlstate) {
+        err->class = err->class == ERROR_RECORD ? ERROR_SETUP : err->class;
+        connect_hint(err->sqlstate, err);
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(unmendable); i++) {
+        if (strstr(err->text, unmendable[i])) {
+            err->class = ERROR_SETUP;
+        }
+    }
     if (PQconnectionNeedsPassword(pg)) {
+        err->class = ERROR_SETUP;
         connect_hint("28P01", err);
     }
     return false;

@@ -73,7 +73,10 @@ bool fault_result(const PGresult *res, struct error *err);
 /* Did this error end the session (FATAL, PANIC)? */
 bool fault_is_fatal(const PGresult *res);
 
-/* Fills err from a failed attempt to connect. Returns false. */
+/* Fills err from what libpq itself says of a connection. Returns false. */
+bool fault_library(const PGconn *pg, struct error *err);
+
+/* The same after a failed attempt to connect: class and hint as that wants them. */
 bool fault_connect(const PGconn *pg, struct error *err);
 
 /* Copies text as one line: white space runs become one space, ends are trimmed. */

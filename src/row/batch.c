@@ -253,7 +253,8 @@ static size_t rows_before(const struct batch_part *p, size_t count)
 /* Copies the first n rows of p, which end at byte `end`, into a part of head. */
 static void part_copy_front(const struct batch_part *p, size_t n, size_t end, struct batch *head)
 {
-    struct batch_part *to = &head->parts[batch_part(head, p->target, p->omit)];
+    uint32_t part = batch_part(head, p->target, p->omit); /* moves head->parts */
+    struct batch_part *to = &head->parts[part];
     if (to->row_cap < n) {
         to->rows = mem_realloc(to->rows, n, sizeof *to->rows);
         to->row_cap = n;
@@ -266,8 +267,10 @@ static void part_copy_front(const struct batch_part *p, size_t n, size_t end, st
 
 static void part_remove_front(struct batch_part *p, size_t n, size_t end, size_t records)
 {
-    memmove(p->bytes.p, p->bytes.p + end, p->bytes.n - end);
-    p->bytes.n -= end;
+    if (end > 0) {
+        memmove(p->bytes.p, p->bytes.p + end, p->bytes.n - end);
+        p->bytes.n -= end;
+    }
     p->row_count -= n;
     for (size_t i = 0; i < p->row_count; i++) {
         p->rows[i].record = p->rows[i + n].record - (uint32_t) records;
@@ -359,7 +362,9 @@ void batch_split(struct batch *b, size_t count, struct batch *head)
     uint32_t *to _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof *to);
     split_spans(b, head, to);
     b->record_count -= count;
-    memmove(b->records, b->records + count, b->record_count * sizeof *b->records);
+    if (count > 0) {
+        memmove(b->records, b->records + count, b->record_count * sizeof *b->records);
+    }
     for (size_t i = 0; i < b->record_count; i++) {
         b->records[i].span = to[b->records[i].span];
     }

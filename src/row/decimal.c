@@ -71,11 +71,8 @@ bool decimal_scan(struct str text, struct decimal *out)
     return p == end;
 }
 
-/* Adds one digit behind m; false when the result leaves 64 bits. */
-static bool push_digit(uint64_t *m, int digit)
-{
-    return CHECKED_MUL(*m, (uint64_t) 10, m) && CHECKED_ADD(*m, (uint64_t) digit, m);
-}
+/* So many nines, and one more for rounding, fit into 64 bits. */
+enum { MAGNITUDE_DIGITS = 19 };
 
 enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t *out)
 {
@@ -92,16 +89,14 @@ enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t 
     }
     /* Digits up to here stand before the point; it may lie outside of them on either side. */
     int64_t point = (int64_t) d->whole.n + d->exponent + shift;
-    if (point - (int64_t) i > 19) {
+    if (point - (int64_t) i > MAGNITUDE_DIGITS) {
         return DECIMAL_RANGE;
     }
     for (int64_t k = (int64_t) i; k < point; k++) {
-        if (!push_digit(&m, (size_t) k < n ? decimal_digit(d, (size_t) k) : 0)) {
-            return DECIMAL_RANGE;
-        }
+        m = m * 10 + (uint64_t) ((size_t) k < n ? decimal_digit(d, (size_t) k) : 0);
     }
     if (point >= (int64_t) i && point < (int64_t) n && decimal_digit(d, (size_t) point) >= 5) {
-        m++; /* at most 19 nines: no overflow */
+        m++;
     }
     for (size_t k = point > (int64_t) i ? (size_t) point : i; k < n && !lost; k++) {
         lost = decimal_digit(d, k) != 0;
@@ -127,7 +122,7 @@ static bool mantissa(const struct decimal *d, uint64_t *out, int64_t *out_power)
 {
     size_t n = d->whole.n + d->frac.n;
     uint64_t m = 0;
-    if (n > 19) {
+    if (n > MAGNITUDE_DIGITS) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {

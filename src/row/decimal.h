@@ -32,10 +32,10 @@ enum decimal_result {
     DECIMAL_RANGE,   /* does not fit; *out untouched */
 };
 
-/* The value times 10^shift as an integer; of its magnitude, without the sign. */
+/* The magnitude, times 10^shift, as an integer: at most 19 digits, more are out of range. */
 enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t *out) _must_;
 
-/* The same with its sign. */
+/* The value times 10^shift as an integer. */
 enum decimal_result decimal_to_i64(const struct decimal *d, int shift, int64_t *out) _must_;
 
 /*

@@ -25,6 +25,7 @@
 #define STOP_WORKERS (3200 * USEC_PER_MSEC)
 #define STOP_ALL (4500 * USEC_PER_MSEC)
 #define TICK USEC_PER_SEC
+#define END_CHECK (50 * USEC_PER_MSEC)
 /* A worker's loop turns every second at least; one that has not for this long hangs. */
 #define BEAT_LIMIT (10 * USEC_PER_SEC)
 #define START_EXTENSION (60 * USEC_PER_SEC)
@@ -427,6 +428,9 @@ static void wait_for_events(struct app *a)
         {.fd = a->answers.fd, .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, crew_deadline(a->crew));
+    if (a->until_end && !a->stopping) {
+        at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
+    }
     if (a->watchdog_interval > 0) {
         at = MIN(at, a->watchdog_at);
     }

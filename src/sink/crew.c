@@ -23,6 +23,7 @@
 #define RANGE_RETRY USEC_PER_SEC
 #define ENDS_INTERVAL (10 * USEC_PER_SEC)
 #define FETCH_RETRY USEC_PER_SEC
+#define START_GRACE (300 * USEC_PER_MSEC)
 
 enum partition_state {
     PARTITION_PLANNING,  /* its topic's tables are being looked up */
@@ -68,7 +69,8 @@ struct crew {
     bool assigned_once;
     bool started_once;
     bool starts_due;
-    usec_t fetch_retry_at;
+    usec_t starts_since;           /* when starts_due became true */
+    usec_t fetch_at;               /* not before: the library has refused */
     /* a revocation that is not answered yet */
     bool revoking;
     size_t revoke_waits;           /* partitions whose release is awaited */
@@ -327,12 +329,20 @@ void crew_event(struct crew *c, struct event *e)
 
 /* ---- reports ---- */
 
+static void note_start(struct crew *c)
+{
+    if (!c->starts_due) {
+        c->starts_due = true;
+        c->starts_since = clock_mono();
+    }
+}
+
 static void report_start(struct crew *c, struct partition *p, const struct report *r)
 {
     p->start_due = true;
     p->start_offset = r->offset;
     p->start_seq = r->seq;
-    c->starts_due = true;
+    note_start(c);
     c->started_once = true;
     if (p->first_stored < 0) {
         p->first_stored = r->offset;
@@ -638,24 +648,19 @@ static void unfetch_starting(struct crew *c)
     }
 }
 
-static bool to_fetch(const struct partition *p)
+/* In the next client_fetch: those to be started, and with the eager protocol all others again. */
+static bool to_fetch(const struct partition *p, bool all)
 {
-    return !p->fetched && (p->start_due || p->state == PARTITION_FETCHING);
+    return p->start_due || (p->state == PARTITION_FETCHING && (all || !p->fetched));
 }
 
-/*
- * The order of the three steps is what sink/mail.h rests on: nothing old can be taken after unfetch, RESUME is in the
- * mailbox before anything new can be.
- */
-static void start_fetching(struct crew *c, usec_t now)
+/* Routes and orders before the library is told: collects what to fetch. */
+static size_t prepare_fetch(struct crew *c, bool all, struct partition_ref *refs)
 {
-    unfetch_starting(c);
-    (void) failpoint_hit(FAILPOINT_CREW_BEFORE_ASSIGN);
-    struct partition_ref *refs = mem_array(c->count, sizeof *refs);
     size_t n = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
-        if (!to_fetch(p)) {
+        if (!to_fetch(p, all)) {
             continue;
         }
         refs[n++] = (struct partition_ref){
@@ -669,22 +674,60 @@ static void start_fetching(struct crew *c, usec_t now)
             post(p, ORDER_RESUME, -1, p->start_seq);
         }
     }
-    struct error err;
-    if (client_fetch(c->cc.client, refs, n, &err)) {
-        for (size_t i = 0; i < c->count; i++) {
-            struct partition *p = c->partitions[i];
-            if (to_fetch(p)) {
-                p->fetched = true;
-                p->start_due = false;
-                set_state(p, PARTITION_FETCHING);
-            }
+    return n;
+}
+
+static void note_fetched(struct crew *c, bool all)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct partition *p = c->partitions[i];
+        if (to_fetch(p, all)) {
+            p->fetched = true;
+            p->start_due = false;
+            set_state(p, PARTITION_FETCHING);
+        } else if (all) {
+            p->fetched = false;
         }
-        c->starts_due = false;
+    }
+    c->starts_due = false;
+}
+
+/*
+ * The order of the three steps is what sink/mail.h rests on: nothing old can be taken after unfetch, RESUME is in the
+ * mailbox before anything new can be.
+ */
+static void start_fetching(struct crew *c, usec_t now)
+{
+    struct error err;
+    bool all = !client_is_cooperative(c->cc.client);
+    unfetch_starting(c);
+    (void) failpoint_hit(FAILPOINT_CREW_BEFORE_ASSIGN);
+    struct partition_ref *refs = mem_array(c->count, sizeof *refs);
+    size_t n = prepare_fetch(c, all, refs);
+    if (client_fetch(c->cc.client, refs, n, &err)) {
+        note_fetched(c, all);
     } else {
-        c->fetch_retry_at = now + FETCH_RETRY;
+        c->fetch_at = now + FETCH_RETRY;
         log_warning("kafka: %s; trying again", err.text);
     }
     free(refs);
+}
+
+/*
+ * With the eager protocol every start makes all partitions start anew: better wait a little for the claims that are still
+ * under way, and start them together.
+ */
+static bool starts_can_wait(const struct crew *c, usec_t now)
+{
+    if (client_is_cooperative(c->cc.client) || now >= c->starts_since + START_GRACE) {
+        return false;
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->partitions[i]->state == PARTITION_CLAIMING && !c->partitions[i]->start_due) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void retry(struct crew *c, struct partition *p)
@@ -693,7 +736,7 @@ static void retry(struct crew *c, struct partition *p)
         p->start_due = true;
         p->start_offset = p->reset_offset;
         p->start_seq = 0; /* its slot is still reading: no RESUME is awaited */
-        c->starts_due = true;
+        note_start(c);
         p->retry_at = USEC_NEVER;
     } else {
         adopt(c, p, -1);
@@ -714,7 +757,7 @@ void crew_turn(struct crew *c, usec_t now)
     ask_first(c);
     ask_ranges(c);
     ask_ends(c, now);
-    if (c->starts_due && now >= c->fetch_retry_at) {
+    if (c->starts_due && now >= c->fetch_at && !starts_can_wait(c, now)) {
         start_fetching(c, now);
     }
 }
@@ -726,7 +769,7 @@ usec_t crew_deadline(const struct crew *c)
         at = MIN(at, c->revoke_deadline);
     }
     if (c->starts_due) {
-        at = MIN(at, c->fetch_retry_at);
+        at = MIN(at, MAX(c->fetch_at, c->starts_since + START_GRACE));
     }
     for (size_t i = 0; i < c->count; i++) {
         at = MIN(at, c->partitions[i]->retry_at);

@@ -205,21 +205,26 @@ static void wait_for_events(struct worker *w)
     }
 }
 
+/* Everything that can be done without waiting. */
+static void turn(struct worker *w)
+{
+    atomic_store_explicit(&w->stats.beat_usec, clock_mono(), memory_order_relaxed);
+    worker_take_orders(w);
+    worker_link_drive(w);
+    if (w->more) {
+        worker_fill(w);
+        worker_link_drive(w);
+    }
+    if (w->releasing_count > 0) {
+        release_slots(w);
+    }
+}
+
 static void run(void *arg)
 {
     struct worker *w = arg;
     thread_own(&w->owner);
-    while (!may_end(w)) {
-        atomic_store_explicit(&w->stats.beat_usec, clock_mono(), memory_order_relaxed);
-        worker_take_orders(w);
-        worker_link_drive(w);
-        if (w->more) {
-            worker_fill(w);
-            worker_link_drive(w);
-        }
-        if (w->releasing_count > 0) {
-            release_slots(w);
-        }
+    for (turn(w); !may_end(w); turn(w)) {
         wait_for_events(w);
     }
     conn_close(w->link.conn);

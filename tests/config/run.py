@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Golden files of the configuration: ok/*.yaml -> *.out (the effective configuration), bad/*.yaml -> *.err.
 
     run.py PRINT_OPTIONS [--update]
@@ -111,7 +111,7 @@ class Checker:
 
 
 def main():
-    checker = Checker(sys.argv[1], "--update" in sys.argv[2:])
+    checker = Checker(str(pathlib.Path(sys.argv[1]).resolve()), "--update" in sys.argv[2:])
     ok = sorted((HERE / "ok").glob("*.yaml"))
     bad = sorted((HERE / "bad").glob("*.yaml"))
     shipped = [ROOT / "conf" / "pgsinkd.yaml.example", ROOT / "conf" / "minimal.yaml"]

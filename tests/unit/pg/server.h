@@ -1,6 +1,7 @@
 /*
- * For the programs of this directory that need a real server: tests/integration/test_pg_room.py starts it and
- * passes its DSN (a superuser's, over TCP, to a database of its own) in PGSINKD_TEST_DSN.
+ * For the programs of this directory that need a real server: tests/integration/test_pg_room.py
+ * starts it and passes its DSN (a superuser's, over TCP, to a database of its own) in
+ * PGSINKD_TEST_DSN.
  */
 #ifndef UNIT_PG_SERVER_H
 #define UNIT_PG_SERVER_H
@@ -25,7 +26,8 @@ static inline const char *server_dsn(void)
     return dsn;
 }
 
-/* The operator: a blocking session beside those under test. Returns the first field of the last statement. */
+/* The operator: a blocking session beside those under test. Returns the first field of the last
+ * statement. */
 static inline PGconn *operator_open(void)
 {
     PGconn *pg = PQconnectdb(server_dsn());
@@ -103,7 +105,8 @@ static inline void server_wait(const struct conn *c)
     poll(&p, 1, clock_poll_ms(clock_mono(), conn_deadline(c)));
 }
 
-static inline enum ledger_step server_drive_ledger(struct ledger *l, const struct conn *c, struct error *err)
+static inline enum ledger_step server_drive_ledger(struct ledger *l, const struct conn *c,
+                                                   struct error *err)
 {
     for (;;) {
         enum ledger_step step = ledger_step(l, err);

@@ -1,0 +1,349 @@
+/* ledger.c and sql/ against a real server: claims, races, zombies, gaps, ends, notices of hand-made
+ * changes. */
+#include "server.h"
+
+#define SCHEMA "unit ledger"
+
+static PGconn *operator;
+static struct conn *c;
+static struct ledger *l;
+
+static int setup(void **state)
+{
+    (void) state;
+    c = server_open();
+    server_fresh_schema(c, SCHEMA);
+    l = ledger_new(SCHEMA, "unit", "me");
+    operator_ask(operator, "SET search_path TO \"" SCHEMA "\", public");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void) state;
+    l = ledger_free(l);
+    c = conn_free(c);
+    return 0;
+}
+
+static bool claim_with(struct ledger *ledger, struct conn *conn, struct ledger_entry *e, size_t n,
+                       bool only_mine, struct error *err)
+{
+    return ledger_claim_start(ledger, conn, e, n, only_mine, err) &&
+           server_drive_ledger(ledger, conn, err) == LEDGER_DONE;
+}
+
+static void claim(struct ledger_entry *e, size_t n)
+{
+    struct error err;
+
+    assert_ok(claim_with(l, c, e, n, false, &err), &err);
+}
+
+static struct ledger_entry entry(const char *topic, int32_t partition, int64_t first_offset)
+{
+    return (struct ledger_entry){
+        .topic = topic, .partition = partition, .first_offset = first_offset};
+}
+
+static void test_claim(void **state)
+{
+    (void) state;
+    struct ledger_entry e[] = {entry("b", 1, 5), entry("a", 7, LEDGER_UNKNOWN),
+                               entry("it's \"odd\\", 0, 0)};
+
+    claim(e, 3);
+    assert_int_equal(e[0].next_offset, 5);
+    assert_int_equal(e[0].owner_epoch, 1);
+    assert_int_equal(e[0].leader_epoch, -1);
+    assert_true(e[0].mine);
+    assert_int_equal(e[1].next_offset, LEDGER_UNKNOWN);
+    assert_false(e[1].mine);
+    assert_int_equal(e[2].next_offset, 0);
+    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM offsets"), "2");
+    assert_string_equal(operator_ask(operator, "SELECT topic FROM offsets WHERE partition = 0"),
+                        "it's \"odd\\");
+
+    e[0].first_offset = 99; /* known by now: the ledger's word counts */
+    e[1].first_offset = 3;
+    claim(e, 3);
+    assert_int_equal(e[0].next_offset, 5);
+    assert_int_equal(e[0].owner_epoch, 2);
+    assert_int_equal(e[1].next_offset, 3);
+    assert_int_equal(e[1].owner_epoch, 1);
+    claim(NULL, 0);
+}
+
+static void test_claim_only_mine(void **state)
+{
+    (void) state;
+    struct ledger_entry e[] = {entry("a", 0, 10), entry("a", 1, 20), entry("a", 2, LEDGER_UNKNOWN)};
+    struct error err;
+    struct ledger *other = ledger_new(SCHEMA, "unit", "other");
+
+    claim(e, 2);
+    assert_ok(claim_with(other, c, e, 1, false, &err), &err); /* a-0 goes to the other */
+    assert_int_equal(e[0].owner_epoch, 2);
+
+    assert_ok(claim_with(l, c, e, 3, true, &err), &err);
+    assert_false(e[0].mine);
+    assert_int_equal(e[0].next_offset, 10);
+    assert_int_equal(e[0].owner_epoch, 2);
+    assert_true(e[1].mine);
+    assert_int_equal(e[1].owner_epoch, 2);
+    assert_false(e[2].mine);
+    assert_int_equal(e[2].next_offset, LEDGER_UNKNOWN);
+
+    e[0].first_offset = LEDGER_UNKNOWN;
+    assert_ok(claim_with(l, c, e, 1, true, &err), &err);
+    assert_false(e[0].mine);
+    assert_int_equal(e[0].owner_epoch, 2);
+    ledger_free(other);
+}
+
+/* Two daemons claim a partition that the ledger does not know, at the same time. */
+static void test_race_for_a_new_partition(void **state)
+{
+    (void) state;
+    struct ledger_entry e = entry("new", 0, 100);
+    struct error err;
+
+    operator_ask(operator, "BEGIN");
+    operator_ask(operator, "SELECT claim('unit', 'other', '{new}', '{0}', '{40}', false)");
+    assert_ok(ledger_claim_start(l, c, &e, 1, false, &err), &err);
+    assert_int_equal(ledger_step(l, &err), LEDGER_WAIT);
+    operator_ask(operator, "SELECT pg_sleep(0.1)");
+    assert_int_equal(ledger_step(l, &err), LEDGER_WAIT);
+    operator_ask(operator, "COMMIT");
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_int_equal(e.next_offset, 40);
+    assert_int_equal(e.owner_epoch, 2);
+    assert_string_equal(operator_ask(operator, "SELECT owner FROM offsets"), "me");
+}
+
+static void test_locked_line_and_eviction(void **state)
+{
+    (void) state;
+    struct ledger_entry e[] = {entry("a", 0, 10), entry("a", 1, 10)};
+    struct error err;
+    PGconn *zombie = operator_open();
+
+    claim(e, 2);
+    operator_ask(zombie, "SET search_path TO \"" SCHEMA "\"");
+    operator_ask(zombie, "BEGIN");
+    operator_ask(zombie,
+                 "SELECT advance('unit','{a}','{1}','{1}','{10}','{11}','{-1}','{-1}','{-1}')");
+
+    assert_false(claim_with(l, c, e, 2, false, &err));
+    assert_int_equal(err.class, ERROR_AGAIN);
+    assert_string_equal(err.sqlstate, "55P03");
+    assert_true(conn_is_open(c));
+
+    /* Only the zombie goes, and only when it holds one of these lines. */
+    assert_ok(ledger_evict_start(l, c, e, 1, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_int_equal(ledger_evicted(l), 0);
+    assert_ok(ledger_evict_start(l, c, e, 2, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_int_equal(ledger_evicted(l), 1);
+
+    claim(e, 2);
+    assert_int_equal(e[1].next_offset, 10);
+    assert_int_equal(e[1].owner_epoch, 2);
+    PQfinish(zombie);
+}
+
+static void test_gap(void **state)
+{
+    (void) state;
+    struct ledger_entry e = entry("a", 0, 10);
+    struct error err;
+
+    claim(&e, 1);
+    assert_ok(ledger_gap_start(l, c, &e, 50, "retention: the log starts at 50", &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_int_equal(e.next_offset, 50);
+    assert_string_equal(operator_ask(operator, "SELECT concat_ws(' ', sink, topic, partition,"
+                                               " from_offset, next_offset, reason) FROM gaps"),
+                        "unit a 0 10 50 retention: the log starts at 50");
+
+    e.next_offset = 10; /* no longer true */
+    assert_ok(ledger_gap_start(l, c, &e, 60, "again", &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_FAILED);
+    assert_int_equal(err.class, ERROR_FENCED);
+    assert_string_equal(err.sqlstate, "SK001");
+    assert_has(
+        err.text,
+        "a-0: expected next_offset 10 under owner_epoch 1, the ledger says 50 under 1, owner 'me'");
+    assert_true(conn_is_open(c));
+
+    e.next_offset = 50; /* back: the topic was made anew */
+    assert_ok(ledger_gap_start(l, c, &e, 0, "the log ends at 0", &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM gaps"), "2");
+    assert_string_equal(operator_ask(operator, "SELECT next_offset FROM offsets"), "0");
+}
+
+static void test_ends(void **state)
+{
+    (void) state;
+    struct ledger_entry e[] = {entry("a", 0, 10), entry("a", 1, 10), entry("a", 2, 10)};
+    struct error err;
+
+    claim(e, 3);
+    for (int i = 0; i < 3; i++) {
+        e[i].first_offset = 30;
+    }
+    e[1].owner_epoch = 99; /* not ours any more */
+    operator_ask(operator, "BEGIN");
+    operator_ask(operator, "SELECT 1 FROM offsets WHERE partition = 2 FOR UPDATE");
+    assert_ok(ledger_ends_start(l, c, e, 3, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    operator_ask(operator, "COMMIT");
+    assert_string_equal(
+        operator_ask(operator, "SELECT string_agg(coalesce(end_offset::text, '-') || ' '"
+                               " || coalesce(lag::text, '-'), ', ' ORDER BY partition) FROM lag"),
+        "30 20, - -, - -");
+    assert_string_equal(operator_ask(operator,
+                                     "SELECT concat_ws(' ', sink, partitions, owners, lag,"
+                                     " partitions_behind, gaps) FROM status"),
+                        "unit 3 1 20 1 0");
+}
+
+static bool told(void)
+{
+    struct error err;
+    bool notified;
+    bool any = false;
+
+    for (int i = 0; i < 3 && !any; i++) {
+        struct pollfd p = {.fd = conn_fd(c), .events = POLLIN};
+        poll(&p, 1, 50);
+        assert_ok(conn_idle(c, &notified, &err), &err);
+        any = notified;
+    }
+    return any;
+}
+
+static void test_changes_by_hand_are_told(void **state)
+{
+    (void) state;
+    struct ledger_entry e[] = {entry("a", 0, 10), entry("a", 1, 10)};
+    struct error err;
+
+    claim(e, 2);
+    claim(e, 2);
+    operator_ask(operator,
+                 "SELECT advance('unit','{a}','{0}','{2}','{10}','{11}','{3}','{1}','{20}')");
+    e[0].owner_epoch = 2;
+    e[0].next_offset = 11;
+    assert_ok(ledger_gap_start(l, c, &e[0], 12, "r", &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_ok(ledger_ends_start(l, c, e, 2, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_false(told()); /* our own doing */
+
+    operator_ask(operator, "UPDATE offsets SET end_offset = 4");
+    assert_false(told());
+    operator_ask(operator, "UPDATE offsets SET next_offset = 3 WHERE partition = 0");
+    assert_true(told());
+    operator_ask(operator, "UPDATE offsets SET owner_epoch = owner_epoch + 1");
+    assert_true(told());
+    operator_ask(operator, "DELETE FROM offsets WHERE partition = 0");
+    assert_true(told());
+    assert_string_equal(operator_ask(operator, "SELECT seek('unit', 'a', 1, 77)"), "10");
+    assert_true(told());
+    assert_string_equal(
+        operator_ask(operator,
+                     "SELECT concat_ws(' ', next_offset, owner_epoch, owner) FROM offsets"),
+        "77 4 me");
+    operator_ask(operator, "TRUNCATE offsets");
+    assert_true(told());
+
+    PGresult *res = PQexec(operator, "SELECT seek('unit', 'a', 1, 77)");
+    assert_string_equal(PQresultErrorField(res, PG_DIAG_SQLSTATE), "P0002");
+    PQclear(res);
+}
+
+static void test_no_privilege(void **state)
+{
+    (void) state;
+    struct error err;
+    struct ledger_entry e = entry("a", 0, 10);
+
+    operator_ask(operator, "CREATE ROLE unit_poor");
+    assert_ok(conn_run(c, "SET ROLE unit_poor", &err), &err);
+    assert_false(claim_with(l, c, &e, 1, false, &err));
+    assert_int_equal(err.class, ERROR_SETUP);
+    assert_string_equal(err.sqlstate, "42501");
+    assert_has(err.hint, "init --print");
+}
+
+static void test_lost_connection(void **state)
+{
+    (void) state;
+    struct error err;
+    struct ledger_entry e = entry("a", 0, 10);
+    char sql[100];
+
+    operator_ask(operator, "BEGIN");
+    operator_ask(operator, "SELECT claim('unit', 'other', '{a}', '{0}', '{40}', false)");
+    assert_ok(ledger_claim_start(l, c, &e, 1, false, &err), &err);
+    assert_int_equal(ledger_step(l, &err), LEDGER_WAIT);
+    snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", conn_backend_pid(c));
+    operator_ask(operator, sql);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_FAILED);
+    operator_ask(operator, "ROLLBACK");
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_string_equal(err.sqlstate, "57P01");
+    assert_false(conn_is_open(c));
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    claim(&e, 1);
+}
+
+/* Not a benchmark, but nobody shall make it quadratic unseen. */
+static void test_ten_thousand_partitions(void **state)
+{
+    (void) state;
+    enum { N = 10000 };
+    struct ledger_entry *e = mem_array(N, sizeof *e);
+
+    for (int i = 0; i < N; i++) {
+        e[i] = entry(i % 2 ? "orders" : "payments", i / 2, i);
+    }
+    usec_t begin = clock_mono();
+    claim(e, N);
+    usec_t fresh = clock_mono() - begin;
+    begin = clock_mono();
+    claim(e, N);
+    usec_t known = clock_mono() - begin;
+    print_message("claim of %d: new %llu ms, known %llu ms\n", N, (unsigned long long) fresh / 1000,
+                  (unsigned long long) known / 1000);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(e[i].next_offset, i);
+        assert_int_equal(e[i].owner_epoch, 2);
+    }
+    assert_true(fresh < 10 * USEC_PER_SEC && known < 10 * USEC_PER_SEC);
+    free(e);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_claim, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_claim_only_mine, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_race_for_a_new_partition, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_locked_line_and_eviction, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_changes_by_hand_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_privilege, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lost_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ten_thousand_partitions, setup, teardown),
+    };
+
+    operator= operator_open();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    PQfinish(operator);
+    return failed;
+}

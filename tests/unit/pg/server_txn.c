@@ -1,0 +1,676 @@
+/* txn.c against a real server: what is stored, what is refused and where, and what a lost
+ * connection means. */
+#include "row/batch.h"
+
+#include "server.h"
+
+#define SCHEMA "pgsinkd"
+
+static PGconn *operator;
+static struct conn *c;
+static struct ledger *l;
+static struct txn *t;
+static struct batch *b;
+static struct ledger_entry claimed; /* orders-0 */
+
+static void open_all(const struct conn_settings *settings)
+{
+    struct error err;
+
+    c = server_open_with(settings);
+    server_fresh_schema(c, SCHEMA);
+    l = ledger_new(SCHEMA, "unit", "me");
+    t = txn_new(SCHEMA, "unit");
+    b = batch_new();
+    claimed = (struct ledger_entry){.topic = "orders", .partition = 0, .first_offset = 100};
+    assert_ok(ledger_claim_start(l, c, &claimed, 1, false, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+}
+
+static int setup(void **state)
+{
+    struct conn_settings settings = server_settings(server_dsn());
+
+    (void) state;
+    settings.lock_timeout_usec = 5 * USEC_PER_SEC;
+    open_all(&settings);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void) state;
+    b = batch_free(b);
+    t = txn_free(t);
+    l = ledger_free(l);
+    c = conn_free(c);
+    return 0;
+}
+
+/* --- tables, targets, rows --- */
+
+/* Creates the table anew and fills all its columns; those with a DEFAULT may be omitted, bits in
+ * their order. */
+static struct target *make_target(const char *name, const char *columns, uint32_t id)
+{
+    struct target *g = mem_zalloc(sizeof *g);
+    struct error err;
+    _cleanup_buf_ struct buf sql = {0};
+    int bit = 0;
+
+    buf_add_z(&sql, "DROP TABLE IF EXISTS ");
+    table_quote_ident(&sql, name);
+    buf_add_z(&sql, " CASCADE; CREATE TABLE ");
+    table_quote_ident(&sql, name);
+    buf_printf(&sql, " (%s)", columns);
+    operator_ask(operator, buf_cstr(&sql));
+    struct table *table = catalog_table(c, "public", name, &err);
+    assert_ok(table, &err);
+    g->id = id;
+    g->table = table;
+    g->column_count = table->column_count;
+    g->columns = mem_array(g->column_count, sizeof *g->columns);
+    for (size_t i = 0; i < g->column_count; i++) {
+        g->columns[i] = (struct target_column){
+            .column = &table->columns[i],
+            .omit_bit = table->columns[i].has_default ? bit++ : -1,
+        };
+    }
+    return g;
+}
+
+static void free_target(struct target *g)
+{
+    union {
+        const struct table *from;
+        struct table *to;
+    } table = {.from = g->table};
+
+    table_free(table.to);
+    free(g->columns);
+    free(g);
+}
+
+static int64_t next_offset = 100;
+
+static void begin_record(void)
+{
+    uint32_t span = batch_span(b, &claimed, "orders", 0, claimed.owner_epoch, claimed.next_offset);
+
+    batch_record_begin(b, span, next_offset++, 1700000000123, 4);
+}
+
+/* One row of one record: n fields given as text (NULL = NULL), in a text or bytea format. */
+static void add_row(const struct target *g, uint64_t omit, size_t n, const char *const *fields)
+{
+    begin_record();
+    uint32_t part = batch_part(b, g, omit);
+    struct buf *out = batch_row_begin(b, part);
+    buf_add_u16(out, (uint16_t) n);
+    for (size_t i = 0; i < n; i++) {
+        if (!fields[i]) {
+            buf_add_u32(out, UINT32_MAX);
+            continue;
+        }
+        buf_add_u32(out, (uint32_t) strlen(fields[i]));
+        buf_add_z(out, fields[i]);
+    }
+    batch_row_end(b, part);
+    batch_record_end(b);
+}
+
+#define ADD(target, omit, ...)                                                                     \
+    add_row(target, omit, ARRAY_LEN(((const char *const[]){__VA_ARGS__})),                         \
+            (const char *const[]){__VA_ARGS__})
+
+static void start(void)
+{
+    struct error err;
+
+    assert_ok(txn_start(t, c, b, &err), &err);
+}
+
+static struct txn_result run(void)
+{
+    start();
+    return server_drive_txn(t, c);
+}
+
+static void expect_committed(void)
+{
+    struct txn_result r = run();
+
+    if (r.outcome != TXN_COMMITTED) {
+        print_error("%s\n", r.error.text);
+    }
+    assert_int_equal(r.outcome, TXN_COMMITTED);
+    assert_int_equal(r.error.class, ERROR_NONE);
+    assert_true(conn_is_open(c));
+    claimed.next_offset = next_offset;
+    batch_clear(b);
+}
+
+static struct txn_result expect_record_fault(size_t part, size_t row, const char *sqlstate)
+{
+    struct txn_result r = run();
+
+    if (r.error.class != ERROR_RECORD || r.row != row || r.part != part) {
+        print_error("%s, part %zu row %zu\n", r.error.text, r.part, r.row);
+    }
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_RECORD);
+    assert_string_equal(r.error.sqlstate, sqlstate);
+    assert_int_equal(r.part, part);
+    assert_int_equal(r.row, row);
+    assert_true(conn_is_open(c));
+    assert_true(conn_deadline(c) == USEC_NEVER);
+    batch_clear(b);
+    next_offset = claimed.next_offset;
+    return r;
+}
+
+static const char *ledger_line(void)
+{
+    return operator_ask(operator, "SELECT concat_ws(' ', next_offset, owner_epoch, leader_epoch,"
+                                  " extract(epoch FROM last_timestamp), end_offset)"
+                                  " FROM pgsinkd.offsets WHERE topic = 'orders'");
+}
+
+/* --- what is stored --- */
+
+static void test_rows_and_ledger_together(void **state)
+{
+    (void) state;
+    struct target *g = make_target("rows", "a text, b text DEFAULT 'made', c text DEFAULT 'up'", 0);
+    struct target *h = make_target("other \"rows\" 2", "x text NOT NULL", 1);
+
+    next_offset = 100;
+    ADD(g, 0, "1", "two", NULL);
+    ADD(g, 1, "2", "three");
+    ADD(h, 0, "x1");
+    ADD(g, 3, "3");
+    ADD(g, 0, "4", "", "z");
+    b->spans[0].end_offset = 777;
+    expect_committed();
+    assert_string_equal(operator_ask(operator,
+                                     "SELECT string_agg(concat_ws('/', a, b, coalesce(c, 'null')),"
+                                     " ' ' ORDER BY a) FROM rows"),
+                        "1/two/null 2/made/three 3/made/up 4//z");
+    assert_string_equal(operator_ask(operator, "SELECT x FROM \"other \"\"rows\"\" 2\""), "x1");
+    assert_string_equal(ledger_line(), "105 1 4 1700000000.123000 777");
+
+    /* Nothing but a skip: only the ledger moves, and what is not known stays. */
+    uint32_t span = batch_span(b, &claimed, "orders", 0, 1, 105);
+    batch_span_skip(b, span, 200);
+    next_offset = 200;
+    expect_committed();
+    assert_string_equal(ledger_line(), "200 1 4 1700000000.123000 777");
+    free_target(g);
+    free_target(h);
+}
+
+static void test_rows_of_defaults_only(void **state)
+{
+    (void) state;
+    struct target *g = make_target("empty", "a text DEFAULT 'x', b text DEFAULT 'y'", 0);
+
+    next_offset = 100;
+    add_row(g, 3, 0, NULL);
+    ADD(g, 2, "own");
+    add_row(g, 3, 0, NULL);
+    expect_committed();
+    assert_string_equal(
+        operator_ask(operator, "SELECT string_agg(a || b, ' ' ORDER BY a) FROM empty"),
+        "owny xy xy");
+    add_row(g, 3, 0, NULL);
+    expect_committed(); /* no COPY at all */
+    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM empty"), "4");
+    free_target(g);
+}
+
+static void test_many_parts(void **state)
+{
+    (void) state;
+    enum { N = 200 };
+    struct target *g[N];
+    char name[20];
+
+    next_offset = 100;
+    for (uint32_t i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "many_%u", i);
+        g[i] = make_target(name, "a text", i);
+    }
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < N; i++) {
+            ADD(g[i], 0, "v");
+        }
+    }
+    expect_committed();
+    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM many_0"), "3");
+    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM many_199"), "3");
+    for (int i = 0; i < N; i++) {
+        free_target(g[i]);
+    }
+    operator_ask(
+        operator,
+        "DO $$ BEGIN FOR i IN 0..199 LOOP EXECUTE 'DROP TABLE many_' || i; END LOOP; END $$");
+}
+
+static void add_wide_rows(const struct target *g, int rows, size_t width)
+{
+    char *wide = mem_zalloc(width + 1);
+
+    memset(wide, 'w', width);
+    for (int i = 0; i < rows; i++) {
+        ADD(g, 0, wide);
+    }
+    free(wide);
+}
+
+static void test_large_batch(void **state)
+{
+    (void) state;
+    struct target *g = make_target("large", "a text", 0);
+
+    next_offset = 100;
+    add_wide_rows(g, 40000, 500);
+    expect_committed();
+    assert_string_equal(
+        operator_ask(operator, "SELECT count(*) || ' ' || sum(length(a)) FROM large"),
+        "40000 20000000");
+    add_wide_rows(g, 2, 5000000); /* rows far larger than a chunk */
+    expect_committed();
+    assert_string_equal(
+        operator_ask(operator, "SELECT count(*) FROM large WHERE length(a) = 5000000"), "2");
+    free_target(g);
+}
+
+/* --- what is refused --- */
+
+static void test_row_and_column_are_named(void **state)
+{
+    (void) state;
+    struct target *g = make_target("orders 2024",
+                                   "key1 text PRIMARY KEY, y1 text NOT NULL,"
+                                   " note text DEFAULT 'n' CHECK (note <> 'bad')",
+                                   0);
+    struct txn_result r;
+
+    next_offset = 100;
+    ADD(g, 0, "a", "1", "n");
+    ADD(g, 0, "b", NULL, "n");
+    r = expect_record_fault(0, 1, "23502");
+    assert_string_equal(r.error.column, "y1");
+    assert_has(r.error.text, "table 'public.orders 2024': column 'y1': null value");
+
+    ADD(g, 0, "a", "1", "n");
+    ADD(g, 0, "b", "1", "n");
+    ADD(g, 0, "c", "1", "bad");
+    expect_record_fault(0, 2, "23514");
+
+    ADD(g, 0, "a", "1", "n");
+    ADD(g, 1, "b", "1"); /* another part */
+    ADD(g, 1, "c", "1");
+    ADD(g, 1, "b", "1");
+    r = expect_record_fault(1, 2, "23505");
+    assert_has(r.error.text, "(key1)=(b)");
+
+    ADD(g, 0, "a", "1", "n");
+    ADD(g, 0, "b\xff", "1", "n");
+    r = expect_record_fault(0, 1, "22021");
+    assert_string_equal(r.error.column, "key1");
+    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM \"orders 2024\""), "0");
+    assert_string_equal(ledger_line(), "100 1");
+
+    ADD(g, 0, "a", "1", "n");
+    expect_committed(); /* the connection is as good as before */
+    free_target(g);
+}
+
+static void test_faults_without_a_row(void **state)
+{
+    (void) state;
+    struct target *parent = make_target("parent", "id text PRIMARY KEY", 0);
+    struct target *g = make_target("child", "id text REFERENCES parent DEFERRABLE", 1);
+
+    next_offset = 100;
+    ADD(g, 0, "nobody");
+    expect_record_fault(0, TXN_NO_ROW, "23503"); /* found after the COPY */
+
+    operator_ask(operator, "ALTER TABLE child ALTER CONSTRAINT child_id_fkey INITIALLY DEFERRED");
+    ADD(g, 0, "nobody");
+    struct txn_result r = run(); /* found by the commit: no part can be named */
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_RECORD);
+    assert_int_equal(r.row, TXN_NO_ROW);
+    batch_clear(b);
+    next_offset = 100;
+
+    /* A row too big for a page: the server names the line it has read last, so we name none. */
+    char columns[8000] = "c0 text";
+    const char *fields[700];
+    for (int i = 1; i < 700; i++) {
+        size_t n = strlen(columns);
+        snprintf(columns + n, sizeof columns - n, ",c%d text", i);
+    }
+    for (int i = 0; i < 700; i++) {
+        fields[i] = "1234567890123456789";
+    }
+    char sql[9000];
+    snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS fat; CREATE TABLE fat (%s)", columns);
+    operator_ask(operator, sql);
+    struct error err;
+    struct table *table = catalog_table(c, NULL, "fat", &err);
+    assert_ok(table, &err);
+    struct target fat = {.id = 2,
+                         .table = table,
+                         .column_count = 700,
+                         .columns = mem_array(700, sizeof *fat.columns)};
+    for (int i = 0; i < 700; i++) {
+        fat.columns[i] = (struct target_column){.column = &table->columns[i], .omit_bit = -1};
+    }
+    const char *thin[700] = {NULL};
+    add_row(&fat, 0, 700, fields);
+    add_row(&fat, 0, 700, thin);
+    expect_record_fault(0, TXN_NO_ROW, "54000");
+    free(fat.columns);
+    table_free(table);
+    free_target(parent);
+    free_target(g);
+}
+
+static void test_trigger_raises(void **state)
+{
+    (void) state;
+    struct target *g = make_target("guarded", "a text", 0);
+
+    operator_ask(
+        operator,
+        "CREATE OR REPLACE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN IF NEW.a = 'bad' THEN RAISE EXCEPTION 'no 99 please' USING ERRCODE = 'SH001';"
+        " END IF; RAISE NOTICE 'fine'; RETURN NEW; END $$");
+    operator_ask(
+        operator,
+        "CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard()");
+    next_offset = 100;
+    ADD(g, 0, "fine");
+    ADD(g, 0, "fine");
+    ADD(g, 0, "bad");
+    struct txn_result r = expect_record_fault(0, 2, "SH001");
+    assert_has(r.error.text, "no 99 please (SH001)");
+    ADD(g, 0, "fine");
+    expect_committed();
+    free_target(g);
+}
+
+/* An early error in a large batch: the rest is not sent for nothing, and the session is usable at
+ * once. */
+static void test_early_error(void **state)
+{
+    (void) state;
+    struct target *g = make_target("early", "a text NOT NULL", 0);
+
+    next_offset = 100;
+    for (int i = 0; i < 3; i++) {
+        ADD(g, 0, NULL);
+        add_wide_rows(g, 40000, 500);
+        expect_record_fault(0, 0, "23502");
+    }
+    ADD(g, 0, "x");
+    expect_committed();
+    free_target(g);
+}
+
+static void test_setup_faults(void **state)
+{
+    (void) state;
+    struct target *g = make_target("dropped", "a text", 0);
+
+    next_offset = 100;
+    operator_ask(operator, "DROP TABLE dropped");
+    ADD(g, 0, "x");
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_SETUP);
+    assert_string_equal(r.error.sqlstate, "42P01");
+    assert_has(r.error.text, "table 'public.dropped'");
+    assert_true(conn_is_open(c));
+    free_target(g);
+}
+
+static void test_fenced(void **state)
+{
+    (void) state;
+    struct target *g = make_target("fenced", "a text", 0);
+    struct error err;
+
+    next_offset = 100;
+    ADD(g, 0, "x");
+    struct ledger *other = ledger_new(SCHEMA, "unit", "other");
+    struct ledger_entry e = claimed;
+    assert_ok(ledger_claim_start(other, c, &e, 1, false, &err), &err);
+    assert_int_equal(server_drive_ledger(other, c, &err), LEDGER_DONE);
+    ledger_free(other);
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_FENCED);
+    assert_has(
+        r.error.text,
+        "orders-0: expected next_offset 100 under owner_epoch 1, the ledger says 100 under 2, owner 'other'");
+    assert_true(conn_is_open(c));
+    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM fenced"), "0");
+
+    operator_ask(operator, "DELETE FROM pgsinkd.offsets");
+    r = run();
+    assert_int_equal(r.error.class, ERROR_FENCED);
+    assert_has(r.error.text, "no such line");
+    free_target(g);
+}
+
+static void test_standby_meanwhile(void **state)
+{
+    (void) state;
+    struct target *g = make_target("readonly", "a text", 0);
+    struct error err;
+
+    next_offset = 100;
+    ADD(g, 0, "x");
+    assert_ok(conn_run(c, "SET default_transaction_read_only TO on", &err), &err);
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_LINK);
+    assert_string_equal(r.error.sqlstate, "25006");
+    assert_false(conn_is_open(c));
+    free_target(g);
+}
+
+/* --- lost connections --- */
+
+static void terminate(int pid)
+{
+    char sql[100];
+
+    snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", pid);
+    operator_ask(operator, sql);
+}
+
+static void wait_for_lock(int pid)
+{
+    char sql[200];
+
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event_type = 'Lock'",
+             pid);
+    while (strcmp(operator_ask(operator, sql), "1") != 0) {
+        struct txn_result r;
+        assert_int_equal(txn_step(t, &r), TXN_WAIT);
+    }
+}
+
+static void test_terminated_before_the_end(void **state)
+{
+    (void) state;
+    struct target *g = make_target("cut", "a text", 0);
+    PGconn *holder = operator_open();
+
+    next_offset = 100;
+    add_wide_rows(g, 1000, 500);
+    operator_ask(holder, "BEGIN");
+    operator_ask(holder, "LOCK TABLE cut");
+    start();
+    int pid = conn_backend_pid(c);
+    wait_for_lock(pid); /* the advance is done, the COPY not begun */
+    terminate(pid);
+    struct txn_result r = server_drive_txn(t, c);
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_LINK);
+    assert_string_equal(r.error.sqlstate, "57P01");
+    assert_false(conn_is_open(c));
+    PQfinish(holder);
+    assert_string_equal(ledger_line(), "100 1");
+    free_target(g);
+}
+
+/* Every row is sent and the answer is awaited: whatever ends the session now, the outcome is open.
+ */
+static void test_terminated_in_commit(void **state)
+{
+    (void) state;
+    struct target *g = make_target("late", "a text", 0);
+    PGconn *holder = operator_open();
+
+    operator_ask(operator, "CREATE TABLE IF NOT EXISTS gate (a int)");
+    operator_ask(operator,
+                 "CREATE OR REPLACE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS"
+                 " $$ BEGIN LOCK TABLE gate; RETURN NULL; END $$");
+    operator_ask(operator,
+                 "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED"
+                 " FOR EACH ROW EXECUTE FUNCTION wait_at_gate()");
+    next_offset = 100;
+    ADD(g, 0, "x");
+    operator_ask(holder, "BEGIN");
+    operator_ask(holder, "LOCK TABLE gate");
+    start();
+    int pid = conn_backend_pid(c);
+    wait_for_lock(pid);
+    terminate(pid);
+    struct txn_result r = server_drive_txn(t, c);
+    assert_int_equal(r.outcome, TXN_UNKNOWN);
+    assert_int_equal(r.error.class, ERROR_LINK);
+    assert_false(conn_is_open(c));
+    PQfinish(holder);
+    free_target(g);
+}
+
+static void test_no_answer(void **state)
+{
+    (void) state;
+    struct target *g = make_target("mute", "a text", 0);
+    PGconn *holder = operator_open();
+    struct conn_settings settings = server_settings(server_dsn());
+
+    teardown(NULL);
+    settings.timeout_usec = 300 * USEC_PER_MSEC;
+    settings.lock_timeout_usec = 60 * USEC_PER_SEC;
+    open_all(&settings);
+    next_offset = 100;
+    ADD(g, 0, "x");
+    operator_ask(holder, "BEGIN");
+    operator_ask(holder, "LOCK TABLE mute");
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK); /* not one row was sent */
+    assert_int_equal(r.error.class, ERROR_LINK);
+    assert_has(r.error.text, "no answer from postgresql");
+    assert_false(conn_is_open(c));
+    PQfinish(holder);
+    free_target(g);
+}
+
+static void test_abandon(void **state)
+{
+    (void) state;
+    struct target *g = make_target("abandoned", "a text", 0);
+    struct error err;
+
+    next_offset = 100;
+    add_wide_rows(g, 10000, 500);
+    start();
+    txn_abandon(t);
+    assert_false(conn_is_open(c));
+    txn_abandon(t);
+    /* The line is free as soon as the server has seen it; a claim waits for that. */
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    assert_ok(ledger_claim_start(l, c, &claimed, 1, false, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_int_equal(claimed.next_offset, 100);
+    assert_int_equal(claimed.owner_epoch, 2);
+    batch_clear(b);
+    next_offset = 100;
+    ADD(g, 0, "x");
+    expect_committed();
+    free_target(g);
+}
+
+/* --- how long --- */
+
+static void test_many_spans(void **state)
+{
+    (void) state;
+    static const int counts[] = {1, 10, 100, 1000, 10000};
+    enum { N = 10000 };
+    struct ledger_entry *e = mem_array(N, sizeof *e);
+    struct error err;
+
+    for (int i = 0; i < N; i++) {
+        e[i] = (struct ledger_entry){.topic = "spans", .partition = i, .first_offset = 0};
+    }
+    assert_ok(ledger_claim_start(l, c, e, N, false, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
+        int rounds = MAX(2, 1000 / counts[k]);
+        usec_t spent = 0;
+        for (int round = 0; round < rounds; round++) {
+            batch_clear(b);
+            for (int i = 0; i < counts[k]; i++) {
+                uint32_t s = batch_span(b, &e[i], "spans", i, e[i].owner_epoch, e[i].next_offset);
+                batch_span_skip(b, s, ++e[i].next_offset);
+            }
+            usec_t begin = clock_mono();
+            struct txn_result r = run();
+            spent += clock_mono() - begin;
+            assert_int_equal(r.outcome, TXN_COMMITTED);
+        }
+        print_message("advance of %d: %llu us a transaction\n", counts[k],
+                      (unsigned long long) (spent / (usec_t) rounds));
+        assert_true(spent / (usec_t) rounds < 10 * USEC_PER_SEC);
+    }
+    free(e);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_rows_and_ledger_together),
+        TEST(test_rows_of_defaults_only),
+        TEST(test_many_parts),
+        TEST(test_large_batch),
+        TEST(test_row_and_column_are_named),
+        TEST(test_faults_without_a_row),
+        TEST(test_trigger_raises),
+        TEST(test_early_error),
+        TEST(test_setup_faults),
+        TEST(test_fenced),
+        TEST(test_standby_meanwhile),
+        TEST(test_terminated_before_the_end),
+        TEST(test_terminated_in_commit),
+        TEST(test_no_answer),
+        TEST(test_abandon),
+        TEST(test_many_spans),
+    };
+
+    operator= operator_open();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    PQfinish(operator);
+    return failed;
+}

@@ -1,0 +1,146 @@
+/* moment.c: dates and times as text. What PostgreSQL makes of the same texts is in tests/integration/test_encode.py. */
+#include "row/moment.h"
+
+#include "kit.h"
+
+static struct buf scratch;
+
+static void expect(const char *text, int64_t days, int64_t usec, int64_t offset)
+{
+    struct moment m;
+    if (moment_parse(str_of(text), &scratch, &m) != MOMENT_OK) {
+        print_error("%s\n", text);
+        fail();
+    }
+    assert_int_equal(m.kind, MOMENT_FINITE);
+    assert_int_equal(m.days, days);
+    assert_int_equal(m.usec, usec);
+    assert_int_equal(m.offset_sec, offset);
+}
+
+static void test_days(void **state)
+{
+    (void) state;
+    expect("2000-01-01", 0, 0, 0);
+    expect("1970-01-01", -MOMENT_UNIX_DAYS, 0, 0);
+    expect("2000-02-29", 59, 0, 0);
+    expect("2000-03-01", 60, 0, 0);
+    expect("2001-01-01", 366, 0, 0);
+    expect("0001-01-01", -730119, 0, 0);
+    expect("9999999-12-31", 3651694514, 0, 0);
+}
+
+/* Every day from year 1 to year 3000 follows the one before. */
+static void test_days_are_without_gaps(void **state)
+{
+    (void) state;
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int64_t days = -730119;
+    char text[16];
+    struct moment m;
+    for (int year = 1; year <= 3000; year++) {
+        bool leap = year % 400 == 0 || (year % 4 == 0 && year % 100 != 0);
+        for (int month = 1; month <= 12; month++) {
+            int length = lengths[month - 1] + (month == 2 && leap ? 1 : 0);
+            for (int day = 1; day <= length; day += day == 1 ? length - 1 : 1) {
+                snprintf(text, sizeof text, "%04d-%02d-%02d", year, month, day);
+                expect(text, days + day - 1, 0, 0);
+            }
+            snprintf(text, sizeof text, "%04d-%02d-%02d", year, month, length + 1);
+            assert_int_equal(moment_parse(str_of(text), &scratch, &m), MOMENT_FIELD);
+            days += length;
+        }
+    }
+}
+
+static void test_times_and_offsets(void **state)
+{
+    (void) state;
+    const int64_t second = 1000000;
+    expect("2000-01-01T00:00:01Z", 0, second, 0);
+    expect("2000-01-01t00:00:01z", 0, second, 0);
+    expect("2000-01-01 00:01", 0, 60 * second, 0);
+    expect("2000-01-01T24:00:00", 0, USEC_PER_DAY, 0);
+    expect("2000-01-01T23:59:60", 0, USEC_PER_DAY, 0);
+    expect("2000-01-01T00:00:00.1", 0, 100000, 0);
+    expect("2000-01-01T00:00:00.123456", 0, 123456, 0);
+    expect("2000-01-01T00:00:00.1234564999", 0, 123456, 0);
+    expect("2000-01-01T00:00:00.9999999", 0, second, 0);
+    expect("2000-01-01T23:59:59.9999999", 0, USEC_PER_DAY, 0);
+    expect("2000-01-01T00:00+01", 0, 0, 3600);
+    expect("2000-01-01T00:00:00-0130", 0, 0, -5400);
+    expect("2000-01-01T00:00:00+15:59:59", 0, 0, 57599);
+}
+
+static void test_infinity(void **state)
+{
+    (void) state;
+    struct moment m;
+    assert_int_equal(moment_parse(STR_LIT("Infinity"), &scratch, &m), MOMENT_OK);
+    assert_int_equal(m.kind, MOMENT_INFINITY);
+    assert_int_equal(moment_parse(STR_LIT("-infinity"), &scratch, &m), MOMENT_OK);
+    assert_int_equal(m.kind, MOMENT_MINUS_INFINITY);
+    assert_int_equal(moment_parse(STR_LIT("infinityx"), &scratch, &m), MOMENT_SYNTAX);
+}
+
+static void test_refused(void **state)
+{
+    (void) state;
+    static const char *const syntax[] = {
+        "", "2000", "2000-1-01", "2000-01-1", "200-01-01", "12345678-01-01", "2000-01-01x", "2000-01-01T", "2000-01-01T1", "2000-01-01T10",
+        "2000-01-01T10:", "2000-01-01T10:1", "2000-01-01T10:11:", "2000-01-01T10:11:1", "2000-01-01T10:11:12.", "2000-01-01T10:11:12.x",
+        "2000-01-01T10:11:12+", "2000-01-01T10:11:12+1", "2000-01-01T10:11:12+01:", "2000-01-01T10:11:12+01:3", "2000-01-01T10:11:12+013",
+        "2000-01-01T10:11:12+01:30:", "2000-01-01T10:11:12Zx", "2000-01-01T10:11:12+01x", "2000-01-01T10:11:12x", "2000/01/01",
+        "-2000-01-01", " 2000-01-01", "2000-01-0:", "2000-01-01  10:11",
+    };
+    static const char *const field[] = {
+        "0000-01-01", "2000-00-01", "2000-13-01", "2000-01-00", "2001-02-29", "2000-01-01T25:00", "2000-01-01T10:60",
+        "2000-01-01T10:11:61", "2000-01-01T24:00:01", "2000-01-01T23:59:60.000001", "2000-01-01T00:00:00+16", "2000-01-01T00:00:00+01:60",
+        "2000-01-01T00:00:00+01:00:60",
+    };
+    struct moment m;
+    for (size_t i = 0; i < ARRAY_LEN(syntax); i++) {
+        if (moment_parse(str_of(syntax[i]), &scratch, &m) != MOMENT_SYNTAX) {
+            print_error("%s\n", syntax[i]);
+            fail();
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(field); i++) {
+        if (moment_parse(str_of(field[i]), &scratch, &m) != MOMENT_FIELD) {
+            print_error("%s\n", field[i]);
+            fail();
+        }
+    }
+}
+
+static void test_time_of_day(void **state)
+{
+    (void) state;
+    struct moment m;
+    assert_int_equal(moment_parse_time(STR_LIT("01:02:03.5+02:00"), &scratch, &m), MOMENT_OK);
+    assert_int_equal(m.usec, 3723500000);
+    assert_int_equal(m.offset_sec, 7200);
+    assert_int_equal(moment_parse_time(STR_LIT("25:00"), &scratch, &m), MOMENT_FIELD);
+    assert_int_equal(moment_parse_time(STR_LIT("infinity"), &scratch, &m), MOMENT_SYNTAX);
+    assert_int_equal(moment_parse_time(STR_LIT("10:00 "), &scratch, &m), MOMENT_SYNTAX);
+}
+
+static int done(void **state)
+{
+    (void) state;
+    buf_done(&scratch);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_days),
+        cmocka_unit_test(test_days_are_without_gaps),
+        cmocka_unit_test(test_times_and_offsets),
+        cmocka_unit_test(test_infinity),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_time_of_day),
+    };
+    return cmocka_run_group_tests(tests, NULL, done);
+}
