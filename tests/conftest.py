@@ -68,6 +68,7 @@ def bench(request, root, postgres, kafka):
     name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:40]  # socket paths must be short
     b = Bench(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root)), postgres, kafka)
     yield b
+    print(b.state())
     print(b.logs())
     faults = b.close()
     if faults:

@@ -92,10 +92,14 @@ _printf_(2, 3) static void lines_printf(struct lines *l, const char *fmt, ...)
     l->n = MIN(l->n + (size_t) n, sizeof l->text - 1);
 }
 
-static void lines_front(struct lines *l, enum log_level level)
+/* A hint belongs to the line before it: only the journal, which keeps lines apart, wants a front for it. */
+static void lines_front(struct lines *l, enum log_level level, bool follows)
 {
     if (atomic_load_explicit(&log_to_journal, memory_order_relaxed)) {
         lines_printf(l, "<%d>%s: ", levels[level].syslog, thread_name());
+        return;
+    }
+    if (follows) {
         return;
     }
     int64_t ms = clock_wall_ms();
@@ -113,7 +117,7 @@ static void lines_front(struct lines *l, enum log_level level)
 /* Leaves room for the dots and for the second line of a fault. */
 static void lines_add(struct lines *l, enum log_level level, const char *mark, const char *text)
 {
-    lines_front(l, level);
+    lines_front(l, level, *mark);
     lines_printf(l, "%s", mark);
 
     size_t end = MIN(l->n + LOG_TEXT_MAX, sizeof l->text - 8);

@@ -10,7 +10,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define SEEK_TIMEOUT_MS 1000
 
 struct feed {
     rd_kafka_t *rk;
@@ -209,15 +208,5 @@ void feed_take(struct feed *f, struct feed_item *out)
         break;
     default:
         break;
-    }
-}
-
-void feed_hush(struct feed *f, const char *topic, int32_t partition)
-{
-    feed_release(f);
-    rd_kafka_topic_t *rkt = rd_kafka_topic_new(f->rk, topic, NULL);
-    if (rkt != NULL) {
-        rd_kafka_seek(rkt, partition, RD_KAFKA_OFFSET_END, SEEK_TIMEOUT_MS);
-        rd_kafka_topic_destroy(rkt);
     }
 }

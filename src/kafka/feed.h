@@ -7,6 +7,8 @@
  *     main: feed_route(p)   then   client_fetch(p)
  * Stale records: unfetching and giving up a partition bump its version, and records of an older version
  * are dropped when they are taken. What remains the worker's own strict filter on offsets stops.
+ * There is no seek: with 2.0.2 the late answer to a seek's offset query can move a partition that has been assigned
+ * anew meanwhile, and nobody would notice.
  */
 #ifndef KAFKA_FEED_H
 #define KAFKA_FEED_H
@@ -53,12 +55,5 @@ struct feed_route *feed_unroute(struct feed_route *r); /* returns NULL */
  */
 void feed_take(struct feed *f, struct feed_item *out);
 void feed_release(struct feed *f); /* lets go of the last item. @thread worker */
-
-/*
- * Moves a partition that nobody wants for now to its end, so that it costs no traffic but that of new records, which
- * the worker drops. (Pausing would do too, but a paused partition stays paused over an unassign and a resume
- * rewinds on 2.0.2.) @thread the worker that takes from f
- */
-void feed_hush(struct feed *f, const char *topic, int32_t partition);
 
 #endif

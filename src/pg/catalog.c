@@ -109,9 +109,8 @@ static bool check_relation(const PGresult *r, struct error *err)
         error_set(err, ERROR_SETUP, "'%s.%s' is %s: pgsinkd writes into tables only", schema, name,
                   kind_name(kind));
         if (kind == 'v' || kind == 'f') {
-            error_hint(
-                err,
-                "Name the table behind it, or let a trigger on a table of this database pass the rows on.");
+            error_hint(err,
+                       "Name the table behind it, or a table with a trigger that passes rows on.");
         }
         return false;
     }

@@ -51,7 +51,9 @@ usec_t conn_deadline(const struct conn *c); /* USEC_NEVER when idle */
 
 /*
  * Idle connections: reads what the server has sent without being asked. False when the connection
- * is gone. *out_notified is set when a notification on the listened channel came in.
+ * is gone. *out_notified is set when a notification on the listened channel came in. To be called
+ * after each operation too: a notification may have come together with its answer, and then nothing
+ * makes the descriptor readable.
  */
 bool conn_idle(struct conn *c, bool *out_notified, struct error *err) _must_;
 

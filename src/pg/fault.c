@@ -102,7 +102,7 @@ static void connect_hint(const char *sqlstate, struct error *err)
     } else if (strncmp(sqlstate, "28", 2) == 0) {
         error_hint(
             err,
-            "The server does not let this user in from here: see its pg_hba.conf and ALTER ROLE ... LOGIN.");
+            "The server does not let this user in: see its pg_hba.conf and ALTER ROLE ... LOGIN.");
     } else if (strcmp(sqlstate, "3D000") == 0) {
         error_hint(err, "Create it with CREATE DATABASE, or correct dbname in postgres.dsn.");
     } else if (strcmp(sqlstate, "42501") == 0) {

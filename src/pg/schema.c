@@ -58,7 +58,7 @@ static const char lock_sql[] = "SELECT pg_catalog.pg_advisory_xact_lock("
 
 static const char create_sql[] =
     "CREATE SCHEMA IF NOT EXISTS :\"schema\";\n"
-    "COMMENT ON SCHEMA :\"schema\" IS 'pgsinkd: positions of Kafka topics, see the table offsets';\n";
+    "COMMENT ON SCHEMA :\"schema\" IS 'pgsinkd: where each Kafka topic stands';\n";
 
 void schema_print(const char *schema, struct buf *out)
 {

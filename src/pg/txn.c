@@ -230,10 +230,8 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, struct erro
         t->c = NULL;
         return conn_lost(c, err);
     }
-    if (!conn_flush(c, err)) {
-        t->c = NULL;
-        return false;
-    }
+    c->events = POLLIN |
+                POLLOUT; /* the first step flushes: from here on txn_step tells the outcome */
     return true;
 }
 
@@ -377,6 +375,23 @@ static void locate(struct txn *t, const PGresult *res)
     }
 }
 
+/* "table 's.t'": as the server says, else the COPY that runs; nothing where neither is certain. */
+static void name_table(struct txn *t, const PGresult *res)
+{
+    const char *schema = PQresultErrorField(res, PG_DIAG_SCHEMA_NAME);
+    const char *name = PQresultErrorField(res, PG_DIAG_TABLE_NAME);
+    bool only_one = next_part(t->b, 0) == t->part &&
+                    next_part(t->b, t->part + 1) == t->b->part_count;
+
+    /* After the last CopyDone it may be the commit that fails, for any of the tables. */
+    if (t->fault_row != TXN_NO_ROW || t->copies_left > 0 || only_one) {
+        const struct table *table = t->b->parts[t->part].target->table;
+        error_wrap(&t->fault, "table '%s.%s'", table->schema, table->name);
+    } else if (schema && name) {
+        error_wrap(&t->fault, "table '%s.%s'", schema, name);
+    }
+}
+
 static void take_fault(struct txn *t, const PGresult *res)
 {
     if (t->fault.class != ERROR_NONE) {
@@ -387,23 +402,18 @@ static void take_fault(struct txn *t, const PGresult *res)
     if (t->stopped && strcmp(t->fault.sqlstate, "57014") == 0) {
         t->deaf = true; /* it was no error that we heard */
     }
-    if (!t->advanced || t->part >= t->b->part_count) {
-        /* The ledger's own statement, or the commit. */
-        if (t->fault.class == ERROR_RECORD && !t->advanced) {
-            t->fault.class = ERROR_SETUP;
-            error_wrap(&t->fault, "the ledger");
-        }
-        return;
-    }
-    const struct table *table = t->b->parts[t->part].target->table;
-    if (t->fault.class == ERROR_RECORD) {
+    bool of_rows = t->advanced && t->part < t->b->part_count;
+    if (t->fault.class == ERROR_RECORD && of_rows) {
         locate(t, res);
         if (*t->fault.column) {
             error_wrap(&t->fault, "column '%s'", t->fault.column);
         }
-    }
-    if (t->fault.class == ERROR_RECORD || t->fault.class == ERROR_SETUP) {
-        error_wrap(&t->fault, "table '%s.%s'", table->schema, table->name);
+        name_table(t, res);
+    } else if (t->fault.class == ERROR_SETUP && of_rows) {
+        name_table(t, res);
+    } else if (t->fault.class == ERROR_RECORD || t->fault.class == ERROR_SETUP) {
+        t->fault.class = ERROR_SETUP; /* no record is concerned: the schema is not as it was made */
+        error_wrap(&t->fault, "cannot advance the ledger");
     }
 }
 

@@ -50,7 +50,7 @@ struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's *
 
 /*
  * Starts to store b, which is not empty, on a ready connection. A batch without rows only advances
- * the ledger. False: nothing was sent (ERROR_LINK, the connection is closed).
+ * the ledger. False: nothing is stored (ERROR_LINK, the connection is closed).
  */
 bool txn_start(struct txn *t, struct conn *c, const struct batch *b, struct error *err) _must_;
 

@@ -116,8 +116,7 @@ enum decimal_result decimal_to_i64(const struct decimal *d, int shift, int64_t *
     return result;
 }
 
-/* All digits as one integer and the power of ten that belongs to it; false when they are too many.
- */
+/* All digits as one integer and its power of ten; false when they are too many. */
 static bool mantissa(const struct decimal *d, uint64_t *out, int64_t *out_power)
 {
     size_t n = d->whole.n + d->frac.n;

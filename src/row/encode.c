@@ -108,9 +108,10 @@ bool encode_bool(const struct value *v)
 {
     struct digits digits;
     struct str text;
-    bool truth = v->cell->truth;
-    if (v->cell->kind != CELL_BOOL &&
-        !(encode_text_of(v, &digits, &text) && bool_parse(text, &truth))) {
+    bool truth;
+    if (v->cell->kind == CELL_BOOL) {
+        truth = v->cell->truth;
+    } else if (!encode_text_of(v, &digits, &text) || !bool_parse(text, &truth)) {
         return value_misfit(v);
     }
     buf_add_u32(v->out, 1);

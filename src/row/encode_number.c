@@ -14,7 +14,8 @@
 static bool value_decimal(const struct value *v, struct digits *digits, struct decimal *out)
 {
     struct str text;
-    return v->cell->kind != CELL_BOOL && encode_text_of(v, digits, &text) && decimal_scan(text, out);
+    return v->cell->kind != CELL_BOOL && encode_text_of(v, digits, &text) &&
+           decimal_scan(text, out);
 }
 
 /* ---- integers ---- */
@@ -265,8 +266,7 @@ static void magnitude_round_up(struct magnitude *m)
     m->point++;
 }
 
-/* Keeps `scale` digits behind the point (before it when negative), half away from zero: round_var.
- */
+/* Keeps `scale` digits behind the point (before it if negative), half away from zero: round_var. */
 static void magnitude_round(struct magnitude *m, int scale)
 {
     int64_t keep = m->point + scale;

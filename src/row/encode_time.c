@@ -42,7 +42,7 @@ static int unit_shift(enum time_unit unit)
     return 0;
 }
 
-/* A number with a unit, in microseconds. The end of timestamp's range, from 1970, is beyond int64. */
+/* A number with a unit, in microseconds. From 1970, the end of timestamp is beyond int64. */
 struct count {
     uint64_t usec;
     bool negative;

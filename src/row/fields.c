@@ -84,9 +84,6 @@ bool fields_below(const struct fields *f, uint32_t node, uint32_t ancestor)
         if (node == ancestor) {
             return true;
         }
-        if (node == FIELD_NONE) {
-            return false;
-        }
     }
     return false;
 }

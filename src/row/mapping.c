@@ -165,10 +165,11 @@ static bool set_unit(struct fill *f, enum time_unit declared, struct error *err)
     bool meta = f->path->root == PATH_META;
     f->unit = meta && f->path->meta == META_TIMESTAMP ? UNIT_MS : declared;
     if (declared != UNIT_NONE && (!is_time(t) || meta)) {
-        return error_set(err, ERROR_SETUP,
-                         "column '%s': a unit is for a number that goes into a date or time, not "
-                         "for %s into %s",
-                         f->column->name, f->source_text, f->column->type_name);
+        error_set(err, ERROR_SETUP,
+                  "column '%s': a unit is for a number that goes into a date or time, not "
+                  "for %s into %s",
+                  f->column->name, f->source_text, f->column->type_name);
+        return error_hint(err, "Take the unit away, or give the column a date or time type.");
     }
     return true;
 }
@@ -304,10 +305,11 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
                                                  : leave_out(m, column, err);
     }
     if (c->generated || c->identity_always) {
-        return error_set(err, ERROR_SETUP,
-                         "column '%s': it is GENERATED ALWAYS%s and cannot be "
-                         "filled",
-                         c->name, c->generated ? "" : " AS IDENTITY");
+        error_set(err, ERROR_SETUP,
+                  "column '%s': it is GENERATED ALWAYS%s and cannot be "
+                  "filled",
+                  c->name, c->generated ? "" : " AS IDENTITY");
+        return error_hint(err, "Take its entry out of columns:.");
     }
     if (!path_parse(entry->path, &path, err)) {
         return error_wrap(err, "column '%s'", c->name);

@@ -8,9 +8,15 @@
  *   3. format json: the field of the same name in the value (exact, case-sensitive);
  *      format raw: columns named topic, partition, offset, timestamp, key, value, headers.
  * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
- * never. A field that a document lacks: the column's DEFAULT if it has one (the row omits the
- * column: target_column's omit_bit), else NULL, which is a fault of the record for a NOT NULL
- * column. An explicit JSON null is NULL.
+ * never.
+ *
+ * What is lacking: the column's DEFAULT if it has one (the row omits the column: target_column's
+ * omit_bit), else NULL, which is a fault of the record for a NOT NULL column. Lacking are: a field
+ * that the document does not have, or whose parent is null; every field of a value or key that is
+ * null as a whole, for Kafka (a tombstone) or as JSON; a header of a name that is not there; the
+ * timestamp of a record without one. NULL, not lacking: an explicit JSON null, a header with a null
+ * value, a whole key or value that is null. A number, string or array where a path wants an object
+ * is a fault of the record, and so is a root that is not an object when fields are wanted.
  *
  * Paths, as users write them:
  *   value             the whole value         value.a.b       a field, nested

@@ -357,8 +357,24 @@ static void report_reset(struct partition *p, const struct report *r)
     p->range_due = true;
 }
 
+/*
+ * A partition that has stopped costs no traffic. Its worker drops what still comes. With the eager protocol all others are
+ * fetched anew without it.
+ */
+static void stop_fetching(struct crew *c, struct partition *p)
+{
+    if (!client_is_cooperative(c->cc.client)) {
+        note_start(c);
+    } else if (p->fetched) {
+        bool all;
+        struct partition_ref ref = {.topic = p->topic, .partition = p->number, .offset = -1};
+        client_unfetch(c->cc.client, &ref, &all);
+        p->fetched = false;
+    }
+}
+
 /* A record stops its partition: say how to go on. */
-static void report_stopped(const struct crew *c, struct partition *p, const struct report *r)
+static void report_stopped(struct crew *c, struct partition *p, const struct report *r)
 {
     struct error err = r->error;
     if (err.hint[0] == '\0') {
@@ -369,6 +385,7 @@ static void report_stopped(const struct crew *c, struct partition *p, const stru
                    p->number);
     }
     set_state(p, PARTITION_STOPPED);
+    stop_fetching(c, p);
     log_fault(LOG_LEVEL_ERROR, &err);
 }
 
@@ -415,6 +432,7 @@ void crew_report(struct crew *c, const struct report *r)
         break;
     case REPORT_CORRUPT:
         report_trouble(p, PARTITION_STOPPED, r, CORRUPT_RETRY);
+        stop_fetching(c, p);
         break;
     case REPORT_LOST:
         report_trouble(p, PARTITION_LOST, r, LOST_RETRY);

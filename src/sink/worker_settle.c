@@ -123,7 +123,6 @@ void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum rep
     error_wrap(err, "%s-%d@%lld", s->topic, s->number, (long long) offset);
     slot_set(s, SLOT_STOPPED);
     w->flush = true;
-    feed_hush(w->wc.feed, s->topic, s->number);
     worker_report(w, kind, s, offset, err);
 }
 

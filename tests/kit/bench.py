@@ -11,6 +11,8 @@
 import contextlib
 import itertools
 
+import psycopg
+
 from kit import daemon, ledger, wait
 from kit.proxy import Proxy
 from kit.records import Log, Transactions
@@ -37,6 +39,10 @@ QUICK = {
 }
 
 _numbers = itertools.count(1)
+
+
+def _plain(row):
+    return " | ".join(str(value) for value in row)
 
 
 class Bench:
@@ -100,11 +106,11 @@ class Bench:
     def dsn(self, **changes):
         return self.postgres.dsn(self.database, **changes)
 
-    def config(self, log=None, table="events", *, topics=None, route=None, routes=None, kafka=None,
+    def config(self, source=None, table="events", /, *, topics=None, route=None, routes=None, kafka=None,
                properties=None, postgres=None, **top):  # fmt: skip
-        """The config of a sink as a dict. One route from `log` (or `topics`) to `table`, or `routes`."""
+        """The config of a sink as a dict. One route from `source` (or `topics`) to `table`, or `routes`."""
         if routes is None:
-            names = topics or [log.topic]
+            names = topics or [source.topic]
             routes = [
                 {"topics": names, "table": table, "format": "json", "mode": "append", "on_error": "stop"}
                 | (route or {})
@@ -200,24 +206,40 @@ class Bench:
             )
         )  # fmt: skip
 
-    def wait_stored(self, log, timeout=60, table=None, ends=None):
+    def wait_stored(self, log, timeout=40, ends=None):
         """Waits until every record of the log is stored: next_offset is behind the last of each partition."""
         want = ends or {p: max(records) + 1 for p, records in log.records.items() if records}
 
-        def stored():
-            at = self.next_offsets(log)
-            return all(at.get(p, 0) >= end for p, end in want.items()) or None
-
-        def fail():
+        def missing():
             at = self.next_offsets(log)
             return {p: (at.get(p), end) for p, end in want.items() if at.get(p, 0) < end}
 
+        def all_stored():
+            return not missing()
+
         try:
-            wait.until(stored, "all to be stored", timeout)
+            wait.until(all_stored, "all to be stored", timeout)
         except AssertionError:
             raise AssertionError(
-                f"not all of {log.topic} was stored in {timeout} s; (next_offset, end): {fail()}\n{self.logs()}"
+                f"not all of {log.topic} was stored in {timeout} s; (next_offset, end): {missing()}"
             ) from None
+
+    def state(self):
+        """For the report of a failed test: the ledger, the gaps, and what the daemons' backends do."""
+        try:
+            ledger_ = self.sql(
+                "SELECT topic, partition, next_offset, owner_epoch, owner, updated_at::time FROM pgsinkd.offsets"
+                " ORDER BY topic, partition LIMIT 40"
+            )
+            gaps = self.sql("SELECT topic, partition, from_offset, next_offset FROM pgsinkd.gaps LIMIT 10")
+        except psycopg.Error as e:
+            return f"no ledger: {e}"
+        backends = self.sql(
+            "SELECT pid, application_name, state, wait_event, xact_start::time, left(query, 60) FROM pg_stat_activity"
+            " WHERE application_name LIKE 'pgsinkd %' AND datname = current_database()",
+        )
+        groups = (("ledger", ledger_), ("gaps", gaps), ("backends", backends))
+        return "\n".join(f"{name}:\n" + "\n".join(f"  {row}" for row in map(_plain, rows)) for name, rows in groups)
 
     def logs(self):
         return "\n".join(f"--- {d.name} ---\n{d.log()[-6000:]}" for d in self.daemons)

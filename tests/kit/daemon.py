@@ -123,11 +123,11 @@ class Daemon:
         return self.log_path.read_text(errors="replace")
 
     def lines(self, level=None):
-        """Texts of the log lines, of one level or all; sanitizer output and hints are no log lines."""
+        """Texts of the log lines, of one level or all, without the hints."""
         found = []
         for line in self.log().splitlines():
             match = LINE.fullmatch(line)
-            if match and (level is None or match["level"] == level):
+            if match and (level is None or match["level"] == level) and ": HINT: " not in line:
                 found.append(match["text"])
         return found
 

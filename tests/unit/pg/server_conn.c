@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-static PGconn *operator;
+static PGconn *admin;
 
 static char *dsn_with(const char *more)
 {
@@ -75,11 +75,11 @@ static struct error refused(const char *more)
 static void test_refusals(void **state)
 {
     (void) state;
-    operator_ask(operator, "CREATE ROLE unit_login LOGIN PASSWORD 'right'");
-    operator_ask(operator, "CREATE ROLE unit_full LOGIN PASSWORD 'right' CONNECTION LIMIT 0");
-    operator_ask(operator, "CREATE ROLE unit_reader LOGIN PASSWORD 'right'");
-    operator_ask(operator, "ALTER ROLE unit_reader SET default_transaction_read_only TO on");
-    operator_ask(operator, "CREATE ROLE unit_nologin PASSWORD 'right'");
+    operator_ask(admin, "CREATE ROLE unit_login LOGIN PASSWORD 'right'");
+    operator_ask(admin, "CREATE ROLE unit_full LOGIN PASSWORD 'right' CONNECTION LIMIT 0");
+    operator_ask(admin, "CREATE ROLE unit_reader LOGIN PASSWORD 'right'");
+    operator_ask(admin, "ALTER ROLE unit_reader SET default_transaction_read_only TO on");
+    operator_ask(admin, "CREATE ROLE unit_nologin PASSWORD 'right'");
 
     struct error e = refused("user=unit_login password=wr0ng-secret");
     assert_int_equal(e.class, ERROR_SETUP);
@@ -155,7 +155,7 @@ static int silent_port(int *out_port)
 static void test_several_hosts(void **state)
 {
     (void) state;
-    const char *port = operator_ask(operator, "SHOW port");
+    const char *port = operator_ask(admin, "SHOW port");
     char *dead_first = mem_printf("%s host=127.0.0.1,127.0.0.1 port=1,%s", server_dsn(), port);
     struct conn_settings settings = server_settings(dead_first);
 
@@ -165,7 +165,7 @@ static void test_several_hosts(void **state)
     /* All fail: what may work later decides. */
     struct error e = refused("host=127.0.0.1,/nonexistent port=1,1 dbname=unit_nowhere");
     assert_int_equal(e.class, ERROR_LINK);
-    port = operator_ask(operator, "SHOW port");
+    port = operator_ask(admin, "SHOW port");
     char *mixed = mem_printf("host=127.0.0.1,127.0.0.1 port=1,%s dbname=unit_nowhere", port);
     e = refused(mixed);
     assert_int_equal(e.class, ERROR_LINK);
@@ -180,7 +180,7 @@ static void test_silent_host_has_a_deadline(void **state)
     int fd = silent_port(&hole);
     usec_t begin = clock_mono();
     char *dsn = mem_printf("%s host=127.0.0.1,127.0.0.1 port=%d,%s", server_dsn(), hole,
-                           operator_ask(operator, "SHOW port"));
+                           operator_ask(admin, "SHOW port"));
     struct conn_settings settings = server_settings(dsn);
 
     conn_free(server_open_with(&settings));
@@ -232,7 +232,7 @@ static void terminate(const struct conn *c)
     char sql[100];
 
     snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", conn_backend_pid(c));
-    operator_ask(operator, sql);
+    operator_ask(admin, sql);
 }
 
 static void test_terminated_while_idle(void **state)
@@ -260,14 +260,14 @@ static void test_notifications(void **state)
     struct error err;
     bool notified;
 
-    operator_ask(operator, "NOTIFY pgsinkd, 'x'");
+    operator_ask(admin, "NOTIFY pgsinkd, 'x'");
     assert_true(idle_until(c, &notified, &err));
     assert_true(notified);
     assert_true(conn_idle(c, &notified, &err));
     assert_false(notified);
 
     /* One that comes together with the answer of an operation. */
-    operator_ask(operator, "NOTIFY pgsinkd, 'y'");
+    operator_ask(admin, "NOTIFY pgsinkd, 'y'");
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
     assert_true(conn_idle(c, &notified, &err));
@@ -325,8 +325,8 @@ int main(void)
         cmocka_unit_test(test_deadline_of_an_answer),
     };
 
-    operator= operator_open();
+    admin = operator_open();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    PQfinish(operator);
+    PQfinish(admin);
     return failed;
 }

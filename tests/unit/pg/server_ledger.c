@@ -4,7 +4,7 @@
 
 #define SCHEMA "unit ledger"
 
-static PGconn *operator;
+static PGconn *admin;
 static struct conn *c;
 static struct ledger *l;
 
@@ -14,7 +14,7 @@ static int setup(void **state)
     c = server_open();
     server_fresh_schema(c, SCHEMA);
     l = ledger_new(SCHEMA, "unit", "me");
-    operator_ask(operator, "SET search_path TO \"" SCHEMA "\", public");
+    operator_ask(admin, "SET search_path TO \"" SCHEMA "\", public");
     return 0;
 }
 
@@ -60,8 +60,8 @@ static void test_claim(void **state)
     assert_int_equal(e[1].next_offset, LEDGER_UNKNOWN);
     assert_false(e[1].mine);
     assert_int_equal(e[2].next_offset, 0);
-    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM offsets"), "2");
-    assert_string_equal(operator_ask(operator, "SELECT topic FROM offsets WHERE partition = 0"),
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM offsets"), "2");
+    assert_string_equal(operator_ask(admin, "SELECT topic FROM offsets WHERE partition = 0"),
                         "it's \"odd\\");
 
     e[0].first_offset = 99; /* known by now: the ledger's word counts */
@@ -108,17 +108,17 @@ static void test_race_for_a_new_partition(void **state)
     struct ledger_entry e = entry("new", 0, 100);
     struct error err;
 
-    operator_ask(operator, "BEGIN");
-    operator_ask(operator, "SELECT claim('unit', 'other', '{new}', '{0}', '{40}', false)");
+    operator_ask(admin, "BEGIN");
+    operator_ask(admin, "SELECT claim('unit', 'other', '{new}', '{0}', '{40}', false)");
     assert_ok(ledger_claim_start(l, c, &e, 1, false, &err), &err);
     assert_int_equal(ledger_step(l, &err), LEDGER_WAIT);
-    operator_ask(operator, "SELECT pg_sleep(0.1)");
+    operator_ask(admin, "SELECT pg_sleep(0.1)");
     assert_int_equal(ledger_step(l, &err), LEDGER_WAIT);
-    operator_ask(operator, "COMMIT");
+    operator_ask(admin, "COMMIT");
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
     assert_int_equal(e.next_offset, 40);
     assert_int_equal(e.owner_epoch, 2);
-    assert_string_equal(operator_ask(operator, "SELECT owner FROM offsets"), "me");
+    assert_string_equal(operator_ask(admin, "SELECT owner FROM offsets"), "me");
 }
 
 static void test_locked_line_and_eviction(void **state)
@@ -163,8 +163,8 @@ static void test_gap(void **state)
     assert_ok(ledger_gap_start(l, c, &e, 50, "retention: the log starts at 50", &err), &err);
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
     assert_int_equal(e.next_offset, 50);
-    assert_string_equal(operator_ask(operator, "SELECT concat_ws(' ', sink, topic, partition,"
-                                               " from_offset, next_offset, reason) FROM gaps"),
+    assert_string_equal(operator_ask(admin, "SELECT concat_ws(' ', sink, topic, partition,"
+                                            " from_offset, next_offset, reason) FROM gaps"),
                         "unit a 0 10 50 retention: the log starts at 50");
 
     e.next_offset = 10; /* no longer true */
@@ -180,8 +180,8 @@ static void test_gap(void **state)
     e.next_offset = 50; /* back: the topic was made anew */
     assert_ok(ledger_gap_start(l, c, &e, 0, "the log ends at 0", &err), &err);
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
-    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM gaps"), "2");
-    assert_string_equal(operator_ask(operator, "SELECT next_offset FROM offsets"), "0");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM gaps"), "2");
+    assert_string_equal(operator_ask(admin, "SELECT next_offset FROM offsets"), "0");
 }
 
 static void test_ends(void **state)
@@ -195,18 +195,17 @@ static void test_ends(void **state)
         e[i].first_offset = 30;
     }
     e[1].owner_epoch = 99; /* not ours any more */
-    operator_ask(operator, "BEGIN");
-    operator_ask(operator, "SELECT 1 FROM offsets WHERE partition = 2 FOR UPDATE");
+    operator_ask(admin, "BEGIN");
+    operator_ask(admin, "SELECT 1 FROM offsets WHERE partition = 2 FOR UPDATE");
     assert_ok(ledger_ends_start(l, c, e, 3, &err), &err);
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
-    operator_ask(operator, "COMMIT");
+    operator_ask(admin, "COMMIT");
     assert_string_equal(
-        operator_ask(operator, "SELECT string_agg(coalesce(end_offset::text, '-') || ' '"
-                               " || coalesce(lag::text, '-'), ', ' ORDER BY partition) FROM lag"),
+        operator_ask(admin, "SELECT string_agg(coalesce(end_offset::text, '-') || ' '"
+                            " || coalesce(lag::text, '-'), ', ' ORDER BY partition) FROM lag"),
         "30 20, - -, - -");
-    assert_string_equal(operator_ask(operator,
-                                     "SELECT concat_ws(' ', sink, partitions, owners, lag,"
-                                     " partitions_behind, gaps) FROM status"),
+    assert_string_equal(operator_ask(admin, "SELECT concat_ws(' ', sink, partitions, owners, lag,"
+                                            " partitions_behind, gaps) FROM status"),
                         "unit 3 1 20 1 0");
 }
 
@@ -233,7 +232,7 @@ static void test_changes_by_hand_are_told(void **state)
 
     claim(e, 2);
     claim(e, 2);
-    operator_ask(operator,
+    operator_ask(admin,
                  "SELECT advance('unit','{a}','{0}','{2}','{10}','{11}','{3}','{1}','{20}')");
     e[0].owner_epoch = 2;
     e[0].next_offset = 11;
@@ -243,24 +242,23 @@ static void test_changes_by_hand_are_told(void **state)
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
     assert_false(told()); /* our own doing */
 
-    operator_ask(operator, "UPDATE offsets SET end_offset = 4");
+    operator_ask(admin, "UPDATE offsets SET end_offset = 4");
     assert_false(told());
-    operator_ask(operator, "UPDATE offsets SET next_offset = 3 WHERE partition = 0");
+    operator_ask(admin, "UPDATE offsets SET next_offset = 3 WHERE partition = 0");
     assert_true(told());
-    operator_ask(operator, "UPDATE offsets SET owner_epoch = owner_epoch + 1");
+    operator_ask(admin, "UPDATE offsets SET owner_epoch = owner_epoch + 1");
     assert_true(told());
-    operator_ask(operator, "DELETE FROM offsets WHERE partition = 0");
+    operator_ask(admin, "DELETE FROM offsets WHERE partition = 0");
     assert_true(told());
-    assert_string_equal(operator_ask(operator, "SELECT seek('unit', 'a', 1, 77)"), "10");
+    assert_string_equal(operator_ask(admin, "SELECT seek('unit', 'a', 1, 77)"), "10");
     assert_true(told());
     assert_string_equal(
-        operator_ask(operator,
-                     "SELECT concat_ws(' ', next_offset, owner_epoch, owner) FROM offsets"),
+        operator_ask(admin, "SELECT concat_ws(' ', next_offset, owner_epoch, owner) FROM offsets"),
         "77 4 me");
-    operator_ask(operator, "TRUNCATE offsets");
+    operator_ask(admin, "TRUNCATE offsets");
     assert_true(told());
 
-    PGresult *res = PQexec(operator, "SELECT seek('unit', 'a', 1, 77)");
+    PGresult *res = PQexec(admin, "SELECT seek('unit', 'a', 1, 77)");
     assert_string_equal(PQresultErrorField(res, PG_DIAG_SQLSTATE), "P0002");
     PQclear(res);
 }
@@ -271,7 +269,7 @@ static void test_no_privilege(void **state)
     struct error err;
     struct ledger_entry e = entry("a", 0, 10);
 
-    operator_ask(operator, "CREATE ROLE unit_poor");
+    operator_ask(admin, "CREATE ROLE unit_poor");
     assert_ok(conn_run(c, "SET ROLE unit_poor", &err), &err);
     assert_false(claim_with(l, c, &e, 1, false, &err));
     assert_int_equal(err.class, ERROR_SETUP);
@@ -286,14 +284,14 @@ static void test_lost_connection(void **state)
     struct ledger_entry e = entry("a", 0, 10);
     char sql[100];
 
-    operator_ask(operator, "BEGIN");
-    operator_ask(operator, "SELECT claim('unit', 'other', '{a}', '{0}', '{40}', false)");
+    operator_ask(admin, "BEGIN");
+    operator_ask(admin, "SELECT claim('unit', 'other', '{a}', '{0}', '{40}', false)");
     assert_ok(ledger_claim_start(l, c, &e, 1, false, &err), &err);
     assert_int_equal(ledger_step(l, &err), LEDGER_WAIT);
     snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", conn_backend_pid(c));
-    operator_ask(operator, sql);
+    operator_ask(admin, sql);
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_FAILED);
-    operator_ask(operator, "ROLLBACK");
+    operator_ask(admin, "ROLLBACK");
     assert_int_equal(err.class, ERROR_LINK);
     assert_string_equal(err.sqlstate, "57P01");
     assert_false(conn_is_open(c));
@@ -342,8 +340,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ten_thousand_partitions, setup, teardown),
     };
 
-    operator= operator_open();
+    admin = operator_open();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    PQfinish(operator);
+    PQfinish(admin);
     return failed;
 }

@@ -2,11 +2,13 @@
  * connection means. */
 #include "row/batch.h"
 
+#include "base/failpoint.h"
+
 #include "server.h"
 
 #define SCHEMA "pgsinkd"
 
-static PGconn *operator;
+static PGconn *admin;
 static struct conn *c;
 static struct ledger *l;
 static struct txn *t;
@@ -63,7 +65,7 @@ static struct target *make_target(const char *name, const char *columns, uint32_
     buf_add_z(&sql, " CASCADE; CREATE TABLE ");
     table_quote_ident(&sql, name);
     buf_printf(&sql, " (%s)", columns);
-    operator_ask(operator, buf_cstr(&sql));
+    operator_ask(admin, buf_cstr(&sql));
     struct table *table = catalog_table(c, "public", name, &err);
     assert_ok(table, &err);
     g->id = id;
@@ -171,9 +173,9 @@ static struct txn_result expect_record_fault(size_t part, size_t row, const char
 
 static const char *ledger_line(void)
 {
-    return operator_ask(operator, "SELECT concat_ws(' ', next_offset, owner_epoch, leader_epoch,"
-                                  " extract(epoch FROM last_timestamp), end_offset)"
-                                  " FROM pgsinkd.offsets WHERE topic = 'orders'");
+    return operator_ask(admin, "SELECT concat_ws(' ', next_offset, owner_epoch, leader_epoch,"
+                               " extract(epoch FROM last_timestamp), end_offset)"
+                               " FROM pgsinkd.offsets WHERE topic = 'orders'");
 }
 
 /* --- what is stored --- */
@@ -192,11 +194,11 @@ static void test_rows_and_ledger_together(void **state)
     ADD(g, 0, "4", "", "z");
     b->spans[0].end_offset = 777;
     expect_committed();
-    assert_string_equal(operator_ask(operator,
+    assert_string_equal(operator_ask(admin,
                                      "SELECT string_agg(concat_ws('/', a, b, coalesce(c, 'null')),"
                                      " ' ' ORDER BY a) FROM rows"),
                         "1/two/null 2/made/three 3/made/up 4//z");
-    assert_string_equal(operator_ask(operator, "SELECT x FROM \"other \"\"rows\"\" 2\""), "x1");
+    assert_string_equal(operator_ask(admin, "SELECT x FROM \"other \"\"rows\"\" 2\""), "x1");
     assert_string_equal(ledger_line(), "105 1 4 1700000000.123000 777");
 
     /* Nothing but a skip: only the ledger moves, and what is not known stays. */
@@ -219,12 +221,11 @@ static void test_rows_of_defaults_only(void **state)
     ADD(g, 2, "own");
     add_row(g, 3, 0, NULL);
     expect_committed();
-    assert_string_equal(
-        operator_ask(operator, "SELECT string_agg(a || b, ' ' ORDER BY a) FROM empty"),
-        "owny xy xy");
+    assert_string_equal(operator_ask(admin, "SELECT string_agg(a || b, ' ' ORDER BY a) FROM empty"),
+                        "owny xy xy");
     add_row(g, 3, 0, NULL);
     expect_committed(); /* no COPY at all */
-    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM empty"), "4");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM empty"), "4");
     free_target(g);
 }
 
@@ -246,13 +247,13 @@ static void test_many_parts(void **state)
         }
     }
     expect_committed();
-    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM many_0"), "3");
-    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM many_199"), "3");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM many_0"), "3");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM many_199"), "3");
     for (int i = 0; i < N; i++) {
         free_target(g[i]);
     }
     operator_ask(
-        operator,
+        admin,
         "DO $$ BEGIN FOR i IN 0..199 LOOP EXECUTE 'DROP TABLE many_' || i; END LOOP; END $$");
 }
 
@@ -275,13 +276,12 @@ static void test_large_batch(void **state)
     next_offset = 100;
     add_wide_rows(g, 40000, 500);
     expect_committed();
-    assert_string_equal(
-        operator_ask(operator, "SELECT count(*) || ' ' || sum(length(a)) FROM large"),
-        "40000 20000000");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) || ' ' || sum(length(a)) FROM large"),
+                        "40000 20000000");
     add_wide_rows(g, 2, 5000000); /* rows far larger than a chunk */
     expect_committed();
-    assert_string_equal(
-        operator_ask(operator, "SELECT count(*) FROM large WHERE length(a) = 5000000"), "2");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM large WHERE length(a) = 5000000"),
+                        "2");
     free_target(g);
 }
 
@@ -319,7 +319,7 @@ static void test_row_and_column_are_named(void **state)
     ADD(g, 0, "b\xff", "1", "n");
     r = expect_record_fault(0, 1, "22021");
     assert_string_equal(r.error.column, "key1");
-    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM \"orders 2024\""), "0");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM \"orders 2024\""), "0");
     assert_string_equal(ledger_line(), "100 1");
 
     ADD(g, 0, "a", "1", "n");
@@ -337,7 +337,7 @@ static void test_faults_without_a_row(void **state)
     ADD(g, 0, "nobody");
     expect_record_fault(0, TXN_NO_ROW, "23503"); /* found after the COPY */
 
-    operator_ask(operator, "ALTER TABLE child ALTER CONSTRAINT child_id_fkey INITIALLY DEFERRED");
+    operator_ask(admin, "ALTER TABLE child ALTER CONSTRAINT child_id_fkey INITIALLY DEFERRED");
     ADD(g, 0, "nobody");
     struct txn_result r = run(); /* found by the commit: no part can be named */
     assert_int_equal(r.outcome, TXN_ROLLED_BACK);
@@ -358,7 +358,7 @@ static void test_faults_without_a_row(void **state)
     }
     char sql[9000];
     snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS fat; CREATE TABLE fat (%s)", columns);
-    operator_ask(operator, sql);
+    operator_ask(admin, sql);
     struct error err;
     struct table *table = catalog_table(c, NULL, "fat", &err);
     assert_ok(table, &err);
@@ -385,12 +385,12 @@ static void test_trigger_raises(void **state)
     struct target *g = make_target("guarded", "a text", 0);
 
     operator_ask(
-        operator,
+        admin,
         "CREATE OR REPLACE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$"
         " BEGIN IF NEW.a = 'bad' THEN RAISE EXCEPTION 'no 99 please' USING ERRCODE = 'SH001';"
         " END IF; RAISE NOTICE 'fine'; RETURN NEW; END $$");
     operator_ask(
-        operator,
+        admin,
         "CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard()");
     next_offset = 100;
     ADD(g, 0, "fine");
@@ -427,7 +427,7 @@ static void test_setup_faults(void **state)
     struct target *g = make_target("dropped", "a text", 0);
 
     next_offset = 100;
-    operator_ask(operator, "DROP TABLE dropped");
+    operator_ask(admin, "DROP TABLE dropped");
     ADD(g, 0, "x");
     struct txn_result r = run();
     assert_int_equal(r.outcome, TXN_ROLLED_BACK);
@@ -454,13 +454,12 @@ static void test_fenced(void **state)
     struct txn_result r = run();
     assert_int_equal(r.outcome, TXN_ROLLED_BACK);
     assert_int_equal(r.error.class, ERROR_FENCED);
-    assert_has(
-        r.error.text,
-        "orders-0: expected next_offset 100 under owner_epoch 1, the ledger says 100 under 2, owner 'other'");
+    assert_has(r.error.text, "orders-0: expected next_offset 100 under owner_epoch 1,"
+                             " the ledger says 100 under 2, owner 'other'");
     assert_true(conn_is_open(c));
-    assert_string_equal(operator_ask(operator, "SELECT count(*) FROM fenced"), "0");
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM fenced"), "0");
 
-    operator_ask(operator, "DELETE FROM pgsinkd.offsets");
+    operator_ask(admin, "DELETE FROM pgsinkd.offsets");
     r = run();
     assert_int_equal(r.error.class, ERROR_FENCED);
     assert_has(r.error.text, "no such line");
@@ -491,7 +490,7 @@ static void terminate(int pid)
     char sql[100];
 
     snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", pid);
-    operator_ask(operator, sql);
+    operator_ask(admin, sql);
 }
 
 static void wait_for_lock(int pid)
@@ -501,7 +500,7 @@ static void wait_for_lock(int pid)
     snprintf(sql, sizeof sql,
              "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND wait_event_type = 'Lock'",
              pid);
-    while (strcmp(operator_ask(operator, sql), "1") != 0) {
+    while (strcmp(operator_ask(admin, sql), "1") != 0) {
         struct txn_result r;
         assert_int_equal(txn_step(t, &r), TXN_WAIT);
     }
@@ -539,11 +538,11 @@ static void test_terminated_in_commit(void **state)
     struct target *g = make_target("late", "a text", 0);
     PGconn *holder = operator_open();
 
-    operator_ask(operator, "CREATE TABLE IF NOT EXISTS gate (a int)");
-    operator_ask(operator,
+    operator_ask(admin, "CREATE TABLE IF NOT EXISTS gate (a int)");
+    operator_ask(admin,
                  "CREATE OR REPLACE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS"
                  " $$ BEGIN LOCK TABLE gate; RETURN NULL; END $$");
-    operator_ask(operator,
+    operator_ask(admin,
                  "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED"
                  " FOR EACH ROW EXECUTE FUNCTION wait_at_gate()");
     next_offset = 100;
@@ -611,6 +610,45 @@ static void test_abandon(void **state)
     free_target(g);
 }
 
+#ifdef PGSINKD_FAILPOINTS
+/* An error at a failpoint is a lost connection; what the ledger says then is what the outcome
+ * promised. */
+static void failpoint(const char *name, enum txn_outcome outcome, const char *stored)
+{
+    struct target *g = make_target("failing", "a text", 0);
+    struct error err;
+    char points[100];
+
+    snprintf(points, sizeof points, "%s=error", name);
+    setenv("PGSINKD_FAILPOINTS", points, 1);
+    failpoint_init();
+    claimed.next_offset = next_offset = 100;
+    claimed.first_offset = 100;
+    ADD(g, 0, "one");
+    ADD(g, 0, "two");
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, outcome);
+    assert_int_equal(r.error.class, ERROR_LINK);
+    assert_false(conn_is_open(c));
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    assert_ok(ledger_claim_start(l, c, &claimed, 1, true, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM failing"), stored);
+    assert_int_equal(claimed.next_offset, *stored == '2' ? 102 : 100);
+    free_target(g);
+}
+
+static void test_failpoints(void **state)
+{
+    (void) state;
+    failpoint("txn.mid_copy", TXN_ROLLED_BACK, "0");
+    batch_clear(b);
+    failpoint("txn.before_commit", TXN_ROLLED_BACK, "0");
+    batch_clear(b);
+    failpoint("txn.after_commit", TXN_UNKNOWN, "2");
+}
+#endif
+
 /* --- how long --- */
 
 static void test_many_spans(void **state)
@@ -666,11 +704,14 @@ int main(void)
         TEST(test_terminated_in_commit),
         TEST(test_no_answer),
         TEST(test_abandon),
+#ifdef PGSINKD_FAILPOINTS
+        TEST(test_failpoints),
+#endif
         TEST(test_many_spans),
     };
 
-    operator= operator_open();
+    admin = operator_open();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    PQfinish(operator);
+    PQfinish(admin);
     return failed;
 }

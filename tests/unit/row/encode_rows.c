@@ -1,12 +1,12 @@
 /*
- * Encodes values for tests/integration/test_encode.py, which compares them with what PostgreSQL itself makes of
- * the same texts. Not a test. One thread.
+ * Encodes values for tests/integration/test_encode.py, which compares them with what PostgreSQL
+ * itself makes of the same texts. Not a test. One thread.
  *
  * stdin, one case a line:  <type> TAB <typmod> TAB <unit> TAB <source> TAB <data>
  *     source  json: data is a JSON value, put into a document as field v;
  *             bytes: data is hexadecimal, and the key of the record
  * stdout, one answer a line, in order:
- *     ok <hexadecimal of a COPY BINARY tuple of two fields: the case's number from 0 as int8, and the value>
+ *     ok <hexadecimal of a COPY BINARY tuple: the case's number from 0 as int8, and the value>
  *     fault <text>
  */
 #include "base/mem.h"

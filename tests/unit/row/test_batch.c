@@ -1,7 +1,7 @@
 /*
- * batch.c: filling, taking back, cutting, dropping. The random tests compare a batch with a plain list of
- * what went into it: every record makes rows whose bytes name it, so that each row found tells where it
- * came from.
+ * batch.c: filling, taking back, cutting, dropping. The random tests compare a batch with a plain
+ * list of what went into it: every record makes rows whose bytes name it, so that each row found
+ * tells where it came from.
  */
 #include "row/batch.h"
 
@@ -65,7 +65,7 @@ static bool same_row(const struct seen *a, const struct seen *b)
     return a->tag == b->tag && a->offset == b->offset && a->part_key == b->part_key && a->n == b->n;
 }
 
-/* The batch is consistent, and holds exactly the rows of list[from .. to) that keep(tag), in order. */
+/* The batch is consistent and holds list[from .. to) in order, without the rows of `dropped`. */
 static void check_rows(const struct batch *b, const struct list *list, size_t from, size_t to,
                        int dropped)
 {

@@ -18,9 +18,11 @@ static struct decimal scan(const char *text)
 static void test_forms(void **state)
 {
     (void) state;
-    static const char *const good[] = {"0", "-0", "+1", "007", "1.", ".5", "-.5e-3", "1E5", "1e+05", "1.5e00"};
-    static const char *const bad[] = {"", "-", "+", ".", "-.", "e5", "1e", "1e+", "1e5x", "1 ", " 1", "1..2", "1.2.3",
-                                      "--1", "+-1", "0x1", "1_0", "1e5.0", "NaN", "inf"};
+    static const char *const good[] = {"0",  "-0",     "+1",  "007",   "1.",
+                                       ".5", "-.5e-3", "1E5", "1e+05", "1.5e00"};
+    static const char *const bad[] = {"",    "-",    "+",   ".",     "-.",   "e5",    "1e",
+                                      "1e+", "1e5x", "1 ",  " 1",    "1..2", "1.2.3", "--1",
+                                      "+-1", "0x1",  "1_0", "1e5.0", "NaN",  "inf"};
     struct decimal d;
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         (void) scan(good[i]);
@@ -87,7 +89,8 @@ static void test_integers(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct decimal d = scan(cases[i].text);
         int64_t value = 0;
-        if (decimal_to_i64(&d, cases[i].shift, &value) != cases[i].result || value != cases[i].value) {
+        if (decimal_to_i64(&d, cases[i].shift, &value) != cases[i].result ||
+            value != cases[i].value) {
             print_error("%s: %lld\n", cases[i].text, (long long) value);
             fail();
         }
@@ -108,8 +111,22 @@ static void test_magnitudes(void **state)
 static void test_floats(void **state)
 {
     (void) state;
-    static const char *const good[] = {"0", "-0.0", "0.1", "1e22", "1e23", "9007199254740993", "5e-324", "1e-322", "123456789012345678901234567890",
-                                       "1.7976931348623157e308", "1e-22", "3.14159265358979", "16777217", "1e10", "3.4e38", "1e-45"};
+    static const char *const good[] = {"0",
+                                       "-0.0",
+                                       "0.1",
+                                       "1e22",
+                                       "1e23",
+                                       "9007199254740993",
+                                       "5e-324",
+                                       "1e-322",
+                                       "123456789012345678901234567890",
+                                       "1.7976931348623157e308",
+                                       "1e-22",
+                                       "3.14159265358979",
+                                       "16777217",
+                                       "1e10",
+                                       "3.4e38",
+                                       "1e-45"};
     static const char *const bad[] = {"1e309", "-1e309", "1e-400", "2e-324", "1e999999999"};
     struct buf scratch _cleanup_buf_ = {0};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {

@@ -13,8 +13,8 @@ struct bench {
     struct error err;
 };
 
-static struct bench bench_of(struct table *table, enum mapping_format format, const struct mapping_entry *entries,
-                             size_t n)
+static struct bench bench_of(struct table *table, enum mapping_format format,
+                             const struct mapping_entry *entries, size_t n)
 {
     struct bench b = {.table = table, .decoder = decoder_new()};
     struct mapping_spec spec = {.format = format, .entries = entries, .entry_count = n};
@@ -50,7 +50,8 @@ static void expect_row(struct bench *b, const struct message *msg, const char *h
     kit_assert_text(kit_hex(&b->out, 0), hex);
 }
 
-static void expect_fault(struct bench *b, const struct message *msg, const char *column, const char *words)
+static void expect_fault(struct bench *b, const struct message *msg, const char *column,
+                         const char *words)
 {
     if (row(b, msg)) {
         print_error("taken: %s\n", kit_hex(&b->out, 0));
@@ -72,15 +73,31 @@ static void test_free_takes_null(void **state)
 static void test_fields_into_a_row(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {
-        {"doc", "value.a", UNIT_NONE}, {"leaf", "value.a.b", UNIT_NONE}, {"again", "value.id", UNIT_NONE}};
+    static const struct mapping_entry entries[] = {{"doc", "value.a", UNIT_NONE},
+                                                   {"leaf", "value.a.b", UNIT_NONE},
+                                                   {"again", "value.id", UNIT_NONE}};
     struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("doc", TYPE_TEXT),
-                                        kit_column("leaf", TYPE_BOOL), kit_column("again", TYPE_TEXT)),
+                                        kit_column("leaf", TYPE_BOOL),
+                                        kit_column("again", TYPE_TEXT)),
                               FORMAT_JSON, entries, ARRAY_LEN(entries));
     struct message msg = kit_message(NULL, "{\"id\":7,\"x\":[], \"a\":{\"b\" : true}}");
-    expect_row(&b, &msg, "0004" "00000004" "00000007" "0000000c" "7b226222203a20747275657d" "00000001" "01" "00000001" "37");
+    expect_row(&b, &msg,
+               "0004"
+               "00000004"
+               "00000007"
+               "0000000c"
+               "7b226222203a20747275657d"
+               "00000001"
+               "01"
+               "00000001"
+               "37");
     msg = kit_message(NULL, "{\"id\":null}");
-    expect_row(&b, &msg, "0004" "ffffffff" "ffffffff" "ffffffff" "ffffffff");
+    expect_row(&b, &msg,
+               "0004"
+               "ffffffff"
+               "ffffffff"
+               "ffffffff"
+               "ffffffff");
     bench_done(&b);
 }
 
@@ -89,13 +106,24 @@ static void test_one_decoder_for_many_mappings(void **state)
     (void) state;
     struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT2)), FORMAT_JSON, NULL, 0);
     struct bench c = bench_of(KIT_TABLE(kit_column("a", TYPE_INT2), kit_column("b", TYPE_INT2),
-                                        kit_column("_topic", TYPE_TEXT)), FORMAT_JSON, NULL, 0);
+                                        kit_column("_topic", TYPE_TEXT)),
+                              FORMAT_JSON, NULL, 0);
     struct message msg = kit_message(NULL, "{\"b\":2,\"a\":1}");
     struct decoder *own = c.decoder;
     c.decoder = b.decoder;
     for (int i = 0; i < 3; i++) {
-        expect_row(&b, &msg, "0001" "00000002" "0001");
-        expect_row(&c, &msg, "0003" "00000002" "0001" "00000002" "0002" "00000006" "6f7264657273");
+        expect_row(&b, &msg,
+                   "0001"
+                   "00000002"
+                   "0001");
+        expect_row(&c, &msg,
+                   "0003"
+                   "00000002"
+                   "0001"
+                   "00000002"
+                   "0002"
+                   "00000006"
+                   "6f7264657273");
     }
     c.decoder = own;
     bench_done(&b);
@@ -105,72 +133,129 @@ static void test_one_decoder_for_many_mappings(void **state)
 static void test_the_record_itself(void **state)
 {
     (void) state;
-    struct bench b = bench_of(KIT_TABLE(kit_column("_topic", TYPE_VARCHAR), kit_column("_partition", TYPE_INT4),
-                                        kit_column("_offset", TYPE_TEXT), kit_column("_timestamp", TYPE_TIMESTAMPTZ),
-                                        kit_column("_key", TYPE_TEXT)),
-                              FORMAT_JSON, NULL, 0);
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("_topic", TYPE_VARCHAR), kit_column("_partition", TYPE_INT4),
+                  kit_column("_offset", TYPE_TEXT), kit_column("_timestamp", TYPE_TIMESTAMPTZ),
+                  kit_column("_key", TYPE_TEXT)),
+        FORMAT_JSON, NULL, 0);
     struct message msg = kit_message("k1", "this is not even looked at");
-    expect_row(&b, &msg, "0005" "00000006" "6f7264657273" "00000004" "00000003" "00000002" "3432"
-                         "00000008" "0002b58341728608" "00000002" "6b31");
+    expect_row(&b, &msg,
+               "0005"
+               "00000006"
+               "6f7264657273"
+               "00000004"
+               "00000003"
+               "00000002"
+               "3432"
+               "00000008"
+               "0002b58341728608"
+               "00000002"
+               "6b31");
     msg = kit_message(NULL, NULL);
     msg.timestamp_ms = -1;
     msg.offset = INT64_MAX;
-    expect_row(&b, &msg, "0005" "00000006" "6f7264657273" "00000004" "00000003" "00000013"
-                         "39323233333732303336383534373735383037" "ffffffff" "ffffffff");
+    expect_row(&b, &msg,
+               "0005"
+               "00000006"
+               "6f7264657273"
+               "00000004"
+               "00000003"
+               "00000013"
+               "39323233333732303336383534373735383037"
+               "ffffffff"
+               "ffffffff");
     bench_done(&b);
 }
 
 static void test_timestamp_as_numbers(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"a", "meta.timestamp", UNIT_NONE}, {"b", "meta.timestamp", UNIT_NONE},
+    static const struct mapping_entry entries[] = {{"a", "meta.timestamp", UNIT_NONE},
+                                                   {"b", "meta.timestamp", UNIT_NONE},
                                                    {"c", "meta.timestamp", UNIT_NONE}};
-    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT8), kit_column("b", TYPE_NUMERIC), kit_column("c", TYPE_DATE)),
+    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT8), kit_column("b", TYPE_NUMERIC),
+                                        kit_column("c", TYPE_DATE)),
                               FORMAT_JSON, entries, 3);
     struct message msg = kit_message(NULL, NULL);
     msg.timestamp_ms = 86400000;
-    expect_row(&b, &msg, "0003" "00000008" "0000000005265c00" "0000000a" "0001" "0001" "0000" "0000" "21c0" "00000004" "ffffd534");
+    expect_row(&b, &msg,
+               "0003"
+               "00000008"
+               "0000000005265c00"
+               "0000000a"
+               "0001"
+               "0001"
+               "0000"
+               "0000"
+               "21c0"
+               "00000004"
+               "ffffd534");
     bench_done(&b);
 }
 
 static void test_raw(void **state)
 {
     (void) state;
-    struct bench b = bench_of(KIT_TABLE(kit_column("offset", TYPE_INT8), kit_column("key", TYPE_BYTEA),
+    struct bench b = bench_of(KIT_TABLE(kit_column("offset", TYPE_INT8),
+                                        kit_column("key", TYPE_BYTEA),
                                         kit_column("value", TYPE_BYTEA)),
                               FORMAT_RAW, NULL, 0);
     struct message msg = kit_message("k", "\xff\x01");
-    expect_row(&b, &msg, "0003" "00000008" "000000000000002a" "00000001" "6b" "00000002" "ff01");
+    expect_row(&b, &msg,
+               "0003"
+               "00000008"
+               "000000000000002a"
+               "00000001"
+               "6b"
+               "00000002"
+               "ff01");
     msg = kit_message("", NULL);
-    expect_row(&b, &msg, "0003" "00000008" "000000000000002a" "00000000" "ffffffff");
+    expect_row(&b, &msg,
+               "0003"
+               "00000008"
+               "000000000000002a"
+               "00000000"
+               "ffffffff");
     bench_done(&b);
 }
 
 static void test_headers(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"t", "headers.trace", UNIT_NONE}, {"n", "headers.n", UNIT_NONE}};
-    struct bench b = bench_of(KIT_TABLE(kit_column("_headers", TYPE_JSON), kit_column("t", TYPE_TEXT), kit_column("n", TYPE_INT2)),
+    static const struct mapping_entry entries[] = {{"t", "headers.trace", UNIT_NONE},
+                                                   {"n", "headers.n", UNIT_NONE}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("_headers", TYPE_JSON),
+                                        kit_column("t", TYPE_TEXT), kit_column("n", TYPE_INT2)),
                               FORMAT_JSON, entries, 2);
     const struct message_header headers[] = {
-        {STR_LIT("trace"), STR_LIT("old")}, {STR_LIT("n"), STR_LIT("12")},      {STR_LIT("trace"), STR_LIT("a\"\\\x01")},
-        {STR_LIT("null"), {0}},             {STR_LIT("bin"), STR_LIT("\xff\0")}, {STR_LIT("\xc3\xa9"), STR_LIT("")}};
+        {STR_LIT("trace"), STR_LIT("old")},       {STR_LIT("n"), STR_LIT("12")},
+        {STR_LIT("trace"), STR_LIT("a\"\\\x01")}, {STR_LIT("null"), {0}},
+        {STR_LIT("bin"), STR_LIT("\xff\0")},      {STR_LIT("\xc3\xa9"), STR_LIT("")}};
     struct message msg = kit_message(NULL, NULL);
     msg.headers = headers;
     msg.header_count = ARRAY_LEN(headers);
     assert_true(row(&b, &msg));
-    static const char json[] = "{\"trace\":\"old\",\"n\":\"12\",\"trace\":\"a\\\"\\\\\\u0001\",\"null\":null,"
-                               "\"bin\":\"\\\\xff00\",\"\xc3\xa9\":\"\"}";
+    static const char json[] =
+        "{\"trace\":\"old\",\"n\":\"12\",\"trace\":\"a\\\"\\\\\\u0001\",\"null\":null,"
+        "\"bin\":\"\\\\xff00\",\"\xc3\xa9\":\"\"}";
     assert_int_equal(b.out.n, 2 + 4 + sizeof json - 1 + 4 + 4 + 4 + 2);
     assert_memory_equal(b.out.p + 6, json, sizeof json - 1);
-    kit_assert_text(kit_hex(&b.out, 6 + sizeof json - 1), "00000004" "61225c01" "00000002" "000c");
+    kit_assert_text(kit_hex(&b.out, 6 + sizeof json - 1), "00000004"
+                                                          "61225c01"
+                                                          "00000002"
+                                                          "000c");
     msg.header_count = 0;
-    expect_row(&b, &msg, "0003" "00000002" "7b7d" "ffffffff" "ffffffff");
-    static const struct message_header null_header = {STR_LIT("n"), {0}};
+    expect_row(&b, &msg,
+               "0003"
+               "00000002"
+               "7b7d"
+               "ffffffff"
+               "ffffffff");
+    const struct message_header null_header = {STR_LIT("n"), {0}};
     msg.headers = &null_header;
     msg.header_count = 1;
     assert_true(row(&b, &msg));
-    static const struct message_header bad = {STR_LIT("n"), STR_LIT("x")};
+    const struct message_header bad = {STR_LIT("n"), STR_LIT("x")};
     msg.headers = &bad;
     expect_fault(&b, &msg, "n", "column 'n': \"x\" is not a valid int2");
     bench_done(&b);
@@ -179,20 +264,48 @@ static void test_headers(void **state)
 static void test_the_whole_value(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"j", "value", UNIT_NONE}, {"b", "value", UNIT_NONE}};
-    struct bench b = bench_of(KIT_TABLE(kit_column("j", TYPE_JSON), kit_column("b", TYPE_BYTEA)), FORMAT_JSON, entries, 2);
+    static const struct mapping_entry entries[] = {{"j", "value", UNIT_NONE},
+                                                   {"b", "value", UNIT_NONE}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("j", TYPE_JSON), kit_column("b", TYPE_BYTEA)),
+                              FORMAT_JSON, entries, 2);
     struct message msg = kit_message(NULL, " [1, 2] ");
-    expect_row(&b, &msg, "0002" "00000006" "5b312c20325d" "00000008" "205b312c20325d20");
+    expect_row(&b, &msg,
+               "0002"
+               "00000006"
+               "5b312c20325d"
+               "00000008"
+               "205b312c20325d20");
     msg = kit_message(NULL, "\"a\\n\"");
-    expect_row(&b, &msg, "0002" "00000005" "22615c6e22" "00000005" "22615c6e22");
+    expect_row(&b, &msg,
+               "0002"
+               "00000005"
+               "22615c6e22"
+               "00000005"
+               "22615c6e22");
     msg = kit_message(NULL, " true ");
-    expect_row(&b, &msg, "0002" "00000004" "74727565" "00000006" "207472756520");
+    expect_row(&b, &msg,
+               "0002"
+               "00000004"
+               "74727565"
+               "00000006"
+               "207472756520");
     msg = kit_message(NULL, "12");
-    expect_row(&b, &msg, "0002" "00000002" "3132" "00000002" "3132");
+    expect_row(&b, &msg,
+               "0002"
+               "00000002"
+               "3132"
+               "00000002"
+               "3132");
     msg = kit_message(NULL, "null");
-    expect_row(&b, &msg, "0002" "ffffffff" "ffffffff");
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
     msg = kit_message(NULL, NULL);
-    expect_row(&b, &msg, "0002" "ffffffff" "ffffffff");
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
     msg = kit_message(NULL, "{");
     expect_fault(&b, &msg, "", "the value: not valid JSON: expected a name in quotes at byte 2");
     bench_done(&b);
@@ -201,14 +314,28 @@ static void test_the_whole_value(void **state)
 static void test_keys_as_json(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"id", "key.id", UNIT_NONE}, {"k", "key", UNIT_NONE}};
-    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2), kit_column("k", TYPE_JSONB)), FORMAT_RAW, entries, 2);
+    static const struct mapping_entry entries[] = {{"id", "key.id", UNIT_NONE},
+                                                   {"k", "key", UNIT_NONE}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2), kit_column("k", TYPE_JSONB)),
+                              FORMAT_RAW, entries, 2);
     struct message msg = kit_message("{\"id\":5}", "not json");
-    expect_row(&b, &msg, "0002" "00000002" "0005" "00000009" "017b226964223a357d");
+    expect_row(&b, &msg,
+               "0002"
+               "00000002"
+               "0005"
+               "00000009"
+               "017b226964223a357d");
     msg = kit_message(NULL, NULL);
-    expect_row(&b, &msg, "0002" "ffffffff" "ffffffff");
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
     msg = kit_message("null", NULL);
-    expect_row(&b, &msg, "0002" "ffffffff" "00000005" "016e756c6c");
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "00000005"
+               "016e756c6c");
     msg = kit_message("x", NULL);
     expect_fault(&b, &msg, "", "the key: not valid JSON: unexpected character at byte 1");
     msg = kit_message("3", NULL);
@@ -223,8 +350,10 @@ static void test_the_root_must_be_an_object(void **state)
 {
     (void) state;
     static const struct mapping_entry entry = {"all", "value", UNIT_NONE};
-    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT4), kit_column("all", TYPE_TEXT)), FORMAT_JSON, &entry, 1);
-    static const char *const roots[][2] = {{"5", "a number"}, {"[1]", "an array"}, {"\"x\"", "a string"}, {"true", "a boolean"}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT4), kit_column("all", TYPE_TEXT)),
+                              FORMAT_JSON, &entry, 1);
+    static const char *const roots[][2] = {
+        {"5", "a number"}, {"[1]", "an array"}, {"\"x\"", "a string"}, {"true", "a boolean"}};
     for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
         struct message msg = kit_message(NULL, roots[i][0]);
         char words[80];
@@ -232,13 +361,19 @@ static void test_the_root_must_be_an_object(void **state)
         expect_fault(&b, &msg, "", words);
     }
     struct message msg = kit_message(NULL, "{\"a\":1}");
-    expect_row(&b, &msg, "0002" "00000004" "00000001" "00000007" "7b2261223a317d");
+    expect_row(&b, &msg,
+               "0002"
+               "00000004"
+               "00000001"
+               "00000007"
+               "7b2261223a317d");
     bench_done(&b);
 }
 
 static struct table *strict_table(void)
 {
-    struct table *t = KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("at", TYPE_TEXT), kit_column("note", TYPE_TEXT));
+    struct table *t = KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("at", TYPE_TEXT),
+                                kit_column("note", TYPE_TEXT));
     t->columns[0].not_null = true;
     t->columns[1].not_null = true;
     t->columns[1].has_default = true;
@@ -250,21 +385,40 @@ static void test_defaults_and_not_null(void **state)
     (void) state;
     struct bench b = bench_of(strict_table(), FORMAT_JSON, NULL, 0);
     struct message msg = kit_message(NULL, "{\"id\":1,\"at\":\"x\",\"note\":\"y\"}");
-    expect_row(&b, &msg, "0003" "00000004" "00000001" "00000001" "78" "00000001" "79");
+    expect_row(&b, &msg,
+               "0003"
+               "00000004"
+               "00000001"
+               "00000001"
+               "78"
+               "00000001"
+               "79");
     assert_int_equal(b.omit, 0);
     msg = kit_message(NULL, "{\"id\":1}");
-    expect_row(&b, &msg, "0002" "00000004" "00000001" "ffffffff");
+    expect_row(&b, &msg,
+               "0002"
+               "00000004"
+               "00000001"
+               "ffffffff");
     assert_int_equal(b.omit, 1);
     msg = kit_message(NULL, "{\"id\":1,\"at\":null}");
     expect_fault(&b, &msg, "at", "column 'at': value.at is null and the column is NOT NULL");
     msg = kit_message(NULL, "{\"note\":\"y\"}");
-    expect_fault(&b, &msg, "id", "column 'id': field 'id' is missing and the column is NOT NULL without a default");
+    expect_fault(&b, &msg, "id",
+                 "column 'id': field 'id' is missing and the column is NOT NULL without a default");
     msg = kit_message(NULL, "null");
-    expect_fault(&b, &msg, "id", "column 'id': the value is JSON null, and the column is NOT NULL without a default");
+    expect_fault(
+        &b, &msg, "id",
+        "column 'id': the value is JSON null, and the column is NOT NULL without a default");
     msg = kit_message(NULL, NULL);
-    expect_fault(&b, &msg, "id", "column 'id': the value is null (a tombstone), and the column is NOT NULL without a default");
+    expect_fault(&b, &msg, "id",
+                 "column 'id': the value is null (a tombstone), and the column is NOT NULL "
+                 "without a default");
     b.table->columns[0].not_null = false;
-    expect_row(&b, &msg, "0002" "ffffffff" "ffffffff");
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
     assert_int_equal(b.omit, 1);
     bench_done(&b);
 }
@@ -272,22 +426,32 @@ static void test_defaults_and_not_null(void **state)
 static void test_what_the_record_lacks(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"h", "headers.h", UNIT_NONE}, {"k", "key.a", UNIT_NONE}, {"t", "meta.timestamp", UNIT_NONE}};
-    struct table *t = KIT_TABLE(kit_column("h", TYPE_TEXT), kit_column("k", TYPE_TEXT), kit_column("t", TYPE_INT8));
+    static const struct mapping_entry entries[] = {{"h", "headers.h", UNIT_NONE},
+                                                   {"k", "key.a", UNIT_NONE},
+                                                   {"t", "meta.timestamp", UNIT_NONE}};
+    struct table *t = KIT_TABLE(kit_column("h", TYPE_TEXT), kit_column("k", TYPE_TEXT),
+                                kit_column("t", TYPE_INT8));
     struct bench b = bench_of(t, FORMAT_RAW, entries, 3);
     struct message msg = kit_message(NULL, NULL);
     msg.timestamp_ms = -1;
     t->columns[0].not_null = true;
-    expect_fault(&b, &msg, "h", "column 'h': the record has no headers.h, and the column is NOT NULL without a default");
+    expect_fault(
+        &b, &msg, "h",
+        "column 'h': the record has no headers.h, and the column is NOT NULL without a default");
     t->columns[0].not_null = false;
     t->columns[2].not_null = true;
-    expect_fault(&b, &msg, "t", "column 't': the record has no meta.timestamp, and the column is NOT NULL without a default");
+    expect_fault(&b, &msg, "t",
+                 "column 't': the record has no meta.timestamp, and the column is NOT NULL "
+                 "without a default");
     t->columns[1].not_null = true;
-    expect_fault(&b, &msg, "k", "column 'k': the key is null, and the column is NOT NULL without a default");
+    expect_fault(&b, &msg, "k",
+                 "column 'k': the key is null, and the column is NOT NULL without a default");
     msg.key = STR_LIT("null");
-    expect_fault(&b, &msg, "k", "column 'k': the key is JSON null, and the column is NOT NULL without a default");
+    expect_fault(&b, &msg, "k",
+                 "column 'k': the key is JSON null, and the column is NOT NULL without a default");
     msg.key = STR_LIT("{}");
-    expect_fault(&b, &msg, "k", "column 'k': field 'a' is missing and the column is NOT NULL without a default");
+    expect_fault(&b, &msg, "k",
+                 "column 'k': field 'a' is missing and the column is NOT NULL without a default");
     bench_done(&b);
 }
 
@@ -296,22 +460,29 @@ static void test_something_in_the_way_of_a_path(void **state)
     (void) state;
     static const struct mapping_entry entry = {"c", "value.a.b.c", UNIT_NONE};
     struct bench b = bench_of(KIT_TABLE(kit_column("c", TYPE_TEXT)), FORMAT_JSON, &entry, 1);
-    static const char *const fine[] = {"{}", "{\"a\":null}", "{\"a\":{}}", "{\"a\":{\"b\":null}}", "{\"a\":{\"b\":{}}}", "null"};
+    static const char *const fine[] = {
+        "{}", "{\"a\":null}", "{\"a\":{}}", "{\"a\":{\"b\":null}}", "{\"a\":{\"b\":{}}}", "null"};
     for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
         struct message msg = kit_message(NULL, fine[i]);
-        expect_row(&b, &msg, "0001" "ffffffff");
+        expect_row(&b, &msg,
+                   "0001"
+                   "ffffffff");
     }
     struct message msg = kit_message(NULL, "{\"a\":\"x\"}");
-    expect_fault(&b, &msg, "c", "column 'c': field 'a.b.c': there is a string where an object should be");
+    expect_fault(&b, &msg, "c",
+                 "column 'c': field 'a.b.c': there is a string where an object should be");
     msg = kit_message(NULL, "{\"a\":{\"b\":[{\"c\":1}]}}");
-    expect_fault(&b, &msg, "c", "column 'c': field 'a.b.c': there is an array where an object should be");
+    expect_fault(&b, &msg, "c",
+                 "column 'c': field 'a.b.c': there is an array where an object should be");
     bench_done(&b);
 }
 
 static void test_a_fault_takes_back_the_row(void **state)
 {
     (void) state;
-    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_TEXT), kit_column("amount", TYPE_INT2)), FORMAT_JSON, NULL, 0);
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("a", TYPE_TEXT), kit_column("amount", TYPE_INT2)), FORMAT_JSON, NULL,
+        0);
     struct message msg = kit_message(NULL, "{\"a\":\"text\",\"amount\":99999}");
     expect_fault(&b, &msg, "amount", "column 'amount': 99999 is out of range for int2");
     buf_add_z(&b.out, "before");

@@ -1,6 +1,6 @@
 /*
- * document.c over json.cc: what is JSON and what is not, and the fields that a tree asks for. meson runs this once more
- * for each of simdjson's implementations.
+ * document.c over json.cc: what is JSON and what is not, and the fields that a tree asks for. meson
+ * runs this once more for each of simdjson's implementations.
  */
 #include "row/document.h"
 
@@ -190,8 +190,9 @@ static void test_depth(void **state)
 static void test_every_cut(void **state)
 {
     (void) state;
-    static const char text[] = "{\"name\":\"v\\u00e9\\ud83d\\ude00\",\"list\":[1,-2.5e+3,true,false,null,{}],"
-                               "\"deep\":{\"deeper\":[[\"x\"],[]]},\"\\u0061b\":\"\xe2\x82\xac\"}";
+    static const char text[] =
+        "{\"name\":\"v\\u00e9\\ud83d\\ude00\",\"list\":[1,-2.5e+3,true,false,null,{}],"
+        "\"deep\":{\"deeper\":[[\"x\"],[]]},\"\\u0061b\":\"\xe2\x82\xac\"}";
     for (size_t n = 0; n < sizeof text - 1; n++) {
         expect_bad(text, n, NULL);
     }
@@ -268,7 +269,9 @@ static void test_fields_at_all_levels(void **state)
     struct fields f;
     struct cell cells[NODES];
     make_fields(&f);
-    read_cells(&f, " {\"x\":-1.50,\"a\" : {\"n\":[{\"c\":9}], \"b\": {\"c\" : \"\\u0041\"} } ,\"\\u00e9 long\\u0020name\":true}\n",
+    read_cells(&f,
+               " {\"x\":-1.50,\"a\" : {\"n\":[{\"c\":9}], \"b\": {\"c\" : \"\\u0041\"} } ,"
+               "\"\\u00e9 long\\u0020name\":true}\n",
                cells);
     assert_cell(&cells[A], CELL_JSON, "{\"n\":[{\"c\":9}], \"b\": {\"c\" : \"\\u0041\"} }");
     assert_cell(&cells[AB], CELL_JSON, "{\"c\" : \"\\u0041\"}");
@@ -363,7 +366,8 @@ static void test_below(void **state)
 static void test_odd_documents_are_noticed(void **state)
 {
     (void) state;
-    static const char *const plain[] = {"{\"a\":1.5e10}", "\"\\\\u0000\"", "[\"\\u0001\"]", "1e-999"};
+    static const char *const plain[] = {"{\"a\":1.5e10}", "\"\\\\u0000\"", "[\"\\u0001\"]",
+                                        "1e-999"};
     static const char *const odd[] = {"\"\\u0000\"", "{\"\\u0000\":1}", "[1e9999]", "[1e-0001]"};
     for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
         expect_good(plain[i], strlen(plain[i]));

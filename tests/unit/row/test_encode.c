@@ -1,0 +1,376 @@
+/*
+ * encode*.c: bytes and fault texts. That the bytes are what PostgreSQL makes of the same values is
+ * proved by tests/integration/test_encode.py with many more; these here need no server.
+ */
+#include "row/encode.h"
+
+#include "kit.h"
+
+static struct encoder encoder;
+
+/* A value the way a document, a key or the record gives it. */
+struct given {
+    enum column_type type;
+    int32_t typmod;
+    enum time_unit unit;
+    enum cell_kind kind;
+    const char *text;
+    const char *want; /* hexadecimal of the field, or the text of the fault */
+};
+
+static struct cell cell_of(const struct given *g)
+{
+    struct cell c = {.kind = g->kind, .text = str_of(g->text)};
+    if (g->kind == CELL_BOOL) {
+        c.truth = strcmp(g->text, "true") == 0;
+    } else if (g->kind == CELL_INT) {
+        c.number = strtoll(g->text, NULL, 10);
+    } else if (g->kind == CELL_STRING) {
+        c.raw = STR_LIT("\"raw\"");
+    }
+    return c;
+}
+
+static void expect(const struct given *g)
+{
+    struct buf out _cleanup_buf_ = {0};
+    struct error err;
+    struct column column = {.name = NULL, .type = g->type, .typmod = g->typmod};
+    struct cell c = cell_of(g);
+    char name[32];
+    snprintf(name, sizeof name, "%s(n)", column_type_name(g->type));
+    column.type_name = name;
+    bool ok = encode_cell(&encoder, &column, g->unit, &c, &out, &err);
+    kit_assert_text(ok ? kit_hex(&out, 0) : err.text, g->want);
+}
+
+#define EXPECT_ALL(list)                                                                           \
+    for (size_t i = 0; i < ARRAY_LEN(list); i++) {                                                 \
+        expect(&(list)[i]);                                                                        \
+    }
+
+static void test_null(void **state)
+{
+    (void) state;
+    for (int t = 0; t < TYPE_OTHER; t++) {
+        struct given g = {(enum column_type) t, -1, UNIT_NONE, CELL_NULL, "", "ffffffff"};
+        expect(&g);
+    }
+}
+
+static void test_objects_go_into_text_and_json_only(void **state)
+{
+    (void) state;
+    for (int t = 0; t < TYPE_OTHER; t++) {
+        char want[64];
+        struct given g = {(enum column_type) t, -1, UNIT_MS, CELL_JSON, "[]", want};
+        snprintf(want, sizeof want, "an array does not go into %s", column_type_name(g.type));
+        if (t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_JSON) {
+            g.want = "000000025b5d";
+        } else if (t == TYPE_JSONB) {
+            g.want = "00000003015b5d";
+        }
+        expect(&g);
+    }
+}
+
+static void test_bool(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_BOOL, "true", "0000000101"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_BOOL, "false", "0000000100"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_NUMBER, "1", "0000000101"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_NUMBER, "2", "2 is not a valid bool"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_STRING, " OFF ", "0000000100"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_STRING, "o", "\"o\" is not a valid bool"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_BYTES, "tru", "0000000101"},
+    };
+    EXPECT_ALL(cases);
+}
+
+static void test_integers(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_INT2, -1, UNIT_NONE, CELL_NUMBER, "-32768", "000000028000"},
+        {TYPE_INT2, -1, UNIT_NONE, CELL_NUMBER, "99999", "99999 is out of range for int2"},
+        {TYPE_INT2, -1, UNIT_NONE, CELL_INT, "70000", "70000 is out of range for int2"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_NUMBER, "1e3", "00000004000003e8"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_NUMBER, "1.5", "1.5 is not an integer"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_NUMBER, "2147483648",
+         "2147483648 is out of range for int4"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_STRING, "12", "000000040000000c"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_STRING, "12x", "\"12x\" is not a valid int4"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_STRING, "", "\"\" is not a valid int4"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_BOOL, "true", "true is not a valid int4"},
+        {TYPE_INT8, -1, UNIT_NONE, CELL_NUMBER, "9223372036854775807", "000000087fffffffffffffff"},
+        {TYPE_INT8, -1, UNIT_NONE, CELL_NUMBER, "-9223372036854775809",
+         "-9223372036854775809 is out of range for int8"},
+        {TYPE_INT8, -1, UNIT_NONE, CELL_INT, "-1", "00000008ffffffffffffffff"},
+    };
+    EXPECT_ALL(cases);
+}
+
+static void test_floats(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_FLOAT8, -1, UNIT_NONE, CELL_NUMBER, "1.5", "000000083ff8000000000000"},
+        {TYPE_FLOAT8, -1, UNIT_NONE, CELL_INT, "2", "000000084000000000000000"},
+        {TYPE_FLOAT8, -1, UNIT_NONE, CELL_STRING, "-Infinity", "00000008fff0000000000000"},
+        {TYPE_FLOAT8, -1, UNIT_NONE, CELL_STRING, "nan", "000000087ff8000000000000"},
+        {TYPE_FLOAT8, -1, UNIT_NONE, CELL_NUMBER, "1e400", "1e400 is out of range for float8"},
+        {TYPE_FLOAT8, -1, UNIT_NONE, CELL_STRING, "", "\"\" is not a valid float8"},
+        {TYPE_FLOAT4, -1, UNIT_NONE, CELL_NUMBER, "-0", "0000000480000000"},
+        {TYPE_FLOAT4, -1, UNIT_NONE, CELL_STRING, "inf", "000000047f800000"},
+        {TYPE_FLOAT4, -1, UNIT_NONE, CELL_NUMBER, "1e39", "1e39 is out of range for float4"},
+        {TYPE_FLOAT4, -1, UNIT_NONE, CELL_BOOL, "true", "true is not a valid float4"},
+    };
+    EXPECT_ALL(cases);
+}
+
+#define NUMERIC(p, s) (((p) << 16 | ((s) &0x7FF)) + 4)
+
+static void test_numeric(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "0", "000000080000000000000000"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "-0.00", "000000080000000000000002"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "-12345.678",
+         "0000000e000300014000000300010929"
+         "1a7c"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "0.00012",
+         "0000000c0002ffff000000050001"
+         "07d0"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "1e-5", "0000000a0001fffe0000000503e8"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "1E4", "0000000a00010001000000000001"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_INT, "7", "0000000a00010000000000000007"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_STRING, "NaN", "0000000800000000c0000000"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_STRING, "Infinity", "0000000800000000d0000000"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_STRING, "-inf", "0000000800000000f0000000"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_STRING, "x", "\"x\" is not a valid numeric"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "1e131072",
+         "1e131072 is out of range for numeric"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "1e-16384",
+         "1e-16384 is out of range for numeric"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_NUMBER, "0e9999999999",
+         "0e9999999999 is out of range for numeric"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_NUMBER, "999.994",
+         "0000000c00020000000000"
+         "0203e726ac"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_NUMBER, "999.995",
+         "999.995 is out of range for numeric(5,2)"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_NUMBER, "0.005",
+         "0000000a0001ffff000000020064"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_NUMBER, "-0.0049",
+         "000000080000000000000002"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_NUMBER, "1.235",
+         "0000000c00020000000000020001"
+         "0960"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_NUMBER, "0.0005", "000000080000000000000002"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_STRING, "NaN", "0000000800000000c0000000"},
+        {TYPE_NUMERIC, NUMERIC(5, 2), UNIT_NONE, CELL_STRING, "inf",
+         "\"inf\" is out of range for numeric"},
+        {TYPE_NUMERIC, NUMERIC(3, -2), UNIT_NONE, CELL_NUMBER, "99949",
+         "0000000c00020001000000000009"
+         "26ac"},
+        {TYPE_NUMERIC, NUMERIC(3, -2), UNIT_NONE, CELL_NUMBER, "99950",
+         "99950 is out of range for numeric(3,-2)"},
+    };
+    EXPECT_ALL(cases);
+}
+
+static void test_text(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_TEXT, -1, UNIT_NONE, CELL_STRING, "", "00000000"},
+        {TYPE_TEXT, -1, UNIT_NONE, CELL_STRING, "\xf0\x9f\x98\x80", "00000004f09f9880"},
+        {TYPE_TEXT, -1, UNIT_NONE, CELL_NUMBER, "1.50", "00000004312e3530"},
+        {TYPE_TEXT, -1, UNIT_NONE, CELL_BOOL, "true", "0000000474727565"},
+        {TYPE_TEXT, -1, UNIT_NONE, CELL_INT, "-5", "000000022d35"},
+        {TYPE_TEXT, -1, UNIT_NONE, CELL_BYTES, "a\xff", "\"a\\xff\" is not valid UTF-8"},
+        {TYPE_VARCHAR, -1, UNIT_NONE, CELL_STRING, "abc", "00000003616263"},
+        {TYPE_VARCHAR, 4 + 2, UNIT_NONE, CELL_STRING, "\xc3\xa9\xc3\xa9", "00000004c3a9c3a9"},
+        {TYPE_VARCHAR, 4 + 2, UNIT_NONE, CELL_STRING, "\xc3\xa9\xc3\xa9  ", "00000004c3a9c3a9"},
+        {TYPE_VARCHAR, 4 + 2, UNIT_NONE, CELL_STRING, "abc",
+         "\"abc\" is too long for varchar(n): it has 3 characters"},
+        {TYPE_VARCHAR, 4 + 2, UNIT_NONE, CELL_STRING, "ab c",
+         "\"ab c\" is too long for varchar(n): it has 4 characters"},
+        {TYPE_VARCHAR, 4 + 2, UNIT_NONE, CELL_NUMBER, "123",
+         "123 is too long for varchar(n): it has 3 characters"},
+        {TYPE_BPCHAR, 4 + 2, UNIT_NONE, CELL_STRING, "a", "0000000161"},
+        {TYPE_BPCHAR, 4 + 2, UNIT_NONE, CELL_BYTES, "\xff", "\"\\xff\" is not valid UTF-8"},
+    };
+    EXPECT_ALL(cases);
+    struct cell zero = {
+        .kind = CELL_STRING, .text = STR_LIT("a\0b"), .raw = STR_LIT("\"a\\u0000b\"")};
+    struct column column = {.type = TYPE_TEXT, .typmod = -1};
+    struct buf out _cleanup_buf_ = {0};
+    struct error err;
+    assert_false(encode_cell(&encoder, &column, UNIT_NONE, &zero, &out, &err));
+    kit_assert_text(err.text, "\"a\\x00b\" contains U+0000, which text cannot hold");
+}
+
+static void test_bytea_and_uuid(void **state)
+{
+    (void) state;
+    static const char *const neither = "\"a\" is neither \\x and hexadecimal digits nor base64";
+    static const struct given cases[] = {
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "", "00000000"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "\\x", "00000000"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "\\x00aBFf", "0000000300abff"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "AP+r", "0000000300ffab"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "AP-_", "0000000300ffbf"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "3q2+7w==", "00000004deadbeef"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "AA==", "0000000100"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "AA", "0000000100"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "AAE=", "000000020001"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "a", neither},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_NUMBER, "1", "1 is not a valid bytea"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_BYTES, "\\x00", "000000045c783030"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_STRING, "{00112233-4455-6677-8899-AABBCCDDEEFF}",
+         "0000001000112233445566778899aabbccddeeff"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_BYTES, "00112233445566778899aabbccddeeff",
+         "0000001000112233445566778899aabbccddeeff"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_STRING, "0011", "\"0011\" is not a valid uuid"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_NUMBER, "1", "1 is not a valid uuid"},
+    };
+    static const char *const bad[] = {"AA=",  "A===",  "=",     "AB==",  "AAB=", "AA==AA==", "A A",
+                                      "\\x0", "\\xg0", "\\x0g", "AAAAA", "AA=A", "!!!!"};
+    EXPECT_ALL(cases);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char want[80];
+        snprintf(want, sizeof want, "\"%s\" is neither \\x and hexadecimal digits nor base64",
+                 bad[i]);
+        struct given g = {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, bad[i], want};
+        expect(&g);
+    }
+}
+
+static void test_json(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_JSON, -1, UNIT_NONE, CELL_STRING, "cooked", "000000052272617722"},
+        {TYPE_JSON, -1, UNIT_NONE, CELL_NUMBER, "1.0", "00000003312e30"},
+        {TYPE_JSON, -1, UNIT_NONE, CELL_BOOL, "false", "0000000566616c7365"},
+        {TYPE_JSON, -1, UNIT_NONE, CELL_BYTES, "[1]", "000000035b315d"},
+        {TYPE_JSON, -1, UNIT_NONE, CELL_BYTES, "[1",
+         "not valid JSON: expected ',' or ']' at byte 3"},
+        {TYPE_JSONB, -1, UNIT_NONE, CELL_BYTES, "x",
+         "not valid JSON: unexpected character at byte 1"},
+        {TYPE_JSONB, -1, UNIT_NONE, CELL_BYTES, "[1]", "00000004015b315d"},
+        {TYPE_JSONB, -1, UNIT_NONE, CELL_BYTES, "[\"\\\\u0000\",1e-16383]",
+         "0000001501"
+         "5b225c5c7530303030222c31652d31363338335d"},
+        {TYPE_JSONB, -1, UNIT_NONE, CELL_BYTES, "[00]", "not valid JSON: bad number at byte 2"},
+        {TYPE_JSONB, -1, UNIT_NONE, CELL_BYTES, "[0.00e1111]",
+         "0000000c01"
+         "5b302e303065313131315d"},
+        {TYPE_JSONB, -1, UNIT_NONE, CELL_BYTES, "[1,1e200000]",
+         "1e200000 is out of range for a number in jsonb"},
+        {TYPE_JSONB, -1, UNIT_NONE, CELL_BYTES, "[\"\\\\\\u0000\"]",
+         "\"[\"\\\\\\u0000\"]\" contains U+0000, which jsonb cannot hold"},
+    };
+    EXPECT_ALL(cases);
+    struct cell made = {.kind = CELL_STRING, .text = STR_LIT("no document")};
+    struct column column = {.type = TYPE_JSON, .typmod = -1};
+    struct buf out _cleanup_buf_ = {0};
+    struct error err;
+    assert_false(encode_cell(&encoder, &column, UNIT_NONE, &made, &out, &err));
+    kit_assert_text(err.text, "\"no document\" is not a valid json");
+}
+
+static void test_jsonb_has_a_size_limit(void **state)
+{
+    (void) state;
+    struct buf text _cleanup_buf_ = {0};
+    struct buf out _cleanup_buf_ = {0};
+    struct error err;
+    struct column column = {.type = TYPE_JSONB, .typmod = -1};
+    buf_fill(&text, '0', (size_t) 0x10000000);
+    struct cell c = {.kind = CELL_JSON, .text = buf_str(&text)};
+    assert_false(encode_cell(&encoder, &column, UNIT_NONE, &c, &out, &err));
+    assert_non_null(strstr(err.text, "is too large for jsonb"));
+}
+
+static void test_times(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_DATE, -1, UNIT_NONE, CELL_STRING, "2000-01-02", "0000000400000001"},
+        {TYPE_DATE, -1, UNIT_NONE, CELL_STRING, "infinity", "000000047fffffff"},
+        {TYPE_DATE, -1, UNIT_NONE, CELL_STRING, "-infinity", "0000000480000000"},
+        {TYPE_DATE, -1, UNIT_NONE, CELL_STRING, "2000-13-02",
+         "\"2000-13-02\" is out of range for date"},
+        {TYPE_DATE, -1, UNIT_NONE, CELL_STRING, "9999999-01-01",
+         "\"9999999-01-01\" is out of range for date"},
+        {TYPE_DATE, -1, UNIT_NONE, CELL_STRING, "x", "\"x\" is not a valid date"},
+        {TYPE_DATE, -1, UNIT_NONE, CELL_NUMBER, "5",
+         "5 is a number, and no unit is declared for this date"},
+        {TYPE_DATE, -1, UNIT_S, CELL_NUMBER, "946771199", "0000000400000000"},
+        {TYPE_DATE, -1, UNIT_S, CELL_NUMBER, "-1", "00000004ffffd532"},
+        {TYPE_DATE, -1, UNIT_US, CELL_NUMBER, "-9.3e18", "-9.3e18 is out of range for date"},
+        {TYPE_DATE, -1, UNIT_S, CELL_BOOL, "true", "true is not a valid date"},
+        {TYPE_TIME, -1, UNIT_NONE, CELL_STRING, "00:00:01", "0000000800000000000f4240"},
+        {TYPE_TIME, -1, UNIT_MS, CELL_NUMBER, "1000", "0000000800000000000f4240"},
+        {TYPE_TIME, -1, UNIT_MS, CELL_NUMBER, "-1", "-1 is out of range for time"},
+        {TYPE_TIME, -1, UNIT_S, CELL_NUMBER, "86401", "86401 is out of range for time"},
+        {TYPE_TIME, -1, UNIT_S, CELL_NUMBER, "1e99", "1e99 is out of range for time"},
+        {TYPE_TIME, -1, UNIT_NONE, CELL_STRING, "25:00", "\"25:00\" is out of range for time"},
+        {TYPE_TIME, -1, UNIT_NONE, CELL_STRING, "x", "\"x\" is not a valid time"},
+        {TYPE_TIME, -1, UNIT_NONE, CELL_BOOL, "true", "true is not a valid time"},
+        {TYPE_TIMESTAMP, -1, UNIT_NONE, CELL_STRING, "2000-01-01T00:00:01+01",
+         "0000000800000000000f4240"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "2000-01-01T01:00:01+01",
+         "0000000800000000000f4240"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "2000-01-01T00:00:01",
+         "0000000800000000000f4240"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "infinity", "000000087fffffffffffffff"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "-infinity", "000000088000000000000000"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "yesterday",
+         "\"yesterday\" is not a valid timestamptz"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "294277-01-01",
+         "\"294277-01-01\" is out of range for timestamptz"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "999999-01-01",
+         "\"999999-01-01\" is out of range for timestamptz"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NONE, CELL_STRING, "294277-01-09T04:00:54.775807-15:59",
+         "\"294277-01-09T04:00:54.775807-15:59\" is out of range for timestamptz"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_S, CELL_NUMBER, "946684801", "0000000800000000000f4240"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_MS, CELL_INT, "946684801000", "0000000800000000000f4240"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_US, CELL_STRING, "946684801000000", "0000000800000000000f4240"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NS, CELL_BYTES, "946684801000000499",
+         "0000000800000000000f4240"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NS, CELL_NUMBER, "946684801000000500",
+         "0000000800000000000f4241"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_S, CELL_NUMBER, "9224318016000",
+         "9224318016000 is out of range for timestamptz"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_S, CELL_NUMBER, "1e99", "1e99 is out of range for timestamptz"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_US, CELL_NUMBER, "-9.3e18",
+         "-9.3e18 is out of range for timestamptz"},
+    };
+    EXPECT_ALL(cases);
+}
+
+static int done(void **state)
+{
+    (void) state;
+    encoder_done(&encoder);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_null),   cmocka_unit_test(test_objects_go_into_text_and_json_only),
+        cmocka_unit_test(test_bool),   cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_floats), cmocka_unit_test(test_numeric),
+        cmocka_unit_test(test_text),   cmocka_unit_test(test_bytea_and_uuid),
+        cmocka_unit_test(test_json),   cmocka_unit_test(test_jsonb_has_a_size_limit),
+        cmocka_unit_test(test_times),
+    };
+    return cmocka_run_group_tests(tests, NULL, done);
+}
