@@ -23,6 +23,7 @@
 #define FETCH_BYTES_MAX (UINT64_C(16) << 20)
 /* What the library needs per waiting message beyond the value (sizeof its op and malloc's header). */
 #define MESSAGE_OVERHEAD_BYTES UINT64_C(350)
+#define SERVED_TIMEOUT_MS 1000 /* the library's main thread answers at once; it never waits for a broker */
 
 struct property {
     const char *name;
@@ -287,14 +288,29 @@ bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, 
     return ok;
 }
 
-void client_unfetch(struct client *c, const struct partition_ref *ref, bool *out_all)
+/*
+ * Waits until the library has served what was asked of the partition so far: a seek is answered in order behind
+ * it. The offset is one that the library refuses in every state, so nothing is ever moved.
+ */
+static void wait_served(struct client *c, const struct partition_ref *ref)
 {
-    *out_all = !c->cooperative;
-    if (*out_all) {
-        client_accept(c);
-        return;
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, ref->topic, NULL);
+    if (rkt != NULL) {
+        rd_kafka_seek(rkt, ref->partition, RD_KAFKA_OFFSET_STORED, SERVED_TIMEOUT_MS);
+        rd_kafka_topic_destroy(rkt);
     }
-    client_give_up(c, ref, 1);
+}
+
+void client_unfetch(struct client *c, const struct partition_ref *refs, size_t n)
+{
+    if (c->cooperative) {
+        client_give_up(c, refs, n);
+    } else {
+        client_accept(c);
+    }
+    for (size_t i = 0; i < n; i++) {
+        wait_served(c, &refs[i]);
+    }
 }
 
 void client_give_up(struct client *c, const struct partition_ref *refs, size_t n)

@@ -53,17 +53,17 @@ bool client_is_cooperative(const struct client *c);
 void client_accept(struct client *c);
 
 /*
- * Fetches partitions, each from its offset; routes (feed_route) come first. Cooperative: adds them. Eager: they
- * replace what is fetched, so refs must be all of it, and all of it starts anew. @thread main
+ * Fetches partitions that are not fetched now, each from its offset; routes (feed_route) come first. With the eager protocol
+ * nothing else may be fetched: refs are all there is. @thread main
  */
 bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err) _must_;
 
 /*
- * Stops fetching one partition that is to start anew from another offset. Afterwards no record fetched before can be taken
- * from a feed any more. With the eager protocol this stops all partitions: *out_all is set, and the caller
- * fetches all of them again. @thread main
+ * Stops fetching partitions, which stay ours in the group. Once this returns the library has stopped, no record
+ * fetched before can be taken from a feed any more, and the partitions may be routed and fetched again. With the eager
+ * protocol refs must be all that is fetched. @thread main
  */
-void client_unfetch(struct client *c, const struct partition_ref *ref, bool *out_all);
+void client_unfetch(struct client *c, const struct partition_ref *refs, size_t n);
 
 /*
  * Answers a revocation. refs are those of the revoked partitions that are being fetched (used by the cooperative

@@ -3,12 +3,14 @@
  * forwarded. The forwarding is the routing table; there is no queue of our own, and not taking is the
  * back-pressure: the library stops fetching at its limits.
  *
- * Routing order, which the library demands (rd_kafka_toppar_op_fetch_start forwards elsewhere otherwise):
- *     main: feed_route(p)   then   client_fetch(p)
+ * Routing order, which the library demands: starting to fetch forwards a queue elsewhere unless it has been forwarded by us
+ * (rd_kafka_toppar_op_fetch_start), and stopping, which it does in its own time, takes our forwarding away
+ * (rd_kafka_toppar_fetch_stop). So, on the main thread:
+ *     client_unfetch(p), if it was fetched: returns when the stop is done
+ *     feed_route(p)
+ *     client_fetch(p)
  * Stale records: unfetching and giving up a partition bump its version, and records of an older version
  * are dropped when they are taken. What remains the worker's own strict filter on offsets stops.
- * There is no seek: with 2.0.2 the late answer to a seek's offset query can move a partition that has been assigned
- * anew meanwhile, and nobody would notice.
  */
 #ifndef KAFKA_FEED_H
 #define KAFKA_FEED_H

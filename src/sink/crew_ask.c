@@ -1,0 +1,292 @@
+/*
+ * Questions to the scout, one of a kind at a time, and what follows from its answers: first offsets, ends, the range of a
+ * log, the tables of a topic. An answer is taken for the very partition that was asked about, or for none: a
+ * partition that went and came back has another generation. Main thread.
+ */
+#include "sink/crew_state.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <string.h>
+
+#define RANGE_RETRY USEC_PER_SEC
+#define ENDS_INTERVAL (10 * USEC_PER_SEC)
+
+/* ---- plans ---- */
+
+static bool plan_is_asked_for(const struct crew *c, const struct partition *other, const char *topic)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct partition *p = c->partitions[i];
+        if (p != other && p->state == PARTITION_PLANNING && strcmp(p->topic, topic) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void ask_plan(struct crew *c, const char *topic)
+{
+    struct scout_mail *m = scout_mail_new(SCOUT_PLAN, 0);
+    m->topic = mem_strdup(topic);
+    m->job_count = plan_missing(c->cc.plan, topic, &m->jobs);
+    scout_ask(c->cc.scout, m);
+}
+
+void crew_plan_or_adopt(struct crew *c, struct partition *p)
+{
+    p->plan = plan_topic(c->cc.plan, p->topic);
+    if (p->plan != NULL) {
+        crew_adopt(c, p, -1);
+    } else if (!plan_is_asked_for(c, p, p->topic)) {
+        ask_plan(c, p->topic);
+    }
+}
+
+static bool still_planning(const struct crew *c, const char *topic)
+{
+    return plan_is_asked_for(c, NULL, topic);
+}
+
+static void answer_plan(struct crew *c, struct scout_mail *m)
+{
+    if (m->failed) {
+        if (still_planning(c, m->topic)) {
+            ask_plan(c, m->topic);
+        }
+        return;
+    }
+    bool usable = m->error.class == ERROR_NONE;
+    if (usable) {
+        for (size_t i = 0; i < m->job_count; i++) {
+            plan_add(c->cc.plan, m->jobs[i]);
+        }
+        m->job_count = 0;
+    } else if (still_planning(c, m->topic)) {
+        error_wrap(&m->error, "topic '%s' is not stored", m->topic);
+        log_fault(LOG_LEVEL_ERROR, &m->error);
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        struct partition *p = c->partitions[i];
+        if (p->state == PARTITION_PLANNING && strcmp(p->topic, m->topic) == 0) {
+            if (usable) {
+                crew_plan_or_adopt(c, p);
+            } else {
+                partition_set(p, PARTITION_STOPPED);
+            }
+        }
+    }
+}
+
+/* ---- questions ---- */
+
+/* Asks one question about all partitions that `due` selects; NULL when there are none. */
+static struct scout_mail *question(struct crew *c, enum scout_kind kind,
+                                   bool (*due)(const struct partition *p))
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        n += due(c->partitions[i]);
+    }
+    if (n == 0) {
+        return NULL;
+    }
+    struct scout_mail *m = scout_mail_new(kind, n);
+    n = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        const struct partition *p = c->partitions[i];
+        if (due(p)) {
+            scout_mail_set(m, n++, p->topic, p->number, p->generation);
+        }
+    }
+    return m;
+}
+
+static bool first_is_due(const struct partition *p)
+{
+    return p->first_due;
+}
+
+static bool end_is_due(const struct partition *p)
+{
+    return p->target_due || p->state == PARTITION_FETCHING;
+}
+
+static bool target_is_due(const struct partition *p)
+{
+    return p->target_due;
+}
+
+static void ask_first(struct crew *c)
+{
+    struct scout_mail *m = c->asking_first ? NULL : question(c, SCOUT_FIRST, first_is_due);
+    if (m != NULL) {
+        c->asking_first = true;
+        scout_ask(c->cc.scout, m);
+    }
+}
+
+void crew_ask_ping(struct crew *c)
+{
+    if (!c->asking_ping) {
+        c->asking_ping = true;
+        scout_ask(c->cc.scout, scout_mail_new(SCOUT_PING, 0));
+    }
+}
+
+static void ask_ends(struct crew *c, usec_t now)
+{
+    if (c->asking_ends) {
+        return;
+    }
+    struct scout_mail *m = NULL;
+    if (now >= c->ends_at) {
+        c->ends_at = now + ENDS_INTERVAL;
+        m = question(c, SCOUT_ENDS, end_is_due);
+        if (m == NULL) {
+            crew_ask_ping(c);
+        }
+    } else {
+        m = question(c, SCOUT_ENDS, target_is_due);
+    }
+    if (m != NULL) {
+        c->asking_ends = true;
+        scout_ask(c->cc.scout, m);
+    }
+}
+
+static void ask_ranges(struct crew *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct partition *p = c->partitions[i];
+        if (p->range_due) {
+            p->range_due = false;
+            struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
+            scout_mail_set(m, 0, p->topic, p->number, p->generation);
+            scout_ask(c->cc.scout, m);
+        }
+    }
+}
+
+void crew_ask_turn(struct crew *c, usec_t now)
+{
+    ask_first(c);
+    ask_ranges(c);
+    ask_ends(c, now);
+}
+
+/* ---- answers ---- */
+
+static struct partition *wanted(const struct crew *c, const struct scout_mail *m, size_t i)
+{
+    struct partition *p = index_find(&c->index, m->refs[i].topic, m->refs[i].partition);
+    return p != NULL && p->generation == m->generations[i] ? p : NULL;
+}
+
+static void answer_first(struct crew *c, const struct scout_mail *m)
+{
+    c->asking_first = false;
+    for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
+        struct partition *p = wanted(c, m, i);
+        if (p != NULL && p->first_due) {
+            p->first_due = false;
+            crew_adopt(c, p, m->refs[i].offset);
+        }
+    }
+}
+
+static void answer_ends(struct crew *c, const struct scout_mail *m)
+{
+    c->asking_ends = false;
+    for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
+        struct partition *p = wanted(c, m, i);
+        if (p == NULL) {
+            continue;
+        }
+        atomic_store_explicit(&p->share.end, m->refs[i].offset, memory_order_relaxed);
+        if (p->target_due) {
+            p->target_due = false;
+            p->target = m->refs[i].offset;
+        }
+    }
+}
+
+static const char *on_gap_place(enum config_on_gap policy)
+{
+    return policy == ON_GAP_EARLIEST ? "earliest" : "latest";
+}
+
+/* The ledger's offset is outside [low, high]: stop, or go on where the operator has chosen and write down what is passed. */
+static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t high)
+{
+    struct error err;
+    enum config_on_gap policy = c->cc.cfg->kafka.on_gap;
+    long long at = p->reset_offset;
+    bool below = p->reset_offset < low;
+    if (policy == ON_GAP_STOP) {
+        error_set(&err, ERROR_RECORD,
+                  "%s-%d@%lld: next_offset %lld is %s the log, which holds offsets %lld to %lld",
+                  p->topic, p->number, at, at, below ? "below" : "above", (long long) low,
+                  (long long) high);
+        error_hint(&err,
+                   below ? "Kafka has deleted these records. Set kafka.on_gap, or move the ledger: UPDATE "
+                           "%s.offsets SET next_offset = ... WHERE sink = '%s' AND topic = '%s' AND partition = %d;"
+                         : "Was the topic created anew, or is this another cluster? To go on, move the ledger: "
+                           "UPDATE %s.offsets SET next_offset = ... WHERE sink = '%s' AND topic = '%s' AND "
+                           "partition = %d;",
+                   c->cc.cfg->postgres.schema, c->cc.cfg->sink, p->topic, p->number);
+        log_fault(LOG_LEVEL_ERROR, &err);
+        partition_set(p, PARTITION_STOPPED);
+        return;
+    }
+    int64_t to = policy == ON_GAP_EARLIEST ? low : high;
+    log_warning("%s-%d@%lld: outside the log, which holds offsets %lld to %lld; going on at the %s, %lld, "
+                "and writing the range to %s.gaps",
+                p->topic, p->number, at, (long long) low, (long long) high, on_gap_place(policy),
+                (long long) to, c->cc.cfg->postgres.schema);
+    partition_post(p, ORDER_GAP, to, 0);
+}
+
+static void answer_range(struct crew *c, const struct scout_mail *m)
+{
+    struct partition *p = wanted(c, m, 0);
+    if (p == NULL || p->state != PARTITION_GAPPED) {
+        return;
+    }
+    if (m->failed) {
+        p->range_due = true;
+    } else if (p->reset_offset >= m->refs[0].offset && p->reset_offset <= m->high) {
+        p->retry_at = clock_mono() + RANGE_RETRY; /* inside by now: fetch again, but not in a tight loop */
+    } else {
+        decide_gap(c, p, m->refs[0].offset, m->high);
+    }
+}
+
+void crew_answer(struct crew *c, struct scout_mail *m)
+{
+    switch (m->kind) {
+    case SCOUT_FIRST:
+        answer_first(c, m);
+        break;
+    case SCOUT_ENDS:
+        answer_ends(c, m);
+        break;
+    case SCOUT_RANGE:
+        answer_range(c, m);
+        break;
+    case SCOUT_PLAN:
+        answer_plan(c, m);
+        break;
+    case SCOUT_PING:
+        c->asking_ping = false;
+        break;
+    case SCOUT_AWAY:
+        log_warning("kafka: brokers cannot be reached: %s; trying again until they can", m->error.text);
+        break;
+    case SCOUT_REACHABLE:
+        log_notice("kafka: brokers can be reached again");
+        break;
+    }
+    scout_mail_free(m);
+}

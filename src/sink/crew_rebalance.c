@@ -1,0 +1,85 @@
+/*
+ * What the group gives and takes: a rebalance is accepted at once, its partitions are planned and claimed; a revocation
+ * is answered when the workers have let go, or at its deadline. Main thread.
+ */
+#include "sink/crew_state.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+#define RELEASE_BUDGET (5 * USEC_PER_SEC) /* how long a revocation waits for last batches */
+
+static void assign(struct crew *c, const struct event *e)
+{
+    client_accept(c->cc.client);
+    c->assigned_once = true;
+    log_info("%zu partition%s assigned", e->ref_count, e->ref_count == 1 ? "" : "s");
+    for (size_t i = 0; i < e->ref_count; i++) {
+        if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
+            crew_plan_or_adopt(c, crew_add(c, &e->refs[i]));
+        }
+    }
+}
+
+void crew_end_revoke(struct crew *c)
+{
+    client_give_up(c->cc.client, c->revoke_refs, c->revoke_ref_count);
+    for (size_t i = 0; i < c->revoke_ref_count; i++) {
+        free((void *) (uintptr_t) c->revoke_refs[i].topic);
+    }
+    free(TAKE_PTR(c->revoke_refs));
+    c->revoke_ref_count = 0;
+    c->revoking = false;
+    c->revoke_waits = 0;
+}
+
+static void release(struct crew *c, struct partition *p, bool wait)
+{
+    if (p->fetched) {
+        c->revoke_refs[c->revoke_ref_count++] = (struct partition_ref){
+            .topic = mem_strdup(p->topic), .partition = p->number, .offset = -1};
+    }
+    index_remove(&c->index, p->topic, p->number);
+    p->start_due = p->first_due = p->range_due = p->target_due = false;
+    partition_set(p, PARTITION_RELEASING);
+    if (p->worker == NULL) {
+        crew_forget(c, p);
+        return;
+    }
+    c->revoke_waits += wait;
+    partition_post(p, ORDER_RELEASE, -1, 0);
+}
+
+static void revoke(struct crew *c, const struct event *e)
+{
+    if (c->revoking) {
+        crew_end_revoke(c); /* the library does not wait for the old answer any more */
+    }
+    log_info("%zu partition%s %s", e->ref_count, e->ref_count == 1 ? "" : "s",
+             e->lost ? "lost: the group has gone on without this member" : "revoked");
+    c->revoking = true;
+    c->revoke_deadline = clock_mono() + RELEASE_BUDGET;
+    c->revoke_refs = mem_array(e->ref_count, sizeof *c->revoke_refs);
+    for (size_t i = 0; i < e->ref_count; i++) {
+        struct partition *p = index_find(&c->index, e->refs[i].topic, e->refs[i].partition);
+        if (p != NULL) {
+            release(c, p, !e->lost);
+        }
+    }
+    if (c->revoke_waits == 0) {
+        crew_end_revoke(c);
+    }
+}
+
+void crew_event(struct crew *c, struct event *e)
+{
+    if (e->kind == EVENT_ASSIGN) {
+        assign(c, e);
+    } else if (e->kind == EVENT_REVOKE) {
+        revoke(c, e);
+    } else if (e->kind == EVENT_AWAY) {
+        crew_ask_ping(c);
+    }
+}
