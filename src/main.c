@@ -1,7 +1,8 @@
 /*
  * pgsinkd: Kafka topics into PostgreSQL tables, each record exactly once.
  *
- * A tour, in order of flow. docs/ARCHITECTURE.md has the law of the rooms, the threads and the invariants.
+ * A tour, in order of flow. docs/ARCHITECTURE.md has the law of the rooms, the threads and the
+ * invariants.
  *
  * TOUR
  */
@@ -21,14 +22,14 @@ struct verb {
 };
 
 static const struct verb VERBS[] = {
-    {"run", "run -c FILE [--until-end]", "the daemon; --until-end stores what is there now, then stops",
-     true, command_run},
+    {"run", "run -c FILE [--until-end]",
+     "the daemon; --until-end stores what is there now, then stops", true, command_run},
     {"check", "check -c FILE", "everything that can be checked without writing, and the plan", true,
      command_check},
     {"config", "config -c FILE", "check the file alone and print the effective configuration", true,
      command_config},
-    {"init", "init -c FILE [--print]", "create or upgrade the schema; --print writes the SQL to stdout",
-     true, command_init},
+    {"init", "init -c FILE [--print]",
+     "create or upgrade the schema; --print writes the SQL to stdout", true, command_init},
     {"version", "version", "versions of the program and its libraries", false, command_version},
 };
 
@@ -86,6 +87,11 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
     return optind == argc && (*out_file != NULL) == verb->wants_config;
 }
 
+static bool wants_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
 static enum exit_code run_verb(const struct verb *verb, int argc, char **argv)
 {
     struct command_args args = {0};
@@ -113,7 +119,7 @@ int main(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (wants_help(argv[1]) || (argc == 3 && wants_help(argv[2]))) {
         usage(stdout);
         return EXIT_OK;
     }

@@ -3,12 +3,13 @@
  * records.
  *
  *     demo_producer create  BROKERS TOPIC PARTITIONS       creates the topic
- *     demo_producer produce BROKERS TOPIC COUNT [RATE]     orders 1 to COUNT, at most RATE in a second (0 = no limit)
+ *     demo_producer produce BROKERS TOPIC COUNT [RATE]     orders 1 to COUNT, RATE a second (0 = all)
  *     demo_producer delete  BROKERS TOPIC GROUP            deletes the topic and the consumer group
  *
  * An order, whose key is the number of its customer:
  *
- *     {"id":2,"ts":"2026-01-01T00:00:00.074Z","customer":{"name":"Ada","city":"Oslo"},"amount":12.34,"note":"..."}
+ *     {"id":2,"ts":"2026-01-01T00:00:00.074Z","customer":{"name":"Ada","city":"Oslo"},
+ *      "amount":12.34,"note":"..."}
  *
  * Every seventh has no note. Not installed.
  */

@@ -25,8 +25,7 @@ static size_t whole_chars(const char *text, size_t n)
     return n - start + 1 < want ? start - 1 : n;
 }
 
-/* Formats aside first: an argument may point into the very field that is about to be overwritten.
- */
+/* Formats aside first: an argument may point into the very field that is to be overwritten. */
 _printf_(3, 0) static void format(char *to, size_t size, const char *fmt, va_list args)
 {
     char text[sizeof((struct error *) NULL)->text];

@@ -92,7 +92,8 @@ _printf_(2, 3) static void lines_printf(struct lines *l, const char *fmt, ...)
     l->n = MIN(l->n + (size_t) n, sizeof l->text - 1);
 }
 
-/* A hint belongs to the line before it: only the journal, which keeps lines apart, wants a front for it. */
+/* A hint belongs to the line before it: only the journal, which keeps lines apart, wants a front
+ * for it. */
 static void lines_front(struct lines *l, enum log_level level, bool follows)
 {
     if (atomic_load_explicit(&log_to_journal, memory_order_relaxed)) {

@@ -26,8 +26,7 @@ int str_cmp(struct str a, struct str b) _pure_; /* memcmp order, shorter first *
 bool str_starts(struct str s, const char *prefix) _pure_;
 struct str str_trim(struct str s) _pure_; /* without ASCII white space at both ends */
 
-/* Whole text as a decimal number, with sign, no white space; false when it is not or does not fit.
- */
+/* Whole text as a decimal number, signed, no white space; false when it is not or does not fit. */
 bool str_to_i64(struct str s, int64_t *out) _must_;
 bool str_to_u64(struct str s, uint64_t *out) _must_;
 

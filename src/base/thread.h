@@ -29,8 +29,7 @@ const char *thread_name(void);
 void thread_lock(pthread_mutex_t *m);
 void thread_unlock(pthread_mutex_t *m);
 
-/* An owner mark for structures that belong to one thread: asserts that the caller is that thread.
- */
+/* An owner mark for structures of one thread: asserts that the caller is that thread. */
 struct thread_owner {
     pthread_t id;
     bool set;

@@ -1,7 +1,7 @@
 /*
- * pgsinkd check: everything that can be found out without writing: configuration, both servers, tables, and the plan,
- * column by column. Goes on after a fault where it can, so that one run shows them all; the exit code is the
- * first fault's.
+ * pgsinkd check: everything that can be found out without writing: configuration, both servers,
+ * tables, and the plan, column by column. Goes on after a fault where it can, so that one run shows
+ * them all; the exit code is the first fault's.
  */
 #include "command/command.h"
 
@@ -195,7 +195,7 @@ static void check_route(struct check *k, size_t route, bool have_postgres, bool 
 static void check_all(struct check *k)
 {
     struct error err;
-    if (!client_check(k->cfg, &err) || !conn_check_dsn(k->cfg->postgres.dsn, &err)) {
+    if (!command_check_file(k->cfg, &err)) {
         fault(k, EXIT_CONFIG, &err);
         return;
     }

@@ -1,7 +1,7 @@
 /*
- * The verbs of the command line. Each is one thin file over sink/, pg/ and kafka/; main.c parses the arguments,
- * loads the configuration for those that want it, and calls them. Faults go to stderr, one line each and a HINT
- * line where a person must act; results go to stdout. Main thread.
+ * The verbs of the command line. Each is one thin file over sink/, pg/ and kafka/; main.c parses
+ * the arguments, loads the configuration for those that want it, and calls them. Faults go to
+ * stderr, one line each and a HINT line where a person must act; results go to stdout. Main thread.
  */
 #ifndef COMMAND_COMMAND_H
 #define COMMAND_COMMAND_H
@@ -23,5 +23,11 @@ enum exit_code command_version(const struct command_args *args);
 
 /* Prints a fault to stderr: its text, then its hint. */
 void command_fault(const struct error *err);
+
+/*
+ * What config_load leaves to others: librdkafka's properties, the DSN's syntax. Without a server. ERROR_SETUP with the place
+ * in the file.
+ */
+bool command_check_file(const struct config *cfg, struct error *err) _must_;
 
 #endif

@@ -1,20 +1,15 @@
-/* pgsinkd config: everything about the file that needs no server, then the effective configuration. */
+/*
+ * pgsinkd config: checks everything about the file that needs no server, then prints the effective
+ * configuration, secrets masked. Asks neither server. Main thread.
+ */
 #include "command/command.h"
-
-#include "kafka/client.h"
-#include "pg/conn.h"
 
 #include <stdio.h>
 
 enum exit_code command_config(const struct command_args *args)
 {
     struct error err;
-    if (!client_check(args->cfg, &err)) {
-        command_fault(&err);
-        return EXIT_CONFIG;
-    }
-    if (!conn_check_dsn(args->cfg->postgres.dsn, &err)) {
-        config_error_locate(args->cfg, args->cfg->postgres.dsn_pos, &err);
+    if (!command_check_file(args->cfg, &err)) {
         command_fault(&err);
         return EXIT_CONFIG;
     }

@@ -1,4 +1,7 @@
-/* pgsinkd init: the schema by hand, for roles that may not create it when the daemon starts. */
+/*
+ * pgsinkd init: the schema by hand, for roles that may not create it when the daemon starts; or,
+ * with --print, its SQL for psql. Does not look at Kafka or at target tables. Main thread.
+ */
 #include "command/command.h"
 
 #include "pg/schema.h"

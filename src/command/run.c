@@ -1,4 +1,5 @@
-/* pgsinkd run: the daemon. */
+/* pgsinkd run: sets up the log, checks the properties, then sink/app.c is the daemon. Main thread.
+ */
 #include "command/command.h"
 
 #include "base/failpoint.h"
@@ -10,7 +11,7 @@ enum exit_code command_run(const struct command_args *args)
     struct error err;
     failpoint_init();
     log_init(args->cfg->log.level);
-    if (!client_check(args->cfg, &err)) {
+    if (!command_check_file(args->cfg, &err)) {
         log_fault(LOG_LEVEL_ERROR, &err);
         return EXIT_CONFIG;
     }

@@ -1,4 +1,4 @@
-/* pgsinkd version: the program's and those of the libraries that run. */
+/* pgsinkd version: the program's and those of the libraries that run. Main thread. */
 #include "command/command.h"
 
 #include "kafka/client.h"

@@ -187,8 +187,7 @@ static bool expect_map(struct load *l, const struct node *n, const char *what)
     return load_error(l, n->pos, "%s takes a mapping, not %s", what, node_kind_name(n));
 }
 
-/* A section without content, all its lines being comments, counts as one that holds only defaults.
- */
+/* A section without content, all its lines being comments, counts as one of defaults only. */
 static bool read_section(struct load *l, const struct option_section *s, const struct node *n)
 {
     char what[SHOW_MAX];

@@ -1,4 +1,4 @@
-/* Reads a small file as a whole: pipes and devices too, directories not, and never without a limit.
+/* Reads a small file as a whole: pipes and devices too, not directories, and never without a limit.
  */
 #include "config/file.h"
 

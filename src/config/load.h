@@ -35,8 +35,7 @@ struct shown {
     char text[SHOW_MAX];
 };
 
-/* At most 60 bytes of a text, on one line, for a message. Never of a secret or an expanded value.
- */
+/* At most 60 bytes of a text, on one line, for a message. Never of a secret or expanded value. */
 struct shown load_show(struct str text);
 
 /* Sets the error at a position. Returns false. */

@@ -11,9 +11,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
-#define TABLE_NAME_MAX                                                                             \
-    63 /* bytes of an identifier; PostgreSQL would cut a longer one in silence                     \
-        */
+/* Bytes of an identifier; PostgreSQL would cut a longer one in silence. */
+#define TABLE_NAME_MAX 63
 
 struct table_name {
     char *schema; /* NULL = the search path decides */

@@ -15,9 +15,8 @@
 #include "config/position.h"
 
 #define DOCUMENT_DEPTH_MAX 16
-#define DOCUMENT_CHILDREN_MAX                                                                      \
-    10000 /* of one mapping or list: duplicates are found by comparing                             \
-           */
+/* Of one mapping or list: duplicates are found by comparing. */
+#define DOCUMENT_CHILDREN_MAX 10000
 
 enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 

@@ -1,3 +1,4 @@
+/* sd_notify and the watchdog interval, or nothing, see notify.h. When to say what is sink/app.c. */
 #include "host/notify.h"
 
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /*
- * The service manager: READY, STATUS, WATCHDOG, STOPPING over NOTIFY_SOCKET. Does nothing without it, or when built
- * without libsystemd. Main thread.
+ * The service manager: READY, STATUS, WATCHDOG, STOPPING over NOTIFY_SOCKET. Does nothing without
+ * it, or when built without libsystemd. Main thread.
  */
 #ifndef HOST_NOTIFY_H
 #define HOST_NOTIFY_H

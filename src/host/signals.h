@@ -1,6 +1,6 @@
 /*
- * Signals as a descriptor: SIGTERM and SIGINT ask to stop. Blocked in every thread (before the first is started),
- * read by the main loop. SIGPIPE is ignored: writes report EPIPE. Main thread.
+ * Signals as a descriptor: SIGTERM and SIGINT ask to stop. Blocked in every thread (before the
+ * first is started), read by the main loop. SIGPIPE is ignored: writes report EPIPE. Main thread.
  */
 #ifndef HOST_SIGNALS_H
 #define HOST_SIGNALS_H

@@ -1,10 +1,11 @@
 /*
- * Making, steering and closing the consumer. See client.h; how the library behaves per version is told in
- * docs/ARCHITECTURE.md, section "What librdkafka really does".
+ * Making, steering and closing the consumer. See client.h; how the library behaves per version is
+ * told in docs/ARCHITECTURE.md, section "What librdkafka really does".
  *
- * Eager and cooperative: the library lets a cooperative member add and take away single partitions, an eager
- * one only replace its whole assignment (rd_kafka_assign0 refuses the incremental calls there). Replacing starts every
- * partition anew from the offset given for it; what was fetched before is outdated and dropped.
+ * Eager and cooperative: the library lets a cooperative member add and take away single partitions,
+ * an eager one only replace its whole assignment (rd_kafka_assign0 refuses the incremental calls
+ * there). Replacing starts every partition anew from the offset given for it; what was fetched
+ * before is outdated and dropped.
  */
 #include "kafka/client.h"
 
@@ -17,13 +18,15 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Values waiting for all workers together, and the least one worker needs to stay busy between two responses. */
+/* Values waiting for all workers together, and the least one worker needs to stay busy between two
+ * responses. */
 #define QUEUE_BYTES_ALL (UINT64_C(64) << 20)
 #define QUEUE_BYTES_MIN (UINT64_C(8) << 20)
 #define FETCH_BYTES_MAX (UINT64_C(16) << 20)
-/* What the library needs per waiting message beyond the value (sizeof its op and malloc's header). */
+/* What the library needs per waiting message beyond the value (its op, malloc's header). */
 #define MESSAGE_OVERHEAD_BYTES UINT64_C(350)
-#define SERVED_TIMEOUT_MS 1000 /* the library's main thread answers at once; it never waits for a broker */
+/* The library's main thread answers at once; it never waits for a broker. */
+#define SERVED_TIMEOUT_MS 1000
 
 struct property {
     const char *name;
@@ -127,7 +130,7 @@ static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct err
             return error_hint(err, "The properties are listed in librdkafka's CONFIGURATION.md.");
         }
         if (res != RD_KAFKA_CONF_OK) {
-            /* The library's text quotes the value, which may be a secret: say only where and what. */
+            /* The library's text quotes the value, which may be a secret. */
             config_error_at(cfg, p->value_pos, err, "invalid value for the property '%s'", p->name);
             return error_hint(err, "The values are listed in librdkafka's CONFIGURATION.md.");
         }
@@ -289,8 +292,9 @@ bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, 
 }
 
 /*
- * Waits until the library has served what was asked of the partition so far: a seek is answered in order behind
- * it. The offset is one that the library refuses in every state, so nothing is ever moved.
+ * Waits until the library has served what was asked of the partition so far: a seek is answered in
+ * order behind it. The offset is one that the library refuses in every state, so nothing is ever
+ * moved.
  */
 static void wait_served(struct client *c, const struct partition_ref *ref)
 {
@@ -339,10 +343,12 @@ bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
     return c->commit_pending;
 }
 
-/* rd_kafka_consumer_close with a deadline: polls the queue ourselves, answering the last revocation. */
+/* rd_kafka_consumer_close with a deadline: polls the queue ourselves, answering the last
+ * revocation. */
 static bool leave_group(struct client *c, usec_t deadline)
 {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk); /* not c->queue: it would forward to itself */
+    /* Not c->queue: it would forward to itself. */
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, queue);
     if (error != NULL) {
         rd_kafka_error_destroy(error);
@@ -358,8 +364,8 @@ static bool leave_group(struct client *c, usec_t deadline)
         if (ev != NULL && rd_kafka_event_type(ev) == RD_KAFKA_EVENT_REBALANCE) {
             if (rd_kafka_event_error(ev) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS &&
                 c->cooperative) {
-                rd_kafka_error_destroy(rd_kafka_incremental_unassign(
-                    c->rk, rd_kafka_event_topic_partition_list(ev)));
+                rd_kafka_error_destroy(
+                    rd_kafka_incremental_unassign(c->rk, rd_kafka_event_topic_partition_list(ev)));
             } else {
                 rd_kafka_assign(c->rk, NULL);
             }

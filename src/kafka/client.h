@@ -1,12 +1,12 @@
 /*
- * The one consumer of this process: made from the configuration, subscribed, told what to fetch, closed.
- * No callbacks: everything the library has to say comes as an event through kafka/events.h (main) or
- * kafka/feed.h (workers).
+ * The one consumer of this process: made from the configuration, subscribed, told what to fetch,
+ * closed. No callbacks: everything the library has to say comes as an event through kafka/events.h
+ * (main) or kafka/feed.h (workers).
  *
- * Where fetching starts is always said explicitly: the group's committed offsets and the reset policy
- * never decide (invariant I3). A group assignment is accepted at once, with nothing fetched, and each
- * partition is added when PostgreSQL has told where it starts; so a database that is away never holds up the
- * group.
+ * Where fetching starts is always said explicitly: the group's committed offsets and the reset
+ * policy never decide (invariant I3). A group assignment is accepted at once, with nothing fetched,
+ * and each partition is added when PostgreSQL has told where it starts; so a database that is away
+ * never holds up the group.
  */
 #ifndef KAFKA_CLIENT_H
 #define KAFKA_CLIENT_H
@@ -32,7 +32,8 @@ struct client_memory {
 struct client_memory client_memory(const struct config *cfg, uint32_t workers);
 
 /*
- * Checks brokers and properties with the library, without connecting. ERROR_SETUP with the position in the file.
+ * Checks brokers and properties with the library, without connecting. ERROR_SETUP with the position
+ * in the file.
  * @thread main
  */
 bool client_check(const struct config *cfg, struct error *err) _must_;
@@ -53,21 +54,22 @@ bool client_is_cooperative(const struct client *c);
 void client_accept(struct client *c);
 
 /*
- * Fetches partitions that are not fetched now, each from its offset; routes (feed_route) come first. With the eager protocol
- * nothing else may be fetched: refs are all there is. @thread main
+ * Fetches partitions that are not fetched now, each from its offset; routes (feed_route) come
+ * first. With the eager protocol nothing else may be fetched: refs are all there is. @thread main
  */
-bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err) _must_;
+bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n,
+                  struct error *err) _must_;
 
 /*
- * Stops fetching partitions, which stay ours in the group. Once this returns the library has stopped, no record
- * fetched before can be taken from a feed any more, and the partitions may be routed and fetched again. With the eager
- * protocol refs must be all that is fetched. @thread main
+ * Stops fetching partitions, which stay ours in the group. Once this returns the library has
+ * stopped, no record fetched before can be taken from a feed any more, and the partitions may be
+ * routed and fetched again. With the eager protocol refs must be all that is fetched. @thread main
  */
 void client_unfetch(struct client *c, const struct partition_ref *refs, size_t n);
 
 /*
- * Answers a revocation. refs are those of the revoked partitions that are being fetched (used by the cooperative
- * protocol; the eager one gives up everything). @thread main
+ * Answers a revocation. refs are those of the revoked partitions that are being fetched (used by
+ * the cooperative protocol; the eager one gives up everything). @thread main
  */
 void client_give_up(struct client *c, const struct partition_ref *refs, size_t n);
 
@@ -75,8 +77,9 @@ void client_give_up(struct client *c, const struct partition_ref *refs, size_t n
 bool client_commit(struct client *c, const struct partition_ref *refs, size_t n);
 
 /*
- * Leaves the group and frees everything, at the latest at the deadline (monotonic). False: the library did
- * not let go in time, the memory stays, and the process should end with _exit. All feeds and routes must be gone.
+ * Leaves the group and frees everything, at the latest at the deadline (monotonic). False: the
+ * library did not let go in time, the memory stays, and the process should end with _exit. All
+ * feeds and routes must be gone.
  * @thread main
  */
 bool client_close(struct client *c, usec_t deadline);

@@ -1,4 +1,5 @@
-/* From the library's events on the consumer queue to plain structs. */
+/* From the library's events on the consumer queue to plain structs; decides nothing. Main thread.
+ */
 #include "kafka/events.h"
 
 #include "base/mem.h"
@@ -9,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Refs borrow the topics of the list, which the event keeps: the library's own list must not be stored. */
+/* Refs borrow the topics of the list, which the event keeps: the library's own list must not be
+ * stored. */
 static void take_refs(struct event *out, const rd_kafka_topic_partition_list_t *list)
 {
     if (list == NULL || list->cnt == 0) {
@@ -20,9 +22,8 @@ static void take_refs(struct event *out, const rd_kafka_topic_partition_list_t *
     out->ref_count = (size_t) copy->cnt;
     out->refs = mem_array(out->ref_count, sizeof *out->refs);
     for (size_t i = 0; i < out->ref_count; i++) {
-        out->refs[i] = (struct partition_ref){.topic = copy->elems[i].topic,
-                                              .partition = copy->elems[i].partition,
-                                              .offset = -1};
+        out->refs[i] = (struct partition_ref){
+            .topic = copy->elems[i].topic, .partition = copy->elems[i].partition, .offset = -1};
     }
 }
 

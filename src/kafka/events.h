@@ -1,5 +1,6 @@
 /*
- * What the library tells the main thread, one plain struct at a time. Logs arrive here too. Main thread only.
+ * What the library tells the main thread, one plain struct at a time. Logs arrive here too. Main
+ * thread only.
  */
 #ifndef KAFKA_EVENTS_H
 #define KAFKA_EVENTS_H

@@ -1,4 +1,8 @@
-/* One worker's queue, through the event API, which alone loses nothing on every version of the library. */
+/*
+ * One worker's queue, through the event API, which alone loses nothing on every version of the
+ * library. Says what was taken; what it means is decided in sink/. Threads: see feed.h, per
+ * function.
+ */
 #include "kafka/feed.h"
 
 #include "base/mem.h"
@@ -9,7 +13,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
 
 struct feed {
     rd_kafka_t *rk;
@@ -183,7 +186,8 @@ void feed_take(struct feed *f, struct feed_item *out)
     out->kind = FEED_NONE;
     rd_kafka_event_t *ev = rd_kafka_queue_poll(f->queue, 0);
     if (ev == NULL) {
-        /* Clear the wake-up only when the queue is empty, then look once more: nothing may slip in between. */
+        /* Clear the wake-up only when the queue is empty, then look once more: nothing may slip in
+         * between. */
         uint64_t ignored;
         if (read(f->fd, &ignored, sizeof ignored) < 0) {
             return;

@@ -1,16 +1,17 @@
 /*
- * Records on their way to one worker: one queue of the library, into which the queues of the worker's partitions are
- * forwarded. The forwarding is the routing table; there is no queue of our own, and not taking is the
- * back-pressure: the library stops fetching at its limits.
+ * Records on their way to one worker: one queue of the library, into which the queues of the
+ * worker's partitions are forwarded. The forwarding is the routing table; there is no queue of our
+ * own, and not taking is the back-pressure: the library stops fetching at its limits.
  *
- * Routing order, which the library demands: starting to fetch forwards a queue elsewhere unless it has been forwarded by us
- * (rd_kafka_toppar_op_fetch_start), and stopping, which it does in its own time, takes our forwarding away
- * (rd_kafka_toppar_fetch_stop). So, on the main thread:
+ * Routing order, which the library demands: starting to fetch forwards a queue elsewhere unless it
+ * has been forwarded by us (rd_kafka_toppar_op_fetch_start), and stopping, which it does in its own
+ * time, takes our forwarding away (rd_kafka_toppar_fetch_stop). So, on the main thread:
  *     client_unfetch(p), if it was fetched: returns when the stop is done
  *     feed_route(p)
  *     client_fetch(p)
- * Stale records: unfetching and giving up a partition bump its version, and records of an older version
- * are dropped when they are taken. What remains the worker's own strict filter on offsets stops.
+ * Stale records: unfetching and giving up a partition bump its version, and records of an older
+ * version are dropped when they are taken. What remains the worker's own strict filter on offsets
+ * stops.
  */
 #ifndef KAFKA_FEED_H
 #define KAFKA_FEED_H
@@ -22,12 +23,12 @@ struct feed;
 struct feed_route; /* one partition's forwarding */
 
 enum feed_kind {
-    FEED_NONE,    /* empty: poll feed_fd */
-    FEED_OTHER,   /* something without meaning was taken; ask again */
+    FEED_NONE,  /* empty: poll feed_fd */
+    FEED_OTHER, /* something without meaning was taken; ask again */
     FEED_MESSAGE,
     FEED_END,     /* the partition's end was reached: everything before `offset` has been taken */
     FEED_RESET,   /* `offset` is outside the log: fetching of this partition has ended */
-    FEED_CORRUPT, /* the records at the position cannot be read (CRC, compression): fetching would loop */
+    FEED_CORRUPT, /* records cannot be read (CRC, compression): fetching would loop */
     FEED_TROUBLE, /* text: an error of this partition that the library retries */
 };
 
@@ -37,12 +38,12 @@ struct feed_item {
     const void *topic_id;   /* equal pointers = equal topics: saves comparing names per record */
     int32_t partition;
     int64_t offset;
-    char topic[250];        /* not for FEED_MESSAGE, whose message.topic has it */
+    char topic[250]; /* not for FEED_MESSAGE, whose message.topic has it */
     char text[256];
 };
 
 struct feed *feed_new(struct client *c, bool want_headers) _must_; /* @thread main */
-void feed_free(struct feed *f);                                   /* @thread main, worker has ended */
+void feed_free(struct feed *f); /* @thread main, worker has ended */
 
 /* Readable when the queue went from empty to not empty. Read by feed_take only. @thread any */
 int feed_fd(const struct feed *f);
@@ -52,8 +53,9 @@ struct feed_route *feed_route(struct feed *f, const char *topic, int32_t partiti
 struct feed_route *feed_unroute(struct feed_route *r); /* returns NULL */
 
 /*
- * Takes the next item and lets go of the one before. After FEED_NONE feed_fd wakes; whoever stops taking earlier must
- * remember that more may be waiting, for no new wake-up comes then. @thread worker
+ * Takes the next item and lets go of the one before. After FEED_NONE feed_fd wakes; whoever stops
+ * taking earlier must remember that more may be waiting, for no new wake-up comes then. @thread
+ * worker
  */
 void feed_take(struct feed *f, struct feed_item *out);
 void feed_release(struct feed *f); /* lets go of the last item. @thread worker */

@@ -1,4 +1,5 @@
-/* The library's types, inside this room only. */
+/* Private to kafka/: the consumer with the library's types. Nothing outside kafka/ includes this.
+ */
 #ifndef KAFKA_LIBRDKAFKA_H
 #define KAFKA_LIBRDKAFKA_H
 
@@ -11,7 +12,7 @@ struct client {
     rd_kafka_queue_t *queue; /* the consumer queue: everything that is not a record */
     int fd;                  /* its eventfd */
     bool cooperative;        /* as of the last rebalance */
-    bool commit_pending;     /* one commit at a time: an outstanding one blocks the next rebalance */
+    bool commit_pending;     /* one at a time: it blocks the next rebalance */
 };
 
 /* A list of the library's from refs; the caller destroys it. */

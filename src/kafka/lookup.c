@@ -1,4 +1,4 @@
-/* Blocking questions, for the thread that may block. */
+/* Blocking questions, see lookup.h. Never retries. The scout's thread, or a command's only one. */
 #include "kafka/lookup.h"
 
 #include "base/mem.h"
@@ -12,8 +12,8 @@ static int timeout_ms(usec_t timeout)
 }
 
 /* One question for all partitions; per-partition errors fail the whole, the caller asks again. */
-static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms, usec_t timeout,
-                struct error *err)
+static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
+                usec_t timeout, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
     for (int i = 0; i < list->cnt; i++) {
@@ -25,8 +25,8 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
         ok = error_set(err, ERROR_LINK, "offsets cannot be asked for: %s", rd_kafka_err2str(code));
     }
     for (size_t i = 0; ok && i < n; i++) {
-        const rd_kafka_topic_partition_t *tp =
-            rd_kafka_topic_partition_list_find(list, refs[i].topic, refs[i].partition);
+        const rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(
+            list, refs[i].topic, refs[i].partition);
         if (tp->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             ok = error_set(err, ERROR_LINK, "%s-%d: %s", refs[i].topic, refs[i].partition,
                            rd_kafka_err2str(tp->err));
@@ -38,7 +38,8 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
     return ok;
 }
 
-/* A time after the last record is answered with RD_KAFKA_OFFSET_END: those partitions start at their end. */
+/* A time after the last record is answered with RD_KAFKA_OFFSET_END: those partitions start at
+ * their end. */
 static bool ask_ends_of_rest(struct client *c, struct partition_ref *refs, size_t n, usec_t timeout,
                              struct error *err)
 {

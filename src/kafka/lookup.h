@@ -1,6 +1,7 @@
 /*
- * Questions to the brokers that block, each with a deadline: first offsets, ends, what topics there are.
- * Errors are ERROR_KAFKA class only when the brokers refuse this client for good; ERROR_LINK otherwise.
+ * Questions to the brokers that block, each with a deadline: first offsets, ends, what topics there
+ * are. Errors are ERROR_KAFKA class only when the brokers refuse this client for good; ERROR_LINK
+ * otherwise.
  * @thread scout (and commands before any thread starts)
  */
 #ifndef KAFKA_LOOKUP_H
@@ -12,8 +13,9 @@
 #define LOOKUP_LATEST INT64_C(-1)
 
 /*
- * For every ref: the first offset at or after at_ms (Unix time), or LOOKUP_EARLIEST, or LOOKUP_LATEST (the last stable
- * offset + 1, as read_committed sees it), into ref.offset. A time after the last record gives the end.
+ * For every ref: the first offset at or after at_ms (Unix time), or LOOKUP_EARLIEST, or
+ * LOOKUP_LATEST (the last stable offset + 1, as read_committed sees it), into ref.offset. A time
+ * after the last record gives the end.
  */
 bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
                     usec_t timeout, struct error *err) _must_;

@@ -294,8 +294,7 @@ static enum txn_step finish(struct txn *t, struct txn_result *out)
 
 /* --- errors: which row, which column --- */
 
-/* The last line of the context: where the COPY itself stands, below any trigger that it has called.
- */
+/* The last line of the context: where the COPY itself stands, below any trigger it has called. */
 static struct str last_line(const char *context)
 {
     const char *newline = strrchr(context, '\n');

@@ -20,14 +20,13 @@
 struct span {
     const char *topic; /* borrowed from the owner of `tag`, which outlives the batch */
     int32_t partition;
-    int32_t leader_epoch; /* of the last record; -1 unknown */
-    int64_t owner_epoch;  /* the claim under which these offsets were read */
-    int64_t from;         /* the ledger's next_offset before this batch */
-    int64_t next;         /* ... and after it */
-    int64_t
-        last_timestamp_ms; /* of the last record; -1 = the span holds no record or it has none */
-    int64_t end_offset;    /* last known end of the partition; -1 unknown */
-    void *tag;             /* the worker's slot for this partition */
+    int32_t leader_epoch;      /* of the last record; -1 unknown */
+    int64_t owner_epoch;       /* the claim under which these offsets were read */
+    int64_t from;              /* the ledger's next_offset before this batch */
+    int64_t next;              /* ... and after it */
+    int64_t last_timestamp_ms; /* of the last record; -1 = there is none, or it has none */
+    int64_t end_offset;        /* last known end of the partition; -1 unknown */
+    void *tag;                 /* the worker's slot for this partition */
 };
 
 /* One record, in order of arrival. */

@@ -1,3 +1,8 @@
+/*
+ * The daemon's main thread: prepares the database, starts what there is to start, then one poll(2)
+ * loop over events, signals, reports, answers and timers, and stops in the mirrored order within
+ * 5 s. What becomes of a partition is not decided here but in the crew. Main thread.
+ */
 #include "sink/app.h"
 
 #include "base/backoff.h"
@@ -20,7 +25,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* A stop is over in less than 5 s, whoever does not answer: batches first, then the group, then _exit. */
+/* A stop is over in less than 5 s, whoever does not answer: batches first, then the group, then
+ * _exit. */
 #define STOP_BATCHES (2500 * USEC_PER_MSEC)
 #define STOP_WORKERS (3200 * USEC_PER_MSEC)
 #define STOP_ALL (4500 * USEC_PER_MSEC)
@@ -42,8 +48,8 @@ struct app {
     struct scout *scout;
     struct worker **workers;
     size_t worker_count;
-    size_t ended;        /* workers that have reported their end */
-    size_t down;         /* workers without connection that have said so */
+    size_t ended; /* workers that have reported their end */
+    size_t down;  /* workers without connection that have said so */
     usec_t down_since;
     struct crew *crew;
     struct progress progress;
@@ -81,7 +87,8 @@ static bool prepare_once(struct app *a, struct conn *c, struct error *err)
         return false;
     }
     if (applied > 0) {
-        log_notice("schema %s brought to version %d", a->cfg->postgres.schema, schema_version_wanted());
+        log_notice("schema %s brought to version %d", a->cfg->postgres.schema,
+                   schema_version_wanted());
     }
     struct plan_job **jobs;
     size_t n = plan_missing(a->plan, NULL, &jobs);
@@ -176,9 +183,11 @@ static void log_memory_bound(const struct app *a)
     struct client_memory m = client_memory(a->cfg, workers);
     uint64_t batches = 2 * a->cfg->batch.max_bytes;
     uint64_t bound = workers * (m.queue_bytes + batches) + 2 * m.fetch_bytes;
-    log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) + %llu MiB fetching",
-             (unsigned long long) (bound >> 20), workers, (unsigned long long) (m.queue_bytes >> 20),
-             (unsigned long long) (batches >> 20), (unsigned long long) (2 * m.fetch_bytes >> 20));
+    log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) "
+             "+ %llu MiB fetching",
+             (unsigned long long) (bound >> 20), workers,
+             (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
+             (unsigned long long) (2 * m.fetch_bytes >> 20));
 }
 
 static bool start(struct app *a)
@@ -304,8 +313,8 @@ static void take_report(struct app *a, const struct report *r)
         note_link(a, r);
         break;
     case REPORT_EVICTED:
-        log_warning("postgresql: ended %lld backend(s) that held lines of the ledger for longer than "
-                    "lock_timeout",
+        log_warning("postgresql: ended %lld backend(s) that held lines of the ledger for longer "
+                    "than lock_timeout",
                     (long long) r->offset);
         break;
     case REPORT_TROUBLE:
@@ -442,25 +451,30 @@ static void wait_for_events(struct app *a)
 
 static bool is_over(const struct app *a)
 {
-    return a->stopping && (a->ended == a->worker_count ||
-                           clock_mono() >= a->stop_began + STOP_WORKERS);
+    return a->stopping &&
+           (a->ended == a->worker_count || clock_mono() >= a->stop_began + STOP_WORKERS);
+}
+
+/* Everything that can be done without waiting. */
+static void turn(struct app *a)
+{
+    take_signals(a);
+    take_events(a);
+    take_mail(a);
+    usec_t now = clock_mono();
+    if (!a->stopping) {
+        crew_turn(a->crew, now);
+        say_ready(a);
+        commit(a, now);
+        check_end(a);
+    }
+    tick(a, now);
+    feed_watchdog(a, now);
 }
 
 static void loop(struct app *a)
 {
-    while (!is_over(a)) {
-        take_signals(a);
-        take_events(a);
-        take_mail(a);
-        usec_t now = clock_mono();
-        if (!a->stopping) {
-            crew_turn(a->crew, now);
-            say_ready(a);
-            commit(a, now);
-            check_end(a);
-        }
-        tick(a, now);
-        feed_watchdog(a, now);
+    for (turn(a); !is_over(a); turn(a)) {
         wait_for_events(a);
     }
 }

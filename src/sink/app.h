@@ -1,5 +1,6 @@
 /*
- * The daemon: start order, order of the day, stop order (the mirror of the start), exit code. Main thread.
+ * The daemon: start order, order of the day, stop order (the mirror of the start), exit code. Main
+ * thread.
  */
 #ifndef SINK_APP_H
 #define SINK_APP_H
@@ -10,14 +11,15 @@
 /* Exit codes, as the man page and the unit know them. */
 enum exit_code {
     EXIT_OK = 0,
-    EXIT_FAULT = 1,  /* at run time */
+    EXIT_FAULT = 1, /* at run time */
     EXIT_USAGE = 2,
     EXIT_CONFIG = 3, /* the file */
     EXIT_TARGET = 4, /* missing table, grants, schema version */
     EXIT_SOURCE = 5,
 };
 
-/* Settings of a connection of the main thread, for what it does before workers start and for commands. */
+/* Settings of a connection of the main thread, for what it does before workers start and for
+ * commands. */
 struct conn_settings app_conn_settings(const struct config *cfg, const char *application_name);
 
 /* Runs until a signal, a fatal fault, or with until_end the ends of all partitions. */

@@ -1,11 +1,13 @@
 /*
  * A partition's life, as main sees it. Every arrow is taken in partition_set.
  *
- *     PLANNING --> CLAIMING --> FETCHING <--> GAPPED      RESETs: the range is asked for, the ledger moved
+ *     PLANNING --> CLAIMING --> FETCHING <--> GAPPED    the range is asked for, the ledger moved
  *                     ^            |  ^
- *                     |            v  |                   START reports lead back to FETCHING from anywhere
+ *                     |            v  |                 START leads to FETCHING from anywhere
  *                     +--- LOST, STOPPED
  *     any --> RELEASING --> (freed when its worker has let go)
+ *
+ * Main thread.
  */
 #include "sink/crew.h"
 
@@ -16,7 +18,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define LOST_RETRY (30 * USEC_PER_SEC)    /* then the group still says it is ours: a zombie took it, it is dead by now */
+/* If the group still says that it is ours: a zombie had taken it, which is dead by now. */
+#define LOST_RETRY (30 * USEC_PER_SEC)
 #define CORRUPT_RETRY (60 * USEC_PER_SEC)
 
 /* ---- partitions ---- */
@@ -131,8 +134,8 @@ static void report_stopped(struct crew *c, struct partition *p, const struct rep
     struct error err = r->error;
     if (err.hint[0] == '\0') {
         error_hint(&err,
-                   "Mend the cause and restart, or skip the record: UPDATE %s.offsets SET next_offset = %lld "
-                   "WHERE sink = '%s' AND topic = '%s' AND partition = %d;",
+                   "Mend the cause and restart, or skip the record: UPDATE %s.offsets "
+                   "SET next_offset = %lld WHERE sink = '%s' AND topic = '%s' AND partition = %d;",
                    c->cc.cfg->postgres.schema, (long long) r->offset + 1, c->cc.cfg->sink, p->topic,
                    p->number);
     }
@@ -218,7 +221,8 @@ static void retry(struct crew *c, struct partition *p)
 void crew_turn(struct crew *c, usec_t now)
 {
     if (c->revoking && now >= c->revoke_deadline) {
-        log_warning("a revoked partition's last batch is not stored yet; giving up its partitions all the same");
+        log_warning(
+            "a revoked partition's last batch is not stored yet; giving it up all the same");
         crew_end_revoke(c);
     }
     for (size_t i = 0; i < c->count; i++) {
@@ -257,7 +261,8 @@ bool crew_at_end(const struct crew *c)
     }
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
-        bool over = p->state == PARTITION_STOPPED || (p->target >= 0 && partition_stored(p) >= p->target);
+        bool over = p->state == PARTITION_STOPPED ||
+                    (p->target >= 0 && partition_stored(p) >= p->target);
         if (!over) {
             return false;
         }
@@ -294,7 +299,8 @@ struct crew_summary crew_summary(const struct crew *c)
     return s;
 }
 
-/* Next offsets that are stored, for the informational commit. The caller frees; topics are borrowed. */
+/* Next offsets that are stored, for the informational commit. The caller frees; topics are
+ * borrowed. */
 size_t crew_stored(const struct crew *c, struct partition_ref **out)
 {
     struct partition_ref *refs = mem_array(c->count, sizeof *refs);

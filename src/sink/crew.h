@@ -1,9 +1,10 @@
 /*
- * Main's view of partitions and workers: which partition is whose, what it waits for, when it is fetched. Turns
- * rebalances into orders, reports into fetching, and decides and logs what becomes of a partition in trouble.
+ * Main's view of partitions and workers: which partition is whose, what it waits for, when it is
+ * fetched. Turns rebalances into orders, reports into fetching, and decides and logs what becomes
+ * of a partition in trouble.
  *
- * Nothing here waits. A revocation is answered when the workers have let go, or at its deadline; membership in the
- * group depends on neither the database nor the scout. Main thread only.
+ * Nothing here waits. A revocation is answered when the workers have let go, or at its deadline;
+ * membership in the group depends on neither the database nor the scout. Main thread only.
  */
 #ifndef SINK_CREW_H
 #define SINK_CREW_H
@@ -29,11 +30,12 @@ struct crew_config {
 struct crew *crew_new(const struct crew_config *cc) _must_;
 void crew_free(struct crew *c); /* workers have ended */
 
-void crew_event(struct crew *c, struct event *e);           /* EVENT_ASSIGN, _REVOKE, _AWAY */
-void crew_report(struct crew *c, const struct report *r);   /* those that concern a partition */
-void crew_answer(struct crew *c, struct scout_mail *m);     /* keeps or frees m */
+void crew_event(struct crew *c, struct event *e);         /* EVENT_ASSIGN, _REVOKE, _AWAY */
+void crew_report(struct crew *c, const struct report *r); /* those that concern a partition */
+void crew_answer(struct crew *c, struct scout_mail *m);   /* keeps or frees m */
 
-/* After a round of events, reports and answers: starts what is to be started, asks what is to be asked. */
+/* After a round of events, reports and answers: starts what is to be started, asks what is to be
+ * asked. */
 void crew_turn(struct crew *c, usec_t now);
 usec_t crew_deadline(const struct crew *c);
 
@@ -55,8 +57,9 @@ struct crew_summary {
 struct crew_summary crew_summary(const struct crew *c);
 
 /*
- * Next offsets of partitions that are fetched and owned, for the informational commit; none while a revocation is
- * being answered. The caller frees *out; topics are borrowed until the next crew_event.
+ * Next offsets of partitions that are fetched and owned, for the informational commit; none while a
+ * revocation is being answered. The caller frees *out; topics are borrowed until the next
+ * crew_event.
  */
 size_t crew_stored(const struct crew *c, struct partition_ref **out);
 

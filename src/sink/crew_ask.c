@@ -1,7 +1,8 @@
 /*
- * Questions to the scout, one of a kind at a time, and what follows from its answers: first offsets, ends, the range of a
- * log, the tables of a topic. An answer is taken for the very partition that was asked about, or for none: a
- * partition that went and came back has another generation. Main thread.
+ * Questions to the scout, one of a kind at a time, and what follows from its answers: first
+ * offsets, ends, the range of a log, the tables of a topic. An answer is taken for the very
+ * partition that was asked about, or for none: a partition that went and came back has another
+ * generation. Main thread.
  */
 #include "sink/crew_state.h"
 
@@ -15,7 +16,8 @@
 
 /* ---- plans ---- */
 
-static bool plan_is_asked_for(const struct crew *c, const struct partition *other, const char *topic)
+static bool plan_is_asked_for(const struct crew *c, const struct partition *other,
+                              const char *topic)
 {
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
@@ -217,7 +219,8 @@ static const char *on_gap_place(enum config_on_gap policy)
     return policy == ON_GAP_EARLIEST ? "earliest" : "latest";
 }
 
-/* The ledger's offset is outside [low, high]: stop, or go on where the operator has chosen and write down what is passed. */
+/* The ledger's offset is outside [low, high]: stop, or go on where the operator has chosen and
+ * write down what is passed. */
 static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t high)
 {
     struct error err;
@@ -230,19 +233,18 @@ static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t
                   p->topic, p->number, at, at, below ? "below" : "above", (long long) low,
                   (long long) high);
         error_hint(&err,
-                   below ? "Kafka has deleted these records. Set kafka.on_gap, or move the ledger: UPDATE "
-                           "%s.offsets SET next_offset = ... WHERE sink = '%s' AND topic = '%s' AND partition = %d;"
-                         : "Was the topic created anew, or is this another cluster? To go on, move the ledger: "
-                           "UPDATE %s.offsets SET next_offset = ... WHERE sink = '%s' AND topic = '%s' AND "
-                           "partition = %d;",
+                   "%s move the ledger: UPDATE %s.offsets SET next_offset = ... WHERE sink = '%s' "
+                   "AND topic = '%s' AND partition = %d;",
+                   below ? "Kafka has deleted these records. Set kafka.on_gap, or"
+                         : "Was the topic created anew, or is this another cluster? To go on,",
                    c->cc.cfg->postgres.schema, c->cc.cfg->sink, p->topic, p->number);
         log_fault(LOG_LEVEL_ERROR, &err);
         partition_set(p, PARTITION_STOPPED);
         return;
     }
     int64_t to = policy == ON_GAP_EARLIEST ? low : high;
-    log_warning("%s-%d@%lld: outside the log, which holds offsets %lld to %lld; going on at the %s, %lld, "
-                "and writing the range to %s.gaps",
+    log_warning("%s-%d@%lld: outside the log, which holds offsets %lld to %lld; going on at the "
+                "%s, %lld, and writing the range to %s.gaps",
                 p->topic, p->number, at, (long long) low, (long long) high, on_gap_place(policy),
                 (long long) to, c->cc.cfg->postgres.schema);
     partition_post(p, ORDER_GAP, to, 0);
@@ -257,7 +259,8 @@ static void answer_range(struct crew *c, const struct scout_mail *m)
     if (m->failed) {
         p->range_due = true;
     } else if (p->reset_offset >= m->refs[0].offset && p->reset_offset <= m->high) {
-        p->retry_at = clock_mono() + RANGE_RETRY; /* inside by now: fetch again, but not in a tight loop */
+        /* Inside by now: fetch again, but not in a tight loop. */
+        p->retry_at = clock_mono() + RANGE_RETRY;
     } else {
         decide_gap(c, p, m->refs[0].offset, m->high);
     }
@@ -282,7 +285,8 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         c->asking_ping = false;
         break;
     case SCOUT_AWAY:
-        log_warning("kafka: brokers cannot be reached: %s; trying again until they can", m->error.text);
+        log_warning("kafka: brokers cannot be reached: %s; trying again until they can",
+                    m->error.text);
         break;
     case SCOUT_REACHABLE:
         log_notice("kafka: brokers can be reached again");

@@ -1,6 +1,6 @@
 /*
- * Which partitions the library fetches, and from where: the one exchange of sink/mail.h, main's part of it. A partition
- * that has stopped is not fetched. Main thread.
+ * Which partitions the library fetches, and from where: the one exchange of sink/mail.h, main's
+ * part of it. A partition that has stopped is not fetched. Main thread.
  */
 #include "sink/crew_state.h"
 
@@ -22,9 +22,10 @@ void crew_note_start(struct crew *c)
 }
 
 /*
- * What must not be fetched any more, or anew: partitions that are to start, those that have stopped (they cost no
- * traffic; their workers drop what still comes), and with the eager protocol all: the others start again from what is
- * stored, and their workers drop, by its offset, what they have already taken.
+ * What must not be fetched any more, or anew: partitions that are to start, those that have stopped
+ * (they cost no traffic; their workers drop what still comes), and with the eager protocol all: the
+ * others start again from what is stored, and their workers drop, by its offset, what they have
+ * already taken.
  */
 static bool to_unfetch(const struct partition *p, bool all)
 {
@@ -91,8 +92,8 @@ static void note_fetched(struct crew *c)
 }
 
 /*
- * The order of the three steps is what sink/mail.h rests on: nothing old can be taken after unfetch, RESUME is in the
- * mailbox before anything new can be.
+ * The order of the three steps is what sink/mail.h rests on: nothing old can be taken after
+ * unfetch, RESUME is in the mailbox before anything new can be.
  */
 static void start_fetching(struct crew *c, usec_t now)
 {
@@ -112,8 +113,8 @@ static void start_fetching(struct crew *c, usec_t now)
 }
 
 /*
- * With the eager protocol every start makes all partitions start anew: better wait a little for the claims that are still
- * under way, and start them together.
+ * With the eager protocol every start makes all partitions start anew: better wait a little for the
+ * claims that are still under way, and start them together.
  */
 static bool starts_can_wait(const struct crew *c, usec_t now)
 {

@@ -1,6 +1,6 @@
 /*
- * What the group gives and takes: a rebalance is accepted at once, its partitions are planned and claimed; a revocation
- * is answered when the workers have let go, or at its deadline. Main thread.
+ * What the group gives and takes: a rebalance is accepted at once, its partitions are planned and
+ * claimed; a revocation is answered when the workers have let go, or at its deadline. Main thread.
  */
 #include "sink/crew_state.h"
 

@@ -13,10 +13,10 @@
 #include "sink/index.h"
 
 enum partition_state {
-    PARTITION_PLANNING,  /* its topic's tables are being looked up */
-    PARTITION_CLAIMING,  /* its worker claims it; or its first offset is being asked for */
+    PARTITION_PLANNING, /* its topic's tables are being looked up */
+    PARTITION_CLAIMING, /* its worker claims it; or its first offset is being asked for */
     PARTITION_FETCHING,
-    PARTITION_GAPPED,    /* out of range: being asked for, or the ledger is being moved */
+    PARTITION_GAPPED, /* out of range: being asked for, or the ledger is being moved */
     PARTITION_STOPPED,
     PARTITION_LOST,
     PARTITION_RELEASING,
@@ -26,22 +26,22 @@ struct partition {
     char *topic;
     int32_t number;
     enum partition_state state;
-    uint64_t generation;      /* of this object: answers to older questions are recognized */
-    struct worker *worker;    /* NULL while planning; the same for the life of this object (invariant I5) */
+    uint64_t generation;   /* of this object: answers to older questions are recognized */
+    struct worker *worker; /* NULL while planning, then always the same (I5) */
     size_t worker_index;
     const struct topic_plan *plan;
     struct feed_route *route;
     struct share share;
-    bool fetched;             /* in the library's assignment */
-    bool start_due;           /* start_offset, start_seq: to be fetched in this turn */
-    bool first_due;           /* its first offset is to be asked for */
-    bool range_due;           /* its range is to be asked for */
+    bool fetched;   /* in the library's assignment */
+    bool start_due; /* start_offset, start_seq: to be fetched in this turn */
+    bool first_due; /* its first offset is to be asked for */
+    bool range_due; /* its range is to be asked for */
     int64_t start_offset;
     uint64_t start_seq;
-    int64_t reset_offset;     /* GAPPED: what was out of range */
-    usec_t retry_at;          /* USEC_NEVER = no */
-    int64_t first_stored;     /* until_end: the ledger at the first claim, -1 before */
-    int64_t target;           /* until_end: where it ended then, -1 unknown */
+    int64_t reset_offset; /* GAPPED: what was out of range */
+    usec_t retry_at;      /* USEC_NEVER = no */
+    int64_t first_stored; /* until_end: the ledger at the first claim, -1 before */
+    int64_t target;       /* until_end: where it ended then, -1 unknown */
     bool target_due;
 };
 
@@ -50,17 +50,17 @@ struct crew {
     struct partition **partitions; /* all, those being released too */
     size_t count;
     size_t cap;
-    struct index index;            /* without those being released */
-    size_t *load;                  /* partitions per worker */
+    struct index index; /* without those being released */
+    size_t *load;       /* partitions per worker */
     uint64_t last_generation;
     bool assigned_once;
     bool started_once;
     bool starts_due;
-    usec_t starts_since;           /* when starts_due became true */
-    usec_t fetch_at;               /* not before: the library has refused */
+    usec_t starts_since; /* when starts_due became true */
+    usec_t fetch_at;     /* not before: the library has refused */
     /* a revocation that is not answered yet */
     bool revoking;
-    size_t revoke_waits;           /* partitions whose release is awaited */
+    size_t revoke_waits; /* partitions whose release is awaited */
     usec_t revoke_deadline;
     struct partition_ref *revoke_refs; /* those that are being fetched; topics copied */
     size_t revoke_ref_count;
@@ -83,13 +83,13 @@ static inline int64_t partition_end(const struct partition *p)
 
 /* crew.c */
 struct partition *crew_add(struct crew *c, const struct partition_ref *ref);
-void crew_forget(struct crew *c, struct partition *p); /* frees it */
-void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset); /* CLAIMING; first_offset -1: unknown */
+void crew_forget(struct crew *c, struct partition *p);                      /* frees it */
+void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset); /* -1 unknown */
 void partition_set(struct partition *p, enum partition_state state);        /* the one door */
 void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq);
 
 /* crew_rebalance.c */
-void crew_end_revoke(struct crew *c); /* answers the library; what is not released yet goes on without being awaited */
+void crew_end_revoke(struct crew *c); /* answers the library, whoever has let go by then */
 
 /* crew_ask.c */
 void crew_plan_or_adopt(struct crew *c, struct partition *p);

@@ -1,3 +1,7 @@
+/*
+ * Open addressing with linear probing, at most half full. Deletion shifts entries back, so there
+ * are no tombstones and a find ends at the first free place. Owns no names and no values.
+ */
 #include "sink/index.h"
 
 #include "base/mem.h"
@@ -9,7 +13,8 @@
 
 static size_t home_of(const struct index *ix, const char *topic, int32_t number)
 {
-    uint64_t h = str_hash(str_of(topic)) ^ ((uint64_t) (uint32_t) number * UINT64_C(0x9e3779b97f4a7c15));
+    uint64_t h = str_hash(str_of(topic)) ^
+                 ((uint64_t) (uint32_t) number * UINT64_C(0x9e3779b97f4a7c15));
     return (size_t) (h ^ (h >> 32)) & (ix->size - 1);
 }
 

@@ -1,6 +1,7 @@
 /*
- * (topic, partition number) -> pointer: open addressing, names compared by content, borrowed from whoever owns the
- * value. For workers (records to slots) and the crew (rebalances to partitions). One thread at a time.
+ * (topic, partition number) -> pointer: open addressing, names compared by content, borrowed from
+ * whoever owns the value. For workers (records to slots) and the crew (rebalances to partitions).
+ * One thread at a time.
  */
 #ifndef SINK_INDEX_H
 #define SINK_INDEX_H
@@ -20,8 +21,8 @@ struct index {
 };
 
 void index_done(struct index *ix);
-void *index_find(const struct index *ix, const char *topic, int32_t number); /* NULL = none */
+void *index_find(const struct index *ix, const char *topic, int32_t number);      /* NULL = none */
 void index_put(struct index *ix, const char *topic, int32_t number, void *value); /* must be new */
-void index_remove(struct index *ix, const char *topic, int32_t number);           /* may be absent */
+void index_remove(struct index *ix, const char *topic, int32_t number); /* may be absent */
 
 #endif

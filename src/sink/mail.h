@@ -1,18 +1,19 @@
 /*
- * What main and the workers tell each other. Orders go down, reports come up; each is one heap block whose ownership moves
- * with it through a mailbox. Nothing else crosses but `struct share`, which has single words only.
+ * What main and the workers tell each other. Orders go down, reports come up; each is one heap
+ * block whose ownership moves with it through a mailbox. Nothing else crosses but `struct share`,
+ * which has single words only.
  *
- * How a partition begins, is moved, or begins anew, is always the same exchange, so that no record of an older fetch can
- * be taken for one of the newer (invariant I5):
+ * How a partition begins, is moved, or begins anew, is always the same exchange, so that no record
+ * of an older fetch can be taken for one of the newer (invariant I5):
  *
- *     main                                worker
- *     ORDER_ADOPT            -------->    claims it in PostgreSQL; slot WAITING (drops every record)
- *                            <--------    REPORT_START seq, offset
+ *     main                          worker
+ *     ORDER_ADOPT        ------>    claims it in PostgreSQL; slot WAITING (drops every record)
+ *                        <------    REPORT_START seq, offset
  *     stops fetching it, if it was
- *     ORDER_RESUME seq       -------->    (in the mailbox before the first new record can be in the queue)
+ *     ORDER_RESUME seq   ------>    (in the mailbox before a new record can be in the queue)
  *     fetches it from offset
- *                                         first record while WAITING: takes its orders first, finds RESUME with
- *                                         its own seq, slot READING, accepts
+ *                                   first record while WAITING: takes its orders first, finds
+ *                                   RESUME with its own seq, slot READING, accepts
  */
 #ifndef SINK_MAIL_H
 #define SINK_MAIL_H
@@ -34,7 +35,7 @@ struct share {
 
 enum order_kind {
     ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
-    ORDER_RESUME,  /* records of this partition from now on are those asked for by REPORT_START seq */
+    ORDER_RESUME,  /* records from now on are those asked for by REPORT_START seq */
     ORDER_GAP,     /* move the ledger to `offset`, write the range to gaps */
     ORDER_RELEASE, /* finish or drop its records, forget it */
     ORDER_STOP,    /* no more records; finish what is there until the deadline, then end */

@@ -1,3 +1,7 @@
+/*
+ * Patterns, loaded tables and topic plans, see plan.h. plan_job_run alone may be called off the
+ * main thread (by the scout): it touches the job and the connection, never the plan.
+ */
 #include "sink/plan.h"
 
 #include "base/mem.h"
@@ -186,7 +190,8 @@ struct plan_job *plan_job_free(struct plan_job *job)
     return NULL;
 }
 
-/* Where in the file an error of the mapping belongs: the entry of the column it names, else the route's table. */
+/* Where in the file an error of the mapping belongs: the entry of the column it names, else the
+ * route's table. */
 static struct position place_of(const struct config_route *route, const struct error *err)
 {
     for (size_t i = 0; i < route->columns.count; i++) {
@@ -293,8 +298,8 @@ const struct topic_plan *plan_topic(struct plan *p, const char *topic)
     return t;
 }
 
-bool plan_find(const struct plan *p, size_t route, const char *topic, const struct table **out_table,
-               const struct mapping **out_mapping)
+bool plan_find(const struct plan *p, size_t route, const char *topic,
+               const struct table **out_table, const struct mapping **out_mapping)
 {
     const struct loaded *l = find_for(p, route, topic);
     if (l == NULL) {

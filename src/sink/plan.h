@@ -1,8 +1,9 @@
 /*
- * From configuration and catalog to what workers execute: for each topic, the mappings that turn its records into
- * rows. A fixed table's mapping is made at start; a table named by a {topic} template when its topic is first assigned,
- * by the scout, for it asks PostgreSQL. Mappings and topic plans are immutable once they are in the plan and live
- * as long as it, so workers use them without locks. The plan itself belongs to the main thread.
+ * From configuration and catalog to what workers execute: for each topic, the mappings that turn
+ * its records into rows. A fixed table's mapping is made at start; a table named by a {topic}
+ * template when its topic is first assigned, by the scout, for it asks PostgreSQL. Mappings and
+ * topic plans are immutable once they are in the plan and live as long as it, so workers use them
+ * without locks. The plan itself belongs to the main thread.
  */
 #ifndef SINK_PLAN_H
 #define SINK_PLAN_H
@@ -14,7 +15,7 @@
 
 struct topic_plan {
     char *topic;
-    const struct mapping **mappings; /* one per route that takes the topic, in the order of the routes */
+    const struct mapping **mappings; /* of each route that takes it, in order */
     size_t mapping_count;
 };
 
@@ -26,7 +27,7 @@ struct plan_job {
     size_t route;
     char *table_name; /* as in the catalog */
     uint32_t target_id;
-    struct table *table;     /* results of plan_job_run */
+    struct table *table; /* results of plan_job_run */
     struct mapping *mapping;
 };
 
@@ -37,27 +38,31 @@ struct plan *plan_free(struct plan *p); /* returns NULL */
 /* Does this route take the topic? */
 bool plan_route_takes(const struct plan *p, size_t route, const char *topic);
 
-/* Do any mappings want record headers? Templates may: then true as soon as a route names headers at all. */
+/* Do any mappings want record headers? Templates may: then true as soon as a route names headers at
+ * all. */
 bool plan_wants_headers(const struct plan *p);
 
 /*
- * The jobs that must be run before plan_topic can answer for the topic; NULL topic: those of all fixed tables.
- * The caller owns the jobs (plan_job_free, or plan_add).
+ * The jobs that must be run before plan_topic can answer for the topic; NULL topic: those of all
+ * fixed tables. The caller owns the jobs (plan_job_free, or plan_add).
  */
 size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out);
 struct plan_job *plan_job_free(struct plan_job *job); /* returns NULL */
 
-/* Reads the table and compiles the mapping. Blocks. ERROR_SETUP with the place in the file, ERROR_LINK. */
+/* Reads the table and compiles the mapping. Blocks. ERROR_SETUP with the place in the file,
+ * ERROR_LINK. */
 bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err) _must_;
 
 /* Takes a job that was run into the plan, with all it owns. */
 void plan_add(struct plan *p, struct plan_job *job);
 
-/* The plan of a topic, made on first use; NULL while jobs are missing. A topic no route takes has no mappings. */
+/* The plan of a topic, made on first use; NULL while jobs are missing. A topic no route takes has
+ * no mappings. */
 const struct topic_plan *plan_topic(struct plan *p, const char *topic);
 
-/* The table and mapping of a route for a topic (NULL topic: its fixed table), for `check`; false when not loaded. */
-bool plan_find(const struct plan *p, size_t route, const char *topic, const struct table **out_table,
-               const struct mapping **out_mapping);
+/* The table and mapping of a route for a topic (NULL topic: its fixed table), for `check`; false
+ * when not loaded. */
+bool plan_find(const struct plan *p, size_t route, const char *topic,
+               const struct table **out_table, const struct mapping **out_mapping);
 
 #endif

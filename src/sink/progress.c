@@ -1,3 +1,7 @@
+/*
+ * Rates and how they are shown, see progress.h. Reads the workers' counters, changes nothing but
+ * what is on the terminal. Main thread.
+ */
 #include "sink/progress.h"
 
 #include "base/log.h"
@@ -65,8 +69,9 @@ static void draw_bar(struct progress *p, const struct totals *t, const struct cr
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', MIN(filled, (size_t) BAR_WIDTH));
     bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r[%s] %3.0f %%  %llu rows  %.0f rows/s  lag %llu  eta %s\033[K", bar, done * 100,
-            (unsigned long long) t->rows, p->rows_per_second, (unsigned long long) s->to_go, eta);
+    fprintf(stderr, "\r[%s] %3.0f %%  %llu rows  %.0f rows/s  lag %llu  eta %s\033[K", bar,
+            done * 100, (unsigned long long) t->rows, p->rows_per_second,
+            (unsigned long long) s->to_go, eta);
     fflush(stderr);
     p->bar_shown = true;
 }

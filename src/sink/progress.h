@@ -1,6 +1,6 @@
 /*
- * How fast it goes: rates from the workers' counters, the service manager's STATUS, and for run --until-end a
- * progress bar on a terminal or a log line every few seconds. Main thread.
+ * How fast it goes: rates from the workers' counters, the service manager's STATUS, and for run
+ * --until-end a progress bar on a terminal or a log line every few seconds. Main thread.
  */
 #ifndef SINK_PROGRESS_H
 #define SINK_PROGRESS_H
@@ -10,10 +10,10 @@
 
 struct progress {
     bool until_end;
-    bool bar;          /* stderr is a terminal */
-    bool bar_shown;    /* an unfinished line is on the terminal */
+    bool bar;       /* stderr is a terminal */
+    bool bar_shown; /* an unfinished line is on the terminal */
     usec_t started;
-    usec_t last;       /* of the last look at the counters */
+    usec_t last; /* of the last look at the counters */
     usec_t next_line;
     uint64_t last_rows;
     double rows_per_second;

@@ -1,3 +1,9 @@
+/*
+ * The scout's loop: takes a question, asks, posts it back as its own answer; a failed one after a
+ * pause. It decides nothing and keeps nothing but whether the brokers were reached last. A stop is
+ * noticed between questions, and while waiting for PostgreSQL. Scout thread; start, ask, stop:
+ * main.
+ */
 #include "sink/scout.h"
 
 #include "base/backoff.h"
@@ -100,7 +106,8 @@ static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
-/* Tables that cannot be used are an answer, not a failure; only a database that is away is asked again. */
+/* Tables that cannot be used are an answer, not a failure; only a database that is away is asked
+ * again. */
 static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {

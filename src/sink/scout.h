@@ -1,7 +1,8 @@
 /*
- * The one thread that may block: it asks Kafka for offsets and PostgreSQL for tables, so that main and the workers
- * never wait for an answer that may not come. Questions are answered in order, each with a deadline; one that fails
- * comes back with its error after a pause, and main asks again for what it still wants.
+ * The one thread that may block: it asks Kafka for offsets and PostgreSQL for tables, so that main
+ * and the workers never wait for an answer that may not come. Questions are answered in order, each
+ * with a deadline; one that fails comes back with its error after a pause, and main asks again for
+ * what it still wants.
  *
  * Being the one who asks regularly, it also knows whether the brokers can be reached.
  */
@@ -28,13 +29,13 @@ struct scout_mail {
     enum scout_kind kind;
     struct partition_ref *refs;
     size_t ref_count;
-    uint64_t *generations; /* of the partitions, for main to know whether an answer is still wanted */
+    uint64_t *generations; /* of the partitions: is an answer still wanted? */
     int64_t high;
     struct plan_job **jobs;
     size_t job_count;
-    char *topic;           /* SCOUT_PLAN: whose plan it is */
-    bool failed;           /* no answer this time: error */
-    struct error error;    /* also SCOUT_PLAN: a table that cannot be used (ERROR_SETUP); SCOUT_AWAY */
+    char *topic;        /* SCOUT_PLAN: whose plan it is */
+    bool failed;        /* no answer this time: error */
+    struct error error; /* also SCOUT_AWAY; SCOUT_PLAN: a table of no use (ERROR_SETUP) */
 };
 
 struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs);

@@ -35,8 +35,8 @@ static const unsigned ALLOWED[] = {
 };
 
 static const char *const NAMES[] = {
-    [SLOT_CLAIMING] = "claiming", [SLOT_UNKNOWN] = "unknown", [SLOT_WAITING] = "waiting",
-    [SLOT_READING] = "reading",   [SLOT_STOPPED] = "stopped", [SLOT_LOST] = "lost",
+    [SLOT_CLAIMING] = "claiming",   [SLOT_UNKNOWN] = "unknown", [SLOT_WAITING] = "waiting",
+    [SLOT_READING] = "reading",     [SLOT_STOPPED] = "stopped", [SLOT_LOST] = "lost",
     [SLOT_RELEASING] = "releasing",
 };
 

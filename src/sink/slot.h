@@ -1,6 +1,6 @@
 /*
- * A worker's view of one of its partitions: up to where records were taken, and under which claim. Belongs to its
- * worker's thread. One function changes the state.
+ * A worker's view of one of its partitions: up to where records were taken, and under which claim.
+ * Belongs to its worker's thread. One function changes the state.
  */
 #ifndef SINK_SLOT_H
 #define SINK_SLOT_H
@@ -28,7 +28,7 @@ struct slot {
     int64_t first_offset;  /* for a line the ledger lacks; -1 unknown */
     int64_t owner_epoch;   /* of our claim */
     int64_t stored;        /* the ledger's next_offset as we know it */
-    int64_t expect;        /* first offset to accept, and where the next span starts; stored <= expect */
+    int64_t expect;        /* first offset to accept; where the next span starts */
     uint32_t span;         /* index of its span in the open batch, */
     uint64_t span_open_id; /*   valid while this equals the worker's open_id */
     int64_t end_told;      /* the end that the ledger has last been told */
@@ -44,8 +44,8 @@ const char *slot_state_name(enum slot_state state);
 bool slot_owns(const struct slot *s);
 
 /*
- * The strict filter (invariant I4): is this record the next one to store? Offsets may jump upward (compaction,
- * transaction markers), never back.
+ * The strict filter (invariant I4): is this record the next one to store? Offsets may jump upward
+ * (compaction, transaction markers), never back.
  */
 static inline bool slot_accepts(const struct slot *s, int64_t offset)
 {

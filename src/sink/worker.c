@@ -1,3 +1,8 @@
+/*
+ * A worker's thread: the loop, its slots, the orders it takes and the reports it makes. What goes
+ * into batches is worker_fill.c, what goes over the connection worker_link.c, what the answers mean
+ * worker_settle.c. Worker thread, but for the last section, which is main's.
+ */
 #include "sink/worker.h"
 
 #include "base/failpoint.h"
@@ -48,7 +53,8 @@ void worker_report(struct worker *w, enum report_kind kind, const struct slot *s
     mailbox_post(w->wc.reports, &r->mail);
 }
 
-/* A new partition; one whose first offset is known now; one that was lost or stopped and is to be tried again. */
+/* A new partition; one whose first offset is known now; one that was lost or stopped and is to be
+ * tried again. */
 static void order_adopt(struct worker *w, const struct order *o)
 {
     struct slot *s = slot_of(w, o);
@@ -134,8 +140,8 @@ void worker_take_orders(struct worker *w)
 /* ---- letting partitions go ---- */
 
 /*
- * A partition on its way out either has its last records stored, when the connection is well, or dropped: the
- * ledger has not moved, whoever reads next starts there.
+ * A partition on its way out either has its last records stored, when the connection is well, or
+ * dropped: the ledger has not moved, whoever reads next starts there.
  */
 static void release_slots(struct worker *w)
 {

@@ -1,12 +1,15 @@
 /*
- * A worker: one thread, one queue of records, one PostgreSQL connection. It claims partitions, encodes their records
- * into the open batch while the batch before is on its way, and settles what a lost connection or a fence leaves open.
+ * A worker: one thread, one queue of records, one PostgreSQL connection. It claims partitions,
+ * encodes their records into the open batch while the batch before is on its way, and settles what
+ * a lost connection or a fence leaves open.
  *
- * An event loop over three descriptors: the queue's eventfd, the connection's socket, the mailbox. Batches clock
- * themselves: an idle connection takes what is there at once, a busy one lets the open batch grow to its limits,
- * and then records wait in the library's queue, which is bounded in bytes.
+ * An event loop over three descriptors: the queue's eventfd, the connection's socket, the mailbox.
+ * Batches clock themselves: an idle connection takes what is there at once, a busy one lets the
+ * open batch grow to its limits, and then records wait in the library's queue, which is bounded in
+ * bytes.
  *
- * Main talks to it by orders (sink/mail.h) and hears reports; counters are single words that only the worker writes.
+ * Main talks to it by orders (sink/mail.h) and hears reports; counters are single words that only
+ * the worker writes.
  */
 #ifndef SINK_WORKER_H
 #define SINK_WORKER_H
@@ -18,18 +21,18 @@
 
 /* Written by the worker alone, read by main at any time. */
 struct worker_stats {
-    _Atomic uint64_t records;      /* stored */
+    _Atomic uint64_t records; /* stored */
     _Atomic uint64_t rows;
-    _Atomic uint64_t bytes;        /* encoded */
+    _Atomic uint64_t bytes; /* encoded */
     _Atomic uint64_t transactions;
-    _Atomic uint64_t beat_usec;    /* monotonic time of the last turn of the loop: what the watchdog looks at */
-    _Atomic bool linked;           /* connected to PostgreSQL */
+    _Atomic uint64_t beat_usec; /* when the loop turned last: for the watchdog */
+    _Atomic bool linked;        /* connected to PostgreSQL */
 };
 
 struct worker_config {
     const struct config *cfg;
-    uint32_t number;        /* from 1; in names of thread and connection */
-    const char *owner;      /* this process, as the ledger writes it */
+    uint32_t number;   /* from 1; in names of thread and connection */
+    const char *owner; /* this process, as the ledger writes it */
     struct feed *feed;
     struct mailbox *reports; /* main's mailbox */
 };
@@ -44,7 +47,8 @@ const struct worker_stats *worker_stats(const struct worker *w);
 struct feed *worker_feed(const struct worker *w);
 uint32_t worker_number(const struct worker *w);
 
-/* Waits for the thread's end, which REPORT_ENDED announces; false when it did not end in time. @thread main */
+/* Waits for the thread's end, which REPORT_ENDED announces; false when it did not end in time.
+ * @thread main */
 bool worker_join(struct worker *w, usec_t timeout) _must_;
 void worker_free(struct worker *w); /* after worker_join; the feed is the caller's */
 

@@ -3,7 +3,8 @@
 #include "sink/plan.h"
 #include "sink/worker_state.h"
 
-/* Records taken before the connection is looked at again: keeps PostgreSQL fed while a batch is being filled. */
+/* Records taken before the connection is looked at again: keeps PostgreSQL fed while a batch is
+ * being filled. */
 #define FILL_RECORDS 512
 
 bool worker_has_room(const struct worker *w)
@@ -104,7 +105,8 @@ static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
     return s != NULL && s->state == SLOT_READING ? s : NULL;
 }
 
-/* The end of the partition: offsets up to here that held no record (markers, aborted records) are passed. */
+/* The end of the partition: offsets up to here that held no record (markers, aborted records) are
+ * passed. */
 static void take_end(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = reading_slot(w, item);
@@ -124,13 +126,13 @@ static void take_reset(struct worker *w, const struct feed_item *item)
     struct slot *s = reading_slot(w, item);
     if (s != NULL) {
         struct error err;
-        error_set(&err, ERROR_RECORD, "%s-%d@%lld: %s", s->topic, s->number,
-                  (long long) s->expect, item->text);
+        error_set(&err, ERROR_RECORD, "%s-%d@%lld: %s", s->topic, s->number, (long long) s->expect,
+                  item->text);
         worker_report(w, REPORT_RESET, s, s->expect, &err);
     }
 }
 
-/* The library would read the same broken bytes again and again: stop here, main tries again later. */
+/* The library would read the same broken bytes for ever: stop here, main tries again later. */
 static void take_corrupt(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = reading_slot(w, item);

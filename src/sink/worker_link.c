@@ -1,7 +1,8 @@
 /*
- * The worker's connection: one operation at a time, in this order of precedence: claim new partitions, claim again
- * what may have changed (nothing is written before that is settled: invariant I9), move over gaps, write the
- * oldest batch, tell ends. Every state moves on by itself when the socket or a deadline says so.
+ * The worker's connection: one operation at a time, in this order of precedence: claim new
+ * partitions, claim again what may have changed (nothing is written before that is settled:
+ * invariant I9), move over gaps, write the oldest batch, tell ends. Every state moves on by itself
+ * when the socket or a deadline says so.
  */
 #include "base/failpoint.h"
 #include "base/mem.h"
@@ -78,7 +79,8 @@ static void give_up(struct worker *w, const struct error *err)
     worker_report(w, REPORT_FATAL, NULL, 0, err);
 }
 
-/* The connection is gone. Everything we hold must be claimed again, which also settles an unknown COMMIT. */
+/* The connection is gone. Everything we hold must be claimed again, which also settles an unknown
+ * COMMIT. */
 static void link_lost(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
@@ -221,7 +223,8 @@ static bool start_claim(struct worker *w, bool only_mine)
     struct error err;
     l->only_mine = only_mine;
     begin(w, LINK_CLAIMING,
-          ledger_claim_start(l->ledger, l->conn, l->entries, l->entry_count, only_mine, &err), &err);
+          ledger_claim_start(l->ledger, l->conn, l->entries, l->entry_count, only_mine, &err),
+          &err);
     return true;
 }
 
@@ -237,7 +240,8 @@ static bool start_gap(struct worker *w)
         l->entry_count = 0;
         struct ledger_entry *e = add_entry(l, s);
         begin(w, LINK_GAPPING,
-              ledger_gap_start(l->ledger, l->conn, e, s->gap_to, "offset out of range", &err), &err);
+              ledger_gap_start(l->ledger, l->conn, e, s->gap_to, "offset out of range", &err),
+              &err);
         return true;
     }
     return false;
@@ -301,7 +305,7 @@ static void gap_moved(struct worker *w)
     }
 }
 
-/* A lock held for too long belongs to a backend whose client has stopped: end it, then claim again. */
+/* A lock held for too long belongs to a backend whose client has stopped: end it, claim again. */
 static bool evict(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
@@ -441,7 +445,8 @@ static bool start_something(struct worker *w)
     if (!w->stopping && start_claim(w, false)) {
         return true;
     }
-    return start_claim(w, true) || start_gap(w) || start_write(w) || (!w->stopping && start_tell(w));
+    return start_claim(w, true) || start_gap(w) || start_write(w) ||
+           (!w->stopping && start_tell(w));
 }
 
 static void step(struct worker *w)

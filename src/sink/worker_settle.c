@@ -1,11 +1,13 @@
 /*
  * What an answer of the database means for slots and batches.
  *
- * One rule settles everything that a lost connection, a fence, a failover or an operator can leave behind. After a claim the ledger
- * says L for a partition whose batches hold the chain of spans [a,b) [b,c) [c,d):
+ * One rule settles everything that a lost connection, a fence, a failover or an operator can leave
+ * behind. After a claim the ledger says L for a partition whose batches hold the chain of spans
+ * [a,b) [b,c) [c,d):
  *     L = a   nothing of it is stored: send it, under the new epoch
  *     L = b   the first is stored (its COMMIT's answer was lost): take it out, go on with the rest
- *     else    somebody has moved the line, or the server has lost commits: drop all, fetch again from L
+ *     else    somebody has moved the line, or the server has lost commits: drop all, begin at L
+ * L = c cannot be ours, for only one batch is on its way at a time. Worker thread.
  */
 #include "base/mem.h"
 #include "sink/worker_state.h"
@@ -154,8 +156,8 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
 }
 
 /*
- * The rule above for the spans of s, oldest batch first. Takes out what is stored and renews the epoch of the rest. False: the
- * chain does not meet the ledger.
+ * The rule above for the spans of s, oldest batch first. Takes out what is stored and renews the
+ * epoch of the rest. False: the chain does not meet the ledger.
  */
 static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
 {
@@ -261,9 +263,9 @@ static void stop_culprit(struct worker *w, const struct error *cause)
 }
 
 /*
- * The batch was rolled back for one of its records. The part before the record that PostgreSQL names, or half of
- * them when it names none, goes first and alone; a batch of one record that is refused is the proof.
- * Each step sends fewer records, so this ends.
+ * The batch was rolled back for one of its records. The part before the record that PostgreSQL
+ * names, or half of them when it names none, goes first and alone; a batch of one record that is
+ * refused is the proof. Each step sends fewer records, so this ends.
  */
 void worker_isolate(struct worker *w, const struct txn_result *r)
 {

@@ -4,7 +4,8 @@
  *     worker_fill.c    from the queue into the open batch
  *     worker_link.c    the connection: connect, claim, write, one operation at a time
  *     worker_settle.c  what an answer of the database means for slots and batches
- * All of it belongs to the worker's thread between start and join (invariant I6), but for orders and stats.
+ * All of it belongs to the worker's thread between start and join (invariant I6), but for orders
+ * and stats.
  */
 #ifndef SINK_WORKER_STATE_H
 #define SINK_WORKER_STATE_H
@@ -21,14 +22,14 @@
 #include "sink/worker.h"
 
 enum link_state {
-    LINK_DOWN,       /* no connection; tries at retry_at */
+    LINK_DOWN, /* no connection; tries at retry_at */
     LINK_CONNECTING,
-    LINK_IDLE,       /* connected, nothing under way */
+    LINK_IDLE, /* connected, nothing under way */
     LINK_CLAIMING,
     LINK_EVICTING,
     LINK_GAPPING,
-    LINK_TELLING,    /* writing known ends */
-    LINK_WRITING,    /* outbox[0] is on its way */
+    LINK_TELLING, /* writing known ends */
+    LINK_WRITING, /* outbox[0] is on its way */
 };
 
 struct link {
@@ -37,15 +38,15 @@ struct link {
     struct ledger *ledger;
     struct txn *txn;
     struct backoff backoff;
-    usec_t retry_at;   /* LINK_DOWN: when to connect. LINK_IDLE: nothing is written before (after ERROR_AGAIN) */
-    usec_t tell_at;    /* when ends are written next */
-    bool down_told;    /* REPORT_DOWN is out, REPORT_UP is due */
-    bool trouble_told; /* ditto for a streak of ERROR_AGAIN */
-    bool check_idle;   /* the server may have sent something unasked */
+    usec_t retry_at;              /* DOWN: when to connect. IDLE: nothing starts before */
+    usec_t tell_at;               /* when ends are written next */
+    bool down_told;               /* REPORT_DOWN is out, REPORT_UP is due */
+    bool trouble_told;            /* ditto for a streak of ERROR_AGAIN */
+    bool check_idle;              /* the server may have sent something unasked */
     struct ledger_entry *entries; /* of the ledger operation under way; tag = slot */
     size_t entry_count;
     size_t entry_cap;
-    bool only_mine;    /* the claim under way is a re-claim */
+    bool only_mine; /* the claim under way is a re-claim */
 };
 
 #define WORKER_SPARE_BATCHES 3
@@ -61,24 +62,24 @@ struct worker {
     size_t slot_count;
     size_t slot_cap;
     size_t releasing_count;
-    struct index index;       /* of the slots, without those being released */
+    struct index index;        /* of the slots, without those being released */
     const void *last_topic_id; /* the last record's slot, for most records come in runs */
     int32_t last_number;
     struct slot *last_slot;
 
     struct decoder *decoder;
-    struct batch *open;       /* being filled */
-    uint64_t open_id;         /* changes whenever span indices of `open` may have changed */
-    struct batch **outbox;    /* sealed, oldest first; [0] is on its way while LINK_WRITING */
+    struct batch *open;    /* being filled */
+    uint64_t open_id;      /* changes whenever span indices of `open` may have changed */
+    struct batch **outbox; /* sealed, oldest first; [0] is on its way while LINK_WRITING */
     size_t outbox_count;
     size_t outbox_cap;
     struct batch *spare[WORKER_SPARE_BATCHES];
-    bool more;                /* the queue may hold records that no wake-up will announce */
-    bool flush;               /* write the open batch without waiting for linger */
+    bool more;  /* the queue may hold records that no wake-up will announce */
+    bool flush; /* write the open batch without waiting for linger */
 
     struct link link;
     bool stopping;
-    bool dead;                /* REPORT_FATAL is out: nothing is written any more */
+    bool dead; /* REPORT_FATAL is out: nothing is written any more */
     usec_t stop_deadline;
 };
 
@@ -95,15 +96,15 @@ void worker_fill(struct worker *w);
 /* worker_link.c */
 void worker_link_init(struct worker *w);
 void worker_link_done(struct worker *w);
-void worker_link_drive(struct worker *w);       /* does what can be done without waiting */
+void worker_link_drive(struct worker *w); /* does what can be done without waiting */
 usec_t worker_link_deadline(const struct worker *w);
 bool worker_link_uses(const struct worker *w, const struct slot *s);
 
 /* worker_settle.c */
-void worker_seal(struct worker *w);             /* the open batch goes to the end of the outbox */
+void worker_seal(struct worker *w); /* the open batch goes to the end of the outbox */
 void worker_recycle(struct worker *w, struct batch *b);
 bool worker_in_batches(const struct worker *w, const struct slot *s);
-void worker_drop(struct worker *w, struct slot *s);  /* its records out of all batches; not while LINK_WRITING */
+void worker_drop(struct worker *w, struct slot *s); /* out of all batches; not while WRITING */
 void worker_start_at(struct worker *w, struct slot *s, int64_t offset); /* WAITING, REPORT_START */
 void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err);

@@ -88,7 +88,7 @@ def test_help(argv):
 
 BAD_YAML = {
     "syntax": ("sink: [a\n", r":\d+:\d+: "),
-    "unknown key": ("sink: a\nkafka:\n  brokers: x:1\n  brokres: y\n", r":4:3: .*brokres.*brokers"),
+    "unknown key": ("sink: a\nkafka:\n  brokers: x:1\n  brokres: y\n", r":4:3: .*brokres.*\n.*brokers"),
     "wrong type": ("sink: a\nworkers: many\n", r":2:10: .*workers"),
     "out of range": ("sink: a\nworkers: 100000\n", r":2:10: .*workers"),
     "duplicate key": ("sink: a\nsink: b\n", r":2:1: .*sink"),
