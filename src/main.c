@@ -1,10 +1,117 @@
 /*
  * pgsinkd: Kafka topics into PostgreSQL tables, each record exactly once.
  *
- * A tour, in order of flow. docs/ARCHITECTURE.md has the law of the rooms, the threads and the
- * invariants.
+ * A tour, in order of flow. docs/ARCHITECTURE.md has the law of the rooms, the threads, the
+ * protocol and the invariants. Short of time: sink/mail.h, worker_settle.c, pg/txn.c.
  *
- * TOUR
+ * command/: one thin file per verb
+ *     command.h                    what the verbs share; exit codes are in sink/app.h
+ *     common.c                     how a command says a fault; what it checks in the file
+ *     run.c                        the daemon: logging, then sink/app.c
+ *     check.c                      both servers, the tables, the plan; writes nothing
+ *     config.c                     the file alone, then the effective configuration
+ *     init.c                       the schema, now or as a script for psql
+ *     version.c                    the program's version and its libraries'
+ *
+ * config/: the file on disk becomes one immutable struct config
+ *     config.{c,h}                 load: read, apply, check; errors name file, line, column
+ *     options.def                  every option once
+ *     option.{c,h}                 the table made of it
+ *     refused.def                  librdkafka properties that would break the promise, with reasons
+ *     file.{c,h}                   a small file as a whole
+ *     position.{c,h}               a place in the file
+ *     yaml_reader.{c,h}            libyaml's events into a tree of nodes
+ *     load.h                       what the next four share while loading
+ *     value.c                      one scalar or list into its field
+ *     route.c                      one entry of routes:
+ *     check.c                      what concerns several options at once
+ *     expand.{c,h}                 ${ENV}, ${file:...} in values
+ *     units.{c,h}                  10MiB, 5s, booleans, choices: whole text or an error
+ *     table_name.{c,h}             schema.table, quotes, {topic}
+ *     mask.{c,h}                   secrets out of what is printed
+ *     print.{c,h}                  the effective configuration as YAML
+ *     options_doc.c                documentation and example file, from options.def
+ *
+ * sink/: the corridor, the only room that decides, counts and logs
+ *     app.{c,h}                    start order, main's loop, stop order, exit code
+ *     plan.{c,h}                   configuration and catalog into mappings per topic
+ *     crew.{c,h}                   main's view of partitions; reports of workers
+ *     crew_state.h                 what the crew's files share
+ *     crew_rebalance.c             what the group gives and takes
+ *     crew_ask.c                   questions to the scout, what follows from the answers
+ *     crew_fetch.c                 which partitions are fetched, and from where
+ *     scout.{c,h}                  the one thread that may block
+ *     mail.h                       orders, reports, and the exchange that starts a partition
+ *     worker.{c,h}                 a worker's thread: loop, orders, reports
+ *     worker_state.h               what the worker's files share
+ *     worker_fill.c                records into the open batch
+ *     worker_link.c                the connection: claim, gap, write, one thing at a time
+ *     worker_settle.c              what an answer of the database means for slots and batches
+ *     slot.{c,h}                   a worker's view of one partition
+ *     index.{c,h}                  (topic, number) to slot or partition
+ *     progress.{c,h}               rates, STATUS, the bar of --until-end
+ *
+ * kafka/: the window to the source
+ *     client.{c,h}                 the one consumer: made, subscribed, told what to fetch, closed
+ *     librdkafka.h                 the library's types, inside this room only
+ *     events.{c,h}                 rebalances, errors, logs as plain structs, for main
+ *     feed.{c,h}                   one queue of records per worker
+ *     lookup.{c,h}                 blocking questions, for the scout
+ *
+ * row/: the workshop: from a record to encoded rows; pure
+ *     message.h                    a record, borrowed
+ *     table.{c,h}                  a target table, and the part of it that is filled
+ *     path.{c,h}                   value.a.b, key, headers.x, meta.offset
+ *     mapping.{c,h}                paths onto columns, compiled once
+ *     fill.h                       the inside of a mapping
+ *     fields.{c,h}                 the names that a mapping wants from a document, as a tree
+ *     decode.{c,h}                 a record by its mapping: read, then write a row
+ *     decode_json.{c,h}            fields of documents into cells
+ *     decode_raw.{c,h}             keys, headers, the record's own numbers into cells
+ *     document.{c,h}               one JSON document, strictly read
+ *     json.h  json.cc              simdjson's first stage behind a C face; the only C++
+ *     cell.{c,h}                   one value on its way
+ *     encode.{c,h}                 a cell into COPY BINARY bytes, by type
+ *     encode_types.h               the encoders of single types:
+ *     encode_number.c              integers, floats, numeric
+ *     encode_text.c                text, bytea, uuid, json, jsonb
+ *     encode_time.c                date, time, timestamps
+ *     decimal.{c,h}                decimal text, exactly
+ *     moment.{c,h}                 RFC 3339 and the calendar
+ *     ascii.h                      letters and digits
+ *     batch.{c,h}                  rows and spans of one transaction; cut, split, drop
+ *
+ * pg/: the window to the target
+ *     conn.{c,h}                   one connection that never waits in libpq
+ *     libpq.h                      what this room shares, with libpq's types
+ *     dsn.{c,h}                    the hosts of a DSN
+ *     txn.{c,h}                    a batch in one transaction: advance, COPY, COMMIT
+ *     ledger.{c,h}                 claim, evict, gap, ends
+ *     catalog.{c,h}                target tables as the server knows them
+ *     schema.{c,h}                 upgrade steps of the project's own schema
+ *     steps.h                      sql/, embedded when the program is built
+ *     sql.{c,h}                    literals and arrays
+ *     sqlstate.{c,h}               SQLSTATE to error class: who can do something about it
+ *     fault.c                      libpq's errors into struct error
+ *
+ * host/: the window to the operator
+ *     signals.{c,h}                a descriptor for SIGTERM and SIGINT
+ *     notify.{c,h}                 the service manager
+ *
+ * base/: words without a domain
+ *     base.h                       attributes, ARRAY_LEN, TAKE_PTR
+ *     error.{c,h}                  a fault: class, text, hint
+ *     log.{c,h}                    lines on stderr
+ *     mem.{c,h}                    allocation that cannot fail
+ *     arena.{c,h}                  memory that goes all at once
+ *     buf.{c,h}                    a growing byte buffer
+ *     str.{c,h}                    views of text
+ *     clock.{c,h}                  microseconds
+ *     backoff.{c,h}                pauses between tries
+ *     thread.{c,h}                 threads; whose thread is this
+ *     mailbox.{c,h}                the one queue between threads
+ *     failpoint.{c,h}              named places to crash or fail, for tests
+ *     failpoint.def                their names
  */
 #include "command/command.h"
 #include "config/config.h"

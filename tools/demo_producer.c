@@ -3,7 +3,7 @@
  * records.
  *
  *     demo_producer create  BROKERS TOPIC PARTITIONS       creates the topic
- *     demo_producer produce BROKERS TOPIC COUNT [RATE]     orders 1 to COUNT, RATE a second (0 = all)
+ *     demo_producer produce BROKERS TOPIC COUNT [RATE]     orders 1 to COUNT, RATE a second
  *     demo_producer delete  BROKERS TOPIC GROUP            deletes the topic and the consumer group
  *
  * An order, whose key is the number of its customer:

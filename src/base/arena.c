@@ -4,7 +4,7 @@
  * the head is not lost. Reset keeps the head, which is the largest ordinary block.
  *
  * Under AddressSanitizer the bytes that nobody has been given are poisoned: use after reset is
- * found.
+ * found. One thread at a time.
  */
 #include "base/arena.h"
 

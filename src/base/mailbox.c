@@ -7,7 +7,8 @@
  *
  * The poster makes the descriptor readable after the append, the reader clears it before the take.
  * Whatever is appended too late for a take is therefore signalled after that take's clearing, and
- * the reader's next poll returns. The price is a poll that sometimes wakes for an empty box.
+ * the reader's next poll returns. The price is a poll that sometimes wakes for an empty box. Any
+ * thread posts; one takes.
  */
 #include "base/mailbox.h"
 

@@ -1,7 +1,7 @@
 /*
  * pgsinkd check: everything that can be found out without writing: configuration, both servers,
  * tables, and the plan, column by column. Goes on after a fault where it can, so that one run shows
- * them all; the exit code is the first fault's.
+ * them all; the exit code is the first fault's. Main thread.
  */
 #include "command/command.h"
 

@@ -25,8 +25,8 @@ enum exit_code command_version(const struct command_args *args);
 void command_fault(const struct error *err);
 
 /*
- * What config_load leaves to others: librdkafka's properties, the DSN's syntax. Without a server. ERROR_SETUP with the place
- * in the file.
+ * What config_load leaves to others: librdkafka's properties, the DSN's syntax. Without a server.
+ * ERROR_SETUP with the place in the file.
  */
 bool command_check_file(const struct config *cfg, struct error *err) _must_;
 

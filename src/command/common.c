@@ -1,4 +1,5 @@
-/* What several verbs need: faults on stderr, and the checks of the file that other rooms make. Main thread. */
+/* What several verbs need: faults on stderr, and the checks of the file that other rooms make. Main
+ * thread. */
 #include "command/command.h"
 
 #include "kafka/client.h"

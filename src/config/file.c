@@ -1,5 +1,5 @@
-/* Reads a small file as a whole: pipes and devices too, not directories, and never without a limit.
- */
+/* Reads a small file as a whole: pipes and devices too, not directories, never without a limit. Any
+ * thread. */
 #include "config/file.h"
 
 #include <errno.h>

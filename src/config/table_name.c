@@ -1,5 +1,5 @@
 /* Table names as in SQL. Errors describe the writing without repeating the text, which may come
- * from a secret. */
+ * from a secret. Pure; any thread. */
 #include "config/table_name.h"
 
 #include "base/mem.h"

@@ -1,4 +1,7 @@
-/* sd_notify and the watchdog interval, or nothing, see notify.h. When to say what is sink/app.c. */
+/*
+ * sd_notify and the watchdog interval, or nothing, see notify.h. When to say what is decided in
+ * sink/app.c. Main thread.
+ */
 #include "host/notify.h"
 
 #include <stdarg.h>

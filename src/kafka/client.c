@@ -5,7 +5,7 @@
  * Eager and cooperative: the library lets a cooperative member add and take away single partitions,
  * an eager one only replace its whole assignment (rd_kafka_assign0 refuses the incremental calls
  * there). Replacing starts every partition anew from the offset given for it; what was fetched
- * before is outdated and dropped.
+ * before is outdated and dropped. Decides nothing, retries nothing. Main thread.
  */
 #include "kafka/client.h"
 

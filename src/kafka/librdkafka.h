@@ -1,5 +1,5 @@
-/* Private to kafka/: the consumer with the library's types. Nothing outside kafka/ includes this.
- */
+/* Private to kafka/: the consumer with the library's types. No thread of its own:
+ * see client.h. */
 #ifndef KAFKA_LIBRDKAFKA_H
 #define KAFKA_LIBRDKAFKA_H
 

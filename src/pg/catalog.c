@@ -1,6 +1,7 @@
 /*
  * Target tables as the catalog describes them. Two queries: the relation with everything that could
- * forbid writing into it, then its columns with domains resolved to their base types. Blocking.
+ * forbid writing into it, then its columns with domains resolved to their base types. Blocking:
+ * main thread, or the scout.
  */
 #include "pg/catalog.h"
 

@@ -1,6 +1,6 @@
 /*
- * What the server knows about target tables. Blocking, with deadlines. @thread main, before workers
- * start (and a worker's own connection later, when a regex finds a new topic: see sink/plan.h).
+ * What the server knows about target tables. Blocking, with deadlines. @thread main before workers
+ * start, the scout later, when a topic turns up that needs a table of its own: see sink/plan.h.
  */
 #ifndef PG_CATALOG_H
 #define PG_CATALOG_H

@@ -1,4 +1,4 @@
-/* DSNs, see dsn.h. */
+/* DSNs taken apart with libpq's own parser, see dsn.h. Never connects. Any thread. */
 #include "pg/dsn.h"
 
 #include "base/mem.h"

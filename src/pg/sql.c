@@ -1,4 +1,4 @@
-/* SQL text, see sql.h. */
+/* SQL text: quoting and nothing else, see sql.h. Pure; any thread. */
 #include "pg/sql.h"
 
 #include <string.h>

@@ -1,13 +1,13 @@
 /*
  * The write path COPY, see txn.h. One query string per batch:
  *
- *     SELECT "pgsinkd".advance('sink', '{...}', ...);COPY "s"."t" ("a","b") FROM STDIN (FORMAT
- * binary);COPY ...
+ *     SELECT "pgsinkd".advance('sink', '{...}', ...);
+ *     COPY "s"."t" ("a","b") FROM STDIN (FORMAT binary);COPY ...
  *
  * When can the server have committed? It commits after the last statement, so not before the last
  * CopyDone has left libpq; from then on a lost connection leaves the outcome open, and so does a
  * FATAL error, which may strike between the commit and its answer. An ERROR is always a rollback.
- * (copies_left == 0 is that point, and it stands in one place: begin_end_of_copy.)
+ * (copies_left == 0 is that point, and it stands in one place: end_of_copy.)
  *
  * A part whose rows omit every column cannot be a COPY, which wants at least one column; it is
  *     INSERT INTO t SELECT FROM generate_series(1, rows)

@@ -14,7 +14,8 @@
  *                                    <---  1 row; CopyInResponse
  *     CopyData ... CopyDone          --->  rows
  *                                    <---  CommandComplete (after COMMIT) ; ReadyForQuery
- *     A connection lost after CopyDone was sent and before CommandComplete was read = TXN_UNKNOWN:
+ *
+ * A connection lost after CopyDone was sent and before CommandComplete was read is TXN_UNKNOWN:
  * only the ledger tells (invariant I9).
  *
  * Invariants I1 (rows only together with the advance) and I9 live here. Worker thread.

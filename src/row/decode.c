@@ -1,6 +1,7 @@
 /*
  * The two steps of a record: read (documents and sources into cells, then the rules about what is
- * lacking), and write (cells into a COPY BINARY tuple). Faults get the column's name here.
+ * lacking), and write (cells into a COPY BINARY tuple). Faults get the column's name here. One
+ * thread per decoder.
  */
 #include "row/decode.h"
 

@@ -1,4 +1,5 @@
-/* Reading a record's documents and the rest of it into cells; only row/decode.c includes this. */
+/* Reading a record's documents and the rest of it into cells; only row/decode.c includes it. One
+ * thread. */
 #ifndef ROW_DECODE_JSON_H
 #define ROW_DECODE_JSON_H
 

@@ -1,4 +1,4 @@
-/* What is not a field of a document into cells; only row/decode.c includes this. */
+/* What is not a field of a document into cells; only row/decode.c includes this. Any thread. */
 #ifndef ROW_DECODE_RAW_H
 #define ROW_DECODE_RAW_H
 

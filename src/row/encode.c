@@ -1,4 +1,4 @@
-/* The table of encoders, what they share, and the shortest of them. */
+/* The table of encoders, what they share, and the shortest of them. Pure; any thread. */
 #include "row/encode.h"
 
 #include "row/ascii.h"

@@ -2,7 +2,7 @@
  * Integers, floats and numeric: int2send ... numeric_send. Strings that hold a number go the same
  * way as numbers; an integer also accepts 1.0 and 1e3, being integral. Narrower than PostgreSQL: no
  * white space around, no hexadecimal, octal or binary, no underscores (PostgreSQL 16), no
- * hexadecimal floats.
+ * hexadecimal floats. Pure; any thread.
  */
 #include "row/ascii.h"
 #include "row/decimal.h"

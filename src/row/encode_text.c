@@ -2,7 +2,7 @@
  * text, varchar, bpchar, bytea, uuid, json, jsonb: textsend ... jsonb_send.
  *
  * Text columns take every JSON value: a string without its escapes, of all others the exact text of
- * the document. U+0000 is a fault, as PostgreSQL has no room for it in text.
+ * the document. U+0000 is a fault, as PostgreSQL has no room for it in text. Pure; any thread.
  */
 #include "row/ascii.h"
 #include "row/decimal.h"

@@ -9,7 +9,7 @@
  *
  * A number is a time only with a declared unit: counted from 1970-01-01 UTC, for `time` from
  * midnight. A string that holds a number is treated like the number where a unit is declared.
- * Digits below a microsecond are rounded, half away from zero.
+ * Digits below a microsecond are rounded, half away from zero. Pure; any thread.
  */
 #include "row/decimal.h"
 #include "row/encode_types.h"

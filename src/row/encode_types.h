@@ -1,4 +1,4 @@
-/* The encoders of the single types; only row/encode*.c include this. See row/encode.h. */
+/* The encoders of the single types; only row/encode*.c include this. Pure; any thread. */
 #ifndef ROW_ENCODE_TYPES_H
 #define ROW_ENCODE_TYPES_H
 

@@ -1,6 +1,7 @@
 /*
  * The only C++ file: simdjson's first stage behind a C face. No exception leaves it: simdjson's
- * calls used here do not throw, and memory that is not there ends the process.
+ * calls used here do not throw, and memory that is not there ends the process. One thread per
+ * index.
  */
 extern "C" {
 #include "row/json.h"

@@ -1,4 +1,4 @@
-/* Paths: reading and printing. Printing what was read gives a text that reads the same. */
+/* Paths: reading and printing. What was read is printed so that it reads the same. Any thread. */
 #include "row/path.h"
 
 #include "base/mem.h"

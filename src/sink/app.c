@@ -329,6 +329,7 @@ static void take_report(struct app *a, const struct report *r)
         break;
     case REPORT_UNKNOWN:
     case REPORT_START:
+    case REPORT_RESUMED:
     case REPORT_RESET:
     case REPORT_STOPPED:
     case REPORT_CORRUPT:

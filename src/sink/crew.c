@@ -110,7 +110,7 @@ void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
 
 static void report_start(struct crew *c, struct partition *p, const struct report *r)
 {
-    p->start_due = true;
+    p->start = START_WANTED;
     p->start_offset = r->offset;
     p->start_seq = r->seq;
     crew_note_start(c);
@@ -118,6 +118,13 @@ static void report_start(struct crew *c, struct partition *p, const struct repor
     if (p->first_stored < 0) {
         p->first_stored = r->offset;
         p->target_due = c->cc.until_end;
+    }
+}
+
+static void report_resumed(struct partition *p, const struct report *r)
+{
+    if (p->start == START_ASKED && p->start_seq == r->seq) {
+        p->start = START_ANSWERED;
     }
 }
 
@@ -179,6 +186,9 @@ void crew_report(struct crew *c, const struct report *r)
     case REPORT_START:
         report_start(c, p, r);
         break;
+    case REPORT_RESUMED:
+        report_resumed(p, r);
+        break;
     case REPORT_RESET:
         report_reset(p, r);
         break;
@@ -190,6 +200,7 @@ void crew_report(struct crew *c, const struct report *r)
         crew_note_start(c); /* the others go on without it */
         break;
     case REPORT_LOST:
+        p->start = START_NONE;
         report_trouble(p, PARTITION_LOST, r, LOST_RETRY);
         break;
     case REPORT_RELEASED:
@@ -208,9 +219,8 @@ void crew_report(struct crew *c, const struct report *r)
 static void retry(struct crew *c, struct partition *p)
 {
     if (p->state == PARTITION_GAPPED) {
-        p->start_due = true;
+        p->start = START_ANSWERED; /* its slot is still reading: no RESUME is needed */
         p->start_offset = p->reset_offset;
-        p->start_seq = 0; /* its slot is still reading: no RESUME is awaited */
         crew_note_start(c);
         p->retry_at = USEC_NEVER;
     } else {
@@ -251,12 +261,12 @@ usec_t crew_deadline(const struct crew *c)
 
 bool crew_is_ready(const struct crew *c)
 {
-    return c->started_once || (c->assigned_once && c->count == 0);
+    return c->started_once || (c->count == 0 && (c->assigned_once || c->nothing_matches));
 }
 
 bool crew_at_end(const struct crew *c)
 {
-    if (!c->assigned_once || c->revoking) {
+    if (c->revoking || !(c->assigned_once || c->nothing_matches)) {
         return false;
     }
     for (size_t i = 0; i < c->count; i++) {

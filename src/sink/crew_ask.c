@@ -133,7 +133,7 @@ void crew_ask_ping(struct crew *c)
 {
     if (!c->asking_ping) {
         c->asking_ping = true;
-        scout_ask(c->cc.scout, scout_mail_new(SCOUT_PING, 0));
+        scout_ask(c->cc.scout, scout_mail_new(c->assigned_once ? SCOUT_PING : SCOUT_TOPICS, 0));
     }
 }
 
@@ -266,6 +266,21 @@ static void answer_range(struct crew *c, const struct scout_mail *m)
     }
 }
 
+/* The library joins the group only when a topic exists: without one, nothing will be assigned for now. */
+static void answer_topics(struct crew *c, const struct scout_mail *m)
+{
+    c->asking_ping = false;
+    c->nothing_matches = !m->failed;
+    for (size_t i = 0; i < m->topic_count; i++) {
+        for (size_t r = 0; r < c->cc.cfg->route_count; r++) {
+            if (plan_route_takes(c->cc.plan, r, m->topics[i].name)) {
+                c->nothing_matches = false;
+                return;
+            }
+        }
+    }
+}
+
 void crew_answer(struct crew *c, struct scout_mail *m)
 {
     switch (m->kind) {
@@ -280,6 +295,9 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         break;
     case SCOUT_PLAN:
         answer_plan(c, m);
+        break;
+    case SCOUT_TOPICS:
+        answer_topics(c, m);
         break;
     case SCOUT_PING:
         c->asking_ping = false;

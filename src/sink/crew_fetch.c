@@ -19,6 +19,7 @@ void crew_note_start(struct crew *c)
         c->starts_due = true;
         c->starts_since = clock_mono();
     }
+    c->resume_awaited = false;
 }
 
 /*
@@ -29,7 +30,7 @@ void crew_note_start(struct crew *c)
  */
 static bool to_unfetch(const struct partition *p, bool all)
 {
-    return p->fetched && (all || p->start_due || p->state == PARTITION_STOPPED);
+    return p->fetched && (all || p->start != START_NONE || p->state == PARTITION_STOPPED);
 }
 
 static void unfetch(struct crew *c, bool all)
@@ -53,10 +54,10 @@ static void unfetch(struct crew *c, bool all)
 /* In the next client_fetch: those to be started, and those that were only in the way. */
 static bool to_fetch(const struct partition *p)
 {
-    return !p->fetched && (p->start_due || p->state == PARTITION_FETCHING);
+    return !p->fetched && (p->start != START_NONE || p->state == PARTITION_FETCHING);
 }
 
-/* Routes and orders before the library is told: collects what to fetch. */
+/* Routes before the library is told: collects what to fetch. */
 static size_t prepare_fetch(struct crew *c, struct partition_ref *refs)
 {
     size_t n = 0;
@@ -68,13 +69,10 @@ static size_t prepare_fetch(struct crew *c, struct partition_ref *refs)
         refs[n++] = (struct partition_ref){
             .topic = p->topic,
             .partition = p->number,
-            .offset = p->start_due ? p->start_offset : partition_stored(p),
+            .offset = p->start != START_NONE ? p->start_offset : partition_stored(p),
         };
         feed_unroute(p->route);
         p->route = feed_route(worker_feed(p->worker), p->topic, p->number);
-        if (p->start_due) {
-            partition_post(p, ORDER_RESUME, -1, p->start_seq);
-        }
     }
     return n;
 }
@@ -85,20 +83,33 @@ static void note_fetched(struct crew *c)
         struct partition *p = c->partitions[i];
         if (to_fetch(p)) {
             p->fetched = true;
-            p->start_due = false;
+            p->start = START_NONE;
             partition_set(p, PARTITION_FETCHING);
         }
     }
 }
 
-/*
- * The order of the three steps is what sink/mail.h rests on: nothing old can be taken after
- * unfetch, RESUME is in the mailbox before anything new can be.
- */
-static void start_fetching(struct crew *c, usec_t now)
+/* First step: stop what was fetched, then ask the workers to read again. True when none has to answer. */
+static bool ask_resume(struct crew *c)
+{
+    bool answered = true;
+    unfetch(c, !client_is_cooperative(c->cc.client));
+    for (size_t i = 0; i < c->count; i++) {
+        struct partition *p = c->partitions[i];
+        if (p->start == START_WANTED) {
+            p->start = START_ASKED;
+            partition_post(p, ORDER_RESUME, -1, p->start_seq);
+        }
+        answered = answered && p->start != START_ASKED;
+    }
+    c->resume_awaited = !answered;
+    return answered;
+}
+
+/* Second step, when all have answered. */
+static void fetch(struct crew *c, usec_t now)
 {
     struct error err;
-    unfetch(c, !client_is_cooperative(c->cc.client));
     (void) failpoint_hit(FAILPOINT_CREW_BEFORE_ASSIGN);
     struct partition_ref *refs = mem_array(c->count, sizeof *refs);
     size_t n = prepare_fetch(c, refs);
@@ -122,7 +133,7 @@ static bool starts_can_wait(const struct crew *c, usec_t now)
         return false;
     }
     for (size_t i = 0; i < c->count; i++) {
-        if (c->partitions[i]->state == PARTITION_CLAIMING && !c->partitions[i]->start_due) {
+        if (c->partitions[i]->state == PARTITION_CLAIMING && c->partitions[i]->start == START_NONE) {
             return true;
         }
     }
@@ -131,12 +142,13 @@ static bool starts_can_wait(const struct crew *c, usec_t now)
 
 void crew_fetch_turn(struct crew *c, usec_t now)
 {
-    if (c->starts_due && now >= c->fetch_at && !starts_can_wait(c, now)) {
-        start_fetching(c, now);
+    if (c->starts_due && now >= c->fetch_at && !starts_can_wait(c, now) && ask_resume(c)) {
+        fetch(c, now);
     }
 }
 
 usec_t crew_fetch_deadline(const struct crew *c)
 {
-    return c->starts_due ? MAX(c->fetch_at, c->starts_since + START_GRACE) : USEC_NEVER;
+    bool waits = c->starts_due && !c->resume_awaited; /* a worker's answer wakes by itself */
+    return waits ? MAX(c->fetch_at, c->starts_since + START_GRACE) : USEC_NEVER;
 }

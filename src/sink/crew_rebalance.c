@@ -42,7 +42,8 @@ static void release(struct crew *c, struct partition *p, bool wait)
             .topic = mem_strdup(p->topic), .partition = p->number, .offset = -1};
     }
     index_remove(&c->index, p->topic, p->number);
-    p->start_due = p->first_due = p->range_due = p->target_due = false;
+    p->start = START_NONE;
+    p->first_due = p->range_due = p->target_due = false;
     partition_set(p, PARTITION_RELEASING);
     if (p->worker == NULL) {
         crew_forget(c, p);

@@ -22,6 +22,14 @@ enum partition_state {
     PARTITION_RELEASING,
 };
 
+/* How far a start has come (sink/mail.h). */
+enum start_state {
+    START_NONE,
+    START_WANTED,   /* REPORT_START has come: start_offset, start_seq */
+    START_ASKED,    /* the older fetch has stopped, ORDER_RESUME is posted */
+    START_ANSWERED, /* REPORT_RESUMED has come: fetch it */
+};
+
 struct partition {
     char *topic;
     int32_t number;
@@ -33,7 +41,7 @@ struct partition {
     struct feed_route *route;
     struct share share;
     bool fetched;   /* in the library's assignment */
-    bool start_due; /* start_offset, start_seq: to be fetched in this turn */
+    enum start_state start;
     bool first_due; /* its first offset is to be asked for */
     bool range_due; /* its range is to be asked for */
     int64_t start_offset;
@@ -55,7 +63,9 @@ struct crew {
     uint64_t last_generation;
     bool assigned_once;
     bool started_once;
+    bool nothing_matches; /* no topic that any route takes exists, as far as was asked */
     bool starts_due;
+    bool resume_awaited; /* workers have still to answer ORDER_RESUME */
     usec_t starts_since; /* when starts_due became true */
     usec_t fetch_at;     /* not before: the library has refused */
     /* a revocation that is not answered yet */

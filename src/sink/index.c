@@ -1,6 +1,7 @@
 /*
  * Open addressing with linear probing, at most half full. Deletion shifts entries back, so there
- * are no tombstones and a find ends at the first free place. Owns no names and no values.
+ * are no tombstones and a find ends at the first free place. Owns no names and no values. One
+ * thread at a time.
  */
 #include "sink/index.h"
 

@@ -9,11 +9,14 @@
  *     main                          worker
  *     ORDER_ADOPT        ------>    claims it in PostgreSQL; slot WAITING (drops every record)
  *                        <------    REPORT_START seq, offset
- *     stops fetching it, if it was
- *     ORDER_RESUME seq   ------>    (in the mailbox before a new record can be in the queue)
+ *     stops fetching it, if it was: from here on no older record can be taken from the queue
+ *     ORDER_RESUME seq   ------>    whatever it has taken before is dealt with; slot READING
+ *                        <------    REPORT_RESUMED seq
  *     fetches it from offset
- *                                   first record while WAITING: takes its orders first, finds
- *                                   RESUME with its own seq, slot READING, accepts
+ *
+ * The answer matters: a record that the worker had taken just before main stopped fetching would
+ * else meet a slot that is READING again, and its higher offset would look like a hole in the log.
+ * Any thread.
  */
 #ifndef SINK_MAIL_H
 #define SINK_MAIL_H
@@ -35,7 +38,7 @@ struct share {
 
 enum order_kind {
     ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
-    ORDER_RESUME,  /* records from now on are those asked for by REPORT_START seq */
+    ORDER_RESUME,  /* no older record can come any more: read again, as REPORT_START seq has asked */
     ORDER_GAP,     /* move the ledger to `offset`, write the range to gaps */
     ORDER_RELEASE, /* finish or drop its records, forget it */
     ORDER_STOP,    /* no more records; finish what is there until the deadline, then end */
@@ -56,7 +59,8 @@ struct order {
 
 enum report_kind {
     REPORT_UNKNOWN,  /* the ledger has no line: adopt again with a first offset */
-    REPORT_START,    /* fetch the partition from `offset`, after ORDER_RESUME seq */
+    REPORT_START,    /* fetch the partition from `offset`, after ORDER_RESUME seq is answered */
+    REPORT_RESUMED,  /* it reads again, as of `seq`: the fetch may begin */
     REPORT_RESET,    /* `offset` is outside the log */
     REPORT_STOPPED,  /* a record at `offset` cannot be stored: error */
     REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */

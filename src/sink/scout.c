@@ -57,6 +57,7 @@ void scout_mail_free(struct scout_mail *m)
     for (size_t i = 0; i < m->job_count; i++) {
         plan_job_free(m->jobs[i]);
     }
+    lookup_topics_free(m->topics, m->topic_count);
     free(m->jobs);
     free(m->refs);
     free(m->generations);
@@ -140,6 +141,9 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         break;
     case SCOUT_PLAN:
         return ask_plan(s, m, err); /* says nothing about the brokers */
+    case SCOUT_TOPICS:
+        ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
+        break;
     case SCOUT_PING:
         ok = lookup_ping(s->client, ASK_TIMEOUT, err);
         break;

@@ -18,6 +18,7 @@ enum scout_kind {
     SCOUT_ENDS,      /* refs: ends (last stable offsets) */
     SCOUT_RANGE,     /* refs[0]: low (offset) and high */
     SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
+    SCOUT_TOPICS, /* topics: all there are */
     SCOUT_PING,      /* can the brokers be reached? */
     SCOUT_REACHABLE, /* only an answer: the brokers answer again */
     SCOUT_AWAY,      /* only an answer: they do not; error */
@@ -33,6 +34,8 @@ struct scout_mail {
     int64_t high;
     struct plan_job **jobs;
     size_t job_count;
+    struct lookup_topic *topics;
+    size_t topic_count;
     char *topic;        /* SCOUT_PLAN: whose plan it is */
     bool failed;        /* no answer this time: error */
     struct error error; /* also SCOUT_AWAY; SCOUT_PLAN: a table of no use (ERROR_SETUP) */

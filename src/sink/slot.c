@@ -1,4 +1,6 @@
 /*
+ * A slot's life. slot_set lets through what is drawn here and aborts on all else. Worker thread.
+ *
  *                      +--------------------------------------------------------+
  *                      |                  (adopted again)                       |
  *                      v                                                        |

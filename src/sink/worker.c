@@ -91,10 +91,12 @@ static void order_release(struct worker *w, struct slot *s)
     forget_last(w);
 }
 
-static void order_resume(struct slot *s, uint64_t seq)
+/* Orders are taken between records, never while one is in hand: so nothing older follows. */
+static void order_resume(struct worker *w, struct slot *s, uint64_t seq)
 {
     if (s != NULL && s->state == SLOT_WAITING && s->seq == seq) {
         slot_set(s, SLOT_READING);
+        worker_report(w, REPORT_RESUMED, s, s->expect, NULL);
     }
 }
 
@@ -106,7 +108,7 @@ static void take_order(struct worker *w, const struct order *o)
         order_adopt(w, o);
         break;
     case ORDER_RESUME:
-        order_resume(slot_of(w, o), o->seq);
+        order_resume(w, slot_of(w, o), o->seq);
         break;
     case ORDER_GAP:
         s = slot_of(w, o);
@@ -126,7 +128,7 @@ static void take_order(struct worker *w, const struct order *o)
     }
 }
 
-void worker_take_orders(struct worker *w)
+static void take_orders(struct worker *w)
 {
     struct mail *m = mailbox_take(&w->orders);
     while (m != NULL) {
@@ -215,7 +217,7 @@ static void wait_for_events(struct worker *w)
 static void turn(struct worker *w)
 {
     atomic_store_explicit(&w->stats.beat_usec, clock_mono(), memory_order_relaxed);
-    worker_take_orders(w);
+    take_orders(w);
     worker_link_drive(w);
     if (w->more) {
         worker_fill(w);
@@ -282,7 +284,7 @@ bool worker_join(struct worker *w, usec_t timeout)
 
 void worker_free(struct worker *w)
 {
-    worker_take_orders(w);
+    take_orders(w);
     for (size_t i = 0; i < w->slot_count; i++) {
         free(w->slots[i]);
     }

@@ -1,4 +1,8 @@
-/* From the queue into the open batch: the hot path. */
+/*
+ * From the queue into the open batch: the hot path. Each record is decoded, encoded and let go of
+ * at once. Nothing here touches the connection; what is wrong with a record stops its partition.
+ * Worker thread.
+ */
 #include "kafka/feed.h"
 #include "sink/plan.h"
 #include "sink/worker_state.h"
@@ -74,10 +78,6 @@ static void add_record(struct worker *w, struct slot *s, const struct message *m
 static void take_message(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = find_slot(w, item);
-    if (s != NULL && s->state == SLOT_WAITING) {
-        worker_take_orders(w); /* the RESUME that belongs to this record is there: sink/mail.h */
-        s = find_slot(w, item);
-    }
     if (s != NULL && slot_accepts(s, item->offset)) {
         add_record(w, s, &item->message);
     }
@@ -98,10 +98,6 @@ static void take_trouble(struct worker *w, const struct feed_item *item)
 static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = worker_find(w, item->topic, item->partition);
-    if (s != NULL && s->state == SLOT_WAITING) {
-        worker_take_orders(w);
-        s = worker_find(w, item->topic, item->partition);
-    }
     return s != NULL && s->state == SLOT_READING ? s : NULL;
 }
 

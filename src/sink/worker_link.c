@@ -2,7 +2,7 @@
  * The worker's connection: one operation at a time, in this order of precedence: claim new
  * partitions, claim again what may have changed (nothing is written before that is settled:
  * invariant I9), move over gaps, write the oldest batch, tell ends. Every state moves on by itself
- * when the socket or a deadline says so.
+ * when the socket or a deadline says so. Worker thread.
  */
 #include "base/failpoint.h"
 #include "base/mem.h"

@@ -84,7 +84,6 @@ struct worker {
 };
 
 /* worker.c */
-void worker_take_orders(struct worker *w);
 struct slot *worker_find(struct worker *w, const char *topic, int32_t number);
 void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
                    const struct error *err);

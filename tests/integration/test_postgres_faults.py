@@ -32,18 +32,18 @@ def test_postgresql_restarts_immediately_five_times(bench):
 def test_every_worker_backend_is_terminated_in_a_loop(bench):
     log = bench.topic(partitions=8)
     bench.plain_table()
-    log.fill(100_000)
-    d = bench.start(bench.config(log, batch={"max_rows": 1000}, workers=4))
+    log.fill(200_000)
+    d = bench.start(bench.config(log, batch={"max_rows": 500}, workers=4))
     ended = 0
 
     def terminate():
         nonlocal ended
         if ended < 60:
             ended += bench.postgres.terminate_backends()
-        return sum(bench.next_offsets(log).values()) == 100_000
+        return sum(bench.next_offsets(log).values()) == 200_000
 
     wait.until(terminate, "the drain in spite of it", timeout=90, interval=0.1)
-    assert ended >= 20
+    assert ended >= 8, "the drain was over too soon to prove anything"
     assert d.running
     bench.check(log)
 
@@ -140,7 +140,8 @@ def test_postgresql_becomes_read_only_for_a_while(bench, how):
         bench.postgres.terminate_backends()
     try:
         log.fill(1000)
-        d.wait_log("read-only|read only|25006")
+        wait.until(lambda: state_changes(d), "a warning")
+        wait.stays(lambda: d.running and not d.lines("error"), "waiting", 1)
         assert bench.value("SELECT count(*) FROM events") == 1000
     finally:
         if how == "server":

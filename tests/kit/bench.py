@@ -10,10 +10,12 @@
 
 import contextlib
 import itertools
+import subprocess
 
 import psycopg
 
 from kit import daemon, ledger, wait
+from kit.postgres import SUPERUSER, bindir
 from kit.proxy import Proxy
 from kit.records import Log, Transactions
 
@@ -85,6 +87,14 @@ class Bench:
         """The one value of a query."""
         rows = self.sql(statement, *parameters)
         return rows[0][0] if rows else None
+
+    def psql(self, *argv):
+        """Runs psql in the test's database: CompletedProcess with text output."""
+        server = ["-h", self.postgres.host, "-p", str(self.postgres.port), "-U", SUPERUSER, "-d", self.database]
+        return subprocess.run(
+            [str(bindir() / "psql"), "-X", "-v", "ON_ERROR_STOP=1", *server, *map(str, argv)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )  # fmt: skip
 
     def connected(self):
         """Renews the test's own connection after a PostgreSQL restart."""

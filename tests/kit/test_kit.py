@@ -224,6 +224,13 @@ def test_checker_knows_where_a_partition_starts(good):
     good.check(start={0: 4})
 
 
+def test_checker_does_not_ask_for_the_contents_of_bad_records(good):
+    good.log.records[0][0].value = b"not json"
+    good.delete(0, 0)
+    good.check(without={(0, 0)})
+    good.finds("loss")
+
+
 def test_checker_names_what_it_found(good):
     good.delete(0, 4)
     with pytest.raises(ledger.LedgerError, match=r"things: 1 x loss\n  loss: 0@4 is not in the database"):

@@ -1,0 +1,105 @@
+/*
+ * plan.c, as far as it needs no server: which route takes which topic, which tables are missing,
+ * and a topic that nobody takes. One thread.
+ */
+#include "sink/plan.h"
+
+#include "config/config_kit.h"
+
+static const char text[] = "sink: s\n"
+                           "kafka: {brokers: b}\n"
+                           "postgres: {dsn: ''}\n"
+                           "routes:\n"
+                           "  - {topics: [orders, payments], table: public.a}\n"
+                           "  - {topics: ['^ord', x], table: b}\n"
+                           "  - {topics: ['^(a|b)\\.[0-9]+$'], table: 'c_{topic}'}\n";
+
+static void expect(const struct plan *p, const char *topic, const char *takes)
+{
+    for (size_t r = 0; takes[r]; r++) {
+        if (plan_route_takes(p, r, topic) != (takes[r] == 'y')) {
+            print_error("route %zu, topic %s\n", r, topic);
+            fail();
+        }
+    }
+}
+
+static void test_route_takes(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+
+    expect(p, "orders", "yy.");
+    expect(p, "payments", "y..");
+    expect(p, "order", ".y.");
+    expect(p, "ord", ".y.");
+    expect(p, "Orders", "...");
+    expect(p, "xorders", "...");
+    expect(p, "x", ".y.");
+    expect(p, "xy", "...");
+    expect(p, "a.1", "..y");
+    expect(p, "b.22", "..y");
+    expect(p, "a.1x", "...");
+    expect(p, "axx1", "...");
+    expect(p, "", "...");
+    plan_free(p);
+}
+
+static void free_jobs(struct plan_job **jobs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        plan_job_free(jobs[i]);
+    }
+    free(jobs);
+}
+
+static void test_missing_tables(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+    struct plan_job **jobs;
+
+    size_t n = plan_missing(p, NULL, &jobs);
+    assert_int_equal(n, 2); /* the fixed ones */
+    assert_string_equal(jobs[0]->table_name, "a");
+    assert_string_equal(jobs[1]->table_name, "b");
+    assert_int_not_equal(jobs[0]->target_id, jobs[1]->target_id);
+    free_jobs(jobs, n);
+
+    n = plan_missing(p, "a.1", &jobs);
+    assert_int_equal(n, 1);
+    assert_int_equal(jobs[0]->route, 2);
+    assert_string_equal(jobs[0]->table_name, "c_a.1");
+    free_jobs(jobs, n);
+
+    n = plan_missing(p, "nobody's", &jobs);
+    assert_int_equal(n, 0);
+    free_jobs(jobs, n);
+    plan_free(p);
+}
+
+static void test_topics_without_all_tables_have_no_plan(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+
+    assert_null(plan_topic(p, "orders"));
+    const struct topic_plan *none = plan_topic(p, "nobody's");
+    assert_non_null(none);
+    assert_int_equal(none->mapping_count, 0);
+    assert_ptr_equal(plan_topic(p, "nobody's"), none);
+    assert_true(plan_wants_headers(p)); /* a table to come may want them */
+    plan_free(p);
+    assert_null(plan_free(NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_route_takes),
+        cmocka_unit_test(test_missing_tables),
+        cmocka_unit_test(test_topics_without_all_tables_have_no_plan),
+    };
+
+    return cmocka_run_group_tests(tests, kit_open, kit_close);
+}
