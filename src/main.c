@@ -220,7 +220,7 @@ static enum exit_code run_verb(const struct verb *verb, int argc, char **argv)
     return verb->run(&args);
 }
 
-int main(int argc, char **argv)
+static enum exit_code run(int argc, char **argv)
 {
     if (argc < 2) {
         usage(stderr);
@@ -238,4 +238,9 @@ int main(int argc, char **argv)
         return bad_usage("unknown command", argv[1]);
     }
     return run_verb(verb, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    return (int) run(argc, argv);
 }

@@ -143,10 +143,11 @@ static void send_order(rd_kafka_t *rk, const char *topic, uint64_t id)
     int key_size = snprintf(key, sizeof key, "%" PRIu64, customer);
     int value_size = print_order(value, sizeof value, id, customer);
     for (;;) {
+        /* Without the library's macros, which are no ISO C. */
         rd_kafka_resp_err_t code = rd_kafka_producev(
-            rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, (size_t) key_size),
-            RD_KAFKA_V_VALUE(value, (size_t) value_size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_END);
+            rk, RD_KAFKA_VTYPE_TOPIC, topic, RD_KAFKA_VTYPE_KEY, (void *) key, (size_t) key_size,
+            RD_KAFKA_VTYPE_VALUE, (void *) value, (size_t) value_size, RD_KAFKA_VTYPE_MSGFLAGS,
+            RD_KAFKA_MSG_F_COPY, RD_KAFKA_VTYPE_END);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             return;
         }

@@ -134,7 +134,8 @@ static bool prepare(struct app *a)
             log_warning("postgresql: %s; trying again until it answers", err.text);
             told = true;
         }
-        notify_extend_start(START_EXTENSION);
+        notify_extend_start(START_EXTENSION + a->cfg->postgres.timeout);
+        notify_status("waiting for postgresql");
         if (stop_requested(a, clock_mono() + pause)) {
             break;
         }
@@ -551,7 +552,7 @@ static enum exit_code run(struct app *a)
     progress_end(&a->progress, &t);
     if (!stop(a)) {
         log_warning("not everything ended in time; exiting without waiting");
-        _exit(a->code);
+        _exit((int) a->code);
     }
     return a->code;
 }

@@ -110,6 +110,10 @@ void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
 
 static void report_start(struct crew *c, struct partition *p, const struct report *r)
 {
+    if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
+        log_notice("%s-%d: the ledger now says next_offset %lld, reading on from there", p->topic,
+                   p->number, (long long) r->offset);
+    }
     p->start = START_WANTED;
     p->start_offset = r->offset;
     p->start_seq = r->seq;

@@ -112,7 +112,9 @@ static bool first_is_due(const struct partition *p)
 
 static bool end_is_due(const struct partition *p)
 {
-    return p->target_due || p->state == PARTITION_FETCHING;
+    bool owned = p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED ||
+                 p->state == PARTITION_GAPPED;
+    return p->target_due || (owned && p->worker != NULL);
 }
 
 static bool target_is_due(const struct partition *p)
@@ -266,7 +268,7 @@ static void answer_range(struct crew *c, const struct scout_mail *m)
     }
 }
 
-/* The library joins the group only when a topic exists: without one, nothing will be assigned for now. */
+/* The library joins the group only when a topic exists: without one nothing will be assigned. */
 static void answer_topics(struct crew *c, const struct scout_mail *m)
 {
     c->asking_ping = false;

@@ -89,7 +89,7 @@ static void note_fetched(struct crew *c)
     }
 }
 
-/* First step: stop what was fetched, then ask the workers to read again. True when none has to answer. */
+/* First step: stop what was fetched, ask the workers to read again. True: none has to answer. */
 static bool ask_resume(struct crew *c)
 {
     bool answered = true;
@@ -133,7 +133,8 @@ static bool starts_can_wait(const struct crew *c, usec_t now)
         return false;
     }
     for (size_t i = 0; i < c->count; i++) {
-        if (c->partitions[i]->state == PARTITION_CLAIMING && c->partitions[i]->start == START_NONE) {
+        if (c->partitions[i]->state == PARTITION_CLAIMING &&
+            c->partitions[i]->start == START_NONE) {
             return true;
         }
     }

@@ -40,7 +40,7 @@ struct partition {
     const struct topic_plan *plan;
     struct feed_route *route;
     struct share share;
-    bool fetched;   /* in the library's assignment */
+    bool fetched; /* in the library's assignment */
     enum start_state start;
     bool first_due; /* its first offset is to be asked for */
     bool range_due; /* its range is to be asked for */

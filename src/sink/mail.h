@@ -38,7 +38,7 @@ struct share {
 
 enum order_kind {
     ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
-    ORDER_RESUME,  /* no older record can come any more: read again, as REPORT_START seq has asked */
+    ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
     ORDER_GAP,     /* move the ledger to `offset`, write the range to gaps */
     ORDER_RELEASE, /* finish or drop its records, forget it */
     ORDER_STOP,    /* no more records; finish what is there until the deadline, then end */

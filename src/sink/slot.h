@@ -32,6 +32,7 @@ struct slot {
     uint32_t span;         /* index of its span in the open batch, */
     uint64_t span_open_id; /*   valid while this equals the worker's open_id */
     int64_t end_told;      /* the end that the ledger has last been told */
+    uint64_t told_at;      /* monotonic time of that */
     uint64_t seq;          /* of the last REPORT_START */
     int64_t gap_to;        /* >= 0: an ORDER_GAP waits for the batches to drain */
 };

@@ -15,6 +15,7 @@
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)
+#define TELL_REFRESH (60 * USEC_PER_SEC) /* also when nothing changes, so that SQL can tell an idle daemon from a dead one */
 #define TELL_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
 
 static const char *synchronous_commit_text(enum config_synchronous_commit v)
@@ -259,9 +260,11 @@ static bool start_tell(struct worker *w)
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
         int64_t end = atomic_load_explicit(&s->share->end, memory_order_relaxed);
-        if (slot_owns(s) && end >= 0 && end != s->end_told) {
+        bool due = end != s->end_told || now >= s->told_at + TELL_REFRESH;
+        if (slot_owns(s) && end >= 0 && due) {
             add_entry(l, s)->first_offset = end;
             s->end_told = end;
+            s->told_at = now;
         }
     }
     if (l->entry_count == 0) {

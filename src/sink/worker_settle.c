@@ -218,6 +218,7 @@ void worker_settle_commit(struct worker *w)
         set_stored(s, b->spans[i].next);
         if (b->spans[i].end_offset >= 0) {
             s->end_told = b->spans[i].end_offset;
+            s->told_at = clock_mono();
         }
     }
     add_stat(&w->stats.records, b->record_count);
