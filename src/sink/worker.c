@@ -38,8 +38,8 @@ static struct slot *slot_of(struct worker *w, const struct order *o)
 
 /* ---- reports and orders ---- */
 
-void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
-                   const struct error *err)
+struct report *worker_report_new(struct worker *w, enum report_kind kind, const struct slot *s,
+                                 int64_t offset, const struct error *err)
 {
     struct report *r = mem_zalloc(sizeof *r);
     r->kind = kind;
@@ -50,7 +50,13 @@ void worker_report(struct worker *w, enum report_kind kind, const struct slot *s
     if (err != NULL) {
         r->error = *err;
     }
-    mailbox_post(w->wc.reports, &r->mail);
+    return r;
+}
+
+void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
+                   const struct error *err)
+{
+    mailbox_post(w->wc.reports, &worker_report_new(w, kind, s, offset, err)->mail);
 }
 
 /* A new partition; one whose first offset is known now; one that was lost or stopped and is to be
@@ -164,6 +170,7 @@ static void release_slots(struct worker *w)
         worker_report(w, REPORT_RELEASED, s, s->stored, NULL);
         w->slots[i] = w->slots[--w->slot_count];
         w->releasing_count--;
+        worker_forget_fault(w, s);
         free(s);
     }
 }
@@ -222,6 +229,9 @@ static void turn(struct worker *w)
     if (w->more) {
         worker_fill(w);
         worker_link_drive(w);
+    }
+    if (w->fault_count > 0) {
+        worker_tell_faults(w);
     }
     if (w->releasing_count > 0) {
         release_slots(w);
@@ -286,6 +296,7 @@ void worker_free(struct worker *w)
 {
     take_orders(w);
     for (size_t i = 0; i < w->slot_count; i++) {
+        worker_forget_fault(w, w->slots[i]);
         free(w->slots[i]);
     }
     free(w->slots);

@@ -60,6 +60,16 @@ static bool add_row(struct worker *w, const struct mapping *m, const struct mess
     return true;
 }
 
+/* A span opened for a record that failed moves nothing, and nobody would ever send it away. */
+static void drop_idle_span(struct worker *w, struct slot *s)
+{
+    const struct span *span = batch_find(w->open, s);
+    if (span != NULL && span->from == span->next) {
+        batch_drop(w->open, s);
+        w->open_id++;
+    }
+}
+
 static void add_record(struct worker *w, struct slot *s, const struct message *msg)
 {
     struct error err;
@@ -67,6 +77,7 @@ static void add_record(struct worker *w, struct slot *s, const struct message *m
     for (size_t i = 0; i < s->plan->mapping_count; i++) {
         if (!add_row(w, s->plan->mappings[i], msg, &err)) {
             batch_record_abort(w->open);
+            drop_idle_span(w, s);
             worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);
             return;
         }

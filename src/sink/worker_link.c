@@ -15,8 +15,9 @@
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)
-#define TELL_REFRESH (60 * USEC_PER_SEC) /* also when nothing changes, so that SQL can tell an idle daemon from a dead one */
 #define TELL_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
+/* Also when nothing changes, so that SQL can tell an idle daemon from a dead one. */
+#define TELL_REFRESH (60 * USEC_PER_SEC)
 
 static const char *synchronous_commit_text(enum config_synchronous_commit v)
 {

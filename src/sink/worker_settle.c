@@ -114,18 +114,46 @@ void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
     set_stored(s, offset);
     s->expect = offset;
     s->gap_to = -1;
+    worker_forget_fault(w, s);
     s->seq++;
     slot_set(s, SLOT_WAITING);
     worker_report(w, REPORT_START, s, offset, NULL);
 }
 
+/*
+ * One fault per partition, the first in the order of its records: PostgreSQL may still refuse one
+ * that was taken before the one that cannot be decoded. So it is told when all before it is stored.
+ */
 void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err)
 {
     error_wrap(err, "%s-%d@%lld", s->topic, s->number, (long long) offset);
-    slot_set(s, SLOT_STOPPED);
+    worker_forget_fault(w, s);
+    s->fault = worker_report_new(w, kind, s, offset, err);
+    w->fault_count++;
     w->flush = true;
-    worker_report(w, kind, s, offset, err);
+    if (s->state != SLOT_STOPPED) {
+        slot_set(s, SLOT_STOPPED);
+    }
+}
+
+void worker_forget_fault(struct worker *w, struct slot *s)
+{
+    if (s->fault != NULL) {
+        free(TAKE_PTR(s->fault));
+        w->fault_count--;
+    }
+}
+
+void worker_tell_faults(struct worker *w)
+{
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        if (s->fault != NULL && !worker_in_batches(w, s)) {
+            mailbox_post(w->wc.reports, &TAKE_PTR(s->fault)->mail);
+            w->fault_count--;
+        }
+    }
 }
 
 static void lose(struct worker *w, struct slot *s)
@@ -133,6 +161,7 @@ static void lose(struct worker *w, struct slot *s)
     struct error err;
     error_set(&err, ERROR_FENCED, "%s-%d: claimed by another process", s->topic, s->number);
     worker_drop(w, s);
+    worker_forget_fault(w, s);
     s->reclaim = false;
     slot_set(s, SLOT_LOST);
     worker_report(w, REPORT_LOST, s, s->stored, &err);

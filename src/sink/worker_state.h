@@ -62,6 +62,7 @@ struct worker {
     size_t slot_count;
     size_t slot_cap;
     size_t releasing_count;
+    size_t fault_count;        /* slots with a fault that is not told yet */
     struct index index;        /* of the slots, without those being released */
     const void *last_topic_id; /* the last record's slot, for most records come in runs */
     int32_t last_number;
@@ -85,6 +86,8 @@ struct worker {
 
 /* worker.c */
 struct slot *worker_find(struct worker *w, const char *topic, int32_t number);
+struct report *worker_report_new(struct worker *w, enum report_kind kind, const struct slot *s,
+                                 int64_t offset, const struct error *err);
 void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
                    const struct error *err);
 
@@ -107,6 +110,8 @@ void worker_drop(struct worker *w, struct slot *s); /* out of all batches; not w
 void worker_start_at(struct worker *w, struct slot *s, int64_t offset); /* WAITING, REPORT_START */
 void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err);
+void worker_forget_fault(struct worker *w, struct slot *s);
+void worker_tell_faults(struct worker *w); /* those before which all is stored */
 void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e);
 void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
 void worker_settle_commit(struct worker *w);

@@ -18,6 +18,7 @@ struct rig {
     struct worker_config wc;
     struct share shares[SLOTS];
     struct slot slots[SLOTS];
+    struct slot *all[SLOTS];
     int handles[SLOTS]; /* stand for main's partitions */
 };
 
@@ -46,6 +47,8 @@ static struct rig *rig_new(void)
     r->w.open = batch_new();
     r->w.open_id = 1;
     r->w.link.state = LINK_IDLE;
+    r->w.slots = r->all;
+    r->w.slot_count = SLOTS;
     for (int i = 0; i < SLOTS; i++) {
         r->slots[i] = (struct slot){
             .partition = (struct partition *) &r->handles[i],
@@ -57,6 +60,7 @@ static struct rig *rig_new(void)
             .gap_to = -1,
             .end_told = -1,
         };
+        r->all[i] = &r->slots[i];
         atomic_init(&r->shares[i].stored, 0);
         atomic_init(&r->shares[i].end, -1);
     }
@@ -67,6 +71,8 @@ static size_t count_reports(struct rig *r)
 {
     size_t n = 0;
 
+    worker_tell_faults(&r->w);
+    assert_int_equal(r->w.fault_count, 0);
     for (struct mail *m = mailbox_take(&r->reports); m;) {
         struct mail *next = m->next;
         free(m);
@@ -94,6 +100,7 @@ static void rig_free(struct rig *r)
 /* Exactly one report waits, and it is this one. */
 static void expect_report(struct rig *r, enum report_kind kind, int slot, int64_t offset)
 {
+    worker_tell_faults(&r->w);
     struct mail *m = mailbox_take(&r->reports);
     struct report *report = (struct report *) m;
 
@@ -410,9 +417,10 @@ static void test_first_claim(void **state)
 static void test_random_chains(void **state)
 {
     (void) state;
-    for (seed = 1; seed <= 3000; seed++) {
+    for (uint64_t round = 1; round <= 3000; round++) {
         struct rig *r = rig_new();
         struct span *chain[8];
+        seed = round;
         uint32_t batches = 1 + chance(4);
         for (uint32_t b = 0; b < batches; b++) {
             for (uint32_t k = chance(12); k > 0; k--) {
@@ -599,6 +607,65 @@ static void test_the_first_of_a_batch_is_tried_alone(void **state)
     rig_free(r);
 }
 
+static void stop(struct rig *r, int slot)
+{
+    struct error err;
+
+    error_set(&err, ERROR_RECORD, "cannot be decoded");
+    worker_stop_slot(&r->w, &r->slots[slot], r->slots[slot].expect, REPORT_STOPPED, &err);
+}
+
+/* The fault of a record is told when all before it is stored. */
+static void test_a_fault_waits_for_what_is_before_it(void **state)
+{
+    struct rig *r = two_batches();
+
+    (void) state;
+    stop(r, 0);
+    assert_int_equal(r->slots[0].state, SLOT_STOPPED);
+    assert_true(r->w.flush);
+    worker_seal(&r->w);
+    for (int i = 0; i < 2; i++) {
+        worker_tell_faults(&r->w);
+        assert_null(mailbox_take(&r->reports));
+        worker_settle_commit(&r->w);
+    }
+    expect_report(r, REPORT_STOPPED, 0, 15);
+    rig_free(r);
+}
+
+/* ... for PostgreSQL may refuse one of those: then that one alone is the partition's fault. */
+static void test_the_first_of_two_faults_is_told(void **state)
+{
+    struct rig *r = rig_new();
+
+    (void) state;
+    add_records(r, 0, 1);
+    worker_seal(&r->w);
+    stop(r, 0);
+    refuse(r, TXN_NO_ROW, TXN_NO_ROW);
+    assert_int_equal(r->slots[0].state, SLOT_STOPPED);
+    assert_int_equal(r->slots[0].expect, 0);
+    expect_report(r, REPORT_STOPPED, 0, 0);
+    rig_free(r);
+}
+
+/* What is not told yet is void when the line is another's, or has moved. */
+static void test_a_fault_is_void_when_the_line_moves(void **state)
+{
+    struct ledger_entry e = {.next_offset = 0, .owner_epoch = 9, .mine = false};
+    struct rig *r = two_batches();
+
+    (void) state;
+    stop(r, 0);
+    stop(r, 1);
+    claim_again(r, 0, 100);
+    expect_moved(r, 0, 100);
+    worker_settle_reclaim(&r->w, &r->slots[1], &e);
+    expect_report(r, REPORT_LOST, 1, 0);
+    rig_free(r);
+}
+
 static void test_a_culprit_of_a_partition_on_its_way_out(void **state)
 {
     struct rig *r = rig_new();
@@ -655,7 +722,8 @@ static unsigned play_server(struct rig *r, bool bad[SLOTS][OFFSETS], bool names_
 }
 
 /* Exactly what stands before the first bad record of each slot is stored, all of the others. */
-static void check_stored(struct rig *r, int slot, const bool *bad, const bool *stored, int64_t end)
+static void check_stored(struct rig *r, int slot, const bool *bad, const bool *stored, int64_t end,
+                         bool stopped)
 {
     const struct slot *s = &r->slots[slot];
     int64_t first = 0;
@@ -667,18 +735,19 @@ static void check_stored(struct rig *r, int slot, const bool *bad, const bool *s
         assert_int_equal(stored[i], i < first);
     }
     assert_int_equal(s->stored, first);
-    assert_int_equal(s->state, first < end ? SLOT_STOPPED : SLOT_READING);
+    assert_int_equal(s->state, first < end || stopped ? SLOT_STOPPED : SLOT_READING);
     assert_int_equal(s->expect, first);
 }
 
 static void test_random_culprits(void **state)
 {
     (void) state;
-    for (seed = 1; seed <= 3000; seed++) {
+    for (uint64_t round = 1; round <= 3000; round++) {
         struct rig *r = rig_new();
         bool bad[SLOTS][OFFSETS] = {{false}};
         bool stored[SLOTS][OFFSETS] = {{false}};
         int64_t ends[SLOTS];
+        seed = round;
         uint32_t n = 1 + chance(60);
         uint32_t rate = 2 + chance(40);
         size_t culprits = 0;
@@ -691,9 +760,16 @@ static void test_random_culprits(void **state)
             ends[i] = r->slots[i].expect;
         }
         worker_seal(&r->w);
-        unsigned tries = play_server(r, bad, seed % 2 == 0, stored);
+        bool stopped[SLOTS]; /* by one that cannot be decoded, behind all of these */
         for (int i = 0; i < SLOTS; i++) {
-            check_stored(r, i, bad[i], stored[i], ends[i]);
+            stopped[i] = chance(3) == 0;
+            if (stopped[i]) {
+                stop(r, i);
+            }
+        }
+        unsigned tries = play_server(r, bad, round % 2 == 0, stored);
+        for (int i = 0; i < SLOTS; i++) {
+            check_stored(r, i, bad[i], stored[i], ends[i], stopped[i]);
             culprits += r->slots[i].state == SLOT_STOPPED;
         }
         assert_true(tries <= 2 * n);
@@ -722,6 +798,9 @@ int main(void)
         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_where_a_batch_is_cut),
         cmocka_unit_test(test_the_first_of_a_batch_is_tried_alone),
+        cmocka_unit_test(test_a_fault_waits_for_what_is_before_it),
+        cmocka_unit_test(test_the_first_of_two_faults_is_told),
+        cmocka_unit_test(test_a_fault_is_void_when_the_line_moves),
         cmocka_unit_test(test_a_culprit_of_a_partition_on_its_way_out),
         cmocka_unit_test(test_random_culprits),
     };
