@@ -167,6 +167,17 @@ static void lose(struct worker *w, struct slot *s)
     worker_report(w, REPORT_LOST, s, s->stored, &err);
 }
 
+/* Its line was deleted by hand: nobody's, so claim it as one that the ledger has never seen. */
+static void begin_anew(struct worker *w, struct slot *s)
+{
+    worker_drop(w, s);
+    worker_forget_fault(w, s);
+    s->reclaim = false;
+    s->first_offset = LEDGER_UNKNOWN;
+    slot_set(s, SLOT_LOST);
+    slot_set(s, SLOT_CLAIMING);
+}
+
 /* ---- claims ---- */
 
 void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e)
@@ -214,6 +225,10 @@ static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
 void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e)
 {
     if (!slot_owns(s)) {
+        return;
+    }
+    if (!e->mine && e->next_offset == LEDGER_UNKNOWN) {
+        begin_anew(w, s);
         return;
     }
     if (!e->mine) {

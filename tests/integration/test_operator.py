@@ -31,6 +31,24 @@ def test_backwards_while_idle(bench):
     bench.check(log)
 
 
+@pytest.mark.parametrize("strategy", ["roundrobin", "cooperative-sticky"])
+def test_a_deleted_line_starts_again_at_once(bench, strategy):
+    """As kafka.start says, here from the beginning; the other partition is left alone."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(200)
+    d = bench.start(bench.config(log, properties={"partition.assignment.strategy": strategy}))
+    bench.wait_stored(log)
+    with bench.db.transaction():
+        bench.sql("DELETE FROM events WHERE _partition = 0")
+        bench.sql("DELETE FROM pgsinkd.offsets WHERE sink = %s AND partition = 0", bench.sink)
+    bench.wait_stored(log, timeout=10)
+    log.fill(200)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
 @pytest.mark.sanitize
 def test_forwards_while_idle(bench):
     """What lies between is not wanted: it never comes."""
