@@ -114,13 +114,19 @@ static void set_defaults(rd_kafka_conf_t *conf, const struct config *cfg, uint32
     set_own(conf, "group.id", cfg->kafka.group, false);
 }
 
-static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
+static bool set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
 {
     char text[256];
     if (rd_kafka_conf_set(conf, "bootstrap.servers", cfg->kafka.brokers, text, sizeof text) !=
         RD_KAFKA_CONF_OK) {
         return config_error_at(cfg, cfg->kafka.brokers_pos, err, "kafka.brokers: %s", text);
     }
+    return true;
+}
+
+static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
+{
+    char text[256];
     for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
         const struct config_property *p = &cfg->kafka.properties.items[i];
         rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, text, sizeof text);
@@ -155,10 +161,15 @@ static rd_kafka_conf_t *make_conf(const struct config *cfg, uint32_t workers, st
 }
 
 /* Some combinations of properties are refused only when a client is made of them. */
-static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, struct error *err)
+static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, bool connect,
+                                 struct error *err)
 {
     rd_kafka_conf_t *conf = make_conf(cfg, workers, err);
     if (conf == NULL) {
+        return NULL;
+    }
+    if (connect && !set_brokers(conf, cfg, err)) {
+        rd_kafka_conf_destroy(conf);
         return NULL;
     }
     char text[256];
@@ -172,11 +183,13 @@ static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, str
 
 bool client_check(const struct config *cfg, struct error *err)
 {
-    rd_kafka_conf_t *conf = make_conf(cfg, config_workers(cfg), err);
-    if (conf == NULL) {
+    /* Files and combinations are looked at when a consumer is made: one without brokers, for a
+     * moment. */
+    rd_kafka_t *rk = make_consumer(cfg, config_workers(cfg), false, err);
+    if (rk == NULL) {
         return false;
     }
-    rd_kafka_conf_destroy(conf);
+    rd_kafka_destroy(rk);
     for (size_t i = 0; i < cfg->route_count; i++) {
         const struct config_topics *topics = &cfg->routes[i].topics;
         for (size_t k = 0; k < topics->count; k++) {
@@ -191,7 +204,7 @@ bool client_check(const struct config *cfg, struct error *err)
 
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
 {
-    rd_kafka_t *rk = make_consumer(cfg, workers, err);
+    rd_kafka_t *rk = make_consumer(cfg, workers, true, err);
     if (rk == NULL) {
         return NULL;
     }
@@ -300,7 +313,9 @@ static void wait_served(struct client *c, const struct partition_ref *ref)
 {
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, ref->topic, NULL);
     if (rkt != NULL) {
-        rd_kafka_seek(rkt, ref->partition, RD_KAFKA_OFFSET_STORED, SERVED_TIMEOUT_MS);
+        while (rd_kafka_seek(rkt, ref->partition, RD_KAFKA_OFFSET_STORED, SERVED_TIMEOUT_MS) ==
+               RD_KAFKA_RESP_ERR__TIMED_OUT) {
+        }
         rd_kafka_topic_destroy(rkt);
     }
 }

@@ -61,6 +61,7 @@ struct app {
     usec_t watchdog_at;
     usec_t watchdog_interval;
     usec_t commit_at;
+    struct log_limit trouble;
 };
 
 struct conn_settings app_conn_settings(const struct config *cfg, const char *application_name)
@@ -306,6 +307,21 @@ static void note_link(struct app *a, const struct report *r)
     }
 }
 
+/* Trouble that comes again and again: one line a minute. */
+static void log_limited(struct app *a, const char *text)
+{
+    uint64_t held_back = 0;
+    if (!log_limit_pass(&a->trouble, &held_back)) {
+        return;
+    }
+    if (held_back == 0) {
+        log_warning("%s; trying again", text);
+    } else {
+        log_warning("%s; trying again (%llu such lines left out)", text,
+                    (unsigned long long) held_back);
+    }
+}
+
 static void take_report(struct app *a, const struct report *r)
 {
     switch (r->kind) {
@@ -314,12 +330,18 @@ static void take_report(struct app *a, const struct report *r)
         note_link(a, r);
         break;
     case REPORT_EVICTED:
+        if (r->offset == 0) {
+            log_limited(
+                a,
+                "postgresql: another session holds lines of the ledger for longer than lock_timeout");
+            break;
+        }
         log_warning("postgresql: ended %lld backend(s) that held lines of the ledger for longer "
                     "than lock_timeout",
                     (long long) r->offset);
         break;
     case REPORT_TROUBLE:
-        log_warning("%s; trying again", r->error.text);
+        log_limited(a, r->error.text);
         break;
     case REPORT_FATAL:
         log_fault(LOG_LEVEL_ERROR, &r->error);
@@ -372,7 +394,11 @@ static bool workers_alive(const struct app *a, usec_t now)
 
 static void feed_watchdog(struct app *a, usec_t now)
 {
-    if (a->watchdog_interval > 0 && now >= a->watchdog_at && workers_alive(a, now)) {
+    if (a->watchdog_interval == 0 || now < a->watchdog_at) {
+        return;
+    }
+    a->watchdog_at = now + TICK; /* look again: a worker that hangs may come back in time */
+    if (workers_alive(a, now)) {
         a->watchdog_at = now + a->watchdog_interval;
         notify_watchdog();
     }

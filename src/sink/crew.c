@@ -167,8 +167,9 @@ static void report_trouble(struct partition *p, enum partition_state state, cons
 
 static void report_released(struct crew *c, struct partition *p)
 {
+    bool awaited = p->awaited;
     crew_forget(c, p);
-    if (c->revoking && c->revoke_waits > 0 && --c->revoke_waits == 0) {
+    if (awaited && c->revoking && c->revoke_waits > 0 && --c->revoke_waits == 0) {
         crew_end_revoke(c);
     }
 }

@@ -252,10 +252,11 @@ static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t
     partition_post(p, ORDER_GAP, to, 0);
 }
 
+/* Not if the partition starts elsewhere by now: an operator was faster. */
 static void answer_range(struct crew *c, const struct scout_mail *m)
 {
     struct partition *p = wanted(c, m, 0);
-    if (p == NULL || p->state != PARTITION_GAPPED) {
+    if (p == NULL || p->state != PARTITION_GAPPED || p->start != START_NONE) {
         return;
     }
     if (m->failed) {

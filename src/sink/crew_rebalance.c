@@ -33,6 +33,9 @@ void crew_end_revoke(struct crew *c)
     c->revoke_ref_count = 0;
     c->revoking = false;
     c->revoke_waits = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        c->partitions[i]->awaited = false;
+    }
 }
 
 static void release(struct crew *c, struct partition *p, bool wait)
@@ -49,6 +52,7 @@ static void release(struct crew *c, struct partition *p, bool wait)
         crew_forget(c, p);
         return;
     }
+    p->awaited = wait;
     c->revoke_waits += wait;
     partition_post(p, ORDER_RELEASE, -1, 0);
 }

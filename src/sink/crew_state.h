@@ -51,6 +51,7 @@ struct partition {
     int64_t first_stored; /* until_end: the ledger at the first claim, -1 before */
     int64_t target;       /* until_end: where it ended then, -1 unknown */
     bool target_due;
+    bool awaited; /* RELEASING: a revocation waits for it */
 };
 
 struct crew {

@@ -329,8 +329,7 @@ static void ledger_failed(struct worker *w, const struct error *err)
         return;
     }
     if (err->class == ERROR_FENCED && l->entry_count == 1) {
-        struct slot *s = l->entries[0].tag; /* the line moved under the gap: look again */
-        s->gap_to = -1;
+        struct slot *s = l->entries[0].tag; /* the line moved under the gap: look, then try again */
         s->reclaim = slot_owns(s);
         l->entry_count = 0;
         op_succeeded(w);
@@ -358,7 +357,7 @@ static void step_ledger(struct worker *w)
     } else if (l->state == LINK_GAPPING) {
         gap_moved(w);
     } else {
-        if (l->state == LINK_EVICTING && ledger_evicted(l->ledger) > 0) {
+        if (l->state == LINK_EVICTING) {
             worker_report(w, REPORT_EVICTED, NULL, (int64_t) ledger_evicted(l->ledger), NULL);
         }
         l->entry_count = 0;
@@ -496,6 +495,5 @@ usec_t worker_link_deadline(const struct worker *w)
     if (l->state != LINK_IDLE) {
         return conn_deadline(l->conn);
     }
-    bool waits = w->outbox_count > 0 || l->retry_at > 0;
-    return waits ? l->retry_at : USEC_NEVER;
+    return l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER;
 }
