@@ -68,6 +68,7 @@ struct conn *conn_new(const struct conn_settings *settings)
     c->setup_sql = setup_sql(settings);
     c->timeout_usec = settings->timeout_usec;
     c->deadline = USEC_NEVER;
+    c->stop_fd = -1;
     return c;
 }
 
@@ -447,15 +448,23 @@ static bool wait_events(const struct conn *c, int stop_fd)
     return !(p[1].revents & POLLIN);
 }
 
+static PGresult *interrupted(struct conn *c, struct error *err)
+{
+    conn_close(c);
+    error_set(err, ERROR_LINK, "interrupted");
+    return NULL;
+}
+
 bool conn_open_wait(struct conn *c, int stop_fd, struct error *err)
 {
+    c->stop_fd = stop_fd;
     if (!conn_open(c, err)) {
         return false;
     }
     for (;;) {
         if (!wait_events(c, stop_fd)) {
-            conn_close(c);
-            return error_set(err, ERROR_LINK, "interrupted");
+            (void) interrupted(c, err);
+            return false;
         }
         switch (conn_step(c, err)) {
         case CONN_READY:
@@ -519,7 +528,10 @@ PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *cons
                 fault_result(res, &fault);
             }
         }
-        (void) wait_events(c, -1);
+        if (!wait_events(c, c->stop_fd)) {
+            PQclear(last);
+            return interrupted(c, err);
+        }
     }
 }
 

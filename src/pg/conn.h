@@ -62,7 +62,8 @@ int conn_backend_pid(const struct conn *c);
 
 /*
  * Blocking: opens and sets up, or fails. Returns early with ERROR_LINK "interrupted" when stop_fd
- * (a signalfd or eventfd; -1 = none) becomes readable. @thread main
+ * (a signalfd or eventfd; -1 = none) becomes readable; so do the blocking questions asked on this
+ * connection afterwards. @thread main, scout
  */
 bool conn_open_wait(struct conn *c, int stop_fd, struct error *err) _must_;
 

@@ -36,6 +36,7 @@ struct conn {
     bool copy_in;        /* an operation is in the middle of COPY FROM STDIN */
     bool notified;       /* a notification came while an operation ran */
     bool read_only;      /* what the session's setup found */
+    int stop_fd;         /* readable = give up waiting, in the blocking calls; -1 = none */
     struct error notice; /* the last thing a dying server said without being asked */
 };
 

@@ -92,6 +92,23 @@ def test_stop_before_it_is_ready(bench):
     d.terminate()
 
 
+def test_stop_while_it_waits_for_the_schema(bench):
+    """Another session holds the lock under which the schema is made; the daemon waits for it, and stops in time."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(10)
+    with bench.db.transaction():
+        bench.sql("SELECT pg_advisory_xact_lock(hashtextextended('pgsinkd ' || 'pgsinkd', 0))")
+        d = bench.start(bench.config(log, postgres={"lock_timeout": "60s"}), ready=False)
+        wait.until(
+            lambda: bench.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"),
+            "the daemon to wait for the lock",
+        )
+        d.terminate()
+    bench.drain(bench.config(log))
+    bench.check(log)
+
+
 def test_stop_while_kafka_never_answered(bench):
     bench.plain_table()
     d = bench.start(bench.config(topics=["x"], kafka={"brokers": "127.0.0.1:1"}), ready=False)

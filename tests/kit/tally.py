@@ -8,6 +8,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 
+def outcome(case):
+    if case.find("failure") is not None or case.find("error") is not None:
+        return "failed"
+    return "skipped" if case.find("skipped") is not None else "passed"
+
+
 def tally(directory):
     """(passed, [names of failed], skipped) of all junit files in the directory."""
     passed, failed, skipped = 0, [], 0
@@ -16,15 +22,15 @@ def tally(directory):
             cases = list(ET.parse(path).iter("testcase"))
         except ET.ParseError:
             cases = []
-        if not cases:
-            failed.append(f"{path.stem}: no test ran")
+        results = {}  # a test that fails and whose clean-up fails too is there twice
         for case in cases:
-            if case.find("failure") is not None or case.find("error") is not None:
-                failed.append(f"{path.stem}: {case.get('classname')} {case.get('name')}")
-            elif case.find("skipped") is not None:
-                skipped += 1
-            else:
-                passed += 1
+            name = f"{case.get('classname')} {case.get('name')}"
+            results[name] = "failed" if results.get(name) == "failed" else outcome(case)
+        if not results:
+            failed.append(f"{path.stem}: no test ran")
+        passed += sum(result == "passed" for result in results.values())
+        skipped += sum(result == "skipped" for result in results.values())
+        failed += [f"{path.stem}: {name}" for name, result in results.items() if result == "failed"]
     return passed, failed, skipped
 
 

@@ -667,8 +667,14 @@ def results(path, **files):
 
 
 def test_tally_adds_up(tmp_path):
-    passed, failed, skipped = results(tmp_path, a=PASSED + PASSED + SKIPPED, b=PASSED + FAILED + ERROR)
-    assert (passed, failed, skipped) == (3, ["b: c failed", "b: c error"], 1)
+    passed, failed, skipped = results(tmp_path, a=PASSED + SKIPPED, b=PASSED + FAILED + ERROR)
+    assert (passed, failed, skipped) == (2, ["b: c failed", "b: c error"], 1)
+
+
+@pytest.mark.parametrize("cases", [PASSED + FAILED, FAILED + PASSED, FAILED + ERROR])
+def test_tally_counts_a_test_whose_clean_up_fails_once(tmp_path, cases):
+    same = cases.replace('name="failed"', 'name="it"').replace('name="error"', 'name="it"')
+    assert results(tmp_path, a=same.replace('name="passed"', 'name="it"')) == (0, ["a: c it"], 0)
 
 
 def test_tally_counts_a_run_without_tests_as_failed(tmp_path):
