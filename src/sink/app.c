@@ -322,6 +322,18 @@ static void log_limited(struct app *a, const char *text)
     }
 }
 
+static void note_trouble(struct app *a, const struct report *r)
+{
+    char text[sizeof r->error.text + 64];
+    if (r->partition != NULL) {
+        log_limited(a, r->error.text);
+        return;
+    }
+    snprintf(text, sizeof text, "postgresql: worker %u: %s", worker_number(r->worker),
+             r->error.text);
+    log_limited(a, text);
+}
+
 static void take_report(struct app *a, const struct report *r)
 {
     switch (r->kind) {
@@ -341,7 +353,10 @@ static void take_report(struct app *a, const struct report *r)
                     (long long) r->offset);
         break;
     case REPORT_TROUBLE:
-        log_limited(a, r->error.text);
+        note_trouble(a, r);
+        break;
+    case REPORT_EASED:
+        log_notice("postgresql: worker %u goes on", worker_number(r->worker));
         break;
     case REPORT_FATAL:
         log_fault(LOG_LEVEL_ERROR, &r->error);

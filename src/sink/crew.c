@@ -213,6 +213,7 @@ void crew_report(struct crew *c, const struct report *r)
     case REPORT_UP:
     case REPORT_EVICTED:
     case REPORT_TROUBLE:
+    case REPORT_EASED:
     case REPORT_FATAL:
     case REPORT_ENDED:
         break;

@@ -70,6 +70,7 @@ enum report_kind {
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held lines of the ledger */
     REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
+    REPORT_EASED,    /* ... and has got past it */
     REPORT_FATAL,    /* error: the daemon must stop */
     REPORT_ENDED,    /* after ORDER_STOP: the thread is about to return */
 };

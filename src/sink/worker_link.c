@@ -131,7 +131,10 @@ static void op_succeeded(struct worker *w)
     set_state(l, LINK_IDLE);
     backoff_reset(&l->backoff);
     l->retry_at = 0;
-    l->trouble_told = false;
+    if (l->trouble_told) {
+        l->trouble_told = false;
+        worker_report(w, REPORT_EASED, NULL, 0, NULL);
+    }
 }
 
 /* ---- connecting ---- */

@@ -455,7 +455,7 @@ def test_postgres_backends_can_be_terminated(bench, postgres):
 def test_postgres_can_be_frozen(bench, postgres):
     with postgres.frozen():
         for pid in [postgres.popen.pid, *process.children(postgres.popen.pid)]:
-            assert process.state(pid) == "T"
+            assert process.state(pid) in "TZ"  # Z: a backend that was ending just then
     assert bench.value("SELECT 1") == 1
 
 
