@@ -343,9 +343,8 @@ static void take_report(struct app *a, const struct report *r)
         break;
     case REPORT_EVICTED:
         if (r->offset == 0) {
-            log_limited(
-                a,
-                "postgresql: another session holds lines of the ledger for longer than lock_timeout");
+            log_limited(a, "postgresql: another session holds lines of the ledger "
+                           "for longer than lock_timeout");
             break;
         }
         log_warning("postgresql: ended %lld backend(s) that held lines of the ledger for longer "
