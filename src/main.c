@@ -34,6 +34,7 @@
  *
  * sink/: the corridor, the only room that decides, counts and logs
  *     app.{c,h}                    start order, main's loop, stop order, exit code
+ *     prepare.{c,h}                the database reached, schema and tables read, before workers
  *     plan.{c,h}                   configuration and catalog into mappings per topic
  *     crew.{c,h}                   main's view of partitions; reports of workers
  *     crew_state.h                 what the crew's files share

@@ -11,6 +11,7 @@
 #include "pg/catalog.h"
 #include "pg/schema.h"
 #include "sink/plan.h"
+#include "sink/prepare.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,7 +209,7 @@ static void check_all(struct check *k)
 
 enum exit_code command_check(const struct command_args *args)
 {
-    struct conn_settings settings = app_conn_settings(args->cfg, "pgsinkd check");
+    struct conn_settings settings = prepare_conn_settings(args->cfg, "pgsinkd check");
     struct check k = {
         .cfg = args->cfg,
         .plan = plan_new(args->cfg),

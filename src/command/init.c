@@ -5,6 +5,7 @@
 #include "command/command.h"
 
 #include "pg/schema.h"
+#include "sink/prepare.h"
 
 #include <stdio.h>
 
@@ -35,7 +36,7 @@ enum exit_code command_init(const struct command_args *args)
     if (args->print) {
         return print(args);
     }
-    struct conn_settings settings = app_conn_settings(args->cfg, "pgsinkd init");
+    struct conn_settings settings = prepare_conn_settings(args->cfg, "pgsinkd init");
     struct conn *c = conn_new(&settings);
     enum exit_code code = apply(args, c);
     conn_free(c);

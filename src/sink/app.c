@@ -5,14 +5,13 @@
  */
 #include "sink/app.h"
 
-#include "base/backoff.h"
 #include "base/mem.h"
 #include "host/notify.h"
 #include "host/signals.h"
 #include "kafka/events.h"
-#include "pg/schema.h"
 #include "sink/crew.h"
 #include "sink/plan.h"
+#include "sink/prepare.h"
 #include "sink/progress.h"
 #include "sink/scout.h"
 #include "sink/worker.h"
@@ -34,7 +33,6 @@
 #define END_CHECK (50 * USEC_PER_MSEC)
 /* A worker's loop turns every second at least; one that has not for this long hangs. */
 #define BEAT_LIMIT (10 * USEC_PER_SEC)
-#define START_EXTENSION (60 * USEC_PER_SEC)
 
 struct app {
     const struct config *cfg;
@@ -63,90 +61,6 @@ struct app {
     usec_t commit_at;
     struct log_limit trouble;
 };
-
-struct conn_settings app_conn_settings(const struct config *cfg, const char *application_name)
-{
-    return (struct conn_settings){
-        .dsn = cfg->postgres.dsn,
-        .application_name = application_name,
-        .synchronous_commit = "on",
-        .lock_timeout_usec = cfg->postgres.lock_timeout,
-        .timeout_usec = cfg->postgres.timeout,
-    };
-}
-
-/* ---- before anything runs: the database ---- */
-
-/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
-static bool prepare_once(struct app *a, struct conn *c, struct error *err)
-{
-    int applied = 0;
-    if (!conn_is_open(c) && !conn_open_wait(c, a->signal_fd, err)) {
-        return false;
-    }
-    if (!schema_ensure(c, a->cfg->postgres.schema, a->cfg->postgres.manage_schema, &applied, err)) {
-        return false;
-    }
-    if (applied > 0) {
-        log_notice("schema %s brought to version %d", a->cfg->postgres.schema,
-                   schema_version_wanted());
-    }
-    struct plan_job **jobs;
-    size_t n = plan_missing(a->plan, NULL, &jobs);
-    bool ok = true;
-    for (size_t i = 0; i < n; i++) {
-        ok = ok && plan_job_run(jobs[i], c, err);
-        if (ok) {
-            plan_add(a->plan, jobs[i]);
-        } else {
-            plan_job_free(jobs[i]);
-        }
-    }
-    free(jobs);
-    return ok;
-}
-
-static bool stop_requested(struct app *a, usec_t until)
-{
-    struct pollfd fd = {.fd = a->signal_fd, .events = POLLIN};
-    return poll(&fd, 1, clock_poll_ms(clock_mono(), until)) > 0;
-}
-
-/* Tries for ever while the database is away. False: stop, with a->code set. */
-static bool prepare(struct app *a)
-{
-    struct error err = {0};
-    struct backoff backoff;
-    bool told = false;
-    char name[96];
-    snprintf(name, sizeof name, "pgsinkd %s main", a->cfg->sink);
-    struct conn_settings settings = app_conn_settings(a->cfg, name);
-    struct conn *c = conn_new(&settings);
-    backoff_init(&backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
-    bool ok;
-    while (!(ok = prepare_once(a, c, &err))) {
-        if (err.class == ERROR_SETUP) {
-            log_fault(LOG_LEVEL_ERROR, &err);
-            a->code = EXIT_TARGET;
-            break;
-        }
-        usec_t pause = backoff_next(&backoff);
-        if (!told && !stop_requested(a, 0)) {
-            log_warning("postgresql: %s; trying again until it answers", err.text);
-            told = true;
-        }
-        notify_extend_start(START_EXTENSION + a->cfg->postgres.timeout);
-        notify_status("waiting for postgresql");
-        if (stop_requested(a, clock_mono() + pause)) {
-            break;
-        }
-    }
-    if (ok && told) {
-        log_notice("postgresql: connected");
-    }
-    conn_free(c);
-    return ok;
-}
 
 /* ---- start ---- */
 
@@ -577,7 +491,7 @@ static bool stop(struct app *a)
 
 static enum exit_code run(struct app *a)
 {
-    if (!prepare(a)) {
+    if (!prepare_target(a->cfg, a->plan, a->signal_fd, &a->code)) {
         return a->code;
     }
     if (start(a)) {

@@ -6,7 +6,6 @@
 #define SINK_APP_H
 
 #include "config/config.h"
-#include "pg/conn.h"
 
 /* Exit codes, as the man page and the unit know them. */
 enum exit_code {
@@ -17,10 +16,6 @@ enum exit_code {
     EXIT_TARGET = 4, /* missing table, grants, schema version */
     EXIT_SOURCE = 5,
 };
-
-/* Settings of a connection of the main thread, for what it does before workers start and for
- * commands. */
-struct conn_settings app_conn_settings(const struct config *cfg, const char *application_name);
 
 /* Runs until a signal, a fatal fault, or with until_end the ends of all partitions. */
 enum exit_code app_run(const struct config *cfg, bool until_end);

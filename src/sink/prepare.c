@@ -1,0 +1,97 @@
+/*
+ * Reaching the database and reading what workers need to know of it, before there are workers. Not
+ * the reconnects later: those are each worker's own. Main thread.
+ */
+#include "sink/prepare.h"
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "host/notify.h"
+#include "pg/schema.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name)
+{
+    return (struct conn_settings){
+        .dsn = cfg->postgres.dsn,
+        .application_name = application_name,
+        .synchronous_commit = "on",
+        .lock_timeout_usec = cfg->postgres.lock_timeout,
+        .timeout_usec = cfg->postgres.timeout,
+    };
+}
+
+/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
+static bool prepare_once(const struct config *cfg, struct plan *plan, struct conn *c, int stop_fd,
+                         struct error *err)
+{
+    int applied = 0;
+    if (!conn_is_open(c) && !conn_open_wait(c, stop_fd, err)) {
+        return false;
+    }
+    if (!schema_ensure(c, cfg->postgres.schema, cfg->postgres.manage_schema, &applied, err)) {
+        return false;
+    }
+    if (applied > 0) {
+        log_notice("schema %s brought to version %d", cfg->postgres.schema,
+                   schema_version_wanted());
+    }
+    struct plan_job **jobs;
+    size_t n = plan_missing(plan, NULL, &jobs);
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        ok = ok && plan_job_run(jobs[i], c, err);
+        if (ok) {
+            plan_add(plan, jobs[i]);
+        } else {
+            plan_job_free(jobs[i]);
+        }
+    }
+    free(jobs);
+    return ok;
+}
+
+static bool stop_requested(int stop_fd, usec_t until)
+{
+    struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
+    return poll(&fd, 1, clock_poll_ms(clock_mono(), until)) > 0;
+}
+
+bool prepare_target(const struct config *cfg, struct plan *plan, int stop_fd,
+                    enum exit_code *out_code)
+{
+    struct error err = {0};
+    struct backoff backoff;
+    bool told = false;
+    char name[96];
+    snprintf(name, sizeof name, "pgsinkd %s main", cfg->sink);
+    struct conn_settings settings = prepare_conn_settings(cfg, name);
+    struct conn *c = conn_new(&settings);
+    backoff_init(&backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
+    bool ok;
+    while (!(ok = prepare_once(cfg, plan, c, stop_fd, &err))) {
+        if (err.class == ERROR_SETUP) {
+            log_fault(LOG_LEVEL_ERROR, &err);
+            *out_code = EXIT_TARGET;
+            break;
+        }
+        usec_t pause = backoff_next(&backoff);
+        if (!told && !stop_requested(stop_fd, 0)) {
+            log_warning("postgresql: %s; trying again until it answers", err.text);
+            told = true;
+        }
+        notify_extend_start(START_EXTENSION + cfg->postgres.timeout);
+        notify_status("waiting for postgresql");
+        if (stop_requested(stop_fd, clock_mono() + pause)) {
+            break;
+        }
+    }
+    if (ok && told) {
+        log_notice("postgresql: connected");
+    }
+    conn_free(c);
+    return ok;
+}

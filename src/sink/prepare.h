@@ -1,0 +1,25 @@
+/*
+ * Before anything runs: the database is reached, the schema brought up to date, the fixed tables
+ * looked up. Blocks, but a stop ends every wait. Main thread.
+ */
+#ifndef SINK_PREPARE_H
+#define SINK_PREPARE_H
+
+#include "pg/conn.h"
+#include "sink/app.h"
+#include "sink/plan.h"
+
+#define START_EXTENSION                                                                            \
+    (60 * USEC_PER_SEC) /* what the service manager is asked for, again and again */
+
+/* Settings of a connection of the main thread, for this and for commands. */
+struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name);
+
+/*
+ * Tries for ever while the database is away. False: there is nothing to run; *out_code is
+ * EXIT_TARGET when a person must act (logged), and stays as it is when stop_fd has become readable.
+ */
+bool prepare_target(const struct config *cfg, struct plan *plan, int stop_fd,
+                    enum exit_code *out_code);
+
+#endif
