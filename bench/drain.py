@@ -307,7 +307,8 @@ def print_table(rounds):
     for name, title in NAMES.items():
         values = "".join(f"{value:>11,.0f}" for value in rates(rounds, name))
         print(f"{title:<28}{values}{found['rows_per_second'][name]:>11,.0f}{found['ratio_to_copy_binary'][name]:>8.2f}")
-    print(f"\n{'CPU s per million, medians':<28}{'itself':>11}{'backends':>11}{'wal etc.':>11}{'kafka':>11}{'peak MB':>11}")
+    heads = "".join(f"{head:>11}" for head in ("itself", "backends", "wal etc.", "kafka", "peak MB"))
+    print(f"\n{'CPU s per million, medians':<28}{heads}")
     for name in ("pgsinkd", "copy_binary", "copy_text", "kcat"):
         cells = [median(rounds, name, f) for f in ("cpu", "cpu_backends", "cpu_postgres_helpers", "cpu_kafka")]
         rss = median(rounds, name, "peak_rss") / 1e6

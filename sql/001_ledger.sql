@@ -115,7 +115,7 @@ BEGIN
            SET next_offset = nexts[i],
                leader_epoch = coalesce(nullif(leader_epochs[i], -1), o.leader_epoch),
                updated_at = now(),
-               last_timestamp = CASE WHEN last_timestamps_ms[i] >= 0
+               last_timestamp = CASE WHEN last_timestamps_ms[i] BETWEEN 0 AND 9000000000000000 -- a producer may say anything
                                      THEN to_timestamp(last_timestamps_ms[i]::float8 / 1000)
                                      ELSE o.last_timestamp END,
                end_offset = coalesce(nullif(end_offsets[i], -1), o.end_offset),

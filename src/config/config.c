@@ -443,6 +443,11 @@ struct config *config_free(struct config *cfg)
     return NULL;
 }
 
+usec_t config_lock_timeout(const struct config *cfg)
+{
+    return MIN(cfg->postgres.lock_timeout, cfg->postgres.timeout / 2);
+}
+
 uint32_t config_workers(const struct config *cfg)
 {
     cpu_set_t set;

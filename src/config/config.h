@@ -144,6 +144,9 @@ struct config *config_free(struct config *cfg); /* NULL is fine; returns NULL */
  * most 8. */
 uint32_t config_workers(const struct config *cfg);
 
+/* postgres.lock_timeout as it counts: at most half of postgres.timeout. */
+usec_t config_lock_timeout(const struct config *cfg);
+
 /*
  * Appends the effective configuration as YAML, every option included. Secrets are printed as ***, a
  * value that holds ${...} as it was written; all else reads back as the same configuration.

@@ -391,6 +391,12 @@ static bool leave_group(struct client *c, usec_t deadline)
     return true;
 }
 
+/* Joins the library's threads, one of which may be looking up a name in a network that is away. */
+static void destroy(void *rk)
+{
+    rd_kafka_destroy(rk);
+}
+
 bool client_close(struct client *c, usec_t deadline)
 {
     if (!leave_group(c, deadline)) {
@@ -398,7 +404,11 @@ bool client_close(struct client *c, usec_t deadline)
     }
     rd_kafka_queue_io_event_enable(c->queue, -1, NULL, 0);
     rd_kafka_queue_destroy(c->queue);
-    rd_kafka_destroy(c->rk);
+    thread_start(&c->destroyer, "destroy", destroy, c->rk);
+    usec_t now = clock_mono();
+    if (!thread_join_until(&c->destroyer, now < deadline ? deadline - now : 0)) {
+        return false;
+    }
     close(c->fd);
     free(c);
     return true;

@@ -3,6 +3,7 @@
 #ifndef KAFKA_LIBRDKAFKA_H
 #define KAFKA_LIBRDKAFKA_H
 
+#include "base/thread.h"
 #include "kafka/client.h"
 
 #include <librdkafka/rdkafka.h>
@@ -12,6 +13,7 @@ struct client {
     rd_kafka_queue_t *queue; /* the consumer queue: everything that is not a record */
     int fd;                  /* its eventfd */
     bool cooperative;        /* as of the last rebalance */
+    struct thread destroyer; /* runs rd_kafka_destroy, which knows no deadline */
     bool commit_pending;     /* one at a time: it blocks the next rebalance */
 };
 

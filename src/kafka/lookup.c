@@ -11,7 +11,10 @@ static int timeout_ms(usec_t timeout)
     return (int) (timeout / USEC_PER_MSEC);
 }
 
-/* One question for all partitions; per-partition errors fail the whole, the caller asks again. */
+/*
+ * One question for all partitions. A partition without an answer (no leader) leaves LOOKUP_FAILED
+ * and the others theirs; the whole fails when none has one.
+ */
 static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
                 usec_t timeout, struct error *err)
 {
@@ -19,36 +22,47 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
     for (int i = 0; i < list->cnt; i++) {
         list->elems[i].offset = at_ms;
     }
-    bool ok = true;
+    size_t answered = 0;
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(c->rk, list, timeout_ms(timeout));
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        ok = error_set(err, ERROR_LINK, "offsets cannot be asked for: %s", rd_kafka_err2str(code));
+        error_set(err, ERROR_LINK, "offsets cannot be asked for: %s", rd_kafka_err2str(code));
     }
-    for (size_t i = 0; ok && i < n; i++) {
+    for (size_t i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < n; i++) {
         const rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(
             list, refs[i].topic, refs[i].partition);
         if (tp->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            ok = error_set(err, ERROR_LINK, "%s-%d: %s", refs[i].topic, refs[i].partition,
-                           rd_kafka_err2str(tp->err));
+            error_set(err, ERROR_LINK, "%s-%d: %s", refs[i].topic, refs[i].partition,
+                      rd_kafka_err2str(tp->err));
+            refs[i].offset = LOOKUP_FAILED;
         } else {
             refs[i].offset = tp->offset;
+            answered++;
         }
     }
     rd_kafka_topic_partition_list_destroy(list);
-    return ok;
+    return answered > 0;
 }
 
-/* A time after the last record is answered with RD_KAFKA_OFFSET_END: those partitions start at
- * their end. */
+/* A time after the last record is answered with RD_KAFKA_OFFSET_END: those start at their end. */
 static bool ask_ends_of_rest(struct client *c, struct partition_ref *refs, size_t n, usec_t timeout,
                              struct error *err)
 {
+    struct partition_ref *rest = mem_array(n, sizeof *rest);
+    size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        if (refs[i].offset < 0 && !ask(c, &refs[i], 1, LOOKUP_LATEST, timeout, err)) {
-            return false;
+        if (refs[i].offset == RD_KAFKA_OFFSET_END) {
+            rest[count++] = refs[i];
         }
     }
-    return true;
+    bool ok = count == 0 || ask(c, rest, count, LOOKUP_LATEST, timeout, err);
+    count = 0;
+    for (size_t i = 0; ok && i < n; i++) {
+        if (refs[i].offset == RD_KAFKA_OFFSET_END) {
+            refs[i].offset = rest[count++].offset;
+        }
+    }
+    free(rest);
+    return ok;
 }
 
 bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,

@@ -11,11 +11,12 @@
 
 #define LOOKUP_EARLIEST INT64_C(-2)
 #define LOOKUP_LATEST INT64_C(-1)
+#define LOOKUP_FAILED INT64_MIN /* no answer for this partition, this time */
 
 /*
- * For every ref: the first offset at or after at_ms (Unix time), or LOOKUP_EARLIEST, or
- * LOOKUP_LATEST (the last stable offset + 1, as read_committed sees it), into ref.offset. A time
- * after the last record gives the end.
+ * For every ref, or LOOKUP_FAILED where only some can be answered: the first offset at or after
+ * at_ms (Unix time), or LOOKUP_EARLIEST, or LOOKUP_LATEST (the last stable offset + 1, as
+ * read_committed sees it), into ref.offset. A time after the last record gives the end.
  */
 bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
                     usec_t timeout, struct error *err) _must_;

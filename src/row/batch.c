@@ -40,21 +40,25 @@ struct batch *batch_free(struct batch *b)
     return NULL;
 }
 
-static void part_clear(struct batch_part *p)
+static void part_clear(struct batch_part *p, size_t *keep_bytes, size_t *keep_rows)
 {
     buf_clear(&p->bytes);
-    buf_shrink(&p->bytes, KEEP_BYTES);
+    buf_shrink(&p->bytes, *keep_bytes);
+    *keep_bytes -= p->bytes.cap;
     p->row_count = 0;
-    if (p->row_cap > KEEP_ROWS) {
+    if (p->row_cap > *keep_rows) {
         free(TAKE_PTR(p->rows));
         p->row_cap = 0;
     }
+    *keep_rows -= p->row_cap;
 }
 
 void batch_clear(struct batch *b)
 {
-    for (size_t i = 0; i < b->part_count; i++) {
-        part_clear(&b->parts[i]);
+    size_t keep_bytes = KEEP_BYTES; /* of all parts together, used now or before */
+    size_t keep_rows = KEEP_ROWS;
+    for (size_t i = 0; i < b->part_cap; i++) {
+        part_clear(&b->parts[i], &keep_bytes, &keep_rows);
     }
     if (b->record_cap > KEEP_ROWS) {
         free(TAKE_PTR(b->records));

@@ -392,7 +392,7 @@ static void wait_for_events(struct app *a)
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
     };
-    usec_t at = MIN(a->tick_at, crew_deadline(a->crew));
+    usec_t at = a->stopping ? a->tick_at : MIN(a->tick_at, crew_deadline(a->crew));
     if (a->until_end && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
     }

@@ -19,7 +19,10 @@
 #include <stdlib.h>
 
 /* If the group still says that it is ours: a zombie had taken it, which is dead by now. */
+#define LOST_FIRST_RETRY (2 * USEC_PER_SEC)
 #define LOST_RETRY (30 * USEC_PER_SEC)
+#define LOST_MEMORY (300 * USEC_PER_SEC)
+#define EMPTY_GRACE (10 * USEC_PER_SEC)
 #define CORRUPT_RETRY (60 * USEC_PER_SEC)
 
 /* ---- partitions ---- */
@@ -81,7 +84,8 @@ static size_t least_loaded(const struct crew *c)
 
 /* ---- orders ---- */
 
-void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq)
+void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq,
+                    int64_t from)
 {
     struct order *o = mem_zalloc(sizeof *o);
     o->kind = kind;
@@ -92,6 +96,7 @@ void partition_post(struct partition *p, enum order_kind kind, int64_t offset, u
     o->share = &p->share;
     o->offset = offset;
     o->seq = seq;
+    o->from = from;
     worker_post(p->worker, o);
 }
 
@@ -103,7 +108,7 @@ void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
         c->load[p->worker_index]++;
     }
     partition_set(p, PARTITION_CLAIMING);
-    partition_post(p, ORDER_ADOPT, first_offset, 0);
+    partition_post(p, ORDER_ADOPT, first_offset, 0, -1);
 }
 
 /* ---- reports ---- */
@@ -114,6 +119,7 @@ static void report_start(struct crew *c, struct partition *p, const struct repor
         log_notice("%s-%d: the ledger now says next_offset %lld, reading on from there", p->topic,
                    p->number, (long long) r->offset);
     }
+    p->retry_at = USEC_NEVER; /* what it was waiting for is overtaken */
     p->start = START_WANTED;
     p->start_offset = r->offset;
     p->start_seq = r->seq;
@@ -165,6 +171,19 @@ static void report_trouble(struct partition *p, enum partition_state state, cons
     p->retry_at = clock_mono() + retry;
 }
 
+/*
+ * Most often a late claim has won that nobody stands behind any more: soon again. A second time in
+ * a row there may be another process that fights for it: then slowly.
+ */
+static void report_lost(struct partition *p, const struct report *r)
+{
+    usec_t now = clock_mono();
+    bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
+    p->lost_at = now;
+    p->start = START_NONE;
+    report_trouble(p, PARTITION_LOST, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
+}
+
 static void report_released(struct crew *c, struct partition *p)
 {
     bool awaited = p->awaited;
@@ -186,6 +205,7 @@ void crew_report(struct crew *c, const struct report *r)
     }
     switch (r->kind) {
     case REPORT_UNKNOWN:
+        p->start = START_NONE; /* its line was deleted in the middle of a start */
         p->first_due = true;
         break;
     case REPORT_START:
@@ -205,8 +225,7 @@ void crew_report(struct crew *c, const struct report *r)
         crew_note_start(c); /* the others go on without it */
         break;
     case REPORT_LOST:
-        p->start = START_NONE;
-        report_trouble(p, PARTITION_LOST, r, LOST_RETRY);
+        report_lost(p, r);
         break;
     case REPORT_RELEASED:
     case REPORT_DOWN:
@@ -252,7 +271,7 @@ void crew_turn(struct crew *c, usec_t now)
 
 usec_t crew_deadline(const struct crew *c)
 {
-    usec_t at = c->ends_at;
+    usec_t at = c->asking_ends ? USEC_NEVER : c->ends_at; /* an answer wakes by itself */
     if (c->revoking) {
         at = MIN(at, c->revoke_deadline);
     }
@@ -274,6 +293,10 @@ bool crew_at_end(const struct crew *c)
 {
     if (c->revoking || !(c->assigned_once || c->nothing_matches)) {
         return false;
+    }
+    if (c->count == 0 && client_is_cooperative(c->cc.client) &&
+        clock_mono() < c->assigned_at + EMPTY_GRACE) {
+        return false; /* a cooperative group gives a new member its partitions in a second round */
     }
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];

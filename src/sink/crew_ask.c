@@ -193,7 +193,7 @@ static void answer_first(struct crew *c, const struct scout_mail *m)
     c->asking_first = false;
     for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
         struct partition *p = wanted(c, m, i);
-        if (p != NULL && p->first_due) {
+        if (p != NULL && p->first_due && m->refs[i].offset >= 0) {
             p->first_due = false;
             crew_adopt(c, p, m->refs[i].offset);
         }
@@ -205,7 +205,7 @@ static void answer_ends(struct crew *c, const struct scout_mail *m)
     c->asking_ends = false;
     for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
         struct partition *p = wanted(c, m, i);
-        if (p == NULL) {
+        if (p == NULL || m->refs[i].offset < 0) {
             continue;
         }
         atomic_store_explicit(&p->share.end, m->refs[i].offset, memory_order_relaxed);
@@ -249,7 +249,7 @@ static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t
                 "%s, %lld, and writing the range to %s.gaps",
                 p->topic, p->number, at, (long long) low, (long long) high, on_gap_place(policy),
                 (long long) to, c->cc.cfg->postgres.schema);
-    partition_post(p, ORDER_GAP, to, 0);
+    partition_post(p, ORDER_GAP, to, 0, p->reset_offset);
 }
 
 /* Not if the partition starts elsewhere by now: an operator was faster. */

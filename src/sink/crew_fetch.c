@@ -98,7 +98,7 @@ static bool ask_resume(struct crew *c)
         struct partition *p = c->partitions[i];
         if (p->start == START_WANTED) {
             p->start = START_ASKED;
-            partition_post(p, ORDER_RESUME, -1, p->start_seq);
+            partition_post(p, ORDER_RESUME, -1, p->start_seq, -1);
         }
         answered = answered && p->start != START_ASKED;
     }

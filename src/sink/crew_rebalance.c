@@ -15,6 +15,7 @@ static void assign(struct crew *c, const struct event *e)
 {
     client_accept(c->cc.client);
     c->assigned_once = true;
+    c->assigned_at = clock_mono();
     log_info("%zu partition%s assigned", e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
         if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
@@ -54,7 +55,7 @@ static void release(struct crew *c, struct partition *p, bool wait)
     }
     p->awaited = wait;
     c->revoke_waits += wait;
-    partition_post(p, ORDER_RELEASE, -1, 0);
+    partition_post(p, ORDER_RELEASE, -1, 0, -1);
 }
 
 static void revoke(struct crew *c, const struct event *e)

@@ -51,7 +51,8 @@ struct partition {
     int64_t first_stored; /* until_end: the ledger at the first claim, -1 before */
     int64_t target;       /* until_end: where it ended then, -1 unknown */
     bool target_due;
-    bool awaited; /* RELEASING: a revocation waits for it */
+    usec_t lost_at; /* claimed by another last, 0 = never */
+    bool awaited;   /* RELEASING: a revocation waits for it */
 };
 
 struct crew {
@@ -63,6 +64,7 @@ struct crew {
     size_t *load;       /* partitions per worker */
     uint64_t last_generation;
     bool assigned_once;
+    usec_t assigned_at; /* last */
     bool started_once;
     bool nothing_matches; /* no topic that any route takes exists, as far as was asked */
     bool starts_due;
@@ -97,7 +99,8 @@ struct partition *crew_add(struct crew *c, const struct partition_ref *ref);
 void crew_forget(struct crew *c, struct partition *p);                      /* frees it */
 void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset); /* -1 unknown */
 void partition_set(struct partition *p, enum partition_state state);        /* the one door */
-void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq);
+void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq,
+                    int64_t from);
 
 /* crew_rebalance.c */
 void crew_end_revoke(struct crew *c); /* answers the library, whoever has let go by then */

@@ -53,6 +53,7 @@ struct order {
     const struct topic_plan *plan;
     struct share *share;
     int64_t offset;    /* ADOPT: the first offset or -1; GAP: where to go on */
+    int64_t from;      /* GAP: only if this is still the next record */
     uint64_t seq;      /* RESUME */
     uint64_t deadline; /* STOP: monotonic microseconds */
 };

@@ -19,7 +19,7 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
         .dsn = cfg->postgres.dsn,
         .application_name = application_name,
         .synchronous_commit = "on",
-        .lock_timeout_usec = cfg->postgres.lock_timeout,
+        .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
     };
 }

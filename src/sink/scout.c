@@ -171,12 +171,24 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
 }
 
+static bool is_partial(const struct scout_mail *m)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (m->refs[i].offset == LOOKUP_FAILED) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void handle(struct scout *s, struct scout_mail *m)
 {
     struct error err;
     m->failed = !answer(s, m, &err);
     if (m->failed) {
         m->error = err;
+    }
+    if (m->failed || is_partial(m)) {
         wait_until(s, clock_mono() + backoff_next(&s->backoff), false);
     } else {
         backoff_reset(&s->backoff);
@@ -212,7 +224,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
         .dsn = cfg->postgres.dsn,
         .application_name = name,
         .synchronous_commit = "on",
-        .lock_timeout_usec = cfg->postgres.lock_timeout,
+        .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = MIN(cfg->postgres.timeout, ASK_TIMEOUT),
     };
     s->cfg = cfg;

@@ -24,8 +24,11 @@ struct slot {
     const struct topic_plan *plan;
     struct share *share;
     enum slot_state state;
-    bool reclaim;          /* claim again, if still ours, before anything else is written */
-    int64_t first_offset;  /* for a line the ledger lacks; -1 unknown */
+    bool reclaim;         /* claim again, if still ours, before anything else is written */
+    int64_t first_offset; /* for a line the ledger lacks; -1 unknown */
+    int64_t
+        inserted_at; /* where the line began that our claim inserted; -1 = it was there before */
+    bool relinked;   /* the connection was lost since the last claim */
     int64_t owner_epoch;   /* of our claim */
     int64_t stored;        /* the ledger's next_offset as we know it */
     int64_t expect;        /* first offset to accept; where the next span starts */

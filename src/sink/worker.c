@@ -72,7 +72,7 @@ static void order_adopt(struct worker *w, const struct order *o)
         s->plan = o->plan;
         s->share = o->share;
         s->state = SLOT_CLAIMING;
-        s->stored = s->expect = s->end_told = s->gap_to = -1;
+        s->stored = s->expect = s->end_told = s->gap_to = s->inserted_at = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
         w->slots[w->slot_count++] = s;
         index_put(&w->index, s->topic, s->number, s);
@@ -118,7 +118,7 @@ static void take_order(struct worker *w, const struct order *o)
         break;
     case ORDER_GAP:
         s = slot_of(w, o);
-        if (s != NULL && slot_owns(s)) {
+        if (s != NULL && slot_owns(s) && s->expect == o->from) {
             s->gap_to = o->offset;
             w->flush = true;
         }
@@ -294,7 +294,12 @@ bool worker_join(struct worker *w, usec_t timeout)
 
 void worker_free(struct worker *w)
 {
-    take_orders(w);
+    for (struct mail *m = mailbox_take(&w->orders);
+         m != NULL;) { /* too late: what they name is gone */
+        struct mail *next = m->next;
+        free(m);
+        m = next;
+    }
     for (size_t i = 0; i < w->slot_count; i++) {
         worker_forget_fault(w, w->slots[i]);
         free(w->slots[i]);

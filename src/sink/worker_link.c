@@ -15,6 +15,8 @@
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)
+/* A batch that the server cannot store within postgres.timeout (triggers, foreign keys) is cut. */
+#define HALVE_AFTER 2
 #define TELL_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
 /* Also when nothing changes, so that SQL can tell an idle daemon from a dead one. */
 #define TELL_REFRESH (60 * USEC_PER_SEC)
@@ -46,7 +48,7 @@ void worker_link_init(struct worker *w)
         .application_name = name,
         .synchronous_commit = synchronous_commit_text(cfg->postgres.synchronous_commit),
         .listen_channel = "pgsinkd",
-        .lock_timeout_usec = cfg->postgres.lock_timeout,
+        .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
     };
     struct link *l = &w->link;
@@ -92,6 +94,7 @@ static void link_lost(struct worker *w, const struct error *err)
     atomic_store_explicit(&w->stats.linked, false, memory_order_relaxed);
     for (size_t i = 0; i < w->slot_count; i++) {
         w->slots[i]->reclaim = slot_owns(w->slots[i]);
+        w->slots[i]->relinked = w->slots[i]->reclaim;
     }
     if (!l->down_told) {
         l->down_told = true;
@@ -387,6 +390,9 @@ static bool start_write(struct worker *w)
     if (w->outbox_count == 0) {
         return false;
     }
+    if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
+        worker_halve(w);
+    }
     struct error err;
     struct link *l = &w->link;
     begin(w, LINK_WRITING, txn_start(l->txn, l->conn, w->outbox[0], &err), &err);
@@ -401,6 +407,7 @@ static void step_write(struct worker *w)
         return;
     }
     if (r.outcome == TXN_COMMITTED) {
+        w->write_failures = 0;
         op_succeeded(w);
         worker_settle_commit(w);
         return;
@@ -415,6 +422,7 @@ static void step_write(struct worker *w)
         worker_isolate(w, &r);
         return;
     }
+    w->write_failures += r.error.class == ERROR_LINK;
     op_failed(w, &r.error);
 }
 

@@ -173,7 +173,10 @@ static void begin_anew(struct worker *w, struct slot *s)
     worker_drop(w, s);
     worker_forget_fault(w, s);
     s->reclaim = false;
-    s->first_offset = LEDGER_UNKNOWN;
+    /* Gone with commits that the server has lost, and not by hand: then where it began is where it
+     * begins. */
+    s->first_offset = s->relinked ? s->inserted_at : LEDGER_UNKNOWN;
+    s->relinked = false;
     slot_set(s, SLOT_LOST);
     slot_set(s, SLOT_CLAIMING);
 }
@@ -189,6 +192,9 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
         slot_set(s, SLOT_UNKNOWN);
         worker_report(w, REPORT_UNKNOWN, s, -1, NULL);
         return;
+    }
+    if (s->first_offset >= 0 && e->owner_epoch == 1) {
+        s->inserted_at = e->next_offset; /* the line is ours from its beginning */
     }
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
@@ -237,6 +243,7 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger
     }
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
+    s->relinked = false;
     if (meet_ledger(w, s, e->next_offset)) {
         set_stored(s, e->next_offset);
         drop_empty(w);
@@ -307,6 +314,18 @@ static void stop_culprit(struct worker *w, const struct error *cause)
     }
 }
 
+static void send_first(struct worker *w, size_t records)
+{
+    struct batch *head = take_spare(w);
+    batch_split(w->outbox[0], records, head);
+    outbox_insert(w, 0, head);
+}
+
+void worker_halve(struct worker *w)
+{
+    send_first(w, w->outbox[0]->record_count / 2);
+}
+
 /*
  * The batch was rolled back for one of its records. The part before the record that PostgreSQL
  * names, or half of them when it names none, goes first and alone; a batch of one record that is
@@ -325,7 +344,5 @@ void worker_isolate(struct worker *w, const struct txn_result *r)
         size_t record = b->parts[r->part].rows[r->row].record;
         cut = record > 0 ? record : 1;
     }
-    struct batch *head = take_spare(w);
-    batch_split(b, cut, head);
-    outbox_insert(w, 0, head);
+    send_first(w, cut);
 }

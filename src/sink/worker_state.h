@@ -62,6 +62,7 @@ struct worker {
     size_t slot_count;
     size_t slot_cap;
     size_t releasing_count;
+    unsigned write_failures;   /* of outbox[0] by a lost connection, in a row */
     size_t fault_count;        /* slots with a fault that is not told yet */
     struct index index;        /* of the slots, without those being released */
     const void *last_topic_id; /* the last record's slot, for most records come in runs */
@@ -116,6 +117,7 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
 void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
 void worker_settle_commit(struct worker *w);
 void worker_settle_fence(struct worker *w);
+void worker_halve(struct worker *w); /* outbox[0], which the server does not get done in time */
 void worker_isolate(struct worker *w, const struct txn_result *r); /* ERROR_RECORD */
 
 #endif

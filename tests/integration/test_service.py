@@ -99,7 +99,7 @@ def test_stop_while_it_waits_for_the_schema(bench):
     log.fill(10)
     with bench.db.transaction():
         bench.sql("SELECT pg_advisory_xact_lock(hashtextextended('pgsinkd ' || 'pgsinkd', 0))")
-        d = bench.start(bench.config(log, postgres={"lock_timeout": "60s"}), ready=False)
+        d = bench.start(bench.config(log, postgres={"lock_timeout": "50s"}), ready=False)
         wait.until(
             lambda: bench.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"),
             "the daemon to wait for the lock",
