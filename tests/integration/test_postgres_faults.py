@@ -385,3 +385,17 @@ def test_the_table_vanishes_and_comes_back(bench):
     bench.sql("ALTER TABLE elsewhere RENAME TO events")
     bench.drain(bench.config(log))
     bench.check(log)
+
+
+def test_a_batch_that_takes_longer_than_the_timeout_is_cut(bench):
+    """After an outage a batch may hold more rows than its triggers get done within postgres.timeout."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    bench.sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+              " $$ BEGIN PERFORM pg_sleep(0.004); RETURN NULL; END $$")  # fmt: skip
+    bench.sql("CREATE TRIGGER slow AFTER INSERT ON events FOR EACH ROW EXECUTE FUNCTION slow()")
+    log.fill(1000)
+    d = bench.start(bench.config(log, postgres={"timeout": "1s", "lock_timeout": "500ms"}), ready=False)
+    bench.wait_stored(log, timeout=60)
+    assert d.running
+    bench.check(log)

@@ -311,3 +311,15 @@ def test_own_schema_name(bench):
     bench.drain(bench.config(log, postgres={"schema": "Sink State"}))
     assert bench.value('SELECT next_offset FROM "Sink State".offsets') == 100
     assert bench.rows() == 100
+
+
+def test_an_absurd_timestamp_of_a_producer_harms_nobody(bench):
+    """Nanoseconds for milliseconds: beyond what PostgreSQL has dates for. No column wants it, so it is a row."""
+    log = bench.topic(partitions=1, message_timestamp_after_max_ms=2**63 - 1)
+    bench.plain_table()
+    log.fill(10)
+    log.send(b'{"id": 99, "note": "x", "amount": 1}', timestamp=1_764_000_000_000_000_000)
+    log.fill(10)
+    bench.drain(bench.config(log))
+    bench.check(log)
+    assert bench.value("SELECT last_timestamp FROM pgsinkd.offsets WHERE sink = %s", bench.sink).year < 2100

@@ -182,6 +182,29 @@ def test_stop_while_it_waits_for_a_lock(bench):
     bench.check(log)
 
 
+@pytest.mark.sanitize
+def test_stop_while_a_revocation_comes_in(bench):
+    """One worker is still writing, the other has ended, and the group takes partitions away."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(100)
+    config = bench.config(log)
+    d = bench.start(config)
+    bench.wait_stored(log)
+    other = bench.postgres.connect(bench.database)
+    other.autocommit = False
+    other.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+    log.send(b'{"id": 1, "note": "x", "amount": 1}', partition=0)
+    wait.until(lambda: bench.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), "a worker to wait for the table")
+    heir = bench.start(config, ready=False)
+    d.terminate()
+    other.rollback()
+    other.close()
+    bench.wait_stored(log, timeout=60)
+    assert heir.running
+    bench.check(log)
+
+
 def test_the_group_is_left_when_it_stops(bench):
     """So that the others take over at once, not after the session's time."""
     log = bench.topic(partitions=2)
