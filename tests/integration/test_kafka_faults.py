@@ -38,6 +38,23 @@ def test_the_broker_is_away_at_start(bench):
     bench.check(log)
 
 
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_the_broker_is_away_for_longer_than_a_session(bench, how):
+    """The partitions are lost meanwhile; nobody else has them, and the same daemon gets them again."""
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    log.fill(4000)
+    d = bench.start(bench.config(log, properties={"session.timeout.ms": 1500, "heartbeat.interval.ms": 200}))
+    bench.wait_stored(log)
+    getattr(bench.kafka, how)()
+    wait.stays(lambda: d.running, "running", 2.5)
+    bench.kafka.start()
+    log.fill(4000)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
 def test_an_outage_of_kafka_gives_few_lines(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()

@@ -31,8 +31,11 @@ CREATE TABLE {name} (
 )
 """
 
-# Kafka settings that make a test quick: lost sessions, lost brokers and new topics are seen soon.
+# Kafka settings that make a test quick: lost sessions, lost brokers and new topics are seen soon. A request
+# that librdkafka 2.0.2 has queued for a coordinator that has just gone is given up after socket.timeout.ms, and
+# with a commit among them the group waits for that: with the library's 60 s, so would the tests.
 QUICK = {
+    "socket.timeout.ms": 10000,
     "session.timeout.ms": 3000,
     "heartbeat.interval.ms": 300,
     "reconnect.backoff.ms": 50,
