@@ -65,7 +65,8 @@ fetch_kafka() {
   </dependencies>
 </project>
 POM
-    (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=libs >&2)
+    (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=libs >&2) ||
+        return
     rm -rf "$KAFKA_HOME"
     mv "$work" "$KAFKA_HOME"
 }

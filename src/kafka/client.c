@@ -54,6 +54,9 @@ static const struct property DEFAULTS[] = {
     {"fetch.error.backoff.ms", "200"},
     {"socket.nagle.disable", "true"},
     {"socket.keepalive.enable", "true"},
+    /* A commit queued for a coordinator that has just gone holds up the group for so long (2.0.2).
+     */
+    {"socket.timeout.ms", "20000"},
     {"topic.metadata.refresh.interval.ms", "60000"},
     {"topic.metadata.propagation.max.ms", "5000"},
     {"reconnect.backoff.max.ms", "5000"},

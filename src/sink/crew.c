@@ -344,7 +344,7 @@ size_t crew_stored(const struct crew *c, struct partition_ref **out)
 {
     struct partition_ref *refs = mem_array(c->count, sizeof *refs);
     size_t n = 0;
-    for (size_t i = 0; i < c->count && !c->revoking; i++) {
+    for (size_t i = 0; i < c->count && !c->revoking && !c->away; i++) {
         const struct partition *p = c->partitions[i];
         int64_t stored = partition_stored(p);
         if (p->state == PARTITION_FETCHING && p->fetched && stored >= 0) {

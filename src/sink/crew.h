@@ -58,8 +58,8 @@ struct crew_summary crew_summary(const struct crew *c);
 
 /*
  * Next offsets of partitions that are fetched and owned, for the informational commit; none while a
- * revocation is being answered. The caller frees *out; topics are borrowed until the next
- * crew_event.
+ * revocation is being answered or the brokers are away. The caller frees *out; topics are borrowed
+ * until the next crew_event.
  */
 size_t crew_stored(const struct crew *c, struct partition_ref **out);
 

@@ -306,10 +306,12 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         c->asking_ping = false;
         break;
     case SCOUT_AWAY:
+        c->away = true;
         log_warning("kafka: brokers cannot be reached: %s; trying again until they can",
                     m->error.text);
         break;
     case SCOUT_REACHABLE:
+        c->away = false;
         log_notice("kafka: brokers can be reached again");
         break;
     }

@@ -66,6 +66,7 @@ struct crew {
     bool assigned_once;
     usec_t assigned_at; /* last */
     bool started_once;
+    bool away;            /* the brokers cannot be reached, as far as the scout knows */
     bool nothing_matches; /* no topic that any route takes exists, as far as was asked */
     bool starts_due;
     bool resume_awaited; /* workers have still to answer ORDER_RESUME */
