@@ -1,6 +1,9 @@
 """Commands, exit codes, and that no secret is ever printed."""
 
+import os
+import pty
 import re
+import subprocess
 
 import pytest
 
@@ -360,4 +363,30 @@ def test_progress_is_logged_when_there_is_no_terminal(bench):
     log.fill(20_000)
     d = bench.drain(bench.config(log))
     assert any("20000" in re.sub(r"[,_ ']", "", line) for line in d.lines("info")), d.log()
+    bench.check(log)
+
+
+def test_progress_is_a_bar_on_a_terminal(bench, tmp_path):
+    """Small batches keep it busy for a while, so that the bar is drawn in between."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(20_000)
+    bench.sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+              " $$ BEGIN PERFORM pg_sleep(0.05); RETURN NULL; END $$")  # fmt: skip
+    bench.sql("CREATE TRIGGER slow AFTER INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION slow()")
+    path = tmp_path / "bar.yaml"
+    path.write_text(daemon.yaml(bench.config(log, batch={"max_rows": 200})) + "\n")
+    ours, its = pty.openpty()
+    with subprocess.Popen([str(daemon.BINARY), "run", "-c", str(path), "--until-end"], stdin=subprocess.DEVNULL,
+                          stdout=its, stderr=its, env=daemon.environment()) as popen:  # fmt: skip
+        os.close(its)
+        shown = b""
+        try:
+            while data := os.read(ours, 4096):
+                shown += data
+        except OSError:  # the terminal's end: its last user has gone
+            pass
+        os.close(ours)
+        assert popen.wait(30) == 0, shown.decode()
+    assert re.search(r"\[[#.]+\] +\d+ %  \d+ rows  \d+ rows/s  lag \d+  eta ", shown.decode()), shown.decode()
     bench.check(log)
