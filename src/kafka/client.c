@@ -68,9 +68,15 @@ static const struct property IF_KNOWN[] = {
     {"enable.metrics.push", "false"},
 };
 
+/* What may wait for one worker: its share, but never less than keeps it busy. */
+static uint64_t queue_bytes_of(uint32_t workers)
+{
+    return MAX(QUEUE_BYTES_ALL / MAX(workers, 1), QUEUE_BYTES_MIN);
+}
+
 struct client_memory client_memory(const struct config *cfg, uint32_t workers)
 {
-    uint64_t queue = MAX(QUEUE_BYTES_ALL / MAX(workers, 1), QUEUE_BYTES_MIN);
+    uint64_t queue = queue_bytes_of(workers);
     uint64_t fetch = FETCH_BYTES_MAX;
     for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
         const struct config_property *p = &cfg->kafka.properties.items[i];
@@ -106,7 +112,7 @@ static void set_defaults(rd_kafka_conf_t *conf, const struct config *cfg, uint32
         set_own(conf, IF_KNOWN[i].name, IF_KNOWN[i].value, true);
     }
     /* Half of the queue's budget is for values, half for what the library adds to each message. */
-    uint64_t queue_bytes = MAX(QUEUE_BYTES_ALL / MAX(workers, 1), QUEUE_BYTES_MIN);
+    uint64_t queue_bytes = queue_bytes_of(workers);
     char number[32];
     snprintf(number, sizeof number, "%llu", (unsigned long long) (queue_bytes / 1024));
     set_own(conf, "queued.max.messages.kbytes", number, false);

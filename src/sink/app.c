@@ -1,5 +1,5 @@
 /*
- * The daemon's main thread: prepares the database, starts what there is to start, then one poll(2)
+ * The daemon's main thread: has the database prepared, starts what is to start, then one poll(2)
  * loop over events, signals, reports, answers and timers, and stops in the mirrored order within
  * 5 s. What becomes of a partition is not decided here but in the crew. Main thread.
  */
@@ -16,7 +16,6 @@
 #include "sink/scout.h"
 #include "sink/worker.h"
 
-#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

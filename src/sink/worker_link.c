@@ -488,6 +488,7 @@ static void step(struct worker *w)
 
 void worker_link_drive(struct worker *w)
 {
+    thread_assert_owner(&w->owner);
     step(w);
     if (w->link.state == LINK_IDLE && start_something(w)) {
         step(w);
