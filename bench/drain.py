@@ -1,11 +1,6 @@
-"""The measurements of bench/drain, which installs and builds what this needs, and says what the options are.
-
-CPU time is each process's own accounting: of pgsinkd, psql and kcat as the kernel tells their parent; of
-PostgreSQL as it tells the postmaster about backends that have ended (and, apart from them, about what still runs).
-"""
+"""The measurements of bench/drain, which installs and builds what this needs, and says what the options are."""
 
 import argparse
-import contextlib
 import json
 import os
 import re
@@ -13,101 +8,18 @@ import shlex
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from kit import daemon, kafka, postgres, process
+from kit import daemon, kafka, postgres
+
+from measure import JAVA, POLL_SECONDS, SERVER, Run, cpu_of, cpu_of_children, cpu_of_ended_children, say
 
 TOPIC = "events"
 PARTITIONS = 16
 TABLE = "id bigint, ts timestamptz, user_id int, amount float8, kind text, note text"
 COLUMNS = "id, ts, user_id, amount, kind, note"
-
-# The kit's servers are made for quick tests; here they are set up as for work.
-SERVER = {
-    "fsync": "on",
-    "full_page_writes": "on",
-    "synchronous_commit": "on",
-    "shared_buffers": "1GB",
-    "max_wal_size": "16GB",  # no checkpoint but our own, before each measurement
-    "wal_level": "replica",
-    "autovacuum": "off",
-    "track_io_timing": "off",
-}
-JAVA = ["-Xms512m", "-Xmx512m", "-XX:+UseParallelGC"]
-
-POLL_SECONDS = 0.02
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-# ---- accounting ----
-
-
-def _stat(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def cpu_of(pid):
-    """CPU seconds of a process that runs."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def cpu_of_ended_children(pid):
-    fields = _stat(pid)
-    return (int(fields[13]) + int(fields[14])) / TICKS
-
-
-def cpu_of_children(pid, names):
-    """CPU seconds of the running children whose title begins with one of the names."""
-    total = 0.0
-    for child in process.children(pid):
-        with contextlib.suppress(OSError):
-            title = Path(f"/proc/{child}/cmdline").read_text().removeprefix("postgres: ")
-            if title.startswith(names):
-                total += cpu_of(child)
-    return total
-
-
-def peak_rss(pid):
-    """The kernel's high-water mark, or 0 when the process is gone."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-class Run:
-    """One process from start to end: seconds, CPU, peak memory; `watch` is called all along."""
-
-    def __init__(self, argv, log, watch=None):
-        self.rss = 0
-        self.began = time.monotonic()
-        with open(log, "wb") as err:
-            popen = subprocess.Popen(
-                [str(a) for a in argv],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err, env=daemon.environment(),
-            )  # fmt: skip
-        while True:
-            if watch:
-                watch()
-            self.rss = max(self.rss, peak_rss(popen.pid))
-            pid, status, usage = os.wait4(popen.pid, os.WNOHANG)
-            if pid:
-                break
-            time.sleep(POLL_SECONDS)
-        self.seconds = time.monotonic() - self.began
-        popen.returncode = os.waitstatus_to_exitcode(status)
-        self.cpu = usage.ru_utime + usage.ru_stime
-        if popen.returncode != 0:
-            raise SystemExit(f"{argv[0]} ended with {popen.returncode}:\n{Path(log).read_text()[-4000:]}")
 
 
 # ---- the four ----
