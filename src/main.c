@@ -57,6 +57,7 @@
  *     librdkafka.h                 the library's types, inside this room only
  *     events.{c,h}                 rebalances, errors, logs as plain structs, for main
  *     feed.{c,h}                   one queue of records per worker
+ *     nudge.{c,h}                  wakes the library's threads, which oversleep
  *     lookup.{c,h}                 blocking questions, for the scout
  *
  * row/: the workshop: from a record to encoded rows; pure

@@ -4,6 +4,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,4 +110,12 @@ void *mem_grow(void *p, size_t *cap, size_t n, size_t size)
     }
     *cap = MAX(checked_mul(*cap, 2), (size_t) 8);
     return mem_realloc(p, *cap, size);
+}
+
+void mem_keep_freed(void)
+{
+    /* What is mapped for itself is always returned; glibc accepts no higher threshold. */
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
 }

@@ -19,6 +19,13 @@ char *mem_printf(const char *fmt, ...) _must_ _printf_(1, 2);
 /* Ends the process as an impossible size does: for sums that the caller has found to overflow. */
 _noreturn_ void mem_overflow(void);
 
+/*
+ * From here on what is freed stays with the process, up to 256 MiB: buffers of many MiB come and go
+ * with every fetch, and each return to the kernel is paid by zeroing its pages the next time.
+ * @thread main, before the others start
+ */
+void mem_keep_freed(void);
+
 /* For _cleanup_: frees the pointer that the variable holds. */
 void mem_freep(void *pp);
 

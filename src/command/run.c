@@ -4,11 +4,13 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "kafka/client.h"
 
 enum exit_code command_run(const struct command_args *args)
 {
     struct error err;
+    mem_keep_freed();
     failpoint_init();
     log_init(args->cfg->log.level);
     if (!command_check_file(args->cfg, &err)) {

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "kafka/librdkafka.h"
+#include "kafka/nudge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,6 +212,18 @@ bool client_check(const struct config *cfg, struct error *err)
     return true;
 }
 
+/* Half of a limit of the queues, as it is in the end. */
+static uint64_t half_of(rd_kafka_t *rk, const char *limit)
+{
+    char text[32];
+    size_t size = sizeof text;
+    uint64_t number = 0;
+    if (rd_kafka_conf_get(rd_kafka_conf(rk), limit, text, &size) == RD_KAFKA_CONF_OK) {
+        (void) str_to_u64(str_of(text), &number);
+    }
+    return MAX(number / 2, 1);
+}
+
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
 {
     rd_kafka_t *rk = make_consumer(cfg, workers, true, err);
@@ -219,6 +232,9 @@ struct client *client_new(const struct config *cfg, uint32_t workers, struct err
     }
     struct client *c = mem_zalloc(sizeof *c);
     c->rk = rk;
+    c->nudge = nudge_new(rk);
+    c->nudge_messages = half_of(rk, "queued.min.messages");
+    c->nudge_bytes = half_of(rk, "queued.max.messages.kbytes") * 1000;
     c->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (c->fd < 0) {
         abort();
@@ -408,6 +424,7 @@ static void destroy(void *rk)
 
 bool client_close(struct client *c, usec_t deadline)
 {
+    c->nudge = nudge_free(c->nudge);
     if (!leave_group(c, deadline)) {
         return false;
     }

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "kafka/librdkafka.h"
+#include "kafka/nudge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 struct feed {
+    const struct client *client;
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     int fd;
@@ -22,6 +24,12 @@ struct feed {
     rd_kafka_event_t *last; /* what the last item borrows from */
     struct message_header *headers;
     size_t header_cap;
+    /* since the last nudge */
+    uint64_t messages;
+    uint64_t bytes;
+    struct nudge_list fed_by;
+    const rd_kafka_topic_t *last_topic; /* of the last record: brokers change with partitions */
+    int32_t last_partition;
 };
 
 struct feed_route {
@@ -31,6 +39,7 @@ struct feed_route {
 struct feed *feed_new(struct client *c, bool want_headers)
 {
     struct feed *f = mem_zalloc(sizeof *f);
+    f->client = c;
     f->rk = c->rk;
     f->want_headers = want_headers;
     f->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -120,6 +129,25 @@ static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct m
     m->header_count = n;
 }
 
+/* Half of a queue taken: its brokers may have gone to sleep over the full one. */
+static void nudge(struct feed *f, const rd_kafka_message_t *rkm)
+{
+    if (f->fed_by.count == 0 || rkm->rkt != f->last_topic || rkm->partition != f->last_partition) {
+        f->last_topic = rkm->rkt;
+        f->last_partition = rkm->partition;
+        nudge_list_add(&f->fed_by, rd_kafka_message_broker_id(rkm), rd_kafka_topic_name(rkm->rkt),
+                       rkm->partition);
+    }
+    f->messages++;
+    f->bytes += rkm->len;
+    if (f->messages >= f->client->nudge_messages || f->bytes >= f->client->nudge_bytes) {
+        nudge_ask(f->client->nudge, &f->fed_by);
+        f->fed_by.count = 0;
+        f->messages = 0;
+        f->bytes = 0;
+    }
+}
+
 static void take_message(struct feed *f, const rd_kafka_message_t *rkm, struct feed_item *out)
 {
     rd_kafka_timestamp_type_t type;
@@ -204,6 +232,9 @@ void feed_take(struct feed *f, struct feed_item *out)
         const rd_kafka_message_t *rkm = rd_kafka_event_message_next(ev);
         if (rkm != NULL && rkm->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             take_message(f, rkm, out);
+            if (f->client->nudge != NULL) {
+                nudge(f, rkm);
+            }
         }
         break;
     }

@@ -8,8 +8,13 @@
 
 #include <librdkafka/rdkafka.h>
 
+struct nudge;
+
 struct client {
     rd_kafka_t *rk;
+    struct nudge *nudge;     /* NULL: the library wakes by itself */
+    uint64_t nudge_messages; /* a queue asks for a nudge after so many records */
+    uint64_t nudge_bytes;    /* ... or bytes of values: half of its limits */
     rd_kafka_queue_t *queue; /* the consumer queue: everything that is not a record */
     int fd;                  /* its eventfd */
     bool cooperative;        /* as of the last rebalance */

@@ -60,6 +60,20 @@ def test_memory_is_flat_while_postgresql_comes_and_goes(bench):
     bench.check(log)
 
 
+def test_tiny_queues_never_sleep(bench):
+    """
+    librdkafka before 2.2 sleeps a second over a full queue. Here a fetch brings each of two workers a batch of 500
+    records, far above the limit, which take it some transactions: 100 fetches would last more than a minute.
+    """
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    for _ in range(100):
+        log.fill(1000)
+    limits = {"queued.min.messages": 100, "fetch.message.max.bytes": 1000}
+    bench.drain(bench.config(log, properties=limits, batch={"max_rows": 100}), timeout=40)
+    bench.check(log)
+
+
 def test_hundreds_of_partitions(bench):
     log = bench.topic(partitions=300)
     bench.plain_table()
