@@ -48,6 +48,7 @@
  *     worker_fill.c                records into the open batch
  *     worker_link.c                the connection: claim, gap, write, one thing at a time
  *     worker_settle.c              what an answer of the database means for slots and batches
+ *     path.{c,h}                   COPY or unnest
  *     slot.{c,h}                   a worker's view of one partition
  *     index.{c,h}                  (topic, number) to slot or partition
  *     progress.{c,h}               rates, STATUS, the bar of --until-end
@@ -87,7 +88,11 @@
  *     conn.{c,h}                   one connection that never waits in libpq
  *     libpq.h                      what this room shares, with libpq's types
  *     dsn.{c,h}                    the hosts of a DSN
- *     txn.{c,h}                    a batch in one transaction: advance, COPY, COMMIT
+ *     txn.{c,h}                    a batch in one transaction: advance, rows, COMMIT
+ *     txn_state.h                  what its files share
+ *     txn_copy.c                   large batches: COPY
+ *     txn_unnest.c                 small ones: arrays, in one round trip
+ *     statements.{c,h}             what that has prepared
  *     ledger.{c,h}                 claim, evict, gap, ends
  *     catalog.{c,h}                target tables as the server knows them
  *     schema.{c,h}                 upgrade steps of the project's own schema

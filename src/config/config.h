@@ -91,6 +91,7 @@ struct config_key {
 #define CONFIG_TYPE_DELIVERY enum config_delivery
 #define CONFIG_TYPE_ON_GAP enum config_on_gap
 #define CONFIG_TYPE_SYNCHRONOUS_COMMIT enum config_synchronous_commit
+#define CONFIG_TYPE_WRITE_PATH enum config_write_path
 #define CONFIG_TYPE_FORMAT enum config_format
 #define CONFIG_TYPE_MODE enum config_mode
 #define CONFIG_TYPE_ON_ERROR enum config_on_error

@@ -91,6 +91,8 @@ const struct option_word *option_words(enum option_kind kind, size_t *out_n)
         return WORDS(config_on_gap_words);
     case OPTION_SYNCHRONOUS_COMMIT:
         return WORDS(config_synchronous_commit_words);
+    case OPTION_WRITE_PATH:
+        return WORDS(config_write_path_words);
     case OPTION_FORMAT:
         return WORDS(config_format_words);
     case OPTION_MODE:

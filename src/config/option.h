@@ -18,6 +18,7 @@ enum option_kind {
     OPTION_DELIVERY, /* from here: one of a few words */
     OPTION_ON_GAP,
     OPTION_SYNCHRONOUS_COMMIT,
+    OPTION_WRITE_PATH,
     OPTION_FORMAT,
     OPTION_MODE,
     OPTION_ON_ERROR,

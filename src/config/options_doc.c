@@ -93,6 +93,7 @@ static void add_values(const struct option *o, struct buf *out)
     case OPTION_DELIVERY:
     case OPTION_ON_GAP:
     case OPTION_SYNCHRONOUS_COMMIT:
+    case OPTION_WRITE_PATH:
     case OPTION_FORMAT:
     case OPTION_MODE:
     case OPTION_ON_ERROR:

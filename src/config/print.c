@@ -281,6 +281,7 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_DELIVERY:
     case OPTION_ON_GAP:
     case OPTION_SYNCHRONOUS_COMMIT:
+    case OPTION_WRITE_PATH:
     case OPTION_FORMAT:
     case OPTION_MODE:
     case OPTION_ON_ERROR:

@@ -315,6 +315,7 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
     case OPTION_DELIVERY:
     case OPTION_ON_GAP:
     case OPTION_SYNCHRONOUS_COMMIT:
+    case OPTION_WRITE_PATH:
     case OPTION_FORMAT:
     case OPTION_MODE:
     case OPTION_ON_ERROR:

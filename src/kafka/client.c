@@ -219,7 +219,7 @@ static uint64_t half_of(rd_kafka_t *rk, const char *limit)
     size_t size = sizeof text;
     uint64_t number = 0;
     if (rd_kafka_conf_get(rd_kafka_conf(rk), limit, text, &size) == RD_KAFKA_CONF_OK) {
-        (void) str_to_u64(str_of(text), &number);
+        number = str_to_u64(str_of(text), &number) ? number : 0;
     }
     return MAX(number / 2, 1);
 }

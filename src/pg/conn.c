@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Answers looked through for what a lost server said last. */
+#define LAST_WORDS_MAX 100
+
 /* For each host of the DSN. */
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
@@ -296,6 +299,7 @@ static enum conn_step step_setup(struct conn *c, struct error *err)
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
         if (!res) {
             conn_end(c);
+            c->session++;
             return CONN_READY;
         }
         if (!setup_result(c, res, err)) {
@@ -390,11 +394,11 @@ static bool last_words(struct conn *c, struct error *err)
         (void) PQputCopyEnd(c->pg,
                             "connection lost"); /* libpq looks for errors only outside of COPY */
     }
-    for (int i = 0; i < 4; i++) {
+    /* In a pipeline the answers before it come first, each followed by a NULL. */
+    int nulls = 0;
+    for (int i = 0; i < LAST_WORDS_MAX && nulls < 2; i++) {
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (!res) {
-            break;
-        }
+        nulls = res ? 0 : nulls + 1;
         if (PQresultErrorField(res, PG_DIAG_SQLSTATE)) {
             fault_result(res, err);
             return true;

@@ -23,7 +23,8 @@ enum conn_phase {
 };
 
 struct conn {
-    PGconn *pg; /* NULL = closed */
+    PGconn *pg;       /* NULL = closed */
+    uint64_t session; /* counts connections: what belongs to one server process is gone with it */
     enum conn_phase phase;
     struct dsn *dsn;
     size_t host;         /* which of the DSN's hosts is tried */

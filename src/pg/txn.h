@@ -2,12 +2,11 @@
  * One batch in one PostgreSQL transaction: the ledger's compare-and-set first, then the rows,
  * COMMIT.
  *
- * Write path COPY: one query string `SELECT <schema>.advance(...); COPY a FROM STDIN (FORMAT
- * binary); COPY b ...`, which is one implicit transaction and one round trip more than none. The
- * last CommandComplete is sent after the commit, so reading it is knowing it. A second write path
- * fits behind the same three calls.
+ * Two write paths, which store the same:
  *
- * Start, then step until it is done; the batch is read meanwhile and must not change.
+ * COPY, for large batches: one query string `SELECT <schema>.advance(...); COPY a FROM STDIN
+ * (FORMAT binary); COPY b ...`, which is one implicit transaction and two round trips. The last
+ * CommandComplete is sent after the commit, so reading it is knowing it.
  *
  *     client                               server
  *     SELECT advance(...); COPY ...  --->  UPDATE offsets ... (raises SK001 if fenced)
@@ -15,7 +14,12 @@
  *     CopyData ... CopyDone          --->  rows
  *                                    <---  CommandComplete (after COMMIT) ; ReadyForQuery
  *
- * A connection lost after CopyDone was sent and before CommandComplete was read is TXN_UNKNOWN:
+ * unnest, for small ones: advance() and INSERT ... SELECT unnest(arrays), prepared, in one pipeline
+ * and one round trip; the commit is at Sync, ReadyForQuery comes after it. An error does not say
+ * which row it means: for that the batch goes again by COPY.
+ *
+ * Start, then step until it is done; the batch is read meanwhile and must not change. A connection
+ * lost after the end of the transaction was sent and before its answer was read is TXN_UNKNOWN:
  * only the ledger tells (invariant I9).
  *
  * Invariants I1 (rows only together with the advance) and I9 live here. Worker thread.
@@ -35,13 +39,17 @@ enum txn_outcome {
     TXN_UNKNOWN,     /* the answer to COMMIT was lost: claim again and compare */
 };
 
+enum txn_path { TXN_COPY, TXN_UNNEST };
+
 #define TXN_NO_ROW SIZE_MAX
+#define TXN_FLIGHTS 2
 
 struct txn_result {
     enum txn_outcome outcome;
+    enum txn_path path;
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* ERROR_RECORD: the batch part and row PostgreSQL named, */
-    size_t row;         /*   or TXN_NO_ROW when it named none */
+    size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
 };
 
 struct txn;
@@ -51,9 +59,11 @@ struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's *
 
 /*
  * Starts to store b, which is not empty, on a ready connection. A batch without rows only advances
- * the ledger. False: nothing is stored (ERROR_LINK, the connection is closed).
+ * the ledger. The path is a wish: what cannot be unnest is COPY. False: nothing is stored
+ * (ERROR_LINK, the connection is closed).
  */
-bool txn_start(struct txn *t, struct conn *c, const struct batch *b, struct error *err) _must_;
+bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_path path,
+               struct error *err) _must_;
 
 /*
  * Reads and writes what the socket allows. On TXN_DONE *out is filled. After ERROR_LINK the

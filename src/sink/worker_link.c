@@ -55,6 +55,7 @@ void worker_link_init(struct worker *w)
     l->conn = conn_new(&settings);
     l->ledger = ledger_new(cfg->postgres.schema, cfg->sink, w->wc.owner);
     l->txn = txn_new(cfg->postgres.schema, cfg->sink);
+    path_init(&l->path, cfg->batch.write_path);
     backoff_init(&l->backoff, BACKOFF_BASE, BACKOFF_CAP, clock_mono() ^ w->wc.number);
 }
 
@@ -395,7 +396,10 @@ static bool start_write(struct worker *w)
     }
     struct error err;
     struct link *l = &w->link;
-    begin(w, LINK_WRITING, txn_start(l->txn, l->conn, w->outbox[0], &err), &err);
+    const struct batch *b = w->outbox[0];
+    enum txn_path path = l->copy_once ? TXN_COPY : path_choose(&l->path, b);
+    l->copy_once = false;
+    begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
     return true;
 }
 
@@ -419,7 +423,11 @@ static void step_write(struct worker *w)
     }
     if (r.outcome == TXN_ROLLED_BACK && r.error.class == ERROR_RECORD) {
         op_succeeded(w);
-        worker_isolate(w, &r);
+        if (r.path == TXN_UNNEST) {
+            l->copy_once = true; /* the same batch: COPY names the row */
+        } else {
+            worker_isolate(w, &r);
+        }
         return;
     }
     w->write_failures += r.error.class == ERROR_LINK;

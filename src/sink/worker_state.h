@@ -18,6 +18,7 @@
 #include "row/batch.h"
 #include "row/decode.h"
 #include "sink/index.h"
+#include "sink/path.h"
 #include "sink/slot.h"
 #include "sink/worker.h"
 
@@ -37,6 +38,8 @@ struct link {
     struct conn *conn;
     struct ledger *ledger;
     struct txn *txn;
+    struct path path; /* COPY or unnest for the next batch */
+    bool copy_once;   /* outbox[0] was refused for a record: again, in the way that names it */
     struct backoff backoff;
     usec_t retry_at;              /* DOWN: when to connect. IDLE: nothing starts before */
     usec_t tell_at;               /* when ends are written next */

@@ -21,6 +21,7 @@ VALUES = {
     "BROKER": "localhost",
     "START": "2026-01-31T00:00:00Z",
     "ON_GAP": "latest",
+    "WRITE_PATH": "copy",
     "USER_NAME": "someone",
     "SECRET": SECRET,
     "YES": "true",

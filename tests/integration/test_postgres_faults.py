@@ -229,17 +229,19 @@ def test_failover_to_a_standby_that_lost_the_last_commits(bench):
 
 
 @pytest.mark.sanitize
-def test_the_answer_to_commit_is_lost(bench):
+@pytest.mark.parametrize(("path", "tag"), [("copy", b"COPY "), ("unnest", b"INSERT 0 ")])
+def test_the_answer_to_commit_is_lost(bench, path, tag):
     """The transaction is stored, the daemon cannot know: it must ask the ledger, not guess."""
     log = bench.topic(partitions=4)
     bench.plain_table()
     proxy, dsn = bench.postgres_proxy()
-    d = bench.start(bench.config(log, batch={"max_rows": 500}, postgres={"dsn": dsn}))
+    batch = {"max_rows": 500, "write_path": path}
+    d = bench.start(bench.config(log, batch=batch, postgres={"dsn": dsn}))
     log.fill(100)
     bench.wait_stored(log)
     for n in range(10):
         # The command tag of the last statement is the first the client hears of the commit.
-        proxy.cut_at(DOWN, b"COPY ", skip=n % 3)
+        proxy.cut_at(DOWN, tag, skip=n % 3)
         log.fill(4000)
         wait.until(proxy.struck.is_set, "the answer to pass by")
         bench.wait_stored(log)

@@ -10,6 +10,7 @@
 
 import contextlib
 import itertools
+import os
 import subprocess
 
 import psycopg
@@ -44,6 +45,10 @@ QUICK = {
 }
 
 _numbers = itertools.count(1)
+
+
+# The path that all batches of all daemons take; unset = as they choose.
+WRITE_PATH = os.environ.get("PGSINKD_TEST_WRITE_PATH")
 
 
 def _plain(row):
@@ -128,6 +133,8 @@ class Bench:
                 {"topics": names, "table": table, "format": "json", "mode": "append", "on_error": "stop"}
                 | (route or {})
             ]
+        if WRITE_PATH:
+            top["batch"] = {"write_path": WRITE_PATH} | top.get("batch", {})
         return {
             "sink": self.sink,
             "kafka": {"brokers": self.kafka.bootstrap}

@@ -35,8 +35,8 @@ FOREIGN = [
 # The C library, POSIX and Linux. A header that is in no list is a decision to take: add it here.
 SYSTEM_C = set(
     """
-    assert.h ctype.h dirent.h endian.h errno.h fcntl.h float.h getopt.h inttypes.h limits.h locale.h math.h
-    netdb.h poll.h pthread.h pwd.h regex.h sched.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h
+    assert.h ctype.h dirent.h endian.h errno.h fcntl.h float.h getopt.h inttypes.h limits.h locale.h malloc.h
+    math.h netdb.h poll.h pthread.h pwd.h regex.h sched.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h
     stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h termios.h time.h unistd.h
     arpa/inet.h netinet/in.h netinet/tcp.h sys/epoll.h sys/eventfd.h sys/ioctl.h sys/mman.h sys/prctl.h
     sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/time.h sys/timerfd.h

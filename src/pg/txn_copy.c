@@ -1,0 +1,275 @@
+/*
+ * The write path COPY, see txn.h. One query string per batch:
+ *
+ *     SELECT "pgsinkd".advance('sink', '{...}', ...);
+ *     COPY "s"."t" ("a","b") FROM STDIN (FORMAT binary);COPY ...
+ *
+ * When can the server have committed? It commits after the last statement, so not before the last
+ * CopyDone has left libpq: that point stands in end_of_copy.
+ *
+ * Worker thread.
+ */
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "pg/sql.h"
+#include "pg/txn_state.h"
+#include "row/table.h"
+
+#include <poll.h>
+
+/* Bytes per CopyData, and per step: then the worker may look at other things. */
+#define CHUNK_BYTES ((size_t) 64 * 1024)
+#define STEP_BYTES ((size_t) 1024 * 1024)
+
+static const char copy_header[] =
+    "PGCOPY\n\377\r\n\0" /* signature, 11 bytes */
+    "\0\0\0\0"           /* flags */
+    "\0\0\0";            /* length of the header extension: 4 bytes with the NUL */
+static const char copy_trailer[] = {'\377', '\377'};
+
+/* --- the query string --- */
+
+static void add_advance(struct txn *t, const struct batch *b)
+{
+    buf_add_z(&t->sql, "SELECT ");
+    table_quote_ident(&t->sql, t->schema);
+    buf_add_z(&t->sql, ".advance(");
+    sql_literal(&t->sql, t->sink);
+    buf_add_z(&t->sql, ",'");
+    sql_array_open(&t->sql);
+    for (size_t i = 0; i < b->span_count; i++) {
+        sql_array_text_quoted(&t->sql, b->spans[t->order[i]].topic);
+    }
+    sql_array_close(&t->sql);
+    buf_add_u8(&t->sql, '\'');
+    for (int field = 0; field < SPAN_FIELDS; field++) {
+        buf_add_z(&t->sql, ",'");
+        sql_array_open(&t->sql);
+        for (size_t i = 0; i < b->span_count; i++) {
+            sql_array_i64(&t->sql, txn_span_field(&b->spans[t->order[i]], (enum span_field) field));
+        }
+        sql_array_close(&t->sql);
+        buf_add_u8(&t->sql, '\'');
+    }
+    buf_add_u8(&t->sql, ')');
+}
+
+static void add_copy(struct buf *sql, const struct batch_part *p)
+{
+    char separator = '(';
+
+    buf_add_z(sql, ";COPY ");
+    buf_add_z(sql, p->target->table->quoted);
+    buf_add_u8(sql, ' ');
+    for (size_t i = 0; i < p->target->column_count; i++) {
+        const struct target_column *column = &p->target->columns[i];
+        if (!txn_column_omitted(column, p->omit)) {
+            buf_add_u8(sql, (uint8_t) separator);
+            table_quote_ident(sql, column->column->name);
+            separator = ',';
+        }
+    }
+    buf_add_z(sql, ") FROM STDIN (FORMAT binary)");
+}
+
+static void build_sql(struct txn *t, const struct batch *b)
+{
+    buf_clear(&t->sql);
+    add_advance(t, b);
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        if (p->row_count == 0) {
+            continue;
+        }
+        if (txn_has_columns(p)) {
+            add_copy(&t->sql, p);
+            t->copies_left++;
+        } else {
+            txn_add_bare_insert(&t->sql, p);
+        }
+    }
+}
+
+bool txn_copy_send(struct txn *t, struct error *err)
+{
+    struct flight *f = &t->flights[0];
+
+    t->copies_left = 0;
+    t->stopped = false;
+    t->answer_seen = false;
+    build_sql(t, f->b);
+    f->may_commit = t->copies_left == 0;
+    if (!PQsendQuery(t->c->pg, buf_cstr(&t->sql))) {
+        return conn_lost(t->c, err);
+    }
+    return true;
+}
+
+/* --- sending rows --- */
+
+enum send { SEND_ALL, SEND_LATER, SEND_LOST, SEND_BROKEN_OFF };
+
+/* True when libpq has taken it; false: its buffer is full, or the connection is gone (*out). */
+static bool put(struct txn *t, const void *p, size_t n, enum send *out)
+{
+    int r = PQputCopyData(t->c->pg, p, (int) n);
+
+    *out = r < 0 ? SEND_LOST : SEND_LATER;
+    return r == 1;
+}
+
+#ifdef PGSINKD_FAILPOINTS
+static bool fail_mid_copy(struct txn *t, const struct batch_part *p)
+{
+    if (t->sent == 0 || t->sent == p->bytes.n) {
+        return false;
+    }
+    (void) PQflush(t->c->pg);
+    return failpoint_hit(FAILPOINT_TXN_MID_COPY);
+}
+
+static size_t chunk_size(size_t left)
+{
+    return MIN(CHUNK_BYTES, (left + 1) / 2); /* at least two chunks, so that there is a middle */
+}
+#else
+static bool fail_mid_copy(const struct txn *t, const struct batch_part *p)
+{
+    (void) t;
+    (void) p;
+    return false;
+}
+
+static size_t chunk_size(size_t left)
+{
+    return MIN(CHUNK_BYTES, left);
+}
+#endif
+
+static enum send end_of_copy(struct txn *t)
+{
+    enum send result;
+
+    if (t->copies_left == 1 && failpoint_hit(FAILPOINT_TXN_BEFORE_COMMIT)) {
+        return SEND_BROKEN_OFF;
+    }
+    if (!put(t, copy_trailer, sizeof copy_trailer, &result)) {
+        return result;
+    }
+    t->copies_left--; /* before the call: whatever it answers, CopyDone may be on its way */
+    t->flights[0].may_commit = t->copies_left == 0;
+    t->c->copy_in = false;
+    return PQputCopyEnd(t->c->pg, NULL) < 0 ? SEND_LOST : SEND_ALL;
+}
+
+static enum send send_rows(struct txn *t)
+{
+    const struct flight *f = &t->flights[0];
+    const struct batch_part *p = &f->b->parts[f->part];
+    enum send result;
+    size_t budget = STEP_BYTES;
+
+    if (!t->header_sent) {
+        if (!put(t, copy_header, sizeof copy_header, &result)) {
+            return result;
+        }
+        t->header_sent = true;
+    }
+    while (t->sent < p->bytes.n && budget > 0) {
+        size_t n = MIN(chunk_size(p->bytes.n - t->sent), budget);
+        if (!put(t, p->bytes.p + t->sent, n, &result)) {
+            return result;
+        }
+        t->sent += n;
+        budget -= n;
+        if (fail_mid_copy(t, p)) {
+            return SEND_BROKEN_OFF;
+        }
+        if (n == CHUNK_BYTES) {
+            int left = PQflush(t->c->pg);
+            if (left != 0) {
+                return left < 0 ? SEND_LOST : SEND_LATER;
+            }
+        }
+    }
+    return t->sent < p->bytes.n ? SEND_LATER : end_of_copy(t);
+}
+
+/* --- one step --- */
+
+/* One answer of the server. */
+static void take_result(struct txn *t, const PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+    struct flight *f = &t->flights[0];
+
+    if (status == PGRES_TUPLES_OK) {
+        f->advanced = true;
+    } else if (status == PGRES_COMMAND_OK) {
+        f->part = txn_next_part(f->b, f->part + 1);
+    } else if (status == PGRES_COPY_IN) {
+        t->c->copy_in = true;
+        t->header_sent = false;
+        t->sent = 0;
+    } else {
+        txn_take_fault(t, res);
+    }
+}
+
+enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
+{
+    struct conn *c = t->c;
+    struct error *fault = &t->flights[0].fault;
+    bool heard;
+
+    if (!conn_pump(c, &heard, fault)) {
+        return txn_lost(t, out);
+    }
+    if (c->copy_in && heard && !t->deaf) {
+        /*
+         * In the middle of a COPY the server speaks only to say that it has failed (notices are
+         * turned off), and libpq does not show that before the COPY is ended. If it has failed it
+         * ignores our CopyFail.
+         */
+        t->stopped = true;
+        c->copy_in = false;
+        if (PQputCopyEnd(c->pg, "broken off") < 0) {
+            conn_lost(c, fault);
+            return txn_lost(t, out);
+        }
+    }
+    for (;;) {
+        if (c->copy_in) {
+            switch (send_rows(t)) {
+            case SEND_ALL:
+                break;
+            case SEND_LATER:
+                c->events = POLLIN | POLLOUT;
+                return TXN_WAIT;
+            case SEND_LOST:
+                conn_lost(c, fault);
+                return txn_lost(t, out);
+            case SEND_BROKEN_OFF:
+                return txn_break_off(t, "failpoint", out);
+            }
+        }
+        if (PQisBusy(c->pg)) {
+            break;
+        }
+        if (t->flights[0].may_commit && !t->answer_seen) {
+            t->answer_seen = true;
+            if (failpoint_hit(FAILPOINT_TXN_AFTER_COMMIT)) {
+                return txn_break_off(t, "failpoint", out);
+            }
+        }
+        _cleanup_result_ PGresult *res = PQgetResult(c->pg);
+        if (!res) {
+            return txn_finish(t, out);
+        }
+        take_result(t, res);
+    }
+    if (!conn_flush(c, fault)) {
+        return txn_lost(t, out);
+    }
+    return TXN_WAIT;
+}

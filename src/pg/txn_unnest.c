@@ -1,0 +1,340 @@
+/*
+ * The write path unnest, see txn.h: for small batches. Prepared statements in one pipeline, which
+ * is one implicit transaction and one round trip:
+ *
+ *     SELECT "pgsinkd".advance($1, $2, ...)
+ *     INSERT INTO "s"."t" ("a","b") SELECT pg_catalog.unnest($1), pg_catalog.unnest($2)
+ *     Sync
+ *
+ * A column's values are one array in binary format, whose elements look as the fields of COPY
+ * BINARY do, so cells are only moved from rows into columns.
+ *
+ * When can the server have committed? It commits when it meets Sync. Worker thread.
+ */
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "pg/txn_state.h"
+#include "row/table.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <string.h>
+
+/* --- arrays in binary format (array_send in PostgreSQL's arrayfuncs.c) --- */
+
+#define ARRAY_HEADER_BYTES 20
+#define ARRAY_LENGTH_AT 12
+
+static void array_begin(struct buf *out, uint32_t element_type)
+{
+    buf_clear(out);
+    buf_add_u32(out, 1); /* dimensions */
+    buf_add_u32(out, 1); /* may hold NULLs */
+    buf_add_u32(out, element_type);
+    buf_add_u32(out, 0); /* how many, see array_end */
+    buf_add_u32(out, 1); /* lower bound */
+}
+
+static void array_end(struct buf *out, size_t count)
+{
+    buf_put_u32(out->p + ARRAY_LENGTH_AT, (uint32_t) count);
+}
+
+static void array_i64(struct buf *out, int64_t v)
+{
+    buf_add_u32(out, 8);
+    buf_add_u64(out, (uint64_t) v);
+}
+
+static void array_i32(struct buf *out, int64_t v)
+{
+    buf_add_u32(out, 4);
+    buf_add_u32(out, (uint32_t) (int32_t) v);
+}
+
+static void array_text(struct buf *out, const char *text)
+{
+    size_t n = strlen(text);
+    buf_add_u32(out, (uint32_t) n);
+    buf_add(out, text, n);
+}
+
+/* --- parameters --- */
+
+/* Empty buffers for n parameters. */
+static struct buf *parameters(struct txn *t, size_t n)
+{
+    if (t->parameter_count < n) {
+        t->parameters = mem_realloc(t->parameters, n, sizeof *t->parameters);
+        memset(t->parameters + t->parameter_count, 0,
+               (n - t->parameter_count) * sizeof *t->parameters);
+        t->parameter_count = n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        buf_clear(&t->parameters[i]);
+    }
+    return t->parameters;
+}
+
+static void add_span_array(struct txn *t, const struct batch *b, enum span_field field,
+                           uint32_t array_type, struct buf *out)
+{
+    bool narrow = array_type == OID_INT4_ARRAY;
+    array_begin(out, narrow ? OID_INT4 : OID_INT8);
+    for (size_t i = 0; i < b->span_count; i++) {
+        int64_t v = txn_span_field(&b->spans[t->order[i]], field);
+        if (narrow) {
+            array_i32(out, v);
+        } else {
+            array_i64(out, v);
+        }
+    }
+    array_end(out, b->span_count);
+}
+
+static void fill_advance(struct txn *t, const struct batch *b, const struct statement *s)
+{
+    struct buf *p = parameters(t, s->parameter_count);
+
+    buf_add_z(&p[0], t->sink);
+    array_begin(&p[1], OID_TEXT);
+    for (size_t i = 0; i < b->span_count; i++) {
+        array_text(&p[1], b->spans[t->order[i]].topic);
+    }
+    array_end(&p[1], b->span_count);
+    for (int field = 0; field < SPAN_FIELDS; field++) {
+        add_span_array(t, b, (enum span_field) field, s->parameter_types[2 + field], &p[2 + field]);
+    }
+}
+
+static uint32_t read_u32(const uint8_t *p)
+{
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return __builtin_bswap32(v);
+}
+
+/* The tuples of COPY BINARY: int16 count of fields, then each as int32 length (-1 = NULL), bytes.
+ */
+static void fill_insert(struct txn *t, const struct batch_part *part, const struct statement *s)
+{
+    struct buf *columns = parameters(t, s->parameter_count);
+    const uint8_t *at = part->bytes.p;
+    size_t column = 0;
+
+    for (size_t i = 0; i < part->target->column_count; i++) {
+        const struct target_column *c = &part->target->columns[i];
+        if (!txn_column_omitted(c, part->omit)) {
+            array_begin(&columns[column++], statement_type(c->column->type).element);
+        }
+    }
+    for (size_t row = 0; row < part->row_count; row++) {
+        at += sizeof(uint16_t);
+        for (size_t i = 0; i < s->parameter_count; i++) {
+            int32_t length = (int32_t) read_u32(at);
+            size_t n = sizeof length + (length > 0 ? (size_t) length : 0);
+            buf_add(&columns[i], at, n);
+            at += n;
+        }
+    }
+    assert(at == part->bytes.p + part->bytes.n);
+    for (size_t i = 0; i < s->parameter_count; i++) {
+        array_end(&columns[i], part->row_count);
+    }
+}
+
+/* --- sending --- */
+
+static struct flight *youngest(struct txn *t)
+{
+    return &t->flights[t->flight_count - 1];
+}
+
+static void expect(struct flight *f, enum answer_kind kind, struct statement *s)
+{
+    f->answers = mem_grow(f->answers, &f->answer_cap, f->answer_count, sizeof *f->answers);
+    f->answers[f->answer_count++] = (struct answer){.kind = kind, .statement = s};
+}
+
+/*
+ * The parameters as they were filled. A statement that is not known to be prepared is asked for in
+ * the same pipeline; while an older flight's asking is not answered, it goes unprepared.
+ */
+static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
+{
+    int n = (int) s->parameter_count;
+    const char **values _cleanup_mem_ = mem_array(s->parameter_count, sizeof *values);
+    int *lengths _cleanup_mem_ = mem_array(s->parameter_count, sizeof *lengths);
+    int *formats _cleanup_mem_ = mem_array(s->parameter_count, sizeof *formats);
+    PGconn *pg = t->c->pg;
+    bool sent;
+
+    for (size_t i = 0; i < s->parameter_count; i++) {
+        values[i] = (const char *) t->parameters[i].p;
+        lengths[i] = (int) t->parameters[i].n;
+        formats[i] = 1;
+    }
+    if (s->state == STATEMENT_ASKED) {
+        sent = PQsendQueryParams(pg, s->sql, n, s->parameter_types, values, lengths, formats, 1);
+    } else {
+        if (s->state == STATEMENT_NONE) {
+            if (!PQsendPrepare(pg, s->name, s->sql, n, s->parameter_types)) {
+                return false;
+            }
+            s->state = STATEMENT_ASKED;
+            expect(youngest(t), ANSWER_PREPARED, s);
+        }
+        sent = PQsendQueryPrepared(pg, s->name, n, values, lengths, formats, 1);
+    }
+    expect(youngest(t), kind, s);
+    return sent;
+}
+
+static bool send_bare_insert(struct txn *t, const struct batch_part *part)
+{
+    buf_clear(&t->sql);
+    txn_add_bare_insert(&t->sql, part);
+    expect(youngest(t), ANSWER_ROWS, NULL);
+    return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql) + 1, 0, NULL, NULL, NULL, NULL, 1);
+}
+
+static bool send_advance(struct txn *t, const struct batch *b)
+{
+    struct statement *s = statements_advance(t->statements);
+
+    fill_advance(t, b, s);
+    return execute(t, s, ANSWER_ADVANCED);
+}
+
+static bool send_part(struct txn *t, const struct batch_part *part)
+{
+    if (!txn_has_columns(part)) {
+        return send_bare_insert(t, part);
+    }
+    struct statement *s = statements_insert(t->statements, part);
+    fill_insert(t, part, s);
+    return execute(t, s, ANSWER_ROWS);
+}
+
+static bool send_parts(struct txn *t, const struct batch *b)
+{
+    for (size_t i = txn_next_part(b, 0); i < b->part_count; i = txn_next_part(b, i + 1)) {
+        if (!send_part(t, &b->parts[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#ifdef PGSINKD_FAILPOINTS
+/* Between two statements: the server has executed the first when we are gone. The next step tells
+ * of it. */
+static bool fails_at(struct txn *t, enum failpoint point)
+{
+    (void) PQsendFlushRequest(t->c->pg);
+    (void) PQflush(t->c->pg);
+    if (!failpoint_hit(point)) {
+        return false;
+    }
+    conn_close(t->c);
+    error_set(&youngest(t)->fault, ERROR_LINK, "failpoint");
+    return true;
+}
+#else
+static bool fails_at(const struct txn *t, enum failpoint point)
+{
+    (void) t;
+    (void) point;
+    return false;
+}
+#endif
+
+bool txn_unnest_send(struct txn *t, struct error *err)
+{
+    PGconn *pg = t->c->pg;
+    struct flight *f = youngest(t);
+
+    if (!PQenterPipelineMode(pg) || !send_advance(t, f->b)) {
+        return conn_lost(t->c, err);
+    }
+    if (fails_at(t, FAILPOINT_TXN_MID_COPY)) {
+        return true;
+    }
+    if (!send_parts(t, f->b)) {
+        return conn_lost(t->c, err);
+    }
+    if (fails_at(t, FAILPOINT_TXN_BEFORE_COMMIT)) {
+        return true;
+    }
+    f->may_commit = true; /* before the call: whatever it answers, Sync may be on its way */
+    if (!PQpipelineSync(pg)) {
+        return conn_lost(t->c, err);
+    }
+    return true;
+}
+
+/* --- answers --- */
+
+static void take_expected(struct flight *f, ExecStatusType status)
+{
+    if (f->answer == f->answer_count) {
+        return; /* more than we asked for: txn_finish finds out if it is less */
+    }
+    const struct answer *a = &f->answers[f->answer++];
+    switch (a->kind) {
+    case ANSWER_PREPARED:
+        a->statement->state = status == PGRES_COMMAND_OK ? STATEMENT_READY : STATEMENT_NONE;
+        break;
+    case ANSWER_ADVANCED:
+        f->advanced = status == PGRES_TUPLES_OK;
+        break;
+    case ANSWER_ROWS:
+        if (status == PGRES_COMMAND_OK) {
+            f->part = txn_next_part(f->b, f->part + 1);
+        }
+        break;
+    }
+}
+
+enum txn_step txn_unnest_step(struct txn *t, struct txn_result *out)
+{
+    struct conn *c = t->c;
+    struct flight *f = &t->flights[0];
+    bool heard;
+    bool between = false; /* two statements there is one NULL, and one only */
+
+    if (!conn_is_open(c) || !conn_pump(c, &heard, &f->fault)) {
+        return txn_lost(t, out);
+    }
+    while (!PQisBusy(c->pg)) {
+        _cleanup_result_ PGresult *res = PQgetResult(c->pg);
+        if (!res && between) {
+            return txn_break_off(t, "postgresql did not answer every statement", out);
+        }
+        between = !res;
+        if (!res) {
+            continue;
+        }
+        ExecStatusType status = PQresultStatus(res);
+        if (status == PGRES_PIPELINE_SYNC) {
+            if (failpoint_hit(FAILPOINT_TXN_AFTER_COMMIT)) {
+                return txn_break_off(t, "failpoint", out);
+            }
+            if (t->flight_count == 1 && !PQexitPipelineMode(c->pg)) {
+                return txn_break_off(t, "the pipeline does not end", out);
+            }
+            return txn_finish(t, out);
+        }
+        if (status == PGRES_FATAL_ERROR) {
+            txn_take_fault(t, res);
+            if (f->fatal) {
+                return txn_finish(t, out); /* nothing follows */
+            }
+        }
+        take_expected(f, status);
+    }
+    if (!conn_flush(c, &f->fault)) {
+        return txn_lost(t, out);
+    }
+    return TXN_WAIT;
+}

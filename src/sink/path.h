@@ -1,0 +1,25 @@
+/*
+ * Which write path a batch takes. unnest needs one round trip where COPY needs two, and less work
+ * of the server for each transaction; COPY needs less work for each row. Where they meet was
+ * measured (docs/performance.md): at about PATH_ROWS narrow rows, or PATH_BYTES of wide ones. A
+ * batch near the border stays with the path of the one before, so that a steady load keeps its
+ * way. Pure; worker thread.
+ */
+#ifndef SINK_PATH_H
+#define SINK_PATH_H
+
+#include "config/config.h"
+#include "pg/txn.h"
+
+#define PATH_ROWS 2000
+#define PATH_BYTES ((size_t) 512 << 10)
+
+struct path {
+    enum config_write_path wanted;
+    enum txn_path last;
+};
+
+void path_init(struct path *p, enum config_write_path wanted);
+enum txn_path path_choose(struct path *p, const struct batch *b);
+
+#endif
