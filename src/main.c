@@ -46,7 +46,8 @@
  *     worker.{c,h}                 a worker's thread: loop, orders, reports
  *     worker_state.h               what the worker's files share
  *     worker_fill.c                records into the open batch
- *     worker_link.c                the connection: claim, gap, write, one thing at a time
+ *     worker_link.c                the connection: claim, gap, write, in this order
+ *     worker_write.c               batches on their way over it
  *     worker_settle.c              what an answer of the database means for slots and batches
  *     path.{c,h}                   COPY or unnest
  *     slot.{c,h}                   a worker's view of one partition

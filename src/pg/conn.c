@@ -124,6 +124,11 @@ usec_t conn_deadline(const struct conn *c)
     return c->deadline;
 }
 
+usec_t conn_round_trip(const struct conn *c)
+{
+    return c->round_trip;
+}
+
 int conn_backend_pid(const struct conn *c)
 {
     return c->pg ? PQbackendPID(c->pg) : 0;
@@ -268,7 +273,7 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
 {
     ExecStatusType status = PQresultStatus(res);
 
-    if (status == PGRES_COMMAND_OK) {
+    if (status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
         return true;
     }
     if (status != PGRES_TUPLES_OK) {
@@ -288,6 +293,28 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
     return true;
 }
 
+static enum conn_step start_ping(struct conn *c, struct error *err)
+{
+    if (!PQsendQuery(c->pg, "")) {
+        fault_connect(c->pg, err);
+        return host_failed(c, err);
+    }
+    c->phase = CONN_PING;
+    c->ping_at = clock_mono();
+    if (!conn_flush(c, err)) {
+        return host_failed(c, err);
+    }
+    return CONN_WAIT;
+}
+
+static enum conn_step session_ready(struct conn *c)
+{
+    c->round_trip = clock_mono() - c->ping_at;
+    conn_end(c);
+    c->session++;
+    return CONN_READY;
+}
+
 static enum conn_step step_setup(struct conn *c, struct error *err)
 {
     bool heard;
@@ -298,9 +325,7 @@ static enum conn_step step_setup(struct conn *c, struct error *err)
     while (!PQisBusy(c->pg)) {
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
         if (!res) {
-            conn_end(c);
-            c->session++;
-            return CONN_READY;
+            return c->phase == CONN_SETUP ? start_ping(c, err) : session_ready(c);
         }
         if (!setup_result(c, res, err)) {
             return host_failed(c, err);
@@ -315,6 +340,7 @@ enum conn_step conn_step(struct conn *c, struct error *err)
     case CONN_CONNECTING:
         return step_connecting(c, err);
     case CONN_SETUP:
+    case CONN_PING:
         return step_setup(c, err);
     case CONN_IDLE:
         return CONN_READY;
@@ -363,6 +389,11 @@ bool conn_flush(struct conn *c, struct error *err)
     return true;
 }
 
+static usec_t answer_timeout(const struct conn *c)
+{
+    return conn_is_open(c) ? c->timeout_usec : CONNECT_TIMEOUT_USEC;
+}
+
 bool conn_pump(struct conn *c, bool *out_heard, struct error *err)
 {
     struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
@@ -371,9 +402,9 @@ bool conn_pump(struct conn *c, bool *out_heard, struct error *err)
 
     *out_heard = n > 0 && (p.revents & ~POLLOUT);
     if (n > 0) {
-        c->deadline = now + (c->phase == CONN_SETUP ? CONNECT_TIMEOUT_USEC : c->timeout_usec);
+        c->deadline = now + answer_timeout(c);
     } else if (now >= c->deadline) {
-        usec_t limit = c->phase == CONN_SETUP ? CONNECT_TIMEOUT_USEC : c->timeout_usec;
+        usec_t limit = answer_timeout(c);
         conn_close(c);
         return error_set(err, ERROR_LINK, "no answer from postgresql within %llu s",
                          (unsigned long long) ((limit + USEC_PER_SEC - 1) / USEC_PER_SEC));

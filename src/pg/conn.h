@@ -57,6 +57,9 @@ usec_t conn_deadline(const struct conn *c); /* USEC_NEVER when idle */
  */
 bool conn_idle(struct conn *c, bool *out_notified, struct error *err) _must_;
 
+/* How long an empty query took when the session began: the network's round trip, nearly. */
+usec_t conn_round_trip(const struct conn *c);
+
 /* The backend's process id, for log lines; 0 when closed. */
 int conn_backend_pid(const struct conn *c);
 

@@ -18,6 +18,7 @@ enum conn_phase {
     CONN_CLOSED,
     CONN_CONNECTING, /* PQconnectPoll */
     CONN_SETUP,      /* the session's settings are on their way */
+    CONN_PING,       /* an empty query, to see how long one round trip takes */
     CONN_IDLE,
     CONN_BUSY, /* an operation runs */
 };
@@ -32,6 +33,8 @@ struct conn {
     char *application_name;
     char *setup_sql;
     usec_t timeout_usec;
+    usec_t ping_at;
+    usec_t round_trip;
     usec_t deadline;
     short events;
     bool copy_in;        /* an operation is in the middle of COPY FROM STDIN */

@@ -118,8 +118,7 @@ static void order_spans(struct txn *t, const struct batch *b)
     batch_span_order(b, t->order);
 }
 
-/* Can all of its INSERTs be prepared? */
-static bool fits_unnest(struct txn *t, const struct batch *b)
+bool txn_fits_unnest(struct txn *t, const struct batch *b)
 {
     for (size_t i = txn_next_part(b, 0); i < b->part_count; i = txn_next_part(b, i + 1)) {
         if (txn_has_columns(&b->parts[i]) && !statements_insert(t->statements, &b->parts[i])) {
@@ -134,7 +133,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     struct flight *f = &t->flights[t->flight_count++];
 
     f->b = b;
-    f->path = path == TXN_UNNEST && fits_unnest(t, b) ? TXN_UNNEST : TXN_COPY;
+    f->path = path;
     f->answer_count = 0;
     f->answer = 0;
     f->part = txn_next_part(b, 0);
@@ -146,14 +145,26 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     return f;
 }
 
+bool txn_may_follow(const struct txn *t)
+{
+    return t->flight_count > 0 && t->flight_count < TXN_FLIGHTS &&
+           t->flights[t->flight_count - 1].path == TXN_UNNEST;
+}
+
 bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_path path,
                struct error *err)
 {
-    assert(!t->c && !batch_is_empty(b));
-    t->c = c;
-    statements_meet(t->statements, c);
-    conn_begin(c);
+    assert(!batch_is_empty(b));
+    assert(t->flight_count == 0 || (path == TXN_UNNEST && txn_may_follow(t) && t->c == c));
+    if (t->flight_count == 0) {
+        t->c = c;
+        statements_meet(t->statements, c);
+        conn_begin(c);
+    }
     order_spans(t, b);
+    if (path == TXN_UNNEST && !txn_fits_unnest(t, b)) {
+        path = TXN_COPY;
+    }
     const struct flight *f = flight_add(t, b, path);
     if (!(f->path == TXN_UNNEST ? txn_unnest_send(t, err) : txn_copy_send(t, err))) {
         t->c = NULL;

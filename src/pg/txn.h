@@ -42,7 +42,7 @@ enum txn_outcome {
 enum txn_path { TXN_COPY, TXN_UNNEST };
 
 #define TXN_NO_ROW SIZE_MAX
-#define TXN_FLIGHTS 2
+#define TXN_FLIGHTS 4
 
 struct txn_result {
     enum txn_outcome outcome;
@@ -58,7 +58,17 @@ struct txn *txn_new(const char *schema, const char *sink) _must_;
 struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's */
 
 /*
- * Starts to store b, which is not empty, on a ready connection. A batch without rows only advances
+ * May another batch be sent by unnest behind those on their way, before their answers are here? It
+ * is safe: where it goes on from one that fails, its own advance misses, and it is rolled back.
+ */
+bool txn_may_follow(const struct txn *t);
+
+/* Can all of its INSERTs be prepared? If not the batch goes by COPY. */
+bool txn_fits_unnest(struct txn *t, const struct batch *b);
+
+/*
+ * Starts to store b, which is not empty, on a ready connection, or behind another where that is
+ * allowed. A batch without rows only advances
  * the ledger. The path is a wish: what cannot be unnest is COPY. False: nothing is stored
  * (ERROR_LINK, the connection is closed).
  */
@@ -66,8 +76,9 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
                struct error *err) _must_;
 
 /*
- * Reads and writes what the socket allows. On TXN_DONE *out is filled. After ERROR_LINK the
- * connection is closed; after everything else it is ready again.
+ * Reads and writes what the socket allows. On TXN_DONE *out is filled, for the oldest batch on its
+ * way; then step again if there are others. After ERROR_LINK the connection is closed, and no batch
+ * is on its way any more; after everything else it is ready once all are answered.
  */
 enum txn_step txn_step(struct txn *t, struct txn_result *out) _must_;
 

@@ -15,8 +15,6 @@
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)
-/* A batch that the server cannot store within postgres.timeout (triggers, foreign keys) is cut. */
-#define HALVE_AFTER 2
 #define TELL_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
 /* Also when nothing changes, so that SQL can tell an idle daemon from a dead one. */
 #define TELL_REFRESH (60 * USEC_PER_SEC)
@@ -91,6 +89,8 @@ static void link_lost(struct worker *w, const struct error *err)
     struct link *l = &w->link;
     conn_close(l->conn);
     set_state(l, LINK_DOWN);
+    l->flying = 0;
+    l->failed = 0;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
     atomic_store_explicit(&w->stats.linked, false, memory_order_relaxed);
     for (size_t i = 0; i < w->slot_count; i++) {
@@ -104,7 +104,7 @@ static void link_lost(struct worker *w, const struct error *err)
 }
 
 /* Any failed operation but a batch refused for a record or a fence. */
-static void op_failed(struct worker *w, const struct error *err)
+void worker_link_failed(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
     bool open = conn_is_open(l->conn);
@@ -129,7 +129,7 @@ static void op_failed(struct worker *w, const struct error *err)
     give_up(w, err);
 }
 
-static void op_succeeded(struct worker *w)
+void worker_link_succeeded(struct worker *w)
 {
     struct link *l = &w->link;
     set_state(l, LINK_IDLE);
@@ -152,7 +152,7 @@ static void start_connecting(struct worker *w)
     if (conn_open(w->link.conn, &err)) {
         set_state(&w->link, LINK_CONNECTING);
     } else {
-        op_failed(w, &err);
+        worker_link_failed(w, &err);
     }
 }
 
@@ -164,7 +164,7 @@ static void step_connecting(struct worker *w)
     case CONN_WAIT:
         return;
     case CONN_FAILED:
-        op_failed(w, &err);
+        worker_link_failed(w, &err);
         return;
     case CONN_READY:
         break;
@@ -206,13 +206,14 @@ bool worker_link_uses(const struct worker *w, const struct slot *s)
     return false;
 }
 
-static void begin(struct worker *w, enum link_state state, bool started, const struct error *err)
+void worker_link_begin(struct worker *w, enum link_state state, bool started,
+                       const struct error *err)
 {
     if (started) {
         set_state(&w->link, state);
     } else {
         w->link.entry_count = 0;
-        op_failed(w, err);
+        worker_link_failed(w, err);
     }
 }
 
@@ -231,10 +232,21 @@ static bool start_claim(struct worker *w, bool only_mine)
     }
     struct error err;
     l->only_mine = only_mine;
-    begin(w, LINK_CLAIMING,
-          ledger_claim_start(l->ledger, l->conn, l->entries, l->entry_count, only_mine, &err),
-          &err);
+    worker_link_begin(
+        w, LINK_CLAIMING,
+        ledger_claim_start(l->ledger, l->conn, l->entries, l->entry_count, only_mine, &err), &err);
     return true;
+}
+
+bool worker_link_wants_claim(const struct worker *w)
+{
+    for (size_t i = 0; i < w->slot_count; i++) {
+        const struct slot *s = w->slots[i];
+        if (s->state == SLOT_CLAIMING || (slot_owns(s) && (s->reclaim || s->gap_to >= 0))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool start_gap(struct worker *w)
@@ -248,9 +260,9 @@ static bool start_gap(struct worker *w)
         struct error err;
         l->entry_count = 0;
         struct ledger_entry *e = add_entry(l, s);
-        begin(w, LINK_GAPPING,
-              ledger_gap_start(l->ledger, l->conn, e, s->gap_to, "offset out of range", &err),
-              &err);
+        worker_link_begin(
+            w, LINK_GAPPING,
+            ledger_gap_start(l->ledger, l->conn, e, s->gap_to, "offset out of range", &err), &err);
         return true;
     }
     return false;
@@ -279,8 +291,9 @@ static bool start_tell(struct worker *w)
         return false;
     }
     struct error err;
-    begin(w, LINK_TELLING, ledger_ends_start(l->ledger, l->conn, l->entries, l->entry_count, &err),
-          &err);
+    worker_link_begin(w, LINK_TELLING,
+                      ledger_ends_start(l->ledger, l->conn, l->entries, l->entry_count, &err),
+                      &err);
     return true;
 }
 
@@ -290,7 +303,7 @@ static void claimed(struct worker *w)
     (void) failpoint_hit(FAILPOINT_LEDGER_AFTER_CLAIM);
     size_t n = l->entry_count;
     l->entry_count = 0;
-    op_succeeded(w);
+    worker_link_succeeded(w);
     for (size_t i = 0; i < n; i++) {
         struct slot *s = l->entries[i].tag;
         if (s->state == SLOT_RELEASING) {
@@ -309,7 +322,7 @@ static void gap_moved(struct worker *w)
     struct ledger_entry e = l->entries[0];
     struct slot *s = e.tag;
     l->entry_count = 0;
-    op_succeeded(w);
+    worker_link_succeeded(w);
     s->gap_to = -1;
     if (slot_owns(s)) {
         worker_start_at(w, s, e.next_offset);
@@ -324,8 +337,9 @@ static bool evict(struct worker *w, const struct error *err)
     if (l->state != LINK_CLAIMING || strcmp(err->sqlstate, "55P03") != 0) {
         return false;
     }
-    begin(w, LINK_EVICTING,
-          ledger_evict_start(l->ledger, l->conn, l->entries, l->entry_count, &again), &again);
+    worker_link_begin(w, LINK_EVICTING,
+                      ledger_evict_start(l->ledger, l->conn, l->entries, l->entry_count, &again),
+                      &again);
     return true;
 }
 
@@ -339,11 +353,11 @@ static void ledger_failed(struct worker *w, const struct error *err)
         struct slot *s = l->entries[0].tag; /* the line moved under the gap: look, then try again */
         s->reclaim = slot_owns(s);
         l->entry_count = 0;
-        op_succeeded(w);
+        worker_link_succeeded(w);
         return;
     }
     l->entry_count = 0;
-    op_failed(w, err);
+    worker_link_failed(w, err);
 }
 
 static void step_ledger(struct worker *w)
@@ -368,70 +382,8 @@ static void step_ledger(struct worker *w)
             worker_report(w, REPORT_EVICTED, NULL, (int64_t) ledger_evicted(l->ledger), NULL);
         }
         l->entry_count = 0;
-        op_succeeded(w);
+        worker_link_succeeded(w);
     }
-}
-
-/* ---- batches ---- */
-
-static bool open_is_due(const struct worker *w)
-{
-    if (batch_is_empty(w->open)) {
-        return false;
-    }
-    return w->flush || w->stopping || !worker_has_room(w) ||
-           clock_mono() >= w->open->opened_usec + w->wc.cfg->batch.linger;
-}
-
-static bool start_write(struct worker *w)
-{
-    if (w->outbox_count == 0 && open_is_due(w)) {
-        worker_seal(w);
-    }
-    if (w->outbox_count == 0) {
-        return false;
-    }
-    if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
-        worker_halve(w);
-    }
-    struct error err;
-    struct link *l = &w->link;
-    const struct batch *b = w->outbox[0];
-    enum txn_path path = l->copy_once ? TXN_COPY : path_choose(&l->path, b);
-    l->copy_once = false;
-    begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
-    return true;
-}
-
-static void step_write(struct worker *w)
-{
-    struct txn_result r;
-    struct link *l = &w->link;
-    if (txn_step(l->txn, &r) == TXN_WAIT) {
-        return;
-    }
-    if (r.outcome == TXN_COMMITTED) {
-        w->write_failures = 0;
-        op_succeeded(w);
-        worker_settle_commit(w);
-        return;
-    }
-    if (r.outcome == TXN_ROLLED_BACK && r.error.class == ERROR_FENCED) {
-        op_succeeded(w);
-        worker_settle_fence(w);
-        return;
-    }
-    if (r.outcome == TXN_ROLLED_BACK && r.error.class == ERROR_RECORD) {
-        op_succeeded(w);
-        if (r.path == TXN_UNNEST) {
-            l->copy_once = true; /* the same batch: COPY names the row */
-        } else {
-            worker_isolate(w, &r);
-        }
-        return;
-    }
-    w->write_failures += r.error.class == ERROR_LINK;
-    op_failed(w, &r.error);
 }
 
 /* ---- the order of the day ---- */
@@ -467,7 +419,7 @@ static bool start_something(struct worker *w)
     if (!w->stopping && start_claim(w, false)) {
         return true;
     }
-    return start_claim(w, true) || start_gap(w) || start_write(w) ||
+    return start_claim(w, true) || start_gap(w) || worker_write_start(w) ||
            (!w->stopping && start_tell(w));
 }
 
@@ -489,7 +441,7 @@ static void step(struct worker *w)
         step_ledger(w);
         break;
     case LINK_WRITING:
-        step_write(w);
+        worker_write_step(w);
         break;
     }
 }
@@ -511,6 +463,9 @@ usec_t worker_link_deadline(const struct worker *w)
     }
     if (l->state == LINK_DOWN) {
         return w->stopping ? USEC_NEVER : l->retry_at;
+    }
+    if (l->state == LINK_WRITING) {
+        return MIN(conn_deadline(l->conn), worker_write_deadline(w));
     }
     if (l->state != LINK_IDLE) {
         return conn_deadline(l->conn);

@@ -4,10 +4,12 @@
  * One rule settles everything that a lost connection, a fence, a failover or an operator can leave
  * behind. After a claim the ledger says L for a partition whose batches hold the chain of spans
  * [a,b) [b,c) [c,d):
- *     L = a   nothing of it is stored: send it, under the new epoch
- *     L = b   the first is stored (its COMMIT's answer was lost): take it out, go on with the rest
- *     else    somebody has moved the line, or the server has lost commits: drop all, begin at L
- * L = c cannot be ours, for only one batch is on its way at a time. Worker thread.
+ *     L = a      nothing of it is stored: send it, under the new epoch
+ *     L = b,c,d  what lies before is stored (the answers to COMMIT were lost): take it out, go on
+ *                with the rest
+ *     else       somebody has moved the line, or the server has lost commits: drop all, begin at L
+ * Somebody may have moved it to just such a place. Then the same is right: what lies before is not
+ * to be stored, and the rest is what would be read again. Worker thread.
  */
 #include "base/mem.h"
 #include "sink/worker_state.h"
@@ -201,31 +203,44 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
     worker_start_at(w, s, e->next_offset);
 }
 
+/* The batches that hold the chain, oldest first; the last is the open one. */
+static struct batch *link_of_chain(const struct worker *w, size_t i)
+{
+    return i < w->outbox_count ? w->outbox[i] : w->open;
+}
+
+/* Does a span of s begin at the ledger's offset, or the chain end there? */
+static bool chain_meets(const struct worker *w, const struct slot *s, int64_t ledger)
+{
+    for (size_t i = 0; i <= w->outbox_count; i++) {
+        const struct span *span = batch_find(link_of_chain(w, i), s);
+        if (span != NULL && span->from == ledger) {
+            return true;
+        }
+    }
+    return s->expect == ledger;
+}
+
 /*
- * The rule above for the spans of s, oldest batch first. Takes out what is stored and renews the
- * epoch of the rest. False: the chain does not meet the ledger.
+ * The rule above for the spans of s. Takes out what is stored and renews the epoch of the rest.
+ * False: the chain does not meet the ledger.
  */
 static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
 {
-    bool met = false;
+    if (!chain_meets(w, s, ledger)) {
+        return false;
+    }
     for (size_t i = 0; i <= w->outbox_count; i++) {
-        struct batch *b = i < w->outbox_count ? w->outbox[i] : w->open;
+        struct batch *b = link_of_chain(w, i);
         struct span *span = batch_find(b, s);
-        if (span == NULL) {
-            continue;
-        }
-        if (!met && span->from != ledger && span->next == ledger) {
+        if (span != NULL && span->next <= ledger) {
             batch_drop(b, s);
             w->open_id++;
-            continue;
+        } else if (span != NULL) {
+            span->owner_epoch = s->owner_epoch;
         }
-        if (!met && span->from != ledger) {
-            return false;
-        }
-        met = true;
-        span->owner_epoch = s->owner_epoch;
     }
-    return met || s->expect == ledger;
+    return true;
 }
 
 void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e)
@@ -261,9 +276,9 @@ static void add_stat(_Atomic uint64_t *cell, uint64_t n)
                           memory_order_relaxed);
 }
 
-void worker_settle_commit(struct worker *w)
+void worker_settle_commit(struct worker *w, size_t place)
 {
-    struct batch *b = w->outbox[0];
+    struct batch *b = w->outbox[place];
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         set_stored(s, b->spans[i].next);
@@ -276,7 +291,7 @@ void worker_settle_commit(struct worker *w)
     add_stat(&w->stats.rows, batch_row_count(b));
     add_stat(&w->stats.bytes, b->bytes);
     add_stat(&w->stats.transactions, 1);
-    outbox_remove(w, 0);
+    outbox_remove(w, place);
 }
 
 /* Who owns these partitions now? The next claim (only of what is still ours) tells, for each. */

@@ -3,6 +3,7 @@
  *     worker.c         the thread: loop, orders, slots, start and stop
  *     worker_fill.c    from the queue into the open batch
  *     worker_link.c    the connection: connect, claim, write, one operation at a time
+ *     worker_write.c   batches on their way over it
  *     worker_settle.c  what an answer of the database means for slots and batches
  * All of it belongs to the worker's thread between start and join (invariant I6), but for orders
  * and stats.
@@ -30,7 +31,7 @@ enum link_state {
     LINK_EVICTING,
     LINK_GAPPING,
     LINK_TELLING, /* writing known ends */
-    LINK_WRITING, /* outbox[0] is on its way */
+    LINK_WRITING, /* the first batches of the outbox are on their way: link.flying */
 };
 
 struct link {
@@ -38,8 +39,13 @@ struct link {
     struct conn *conn;
     struct ledger *ledger;
     struct txn *txn;
-    struct path path; /* COPY or unnest for the next batch */
-    bool copy_once;   /* outbox[0] was refused for a record: again, in the way that names it */
+    size_t flying;             /* WRITING: batches on their way, */
+    size_t failed;             /*   behind so many that are already refused; */
+    struct txn_result verdict; /*   what is to be done about the first of those */
+    usec_t sent_at;            /* the youngest */
+    unsigned followers;        /* sent since the link was idle */
+    struct path path;          /* COPY or unnest for the next batch */
+    bool copy_once; /* outbox[0] was refused for a record: again, in the way that names it */
     struct backoff backoff;
     usec_t retry_at;              /* DOWN: when to connect. IDLE: nothing starts before */
     usec_t tell_at;               /* when ends are written next */
@@ -106,6 +112,17 @@ void worker_link_drive(struct worker *w); /* does what can be done without waiti
 usec_t worker_link_deadline(const struct worker *w);
 bool worker_link_uses(const struct worker *w, const struct slot *s);
 
+void worker_link_begin(struct worker *w, enum link_state state, bool started,
+                       const struct error *err);
+void worker_link_succeeded(struct worker *w);
+void worker_link_failed(struct worker *w, const struct error *err);
+bool worker_link_wants_claim(const struct worker *w); /* or a gap: before anything is written */
+
+/* worker_write.c */
+bool worker_write_start(struct worker *w); /* false: nothing is due */
+void worker_write_step(struct worker *w);
+usec_t worker_write_deadline(const struct worker *w); /* WRITING: when another may follow */
+
 /* worker_settle.c */
 void worker_seal(struct worker *w); /* the open batch goes to the end of the outbox */
 void worker_recycle(struct worker *w, struct batch *b);
@@ -118,7 +135,7 @@ void worker_forget_fault(struct worker *w, struct slot *s);
 void worker_tell_faults(struct worker *w); /* those before which all is stored */
 void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e);
 void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
-void worker_settle_commit(struct worker *w);
+void worker_settle_commit(struct worker *w, size_t place); /* outbox[place] is stored */
 void worker_settle_fence(struct worker *w);
 void worker_halve(struct worker *w); /* outbox[0], which the server does not get done in time */
 void worker_isolate(struct worker *w, const struct txn_result *r); /* ERROR_RECORD */

@@ -2,10 +2,13 @@
 
 import json
 import random
+import re
+import time
 
 import pytest
 
 from kit import ledger
+from kit.proxy import DOWN, UP
 
 PATHS = ["copy", "unnest"]
 
@@ -130,4 +133,86 @@ def test_a_column_changes_its_type_meanwhile(bench, path):
     bench.sql("ALTER TABLE events ALTER note TYPE varchar(200)")
     log.fill(100)
     bench.wait_stored(log)
+    bench.check(log)
+
+
+# Several transactions on their way: only over a long way, and by unnest
+
+DELAY = 0.02  # seconds, in each direction
+
+
+def far_away(bench, log, **options):
+    """A daemon with one worker, whose PostgreSQL is 40 ms away; and the proxy between them."""
+    proxy, dsn = bench.postgres_proxy()
+    proxy.delay = DELAY
+    d = bench.start(bench.config(log, postgres={"dsn": dsn}, workers=1, batch={"write_path": "auto"}), **options)
+    return d, proxy
+
+
+def test_transactions_follow_each_other_over_a_long_way(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    d, _ = far_away(bench, log)
+    log.fill(2)
+    bench.wait_stored(log)
+    begun = time.monotonic()
+    for n in range(300):
+        log.fill(1, partitions=[n % 2])
+    bench.wait_stored(log)
+    took = time.monotonic() - begun
+    d.terminate()
+    transactions = int(re.search(r"rows in (\d+) transactions", d.log())[1])
+    # One after the other could not be more than this, for each takes a whole round trip.
+    assert transactions > 1.2 * took / (2 * DELAY)
+    bench.check(log)
+
+
+@pytest.mark.sanitize
+def test_what_follows_a_lost_connection_is_settled_by_the_ledger(bench):
+    """None, some or all of those on their way are stored when the connection goes."""
+    log = bench.topic(partitions=3)
+    bench.plain_table()
+    d, proxy = far_away(bench, log)
+    for n in range(12):
+        if n % 2 == 0:
+            proxy.cut_at(DOWN, b"INSERT 0 ", skip=n % 3)
+        else:
+            proxy.cut_after(UP, 1500 + 700 * n)
+        while not proxy.struck.is_set():
+            log.fill(1, partitions=[n % 3])
+        bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
+@pytest.mark.sanitize
+def test_what_follows_a_refused_record_waits_for_it(bench):
+    """The one behind it has missed its advance, which is no fence; other partitions' may be stored."""
+    log = bench.topic(partitions=3)
+    bench.plain_table()
+    bench.sql("ALTER TABLE events ADD CHECK (id NOT BETWEEN 10000020 AND 10000040)")
+    d, _ = far_away(bench, log)
+    d.allow(f"{log.topic}-1@20: ")
+    for n in range(240):
+        log.fill(1, partitions=[n % 3])
+    bench.wait_stored(log, ends={0: 80, 1: 20, 2: 80})
+    d.wait_log(f"{log.topic}-1@20: ")
+    bench.check(log, stops={1: 20})
+
+
+@pytest.mark.sanitize
+def test_an_operator_and_a_second_daemon_while_transactions_follow(bench):
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    d, _ = far_away(bench, log)
+    log.fill(40)
+    bench.wait_stored(log)
+    for n in range(60):
+        log.fill(4)
+        if n == 20:
+            bench.sql("UPDATE pgsinkd.offsets SET owner_epoch = owner_epoch + 1")  # fenced, and still the owner
+        if n == 40:
+            far_away(bench, log, ready=False)
+    bench.wait_stored(log)
+    assert d.running
     bench.check(log)

@@ -279,7 +279,7 @@ static void test_the_first_was_stored(void **state)
 
 static void test_somebody_has_moved_the_line(void **state)
 {
-    const int64_t places[] = {15, 1, 9, 11, 14, 16, 1000};
+    const int64_t places[] = {1, 9, 11, 14, 16, 1000};
 
     (void) state;
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
@@ -307,12 +307,10 @@ static void test_a_chain_of_three(void **state)
             }
         }
         claim_again(r, 0, ledger);
-        if (ledger == 0) {
-            expect_met(r, 0, 0, 3);
-        } else if (ledger == 10) {
-            expect_met(r, 0, 10, 2);
+        if (ledger % 10 == 0) { /* several may have been on their way */
+            expect_met(r, 0, ledger, (size_t) (3 - ledger / 10));
         } else {
-            expect_moved(r, 0, ledger); /* 20 as well: only one batch is on its way at a time */
+            expect_moved(r, 0, ledger);
         }
         rig_free(r);
     }
@@ -437,13 +435,17 @@ static void test_random_chains(void **state)
         for (int slot = 0; slot < SLOTS; slot++) {
             size_t n = chain_of(r, slot, chain);
             int64_t from = n > 0 ? chain[0]->from : r->slots[slot].expect;
-            int64_t next = n > 0 ? chain[0]->next : from;
+            int64_t next = n > 0 ? chain[chance((uint32_t) n)]->next : from;
             int64_t ledger = chance(3) == 0 ? from : chance(2) == 0 ? next : (int64_t) chance(30);
+            bool meets = ledger == r->slots[slot].expect;
+            size_t left = 0;
+            for (size_t i = 0; i < n; i++) {
+                meets = meets || chain[i]->from == ledger;
+                left += chain[i]->next > ledger;
+            }
             claim_again(r, slot, ledger);
-            if (ledger == from) {
-                expect_met(r, slot, ledger, n);
-            } else if (ledger == next) {
-                expect_met(r, slot, ledger, n - 1);
+            if (meets) {
+                expect_met(r, slot, ledger, left);
             } else {
                 expect_moved(r, slot, ledger);
             }
@@ -466,7 +468,7 @@ static void test_commit(void **state)
     add_records(r, 1, 3);
     worker_seal(&r->w);
     add_records(r, 0, 5);
-    worker_settle_commit(&r->w);
+    worker_settle_commit(&r->w, 0);
     assert_int_equal(r->w.outbox_count, 0);
     assert_int_equal(r->slots[0].stored, 10);
     assert_int_equal(atomic_load(&r->shares[0].stored), 10);
@@ -628,7 +630,7 @@ static void test_a_fault_waits_for_what_is_before_it(void **state)
     for (int i = 0; i < 2; i++) {
         worker_tell_faults(&r->w);
         assert_null(mailbox_take(&r->reports));
-        worker_settle_commit(&r->w);
+        worker_settle_commit(&r->w, 0);
     }
     expect_report(r, REPORT_STOPPED, 0, 15);
     rig_free(r);
@@ -716,7 +718,7 @@ static unsigned play_server(struct rig *r, bool bad[SLOTS][OFFSETS], bool names_
             assert_false(stored[s->number][b->records[i].offset]);
             stored[s->number][b->records[i].offset] = true;
         }
-        worker_settle_commit(&r->w);
+        worker_settle_commit(&r->w, 0);
     }
     return tries;
 }
