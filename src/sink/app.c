@@ -30,6 +30,8 @@
 #define STOP_ALL (4500 * USEC_PER_MSEC)
 #define TICK USEC_PER_SEC
 #define END_CHECK (50 * USEC_PER_MSEC)
+/* The program, its libraries, and what malloc cannot use between the buffers. */
+#define PROGRAM_BYTES (UINT64_C(48) << 20)
 /* A worker's loop turns every second at least; one that has not for this long hangs. */
 #define BEAT_LIMIT (10 * USEC_PER_SEC)
 
@@ -97,12 +99,13 @@ static void log_memory_bound(const struct app *a)
     uint32_t workers = config_workers(a->cfg);
     struct client_memory m = client_memory(a->cfg, workers);
     uint64_t batches = 2 * a->cfg->batch.max_bytes;
-    uint64_t bound = workers * (m.queue_bytes + batches) + 2 * m.fetch_bytes;
+    uint64_t bound = workers * (m.queue_bytes + batches) + 2 * m.fetch_bytes + PROGRAM_BYTES;
     log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) "
-             "+ %llu MiB fetching",
+             "+ %llu MiB fetching + %llu MiB program",
              (unsigned long long) (bound >> 20), workers,
              (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
-             (unsigned long long) (2 * m.fetch_bytes >> 20));
+             (unsigned long long) (2 * m.fetch_bytes >> 20),
+             (unsigned long long) (PROGRAM_BYTES >> 20));
 }
 
 static bool start(struct app *a)
