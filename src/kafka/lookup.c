@@ -5,10 +5,22 @@
 #include "kafka/librdkafka.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int timeout_ms(usec_t timeout)
 {
     return (int) (timeout / USEC_PER_MSEC);
+}
+
+/* Answers keep the order of the questions, though nobody promises it. */
+static const rd_kafka_topic_partition_t *answer_to(rd_kafka_topic_partition_list_t *list, size_t i,
+                                                   const struct partition_ref *ref)
+{
+    const rd_kafka_topic_partition_t *tp = &list->elems[i];
+    if (tp->partition == ref->partition && strcmp(tp->topic, ref->topic) == 0) {
+        return tp;
+    }
+    return rd_kafka_topic_partition_list_find(list, ref->topic, ref->partition);
 }
 
 /*
@@ -28,8 +40,7 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
         error_set(err, ERROR_LINK, "offsets cannot be asked for: %s", rd_kafka_err2str(code));
     }
     for (size_t i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < n; i++) {
-        const rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_find(
-            list, refs[i].topic, refs[i].partition);
+        const rd_kafka_topic_partition_t *tp = answer_to(list, i, &refs[i]);
         if (tp->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             error_set(err, ERROR_LINK, "%s-%d: %s", refs[i].topic, refs[i].partition,
                       rd_kafka_err2str(tp->err));

@@ -342,7 +342,9 @@ static void commit(struct app *a, usec_t now)
     a->commit_at = now + a->cfg->kafka.commit_interval;
     struct partition_ref *refs;
     size_t n = crew_stored(a->crew, &refs);
-    client_commit(a->client, refs, n);
+    if (client_commit(a->client, refs, n)) {
+        crew_committed(a->crew, refs, n);
+    }
     free(refs);
 }
 

@@ -41,7 +41,7 @@ struct partition *crew_add(struct crew *c, const struct partition_ref *ref)
     p->number = ref->partition;
     p->generation = ++c->last_generation;
     p->retry_at = USEC_NEVER;
-    p->first_stored = p->target = -1;
+    p->first_stored = p->target = p->committed = -1;
     atomic_init(&p->share.stored, -1);
     atomic_init(&p->share.end, -1);
     c->partitions = mem_grow(c->partitions, &c->cap, c->count, sizeof(struct partition *));
@@ -347,13 +347,23 @@ size_t crew_stored(const struct crew *c, struct partition_ref **out)
     for (size_t i = 0; i < c->count && !c->revoking && !c->away; i++) {
         const struct partition *p = c->partitions[i];
         int64_t stored = partition_stored(p);
-        if (p->state == PARTITION_FETCHING && p->fetched && stored >= 0) {
+        if (p->state == PARTITION_FETCHING && p->fetched && stored >= 0 && stored != p->committed) {
             refs[n++] = (struct partition_ref){
                 .topic = p->topic, .partition = p->number, .offset = stored};
         }
     }
     *out = refs;
     return n;
+}
+
+void crew_committed(struct crew *c, const struct partition_ref *refs, size_t n)
+{
+    for (size_t i = 0, k = 0; i < c->count && k < n; i++) {
+        struct partition *p = c->partitions[i];
+        if (p->topic == refs[k].topic && p->number == refs[k].partition) {
+            p->committed = refs[k++].offset;
+        }
+    }
 }
 
 struct crew *crew_new(const struct crew_config *cc)

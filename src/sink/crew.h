@@ -57,10 +57,13 @@ struct crew_summary {
 struct crew_summary crew_summary(const struct crew *c);
 
 /*
- * Next offsets of partitions that are fetched and owned, for the informational commit; none while a
- * revocation is being answered or the brokers are away. The caller frees *out; topics are borrowed
- * until the next crew_event.
+ * Next offsets of partitions that are fetched and owned, for the informational commit, where they
+ * differ from the last; none while a revocation is being answered or the brokers are away. The
+ * caller frees *out; topics are borrowed until the next crew_event.
  */
 size_t crew_stored(const struct crew *c, struct partition_ref **out);
+
+/* These, from crew_stored, are committed. */
+void crew_committed(struct crew *c, const struct partition_ref *refs, size_t n);
 
 #endif

@@ -48,6 +48,7 @@ struct partition {
     uint64_t start_seq;
     int64_t reset_offset; /* GAPPED: what was out of range */
     usec_t retry_at;      /* USEC_NEVER = no */
+    int64_t committed;    /* to the group, for lag tools; -1 nothing by us */
     int64_t first_stored; /* until_end: the ledger at the first claim, -1 before */
     int64_t target;       /* until_end: where it ended then, -1 unknown */
     bool target_due;

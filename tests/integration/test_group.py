@@ -50,6 +50,28 @@ def test_two_daemons_share_the_partitions(bench, protocol):
     bench.check(log)
 
 
+def test_commits_for_lag_tools_never_lose_the_assignment(bench):
+    """
+    A member of a cooperative group joins again in silence. librdkafka before 2.10 takes the refusal of a commit that
+    comes too late for the loss of everything.
+    """
+    log = bench.topic(partitions=8)
+    bench.plain_table()
+    slow = strategy("cooperative-sticky", **{"heartbeat.interval.ms": 3000, "session.timeout.ms": 10000})
+    config = bench.config(log, properties=slow, kafka={"commit_interval": "700ms"})
+    first = bench.start(config)
+    bench.start(config)
+
+    def owners():
+        log.fill(16)  # so that there is always something to commit
+        return bench.value("SELECT count(DISTINCT owner) FROM pgsinkd.offsets WHERE sink = %s", bench.sink) == 2
+
+    wait.until(owners, "both to own partitions")
+    bench.wait_stored(log)
+    assert "lost" not in first.log()
+    bench.check(log)
+
+
 def test_one_of_two_is_killed(bench):
     log = bench.topic(partitions=8)
     bench.plain_table()
