@@ -6,12 +6,14 @@ postmaster about backends that have ended (and, apart from them, about what stil
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
-from kit import daemon, process
+from kit import daemon, kafka, postgres, process
 
 # The kit's servers are made for quick tests; here they are set up as for work.
 SERVER = {
@@ -96,3 +98,90 @@ class Run:
         self.cpu = usage.ru_utime + usage.ru_stime
         if popen.returncode != 0:
             raise SystemExit(f"{argv[0]} ended with {popen.returncode}:\n{Path(log).read_text()[-4000:]}")
+
+
+# ---- threads that wait ----
+
+
+def threads(pid):
+    """{thread id: (name, nanoseconds on a CPU, voluntary context switches)}"""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            name = (task / "comm").read_text().strip()
+            on_cpu = int((task / "schedstat").read_text().split()[0])
+            status = (task / "status").read_text()
+            switches = int(status.split("\nvoluntary_ctxt_switches:")[1].split()[0])
+            found[int(task.name)] = (name, on_cpu, switches)
+    return found
+
+
+def watch_threads(pid, seconds):
+    """What a process does in so many seconds: CPU in %, wake-ups per second, and the same of each thread."""
+    before = threads(pid)
+    began = time.monotonic()
+    time.sleep(seconds)
+    after = threads(pid)
+    took = time.monotonic() - began
+    each = []
+    for thread, (name, on_cpu, switches) in after.items():
+        _, on_cpu_before, switches_before = before.get(thread, (name, 0, 0))
+        each.append(
+            {
+                "name": name,
+                "cpu_percent": (on_cpu - on_cpu_before) / 1e7 / took,
+                "wakeups_per_second": (switches - switches_before) / took,
+            }
+        )
+    each.sort(key=lambda t: -t["wakeups_per_second"])
+    return {
+        "cpu_percent": sum(t["cpu_percent"] for t in each),
+        "wakeups_per_second": sum(t["wakeups_per_second"] for t in each),
+        "threads": each,
+    }
+
+
+# ---- a Kafka and a PostgreSQL ----
+
+
+class Servers:
+    """Both, set up as for work, in a directory of their own. Use it as a context manager."""
+
+    def __init__(self, keep=False, kafka_properties=(), **settings):
+        self.keep = keep
+        self.root = Path(tempfile.mkdtemp(prefix="pgsinkd-bench-"))
+        self.root.chmod(0o755)
+        self.postgres = postgres.Postgres(self.root, **(SERVER | settings))
+        kafka.JAVA[:] = JAVA
+        self.kafka = kafka.Broker(self.root)
+        with self.kafka.properties.open("a") as f:
+            f.writelines(f"{line}\n" for line in kafka_properties)
+
+    def __enter__(self):
+        try:
+            self.postgres.initdb().start()
+            self.db = self.postgres.connect()
+            self.kafka.format().start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.keep:
+            self.kafka.stop()
+            self.postgres.stop()
+            say(f"files of the run: {self.root}")
+        else:
+            self.kafka.destroy()
+            self.postgres.destroy()
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def config(self, sink, topics, table="events", properties=None, **top):
+        """A configuration with everything at its default, over PostgreSQL's Unix socket."""
+        return {
+            "sink": sink,
+            "kafka": {"brokers": self.kafka.bootstrap} | ({"properties": properties} if properties else {}),
+            "postgres": {"dsn": self.postgres.dsn("postgres", host=self.postgres.host)},
+            "routes": [{"topics": topics, "table": table}],
+        } | top
