@@ -73,6 +73,7 @@
  *     decode_json.{c,h}            fields of documents into cells
  *     decode_raw.{c,h}             keys, headers, the record's own numbers into cells
  *     document.{c,h}               one JSON document, strictly read
+ *     escape.{c,h}                 the escapes in its strings
  *     json.h  json.cc              simdjson's first stage behind a C face; the only C++
  *     cell.{c,h}                   one value on its way
  *     encode.{c,h}                 a cell into COPY BINARY bytes, by type
@@ -82,7 +83,7 @@
  *     encode_time.c                date, time, timestamps
  *     decimal.{c,h}                decimal text, exactly
  *     moment.{c,h}                 RFC 3339 and the calendar
- *     ascii.h                      letters and digits
+ *     ascii.h                      letters and digits, also eight at a time
  *     batch.{c,h}                  rows and spans of one transaction; cut, split, drop
  *
  * pg/: the window to the target

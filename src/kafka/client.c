@@ -22,7 +22,7 @@
 /* Values waiting for all workers together, and the least one worker needs to stay busy between two
  * responses. */
 #define QUEUE_BYTES_ALL (UINT64_C(48) << 20)
-#define QUEUE_BYTES_MIN (UINT64_C(8) << 20)
+#define QUEUE_BYTES_MIN (UINT64_C(6) << 20)
 #define FETCH_BYTES_MAX (UINT64_C(16) << 20)
 /* What the library needs per waiting message beyond the value (its op, malloc's header). */
 #define MESSAGE_OVERHEAD_BYTES UINT64_C(350)

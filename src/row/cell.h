@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#define CELL_SHORT_DIGITS 18
+
 enum cell_kind {
     CELL_ABSENT, /* the record does not have it */
     CELL_NULL,   /* it is there and null */
@@ -23,10 +25,24 @@ enum cell_kind {
 struct cell {
     enum cell_kind kind;
     bool truth;     /* CELL_BOOL */
-    int64_t number; /* CELL_INT */
+    bool is_short;  /* CELL_NUMBER: it is number / 10^scale, exactly, and not -0 */
+    uint8_t scale;  /* ... the digits behind its point */
+    int64_t number; /* CELL_INT, CELL_NUMBER if is_short: CELL_SHORT_DIGITS at most */
     struct str text;
     struct str raw; /* CELL_STRING from a document: with its quotes and escapes; else absent */
 };
+
+/* Has the value of a JSON number been worked out? */
+static inline bool cell_is_short(const struct cell *c)
+{
+    return c->kind == CELL_NUMBER && c->is_short;
+}
+
+/* Is it a whole number, and in c->number? */
+static inline bool cell_is_whole(const struct cell *c)
+{
+    return c->kind == CELL_INT || (cell_is_short(c) && c->scale == 0);
+}
 
 /* A value as people may read it in an error: quoted when text, shortened, control characters
  * escaped. */

@@ -139,16 +139,28 @@ static const char *terminated(struct str text, struct buf *scratch)
     return buf_cstr(scratch);
 }
 
+static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+#define EXACT_DOUBLE (INT64_C(1) << 53)
+
+bool decimal_quotient(int64_t n, unsigned scale, double *out)
+{
+    if (n < -EXACT_DOUBLE || n > EXACT_DOUBLE || scale >= ARRAY_LEN(POWERS)) {
+        return false;
+    }
+    *out = (double) n / POWERS[scale];
+    return true;
+}
+
 bool decimal_to_double(const struct decimal *d, struct buf *scratch, double *out)
 {
-    static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     uint64_t m;
     int64_t power;
-    if (mantissa(d, &m, &power) && m <= UINT64_C(1) << 53 && power >= -22 && power <= 22) {
+    if (mantissa(d, &m, &power) && m <= EXACT_DOUBLE && power >= -22 && power <= 22) {
         double value = (double) m;
-        value = power < 0 ? value / powers[-power] : value * powers[power];
+        value = power < 0 ? value / POWERS[-power] : value * POWERS[power];
         *out = d->negative ? -value : value;
         return true;
     }

@@ -38,6 +38,9 @@ enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t 
 /* The value times 10^shift as an integer. */
 enum decimal_result decimal_to_i64(const struct decimal *d, int shift, int64_t *out) _must_;
 
+/* n / 10^scale as the nearest double, for n and scale that a double holds exactly; else false. */
+bool decimal_quotient(int64_t n, unsigned scale, double *out) _must_;
+
 /*
  * The nearest float, half to even. False: out of range, which is too large, or not zero and too
  * small for a denormal (as PostgreSQL's float8in). scratch is for long texts; its contents are

@@ -10,14 +10,24 @@
 
 #include <string.h>
 
-static struct cell bytes_cell(struct str s)
+/* Cells are filled where they are: to copy one that was just made is slow (store forwarding). */
+static void set_bytes(struct cell *c, struct str s)
 {
-    return (struct cell){.kind = s.p ? CELL_BYTES : CELL_NULL, .text = s};
+    c->kind = s.p ? CELL_BYTES : CELL_NULL;
+    c->text = s;
 }
 
-static struct cell int_cell(int64_t n)
+static void set_int(struct cell *c, int64_t n)
 {
-    return (struct cell){.kind = CELL_INT, .number = n};
+    c->kind = CELL_INT;
+    c->number = n;
+}
+
+static void set_text(struct cell *c, enum cell_kind kind, struct str s)
+{
+    c->kind = kind;
+    c->text = s;
+    c->raw = (struct str){0};
 }
 
 /* ---- headers ---- */
@@ -59,7 +69,7 @@ static void put_string(struct buf *out, struct str s)
     buf_add_u8(out, '"');
 }
 
-static struct cell headers_cell(const struct message *msg, struct buf *text)
+static void set_headers(struct cell *c, const struct message *msg, struct buf *text)
 {
     buf_clear(text);
     buf_add_u8(text, '{');
@@ -75,65 +85,65 @@ static struct cell headers_cell(const struct message *msg, struct buf *text)
         }
     }
     buf_add_u8(text, '}');
-    return (struct cell){.kind = CELL_JSON, .text = buf_str(text)};
+    set_text(c, CELL_JSON, buf_str(text));
 }
 
-static struct cell header_cell(const struct message *msg, struct str name)
+static void set_header(struct cell *c, const struct message *msg, struct str name)
 {
-    for (size_t i = msg->header_count; i-- > 0;) {
+    c->kind = CELL_ABSENT;
+    for (size_t i = msg->header_count; i-- > 0 && c->kind == CELL_ABSENT;) {
         if (str_eq(msg->headers[i].name, name)) {
-            return bytes_cell(msg->headers[i].value);
+            set_bytes(c, msg->headers[i].value);
         }
     }
-    return (struct cell){.kind = CELL_ABSENT};
 }
 
 /* ---- all sources ---- */
 
 /* The whole document: any JSON value as its text, but null is NULL. */
-static struct cell document_cell(const struct cell *root, struct str value)
+static void set_document(struct cell *c, const struct cell *root, struct str value)
 {
-    struct cell c = {.kind = CELL_JSON, .text = root->kind == CELL_STRING ? root->raw : root->text};
     if (root->kind == CELL_NULL) {
-        c.kind = CELL_NULL;
+        c->kind = CELL_NULL;
     } else if (root->kind == CELL_BOOL) {
-        c.text = str_trim(value);
+        set_text(c, CELL_JSON, str_trim(value));
+    } else {
+        set_text(c, CELL_JSON, root->kind == CELL_STRING ? root->raw : root->text);
     }
-    return c;
 }
 
-static struct cell value_bytes_cell(const struct mapping *m, const struct cell *root,
-                                    struct str value)
-{
-    if (m->reads_value && root->kind == CELL_NULL) {
-        return (struct cell){.kind = CELL_NULL};
-    }
-    return bytes_cell(value);
-}
-
-static struct cell source_cell(const struct mapping *m, const struct source *s,
-                               const struct message *msg, const struct cell *root, struct buf *text)
+static void set_source(struct cell *c, const struct mapping *m, const struct source *s,
+                       const struct message *msg, const struct cell *root, struct buf *text)
 {
     switch (s->kind) {
     case SOURCE_VALUE_JSON:
-        return document_cell(root, msg->value);
+        set_document(c, root, msg->value);
+        return;
     case SOURCE_VALUE_BYTES:
-        return value_bytes_cell(m, root, msg->value);
+        set_bytes(c, m->reads_value && root->kind == CELL_NULL ? (struct str){0} : msg->value);
+        return;
     case SOURCE_KEY_BYTES:
-        return bytes_cell(msg->key);
+        set_bytes(c, msg->key);
+        return;
     case SOURCE_HEADERS:
-        return headers_cell(msg, text);
+        set_headers(c, msg, text);
+        return;
     case SOURCE_HEADER:
-        return header_cell(msg, s->header);
+        set_header(c, msg, s->header);
+        return;
     case SOURCE_TOPIC:
-        return (struct cell){.kind = CELL_STRING, .text = msg->topic};
+        set_text(c, CELL_STRING, msg->topic);
+        return;
     case SOURCE_PARTITION:
-        return int_cell(msg->partition);
+        set_int(c, msg->partition);
+        return;
     case SOURCE_OFFSET:
-        return int_cell(msg->offset);
+        set_int(c, msg->offset);
+        return;
     case SOURCE_TIMESTAMP:
-        return msg->timestamp_ms < 0 ? (struct cell){.kind = CELL_ABSENT}
-                                     : int_cell(msg->timestamp_ms);
+        set_int(c, msg->timestamp_ms);
+        c->kind = msg->timestamp_ms < 0 ? CELL_ABSENT : CELL_INT;
+        return;
     }
     __builtin_unreachable();
 }
@@ -143,6 +153,6 @@ void decode_raw(const struct mapping *m, const struct message *msg, struct cell 
 {
     struct cell *to = cells + mapping_source_cell(m);
     for (size_t i = 0; i < m->source_count; i++) {
-        to[i] = source_cell(m, &m->sources[i], msg, &cells[0], text);
+        set_source(&to[i], m, &m->sources[i], msg, &cells[0], text);
     }
 }

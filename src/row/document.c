@@ -1,8 +1,12 @@
 /*
  * The walk over the index. Each token of the index is looked at exactly once, by the function that
  * expects it; between the end of a token and the next place in the index there may be white space
- * only. The padding behind the text is filled with quotes, so that no scan for the end of a string,
- * a number or a literal can run away.
+ * only. The functions of the walk take the place of the next token and return the one behind what
+ * they have read; NULL is a fault.
+ *
+ * Behind the text lies padding, and the index ends with the place where it begins. Of a copied text
+ * these are zeros, which no token is made of. A text that is read in place may be followed by
+ * anything; but it ends with a bracket, so nothing but `comma` can look at what follows.
  *
  * One thread per document.
  */
@@ -11,25 +15,27 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "row/ascii.h"
+#include "row/escape.h"
 #include "row/json.h"
 
 #include <stdlib.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
-               "string_stop reads words in memory order");
-
 struct level {
     uint32_t node;  /* of the container, or FIELD_NONE when nothing below it is wanted */
     uint32_t begin; /* its position in the text */
-    bool object;
+    char end;       /* the bracket that closes it */
 };
 
 struct document {
     struct json_index *index;
-    struct buf text;  /* the document and its padding */
+    struct buf text;  /* a copy of the document, and padding */
     struct buf plain; /* strings without their escapes; never more bytes than the text */
+    uint32_t *likely; /* see likely_fit */
+    size_t likely_cap;
+    size_t likely_count;
+    const struct fields *likely_of;
     bool odd;
-    struct level levels[DOCUMENT_DEPTH_MAX];
+    struct level levels[1 + DOCUMENT_DEPTH_MAX]; /* the first one is around the document */
 };
 
 struct walk {
@@ -38,10 +44,11 @@ struct walk {
     struct cell *cells;
     const char *text;
     const char *end;
-    const uint32_t *at;
-    const uint32_t *at_end;
-    size_t depth;
+    const char *slash; /* see has_escape */
+    uint32_t *likely;  /* of the place where the walk is, in an object of which fields are wanted */
+    struct level *top; /* the innermost open container */
     struct error *err;
+    struct cell unwanted;
 };
 
 struct document *document_new(void)
@@ -57,6 +64,7 @@ struct document *document_free(struct document *d)
         d->index = json_index_free(d->index);
         buf_done(&d->text);
         buf_done(&d->plain);
+        free(d->likely);
         free(d);
     }
     return NULL;
@@ -73,10 +81,16 @@ static bool fault(const struct walk *w, const char *p, const char *what)
                      (size_t) (p - w->text) + 1);
 }
 
-/* Where the next token starts; the end of the text behind the last one. */
-static inline const char *token(const struct walk *w)
+static const uint32_t *fault_at(const struct walk *w, const char *p, const char *what)
 {
-    return w->at < w->at_end ? w->text + *w->at : w->end;
+    (void) fault(w, p, what);
+    return NULL;
+}
+
+/* Where a token starts. */
+static inline const char *token(const struct walk *w, const uint32_t *at)
+{
+    return w->text + *at;
 }
 
 static inline bool is_space(char c)
@@ -84,142 +98,49 @@ static inline bool is_space(char c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-/* The token just read ends at p: only white space may follow before the next one. */
-static inline bool gap(const struct walk *w, const char *p)
+static const uint32_t *gap_slow(const struct walk *w, const char *p, const uint32_t *at)
 {
-    const char *next = token(w);
+    const char *next = token(w, at);
     while (p < next) {
         if (!is_space(*p)) {
-            return fault(w, p, "unexpected character");
+            return fault_at(w, p, "unexpected character");
         }
         p++;
     }
-    return p == next || fault(w, next, "unexpected end");
+    return p == next ? at : fault_at(w, next, "unexpected end");
+}
+
+/* A token ends at p: only white space may follow before the next one, at. */
+static inline const uint32_t *gap(const struct walk *w, const char *p, const uint32_t *at)
+{
+    return p == token(w, at) ? at : gap_slow(w, p, at);
 }
 
 /* ---- strings ---- */
 
-/* The first quote or backslash at or behind p; the padding stops it at the latest. */
+/* The first quote or backslash at or behind p; there is one. */
 static inline const char *string_stop(const char *p)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t highs = UINT64_C(0x8080808080808080);
     for (;; p += 8) {
-        uint64_t word;
-        memcpy(&word, p, sizeof word);
-        uint64_t quote = word ^ (ones * '"');
-        uint64_t slash = word ^ (ones * '\\');
-        uint64_t hit = (((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs;
+        uint64_t word = ascii_word(p);
+        uint64_t quote = word ^ (ASCII_ONES * '"');
+        uint64_t slash = word ^ (ASCII_ONES * '\\');
+        uint64_t hit = (((quote - ASCII_ONES) & ~quote) | ((slash - ASCII_ONES) & ~slash)) &
+                       ASCII_HIGHS;
         if (hit != 0) {
             return p + (__builtin_ctzll(hit) >> 3);
         }
     }
 }
 
-/* Four hexadecimal digits; -1 when they are not. Stops at the padding by itself. */
-static int32_t hex4(const char *p)
+/* A string with escapes: copies it without them. begin is behind its opening quote. */
+static bool string_plain(struct walk *w, const char *begin, struct str *out)
 {
-    int32_t value = 0;
-    for (int i = 0; i < 4; i++) {
-        int digit = ascii_hex(p[i]);
-        if (digit < 0) {
-            return -1;
-        }
-        value = value * 16 + digit;
-    }
-    return value;
-}
-
-static size_t put_utf8(char *to, uint32_t c)
-{
-    if (c < 0x80) {
-        to[0] = (char) c;
-        return 1;
-    }
-    if (c < 0x800) {
-        to[0] = (char) (0xC0 | (c >> 6));
-        to[1] = (char) (0x80 | (c & 0x3F));
-        return 2;
-    }
-    if (c < 0x10000) {
-        to[0] = (char) (0xE0 | (c >> 12));
-        to[1] = (char) (0x80 | ((c >> 6) & 0x3F));
-        to[2] = (char) (0x80 | (c & 0x3F));
-        return 3;
-    }
-    to[0] = (char) (0xF0 | (c >> 18));
-    to[1] = (char) (0x80 | ((c >> 12) & 0x3F));
-    to[2] = (char) (0x80 | ((c >> 6) & 0x3F));
-    to[3] = (char) (0x80 | (c & 0x3F));
-    return 4;
-}
-
-/* The escape \uXXXX at p, or a pair of them; *p moves behind it. */
-static bool escape_unicode(struct walk *w, const char **p, char **to)
-{
-    int32_t c = hex4(*p + 2);
-    if (c < 0) {
-        return fault(w, *p, "bad \\u escape");
-    }
-    size_t length = 6;
-    if (c >= 0xD800 && c < 0xDC00 && (*p)[6] == '\\' && (*p)[7] == 'u') {
-        int32_t low = hex4(*p + 8);
-        if (low >= 0xDC00 && low < 0xE000) {
-            c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
-            length = 12;
-        }
-    }
-    if (c >= 0xD800 && c < 0xE000) {
-        return fault(w, *p, "lone surrogate");
-    }
-    w->d->odd |= c == 0;
-    *to += put_utf8(*to, (uint32_t) c);
-    *p += length;
-    return true;
-}
-
-/* The escape at p, which points to its backslash; *p moves behind it. */
-static bool escape(struct walk *w, const char **p, char **to)
-{
-    char c;
-    switch ((*p)[1]) {
-    case '"':
-    case '\\':
-    case '/':
-        c = (*p)[1];
-        break;
-    case 'b':
-        c = '\b';
-        break;
-    case 'f':
-        c = '\f';
-        break;
-    case 'n':
-        c = '\n';
-        break;
-    case 'r':
-        c = '\r';
-        break;
-    case 't':
-        c = '\t';
-        break;
-    case 'u':
-        return escape_unicode(w, p, to);
-    default:
-        return fault(w, *p, "bad escape");
-    }
-    *(*to)++ = c;
-    *p += 2;
-    return true;
-}
-
-/* A string with escapes: copies it without them. stop is its first backslash. */
-static bool string_plain(struct walk *w, const char *begin, const char *stop, struct str *out,
-                         const char **out_end)
-{
+    const char *stop = string_stop(begin);
     struct buf *plain = &w->d->plain;
     if (plain->n == 0) {
-        buf_reserve(plain, w->d->text.n); /* once per document: what was handed out stays */
+        /* Once per document: what was handed out stays. */
+        buf_reserve(plain, (size_t) (w->end - w->text) + FIELD_PADDING);
     }
     char *start = (char *) plain->p + plain->n;
     char *to = start;
@@ -227,111 +148,146 @@ static bool string_plain(struct walk *w, const char *begin, const char *stop, st
         memcpy(to, begin, (size_t) (stop - begin));
         to += stop - begin;
         begin = stop;
-        if (!escape(w, &begin, &to)) {
-            return false;
+        const char *wrong = escape_take(&begin, &to, &w->d->odd);
+        if (wrong) {
+            return fault(w, begin, wrong);
         }
         stop = string_stop(begin);
     }
     memcpy(to, begin, (size_t) (stop - begin));
     to += stop - begin;
     *out = (struct str){.p = start, .n = (size_t) (to - start)};
-    *out_end = stop + 1;
-    /* Room behind it, so that it can be looked up as a name. */
     plain->n += out->n;
-    return stop < w->end || fault(w, w->end, "unexpected end of a string");
+    return true;
 }
 
-/* The string whose opening quote is at p. */
-static inline bool string(struct walk *w, const char *p, struct str *out, const char **out_end)
+/*
+ * Is there a backslash in the string from p, its quote, up to end? Asked from front to back:
+ * w->slash is the first one behind the last p that it was looked for, at the end if there is none.
+ */
+static inline bool has_escape(struct walk *w, const char *p, const char *end)
 {
-    const char *stop = string_stop(p + 1);
-    if (*stop == '\\') {
-        return string_plain(w, p + 1, stop, out, out_end);
+    if (w->slash <= p) {
+        const char *slash = memchr(p, '\\', (size_t) (w->end - p));
+        w->slash = slash ? slash : w->end;
     }
-    *out = (struct str){.p = p + 1, .n = (size_t) (stop - p - 1)};
-    *out_end = stop + 1;
-    return stop < w->end || fault(w, w->end, "unexpected end of a string");
+    return w->slash < end;
+}
+
+/*
+ * The string whose opening quote is at p; at is the token behind it. The index has whatever comes
+ * behind its closing quote but white space: so that quote is found from behind.
+ */
+static inline bool string(struct walk *w, const char *p, const uint32_t *at, struct str *out,
+                          const char **out_end)
+{
+    const char *end = token(w, at);
+    while (end[-1] != '"') {
+        end--;
+    }
+    *out_end = end;
+    if (has_escape(w, p, end)) {
+        return string_plain(w, p + 1, out);
+    }
+    *out = (struct str){.p = p + 1, .n = (size_t) (end - p - 2)};
+    return true;
 }
 
 /* ---- other scalars ---- */
 
-static inline const char *digits_end(const char *p)
-{
-    while (ascii_is_digit(*p)) {
-        p++;
-    }
-    return p;
-}
-
 /* Texts longer than this may hold a number that numeric cannot. */
 enum { NUMBER_PLAIN_BYTES = 16000 };
 
-/* The end of the number at p, NULL when there is none. RFC 8259, section 6. */
-static const char *number_end(struct document *d, const char *p)
+/* The end of the exponent behind its e, NULL when there is none. */
+static const char *exponent_end(struct document *d, const char *p)
 {
+    uint64_t ignored = 0;
+    p += *p == '+' || *p == '-' ? 1 : 0;
     const char *begin = p;
-    p += *p == '-' ? 1 : 0;
-    const char *whole = p;
-    p = digits_end(p);
-    if (p == whole || (*whole == '0' && p > whole + 1)) {
+    p = ascii_digits(p, &ignored);
+    d->odd |= p - begin > 3;
+    return p == begin ? NULL : p;
+}
+
+/* The end of the number at p, NULL when there is none. RFC 8259, section 6. */
+static inline const char *number(struct document *d, const char *p, struct cell *c)
+{
+    bool negative = *p == '-';
+    const char *whole = p + (negative ? 1 : 0);
+    uint64_t value = 0;
+    const char *end = ascii_digits(whole, &value);
+    ptrdiff_t digits = end - whole;
+    ptrdiff_t scale = 0;
+    if (digits == 0 || (*whole == '0' && digits > 1)) {
         return NULL;
     }
-    if (*p == '.') {
-        const char *fraction = ++p;
-        p = digits_end(p);
-        if (p == fraction) {
+    if (*end == '.') {
+        const char *fraction = end + 1;
+        end = ascii_digits(fraction, &value);
+        scale = end - fraction;
+        if (scale == 0) {
             return NULL;
         }
     }
-    if (*p == 'e' || *p == 'E') {
-        p++;
-        p += *p == '+' || *p == '-' ? 1 : 0;
-        const char *exponent = p;
-        p = digits_end(p);
-        if (p == exponent) {
-            return NULL;
-        }
-        d->odd |= p - exponent > 3;
+    c->is_short = digits + scale <= CELL_SHORT_DIGITS && !(value == 0 && negative);
+    c->scale = (uint8_t) scale;
+    c->number = (int64_t) (negative ? 0 - value : value);
+    if (*end == 'e' || *end == 'E') {
+        c->is_short = false;
+        end = exponent_end(d, end + 1);
     }
-    d->odd |= p - begin > NUMBER_PLAIN_BYTES;
-    return p;
+    d->odd |= !c->is_short && end - p > NUMBER_PLAIN_BYTES;
+    return end;
 }
 
-static bool number(struct walk *w, const char *p, struct cell *c, const char **out_end)
-{
-    const char *end = number_end(w->d, p);
-    if (!end) {
-        return fault(w, p, "bad number");
-    }
-    c->kind = CELL_NUMBER;
-    c->text = (struct str){.p = p, .n = (size_t) (end - p)};
-    *out_end = end;
-    return true;
-}
-
-static bool literal(struct walk *w, const char *p, struct cell *c, const char **out_end)
+/* The end of the literal at p, NULL when there is none. */
+static const char *literal(const char *p, struct cell *c)
 {
     if (memcmp(p, "true", 4) == 0) {
         c->kind = CELL_BOOL;
         c->truth = true;
-        *out_end = p + 4;
-        return true;
+        return p + 4;
     }
     if (memcmp(p, "false", 5) == 0) {
         c->kind = CELL_BOOL;
         c->truth = false;
-        *out_end = p + 5;
-        return true;
+        return p + 5;
     }
-    if (memcmp(p, "null", 4) == 0) {
-        c->kind = CELL_NULL;
-        *out_end = p + 4;
-        return true;
-    }
-    return fault(w, p, p == w->end ? "unexpected end" : "unexpected character");
+    c->kind = CELL_NULL;
+    return memcmp(p, "null", 4) == 0 ? p + 4 : NULL;
 }
 
 /* ---- structure ---- */
+
+/*
+ * Documents of one kind have their fields in the same order. For each place where a wanted field
+ * may begin, `likely` has the node that was found there last: one comparison instead of a search.
+ * It is a guess, and any node is a good one.
+ */
+static void likely_fit(struct document *d, const struct fields *f)
+{
+    size_t count = 2 * f->count;
+    if (d->likely_of == f && d->likely_count == count) {
+        return;
+    }
+    if (d->likely_cap < count) {
+        d->likely = mem_realloc(d->likely, count, sizeof *d->likely);
+        d->likely_cap = count;
+    }
+    memset(d->likely, 0, count * sizeof *d->likely);
+    d->likely_of = f;
+    d->likely_count = count;
+}
+
+static inline uint32_t *likely_inside(const struct document *d, uint32_t node)
+{
+    return &d->likely[2 * (size_t) node];
+}
+
+static inline uint32_t *likely_behind(const struct document *d, uint32_t node)
+{
+    return &d->likely[2 * (size_t) node + 1];
+}
 
 /* A name that comes again: what the earlier one had below it is gone. */
 static void forget_below(struct walk *w, uint32_t node)
@@ -343,128 +299,169 @@ static void forget_below(struct walk *w, uint32_t node)
     }
 }
 
-static bool container(struct walk *w, const char *p, uint32_t node)
+static const uint32_t *container(struct walk *w, const char *p, const uint32_t *at, uint32_t node)
 {
-    if (w->depth == DOCUMENT_DEPTH_MAX) {
-        return error_set(w->err, ERROR_RECORD, "the JSON is nested deeper than %d levels",
-                         DOCUMENT_DEPTH_MAX);
+    if (w->top++ == w->d->levels + DOCUMENT_DEPTH_MAX) {
+        error_set(w->err, ERROR_RECORD, "the JSON is nested deeper than %d levels",
+                  DOCUMENT_DEPTH_MAX);
+        return NULL;
     }
-    w->d->levels[w->depth++] = (struct level){
+    if (node != FIELD_NONE) {
+        w->likely = likely_inside(w->d, node);
+    }
+    *w->top = (struct level){
         .node = node,
         .begin = (uint32_t) (p - w->text),
-        .object = *p == '{',
+        .end = *p == '{' ? '}' : ']',
     };
-    return true;
+    return gap(w, p + 1, at);
 }
 
 /* The value at the next token, for that node. A container is only opened. */
-static inline bool value(struct walk *w, uint32_t node)
+static inline const uint32_t *value(struct walk *w, const uint32_t *at, uint32_t node)
 {
-    struct cell unwanted;
-    struct cell *c = &unwanted;
+    struct cell *c = &w->unwanted;
+    const char *p = token(w, at++);
+    const char *end;
     if (node != FIELD_NONE) {
         c = &w->cells[node];
         if (c->kind != CELL_ABSENT) {
             forget_below(w, node);
         }
     }
-    const char *p = token(w);
-    const char *end = p;
-    w->at++;
-    if (*p == '"' && p < w->end) {
+    if (*p == '"') {
         c->kind = CELL_STRING;
-        if (!string(w, p, &c->text, &end)) {
-            return false;
+        if (!string(w, p, at, &c->text, &end)) {
+            return NULL;
         }
         c->raw = (struct str){.p = p, .n = (size_t) (end - p)};
-    } else if (*p == '{' || *p == '[') {
+        return at;
+    }
+    if (ascii_is_digit(*p) || *p == '-') {
+        end = number(w->d, p, c);
+        if (!end) {
+            return fault_at(w, p, "bad number");
+        }
+        c->kind = CELL_NUMBER;
+        c->text = (struct str){.p = p, .n = (size_t) (end - p)};
+        return gap(w, end, at);
+    }
+    if (*p == '{' || *p == '[') {
         c->kind = CELL_JSON;
         c->text = (struct str){.p = p, .n = 1};
-        return gap(w, p + 1) && container(w, p, node);
-    } else if (ascii_is_digit(*p) || *p == '-') {
-        if (!number(w, p, c, &end)) {
-            return false;
-        }
-    } else if (!literal(w, p, c, &end)) {
-        return false;
+        return container(w, p, at, node);
     }
-    return gap(w, end);
+    end = literal(p, c);
+    if (!end) {
+        return fault_at(w, p, p == w->end ? "unexpected end" : "unexpected character");
+    }
+    return gap(w, end, at);
 }
 
-/* A name, its colon and its value, in the object on top. */
-static inline bool member(struct walk *w, const char *p)
+/* A name in quotes and its colon. *out_node is that child of the object on top. */
+static inline const uint32_t *name(struct walk *w, const uint32_t *at, uint32_t *out_node)
 {
     struct str name;
     const char *end;
-    if (*p != '"' || p >= w->end) {
-        return fault(w, p, "expected a name in quotes");
+    const char *p = token(w, at++);
+    if (*p != '"') {
+        return fault_at(w, p, "expected a name in quotes");
     }
-    w->at++;
-    if (!string(w, p, &name, &end) || !gap(w, end)) {
-        return false;
+    if (!string(w, p, at, &name, &end)) {
+        return NULL;
     }
-    p = token(w);
+    p = token(w, at++);
     if (*p != ':') {
-        return fault(w, p, "expected ':'");
+        return fault_at(w, p, "expected ':'");
     }
-    w->at++;
-    uint32_t node = w->d->levels[w->depth - 1].node;
-    return gap(w, p + 1) &&
-           value(w, node == FIELD_NONE ? FIELD_NONE : fields_find(w->f, node, name));
+    uint32_t parent = w->top->node;
+    *out_node = parent == FIELD_NONE ? FIELD_NONE : fields_find(w->f, parent, name);
+    return gap(w, p + 1, at);
 }
 
-static bool close(struct walk *w, const char *p)
+/* Is the token at p, with a colon right behind it, the name of that child of the object on top? */
+static inline bool is_name(const struct walk *w, const char *p, const struct field *f)
 {
-    const struct level *top = &w->d->levels[--w->depth];
-    w->at++;
-    if (top->node != FIELD_NONE) {
-        w->cells[top->node].text.n = (size_t) (p + 1 - w->text) - top->begin;
-    }
-    return gap(w, p + 1);
+    return f->parent == w->top->node && fields_same(p, f->literal, f->literal_n);
 }
 
-static inline bool element(struct walk *w, const char *p, bool object)
+/* A name and its colon, in an object of which fields are wanted. */
+static inline const uint32_t *wanted_name(struct walk *w, const uint32_t *at, uint32_t *out_node)
 {
-    return object ? member(w, p) : value(w, FIELD_NONE);
+    const char *p = token(w, at);
+    uint32_t *likely = w->likely;
+    const struct field *f = &w->f->nodes[*likely];
+    if (is_name(w, p, f)) {
+        *out_node = *likely;
+        w->likely = likely_behind(w->d, *likely);
+        return gap(w, p + f->literal_n, at + 2);
+    }
+    at = name(w, at, out_node);
+    if (at && *out_node != FIELD_NONE) {
+        *likely = *out_node;
+        w->likely = likely_behind(w->d, *out_node);
+    }
+    return at;
 }
 
-/* Just inside a container: its first element, or its end. */
-static bool first(struct walk *w)
+/* Up to the value of the next element in the container on top. *out_node is for that value. */
+static inline const uint32_t *element(struct walk *w, const uint32_t *at, uint32_t *out_node)
 {
-    bool object = w->d->levels[w->depth - 1].object;
-    const char *p = token(w);
-    return *p == (object ? '}' : ']') ? close(w, p) : element(w, p, object);
+    if (w->top->end == '}') {
+        return w->top->node == FIELD_NONE ? name(w, at, out_node) : wanted_name(w, at, out_node);
+    }
+    *out_node = FIELD_NONE;
+    return at;
 }
 
-/* Behind an element: a comma and another one, or the end. */
-static inline bool next(struct walk *w)
+static const uint32_t *close(struct walk *w, const uint32_t *at)
 {
-    bool object = w->d->levels[w->depth - 1].object;
-    const char *p = token(w);
-    if (*p == ',') {
-        w->at++;
-        return gap(w, p + 1) && element(w, token(w), object);
+    const struct level *closed = w->top--;
+    const char *p = token(w, at);
+    if (closed->node != FIELD_NONE) {
+        w->likely = likely_behind(w->d, closed->node);
+        w->cells[closed->node].text.n = (size_t) (p + 1 - w->text) - closed->begin;
     }
-    if (*p == (object ? '}' : ']')) {
-        return close(w, p);
-    }
-    return fault(w, p, object ? "expected ',' or '}'" : "expected ',' or ']'");
+    return gap(w, p + 1, at + 1);
 }
 
-static bool walk(struct walk *w)
+/* Behind an element: ends of containers, and a comma unless the outermost is closed. */
+static inline const uint32_t *comma(struct walk *w, const uint32_t *at)
 {
-    if (!value(w, w->f ? 0 : FIELD_NONE)) {
-        return false;
-    }
-    size_t before = 0;
-    while (w->depth > 0) {
-        bool opened = w->depth > before;
-        before = w->depth;
-        if (!(opened ? first(w) : next(w))) {
-            return false;
+    do {
+        const char *p = token(w, at);
+        if (*p == ',' && p < w->end) {
+            return gap(w, p + 1, at + 1);
+        }
+        if (*p != w->top->end || p == w->end) {
+            return fault_at(w, p,
+                            w->top->end == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+        }
+        at = close(w, at);
+    } while (at && w->top > w->d->levels);
+    return at;
+}
+
+static const uint32_t *walk(struct walk *w, const uint32_t *at)
+{
+    uint32_t node = w->f ? 0 : FIELD_NONE;
+    for (;;) {
+        const struct level *before = w->top;
+        at = value(w, at, node);
+        if (!at || w->top == w->d->levels) {
+            return at;
+        }
+        if (w->top == before || *token(w, at) == w->top->end) {
+            at = comma(w, at);
+            if (!at || w->top == w->d->levels) {
+                return at;
+            }
+        }
+        at = element(w, at, &node);
+        if (!at) {
+            return NULL;
         }
     }
-    return w->at >= w->at_end || fault(w, token(w), "unexpected text behind the document");
 }
 
 static const char *fault_text(enum json_fault fault)
@@ -486,35 +483,69 @@ static const char *fault_text(enum json_fault fault)
     __builtin_unreachable();
 }
 
-static void take_text(struct document *d, struct str text)
+/* Sanitizers object to reading bytes that are not the record's. */
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define READ_IN_PLACE false
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define READ_IN_PLACE false
+#endif
+#endif
+#ifndef READ_IN_PLACE
+#define READ_IN_PLACE true
+#endif
+
+/*
+ * Can the text be read where it is, with the padding that simdjson and the scans want behind it?
+ * What lies in the page of its last byte is readable. That byte is a bracket: see the top.
+ */
+static bool is_padded(struct str text)
 {
-    buf_clear(&d->plain);
+    const uintptr_t page = 4096; /* the smallest of any system */
+    uintptr_t last = (uintptr_t) (text.p + text.n - 1);
+    char c = text.p[text.n - 1];
+    return READ_IN_PLACE && (c == '}' || c == ']') && last % page + JSON_PADDING < page;
+}
+
+/* Where the text can be read with padding behind it. */
+static const char *padded(struct document *d, struct str text)
+{
+    if (text.n > 0 && is_padded(text)) {
+        return text.p;
+    }
     buf_clear(&d->text);
     buf_add_str(&d->text, text);
-    buf_fill(&d->text, '"', JSON_PADDING);
+    buf_fill(&d->text, 0, JSON_PADDING);
+    return (const char *) d->text.p;
 }
 
 bool document_read(struct document *d, struct str text, const struct fields *f, struct cell *cells,
                    struct error *err)
 {
-    take_text(d, text);
+    struct walk w;
+    w.d = d;
+    w.f = f;
+    w.cells = cells;
+    w.text = padded(d, text);
+    w.end = w.text + text.n;
+    w.slash = w.text;
+    w.top = d->levels;
+    w.err = err;
     d->odd = false;
+    buf_clear(&d->plain);
+    if (f) {
+        likely_fit(d, f);
+    }
     for (size_t i = 0; f && i < f->count; i++) {
         cells[i].kind = CELL_ABSENT;
     }
-    struct walk w = {
-        .d = d,
-        .f = f,
-        .cells = cells,
-        .text = (const char *) d->text.p,
-        .end = (const char *) d->text.p + text.n,
-        .err = err,
-    };
-    size_t count = 0;
-    enum json_fault fault = json_index_read(d->index, w.text, text.n, &w.at, &count);
-    if (fault != JSON_OK) {
-        return error_set(err, ERROR_RECORD, "not valid JSON: %s", fault_text(fault));
+    const uint32_t *at;
+    size_t count;
+    enum json_fault kind = json_index_read(d->index, w.text, text.n, &at, &count);
+    if (kind != JSON_OK) {
+        return error_set(err, ERROR_RECORD, "not valid JSON: %s", fault_text(kind));
     }
-    w.at_end = w.at + count;
-    return walk(&w);
+    const uint32_t *end = at + count;
+    at = walk(&w, at);
+    return at && (at == end || fault(&w, token(&w, at), "unexpected text behind the document"));
 }

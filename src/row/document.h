@@ -7,7 +7,8 @@
  * and escape (a lone surrogate is a fault), nothing behind the document, at most DOCUMENT_DEPTH_MAX
  * levels. Duplicate names: the last one wins, with all that is below it.
  *
- * A document belongs to one thread; what it hands out is valid until its next read.
+ * A document belongs to one thread; what it hands out is valid until its next read, and as long as
+ * the text is there.
  */
 #ifndef ROW_DOCUMENT_H
 #define ROW_DOCUMENT_H

@@ -27,22 +27,13 @@ void encoder_done(struct encoder *e)
     e->document = document_free(e->document);
 }
 
-bool encode_cell(struct encoder *e, const struct column *column, enum time_unit unit,
-                 const struct cell *c, struct buf *out, struct error *err)
+bool encode_value(const struct value *v)
 {
-    if (c->kind == CELL_NULL) {
-        buf_add_u32(out, UINT32_MAX);
+    if (v->cell->kind <= CELL_NULL) {
+        buf_add_u32(v->out, UINT32_MAX);
         return true;
     }
-    struct value v = {
-        .encoder = e,
-        .column = column,
-        .unit = unit,
-        .cell = c,
-        .out = out,
-        .err = err,
-    };
-    return encoders[column->type](&v);
+    return encoders[v->column->type](v);
 }
 
 bool encode_text_of(const struct value *v, struct digits *digits, struct str *out)

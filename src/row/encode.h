@@ -28,12 +28,21 @@ struct encoder {
 
 void encoder_done(struct encoder *e);
 
+/* One value on its way into a field. */
+struct value {
+    struct encoder *encoder;
+    const struct column *column;
+    enum time_unit unit; /* the declared one of a number that stands for a time */
+    const struct cell *cell;
+    struct buf *out;
+    struct error *err;
+};
+
 /*
- * Appends the field to out. c is not CELL_ABSENT. `unit` is the declared unit of a number that
- * stands for a time. On failure out holds rubbish behind its former end, and err is ERROR_RECORD
- * without the column's name: "99999 is out of range for int2".
+ * Appends the field to v->out; what is absent is NULL. On failure out holds rubbish behind its
+ * former end, and v->err is ERROR_RECORD without the column's name: "99999 is out of range for
+ * int2".
  */
-bool encode_cell(struct encoder *e, const struct column *column, enum time_unit unit,
-                 const struct cell *c, struct buf *out, struct error *err) _must_;
+bool encode_value(const struct value *v) _must_;
 
 #endif

@@ -20,26 +20,6 @@ static bool value_decimal(const struct value *v, struct digits *digits, struct d
 
 /* ---- integers ---- */
 
-/* Up to 18 plain digits, as nearly every integer is; false = look closer. */
-static inline bool short_integer(struct str s, int64_t *out)
-{
-    bool negative = s.n > 0 && *s.p == '-';
-    size_t i = negative ? 1 : 0;
-    int64_t n = 0;
-    if (s.n == i || s.n > 18) {
-        return false;
-    }
-    for (; i < s.n; i++) {
-        unsigned digit = (unsigned) ((uint8_t) s.p[i] - '0');
-        if (digit > 9) {
-            return false;
-        }
-        n = n * 10 + (int64_t) digit;
-    }
-    *out = negative ? -n : n;
-    return true;
-}
-
 static bool integer_slow(const struct value *v, int64_t *out)
 {
     struct digits digits;
@@ -61,9 +41,9 @@ static bool integer_slow(const struct value *v, int64_t *out)
 static inline bool integer(const struct value *v, int64_t min, int64_t max, int64_t *out)
 {
     const struct cell *c = v->cell;
-    if (c->kind == CELL_INT) {
+    if (cell_is_whole(c)) {
         *out = c->number;
-    } else if (!(c->kind == CELL_NUMBER && short_integer(c->text, out)) && !integer_slow(v, out)) {
+    } else if (!integer_slow(v, out)) {
         return false;
     }
     return (*out >= min && *out <= max) || value_out_of_range(v);
@@ -149,26 +129,32 @@ static double special_float(enum special special)
     return 0;
 }
 
-bool encode_float8(const struct value *v)
+static bool float8_slow(const struct value *v, double *out)
 {
     struct digits digits;
     struct decimal d;
+    if (value_decimal(v, &digits, &d)) {
+        return decimal_to_double(&d, &v->encoder->scratch, out) || value_out_of_range(v);
+    }
+    enum special special = special_word(v);
+    *out = special_float(special);
+    return special != SPECIAL_NONE || value_misfit(v);
+}
+
+bool encode_float8(const struct value *v)
+{
+    const struct cell *c = v->cell;
     double value;
     uint64_t bits;
-    if (value_decimal(v, &digits, &d)) {
-        if (!decimal_to_double(&d, &v->encoder->scratch, &value)) {
-            return value_out_of_range(v);
-        }
-    } else {
-        enum special special = special_word(v);
-        if (special == SPECIAL_NONE) {
-            return value_misfit(v);
-        }
-        value = special_float(special);
+    if (!(cell_is_short(c) && decimal_quotient(c->number, c->scale, &value)) &&
+        !float8_slow(v, &value)) {
+        return false;
     }
     memcpy(&bits, &value, sizeof bits);
-    buf_add_u32(v->out, 8);
-    buf_add_u64(v->out, bits);
+    uint8_t *to = buf_reserve(v->out, 12);
+    buf_put_u32(to, 8);
+    buf_put_u64(to + 4, bits);
+    v->out->n += 12;
     return true;
 }
 
@@ -333,6 +319,27 @@ static void put_numeric(struct buf *out, const struct magnitude *m, bool negativ
     out->n += 2 * groups;
 }
 
+static const uint64_t POWERS[] = {
+    1,
+    10,
+    100,
+    1000,
+    10000,
+    100000,
+    1000000,
+    10000000,
+    100000000,
+    1000000000,
+    10000000000,
+    100000000000,
+    1000000000000,
+    10000000000000,
+    100000000000000,
+    1000000000000000,
+    10000000000000000,
+    100000000000000000,
+};
+
 /* numeric_in refuses such an exponent whatever stands before it, zero included. */
 static bool is_absurd(const struct decimal *d)
 {
@@ -348,6 +355,27 @@ bool numeric_holds(const struct decimal *d)
     }
     return !is_absurd(d) && (int64_t) d->frac.n - d->exponent <= NUMERIC_SCALE_MAX &&
            (i == n || (int64_t) d->whole.n + d->exponent - (int64_t) i <= NUMERIC_POINT_MAX);
+}
+
+/* Takes zero groups off at both ends. */
+static void put_groups(struct buf *out, const uint16_t *groups, size_t n, int64_t weight,
+                       bool negative, int64_t shown)
+{
+    while (n > 0 && groups[n - 1] == 0) {
+        n--;
+    }
+    while (n > 0 && *groups == 0) {
+        groups++;
+        n--;
+        weight--;
+    }
+    put_numeric_head(out, n, n == 0 ? 0 : weight, negative ? NUMERIC_NEGATIVE : NUMERIC_POSITIVE,
+                     shown);
+    uint8_t *to = buf_reserve(out, 2 * n);
+    for (size_t i = 0; i < n; i++) {
+        buf_put_u16(to + 2 * i, groups[i]);
+    }
+    out->n += 2 * n;
 }
 
 static bool encode_special_numeric(const struct value *v)
@@ -368,12 +396,54 @@ static bool encode_special_numeric(const struct value *v)
     return true;
 }
 
+/*
+ * The groups of a number that is short, has few digits behind its point and needs no rounding:
+ * straight from the integer. False = look closer.
+ */
+static bool numeric_quick(const struct value *v)
+{
+    enum { SCALE_MOST = 16, GROUPS = 9 };
+    const struct cell *c = v->cell;
+    int32_t typmod = v->column->typmod;
+    int64_t shown = c->scale;
+    if (!cell_is_short(c) || c->scale > SCALE_MOST) {
+        return false;
+    }
+    uint64_t n = c->number < 0 ? 0 - (uint64_t) c->number : (uint64_t) c->number;
+    uint64_t whole = n / POWERS[c->scale];
+    uint64_t rest = n % POWERS[c->scale] * POWERS[(4 - c->scale % 4) % 4];
+    if (typmod >= VARHDRSZ) {
+        int places = typmod_precision(typmod) - typmod_scale(typmod);
+        shown = typmod_scale(typmod);
+        if (shown < c->scale || places < 0 || (places < 18 && whole >= POWERS[places])) {
+            return false;
+        }
+    }
+    uint16_t groups[GROUPS];
+    size_t begin = GROUPS;
+    size_t end = GROUPS;
+    for (unsigned i = 0; i < c->scale; i += 4) {
+        groups[--begin] = (uint16_t) (rest % 10000);
+        rest /= 10000;
+    }
+    int64_t weight = -1;
+    for (; whole > 0; whole /= 10000) {
+        groups[--begin] = (uint16_t) (whole % 10000);
+        weight++;
+    }
+    put_groups(v->out, groups + begin, end - begin, weight, c->number < 0, shown);
+    return true;
+}
+
 bool encode_numeric(const struct value *v)
 {
     struct digits digits;
     struct decimal d;
     struct magnitude m;
     int32_t typmod = v->column->typmod;
+    if (numeric_quick(v)) {
+        return true;
+    }
     if (!value_decimal(v, &digits, &d)) {
         return encode_special_numeric(v);
     }

@@ -14,8 +14,12 @@ enum { VARHDRSZ = 4 };
 
 static bool put_bytes(const struct value *v, struct str s)
 {
-    buf_add_u32(v->out, (uint32_t) s.n);
-    buf_add_str(v->out, s);
+    uint8_t *to = buf_reserve(v->out, 4 + s.n);
+    buf_put_u32(to, (uint32_t) s.n);
+    if (s.n > 0) {
+        memcpy(to + 4, s.p, s.n);
+    }
+    v->out->n += 4 + s.n;
     return true;
 }
 
@@ -56,13 +60,12 @@ static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
     return true;
 }
 
-bool encode_text(const struct value *v)
+static bool text_checked(const struct value *v, bool limited)
 {
     const struct cell *c = v->cell;
     struct digits digits;
     struct str s;
     size_t chars = 0;
-    bool limited = v->column->type != TYPE_TEXT && v->column->typmod >= VARHDRSZ;
     (void) encode_text_of(v, &digits, &s); /* of an object too: its text */
     if ((c->kind == CELL_BYTES || limited) && !str_utf8(s, &chars)) {
         return cell_fault(c, v->err, "is not valid UTF-8");
@@ -74,15 +77,40 @@ bool encode_text(const struct value *v)
     return (!limited || cut_to_typmod(v, &s, chars)) && put_bytes(v, s);
 }
 
+/* A string that stands in a document without escapes has been checked there: it is UTF-8 without
+ * control characters. */
+static bool is_verbatim(const struct cell *c)
+{
+    return c->kind == CELL_STRING && c->raw.p && c->raw.p + 1 == c->text.p;
+}
+
+bool encode_text(const struct value *v)
+{
+    const struct cell *c = v->cell;
+    bool limited = v->column->type != TYPE_TEXT && v->column->typmod >= VARHDRSZ;
+    /* No more bytes than characters allowed: not too long either. */
+    if (is_verbatim(c) && (!limited || c->text.n <= (size_t) (v->column->typmod - VARHDRSZ))) {
+        return put_bytes(v, c->text);
+    }
+    return text_checked(v, limited);
+}
+
 /* ---- bytea ---- */
 
 /* Pairs of hexadecimal digits, nothing between them; false when they are not. */
 static bool hex_decode(struct str s, uint8_t *to)
 {
+    size_t i = 0;
     if (s.n % 2 != 0) {
         return false;
     }
-    for (size_t i = 0; i < s.n; i += 2) {
+    for (; s.n - i >= 8; i += 8) {
+        if (!ascii_hex_bytes(ascii_word(s.p + i), to)) {
+            return false;
+        }
+        to += 4;
+    }
+    for (; i < s.n; i += 2) {
         int high = ascii_hex(s.p[i]);
         int low = ascii_hex(s.p[i + 1]);
         if (high < 0 || low < 0) {
@@ -174,12 +202,39 @@ bool encode_bytea(const struct value *v)
 
 /* ---- uuid ---- */
 
+/* The usual form: 8-4-4-4-12 digits. */
+static bool is_usual_uuid(struct str s)
+{
+    return s.n == 36 && s.p[8] == '-' && s.p[13] == '-' && s.p[18] == '-' && s.p[23] == '-';
+}
+
+/* The four characters at a, then those at b. */
+static uint64_t two_fours(const char *a, const char *b)
+{
+    uint32_t first;
+    uint32_t second;
+    memcpy(&first, a, sizeof first);
+    memcpy(&second, b, sizeof second);
+    return first | (uint64_t) second << 32;
+}
+
+static bool usual_uuid(const char *p, uint8_t *to)
+{
+    return ascii_hex_bytes(ascii_word(p), to) &&
+           ascii_hex_bytes(two_fours(p + 9, p + 14), to + 4) &&
+           ascii_hex_bytes(two_fours(p + 19, p + 24), to + 8) &&
+           ascii_hex_bytes(ascii_word(p + 28), to + 12);
+}
+
 /*
  * uuid_in: 32 hexadecimal digits, a dash allowed behind every group of four but the last, braces
  * allowed around.
  */
 static bool uuid_parse(struct str s, uint8_t *to)
 {
+    if (is_usual_uuid(s)) {
+        return usual_uuid(s.p, to);
+    }
     if (s.n >= 2 && s.p[0] == '{' && s.p[s.n - 1] == '}') {
         s = (struct str){.p = s.p + 1, .n = s.n - 2};
     }

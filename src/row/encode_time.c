@@ -48,6 +48,20 @@ struct count {
     bool negative;
 };
 
+/* Whole numbers that stay below 20 digits; false = look closer. */
+static inline bool whole_count(const struct value *v, struct count *out)
+{
+    static const uint32_t powers[] = {1, 0, 0, 1000, 0, 0, 1000000};
+    const struct cell *c = v->cell;
+    int shift = unit_shift(v->unit);
+    if (!cell_is_whole(c) || shift < 0) {
+        return false;
+    }
+    out->negative = c->number < 0;
+    uint64_t n = out->negative ? 0 - (uint64_t) c->number : (uint64_t) c->number;
+    return CHECKED_MUL(n, powers[shift], &out->usec) && out->usec < UINT64_C(10000000000000000000);
+}
+
 /* The value as a number with a unit. *out_is_number = false: it is none. */
 static bool value_count(const struct value *v, bool *out_is_number, struct count *out)
 {
@@ -60,6 +74,10 @@ static bool value_count(const struct value *v, bool *out_is_number, struct count
     if (number && v->unit == UNIT_NONE) {
         return cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
                           column_type_name(v->column->type));
+    }
+    if (v->unit != UNIT_NONE && whole_count(v, out)) {
+        *out_is_number = true;
+        return true;
     }
     if (v->unit == UNIT_NONE || c->kind == CELL_BOOL || !encode_text_of(v, &digits, &text) ||
         !decimal_scan(text, &d)) {

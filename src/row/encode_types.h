@@ -5,17 +5,8 @@
 #include "row/decimal.h"
 #include "row/encode.h"
 
-/* One value to encode. c is neither CELL_ABSENT nor CELL_NULL. */
-struct value {
-    struct encoder *encoder;
-    const struct column *column;
-    enum time_unit unit;
-    const struct cell *cell;
-    struct buf *out;
-    struct error *err;
-};
-
-/* Appends length and bytes; false = v->err is filled. */
+/* Appends length and bytes of what is neither CELL_ABSENT nor CELL_NULL; false = v->err is filled.
+ */
 typedef bool encode_fn(const struct value *v);
 
 encode_fn encode_bool;

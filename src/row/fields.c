@@ -2,15 +2,24 @@
 #include "row/fields.h"
 
 #include "base/mem.h"
+#include "row/json.h"
 
 #include <stdlib.h>
 
 static uint32_t node_add(struct fields *f, uint32_t parent, struct str name)
 {
     f->nodes = mem_grow(f->nodes, &f->cap, f->count, sizeof *f->nodes);
-    char *copy = mem_array(name.n + FIELD_PADDING, 1);
-    memcpy(copy, name.p, name.n);
-    f->nodes[f->count] = (struct field){.name = {.p = copy, .n = name.n}, .parent = parent};
+    char *literal = mem_array(name.n + 3 + FIELD_PADDING, 1);
+    literal[0] = '"';
+    memcpy(literal + 1, name.p, name.n);
+    memcpy(literal + 1 + name.n, "\":", 2);
+    bool escaped = memchr(name.p, '"', name.n) || memchr(name.p, '\\', name.n);
+    f->nodes[f->count] = (struct field){
+        .literal = literal,
+        .name = {.p = literal + 1, .n = name.n},
+        .literal_n = escaped || name.n + 3 > JSON_PADDING ? 0 : name.n + 3,
+        .parent = parent,
+    };
     return (uint32_t) f->count++;
 }
 
@@ -23,7 +32,7 @@ void fields_init(struct fields *f)
 void fields_done(struct fields *f)
 {
     for (size_t i = 0; i < f->count; i++) {
-        free((void *) (uintptr_t) f->nodes[i].name.p);
+        free(f->nodes[i].literal);
     }
     free(f->nodes);
     free(f->slots);

@@ -16,7 +16,9 @@
 #define FIELD_PADDING 8
 
 struct field {
-    struct str name; /* owned, padded */
+    char *literal;    /* the name in quotes and a colon, padded; owned */
+    struct str name;  /* there */
+    size_t literal_n; /* 0: not what a document has, or a long one: always search for this name */
     uint32_t parent;
     uint32_t children;
     uint32_t slot; /* where its table of children starts */
@@ -41,6 +43,26 @@ void fields_seal(struct fields *f);
 
 /* Is node below ancestor? */
 bool fields_below(const struct fields *f, uint32_t node, uint32_t ancestor) _pure_;
+
+/* Are these n bytes the same? False if n is 0. FIELD_PADDING bytes from both on are readable. */
+static inline bool fields_same(const char *a, const char *b, size_t n)
+{
+    uint64_t words[4];
+    if (n == 0) {
+        return false;
+    }
+    if (n > 2 * sizeof *words) {
+        return memcmp(a, b, n) == 0;
+    }
+    memcpy(&words[0], a, sizeof *words);
+    memcpy(&words[1], b, sizeof *words);
+    if (n <= sizeof *words) {
+        return (words[0] ^ words[1]) << (64 - 8 * n) == 0;
+    }
+    memcpy(&words[2], a + n - sizeof *words, sizeof *words);
+    memcpy(&words[3], b + n - sizeof *words, sizeof *words);
+    return words[0] == words[1] && words[2] == words[3];
+}
 
 /* Mixes a name's length, its first and its last eight bytes; only ever compared with itself. */
 static inline uint32_t fields_hash(struct str name)
@@ -71,7 +93,7 @@ static inline uint32_t fields_find(const struct fields *f, uint32_t parent, stru
             return FIELD_NONE;
         }
         struct str its = f->nodes[node].name;
-        if (its.n == name.n && memcmp(its.p, name.p, name.n) == 0) {
+        if (its.n == name.n && (its.n == 0 || fields_same(its.p, name.p, its.n))) {
             return node;
         }
     }

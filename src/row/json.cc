@@ -75,6 +75,7 @@ extern "C" enum json_fault json_index_read(struct json_index *x, const char *tex
     if (code == simdjson::SUCCESS) {
         *out_at = x->stage->structural_indexes.get();
         *out_count = x->stage->n_structural_indexes;
+        x->stage->structural_indexes[*out_count] = static_cast<uint32_t>(n);
     }
     return fault_of(code);
 }

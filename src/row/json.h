@@ -31,8 +31,9 @@ struct json_index *json_index_new(void) _must_;
 struct json_index *json_index_free(struct json_index *x); /* returns NULL */
 
 /*
- * Indexes the n bytes at text. *out_at are the positions, rising, *out_count of them; they belong
- * to x and are valid until the next call. Out of memory ends the process.
+ * Indexes the n bytes at text. *out_at are the positions, rising, *out_count of them, and behind
+ * them n itself; they belong to x and are valid until the next call. Out of memory ends the
+ * process.
  */
 enum json_fault json_index_read(struct json_index *x, const char *text, size_t n,
                                 const uint32_t **out_at, size_t *out_count) _must_;

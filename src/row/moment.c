@@ -66,14 +66,28 @@ static int64_t month_days(int64_t year, int64_t month)
     return days[month - 1] + (month == 2 && is_leap(year) ? 1 : 0);
 }
 
-/* Days from 2000-01-01. Years are 1 or later. */
+/*
+ * Days from 2000-01-01, for years from 1 to 9999999. Years are counted from March on, so that the
+ * leap day is the last one.
+ */
 static int64_t days_from(int64_t year, int64_t month, int64_t day)
 {
-    static const uint16_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-    int64_t y = year - 1;
-    int64_t leap_day = month > 2 && is_leap(year) ? 1 : 0;
-    int64_t first = y * 365 + y / 4 - y / 100 + y / 400; /* of the year, from 0001-01-01 */
-    return first + before[month - 1] + leap_day + day - 1 - 730119;
+    uint32_t early = month <= 2 ? 1 : 0;
+    uint32_t y = (uint32_t) year - early;
+    uint32_t m = (uint32_t) month + 12 * early - 3;
+    uint32_t century = y / 100;
+    uint32_t first = 365 * y + y / 4 - century + century / 4 + (153 * m + 2) / 5;
+    return (int64_t) first + day - 1 - 730425;
+}
+
+static enum moment_result date_of(int64_t year, int64_t month, int64_t day, int64_t *out_days)
+{
+    if (year < 1 || month < 1 || month > 12 || day < 1 ||
+        (day > 28 && day > month_days(year, month))) {
+        return MOMENT_FIELD;
+    }
+    *out_days = days_from(year, month, day);
+    return MOMENT_OK;
 }
 
 static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
@@ -85,11 +99,7 @@ static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
         !two_digits(c, &day)) {
         return MOMENT_SYNTAX;
     }
-    if (year < 1 || month < 1 || month > 12 || day < 1 || day > month_days(year, month)) {
-        return MOMENT_FIELD;
-    }
-    *out_days = days_from(year, month, day);
-    return MOMENT_OK;
+    return date_of(year, month, day, out_days);
 }
 
 /* ---- time ---- */
@@ -124,24 +134,40 @@ static bool parse_fraction(struct cursor *c, int64_t *out)
     return c->p > begin;
 }
 
-static enum moment_result parse_time(struct cursor *c, int64_t *out_usec)
+static enum moment_result time_of(int64_t hour, int64_t minute, int64_t second, int64_t usec,
+                                  int64_t *out_usec)
 {
-    int64_t hour;
-    int64_t minute;
-    int64_t second = 0;
-    int64_t usec = 0;
-    if (!two_digits(c, &hour) || !eat(c, ':') || !two_digits(c, &minute)) {
-        return MOMENT_SYNTAX;
-    }
-    if (eat(c, ':') && (!two_digits(c, &second) || (eat(c, '.') && !parse_fraction(c, &usec)))) {
-        return MOMENT_SYNTAX;
-    }
     int64_t total = ((hour * 60 + minute) * 60 + second) * 1000000 + usec;
     if (hour > 24 || minute > 59 || second > 60 || total > USEC_PER_DAY) {
         return MOMENT_FIELD;
     }
     *out_usec = total;
     return MOMENT_OK;
+}
+
+/* Behind the seconds: a fraction, or none. */
+static enum moment_result finish_time(struct cursor *c, int64_t hour, int64_t minute,
+                                      int64_t second, int64_t *out_usec)
+{
+    int64_t usec = 0;
+    if (eat(c, '.') && !parse_fraction(c, &usec)) {
+        return MOMENT_SYNTAX;
+    }
+    return time_of(hour, minute, second, usec, out_usec);
+}
+
+static enum moment_result parse_time(struct cursor *c, int64_t *out_usec)
+{
+    int64_t hour;
+    int64_t minute;
+    int64_t second;
+    if (!two_digits(c, &hour) || !eat(c, ':') || !two_digits(c, &minute)) {
+        return MOMENT_SYNTAX;
+    }
+    if (!eat(c, ':')) {
+        return time_of(hour, minute, 0, 0, out_usec);
+    }
+    return two_digits(c, &second) ? finish_time(c, hour, minute, second, out_usec) : MOMENT_SYNTAX;
 }
 
 /* ---- offset ---- */
@@ -188,37 +214,83 @@ static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec)
 enum moment_result moment_parse_time(struct str s, struct buf *scratch, struct moment *out)
 {
     struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
-    struct moment m = {.kind = MOMENT_FINITE};
-    enum moment_result result = parse_time(&c, &m.usec);
-    if (result == MOMENT_OK) {
-        result = parse_offset(&c, &m.offset_sec);
+    enum moment_result result = parse_time(&c, &out->usec);
+    return result == MOMENT_OK ? parse_offset(&c, &out->offset_sec) : result;
+}
+
+static bool is_between(char ch)
+{
+    return ch == 'T' || ch == 't' || ch == ' ';
+}
+
+/*
+ * YYYY-MM-DDTHH:MM:SS, as nearly every text begins: read at once, not a character at a time.
+ * Whatever does not look like this is left to the other functions.
+ */
+static bool is_usual(const struct cursor *c)
+{
+    /* What a byte ^ pattern must be is at most 9 for a digit and 0 else: more sets its high bit. */
+    const uint64_t date_most = ascii_word("\x76\x76\x76\x76\x7f\x76\x76\x7f");
+    const uint64_t time_most = ascii_word("\x76\x76\x7f\x76\x76\x7f\x76\x76");
+    if (c->end - c->p < 19) {
+        return false;
     }
+    uint64_t date = ascii_word(c->p) ^ ascii_word("0000-00-");
+    uint64_t time = ascii_word(c->p + 11) ^ ascii_word("00:00:00");
+    uint64_t other = (date + date_most) | date | (time + time_most) | time;
+    return (other & ASCII_HIGHS) == 0 && ascii_is_digit(c->p[8]) && ascii_is_digit(c->p[9]) &&
+           is_between(c->p[10]);
+}
+
+/* The two digits at p. */
+static int64_t pair(const char *p)
+{
+    return (p[0] - '0') * 10 + (p[1] - '0');
+}
+
+static enum moment_result parse_usual(struct cursor *c, struct moment *out)
+{
+    const char *p = c->p;
+    enum moment_result result = date_of(pair(p) * 100 + pair(p + 2), pair(p + 5), pair(p + 8),
+                                        &out->days);
     if (result == MOMENT_OK) {
-        *out = m;
+        c->p += 19;
+        result = finish_time(c, pair(p + 11), pair(p + 14), pair(p + 17), &out->usec);
     }
     return result;
+}
+
+static enum moment_result parse_other(struct cursor *c, struct moment *out)
+{
+    enum moment_result result = parse_date(c, &out->days);
+    out->usec = 0;
+    if (result == MOMENT_OK && c->p < c->end) {
+        if (!is_between(*c->p)) {
+            return MOMENT_SYNTAX;
+        }
+        c->p++;
+        result = parse_time(c, &out->usec);
+    }
+    return result;
+}
+
+static enum moment_result parse_infinity(struct str s, struct moment *out)
+{
+    bool minus = ascii_is_word(s, "-infinity");
+    if (!minus && !ascii_is_word(s, "infinity")) {
+        return MOMENT_SYNTAX;
+    }
+    out->kind = minus ? MOMENT_MINUS_INFINITY : MOMENT_INFINITY;
+    return MOMENT_OK;
 }
 
 enum moment_result moment_parse(struct str s, struct buf *scratch, struct moment *out)
 {
     struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
-    struct moment m = {.kind = MOMENT_FINITE};
-    if (ascii_is_word(s, "infinity") || ascii_is_word(s, "-infinity")) {
-        *out = (struct moment){.kind = *s.p == '-' ? MOMENT_MINUS_INFINITY : MOMENT_INFINITY};
-        return MOMENT_OK;
-    }
-    enum moment_result result = parse_date(&c, &m.days);
-    if (result == MOMENT_OK && c.p < c.end) {
-        if (!eat(&c, 'T') && !eat(&c, 't') && !eat(&c, ' ')) {
-            return MOMENT_SYNTAX;
-        }
-        result = parse_time(&c, &m.usec);
-        if (result == MOMENT_OK) {
-            result = parse_offset(&c, &m.offset_sec);
-        }
-    }
+    enum moment_result result = is_usual(&c) ? parse_usual(&c, out) : parse_other(&c, out);
     if (result == MOMENT_OK) {
-        *out = m;
+        result = parse_offset(&c, &out->offset_sec);
     }
-    return result;
+    out->kind = MOMENT_FINITE;
+    return result == MOMENT_SYNTAX ? parse_infinity(s, out) : result;
 }

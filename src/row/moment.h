@@ -34,10 +34,10 @@ enum moment_result {
     MOMENT_FIELD,  /* of this form, but there is no such day, hour, minute */
 };
 
-/* scratch is for long fractions; its contents are lost. *out only on MOMENT_OK. */
+/* scratch is for long fractions; its contents are lost. *out is of use only after MOMENT_OK. */
 enum moment_result moment_parse(struct str s, struct buf *scratch, struct moment *out) _must_;
 
-/* A time of day with an offset or none, into usec and offset_sec. */
+/* A time of day with an offset or none, into usec and offset_sec alone. */
 enum moment_result moment_parse_time(struct str s, struct buf *scratch, struct moment *out) _must_;
 
 #endif

@@ -57,6 +57,15 @@ static inline void kit_assert_text(const char *got, const char *want)
     }
 }
 
+/* The same numbers in every run (splitmix64); *state starts anywhere. */
+static inline uint64_t kit_random(uint64_t *state)
+{
+    uint64_t x = *state += UINT64_C(0x9E3779B97F4A7C15);
+    x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return x ^ (x >> 31);
+}
+
 /* The bytes as hexadecimal, for comparisons that can be read. */
 static inline const char *kit_hex(const struct buf *b, size_t from)
 {

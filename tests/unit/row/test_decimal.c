@@ -155,12 +155,41 @@ static void test_floats(void **state)
     }
 }
 
+/* Wherever the quotient answers, it is what strtod makes of the text. */
+static void test_quotients(void **state)
+{
+    (void) state;
+    static const int64_t edges[] = {0,
+                                    1,
+                                    -1,
+                                    INT64_C(1) << 53,
+                                    -(INT64_C(1) << 53),
+                                    (INT64_C(1) << 53) + 1,
+                                    -(INT64_C(1) << 53) - 1};
+    uint64_t random = 53;
+    double got;
+    for (size_t i = 0; i < 20000; i++) {
+        int64_t n = i < ARRAY_LEN(edges)
+                        ? edges[i]
+                        : (int64_t) kit_random(&random) >> (kit_random(&random) % 64);
+        unsigned scale = (unsigned) (kit_random(&random) % 25);
+        bool exact = n >= -(INT64_C(1) << 53) && n <= INT64_C(1) << 53 && scale <= 22;
+        char text[64];
+        snprintf(text, sizeof text, "%llde-%u", (long long) n, scale);
+        assert_int_equal(decimal_quotient(n, scale, &got), exact);
+        double want = strtod(text, NULL);
+        if (exact && memcmp(&got, &want, sizeof got) != 0) {
+            print_error("%s\n", text);
+            fail();
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_magnitudes),
+        cmocka_unit_test(test_forms),      cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_magnitudes), cmocka_unit_test(test_quotients),
         cmocka_unit_test(test_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,10 @@
 #include "row/document.h"
 
 #include "kit.h"
+#include "row/json.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 static struct document *document;
 
@@ -399,6 +403,282 @@ static void test_large_documents(void **state)
     expect_good("1", 1);
 }
 
+/* ---- reading in place ---- */
+
+/* The document from everywhere up to the end of a page, with a page behind it that cannot be read.
+ */
+static void test_at_the_end_of_a_page(void **state)
+{
+    (void) state;
+    static const char text[] = "{\"x\":\"\\u00e9\",\"a\":{\"b\":[1,true,\"abc\"]},\"other\":12}";
+    size_t page = (size_t) sysconf(_SC_PAGESIZE);
+    size_t n = sizeof text - 1;
+    struct fields f;
+    struct cell cells[NODES];
+    struct error err;
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    make_fields(&f);
+    for (size_t behind = 0; behind < 3 * JSON_PADDING; behind++) {
+        char *p = pages + page - behind - n;
+        memset(pages, '"', page);
+        memcpy(p, text, n);
+        assert_true(document_read(document, (struct str){.p = p, .n = n}, &f, cells, &err));
+        assert_cell(&cells[X], CELL_STRING, "\xc3\xa9");
+        assert_cell(&cells[AB], CELL_JSON, "[1,true,\"abc\"]");
+    }
+    fields_done(&f);
+    munmap(pages, 2 * page);
+}
+
+/* What lies behind a document is no part of it, however well it would fit. */
+static void test_what_lies_behind(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        const char *behind;
+        const char *fault; /* NULL: the text is good */
+    } cases[] = {
+        {"{\"a\":{}", ",\"b\":1}", "expected ',' or '}' at byte 8"},
+        {"{\"a\":{}", "}", "expected ',' or '}' at byte 8"},
+        {"[[]", "]", "expected ',' or ']' at byte 4"},
+        {"[{}", ",1]", "expected ',' or ']' at byte 4"},
+        {"[\"a]", "\"]", "without an end"},
+        {"{\"a}", "\":1}", "without an end"},
+        {"[1", "2]", "expected ',' or ']' at byte 3"},
+        {"[1]", "]", NULL},
+        {"[1]", "5", NULL},
+        {"{\"a\":1}", "e5}", NULL},
+        {"{\"a\":\"b\"}", "\\\"", NULL},
+        {"12", "34", NULL},
+        {"[12]", "34", NULL},
+        {"true", "x", NULL},
+        {"nul", "l", "unexpected character at byte 1"},
+        {"{\"a\":", "1}", "unexpected end at byte 6"},
+        {"{\"a\":1,", "\"b\":1}", "expected a name in quotes at byte 8"},
+        {"{\"a\"", ":1}", "expected ':' at byte 5"},
+    };
+    char text[128];
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        size_t n = strlen(cases[i].text);
+        snprintf(text, sizeof text, "%s%s", cases[i].text, cases[i].behind);
+        if (cases[i].fault) {
+            expect_bad(text, n, cases[i].fault);
+        } else {
+            expect_good(text, n);
+        }
+    }
+}
+
+/* ---- names in the order of the last document ---- */
+
+static void test_names_that_need_escapes(void **state)
+{
+    (void) state;
+    struct fields f;
+    struct cell cells[5];
+    struct error err;
+    fields_init(&f);
+    fields_add(&f, 0, STR_LIT("a\"b"));
+    fields_add(&f, 0, STR_LIT("a\\n"));
+    fields_add(&f, 0, STR_LIT("\n"));
+    fields_add(&f, 0, STR_LIT(""));
+    fields_seal(&f);
+    for (int round = 0; round < 3; round++) {
+        read_cells(&f, "{\"a\\\"b\":1,\"a\\\\n\":2,\"\\n\":3,\"\":4,\"a\\n\":5}", cells);
+        assert_cell(&cells[1], CELL_NUMBER, "1");
+        assert_cell(&cells[2], CELL_NUMBER, "2");
+        assert_cell(&cells[3], CELL_NUMBER, "3");
+        assert_cell(&cells[4], CELL_NUMBER, "4");
+        assert_false(document_read(document, STR_LIT("{\"a\"b\":\"1}"), &f, cells, &err));
+    }
+    fields_done(&f);
+}
+
+/* Names around the lengths at which they are compared in another way, or not guessed at all. */
+static void test_names_of_all_lengths(void **state)
+{
+    (void) state;
+    enum { LONGEST = 80 };
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "abcdefghijklmnopqrstuvwxyz";
+    static struct cell cells[LONGEST + 1];
+    struct buf text _cleanup_buf_ = {0};
+    struct fields f;
+    struct error err;
+    fields_init(&f);
+    for (size_t n = 1; n <= LONGEST; n++) {
+        assert_int_equal(fields_add(&f, 0, (struct str){.p = letters, .n = n}), n);
+    }
+    fields_seal(&f);
+    for (size_t changed = 0; changed <= LONGEST; changed++) {
+        buf_clear(&text);
+        for (size_t n = 1; n <= LONGEST; n++) {
+            size_t begin = text.n;
+            buf_printf(&text, "%c\"%.*s\":%zu", n == 1 ? '{' : ',', (int) n, letters, n);
+            if (n == changed) {
+                text.p[begin + 1 + n] = '!'; /* the last letter */
+            }
+        }
+        buf_add_z(&text, "}");
+        assert_true(document_read(document, buf_str(&text), &f, cells, &err));
+        for (size_t n = 1; n <= LONGEST; n++) {
+            char want[16];
+            snprintf(want, sizeof want, "%zu", n);
+            if (n == changed) {
+                assert_int_equal(cells[n].kind, CELL_ABSENT);
+            } else {
+                assert_cell(&cells[n], CELL_NUMBER, want);
+            }
+        }
+    }
+    fields_done(&f);
+}
+
+static void random_value(uint64_t *random, struct buf *out, int depth);
+
+/* Members in any order, some of them again, some of them unwanted; with and without white space. */
+static void random_object(uint64_t *random, struct buf *out, int depth)
+{
+    static const char *const names[] = {"a",       "b", "c", "x",   "\xc3\xa9 long name",
+                                        "\\u0061", "n", "",  "a\\t"};
+    static const char *const gaps[] = {"", "", "", " ", "\n\t"};
+    size_t count = kit_random(random) % 6;
+    buf_add_u8(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        uint64_t x = kit_random(random);
+        buf_printf(out, "%s%s\"%s\"%s:%s", i > 0 ? "," : "", gaps[x % 5], names[(x >> 8) % 9],
+                   gaps[(x >> 16) % 5], gaps[(x >> 24) % 5]);
+        random_value(random, out, depth + 1);
+        buf_add_z(out, gaps[(x >> 32) % 5]);
+    }
+    buf_add_u8(out, '}');
+}
+
+static void random_value(uint64_t *random, struct buf *out, int depth)
+{
+    static const char *const scalars[] = {"1",    "-20",  "3.25",    "1e3",     "true", "false",
+                                          "null", "\"\"", "\"abc\"", "\"\\n\"", "[]",   "[{},2]"};
+    uint64_t x = kit_random(random);
+    if (depth < 4 && x % 3 == 0) {
+        random_object(random, out, depth);
+    } else {
+        buf_add_z(out, scalars[(x >> 8) % ARRAY_LEN(scalars)]);
+    }
+}
+
+static bool same_cell(const struct cell *a, const struct cell *b)
+{
+    if (a->kind != b->kind) {
+        return false;
+    }
+    switch (a->kind) {
+    case CELL_BOOL:
+        return a->truth == b->truth;
+    case CELL_NUMBER:
+        return str_eq(a->text, b->text) && a->is_short == b->is_short &&
+               (!a->is_short || (a->number == b->number && a->scale == b->scale));
+    case CELL_STRING:
+        return str_eq(a->text, b->text) && str_eq(a->raw, b->raw);
+    case CELL_JSON:
+        return str_eq(a->text, b->text);
+    case CELL_ABSENT:
+    case CELL_NULL:
+    case CELL_INT:
+    case CELL_BYTES:
+        break;
+    }
+    return true;
+}
+
+/*
+ * A document that has read many others says the same as a new one, which looks every name up; also
+ * of texts that are cut, and when two trees of names take turns.
+ */
+static void test_other_documents_change_nothing(void **state)
+{
+    (void) state;
+    struct buf text _cleanup_buf_ = {0};
+    struct cell got[NODES];
+    struct cell want[NODES];
+    struct fields f[2];
+    uint64_t random = 3;
+    make_fields(&f[0]);
+    fields_init(&f[1]);
+    fields_add(&f[1], 0, STR_LIT("x"));
+    fields_add(&f[1], 1, STR_LIT("a"));
+    fields_seal(&f[1]);
+    for (int round = 0; round < 20000; round++) {
+        struct error err = {.text = ""};
+        struct error want_err = {.text = ""};
+        const struct fields *tree = &f[kit_random(&random) % 8 == 0 ? 1 : 0];
+        struct document *fresh = document_new();
+        buf_clear(&text);
+        random_object(&random, &text, 0);
+        struct str s = buf_str(&text);
+        s.n -= round % 5 == 0 ? kit_random(&random) % s.n : 0;
+        bool ok = document_read(fresh, s, tree, want, &want_err);
+        assert_int_equal(document_read(document, s, tree, got, &err), ok);
+        kit_assert_text(err.text, want_err.text);
+        for (size_t i = 0; ok && i < tree->count; i++) {
+            if (!same_cell(&got[i], &want[i])) {
+                print_error("%.*s: node %zu\n", STR_ARG(s), i);
+                fail();
+            }
+        }
+        document_free(fresh);
+    }
+    fields_done(&f[0]);
+    fields_done(&f[1]);
+}
+
+/* ---- numbers worked out on the way ---- */
+
+static void expect_short(const char *text, int64_t number, int scale)
+{
+    struct fields f;
+    struct cell c;
+    fields_init(&f);
+    fields_seal(&f);
+    read_cells(&f, text, &c);
+    assert_cell(&c, CELL_NUMBER, text);
+    assert_true(c.is_short);
+    assert_int_equal(c.number, number);
+    assert_int_equal(c.scale, scale);
+    fields_done(&f);
+}
+
+static void test_short_numbers(void **state)
+{
+    (void) state;
+    static const char *const others[] = {
+        "-0", "-0.00", "1000000000000000000", "0.000000000000000000", "1e0", "1E5", "-1e-5"};
+    struct fields f;
+    struct cell c;
+    expect_short("0", 0, 0);
+    expect_short("0.00", 0, 2);
+    expect_short("-7", -7, 0);
+    expect_short("12345678", 12345678, 0);
+    expect_short("123456789", 123456789, 0);
+    expect_short("1234567812345678", 1234567812345678, 0);
+    expect_short("999999999999999999", 999999999999999999, 0);
+    expect_short("-999999999999999999", -999999999999999999, 0);
+    expect_short("-0.01", -1, 2);
+    expect_short("1.50", 150, 2);
+    expect_short("0.00000000000000001", 1, 17);
+    expect_short("12345678.1234567891", 123456781234567891, 10);
+    fields_init(&f);
+    fields_seal(&f);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        read_cells(&f, others[i], &c);
+        assert_cell(&c, CELL_NUMBER, others[i]);
+        assert_false(c.is_short);
+    }
+    fields_done(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +695,12 @@ int main(void)
         cmocka_unit_test(test_below),
         cmocka_unit_test(test_odd_documents_are_noticed),
         cmocka_unit_test(test_large_documents),
+        cmocka_unit_test(test_at_the_end_of_a_page),
+        cmocka_unit_test(test_what_lies_behind),
+        cmocka_unit_test(test_names_that_need_escapes),
+        cmocka_unit_test(test_names_of_all_lengths),
+        cmocka_unit_test(test_other_documents_change_nothing),
+        cmocka_unit_test(test_short_numbers),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -31,17 +31,51 @@ static struct cell cell_of(const struct given *g)
     return c;
 }
 
-static void expect(const struct given *g)
+static void expect_cell(const struct given *g, const struct cell *c)
 {
     struct buf out _cleanup_buf_ = {0};
     struct error err;
     struct column column = {.name = NULL, .type = g->type, .typmod = g->typmod};
-    struct cell c = cell_of(g);
     char name[32];
     snprintf(name, sizeof name, "%s(n)", column_type_name(g->type));
     column.type_name = name;
-    bool ok = encode_cell(&encoder, &column, g->unit, &c, &out, &err);
+    bool ok = encode_value(&(struct value){&encoder, &column, g->unit, c, &out, &err});
     kit_assert_text(ok ? kit_hex(&out, 0) : err.text, g->want);
+}
+
+/* The field f of {"f":<before><text><before>} as a document hands it out; text must be alive. */
+static struct cell read_cell(struct document *d, struct buf *text, const char *before,
+                             const char *value)
+{
+    struct fields f;
+    struct cell cells[2];
+    struct error err;
+    fields_init(&f);
+    fields_add(&f, 0, STR_LIT("f"));
+    fields_seal(&f);
+    buf_clear(text);
+    buf_printf(text, "{\"f\":%s%s%s}", before, value, before);
+    if (!document_read(d, buf_str(text), &f, cells, &err)) {
+        print_error("%s: %s\n", value, err.text);
+        fail();
+    }
+    fields_done(&f);
+    return cells[1];
+}
+
+/* Numbers and strings also as a document hands them out, which knows more of them. */
+static void expect(const struct given *g)
+{
+    struct cell c = cell_of(g);
+    expect_cell(g, &c);
+    if (c.kind == CELL_NUMBER ||
+        (c.kind == CELL_STRING && g->type != TYPE_JSON && !strchr(g->text, '\\'))) {
+        struct document *d = document_new();
+        struct buf text _cleanup_buf_ = {0};
+        c = read_cell(d, &text, c.kind == CELL_STRING ? "\"" : "", g->text);
+        expect_cell(g, &c);
+        document_free(d);
+    }
 }
 
 #define EXPECT_ALL(list)                                                                           \
@@ -210,7 +244,7 @@ static void test_text(void **state)
     struct column column = {.type = TYPE_TEXT, .typmod = -1};
     struct buf out _cleanup_buf_ = {0};
     struct error err;
-    assert_false(encode_cell(&encoder, &column, UNIT_NONE, &zero, &out, &err));
+    assert_false(encode_value(&(struct value){&encoder, &column, UNIT_NONE, &zero, &out, &err}));
     kit_assert_text(err.text, "\"a\\x00b\" contains U+0000, which text cannot hold");
 }
 
@@ -222,6 +256,8 @@ static void test_bytea_and_uuid(void **state)
         {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "", "00000000"},
         {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "\\x", "00000000"},
         {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "\\x00aBFf", "0000000300abff"},
+        {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "\\x00112233445566778899aAbB",
+         "0000000c00112233445566778899aabb"},
         {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "AP+r", "0000000300ffab"},
         {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "AP-_", "0000000300ffbf"},
         {TYPE_BYTEA, -1, UNIT_NONE, CELL_STRING, "3q2+7w==", "00000004deadbeef"},
@@ -235,11 +271,20 @@ static void test_bytea_and_uuid(void **state)
          "0000001000112233445566778899aabbccddeeff"},
         {TYPE_UUID, -1, UNIT_NONE, CELL_BYTES, "00112233445566778899aabbccddeeff",
          "0000001000112233445566778899aabbccddeeff"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_STRING, "00112233-4455-6677-8899-AABBccddeeff",
+         "0000001000112233445566778899aabbccddeeff"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_STRING, "00112233-4455-6677-8899-aabbccddeefg",
+         "\"00112233-4455-6677-8899-aabbccddeefg\" is not a valid uuid"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_STRING, "0011-2233-4455-6677-8899-aabbccddeef",
+         "\"0011-2233-4455-6677-8899-aabbccddeef\" is not a valid uuid"},
+        {TYPE_UUID, -1, UNIT_NONE, CELL_STRING, "0011223344556677-8899-aabb-ccdd-eeff",
+         "0000001000112233445566778899aabbccddeeff"},
         {TYPE_UUID, -1, UNIT_NONE, CELL_STRING, "0011", "\"0011\" is not a valid uuid"},
         {TYPE_UUID, -1, UNIT_NONE, CELL_NUMBER, "1", "1 is not a valid uuid"},
     };
-    static const char *const bad[] = {"AA=",  "A===",  "=",     "AB==",  "AAB=", "AA==AA==", "A A",
-                                      "\\x0", "\\xg0", "\\x0g", "AAAAA", "AA=A", "!!!!"};
+    static const char *const bad[] = {
+        "AA=",  "A===",  "=",     "AB==",        "AAB=",  "AA==AA==", "A A",
+        "\\x0", "\\xg0", "\\x0g", "\\x0011223g", "AAAAA", "AA=A",     "!!!!"};
     EXPECT_ALL(cases);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char want[80];
@@ -280,7 +325,7 @@ static void test_json(void **state)
     struct column column = {.type = TYPE_JSON, .typmod = -1};
     struct buf out _cleanup_buf_ = {0};
     struct error err;
-    assert_false(encode_cell(&encoder, &column, UNIT_NONE, &made, &out, &err));
+    assert_false(encode_value(&(struct value){&encoder, &column, UNIT_NONE, &made, &out, &err}));
     kit_assert_text(err.text, "\"no document\" is not a valid json");
 }
 
@@ -293,7 +338,7 @@ static void test_jsonb_has_a_size_limit(void **state)
     struct column column = {.type = TYPE_JSONB, .typmod = -1};
     buf_fill(&text, '0', (size_t) 0x10000000);
     struct cell c = {.kind = CELL_JSON, .text = buf_str(&text)};
-    assert_false(encode_cell(&encoder, &column, UNIT_NONE, &c, &out, &err));
+    assert_false(encode_value(&(struct value){&encoder, &column, UNIT_NONE, &c, &out, &err}));
     assert_non_null(strstr(err.text, "is too large for jsonb"));
 }
 
@@ -355,6 +400,180 @@ static void test_times(void **state)
     EXPECT_ALL(cases);
 }
 
+/* Encodes a number as a document hands it out, and as its text alone: the answers are the same. */
+static void expect_same_without_value(struct document *d, const char *number,
+                                      const struct column *column, enum time_unit unit)
+{
+    struct buf text _cleanup_buf_ = {0};
+    struct buf quick _cleanup_buf_ = {0};
+    struct buf slow _cleanup_buf_ = {0};
+    struct error quick_err = {.text = ""};
+    struct error slow_err = {.text = ""};
+    struct cell c = read_cell(d, &text, "", number);
+    bool ok = encode_value(&(struct value){&encoder, column, unit, &c, &quick, &quick_err});
+    c.is_short = false;
+    bool want = encode_value(&(struct value){&encoder, column, unit, &c, &slow, &slow_err});
+    if (ok != want || strcmp(quick_err.text, slow_err.text) != 0 ||
+        (ok && (quick.n != slow.n || memcmp(quick.p, slow.p, slow.n) != 0))) {
+        print_error("%s as %s, typmod %d\n", number, column_type_name(column->type),
+                    (int) column->typmod);
+        fail();
+    }
+}
+
+static void expect_same_in_all_types(struct document *d, const char *number)
+{
+    static const struct column columns[] = {
+        {.type = TYPE_INT2, .typmod = -1},
+        {.type = TYPE_INT4, .typmod = -1},
+        {.type = TYPE_INT8, .typmod = -1},
+        {.type = TYPE_FLOAT4, .typmod = -1},
+        {.type = TYPE_FLOAT8, .typmod = -1},
+        {.type = TYPE_BOOL, .typmod = -1},
+        {.type = TYPE_TEXT, .typmod = -1},
+        {.type = TYPE_NUMERIC, .typmod = -1},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(5, 2)},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(12, 4)},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(38, 10)},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(18, 0)},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(18, 18)},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(3, -2)},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(2, 5)},
+        {.type = TYPE_NUMERIC, .typmod = NUMERIC(1000, 1000)},
+    };
+    static const enum column_type times[] = {TYPE_DATE, TYPE_TIME, TYPE_TIMESTAMP,
+                                             TYPE_TIMESTAMPTZ};
+    for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+        expect_same_without_value(d, number, &columns[i], UNIT_NONE);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        for (int unit = UNIT_NONE; unit <= UNIT_NS; unit++) {
+            struct column column = {.type = times[i], .typmod = -1};
+            expect_same_without_value(d, number, &column, (enum time_unit) unit);
+        }
+    }
+}
+
+static void random_number(uint64_t *random, char *out, size_t size)
+{
+    static const char *const exponents[] = {"", "", "", "e5", "E-7", "e+18", "e400", "e-320"};
+    uint64_t x = kit_random(random);
+    int whole = (int) (x % 20);
+    int scale = (int) ((x >> 8) % 20);
+    unsigned kind = (unsigned) ((x >> 16) % 4);
+    char digits[48];
+    for (size_t i = 0; i < sizeof digits - 1; i++) {
+        uint64_t y = kit_random(random);
+        digits[i] = (char) ('0' + (kind == 0 ? y % 10 : kind == 1 ? y % 2 * 9 : y % 7 == 0));
+    }
+    digits[sizeof digits - 1] = '\0';
+    snprintf(out, size, "%s%.*s%s%.*s%s", x >> 20 & 1 ? "-" : "", whole > 1 ? whole : 1,
+             digits[0] == '0' && whole > 1 ? "1000000000000000000000" : digits,
+             scale > 0 ? "." : "", scale, digits + 24, exponents[x >> 24 & 7]);
+}
+
+static void test_a_known_value_changes_nothing(void **state)
+{
+    (void) state;
+    static const char *const edges[] = {
+        "0",
+        "-0",
+        "-0.0",
+        "0.0",
+        "-0e5",
+        "0e-5",
+        "32767",
+        "32768",
+        "-32768",
+        "-32769",
+        "2147483647",
+        "2147483648",
+        "-2147483648",
+        "-2147483649",
+        "999999999999999999",
+        "1000000000000000000",
+        "-999999999999999999",
+        "-1000000000000000000",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551615",
+        "18446744073709551616",
+        "9007199254740992",
+        "9007199254740993",
+        "-9007199254740993",
+        "900719925474099.3",
+        "16777216",
+        "16777217",
+        "0.000000000000000001",
+        "0.00000000000000001",
+        "0.0000000000000001",
+        "1.0000000000000000",
+        "12345678.12345678",
+        "0.1",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "5e-324",
+        "2.2250738585072011e-308",
+        "1.0",
+        "1e3",
+        "1.5",
+        "9999.9999",
+        "10000.0001",
+        "0.9999",
+        "99999999",
+        "100000000",
+        "9999999999999",
+        "9223371331199",
+        "9223371331200",
+        "-210866803200",
+        "-210866803201",
+        "86400",
+        "86401",
+    };
+    struct document *d = document_new();
+    uint64_t random = 7;
+    char number[96];
+    for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
+        expect_same_in_all_types(d, edges[i]);
+    }
+    for (int round = 0; round < 5000; round++) {
+        random_number(&random, number, sizeof number);
+        expect_same_in_all_types(d, number);
+    }
+    document_free(d);
+}
+
+/* The record's own whole numbers, against their text. */
+static void test_counts_of_the_record(void **state)
+{
+    (void) state;
+    uint64_t random = 11;
+    for (int round = 0; round < 20000; round++) {
+        int64_t n = (int64_t) kit_random(&random) >> (kit_random(&random) % 64);
+        enum time_unit unit = (enum time_unit)(UNIT_S + kit_random(&random) % 4);
+        char text[32];
+        snprintf(text, sizeof text, "%lld", (long long) n);
+        struct column column = {.type = TYPE_TIMESTAMP, .typmod = -1};
+        struct cell whole = {.kind = CELL_INT, .number = n};
+        struct cell digits = {.kind = CELL_NUMBER, .text = str_of(text)};
+        struct buf out _cleanup_buf_ = {0};
+        struct buf want _cleanup_buf_ = {0};
+        struct error err = {.text = ""};
+        struct error want_err = {.text = ""};
+        bool ok = encode_value(&(struct value){&encoder, &column, unit, &whole, &out, &err});
+        assert_int_equal(
+            ok, encode_value(&(struct value){&encoder, &column, unit, &digits, &want, &want_err}));
+        kit_assert_text(err.text, want_err.text);
+        if (ok) {
+            assert_int_equal(out.n, want.n);
+            assert_memory_equal(out.p, want.p, want.n);
+        }
+    }
+}
+
 static int done(void **state)
 {
     (void) state;
@@ -365,12 +584,19 @@ static int done(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_null),   cmocka_unit_test(test_objects_go_into_text_and_json_only),
-        cmocka_unit_test(test_bool),   cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_floats), cmocka_unit_test(test_numeric),
-        cmocka_unit_test(test_text),   cmocka_unit_test(test_bytea_and_uuid),
-        cmocka_unit_test(test_json),   cmocka_unit_test(test_jsonb_has_a_size_limit),
+        cmocka_unit_test(test_null),
+        cmocka_unit_test(test_objects_go_into_text_and_json_only),
+        cmocka_unit_test(test_bool),
+        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_numeric),
+        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_bytea_and_uuid),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_jsonb_has_a_size_limit),
         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_a_known_value_changes_nothing),
+        cmocka_unit_test(test_counts_of_the_record),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }

@@ -108,6 +108,7 @@ static void test_refused(void **state)
         "2000-01-01T10:11:1",
         "2000-01-01T10:11:12.",
         "2000-01-01T10:11:12.x",
+        "2000-01-01T10:11.5",
         "2000-01-01T10:11:12+",
         "2000-01-01T10:11:12+1",
         "2000-01-01T10:11:12+01:",
@@ -153,6 +154,60 @@ static void test_refused(void **state)
     }
 }
 
+/*
+ * A year of five digits takes the way of the general parser, and one more zero in front does not
+ * change the time: both ways say the same of every text.
+ */
+static void expect_same_both_ways(const char *text)
+{
+    struct moment usual = {0};
+    struct moment general = {0};
+    char longer[80];
+    snprintf(longer, sizeof longer, "0%s", text);
+    enum moment_result want = moment_parse(str_of(longer), &scratch, &general);
+    if (moment_parse(str_of(text), &scratch, &usual) != want ||
+        (want == MOMENT_OK &&
+         (usual.kind != general.kind || usual.days != general.days || usual.usec != general.usec ||
+          usual.offset_sec != general.offset_sec))) {
+        print_error("%s\n", text);
+        fail();
+    }
+}
+
+static void test_the_usual_form_is_the_general_one(void **state)
+{
+    (void) state;
+    static const char *const texts[] = {
+        "2024-02-29T23:59:60.999999Z", "2023-02-29 00:00:00",      "1900-02-29T00:00:00",
+        "0001-01-01T00:00:00+15:59",   "9999-12-31t24:00:00-00",   "2024-12-31T24:00:00.000001",
+        "0000-01-01T00:00:00",         "2024-00-01T00:00:00x",     "2024-06-31T00:00:00",
+        "2024-06-30T23:59:59.1234567", "2024-06-30T23:59:59.",     "2024-06-30T23:59:59.Z",
+        "2024-06-30T23:60:00",         "2024-06-30T23:59:61",      "2024-06-30T23:59:5",
+        "2024-06-30T23:59:59.5+1:00",  "2024-06-30T23:59:59+1400", "2024-06-30T23:59:59 Z",
+    };
+    static const char odd[] = "0123456789-:.TtZz +/;,\x01\x7f\x80\xff";
+    uint64_t random = 19;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        expect_same_both_ways(texts[i]);
+    }
+    for (int round = 0; round < 200000; round++) {
+        char text[64];
+        uint64_t x = kit_random(&random);
+        snprintf(text, sizeof text, "%04u-%02u-%02u%c%02u:%02u:%02u%.*s", (unsigned) (x % 10000),
+                 (unsigned) (x >> 16) % 14, (unsigned) (x >> 20) % 33, "Tt "[(x >> 61) % 3],
+                 (unsigned) (x >> 26) % 26, (unsigned) (x >> 32) % 61, (unsigned) (x >> 38) % 62,
+                 (int) ((x >> 44) % 10), x >> 50 & 1 ? ".123456Z" : "+01:30:15");
+        size_t n = strlen(text);
+        for (uint64_t changes = x >> 60 & 3; changes > 0; changes--) {
+            size_t place = 4 + kit_random(&random) % (n - 4);
+            text[place] = odd[kit_random(&random) % (sizeof odd - 1)];
+        }
+        if (text[4] == '-') { /* else it may be a year of seven digits already */
+            expect_same_both_ways(text);
+        }
+    }
+}
+
 static void test_time_of_day(void **state)
 {
     (void) state;
@@ -180,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_times_and_offsets),
         cmocka_unit_test(test_infinity),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_the_usual_form_is_the_general_one),
         cmocka_unit_test(test_time_of_day),
     };
     return cmocka_run_group_tests(tests, NULL, done);
