@@ -24,7 +24,7 @@ static const char relation_sql[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, current_user,"
     " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
     " pg_catalog.has_table_privilege(c.oid, 'INSERT'),"
-    " pg_catalog.row_security_active(c.oid)"
+    " pg_catalog.row_security_active(c.oid), c.relhasrules"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE c.relname = $2::pg_catalog.name"
     " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
@@ -39,7 +39,8 @@ enum {
     REL_USER,
     REL_USAGE,
     REL_INSERT,
-    REL_RLS
+    REL_RLS,
+    REL_RULES
 };
 
 static const char *kind_name(char kind)
@@ -257,6 +258,7 @@ static struct table *new_table(const PGresult *r)
 
     t->oid = (uint32_t) strtoul(PQgetvalue(r, 0, REL_OID), NULL, 10);
     t->schema = mem_strdup(PQgetvalue(r, 0, REL_SCHEMA));
+    t->has_rules = is_true(r, 0, REL_RULES);
     t->name = mem_strdup(PQgetvalue(r, 0, REL_NAME));
     table_quote_ident(&quoted, t->schema);
     buf_add_u8(&quoted, '.');

@@ -121,7 +121,9 @@ static void order_spans(struct txn *t, const struct batch *b)
 bool txn_fits_unnest(struct txn *t, const struct batch *b)
 {
     for (size_t i = txn_next_part(b, 0); i < b->part_count; i = txn_next_part(b, i + 1)) {
-        if (txn_has_columns(&b->parts[i]) && !statements_insert(t->statements, &b->parts[i])) {
+        const struct batch_part *p = &b->parts[i];
+        if (p->target->table->has_rules ||
+            (txn_has_columns(p) && !statements_insert(t->statements, p))) {
             return false;
         }
     }
@@ -382,7 +384,7 @@ void txn_take_fault(struct txn *t, const PGresult *res)
     }
     fault_result(res, &f->fault);
     f->fatal = fault_is_fatal(res);
-    if (t->stopped && strcmp(f->fault.sqlstate, "57014") == 0) {
+    if (f->path == TXN_COPY && t->stopped && strcmp(f->fault.sqlstate, "57014") == 0) {
         t->deaf = true; /* it was no error that we heard */
     }
     /* unnest: the commit has an answer of its own, after those of all parts. */

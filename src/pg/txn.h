@@ -63,7 +63,10 @@ struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's *
  */
 bool txn_may_follow(const struct txn *t);
 
-/* Can all of its INSERTs be prepared? If not the batch goes by COPY. */
+/*
+ * Can all of its INSERTs be prepared, and would they store what COPY does (which ignores rules)? If
+ * not the batch goes by COPY.
+ */
 bool txn_fits_unnest(struct txn *t, const struct batch *b);
 
 /*

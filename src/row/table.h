@@ -48,6 +48,7 @@ struct table {
     char *schema;           /* unquoted */
     char *name;             /* unquoted */
     char *quoted;           /* "schema"."name", ready for SQL */
+    bool has_rules;         /* INSERT follows them, COPY does not */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
 };

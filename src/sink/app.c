@@ -32,7 +32,7 @@
 #define END_CHECK (50 * USEC_PER_MSEC)
 /* The program, its libraries, and what malloc cannot use between the buffers. */
 #define PROGRAM_BYTES (UINT64_C(48) << 20)
-/* A worker's loop turns every second at least; one that has not for this long hangs. */
+/* A worker's loop turns every 3 s at least; one that has not for this long hangs. */
 #define BEAT_LIMIT (10 * USEC_PER_SEC)
 
 struct app {
@@ -184,6 +184,7 @@ static void note_event(struct app *a, const struct event *e)
     case EVENT_COMMITTED:
         if (e->text[0] != '\0') {
             log_debug("kafka: informational commit: %s", e->text);
+            crew_forget_committed(a->crew);
         }
         break;
     case EVENT_AWAY:

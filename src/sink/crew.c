@@ -366,6 +366,13 @@ void crew_committed(struct crew *c, const struct partition_ref *refs, size_t n)
     }
 }
 
+void crew_forget_committed(struct crew *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        c->partitions[i]->committed = -1;
+    }
+}
+
 struct crew *crew_new(const struct crew_config *cc)
 {
     struct crew *c = mem_zalloc(sizeof *c);

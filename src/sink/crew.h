@@ -65,5 +65,6 @@ size_t crew_stored(const struct crew *c, struct partition_ref **out);
 
 /* These, from crew_stored, are committed. */
 void crew_committed(struct crew *c, const struct partition_ref *refs, size_t n);
+void crew_forget_committed(struct crew *c); /* the answer was an error: all again */
 
 #endif

@@ -7,6 +7,12 @@ static size_t with_margin(const struct path *p, size_t border)
     return p->last == TXN_UNNEST ? border + border / 4 : border - border / 4;
 }
 
+static bool is_small(const struct path *p, const struct batch *b)
+{
+    return batch_row_count(b) <= with_margin(p, PATH_ROWS) &&
+           b->bytes <= with_margin(p, PATH_BYTES);
+}
+
 void path_init(struct path *p, enum config_write_path wanted)
 {
     p->wanted = wanted;
@@ -23,8 +29,11 @@ enum txn_path path_choose(struct path *p, const struct batch *b)
     case WRITE_PATH_AUTO:
         break;
     }
-    bool small = batch_row_count(b) <= with_margin(p, PATH_ROWS) &&
-                 b->bytes <= with_margin(p, PATH_BYTES);
-    p->last = small ? TXN_UNNEST : TXN_COPY;
+    p->last = is_small(p, b) ? TXN_UNNEST : TXN_COPY;
     return p->last;
+}
+
+bool path_may_follow(const struct path *p, const struct batch *b)
+{
+    return p->wanted != WRITE_PATH_COPY && is_small(p, b);
 }

@@ -22,4 +22,7 @@ struct path {
 void path_init(struct path *p, enum config_write_path wanted);
 enum txn_path path_choose(struct path *p, const struct batch *b);
 
+/* Is it small enough to be sent behind another (never large ones: they would add up in memory)? */
+bool path_may_follow(const struct path *p, const struct batch *b) _pure_;
+
 #endif

@@ -42,7 +42,7 @@ struct link {
     size_t flying;             /* WRITING: batches on their way, */
     size_t failed;             /*   behind so many that are already refused; */
     struct txn_result verdict; /*   what is to be done about the first of those */
-    usec_t sent_at;            /* the youngest */
+    usec_t follow_at;          /*   when another may follow them */
     unsigned followers;        /* sent since the link was idle */
     struct path path;          /* COPY or unnest for the next batch */
     bool copy_once; /* outbox[0] was refused for a record: again, in the way that names it */

@@ -28,7 +28,7 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
     struct error err;
     struct link *l = &w->link;
     l->flying++;
-    l->sent_at = clock_mono();
+    l->follow_at = clock_mono() + conn_round_trip(l->conn) / TXN_FLIGHTS;
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
 }
 
@@ -45,7 +45,9 @@ bool worker_write_start(struct worker *w)
         worker_halve(w);
     }
     const struct batch *b = w->outbox[0];
-    enum txn_path path = l->copy_once ? TXN_COPY : path_choose(&l->path, b);
+    /* After a lost write too: whatever it is that only a pipeline fails on, COPY gets past it. */
+    bool copy = l->copy_once || w->write_failures > 0;
+    enum txn_path path = copy ? TXN_COPY : path_choose(&l->path, b);
     l->copy_once = false;
     l->followers = 0;
     send_batch(w, b, path);
@@ -62,32 +64,34 @@ static bool may_follow(const struct worker *w)
            w->write_failures == 0 && !w->dead && !worker_link_wants_claim(w);
 }
 
-/* Spread evenly over the round trip: what comes in waits for a part of it at most. */
-static usec_t follow_at(const struct link *l)
-{
-    return l->sent_at + conn_round_trip(l->conn) / TXN_FLIGHTS;
-}
-
 usec_t worker_write_deadline(const struct worker *w)
 {
     bool waits = w->outbox_count > w->link.flying || !batch_is_empty(w->open);
-    return waits && may_follow(w) ? follow_at(&w->link) : USEC_NEVER;
+    return waits && may_follow(w) ? w->link.follow_at : USEC_NEVER;
 }
 
+/*
+ * Sends another when it is time: spread evenly over the round trip, so that what comes in waits for
+ * a part of it at most. follow_at is moved by whatever prevents it, or the worker would not sleep.
+ */
 static void follow(struct worker *w)
 {
     struct link *l = &w->link;
-    if (!may_follow(w) || clock_mono() < follow_at(l)) {
+    if (!may_follow(w) || clock_mono() < l->follow_at) {
         return;
     }
     const struct batch *next = w->open;
     if (w->outbox_count > l->flying) {
         next = w->outbox[l->flying];
+    } else if (batch_is_empty(w->open)) {
+        return;
     } else if (!open_is_due(w)) {
+        l->follow_at = w->open->opened_usec + w->wc.cfg->batch.linger;
         return;
     }
-    if (path_choose(&l->path, next) != TXN_UNNEST || !txn_fits_unnest(l->txn, next)) {
-        return; /* large: it grows until the link is free */
+    if (!path_may_follow(&l->path, next) || !txn_fits_unnest(l->txn, next)) {
+        l->follow_at = USEC_NEVER; /* large: it grows until the link is free */
+        return;
     }
     if (next == w->open) {
         worker_seal(w);

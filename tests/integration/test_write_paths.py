@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kit import ledger
+from kit import ledger, wait
 from kit.proxy import DOWN, UP
 
 PATHS = ["copy", "unnest"]
@@ -136,6 +136,16 @@ def test_a_column_changes_its_type_meanwhile(bench, path):
     bench.check(log)
 
 
+def test_a_table_with_rules_goes_by_copy(bench):
+    """INSERT would follow them, and the record would be passed as stored."""
+    log = bench.topic()
+    bench.plain_table()
+    bench.sql("CREATE RULE nothing AS ON INSERT TO events DO INSTEAD NOTHING")
+    log.fill(10)
+    bench.drain(bench.config(log, batch={"write_path": "unnest"}))
+    bench.check(log)
+
+
 # Several transactions on their way: only over a long way, and by unnest
 
 DELAY = 0.02  # seconds, in each direction
@@ -164,6 +174,35 @@ def test_transactions_follow_each_other_over_a_long_way(bench):
     transactions = int(re.search(r"rows in (\d+) transactions", d.log())[1])
     # One after the other could not be more than this, for each takes a whole round trip.
     assert transactions > 1.2 * took / (2 * DELAY)
+    bench.check(log)
+
+
+def ticks(pid):
+    """CPU time of the process, in 1/100 s."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_worker_whose_batch_cannot_follow_sleeps(bench):
+    """A lock holds up the batch on its way, and the next has grown too large to follow it."""
+    log = bench.topic()
+    bench.plain_table()
+    d, _ = far_away(bench, log)
+    log.fill(1)
+    bench.wait_stored(log)
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'pgsinkd %'"
+    with bench.postgres.connect(bench.database) as holder:
+        holder.execute("BEGIN")
+        holder.execute("LOCK TABLE events")
+        log.fill(1)
+        wait.until(lambda: bench.value(blocked) == 1, "the batch to wait")
+        log.fill(10_000)
+        before = ticks(d.pid)
+        time.sleep(2)  # a quiet time, to be measured
+        assert ticks(d.pid) - before < 50 * wait.FACTOR  # of 200
+        holder.execute("COMMIT")
+    bench.wait_stored(log)
     bench.check(log)
 
 

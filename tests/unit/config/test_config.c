@@ -38,7 +38,7 @@ static void test_defaults(void **state)
     assert_int_equal(cfg->delivery, DELIVERY_EXACTLY_ONCE);
     assert_int_equal(cfg->workers, 0);
     assert_int_equal(cfg->batch.max_rows, 50000);
-    assert_int_equal(cfg->batch.max_bytes, 16 << 20);
+    assert_int_equal(cfg->batch.max_bytes, 8 << 20);
     assert_int_equal(cfg->batch.linger, 0);
     assert_int_equal(cfg->http.listen, LISTEN_OFF);
     assert_int_equal(cfg->log.level, LOG_LEVEL_INFO);
@@ -250,7 +250,7 @@ static void test_documentation(void **state)
 
     options_doc_markdown(&doc);
     options_doc_example(&example);
-    assert_non_null(strstr(buf_cstr(&doc), "| `max_bytes` | size, 1KiB to 1GiB | `16MiB` |"));
+    assert_non_null(strstr(buf_cstr(&doc), "| `max_bytes` | size, 1KiB to 1GiB | `8MiB` |"));
     assert_non_null(strstr(buf_cstr(&doc), "| `enable.auto.commit` |"));
     assert_null(strstr(buf_cstr(&doc), "dead_letter"));
     config_free(kit_load(*state, buf_cstr(&example)));
