@@ -99,13 +99,15 @@ static void log_memory_bound(const struct app *a)
     uint32_t workers = config_workers(a->cfg);
     struct client_memory m = client_memory(a->cfg, workers);
     uint64_t batches = 2 * a->cfg->batch.max_bytes;
-    uint64_t bound = workers * (m.queue_bytes + batches) + 2 * m.fetch_bytes + PROGRAM_BYTES;
+    /* A response may come on top of a full queue while the next is on its way, each with what the
+     * library adds to its messages. */
+    uint64_t fetching = 2 * 2 * m.fetch_bytes;
+    uint64_t bound = workers * (m.queue_bytes + batches) + fetching + PROGRAM_BYTES;
     log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) "
              "+ %llu MiB fetching + %llu MiB program",
              (unsigned long long) (bound >> 20), workers,
              (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
-             (unsigned long long) (2 * m.fetch_bytes >> 20),
-             (unsigned long long) (PROGRAM_BYTES >> 20));
+             (unsigned long long) (fetching >> 20), (unsigned long long) (PROGRAM_BYTES >> 20));
 }
 
 static bool start(struct app *a)
