@@ -50,7 +50,8 @@ class Start:
         topics = []
         while partitions > 0:
             topics.append(f"{name}.{len(topics)}")
-            self.kafka.create_topic(topics[-1], min(partitions, TOPIC_PARTITIONS))
+            # Small indexes: thousands of the usual 10 MB keep Kafka busy with page faults.
+            self.kafka.create_topic(topics[-1], min(partitions, TOPIC_PARTITIONS), segment_index_bytes=65536)
             partitions -= TOPIC_PARTITIONS
         self.db.execute(f"CREATE TABLE {name} ({TABLE})")
         return name, topics

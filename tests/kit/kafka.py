@@ -155,7 +155,7 @@ class Broker:
         """Config keys are written with underscores: cleanup_policy="compact"."""
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
         topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
-        self._done(self.admin.create_topics([topic], request_timeout=10))
+        self._done(self.admin.create_topics([topic], request_timeout=60))  # thousands of partitions take long
         self._wait_partitions(name, partitions)
 
     def delete_topic(self, name):
@@ -173,7 +173,7 @@ class Broker:
 
     def _done(self, futures):
         for future in futures.values():
-            future.result(15)
+            future.result(70)
 
     def _wait_partitions(self, name, total):
         def there():
