@@ -55,7 +55,7 @@ static const struct property DEFAULTS[] = {
     {"fetch.max.bytes", "8388608"},
     /* An idle connection wakes up so often, and what becomes fetchable meanwhile waits for it: a
      * single busy partition among idle ones, whose queue must last so long. */
-    {"fetch.wait.max.ms", "110"},
+    {"fetch.wait.max.ms", "125"},
     /* How soon a member hears of a rebalance: the time that a hand-over takes. */
     {"heartbeat.interval.ms", "1000"},
     {"fetch.error.backoff.ms", "200"},
