@@ -123,16 +123,6 @@ class Lab(Servers):
             raise SystemExit(f"pgsinkd refuses {config}:\n{done.stderr}")
         return found[0]
 
-    def stored(self, sink):
-        """Records that are visible: the sum of the offsets, since each partition begins at 0 and has no holes."""
-        if not self.db.execute("SELECT to_regclass('pgsinkd.offsets') IS NOT NULL").fetchone()[0]:
-            return 0
-        return int(
-            self.db.execute(
-                "SELECT coalesce(sum(next_offset), 0) FROM pgsinkd.offsets WHERE sink = %s", [sink]
-            ).fetchone()[0]
-        )
-
     def forget(self, sink):
         self.db.execute("DELETE FROM pgsinkd.offsets WHERE sink = %s", [sink])
 

@@ -130,15 +130,6 @@ class Latency:
         config = self.servers.config(sink, [topic], table=sink, properties=properties)
         return daemon.Daemon(self.servers.root, sink, config, args=args)
 
-    def stored(self, sink):
-        if not self.db.execute("SELECT to_regclass('pgsinkd.offsets') IS NOT NULL").fetchone()[0]:
-            return 0
-        return int(
-            self.db.execute(
-                "SELECT coalesce(sum(next_offset), 0) FROM pgsinkd.offsets WHERE sink = %s", [sink]
-            ).fetchone()[0]
-        )
-
     # What is compared with
 
     def fsync(self):
@@ -179,7 +170,7 @@ class Latency:
         seen = []
         d = self.run(sink, topic, properties, ["--until-end"])
         while d.running and time.monotonic() < d.started + limit:
-            rows = self.stored(sink)
+            rows = self.servers.stored(sink)
             if rows > 0 and (not seen or rows != seen[-1][1]):
                 seen[1:] = [(time.monotonic(), rows)]
             time.sleep(0.01)
@@ -225,7 +216,7 @@ class Latency:
     def warm_up(self, sink):
         warm = self.pace("send", self.kafka.bootstrap, sink, 100, WARM_UP, "/dev/null")
         assert warm.wait() == 0
-        wait.until(lambda: self.stored(sink) == WARM_UP, f"{sink} to be warm")
+        wait.until(lambda: self.servers.stored(sink) == WARM_UP, f"{sink} to be warm")
 
     def at_rate(self, rate, seconds):
         sink = self.sink(TABLE)
@@ -249,7 +240,7 @@ class Latency:
             else:
                 reader.db.close()
                 assert send.wait() == 0
-            wait.until(lambda: self.stored(sink) >= WARM_UP + n, f"{n} rows in {sink}", 60)
+            wait.until(lambda: self.servers.stored(sink) >= WARM_UP + n, f"{n} rows in {sink}", 60)
             time.sleep(3 * pause)  # the watcher sees the last as well
         assert see is None or see.wait(10) == 0
         d.terminate()

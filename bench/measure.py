@@ -39,18 +39,13 @@ def say(text):
 # ---- accounting ----
 
 
-def _stat(pid):
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
 def cpu_of(pid):
     """CPU seconds of a process that runs."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return process.cpu_ticks(pid) / TICKS
 
 
 def cpu_of_ended_children(pid):
-    fields = _stat(pid)
+    fields = process.stat(pid)
     return (int(fields[13]) + int(fields[14])) / TICKS
 
 
@@ -176,6 +171,16 @@ class Servers:
             self.kafka.destroy()
             self.postgres.destroy()
             shutil.rmtree(self.root, ignore_errors=True)
+
+    def stored(self, sink):
+        """Records that are visible: the sum of the offsets, since each partition begins at 0 and has no holes."""
+        if not self.db.execute("SELECT to_regclass('pgsinkd.offsets') IS NOT NULL").fetchone()[0]:
+            return 0
+        return int(
+            self.db.execute(
+                "SELECT coalesce(sum(next_offset), 0) FROM pgsinkd.offsets WHERE sink = %s", [sink]
+            ).fetchone()[0]
+        )
 
     def config(self, sink, topics, table="events", properties=None, **top):
         """A configuration with everything at its default, over PostgreSQL's Unix socket."""

@@ -6,7 +6,6 @@
 #ifndef PG_STATEMENTS_H
 #define PG_STATEMENTS_H
 
-#include "base/buf.h"
 #include "pg/libpq.h"
 #include "row/batch.h"
 

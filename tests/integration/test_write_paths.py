@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kit import ledger, wait
+from kit import ledger, process, wait
 from kit.proxy import DOWN, UP
 
 PATHS = ["copy", "unnest"]
@@ -177,13 +177,6 @@ def test_transactions_follow_each_other_over_a_long_way(bench):
     bench.check(log)
 
 
-def ticks(pid):
-    """CPU time of the process, in 1/100 s."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
-
-
 def test_a_worker_whose_batch_cannot_follow_sleeps(bench):
     """A lock holds up the batch on its way, and the next has grown too large to follow it."""
     log = bench.topic()
@@ -198,9 +191,9 @@ def test_a_worker_whose_batch_cannot_follow_sleeps(bench):
         log.fill(1)
         wait.until(lambda: bench.value(blocked) == 1, "the batch to wait")
         log.fill(10_000)
-        before = ticks(d.pid)
+        before = process.cpu_ticks(d.pid)
         time.sleep(2)  # a quiet time, to be measured
-        assert ticks(d.pid) - before < 50 * wait.FACTOR  # of 200
+        assert process.cpu_ticks(d.pid) - before < 50 * wait.FACTOR  # of 200
         holder.execute("COMMIT")
     bench.wait_stored(log)
     bench.check(log)

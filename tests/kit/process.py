@@ -44,19 +44,30 @@ def reap(popen, timeout):
 def children(pid):
     """Process ids of the direct children, such as the backends of a postmaster."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            parent = int(stat(process.name)[1])
         except OSError:
             continue
-        if int(fields[1]) == pid:
-            found.append(int(stat.parent.name))
+        if parent == pid:
+            found.append(int(process.name))
     return found
+
+
+def stat(pid):
+    """The fields of /proc/PID/stat behind the command's name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def state(pid):
     """The state letter of a process: R, S, T (stopped), Z …"""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return stat(pid)[0]
+
+
+def cpu_ticks(pid):
+    """User and system time of a process, in 1/100 s."""
+    fields = stat(pid)
+    return int(fields[11]) + int(fields[12])
 
 
 def freeze(pid):
