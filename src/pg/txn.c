@@ -229,6 +229,7 @@ enum txn_step txn_lost(struct txn *t, struct txn_result *out)
 {
     bool may_commit = t->flights[0].may_commit;
 
+    assert(t->flights[0].fault.class == ERROR_LINK); /* or the caller goes on as if it were open */
     done(t, may_commit ? TXN_UNKNOWN : TXN_ROLLED_BACK, out);
     t->flight_count = 0;
     t->c = NULL;

@@ -237,7 +237,7 @@ static bool fails_at(struct txn *t, enum failpoint point)
         return false;
     }
     conn_close(t->c);
-    error_set(&youngest(t)->fault, ERROR_LINK, "failpoint");
+    error_set(&t->flights[0].fault, ERROR_LINK, "failpoint");
     return true;
 }
 #else

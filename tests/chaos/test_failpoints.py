@@ -48,6 +48,23 @@ def test_error(bench, name, hit):
     bench.check(log)
 
 
+@pytest.mark.parametrize("hit", [2, 3, 6])
+@pytest.mark.parametrize("name", ["txn.mid_copy", "txn.before_commit", "txn.after_commit"])
+def test_error_with_others_on_their_way(bench, name, hit):
+    """A long way to PostgreSQL: the fault meets one of several transactions that follow each other."""
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    proxy, dsn = bench.postgres_proxy()
+    proxy.delay = 0.005
+    config = bench.config(log, postgres={"dsn": dsn}, workers=1, batch={"max_rows": 100, "write_path": "unnest"})
+    d = bench.start(config, failpoints=f"{name}=error@{hit}").allow("failpoint")
+    log.fill(20_000)
+    bench.wait_stored(log)
+    assert "failpoint" in d.log(), "the failpoint was never reached"
+    assert d.running
+    bench.check(log)
+
+
 @pytest.mark.parametrize("name", POINTS)
 def test_crash_again_and_again(bench, name):
     """Each life crashes a little later, until one gets through."""
