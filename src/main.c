@@ -95,6 +95,7 @@
  *     txn_copy.c                   large batches: COPY
  *     txn_unnest.c                 small ones: arrays, in one round trip
  *     statements.{c,h}             what that has prepared
+ *     oids.h                       numbers of types
  *     ledger.{c,h}                 claim, evict, gap, ends
  *     catalog.{c,h}                target tables as the server knows them
  *     schema.{c,h}                 upgrade steps of the project's own schema

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "pg/libpq.h"
+#include "pg/oids.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,9 +164,11 @@ static const char columns_sql[] =
     " SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typid, b.typmod,"
     " b.not_null, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
     " a.attgenerated <> '', a.attidentity,"
-    " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT')"
+    " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),"
+    " w.typarray, pg_catalog.format_type(b.typid, NULL)"
     " FROM pg_catalog.pg_attribute a"
     " JOIN base b ON b.num = a.attnum"
+    " JOIN pg_catalog.pg_type w ON w.oid = b.typid"
     " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     " WHERE a.attrelid = $1::pg_catalog.oid ORDER BY a.attnum";
 
@@ -178,7 +181,9 @@ enum {
     COL_DEFAULT,
     COL_GENERATED,
     COL_IDENTITY,
-    COL_INSERT
+    COL_INSERT,
+    COL_ARRAY,
+    COL_BASE_NAME
 };
 
 /* Object identifiers of built-in types never change. */
@@ -204,6 +209,20 @@ static enum column_type type_of(const char *oid)
     return TYPE_OTHER;
 }
 
+static uint32_t oid_at(const PGresult *r, int row, int column)
+{
+    return (uint32_t) strtoul(PQgetvalue(r, row, column), NULL, 10);
+}
+
+/* What its fields are made of: its own base type, or text that SQL casts. */
+static void fill_wire(struct column *col, const PGresult *r, int row)
+{
+    col->cast = col->type == TYPE_OTHER;
+    col->wire_oid = col->cast ? OID_TEXT : oid_at(r, row, COL_TYPE);
+    col->wire_array_oid = col->cast ? OID_TEXT_ARRAY : oid_at(r, row, COL_ARRAY);
+    col->wire_name = mem_strdup(col->cast ? "text" : PQgetvalue(r, row, COL_BASE_NAME));
+}
+
 static void fill_column(struct column *col, const PGresult *r, int row)
 {
     char identity = *PQgetvalue(r, row, COL_IDENTITY);
@@ -219,6 +238,7 @@ static void fill_column(struct column *col, const PGresult *r, int row)
         .identity = identity != '\0',
         .identity_always = identity == 'a',
     };
+    fill_wire(col, r, row);
 }
 
 static bool read_columns(struct conn *c, struct table *t, bool may_insert, const char *user,

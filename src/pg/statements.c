@@ -5,7 +5,6 @@
 #include "pg/txn_state.h"
 #include "row/table.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,33 +20,6 @@ struct statements {
     size_t last;      /* the last answer of statements_insert */
     uint64_t session; /* the connection's count of sessions when they were prepared */
 };
-
-struct type_oids statement_type(enum column_type type)
-{
-    static const struct type_oids oids[] = {
-        [TYPE_BOOL] = {16, 1000},
-        [TYPE_INT2] = {21, 1005},
-        [TYPE_INT4] = {OID_INT4, OID_INT4_ARRAY},
-        [TYPE_INT8] = {OID_INT8, OID_INT8_ARRAY},
-        [TYPE_FLOAT4] = {700, 1021},
-        [TYPE_FLOAT8] = {701, 1022},
-        [TYPE_NUMERIC] = {1700, 1231},
-        [TYPE_TEXT] = {OID_TEXT, OID_TEXT_ARRAY},
-        [TYPE_VARCHAR] = {1043, 1015},
-        [TYPE_BPCHAR] = {1042, 1014},
-        [TYPE_BYTEA] = {17, 1001},
-        [TYPE_UUID] = {2950, 2951},
-        [TYPE_JSON] = {114, 199},
-        [TYPE_JSONB] = {3802, 3807},
-        [TYPE_DATE] = {1082, 1182},
-        [TYPE_TIME] = {1083, 1183},
-        [TYPE_TIMESTAMP] = {1114, 1115},
-        [TYPE_TIMESTAMPTZ] = {1184, 1185},
-    };
-    static_assert(ARRAY_LEN(oids) == TYPE_OTHER, "a type without its numbers");
-    assert(type < TYPE_OTHER);
-    return oids[type];
-}
 
 static void statement_done(struct statement *s)
 {
@@ -103,7 +75,7 @@ static void init_insert(struct statement *s, const struct batch_part *p, size_t 
             continue;
         }
         const char *comma = s->parameter_count > 0 ? "," : "";
-        s->parameter_types[s->parameter_count++] = statement_type(column->column->type).array;
+        s->parameter_types[s->parameter_count++] = column->column->wire_array_oid;
         buf_add_z(&names, comma);
         table_quote_ident(&names, column->column->name);
         buf_printf(&values, "%spg_catalog.unnest($%zu)", comma, s->parameter_count);

@@ -7,21 +7,8 @@
 #define PG_STATEMENTS_H
 
 #include "pg/libpq.h"
+#include "pg/oids.h"
 #include "row/batch.h"
-
-/* PostgreSQL's own type numbers (pg_type.dat), which never change. */
-#define OID_TEXT 25U
-#define OID_TEXT_ARRAY 1009U
-#define OID_INT4 23U
-#define OID_INT4_ARRAY 1007U
-#define OID_INT8 20U
-#define OID_INT8_ARRAY 1016U
-
-struct type_oids {
-    uint32_t element;
-    uint32_t array;
-};
-struct type_oids statement_type(enum column_type type);
 
 enum statement_state {
     STATEMENT_NONE,

@@ -125,7 +125,7 @@ static void fill_insert(struct txn *t, const struct batch_part *part, const stru
     for (size_t i = 0; i < part->target->column_count; i++) {
         const struct target_column *c = &part->target->columns[i];
         if (!txn_column_omitted(c, part->omit)) {
-            array_begin(&columns[column++], statement_type(c->column->type).element);
+            array_begin(&columns[column++], c->column->wire_oid);
         }
     }
     for (size_t row = 0; row < part->row_count; row++) {

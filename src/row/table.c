@@ -13,6 +13,7 @@ void table_free(struct table *t)
     for (size_t i = 0; i < t->column_count; i++) {
         free(t->columns[i].name);
         free(t->columns[i].type_name);
+        free(t->columns[i].wire_name);
     }
     free(t->columns);
     free(t->schema);

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-/* Types with a binary encoder. A domain counts as its base type; TYPE_OTHER has no encoder yet. */
+/* Types with a binary encoder. A domain counts as its base type; TYPE_OTHER is everything else. */
 enum column_type {
     TYPE_BOOL,
     TYPE_INT2,
@@ -35,6 +35,12 @@ struct column {
     char *name;      /* as in the catalog, unquoted */
     char *type_name; /* format_type(), for people: "numeric(12,2)", "my_domain" */
     enum column_type type;
+    /* The type in whose binary format an encoded field is: the column's own, without domains; or
+     * text for a column that SQL casts to its type (`cast`). */
+    uint32_t wire_oid;
+    uint32_t wire_array_oid; /* of an array of these */
+    char *wire_name;         /* as SQL writes it: "integer", "text" */
+    bool cast;
     int32_t typmod; /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;  /* of the column or of its domain */
     bool has_default;
@@ -64,6 +70,15 @@ void table_quote_ident(struct buf *out, const char *name);
 
 /* PostgreSQL's name of an encodable base type ("int4", "timestamptz"); "other" for TYPE_OTHER. */
 const char *column_type_name(enum column_type type);
+
+/* What becomes of a row in its table. */
+enum row_action {
+    ROW_INSERT,
+    ROW_IGNORE, /* inserted, unless it conflicts with one that is there */
+    ROW_UPSERT, /* inserted, or the row of the same key updated */
+    ROW_UPDATE, /* the row of the same key updated, if there is one */
+    ROW_DELETE, /* the row of the same key deleted, if there is one */
+};
 
 /*
  * A column that a route fills. Where a record lacks the field and the column has a DEFAULT, the row
