@@ -67,9 +67,11 @@
  *     table.{c,h}                  a target table, and the part of it that is filled
  *     path.{c,h}                   value.a.b, key, headers.x, meta.offset
  *     mapping.{c,h}                paths onto columns, compiled once
+ *     mapping_mode.c               key, version and mark, as the mode wants them
  *     fill.h                       the inside of a mapping
  *     fields.{c,h}                 the names that a mapping wants from a document, as a tree
  *     decode.{c,h}                 a record by its mapping: read, then write a row
+ *     record.{c,h}                 which rows a record makes, and what is done with them
  *     decode_json.{c,h}            fields of documents into cells
  *     decode_raw.{c,h}             keys, headers, the record's own numbers into cells
  *     document.{c,h}               one JSON document, strictly read

@@ -65,6 +65,46 @@ static bool check_regex(struct load *l, const struct config_topic *topic)
     return load_error(l, topic->pos, "the regular expression does not compile: %s", reason);
 }
 
+/* What only makes sense where rows have a key. */
+static bool check_append(struct load *l, const struct config_route *route)
+{
+    const struct {
+        const char *name;
+        struct position pos;
+        bool is_set;
+    } keyed[] = {
+        {"key", route->key_pos, route->key.count > 0},
+        {"delete", route->delete_pos, route->delete != CONFIG_DELETE_OFF},
+        {"soft_delete", route->soft_delete_pos, *route->soft_delete != '\0'},
+        {"only_if_newer", route->only_if_newer_pos, *route->only_if_newer != '\0'},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(keyed); i++) {
+        if (keyed[i].is_set) {
+            load_error(l, keyed[i].pos, "'%s' needs a key, and mode append has none",
+                       keyed[i].name);
+            return error_hint(l->err, "Key modes are upsert, ignore and update.");
+        }
+    }
+    return true;
+}
+
+static bool check_mode(struct load *l, const struct config_route *route)
+{
+    if (route->mode == MODE_APPEND) {
+        return check_append(l, route);
+    }
+    if (*route->soft_delete != '\0' && route->delete == CONFIG_DELETE_OFF) {
+        load_error(l, route->soft_delete_pos, "'soft_delete' needs 'delete', which is off");
+        return error_hint(l->err, "delete: tombstone");
+    }
+    if (*route->only_if_newer != '\0' && route->mode == MODE_IGNORE) {
+        return load_error(l, route->only_if_newer_pos,
+                          "'only_if_newer' does not go with mode ignore, which never overwrites");
+    }
+    return true;
+}
+
 static bool check_route(struct load *l, const struct config_route *route)
 {
     for (size_t i = 0; i < route->topics.count; i++) {
@@ -72,10 +112,7 @@ static bool check_route(struct load *l, const struct config_route *route)
             return false;
         }
     }
-    if (route->key_pos.line != 0 && route->mode == MODE_APPEND) {
-        return load_error(l, route->key_pos, "'key' applies to key modes; mode is append");
-    }
-    return true;
+    return check_mode(l, route);
 }
 
 /* ---- the same topic twice into the same table ---- */

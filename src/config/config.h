@@ -94,6 +94,7 @@ struct config_key {
 #define CONFIG_TYPE_WRITE_PATH enum config_write_path
 #define CONFIG_TYPE_FORMAT enum config_format
 #define CONFIG_TYPE_MODE enum config_mode
+#define CONFIG_TYPE_DELETE enum config_delete
 #define CONFIG_TYPE_ON_ERROR enum config_on_error
 #define CONFIG_TYPE_UNKNOWN_FIELDS enum config_unknown_fields
 #define CONFIG_TYPE_LISTEN enum config_listen
@@ -108,7 +109,6 @@ struct config_key {
     CONFIG_TYPE_##kind name;                                                                       \
     struct position name##_pos;
 
-/* topics, table, format, mode, key, columns, on_error, unknown_fields */
 struct config_route {
     struct position pos;
 #define ROUTE_OPTION(name, kind, def, min, max, flags, sample, help) CONFIG_FIELD(name, kind)

@@ -97,6 +97,8 @@ const struct option_word *option_words(enum option_kind kind, size_t *out_n)
         return WORDS(config_format_words);
     case OPTION_MODE:
         return WORDS(config_mode_words);
+    case OPTION_DELETE:
+        return WORDS(config_delete_words);
     case OPTION_ON_ERROR:
         return WORDS(config_on_error_words);
     case OPTION_UNKNOWN_FIELDS:

@@ -96,6 +96,7 @@ static void add_values(const struct option *o, struct buf *out)
     case OPTION_WRITE_PATH:
     case OPTION_FORMAT:
     case OPTION_MODE:
+    case OPTION_DELETE:
     case OPTION_ON_ERROR:
     case OPTION_UNKNOWN_FIELDS:
     case OPTION_LISTEN:

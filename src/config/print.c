@@ -144,7 +144,9 @@ static void print_group(const struct config *cfg, struct buf *out)
 static void print_option_text(const struct config *cfg, const struct option *o, struct position pos,
                               const char *text, struct buf *out)
 {
-    if (o->offset == offsetof(struct config, postgres.dsn)) {
+    if (strcmp(o->section, SECTION_ROUTE) == 0) { /* offsets count from another struct */
+        print_text(cfg, pos, text, out);
+    } else if (o->offset == offsetof(struct config, postgres.dsn)) {
         print_dsn(cfg, out);
     } else if (o->offset == offsetof(struct config, kafka.group)) {
         print_group(cfg, out);
@@ -284,6 +286,7 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_WRITE_PATH:
     case OPTION_FORMAT:
     case OPTION_MODE:
+    case OPTION_DELETE:
     case OPTION_ON_ERROR:
     case OPTION_UNKNOWN_FIELDS:
     case OPTION_LISTEN:

@@ -318,6 +318,7 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
     case OPTION_WRITE_PATH:
     case OPTION_FORMAT:
     case OPTION_MODE:
+    case OPTION_DELETE:
     case OPTION_ON_ERROR:
     case OPTION_UNKNOWN_FIELDS:
     case OPTION_LISTEN:

@@ -25,7 +25,11 @@ static const char relation_sql[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, current_user,"
     " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
     " pg_catalog.has_table_privilege(c.oid, 'INSERT'),"
-    " pg_catalog.row_security_active(c.oid), c.relhasrules"
+    " pg_catalog.row_security_active(c.oid), c.relhasrules,"
+    " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
+    " pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),"
+    " pg_catalog.has_table_privilege(c.oid, 'DELETE'),"
+    " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE c.relname = $2::pg_catalog.name"
     " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
@@ -41,7 +45,11 @@ enum {
     REL_USAGE,
     REL_INSERT,
     REL_RLS,
-    REL_RULES
+    REL_RULES,
+    REL_SELECT,
+    REL_UPDATE,
+    REL_DELETE,
+    REL_TRUNCATE
 };
 
 static const char *kind_name(char kind)
@@ -165,7 +173,7 @@ static const char columns_sql[] =
     " b.not_null, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
     " a.attgenerated <> '', a.attidentity,"
     " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),"
-    " w.typarray, pg_catalog.format_type(b.typid, NULL)"
+    " w.typarray, pg_catalog.format_type(b.typid, NULL), a.attnum"
     " FROM pg_catalog.pg_attribute a"
     " JOIN base b ON b.num = a.attnum"
     " JOIN pg_catalog.pg_type w ON w.oid = b.typid"
@@ -183,7 +191,8 @@ enum {
     COL_IDENTITY,
     COL_INSERT,
     COL_ARRAY,
-    COL_BASE_NAME
+    COL_BASE_NAME,
+    COL_ATTNUM
 };
 
 /* Object identifiers of built-in types never change. */
@@ -241,6 +250,58 @@ static void fill_column(struct column *col, const PGresult *r, int row)
     fill_wire(col, r, row);
 }
 
+/* --- its unique indexes --- */
+
+/* What ON CONFLICT can infer: over columns only, whole, valid, checked at once. */
+static const char uniques_sql[] =
+    "SELECT i.indisprimary, k.place, a.attnum"
+    " FROM pg_catalog.pg_index i"
+    " CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[])"
+    " WITH ORDINALITY AS k(attnum, place)"
+    " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
+    " WHERE i.indrelid = $1::pg_catalog.oid AND i.indisunique AND i.indimmediate AND i.indisvalid"
+    " AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts"
+    " ORDER BY i.indisprimary DESC, i.indexrelid, k.place";
+
+enum { UNIQUE_PRIMARY, UNIQUE_PLACE, UNIQUE_ATTNUM };
+
+/* attnums[i] is the number of the table's column i. */
+static uint32_t index_of(const struct table *t, const uint32_t *attnums, uint32_t attnum)
+{
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        if (attnums[i] == attnum) {
+            return i;
+        }
+    }
+    return 0; /* cannot be: an index is over live columns */
+}
+
+static bool read_uniques(struct conn *c, struct table *t, const uint32_t *attnums,
+                         struct error *err)
+{
+    char oid[16];
+    const char *values[] = {oid};
+
+    snprintf(oid, sizeof oid, "%u", t->oid);
+    _cleanup_result_ PGresult *r = conn_exec(c, uniques_sql, 1, values, err);
+    if (!r) {
+        return false;
+    }
+    size_t n = (size_t) PQntuples(r);
+    t->uniques = mem_array(MAX(n, 1), sizeof *t->uniques);
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(PQgetvalue(r, (int) i, UNIQUE_PLACE), "1") == 0) {
+            t->uniques[t->unique_count++] = (struct unique){
+                .is_primary = is_true(r, (int) i, UNIQUE_PRIMARY),
+                .columns = mem_array(n, sizeof(uint32_t)),
+            };
+        }
+        struct unique *u = &t->uniques[t->unique_count - 1];
+        u->columns[u->column_count++] = index_of(t, attnums, oid_at(r, (int) i, UNIQUE_ATTNUM));
+    }
+    return true;
+}
+
 static bool read_columns(struct conn *c, struct table *t, bool may_insert, const char *user,
                          struct error *err)
 {
@@ -254,11 +315,13 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
     }
     t->column_count = (size_t) PQntuples(r);
     t->columns = mem_array(t->column_count, sizeof *t->columns);
+    uint32_t *attnums _cleanup_mem_ = mem_array(MAX(t->column_count, 1), sizeof *attnums);
     const struct column *refused = NULL;
     size_t granted = 0;
     for (size_t i = 0; i < t->column_count; i++) {
         struct column *col = &t->columns[i];
         fill_column(col, r, (int) i);
+        attnums[i] = oid_at(r, (int) i, COL_ATTNUM);
         if (may_insert || is_true(r, (int) i, COL_INSERT)) {
             granted++;
         } else if (!refused && !col->generated && !col->identity) {
@@ -268,7 +331,7 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
     if (!may_insert && (refused || granted == 0)) {
         return no_insert(t, granted > 0 && refused ? refused->name : NULL, user, err);
     }
-    return true;
+    return read_uniques(c, t, attnums, err);
 }
 
 static struct table *new_table(const PGresult *r)
@@ -279,6 +342,10 @@ static struct table *new_table(const PGresult *r)
     t->oid = (uint32_t) strtoul(PQgetvalue(r, 0, REL_OID), NULL, 10);
     t->schema = mem_strdup(PQgetvalue(r, 0, REL_SCHEMA));
     t->has_rules = is_true(r, 0, REL_RULES);
+    t->may_select = is_true(r, 0, REL_SELECT);
+    t->may_update = is_true(r, 0, REL_UPDATE);
+    t->may_delete = is_true(r, 0, REL_DELETE);
+    t->may_truncate = is_true(r, 0, REL_TRUNCATE);
     t->name = mem_strdup(PQgetvalue(r, 0, REL_NAME));
     table_quote_ident(&quoted, t->schema);
     buf_add_u8(&quoted, '.');

@@ -36,6 +36,7 @@ struct batch *batch_free(struct batch *b)
     free(b->parts);
     free(b->records);
     free(b->spans);
+    buf_done(&b->raw);
     free(b);
     return NULL;
 }
@@ -68,6 +69,10 @@ void batch_clear(struct batch *b)
     b->record_count = 0;
     b->part_count = 0;
     b->bytes = 0;
+    b->next_seq = 0;
+    b->keeps_raw = false;
+    buf_clear(&b->raw);
+    buf_shrink(&b->raw, KEEP_BYTES / 4);
     b->in_record = false;
     b->open_part = NO_PART;
     b->last_span = 0;
@@ -82,6 +87,11 @@ bool batch_is_empty(const struct batch *b)
         }
     }
     return true;
+}
+
+size_t batch_memory(const struct batch *b)
+{
+    return b->bytes + b->raw.n;
 }
 
 size_t batch_row_count(const struct batch *b)
@@ -156,11 +166,13 @@ void batch_record_begin(struct batch *b, uint32_t span, int64_t offset, int64_t 
         .offset = offset,
         .timestamp_ms = timestamp_ms,
         .leader_epoch = leader_epoch,
+        .raw = b->raw.n,
     };
     b->in_record = true;
 }
 
-static uint32_t part_add(struct batch *b, const struct target *target, uint64_t omit)
+static uint32_t part_add(struct batch *b, const struct target *target, enum row_action action,
+                         uint64_t omit)
 {
     size_t cap = b->part_cap;
     b->parts = mem_grow(b->parts, &b->part_cap, b->part_count, sizeof *b->parts);
@@ -170,18 +182,21 @@ static uint32_t part_add(struct batch *b, const struct target *target, uint64_t 
     /* A place used before brings its memory along. */
     struct batch_part *p = &b->parts[b->part_count];
     p->target = target;
+    p->action = action;
     p->omit = omit;
     return (uint32_t) b->part_count++;
 }
 
-uint32_t batch_part(struct batch *b, const struct target *target, uint64_t omit)
+uint32_t batch_part(struct batch *b, const struct target *target, enum row_action action,
+                    uint64_t omit)
 {
     for (size_t i = b->part_count; i-- > 0;) {
-        if (b->parts[i].target == target && b->parts[i].omit == omit) {
+        const struct batch_part *p = &b->parts[i];
+        if (p->target == target && p->omit == omit && p->action == action) {
             return (uint32_t) i;
         }
     }
-    return part_add(b, target, omit);
+    return part_add(b, target, action, omit);
 }
 
 struct buf *batch_row_begin(struct batch *b, uint32_t part)
@@ -191,6 +206,7 @@ struct buf *batch_row_begin(struct batch *b, uint32_t part)
     p->rows = mem_grow(p->rows, &p->row_cap, p->row_count, sizeof *p->rows);
     p->rows[p->row_count] = (struct batch_row){
         .record = (uint32_t) b->record_count,
+        .seq = b->next_seq++,
         .begin = p->bytes.n,
     };
     b->open_part = part;
@@ -217,7 +233,12 @@ void batch_record_end(struct batch *b)
     b->in_record = false;
 }
 
-void batch_record_abort(struct batch *b)
+uint32_t batch_mark(const struct batch *b)
+{
+    return b->next_seq;
+}
+
+void batch_undo(struct batch *b, uint32_t mark)
 {
     assert(b->in_record);
     if (b->open_part != NO_PART) {
@@ -227,13 +248,94 @@ void batch_record_abort(struct batch *b)
     }
     for (size_t i = 0; i < b->part_count; i++) {
         struct batch_part *p = &b->parts[i];
-        while (p->row_count > 0 && p->rows[p->row_count - 1].record == b->record_count) {
+        while (p->row_count > 0 && p->rows[p->row_count - 1].seq >= mark &&
+               p->rows[p->row_count - 1].record == b->record_count) {
             p->row_count--;
             b->bytes -= p->bytes.n - p->rows[p->row_count].begin;
             p->bytes.n = p->rows[p->row_count].begin;
         }
     }
+}
+
+void batch_record_abort(struct batch *b)
+{
+    batch_undo(b, 0);
+    b->raw.n = b->records[b->record_count].raw;
     b->in_record = false;
+}
+
+/* ---- records as they came ---- */
+
+static void keep_str(struct buf *out, struct str s)
+{
+    buf_add_u32(out, s.p ? (uint32_t) s.n : UINT32_MAX);
+    if (s.p && s.n > 0) {
+        buf_add(out, s.p, s.n);
+    }
+}
+
+static uint32_t kept_u32(const uint8_t **at)
+{
+    uint32_t v;
+    memcpy(&v, *at, sizeof v);
+    *at += sizeof v;
+    return __builtin_bswap32(v);
+}
+
+static struct str kept_str(const uint8_t **at)
+{
+    uint32_t n = kept_u32(at);
+    if (n == UINT32_MAX) {
+        return (struct str){0};
+    }
+    struct str s = {.p = (const char *) *at, .n = n};
+    *at += n;
+    return s;
+}
+
+void batch_keep(struct batch *b, const struct message *msg)
+{
+    assert(b->in_record);
+    b->keeps_raw = true;
+    keep_str(&b->raw, msg->key);
+    keep_str(&b->raw, msg->value);
+    buf_add_u32(&b->raw, (uint32_t) msg->header_count);
+    for (size_t i = 0; i < msg->header_count; i++) {
+        keep_str(&b->raw, msg->headers[i].name);
+        keep_str(&b->raw, msg->headers[i].value);
+    }
+}
+
+size_t batch_kept_headers(const struct batch *b, size_t record)
+{
+    const uint8_t *at = b->raw.p + b->records[record].raw;
+    kept_str(&at);
+    kept_str(&at);
+    return kept_u32(&at);
+}
+
+void batch_kept(const struct batch *b, size_t record, struct message *out,
+                struct message_header *headers)
+{
+    assert(b->keeps_raw && record < b->record_count);
+    const struct batch_record *r = &b->records[record];
+    const struct span *s = &b->spans[r->span];
+    const uint8_t *at = b->raw.p + r->raw;
+    *out = (struct message){
+        .topic = str_of(s->topic),
+        .partition = s->partition,
+        .leader_epoch = r->leader_epoch,
+        .offset = r->offset,
+        .timestamp_ms = r->timestamp_ms,
+    };
+    out->key = kept_str(&at);
+    out->value = kept_str(&at);
+    out->header_count = kept_u32(&at);
+    out->headers = headers;
+    for (size_t i = 0; i < out->header_count; i++) {
+        headers[i].name = kept_str(&at);
+        headers[i].value = kept_str(&at);
+    }
 }
 
 /* ---- cutting ---- */
@@ -257,7 +359,7 @@ static size_t rows_before(const struct batch_part *p, size_t count)
 /* Copies the first n rows of p, which end at byte `end`, into a part of head. */
 static void part_copy_front(const struct batch_part *p, size_t n, size_t end, struct batch *head)
 {
-    uint32_t part = batch_part(head, p->target, p->omit); /* moves head->parts */
+    uint32_t part = batch_part(head, p->target, p->action, p->omit); /* moves head->parts */
     struct batch_part *to = &head->parts[part];
     if (to->row_cap < n) {
         to->rows = mem_realloc(to->rows, n, sizeof *to->rows);
@@ -277,8 +379,11 @@ static void part_remove_front(struct batch_part *p, size_t n, size_t end, size_t
     }
     p->row_count -= n;
     for (size_t i = 0; i < p->row_count; i++) {
-        p->rows[i].record = p->rows[i + n].record - (uint32_t) records;
-        p->rows[i].begin = p->rows[i + n].begin - end;
+        p->rows[i] = (struct batch_row){
+            .record = p->rows[i + n].record - (uint32_t) records,
+            .seq = p->rows[i + n].seq,
+            .begin = p->rows[i + n].begin - end,
+        };
     }
 }
 
@@ -305,7 +410,24 @@ static void split_record(struct batch *b, const struct batch_record *r, struct b
     uint32_t to = batch_span(head, s->tag, s->topic, s->partition, s->owner_epoch, s->from);
     head->spans[to].end_offset = s->end_offset;
     batch_record_begin(head, to, r->offset, r->timestamp_ms, r->leader_epoch);
+    head->records[head->record_count].raw = r->raw;
     batch_record_end(head);
+}
+
+/* The head takes the front of the raw bytes; the rest keeps its places behind them. */
+static void split_raw(struct batch *b, size_t count, struct batch *head)
+{
+    size_t begin = count < b->record_count ? b->records[count].raw : b->raw.n;
+    if (b->keeps_raw) {
+        head->keeps_raw = true;
+        buf_add(&head->raw, b->raw.p, begin);
+        memmove(b->raw.p, b->raw.p + begin, b->raw.n - begin);
+        b->raw.n -= begin;
+        for (size_t i = count; i < b->record_count; i++) {
+            b->records[i].raw -= begin;
+        }
+    }
+    head->next_seq = b->next_seq;
 }
 
 /* Takes the spans marked with span_count out of b; to[i] becomes the new index of span i. */
@@ -362,6 +484,7 @@ void batch_split(struct batch *b, size_t count, struct batch *head)
         split_record(b, &b->records[i], head);
     }
     split_parts(b, count, head);
+    split_raw(b, count, head);
 
     uint32_t *to _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof *to);
     split_spans(b, head, to);
@@ -390,7 +513,7 @@ static void part_drop(struct batch_part *p, const uint32_t *to)
             continue;
         }
         memmove(p->bytes.p + at, p->bytes.p + begin, end - begin);
-        p->rows[kept++] = (struct batch_row){.record = record, .begin = at};
+        p->rows[kept++] = (struct batch_row){.record = record, .seq = p->rows[i].seq, .begin = at};
         at += end - begin;
     }
     p->row_count = kept;
@@ -431,6 +554,44 @@ bool batch_drop(struct batch *b, const void *tag)
     memmove(&b->spans[span], &b->spans[span + 1], (b->span_count - span) * sizeof *b->spans);
     b->last_span = 0;
     return true;
+}
+
+/* ---- walking ---- */
+
+struct str batch_tuple(const struct batch_part *p, size_t row)
+{
+    size_t end = row + 1 < p->row_count ? p->rows[row + 1].begin : p->bytes.n;
+    size_t begin = p->rows[row].begin;
+    return (struct str){.p = (const char *) p->bytes.p + begin, .n = end - begin};
+}
+
+void batch_walk_begin(struct batch_walk *w, const struct batch *b)
+{
+    *w = (struct batch_walk){.b = b, .at = mem_array(MAX(b->part_count, 1), sizeof *w->at)};
+}
+
+bool batch_walk_next(struct batch_walk *w, size_t *out_part, size_t *out_row)
+{
+    const struct batch_part *parts = w->b->parts;
+    size_t next = SIZE_MAX;
+    for (size_t i = 0; i < w->b->part_count; i++) {
+        bool left = w->at[i] < parts[i].row_count;
+        if (left &&
+            (next == SIZE_MAX || parts[i].rows[w->at[i]].seq < parts[next].rows[w->at[next]].seq)) {
+            next = i;
+        }
+    }
+    if (next == SIZE_MAX) {
+        return false;
+    }
+    *out_part = next;
+    *out_row = w->at[next]++;
+    return true;
+}
+
+void batch_walk_done(struct batch_walk *w)
+{
+    free(TAKE_PTR(w->at));
 }
 
 static int span_cmp(const void *x, const void *y, void *arg)

@@ -14,6 +14,7 @@
 #define ROW_BATCH_H
 
 #include "base/buf.h"
+#include "row/message.h"
 #include "row/table.h"
 
 /* One partition's share of a batch: what the ledger's compare-and-set moves, from -> next. */
@@ -32,6 +33,7 @@ struct span {
 /* One record, in order of arrival. */
 struct batch_record {
     uint32_t span; /* index into spans */
+    size_t raw;    /* where the record as it came begins in the batch's raw bytes */
     int64_t offset;
     int64_t timestamp_ms;
     int32_t leader_epoch;
@@ -40,12 +42,14 @@ struct batch_record {
 /* One encoded row: which record made it, and where it starts in its part's bytes. */
 struct batch_row {
     uint32_t record;
+    uint32_t seq; /* rises over all parts in the order in which rows were made */
     size_t begin;
 };
 
-/* The rows of one target that omit the same columns: one COPY. */
+/* The rows of one target with which the same is done and which omit the same columns. */
 struct batch_part {
     const struct target *target;
+    enum row_action action;
     uint64_t omit;
     struct buf bytes; /* COPY BINARY tuples, without header and trailer */
     struct batch_row *rows;
@@ -63,7 +67,10 @@ struct batch {
     struct batch_part *parts; /* in order of first use; parts without rows are skipped */
     size_t part_count;
     size_t part_cap;
-    size_t bytes;         /* of all rows */
+    size_t bytes; /* of all rows */
+    uint32_t next_seq;
+    bool keeps_raw; /* every record of it was kept by batch_keep */
+    struct buf raw;
     bool in_record;       /* between batch_record_begin and _end/_abort */
     uint32_t open_part;   /* between batch_row_begin and _end; UINT32_MAX = none */
     uint32_t last_span;   /* the last answer of batch_span: records come in runs */
@@ -75,6 +82,7 @@ struct batch *batch_free(struct batch *b); /* returns NULL */
 void batch_clear(struct batch *b);         /* empty, memory kept up to a limit */
 
 bool batch_is_empty(const struct batch *b); /* no span moves: nothing to store */
+size_t batch_memory(const struct batch *b); /* bytes of rows and of records kept as they came */
 size_t batch_row_count(const struct batch *b);
 
 /*
@@ -85,18 +93,31 @@ uint32_t batch_span(struct batch *b, void *tag, const char *topic, int32_t parti
                     int64_t owner_epoch, int64_t from) _must_;
 
 /*
- * A record: begin, then for every route batch_part, batch_row_begin, the encoder, batch_row_end;
+ * A record: begin, then for every row batch_part, batch_row_begin, the encoder, batch_row_end;
  * then end, which moves the span to offset + 1. abort takes back the rows of this record and leaves
- * the span where it was.
+ * the span where it was; undo takes back those made since batch_mark, also a row that is not
+ * finished.
  */
 void batch_record_begin(struct batch *b, uint32_t span, int64_t offset, int64_t timestamp_ms,
                         int32_t leader_epoch);
-uint32_t batch_part(struct batch *b, const struct target *target,
+uint32_t batch_part(struct batch *b, const struct target *target, enum row_action action,
                     uint64_t omit) _must_;                   /* index; found or made */
 struct buf *batch_row_begin(struct batch *b, uint32_t part); /* where the encoder appends */
 void batch_row_end(struct batch *b, uint32_t part);          /* after it succeeded */
 void batch_record_end(struct batch *b);
 void batch_record_abort(struct batch *b);
+uint32_t batch_mark(const struct batch *b);
+void batch_undo(struct batch *b, uint32_t mark);
+
+/*
+ * Keeps the open record as it came, so that it can become a dead letter when PostgreSQL refuses it.
+ * To be called for each record of a batch or for none: `keeps_raw` is set by the first. What is
+ * read back borrows from the batch; `headers` has room for as many as kept_headers says.
+ */
+void batch_keep(struct batch *b, const struct message *msg);
+size_t batch_kept_headers(const struct batch *b, size_t record);
+void batch_kept(const struct batch *b, size_t record, struct message *out,
+                struct message_header *headers);
 
 /* Moves a span forward over offsets that hold no record (markers, aborted transactions,
  * compaction). */
@@ -117,6 +138,21 @@ bool batch_drop(struct batch *b, const void *tag);
 
 /* The span known by tag, or NULL. */
 struct span *batch_find(const struct batch *b, const void *tag);
+
+/*
+ * All rows in the order in which they were made, over all parts. begin fills *w, next gives part
+ * and row; false at the end. The batch does not change meanwhile.
+ */
+struct batch_walk {
+    const struct batch *b;
+    size_t *at; /* per part: the next row; owned */
+};
+void batch_walk_begin(struct batch_walk *w, const struct batch *b);
+bool batch_walk_next(struct batch_walk *w, size_t *out_part, size_t *out_row);
+void batch_walk_done(struct batch_walk *w);
+
+/* The tuple of a row. */
+struct str batch_tuple(const struct batch_part *p, size_t row);
 
 /* Indices of the spans in key order (topic, partition), as the ledger's locks want it; order has
  * span_count places. */

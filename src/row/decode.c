@@ -93,7 +93,9 @@ static bool column_fault(struct error *err, const struct column *c)
 static void say_lacking(const struct decoder *d, const struct mapping *m, const struct fill *f,
                         struct error *err)
 {
-    const char *end = "and the column is NOT NULL without a default";
+    const char *end = f->is_key       ? "and the column is part of the key"
+                      : f->is_version ? "and only_if_newer compares it"
+                                      : "and the column is NOT NULL without a default";
     if (f->origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the value is %s, %s",
                   d->msg->value.p ? "JSON null" : "null (a tombstone)", end);
@@ -128,6 +130,11 @@ static const struct cell *in_the_way(const struct decoder *d, const struct mappi
     return fine ? NULL : c;
 }
 
+static bool must_not_be_null(const struct fill *f)
+{
+    return f->column->not_null || f->is_key || f->is_version;
+}
+
 /* A column whose cell is absent or null: DEFAULT, NULL or a fault. */
 static bool settle_lacking(struct decoder *d, const struct mapping *m, const struct fill *f,
                            uint64_t *omit, struct error *err)
@@ -145,21 +152,23 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
             return true;
         }
     }
-    if (!f->column->not_null) {
+    if (!must_not_be_null(f)) {
         return true;
     }
     if (c->kind == CELL_ABSENT) {
         say_lacking(d, m, f, err);
     } else {
-        error_set(err, ERROR_RECORD, "%s is null and the column is NOT NULL", f->source_text);
+        error_set(err, ERROR_RECORD, "%s is null and the column is %s", f->source_text,
+                  f->is_key       ? "part of the key"
+                  : f->is_version ? "what only_if_newer compares"
+                                  : "NOT NULL");
     }
     return column_fault(err, f->column);
 }
 
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
-                  uint64_t *out_omit, struct error *err)
+                  struct error *err)
 {
-    uint64_t omit = 0;
     make_room(d, m);
     d->msg = msg;
     d->encoder.odd_json = false;
@@ -167,9 +176,50 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
         return false;
     }
     decode_raw(m, msg, d->cells, &d->headers);
+    return true;
+}
+
+/* Is it one of the columns that a row of that action holds, whatever it omits? */
+static bool takes_part(const struct fill *f, enum row_action action)
+{
+    switch (action) {
+    case ROW_DELETE:
+        return f->is_key || f->is_version;
+    case ROW_SOFT_DELETE:
+        return f->is_key || f->is_version || f->is_mark;
+    case ROW_INSERT:
+    case ROW_IGNORE:
+    case ROW_UPSERT:
+    case ROW_UPDATE:
+        break;
+    }
+    return true;
+}
+
+/* The mark of a soft delete: whether, or when, the row was deleted. */
+static void set_mark(struct decoder *d, const struct fill *f, enum row_action action)
+{
+    struct cell *c = &d->cells[f->cell];
+    bool deleted = action == ROW_SOFT_DELETE;
+    if (f->column->type == TYPE_BOOL) {
+        *c = (struct cell){.kind = CELL_BOOL, .truth = deleted};
+    } else if (deleted) {
+        *c = (struct cell){.kind = CELL_INT, .number = MAX(d->msg->timestamp_ms, 0)};
+    } else {
+        *c = (struct cell){.kind = CELL_NULL};
+    }
+}
+
+bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
+                    uint64_t *out_omit, struct error *err)
+{
+    uint64_t omit = 0;
     const struct fill *end = m->fills + m->fill_count;
     for (const struct fill *f = m->fills; f < end; f++) {
-        if (d->cells[f->cell].kind <= CELL_NULL && !settle_lacking(d, m, f, &omit, err)) {
+        if (f->is_mark) {
+            set_mark(d, f, action);
+        } else if (d->cells[f->cell].kind <= CELL_NULL && takes_part(f, action) &&
+                   !settle_lacking(d, m, f, &omit, err)) {
             return false;
         }
     }
@@ -179,27 +229,16 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
 
 /* ---- writing ---- */
 
-/* Few rows omit anything, and counting is a call where the CPU is not known to have an instruction
- * for it. */
-static size_t count_bits(uint64_t mask)
-{
-    return mask == 0 ? 0 : (size_t) __builtin_popcountll(mask);
-}
-
-static bool is_omitted(const struct fill *f, uint64_t omit)
-{
-    return f->omit_bit >= 0 && (omit >> f->omit_bit & 1) != 0;
-}
-
-bool decoder_write(struct decoder *d, const struct mapping *m, uint64_t omit, struct buf *out,
-                   struct error *err)
+bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
+                   uint64_t omit, struct buf *out, struct error *err)
 {
     size_t begin = out->n;
     struct value v = {.encoder = &d->encoder, .out = out, .err = err};
-    const struct fill *end = m->fills + m->fill_count;
-    buf_add_u16(out, (uint16_t) (m->fill_count - count_bits(omit)));
-    for (const struct fill *f = m->fills; f < end; f++) {
-        if (is_omitted(f, omit)) {
+    bool all = omit == 0 && action < ROW_DELETE; /* the usual row */
+    buf_add_u16(out, (uint16_t) (all ? m->fill_count : target_width(&m->target, action, omit)));
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (!all && !target_holds(&m->target, i, action, omit)) {
             continue;
         }
         v.column = f->column;

@@ -20,18 +20,24 @@ struct decoder *decoder_free(struct decoder *d); /* returns NULL */
 
 /*
  * Reads msg into the decoder's cells, which stay valid until the next decoder_read or until msg
- * goes. *out_omit has the omit_bit set of each column with a DEFAULT that the record does not fill.
- * Faults are ERROR_RECORD with err->column set where a column is concerned: "column 'id': field
- * 'id' is missing and the column is NOT NULL without a default".
+ * goes. Faults are ERROR_RECORD: the value or the key is not what the format says.
  */
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
-                  uint64_t *out_omit, struct error *err) _must_;
+                  struct error *err) _must_;
 
 /*
- * Appends the row read last to out. On failure out is as before and err is ERROR_RECORD:
- * "column 'amount': 99999 is out of range for int2". No value longer than about 60 bytes is quoted.
+ * Looks whether what was read makes a row for that action. *out_omit has the omit_bit set of each
+ * column with a DEFAULT that the record does not fill. Faults are ERROR_RECORD with err->column
+ * set: "column 'id': field 'id' is missing and the column is NOT NULL without a default".
  */
-bool decoder_write(struct decoder *d, const struct mapping *m, uint64_t omit, struct buf *out,
-                   struct error *err) _must_;
+bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
+                    uint64_t *out_omit, struct error *err) _must_;
+
+/*
+ * Appends the row to out. On failure out is as before and err is ERROR_RECORD: "column 'amount':
+ * 99999 is out of range for int2". No value longer than about 60 bytes is quoted.
+ */
+bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
+                   uint64_t omit, struct buf *out, struct error *err) _must_;
 
 #endif

@@ -144,6 +144,8 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
         set_int(c, msg->timestamp_ms);
         c->kind = msg->timestamp_ms < 0 ? CELL_ABSENT : CELL_INT;
         return;
+    case SOURCE_MARK:
+        return;
     }
     __builtin_unreachable();
 }

@@ -22,6 +22,7 @@ enum source_kind {
     SOURCE_PARTITION,
     SOURCE_OFFSET,
     SOURCE_TIMESTAMP,
+    SOURCE_MARK, /* of a soft delete; decode.c sets it for each row */
 };
 
 struct source {
@@ -37,8 +38,11 @@ struct fill {
     enum origin origin;
     uint32_t cell; /* its number; while a mapping is made, the number within its origin */
     int omit_bit;
+    bool is_key;
+    bool is_version;
+    bool is_mark;
     enum time_unit unit;
-    struct path *path; /* owned */
+    struct path *path; /* owned; NULL for a mark */
     char *source_text; /* "value.customer.name"; owned */
     char *field_text;  /* "customer.name"; owned */
 };
@@ -54,6 +58,9 @@ struct mapping {
     struct source *sources;
     size_t source_count;
     size_t source_cap;
+    enum row_action action; /* of a record that deletes nothing */
+    enum mapping_delete deletes;
+    bool marks;       /* deletes are soft */
     bool reads_value; /* the value has to be read as JSON */
     bool wants_headers;
     char **encodings;   /* per table column: how it goes */
@@ -71,5 +78,12 @@ static inline size_t mapping_source_cell(const struct mapping *m)
 {
     return m->value.count + m->key.count;
 }
+
+/*
+ * mapping_mode.c: key, version and mark of a mapping whose columns are known. ERROR_SETUP as
+ * mapping_new says.
+ */
+bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_check_mark(const struct column *c, struct error *err);
 
 #endif

@@ -276,6 +276,35 @@ static bool add_fill(struct mapping *m, size_t column, struct path *path, enum t
     return true;
 }
 
+/* The column that soft deletes mark. */
+static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+    if (!mapping_check_mark(c, err)) {
+        return false;
+    }
+    if (entry_of(spec, c->name)) {
+        error_set(err, ERROR_SETUP, "column '%s': soft_delete fills it", c->name);
+        return error_hint(err, "Take its entry out of columns:.");
+    }
+    struct fill *f = &m->fills[m->fill_count++];
+    *f = (struct fill){
+        .column = c,
+        .omit_bit = -1,
+        .is_mark = true,
+        .unit = c->type == TYPE_BOOL ? UNIT_NONE : UNIT_MS,
+        .origin = ORIGIN_SOURCE,
+        .source_text = mem_strdup("soft_delete"),
+        .cell = (uint32_t) m->source_count,
+    };
+    m->sources = mem_grow(m->sources, &m->source_cap, m->source_count, sizeof *m->sources);
+    m->sources[m->source_count++] = (struct source){.kind = SOURCE_MARK};
+    m->notes[column] = f->source_text;
+    m->encodings[column] = mem_printf("%s binary", column_type_name(c->type));
+    return true;
+}
+
 /* A column that nothing fills: says why, or that it cannot be. */
 static bool leave_out(struct mapping *m, size_t column, struct error *err)
 {
@@ -300,6 +329,9 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
     const struct column *c = &m->table->columns[column];
     const struct mapping_entry *entry = entry_of(spec, c->name);
     struct path path = {0};
+    if (spec->soft_delete && strcmp(spec->soft_delete, c->name) == 0) {
+        return add_mark(m, column, spec, err);
+    }
     if (!entry) {
         return default_path(m->format, c, &path) ? add_fill(m, column, &path, UNIT_NONE, err)
                                                  : leave_out(m, column, err);
@@ -337,13 +369,20 @@ static bool check_entries(const struct table *table, const struct mapping_spec *
     return true;
 }
 
+/* An update leaves alone what the record lacks; other rows need a DEFAULT for that. */
+static bool may_be_left_out(const struct mapping *m, const struct fill *f)
+{
+    return m->target.omit_leaves || f->column->has_default || f->column->identity;
+}
+
 /* Bits for the columns that a row may leave out. */
 static bool number_omit_bits(struct mapping *m, struct error *err)
 {
     int bits = 0;
     for (size_t i = 0; i < m->fill_count; i++) {
         struct fill *f = &m->fills[i];
-        if (!(f->column->has_default || f->column->identity) || !path_may_lack(f->path)) {
+        bool needed = f->is_key || f->is_version || f->is_mark;
+        if (needed || !may_be_left_out(m, f) || !path_may_lack(f->path)) {
             continue;
         }
         if (bits == TARGET_OMIT_MAX) {
@@ -369,7 +408,13 @@ static void finish(struct mapping *m)
         } else if (f->origin == ORIGIN_SOURCE) {
             f->cell += (uint32_t) mapping_source_cell(m);
         }
-        m->target.columns[i] = (struct target_column){f->column, f->omit_bit};
+        m->target.columns[i] = (struct target_column){
+            .column = f->column,
+            .omit_bit = f->omit_bit,
+            .is_key = f->is_key,
+            .is_version = f->is_version,
+            .is_mark = f->is_mark,
+        };
     }
 }
 
@@ -388,7 +433,7 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, struct err
         return error_hint(err, "Map columns with columns:, or use a format whose names the table "
                                "has.");
     }
-    if (!number_omit_bits(m, err)) {
+    if (!mapping_set_mode(m, spec, err) || !number_omit_bits(m, err)) {
         return false;
     }
     finish(m);
@@ -402,9 +447,14 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     size_t n = MAX(table->column_count, 1);
     m->table = table;
     m->format = spec->format;
+    m->action = spec->action;
+    m->deletes = spec->deletes;
+    m->marks = spec->soft_delete != NULL;
     m->target = (struct target){
         .id = target_id,
         .table = table,
+        .route = spec->route,
+        .omit_leaves = spec->action == ROW_UPDATE,
         .columns = mem_array(n, sizeof *m->target.columns),
     };
     m->fills = mem_array(n, sizeof *m->fills);
@@ -421,8 +471,10 @@ struct mapping *mapping_free(struct mapping *m)
         return NULL;
     }
     for (size_t i = 0; i < m->fill_count; i++) {
-        path_done(m->fills[i].path);
-        free(m->fills[i].path);
+        if (m->fills[i].path) {
+            path_done(m->fills[i].path);
+            free(m->fills[i].path);
+        }
         free(m->fills[i].source_text);
         free(m->fills[i].field_text);
     }

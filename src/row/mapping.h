@@ -37,6 +37,9 @@ enum mapping_format { FORMAT_JSON, FORMAT_RAW };
 /* Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time. */
 enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS };
 
+/* Which records delete the row of their key. */
+enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE };
+
 /* One entry of `columns:`; texts are borrowed during mapping_new only. */
 struct mapping_entry {
     const char *column;
@@ -48,6 +51,13 @@ struct mapping_spec {
     enum mapping_format format;
     const struct mapping_entry *entries;
     size_t entry_count;
+    const char *route; /* its name; outlives the mapping */
+    enum row_action action;
+    const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
+    size_t key_count;
+    enum mapping_delete deletes;
+    const char *soft_delete;   /* column, or NULL */
+    const char *only_if_newer; /* column, or NULL */
 };
 
 struct mapping;
@@ -57,7 +67,8 @@ struct mapping;
  * `target_id`). Errors (ERROR_SETUP, with a hint): an entry names no column, or a generated one; a
  * bad path; a column whose type has no encoder; a NOT NULL column without default that nothing
  * fills; no column filled at all; a source that can never be encoded into the type (a header into a
- * timestamp is fine, `headers` into int4 is not). @thread main
+ * timestamp is fine, `headers` into int4 is not); a key without a unique index, or that is not
+ * filled; a version or mark of a type that cannot be one. @thread main
  */
 struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
                             uint32_t target_id, struct error *err) _must_;

@@ -16,6 +16,10 @@ void table_free(struct table *t)
         free(t->columns[i].wire_name);
     }
     free(t->columns);
+    for (size_t i = 0; i < t->unique_count; i++) {
+        free(t->uniques[i].columns);
+    }
+    free(t->uniques);
     free(t->schema);
     free(t->name);
     free(t->quoted);
@@ -59,4 +63,13 @@ const char *column_type_name(enum column_type type)
         [TYPE_OTHER] = "other",
     };
     return names[type];
+}
+
+size_t target_width(const struct target *t, enum row_action action, uint64_t omit)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->column_count; i++) {
+        n += target_holds(t, i, action, omit) ? 1 : 0;
+    }
+    return n;
 }

@@ -51,11 +51,24 @@ struct column {
 
 struct table {
     uint32_t oid;
-    char *schema;           /* unquoted */
-    char *name;             /* unquoted */
-    char *quoted;           /* "schema"."name", ready for SQL */
-    bool has_rules;         /* INSERT follows them, COPY does not */
+    char *schema;    /* unquoted */
+    char *name;      /* unquoted */
+    char *quoted;    /* "schema"."name", ready for SQL */
+    bool has_rules;  /* INSERT follows them, COPY does not */
+    bool may_select; /* our role's privileges; INSERT is there, or there is no table */
+    bool may_update;
+    bool may_delete;
+    bool may_truncate;
     struct column *columns; /* live columns in attnum order */
+    size_t column_count;
+    struct unique *uniques; /* what ON CONFLICT can use; the primary key first */
+    size_t unique_count;
+};
+
+/* A unique index over plain columns, without condition, valid and not deferrable. */
+struct unique {
+    bool is_primary;
+    uint32_t *columns; /* indices into the table's columns */
     size_t column_count;
 };
 
@@ -74,10 +87,11 @@ const char *column_type_name(enum column_type type);
 /* What becomes of a row in its table. */
 enum row_action {
     ROW_INSERT,
-    ROW_IGNORE, /* inserted, unless it conflicts with one that is there */
-    ROW_UPSERT, /* inserted, or the row of the same key updated */
-    ROW_UPDATE, /* the row of the same key updated, if there is one */
-    ROW_DELETE, /* the row of the same key deleted, if there is one */
+    ROW_IGNORE,      /* inserted, unless it conflicts with one that is there */
+    ROW_UPSERT,      /* inserted, or the row of the same key updated */
+    ROW_UPDATE,      /* the row of the same key updated, if there is one */
+    ROW_DELETE,      /* the row of the same key deleted, if there is one */
+    ROW_SOFT_DELETE, /* the row of the same key marked as deleted, if there is one */
 };
 
 /*
@@ -88,19 +102,46 @@ enum row_action {
 struct target_column {
     const struct column *column;
     int omit_bit;
+    bool is_key;
+    bool is_version; /* a row with a lower one changes nothing */
+    bool is_mark;    /* says that the row is deleted (soft delete) */
 };
 
 #define TARGET_OMIT_MAX 64
 
 /*
  * A table and the columns that are filled, in the order of the encoded fields: what a COPY names.
- * `id` numbers the targets of a plan from 0, so that a batch finds its part by index.
+ * `id` numbers the targets of a plan from 0, in the order of the routes.
  */
 struct target {
     uint32_t id;
     const struct table *table;
+    const char *route; /* its name, for dead letters; NULL: of none */
     struct target_column *columns;
     size_t column_count;
+    size_t key_count;
+    bool has_version;
+    bool omit_leaves; /* a column that an upsert omits keeps its value, rather than its DEFAULT */
 };
+
+/*
+ * Does the tuple of such a row hold this column? Deletes hold the key and what decides whether they
+ * apply, all others what they do not omit.
+ */
+static inline bool target_holds(const struct target *t, size_t column, enum row_action action,
+                                uint64_t omit)
+{
+    const struct target_column *c = &t->columns[column];
+    if (action == ROW_DELETE) {
+        return c->is_key || c->is_version;
+    }
+    if (action == ROW_SOFT_DELETE) {
+        return c->is_key || c->is_version || c->is_mark;
+    }
+    return c->omit_bit < 0 || (omit >> c->omit_bit & 1) == 0;
+}
+
+/* The number of columns it holds. */
+size_t target_width(const struct target *t, enum row_action action, uint64_t omit) _pure_;
 
 #endif

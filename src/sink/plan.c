@@ -213,7 +213,20 @@ static struct mapping *compile(const struct config_route *route, const struct ta
         entries[i] = (struct mapping_entry){
             .column = c->column, .path = c->path, .unit = (enum time_unit) c->unit};
     }
+    static const enum row_action actions[] = {
+        [MODE_APPEND] = ROW_INSERT,
+        [MODE_UPSERT] = ROW_UPSERT,
+        [MODE_IGNORE] = ROW_IGNORE,
+        [MODE_UPDATE] = ROW_UPDATE,
+    };
     struct mapping_spec spec = {
+        .route = route->table.name,
+        .action = actions[route->mode],
+        .key = (const char *const *) route->key.items,
+        .key_count = route->key.count,
+        .deletes = route->delete == CONFIG_DELETE_TOMBSTONE ? DELETE_TOMBSTONE : DELETE_OFF,
+        .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
+        .only_if_newer = *route->only_if_newer ? route->only_if_newer : NULL,
         .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
         .entries = entries,
         .entry_count = route->columns.count,

@@ -4,6 +4,7 @@
  * Worker thread.
  */
 #include "kafka/feed.h"
+#include "row/record.h"
 #include "sink/plan.h"
 #include "sink/worker_state.h"
 
@@ -14,7 +15,7 @@
 bool worker_has_room(const struct worker *w)
 {
     return !w->stopping && !w->dead && w->open->record_count < w->wc.cfg->batch.max_rows &&
-           w->open->bytes < w->wc.cfg->batch.max_bytes;
+           batch_memory(w->open) < w->wc.cfg->batch.max_bytes;
 }
 
 static struct slot *find_slot(struct worker *w, const struct feed_item *item)
@@ -45,21 +46,6 @@ static uint32_t span_of(struct worker *w, struct slot *s)
     return s->span;
 }
 
-static bool add_row(struct worker *w, const struct mapping *m, const struct message *msg,
-                    struct error *err)
-{
-    uint64_t omit = 0;
-    if (!decoder_read(w->decoder, m, msg, &omit, err)) {
-        return false;
-    }
-    uint32_t part = batch_part(w->open, mapping_target(m), omit);
-    if (!decoder_write(w->decoder, m, omit, batch_row_begin(w->open, part), err)) {
-        return false;
-    }
-    batch_row_end(w->open, part);
-    return true;
-}
-
 /* A span opened for a record that failed moves nothing, and nobody would ever send it away. */
 static void drop_idle_span(struct worker *w, struct slot *s)
 {
@@ -75,7 +61,7 @@ static void add_record(struct worker *w, struct slot *s, const struct message *m
     struct error err;
     batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
     for (size_t i = 0; i < s->plan->mapping_count; i++) {
-        if (!add_row(w, s->plan->mappings[i], msg, &err)) {
+        if (!record_rows(w->decoder, s->plan->mappings[i], msg, w->open, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
             worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);

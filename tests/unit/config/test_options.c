@@ -8,6 +8,18 @@
 
 #include "config_kit.h"
 
+static bool needs_key(const struct option *o)
+{
+    static const char *const names[] = {"key", "delete", "soft_delete", "only_if_newer"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(o->section, SECTION_ROUTE) == 0 && strcmp(o->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A file in which one option has a value; required ones are there already. */
 static void with_value(const struct option *o, const char *value, struct buf *out)
 {
@@ -26,6 +38,12 @@ static void with_value(const struct option *o, const char *value, struct buf *ou
         }
         if (strcmp(o->name, "table") != 0) {
             buf_add_z(out, "    table: t\n");
+        }
+        if (needs_key(o)) {
+            buf_add_z(out, "    mode: upsert\n");
+        }
+        if (strcmp(o->name, "soft_delete") == 0) {
+            buf_add_z(out, "    delete: tombstone\n");
         }
     }
     if (!is_root || strcmp(o->name, "sink") != 0) {
@@ -121,7 +139,8 @@ static void test_defaults_are_neutral(void **state)
         _cleanup_buf_ struct buf got = {0};
         struct config *cfg = NULL;
 
-        if (options[i].def == NULL || strcmp(options[i].name, "group") == 0) {
+        if (options[i].def == NULL || strcmp(options[i].name, "group") == 0 ||
+            needs_key(&options[i])) {
             continue;
         }
         cfg = expect_ok(*state, &options[i], options[i].def[0] != '\0' ? options[i].def : "\"\"");

@@ -107,7 +107,7 @@ static void begin_record(void)
 static void add_row(const struct target *g, uint64_t omit, size_t n, const char *const *fields)
 {
     begin_record();
-    uint32_t part = batch_part(b, g, omit);
+    uint32_t part = batch_part(b, g, ROW_INSERT, omit);
     struct buf *out = batch_row_begin(b, part);
     buf_add_u16(out, (uint16_t) n);
     for (size_t i = 0; i < n; i++) {

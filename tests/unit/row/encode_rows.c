@@ -86,7 +86,8 @@ static void answer(struct decoder *d, const struct mapping *m, const struct mess
     struct buf out _cleanup_buf_ = {0};
     struct error err;
     uint64_t omit;
-    if (!decoder_read(d, m, msg, &omit, &err) || !decoder_write(d, m, omit, &out, &err)) {
+    if (!decoder_read(d, m, msg, &err) || !decoder_settle(d, m, ROW_INSERT, &omit, &err) ||
+        !decoder_write(d, m, ROW_INSERT, omit, &out, &err)) {
         printf("fault %s\n", err.text);
         return;
     }

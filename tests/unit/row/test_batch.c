@@ -42,7 +42,7 @@ static uint32_t open_span(struct batch *b, int tag)
 /* Appends one row that says what it is, with some filling. */
 static void add_row(struct batch *b, const struct seen *row)
 {
-    uint32_t part = batch_part(b, &targets[row->part_key / 8], row->part_key % 8);
+    uint32_t part = batch_part(b, &targets[row->part_key / 8], ROW_INSERT, row->part_key % 8);
     struct buf *out = batch_row_begin(b, part);
     buf_add(out, row, sizeof *row);
     buf_fill(out, 0xEE, (size_t) row->offset % 7);
@@ -218,7 +218,7 @@ static void test_abort_takes_back_one_record(void **state)
     /* With a row half written. */
     batch_record_begin(b, span, 6, 1, 1);
     add_row(b, &(struct seen){0, 6, 8, 0});
-    buf_add_z(batch_row_begin(b, batch_part(b, &targets[1], 0)), "rubbish");
+    buf_add_z(batch_row_begin(b, batch_part(b, &targets[1], ROW_INSERT, 0)), "rubbish");
     batch_record_abort(b);
     check_rows(b, &list, 0, list.n, -1);
     add_record(b, 0, 6, 2, &list);
@@ -240,7 +240,7 @@ static void test_clear_keeps_memory_up_to_a_limit(void **state)
     assert_int_equal(b->parts[0].bytes.cap, cap);
 
     batch_record_begin(b, open_span(b, 0), 1, 1, 1);
-    uint32_t part = batch_part(b, &targets[0], 0);
+    uint32_t part = batch_part(b, &targets[0], ROW_INSERT, 0);
     buf_fill(batch_row_begin(b, part), 1, (size_t) 40 << 20);
     batch_row_end(b, part);
     for (int i = 0; i < 300000; i++) {

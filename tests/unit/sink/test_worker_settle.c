@@ -123,7 +123,7 @@ static void add_record(struct rig *r, int slot, uint32_t rows)
     batch_record_begin(b, span, s->expect, 1000, -1);
     for (uint32_t i = 0; i < rows; i++) {
         struct row row = {.slot = slot, .offset = s->expect};
-        uint32_t part = batch_part(b, &targets[chance(TARGETS)], chance(2));
+        uint32_t part = batch_part(b, &targets[chance(TARGETS)], ROW_INSERT, chance(2));
         buf_add(batch_row_begin(b, part), &row, sizeof row);
         batch_row_end(b, part);
     }

@@ -1,0 +1,202 @@
+/*
+ * What a mode needs beside columns: a key with a unique index that PostgreSQL can find conflicts
+ * by, a version that can be compared, a mark of a type that can say "deleted". Main thread, once
+ * per route.
+ */
+#include "base/mem.h"
+#include "row/fill.h"
+
+#include <string.h>
+
+/* ---- the key ---- */
+
+static bool needs_key(const struct mapping_spec *spec)
+{
+    bool by_key = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE ||
+                  spec->action == ROW_DELETE;
+    return by_key || spec->deletes != DELETE_OFF || spec->key_count > 0;
+}
+
+static struct fill *fill_of(struct mapping *m, const char *column)
+{
+    for (size_t i = 0; i < m->fill_count; i++) {
+        if (strcmp(m->fills[i].column->name, column) == 0) {
+            return &m->fills[i];
+        }
+    }
+    return NULL;
+}
+
+static bool set_key_column(struct mapping *m, const char *name, struct error *err)
+{
+    struct fill *f = fill_of(m, name);
+    if (f && !f->is_mark) {
+        m->target.key_count += f->is_key ? 0 : 1;
+        f->is_key = true;
+        return true;
+    }
+    if (!table_column(m->table, str_of(name))) {
+        error_set(err, ERROR_SETUP, "key: table %s has no column '%s'", m->table->quoted, name);
+        return error_hint(err, "Column names are case-sensitive, as the catalog has them.");
+    }
+    error_set(err, ERROR_SETUP, "key: nothing fills column '%s'", name);
+    return error_hint(err, "Map it with columns:, for instance %s: key.%s", name, name);
+}
+
+static bool has_name(const struct mapping_spec *spec, const char *name)
+{
+    for (size_t i = 0; i < spec->key_count; i++) {
+        if (strcmp(spec->key[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is the index over exactly these columns, in whatever order? */
+static bool is_index_of(const struct table *t, const struct unique *u,
+                        const struct mapping_spec *spec)
+{
+    for (size_t i = 0; i < u->column_count; i++) {
+        if (!has_name(spec, t->columns[u->columns[i]].name)) {
+            return false;
+        }
+    }
+    return u->column_count == spec->key_count;
+}
+
+static bool no_index(const struct table *t, const struct mapping_spec *spec, struct error *err)
+{
+    struct buf names _cleanup_buf_ = {0};
+    for (size_t i = 0; i < spec->key_count; i++) {
+        buf_add_z(&names, i > 0 ? ", " : "");
+        table_quote_ident(&names, spec->key[i]);
+    }
+    error_set(err, ERROR_SETUP, "key: table %s has no unique index on (%s)", t->quoted,
+              buf_cstr(&names));
+    return error_hint(err,
+                      "CREATE UNIQUE INDEX CONCURRENTLY ON %s (%s); an index that is partial, "
+                      "deferrable or over expressions does not serve.",
+                      t->quoted, buf_cstr(&names));
+}
+
+static bool set_named_key(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    const struct table *t = m->table;
+    for (size_t i = 0; i < spec->key_count; i++) {
+        if (!set_key_column(m, spec->key[i], err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < t->unique_count; i++) {
+        if (is_index_of(t, &t->uniques[i], spec)) {
+            return true;
+        }
+    }
+    return no_index(t, spec, err);
+}
+
+static bool set_primary_key(struct mapping *m, struct error *err)
+{
+    const struct table *t = m->table;
+    if (t->unique_count == 0 || !t->uniques[0].is_primary) {
+        error_set(err, ERROR_SETUP, "table %s has no primary key, and the route names no key",
+                  t->quoted);
+        return error_hint(err,
+                          "ALTER TABLE %s ADD PRIMARY KEY (...); or name the columns of a "
+                          "unique index: key: [id]",
+                          t->quoted);
+    }
+    for (size_t i = 0; i < t->uniques[0].column_count; i++) {
+        if (!set_key_column(m, t->columns[t->uniques[0].columns[i]].name, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- version and mark ---- */
+
+static bool is_version_type(enum column_type t)
+{
+    return t == TYPE_INT2 || t == TYPE_INT4 || t == TYPE_INT8 || t == TYPE_DATE ||
+           t == TYPE_TIMESTAMP || t == TYPE_TIMESTAMPTZ;
+}
+
+static bool set_version(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    const char *name = spec->only_if_newer;
+    struct fill *f = fill_of(m, name);
+    if (!f) {
+        error_set(err, ERROR_SETUP, "only_if_newer: nothing fills column '%s' of table %s", name,
+                  m->table->quoted);
+        return error_hint(err,
+                          "Add the column, or map it with columns:, for instance %s: "
+                          "meta.offset",
+                          name);
+    }
+    if (!is_version_type(f->column->type)) {
+        error_set(err, ERROR_SETUP, "only_if_newer: column '%s' is %s", name, f->column->type_name);
+        return error_hint(err, "Versions are smallint, integer, bigint, date or timestamp.");
+    }
+    if (spec->deletes == DELETE_TOMBSTONE && f->origin == ORIGIN_VALUE) {
+        error_set(err, ERROR_SETUP, "only_if_newer: a tombstone has no %s to compare",
+                  f->source_text);
+        return error_hint(err, "Take the version from the key, a header, meta.offset or "
+                               "meta.timestamp.");
+    }
+    f->is_version = true;
+    m->target.has_version = true;
+    return true;
+}
+
+bool mapping_check_mark(const struct column *c, struct error *err)
+{
+    bool moment = c->type == TYPE_TIMESTAMP || c->type == TYPE_TIMESTAMPTZ;
+    if (c->type == TYPE_BOOL || (moment && !c->not_null)) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "soft_delete: column '%s' is %s%s", c->name, c->type_name,
+              moment ? " NOT NULL" : "");
+    return error_hint(err, "It is a boolean, or a timestamp that is NULL while the row lives.");
+}
+
+/* ---- privileges ---- */
+
+static bool require(const struct mapping *m, bool granted, const char *privilege, struct error *err)
+{
+    if (granted) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "table %s: no %s privilege, which this mode needs",
+              m->table->quoted, privilege);
+    return error_hint(err, "GRANT %s ON %s TO the role that pgsinkd connects as;", privilege,
+                      m->table->quoted);
+}
+
+static bool check_privileges(const struct mapping *m, const struct mapping_spec *spec,
+                             struct error *err)
+{
+    bool updates = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE || spec->soft_delete;
+    bool deletes = spec->action == ROW_DELETE || (spec->deletes != DELETE_OFF && !m->marks);
+    return require(m, m->table->may_select || !(updates || deletes), "SELECT", err) &&
+           require(m, m->table->may_update || !updates, "UPDATE", err) &&
+           require(m, m->table->may_delete || !deletes, "DELETE", err);
+}
+
+bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    if (spec->soft_delete && !fill_of(m, spec->soft_delete)) {
+        error_set(err, ERROR_SETUP, "soft_delete: table %s has no column '%s'", m->table->quoted,
+                  spec->soft_delete);
+        return error_hint(err, "ALTER TABLE %s ADD COLUMN deleted_at timestamptz;",
+                          m->table->quoted);
+    }
+    if (needs_key(spec)) {
+        bool ok = spec->key_count > 0 ? set_named_key(m, spec, err) : set_primary_key(m, err);
+        if (!ok) {
+            return false;
+        }
+    }
+    return (!spec->only_if_newer || set_version(m, spec, err)) && check_privileges(m, spec, err);
+}
