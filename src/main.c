@@ -87,6 +87,7 @@
  *     moment.{c,h}                 RFC 3339 and the calendar
  *     ascii.h                      letters and digits, also eight at a time
  *     batch.{c,h}                  rows and spans of one transaction; cut, split, drop
+ *     fold.{c,h}                   ... as it is sent: grouped, one row for each key
  *
  * pg/: the window to the target
  *     conn.{c,h}                   one connection that never waits in libpq
@@ -96,7 +97,9 @@
  *     txn_state.h                  what its files share
  *     txn_copy.c                   large batches: COPY
  *     txn_unnest.c                 small ones: arrays, in one round trip
- *     statements.{c,h}             what that has prepared
+ *     txn_each.c                   which rows of a batch are refused
+ *     rows_sql.{c,h}               the SQL that stores rows of one shape
+ *     statements.{c,h}             one for each shape, and what of it is prepared
  *     oids.h                       numbers of types
  *     ledger.{c,h}                 claim, evict, gap, ends
  *     catalog.{c,h}                target tables as the server knows them

@@ -173,7 +173,7 @@ static const char columns_sql[] =
     " b.not_null, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
     " a.attgenerated <> '', a.attidentity,"
     " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),"
-    " w.typarray, pg_catalog.format_type(b.typid, NULL), a.attnum"
+    " w.typarray, pg_catalog.format_type(b.typid, -1), a.attnum"
     " FROM pg_catalog.pg_attribute a"
     " JOIN base b ON b.num = a.attnum"
     " JOIN pg_catalog.pg_type w ON w.oid = b.typid"
@@ -229,7 +229,8 @@ static void fill_wire(struct column *col, const PGresult *r, int row)
     col->cast = col->type == TYPE_OTHER;
     col->wire_oid = col->cast ? OID_TEXT : oid_at(r, row, COL_TYPE);
     col->wire_array_oid = col->cast ? OID_TEXT_ARRAY : oid_at(r, row, COL_ARRAY);
-    col->wire_name = mem_strdup(col->cast ? "text" : PQgetvalue(r, row, COL_BASE_NAME));
+    col->base_name = mem_strdup(PQgetvalue(r, row, COL_BASE_NAME));
+    col->wire_name = mem_strdup(col->cast ? "text" : col->base_name);
 }
 
 static void fill_column(struct column *col, const PGresult *r, int row)

@@ -10,14 +10,14 @@
 
 /* Each costs the server a plan: more are rare (many tables, or rows that omit many sets of
  * columns). */
-#define INSERTS_MAX 256
+#define PREPARED_MAX 256
 
 struct statements {
     struct statement advance;
-    struct statement **inserts; /* pointers: a flight keeps them while the array grows */
-    size_t insert_count;
-    size_t insert_cap;
-    size_t last;      /* the last answer of statements_insert */
+    struct statement **stores; /* pointers: a flight keeps them while the array grows */
+    size_t store_count;
+    size_t store_cap;
+    size_t last;      /* the last answer of statements_of */
     uint64_t session; /* the connection's count of sessions when they were prepared */
 };
 
@@ -54,38 +54,24 @@ static void init_advance(struct statement *s, const char *schema)
     s->sql = take_sql(&sql);
 }
 
-/*
- * The arrays are unnested in the select list, where one plan node walks them in step. In FROM each
- * would first be stored as a whole, on disk when it exceeds work_mem: 30 to 50 % slower, and far
- * more above that size (docs/performance.md).
- */
-static void init_insert(struct statement *s, const struct batch_part *p, size_t number)
+static void init_store(struct statement *s, const struct rows_shape *shape, size_t number)
 {
-    const struct target *target = p->target;
-    struct buf names = {0};
-    struct buf values = {0};
-
-    snprintf(s->name, sizeof s->name, "insert%zu", number);
-    s->target = target;
-    s->omit = p->omit;
-    s->parameter_types = mem_array(target->column_count, sizeof *s->parameter_types);
-    for (size_t i = 0; i < target->column_count; i++) {
-        const struct target_column *column = &target->columns[i];
-        if (txn_column_omitted(column, p->omit)) {
-            continue;
-        }
-        const char *comma = s->parameter_count > 0 ? "," : "";
-        s->parameter_types[s->parameter_count++] = column->column->wire_array_oid;
-        buf_add_z(&names, comma);
-        table_quote_ident(&names, column->column->name);
-        buf_printf(&values, "%spg_catalog.unnest($%zu)", comma, s->parameter_count);
-    }
+    const struct target *target = shape->target;
     struct buf sql = {0};
-    buf_printf(&sql, "INSERT INTO %s (%s) ", target->table->quoted, buf_cstr(&names));
-    buf_printf(&sql, "SELECT %s", buf_cstr(&values));
+
+    snprintf(s->name, sizeof s->name, "store%zu", number);
+    snprintf(s->stage, sizeof s->stage, "pgsinkd_stage%zu", number);
+    snprintf(s->places, sizeof s->places, "pgsinkd_each%zu", number);
+    s->shape = *shape;
+    s->may_prepare = number < PREPARED_MAX;
+    s->parameter_types = mem_array(MAX(target->column_count, 1), sizeof *s->parameter_types);
+    for (size_t i = 0; i < target->column_count; i++) {
+        if (target_holds(target, i, shape->action, shape->omit)) {
+            s->parameter_types[s->parameter_count++] = target->columns[i].column->wire_array_oid;
+        }
+    }
+    rows_sql_store(&sql, shape, ROWS_UNNEST, NULL);
     s->sql = take_sql(&sql);
-    buf_done(&names);
-    buf_done(&values);
 }
 
 struct statements *statements_new(const char *schema)
@@ -100,11 +86,11 @@ struct statements *statements_free(struct statements *s)
 {
     if (s) {
         statement_done(&s->advance);
-        for (size_t i = 0; i < s->insert_count; i++) {
-            statement_done(s->inserts[i]);
-            free(s->inserts[i]);
+        for (size_t i = 0; i < s->store_count; i++) {
+            statement_done(s->stores[i]);
+            free(s->stores[i]);
         }
-        free(s->inserts);
+        free(s->stores);
         free(s);
     }
     return NULL;
@@ -117,8 +103,8 @@ void statements_meet(struct statements *s, const struct conn *c)
     }
     s->session = c->session;
     s->advance.state = STATEMENT_NONE;
-    for (size_t i = 0; i < s->insert_count; i++) {
-        s->inserts[i]->state = STATEMENT_NONE;
+    for (size_t i = 0; i < s->store_count; i++) {
+        s->stores[i]->state = STATEMENT_NONE;
     }
 }
 
@@ -127,29 +113,27 @@ struct statement *statements_advance(struct statements *s)
     return &s->advance;
 }
 
-static bool is_of(const struct statement *s, const struct batch_part *p)
+static bool is_of(const struct statement *s, const struct rows_shape *shape)
 {
-    return s->target == p->target && s->omit == p->omit;
+    return s->shape.target == shape->target && s->shape.omit == shape->omit &&
+           s->shape.action == shape->action;
 }
 
-struct statement *statements_insert(struct statements *s, const struct batch_part *p)
+struct statement *statements_of(struct statements *s, const struct rows_shape *shape)
 {
-    if (s->last < s->insert_count && is_of(s->inserts[s->last], p)) {
-        return s->inserts[s->last];
+    if (s->last < s->store_count && is_of(s->stores[s->last], shape)) {
+        return s->stores[s->last];
     }
-    for (size_t i = 0; i < s->insert_count; i++) {
-        if (is_of(s->inserts[i], p)) {
+    for (size_t i = 0; i < s->store_count; i++) {
+        if (is_of(s->stores[i], shape)) {
             s->last = i;
-            return s->inserts[i];
+            return s->stores[i];
         }
     }
-    if (s->insert_count == INSERTS_MAX) {
-        return NULL;
-    }
-    s->inserts = mem_grow(s->inserts, &s->insert_cap, s->insert_count, sizeof(struct statement *));
+    s->stores = mem_grow(s->stores, &s->store_cap, s->store_count, sizeof(struct statement *));
     struct statement *made = mem_zalloc(sizeof *made);
-    s->last = s->insert_count++;
-    s->inserts[s->last] = made;
-    init_insert(made, p, s->last);
+    s->last = s->store_count++;
+    s->stores[s->last] = made;
+    init_store(made, shape, s->last);
     return made;
 }

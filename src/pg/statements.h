@@ -1,14 +1,15 @@
 /*
- * The statements that the write path unnest has prepared on its connection: advance(), and an
- * INSERT for each target and set of columns. What is prepared is known from the answers, for a
- * transaction that fails early skips the rest; a new connection has none. Worker thread.
+ * The statements that store rows, one for each shape (target, action, columns), and advance(); and
+ * which of them are prepared on the connection, for the write path unnest. What is prepared is
+ * known from the answers, for a transaction that fails early skips the rest; a new connection has
+ * none. Worker thread.
  */
 #ifndef PG_STATEMENTS_H
 #define PG_STATEMENTS_H
 
 #include "pg/libpq.h"
 #include "pg/oids.h"
-#include "row/batch.h"
+#include "pg/rows_sql.h"
 
 enum statement_state {
     STATEMENT_NONE,
@@ -19,9 +20,11 @@ enum statement_state {
 struct statement {
     char name[16];
     enum statement_state state;
-    const struct target *target; /* NULL: advance() */
-    uint64_t omit;
-    char *sql;
+    struct rows_shape shape; /* target NULL: advance() */
+    bool may_prepare;        /* not where too many would be */
+    char stage[24];          /* the temporary table for its rows */
+    char places[24];         /* the one with places */
+    char *sql;               /* from arrays */
     size_t parameter_count;
     uint32_t *parameter_types;
 };
@@ -34,8 +37,8 @@ struct statements *statements_free(struct statements *s); /* returns NULL */
 /* To be called before the first statement of a transaction: forgets what another session had. */
 void statements_meet(struct statements *s, const struct conn *c);
 
-/* Valid as long as s. insert: NULL when too many different ones would be prepared. */
+/* Valid as long as s. */
 struct statement *statements_advance(struct statements *s);
-struct statement *statements_insert(struct statements *s, const struct batch_part *p);
+struct statement *statements_of(struct statements *s, const struct rows_shape *shape);
 
 #endif

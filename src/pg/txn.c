@@ -44,6 +44,10 @@ struct txn *txn_free(struct txn *t)
             buf_done(&t->parameters[i]);
         }
         free(t->parameters);
+        fold_done(&t->fold);
+        buf_done(&t->staged);
+        free(t->runs);
+        free(t->refusals);
         buf_done(&t->sql);
         free(t->order);
         free(t->schema);
@@ -55,33 +59,26 @@ struct txn *txn_free(struct txn *t)
 
 /* --- what the paths ask of a batch --- */
 
-bool txn_column_omitted(const struct target_column *column, uint64_t omit)
+const struct answer *txn_expected(const struct flight *f)
 {
-    return column->omit_bit >= 0 && (omit >> column->omit_bit & 1);
+    return f->answer < f->answer_count ? &f->answers[f->answer] : NULL;
 }
 
-bool txn_has_columns(const struct batch_part *p)
+void txn_expect(struct flight *f, struct answer a)
 {
-    for (size_t i = 0; i < p->target->column_count; i++) {
-        if (!txn_column_omitted(&p->target->columns[i], p->omit)) {
-            return true;
-        }
-    }
-    return false;
+    f->answers = mem_grow(f->answers, &f->answer_cap, f->answer_count, sizeof *f->answers);
+    f->answers[f->answer_count++] = a;
 }
 
-size_t txn_next_part(const struct batch *b, size_t i)
+bool txn_is_bare(const struct rows_shape *s)
 {
-    while (i < b->part_count && b->parts[i].row_count == 0) {
-        i++;
-    }
-    return i;
+    return target_width(s->target, s->action, s->omit) == 0;
 }
 
-void txn_add_bare_insert(struct buf *out, const struct batch_part *p)
+void txn_add_bare_insert(struct buf *out, const struct rows_shape *s, size_t rows)
 {
     buf_printf(out, ";INSERT INTO %s SELECT FROM pg_catalog.generate_series(1, %zu)",
-               p->target->table->quoted, p->row_count);
+               s->target->table->quoted, rows);
 }
 
 int64_t txn_span_field(const struct span *s, enum span_field field)
@@ -120,14 +117,32 @@ static void order_spans(struct txn *t, const struct batch *b)
 
 bool txn_fits_unnest(struct txn *t, const struct batch *b)
 {
-    for (size_t i = txn_next_part(b, 0); i < b->part_count; i = txn_next_part(b, i + 1)) {
+    for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
-        if (p->target->table->has_rules ||
-            (txn_has_columns(p) && !statements_insert(t->statements, p))) {
+        const struct rows_shape shape = {p->target, p->action, p->omit};
+        if (p->row_count > 0 &&
+            (p->target->table->has_rules || !statements_of(t->statements, &shape)->may_prepare)) {
             return false;
         }
     }
     return true;
+}
+
+bool txn_fits_each(const struct txn *t, const struct batch *b)
+{
+    (void) t;
+    for (size_t i = 0; i < b->part_count; i++) {
+        if (b->parts[i].row_count > 0 && b->parts[i].target->table->has_rules) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const struct txn_refusal *txn_refusals(const struct txn *t, size_t *out_n)
+{
+    *out_n = t->refusal_count;
+    return t->refusals;
 }
 
 static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_path path)
@@ -138,11 +153,11 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->path = path;
     f->answer_count = 0;
     f->answer = 0;
-    f->part = txn_next_part(b, 0);
     f->advanced = false;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
     f->fatal = false;
+    f->fault_part = TXN_NO_ROW;
     f->fault_row = TXN_NO_ROW;
     return f;
 }
@@ -166,6 +181,10 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
     order_spans(t, b);
     if (path == TXN_UNNEST && !txn_fits_unnest(t, b)) {
         path = TXN_COPY;
+    }
+    t->refusal_count = 0;
+    if (path != TXN_EACH) {
+        fold_batch(&t->fold, b);
     }
     const struct flight *f = flight_add(t, b, path);
     if (!(f->path == TXN_UNNEST ? txn_unnest_send(t, err) : txn_copy_send(t, err))) {
@@ -210,7 +229,6 @@ static struct flight flight_take(struct txn *t)
 static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_result *out)
 {
     struct flight f = flight_take(t);
-    bool named = f.fault.class == ERROR_RECORD && f.path == TXN_COPY;
 
     if (t->flight_count == 0) {
         t->c = NULL;
@@ -219,8 +237,8 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .outcome = outcome,
         .path = f.path,
         .error = f.fault,
-        .part = named ? f.part : TXN_NO_ROW,
-        .row = named ? f.fault_row : TXN_NO_ROW,
+        .part = f.fault_part,
+        .row = f.fault_row,
     };
     return TXN_DONE;
 }
@@ -257,7 +275,7 @@ enum txn_step txn_finish(struct txn *t, struct txn_result *out)
     struct flight *f = &t->flights[0];
 
     if (f->fault.class == ERROR_NONE) {
-        if (!f->advanced || f->part < f->b->part_count) {
+        if (!f->advanced || txn_expected(f)) {
             return txn_break_off(t, "postgresql did not answer every statement", out);
         }
         return landed(t, TXN_COMMITTED, out);
@@ -295,12 +313,12 @@ static bool is_digit(char c)
  * hold digits: the number is the first outside of the table's name. Returns TXN_NO_ROW if there is
  * none.
  */
-static size_t find_row(struct str line, const struct batch_part *p, struct str *out_rest)
+static size_t find_row(struct str line, const char *relation, size_t rows, struct str *out_rest)
 {
     const char *at = line.p;
     const char *end = line.p + line.n;
-    size_t name = strlen(p->target->table->name);
-    const char *found = memmem(line.p, line.n, p->target->table->name, name);
+    size_t name = strlen(relation);
+    const char *found = memmem(line.p, line.n, relation, name);
     uint64_t number;
 
     while (at < end && (!is_digit(*at) || (found && at >= found && at < found + name))) {
@@ -312,19 +330,19 @@ static size_t find_row(struct str line, const struct batch_part *p, struct str *
     }
     *out_rest = (struct str){.p = at, .n = (size_t) (end - at)};
     struct str text = {.p = digits, .n = (size_t) (at - digits)};
-    if (!str_to_u64(text, &number) || number == 0 || number > p->row_count) {
+    if (!str_to_u64(text, &number) || number == 0 || number > rows) {
         return TXN_NO_ROW;
     }
     return (size_t) number - 1;
 }
 
 /* The column whose name ends the rest of that line; the longest, if one ends with another. */
-static void find_column(struct str rest, const struct batch_part *p, struct error *err)
+static void find_column(struct str rest, const struct target *target, struct error *err)
 {
     const char *best = "";
 
-    for (size_t i = 0; i < p->target->column_count; i++) {
-        const char *name = p->target->columns[i].column->name;
+    for (size_t i = 0; i < target->column_count; i++) {
+        const char *name = target->columns[i].column->name;
         size_t n = strlen(name);
         if (n < rest.n && n > strlen(best) && memcmp(rest.p + rest.n - n, name, n) == 0) {
             best = name;
@@ -333,28 +351,51 @@ static void find_column(struct str rest, const struct batch_part *p, struct erro
     snprintf(err->column, sizeof err->column, "%s", best);
 }
 
+/* The part of the batch whose rows a COPY sends one by one, or FOLD_NO_PART. */
+static size_t part_of(const struct txn *t, const struct flight *f, const struct answer *a)
+{
+    return f->path == TXN_EACH ? a->group : t->fold.groups[a->group].part;
+}
+
 /*
  * Rows are written to the table many at a time. The server keeps the line numbers for indexes and
  * triggers, but not for a row that does not fit on a page (54000): then it names the last line
  * read, and we name none.
  */
-static void locate(struct flight *f, const PGresult *res)
+static void locate(const struct txn *t, struct flight *f, const struct answer *a,
+                   const PGresult *res)
 {
     const char *context = PQresultErrorField(res, PG_DIAG_CONTEXT);
-    const struct batch_part *p = &f->b->parts[f->part];
     struct str rest = {.p = NULL};
+    size_t part = part_of(t, f, a);
 
-    if (!txn_has_columns(p) || !context || strncmp(f->fault.sqlstate, "54", 2) == 0) {
+    if (part == FOLD_NO_PART) {
+        return;
+    }
+    f->fault_part = part;
+    if (!context || strncmp(f->fault.sqlstate, "54", 2) == 0) {
         return;
     }
     struct str line = last_line(context);
     if (!memmem(line.p, line.n, "COPY", 4)) {
         return;
     }
-    f->fault_row = find_row(line, p, &rest);
-    if (f->fault_row != TXN_NO_ROW && !*f->fault.column && rest.n > 0) {
-        find_column(rest, p, &f->fault);
+    f->fault_row = find_row(line, a->relation, f->b->parts[part].row_count, &rest);
+    bool staged = a->relation != a->target->table->name;
+    if (f->fault_row != TXN_NO_ROW && !*f->fault.column && rest.n > 0 && !staged) {
+        find_column(rest, a->target, &f->fault);
     }
+}
+
+static bool is_only_target(const struct flight *f)
+{
+    for (size_t i = 0; i < f->answer_count; i++) {
+        const struct target *target = f->answers[i].target;
+        if (target && target != f->answers[f->answer].target) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* "table 's.t'": as the server says, else the COPY that runs; nothing where neither is certain. */
@@ -362,39 +403,50 @@ static void name_table(struct flight *f, const PGresult *res)
 {
     const char *schema = PQresultErrorField(res, PG_DIAG_SCHEMA_NAME);
     const char *name = PQresultErrorField(res, PG_DIAG_TABLE_NAME);
-    bool rows_left = f->part < f->b->part_count;
-    bool only_one = txn_next_part(f->b, 0) == f->part &&
-                    txn_next_part(f->b, f->part + 1) == f->b->part_count;
+    const struct answer *a = txn_expected(f);
 
     /* COPY: after the last CopyDone it may be the commit that fails, for any of the tables. */
-    if (rows_left &&
-        (f->path == TXN_UNNEST || f->fault_row != TXN_NO_ROW || !f->may_commit || only_one)) {
-        const struct table *table = f->b->parts[f->part].target->table;
+    if (a && a->target &&
+        (f->path == TXN_UNNEST || f->fault_row != TXN_NO_ROW || !f->may_commit ||
+         is_only_target(f))) {
+        const struct table *table = a->target->table;
         error_wrap(&f->fault, "table '%s.%s'", table->schema, table->name);
     } else if (schema && name) {
         error_wrap(&f->fault, "table '%s.%s'", schema, name);
     }
 }
 
+/* Before, or beside, any row: the database is not as pgsinkd needs it. */
+static void blame_setup(struct flight *f)
+{
+    f->fault.class = ERROR_SETUP;
+    error_wrap(&f->fault,
+               f->advanced ? "cannot make a temporary table" : "cannot advance the ledger");
+    if (f->advanced && strcmp(f->fault.sqlstate, "42501") == 0) {
+        error_hint(&f->fault, "GRANT TEMPORARY ON DATABASE ... TO the role that pgsinkd connects "
+                              "as;");
+    }
+}
+
 void txn_take_fault(struct txn *t, const PGresult *res)
 {
     struct flight *f = &t->flights[0];
+    const struct answer *a = txn_expected(f);
 
     if (f->fault.class != ERROR_NONE) {
         return;
     }
     fault_result(res, &f->fault);
     f->fatal = fault_is_fatal(res);
-    if (f->path == TXN_COPY && t->stopped && strcmp(f->fault.sqlstate, "57014") == 0) {
+    if (t->stopped && strcmp(f->fault.sqlstate, "57014") == 0) {
         t->deaf = true; /* it was no error that we heard */
     }
-    /* unnest: the commit has an answer of its own, after those of all parts. */
-    bool of_rows = f->advanced && (f->path == TXN_UNNEST || f->part < f->b->part_count);
+    bool of_rows = f->advanced && (!a || a->kind != ANSWER_OTHER);
     if (f->path == TXN_UNNEST && strcmp(f->fault.sqlstate, "26000") == 0) {
         f->fault.class = ERROR_LINK; /* somebody deallocated what we had prepared: anew */
     } else if (f->fault.class == ERROR_RECORD && of_rows) {
-        if (f->path == TXN_COPY) {
-            locate(f, res);
+        if (a && a->kind == ANSWER_COPY) {
+            locate(t, f, a, res);
         }
         if (*f->fault.column) {
             error_wrap(&f->fault, "column '%s'", f->fault.column);
@@ -403,7 +455,6 @@ void txn_take_fault(struct txn *t, const PGresult *res)
     } else if (f->fault.class == ERROR_SETUP && of_rows) {
         name_table(f, res);
     } else if (f->fault.class == ERROR_RECORD || f->fault.class == ERROR_SETUP) {
-        f->fault.class = ERROR_SETUP; /* no record is concerned: the schema is not as it was made */
-        error_wrap(&f->fault, "cannot advance the ledger");
+        blame_setup(f);
     }
 }

@@ -18,6 +18,18 @@
  * and one round trip; the commit is at Sync, ReadyForQuery comes after it. An error does not say
  * which row it means: for that the batch goes again by COPY.
  *
+ * Rows with a key, and columns that SQL has to cast, go by the same two ways into one more
+ * statement: INSERT ... ON CONFLICT, UPDATE or DELETE, from the arrays or from a temporary table
+ * that COPY has filled (pg/rows_sql.h). One row for each key is sent (row/fold.h).
+ *
+ * each, after a batch was refused for a record: all rows into temporary tables, then store_each(),
+ * which stores them range by range and names those that the server refuses, all in one transaction.
+ * If there are any it is rolled back, and the caller sends the batch again without them.
+ *
+ *     BEGIN; SELECT advance(...); COPY ...; SELECT ... store_each(...)  --->
+ *                                              <---  the rows refused, each with its error
+ *     COMMIT, or ROLLBACK if there are any     --->
+ *
  * Start, then step until it is done; the batch is read meanwhile and must not change. A connection
  * lost after the end of the transaction was sent and before its answer was read is TXN_UNKNOWN:
  * only the ledger tells (invariant I9).
@@ -39,7 +51,7 @@ enum txn_outcome {
     TXN_UNKNOWN,     /* the answer to COMMIT was lost: claim again and compare */
 };
 
-enum txn_path { TXN_COPY, TXN_UNNEST };
+enum txn_path { TXN_COPY, TXN_UNNEST, TXN_EACH };
 
 #define TXN_NO_ROW SIZE_MAX
 #define TXN_FLIGHTS 4
@@ -50,6 +62,13 @@ struct txn_result {
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* ERROR_RECORD: the batch part and row PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
+};
+
+/* A row that PostgreSQL refuses. */
+struct txn_refusal {
+    size_t part;
+    size_t row;
+    struct error error; /* ERROR_RECORD */
 };
 
 struct txn;
@@ -84,6 +103,13 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
  * is on its way any more; after everything else it is ready once all are answered.
  */
 enum txn_step txn_step(struct txn *t, struct txn_result *out) _must_;
+
+/* After TXN_EACH was refused (ERROR_RECORD): the rows, in the order in which they were made. None:
+ * the fault has no row. Valid until the next txn_start. */
+const struct txn_refusal *txn_refusals(const struct txn *t, size_t *out_n);
+
+/* Can store_each find the bad rows of b? Not where rules say what an INSERT is. */
+bool txn_fits_each(const struct txn *t, const struct batch *b);
 
 /* Gives up at once: closes the connection. The outcome is unknown. */
 void txn_abandon(struct txn *t);

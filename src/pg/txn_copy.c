@@ -54,38 +54,50 @@ static void add_advance(struct txn *t, const struct batch *b)
     buf_add_u8(&t->sql, ')');
 }
 
-static void add_copy(struct buf *sql, const struct batch_part *p)
+/* Rows that SQL has to do something with first: into a temporary table, and from there. */
+static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
 {
-    char separator = '(';
+    const struct statement *s = statements_of(t->statements, shape);
+    struct flight *f = &t->flights[0];
 
-    buf_add_z(sql, ";COPY ");
-    buf_add_z(sql, p->target->table->quoted);
-    buf_add_u8(sql, ' ');
-    for (size_t i = 0; i < p->target->column_count; i++) {
-        const struct target_column *column = &p->target->columns[i];
-        if (!txn_column_omitted(column, p->omit)) {
-            buf_add_u8(sql, (uint8_t) separator);
-            table_quote_ident(sql, column->column->name);
-            separator = ',';
-        }
-    }
-    buf_add_z(sql, ") FROM STDIN (FORMAT binary)");
+    buf_add_u8(&t->sql, ';');
+    rows_sql_create(&t->sql, shape, s->stage, false);
+    txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+    buf_add_u8(&t->sql, ';');
+    rows_sql_copy(&t->sql, shape, s->stage, false);
+    txn_expect(
+        f, (struct answer){
+               .kind = ANSWER_COPY, .target = shape->target, .group = group, .relation = s->stage});
+    buf_add_u8(&t->sql, ';');
+    rows_sql_store(&t->sql, shape, ROWS_STAGE, s->stage);
+    txn_expect(f, (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
+    t->copies_left++;
 }
 
-static void build_sql(struct txn *t, const struct batch *b)
+static void add_direct(struct txn *t, const struct rows_shape *shape, size_t group)
 {
-    buf_clear(&t->sql);
-    add_advance(t, b);
-    for (size_t i = 0; i < b->part_count; i++) {
-        const struct batch_part *p = &b->parts[i];
-        if (p->row_count == 0) {
-            continue;
-        }
-        if (txn_has_columns(p)) {
-            add_copy(&t->sql, p);
-            t->copies_left++;
+    buf_add_u8(&t->sql, ';');
+    rows_sql_copy(&t->sql, shape, NULL, false);
+    txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_COPY,
+                                               .target = shape->target,
+                                               .group = group,
+                                               .relation = shape->target->table->name});
+    t->copies_left++;
+}
+
+static void add_groups(struct txn *t)
+{
+    for (size_t i = 0; i < t->fold.group_count; i++) {
+        const struct fold_group *g = &t->fold.groups[i];
+        const struct rows_shape shape = {g->target, g->action, g->omit};
+        if (txn_is_bare(&shape)) {
+            txn_add_bare_insert(&t->sql, &shape, g->row_count);
+            txn_expect(&t->flights[0],
+                       (struct answer){.kind = ANSWER_ROWS, .target = shape.target});
+        } else if (rows_are_direct(&shape)) {
+            add_direct(t, &shape, i);
         } else {
-            txn_add_bare_insert(&t->sql, p);
+            add_staged(t, &shape, i);
         }
     }
 }
@@ -97,8 +109,20 @@ bool txn_copy_send(struct txn *t, struct error *err)
     t->copies_left = 0;
     t->stopped = false;
     t->answer_seen = false;
-    build_sql(t, f->b);
-    f->may_commit = t->copies_left == 0;
+    t->ending = false;
+    buf_clear(&t->sql);
+    if (f->path == TXN_EACH) {
+        buf_add_z(&t->sql, "BEGIN;");
+        txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+    }
+    add_advance(t, f->b);
+    txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
+    if (f->path == TXN_EACH) {
+        txn_each_add_sql(t, f->b);
+    } else {
+        add_groups(t);
+    }
+    f->may_commit = t->copies_left == 0 && f->path != TXN_EACH;
     if (!PQsendQuery(t->c->pg, buf_cstr(&t->sql))) {
         return conn_lost(t->c, err);
     }
@@ -119,9 +143,9 @@ static bool put(struct txn *t, const void *p, size_t n, enum send *out)
 }
 
 #ifdef PGSINKD_FAILPOINTS
-static bool fail_mid_copy(struct txn *t, const struct batch_part *p)
+static bool fail_mid_copy(struct txn *t)
 {
-    if (t->sent == 0 || t->sent == p->bytes.n) {
+    if (t->sent == 0 || t->sent == t->rows.n) {
         return false;
     }
     (void) PQflush(t->c->pg);
@@ -133,10 +157,9 @@ static size_t chunk_size(size_t left)
     return MIN(CHUNK_BYTES, (left + 1) / 2); /* at least two chunks, so that there is a middle */
 }
 #else
-static bool fail_mid_copy(const struct txn *t, const struct batch_part *p)
+static bool fail_mid_copy(const struct txn *t)
 {
     (void) t;
-    (void) p;
     return false;
 }
 
@@ -157,15 +180,26 @@ static enum send end_of_copy(struct txn *t)
         return result;
     }
     t->copies_left--; /* before the call: whatever it answers, CopyDone may be on its way */
-    t->flights[0].may_commit = t->copies_left == 0;
+    t->flights[0].may_commit = t->copies_left == 0 && t->flights[0].path != TXN_EACH;
     t->c->copy_in = false;
     return PQputCopyEnd(t->c->pg, NULL) < 0 ? SEND_LOST : SEND_ALL;
 }
 
-static enum send send_rows(struct txn *t)
+/* The server wants rows. */
+static void begin_rows(struct txn *t)
 {
     const struct flight *f = &t->flights[0];
-    const struct batch_part *p = &f->b->parts[f->part];
+    const struct answer *a = txn_expected(f);
+
+    t->rows = f->path == TXN_EACH ? txn_each_rows(t, &f->b->parts[a->group])
+                                  : t->fold.groups[a->group].bytes;
+    t->c->copy_in = true;
+    t->header_sent = false;
+    t->sent = 0;
+}
+
+static enum send send_rows(struct txn *t)
+{
     enum send result;
     size_t budget = STEP_BYTES;
 
@@ -175,14 +209,14 @@ static enum send send_rows(struct txn *t)
         }
         t->header_sent = true;
     }
-    while (t->sent < p->bytes.n && budget > 0) {
-        size_t n = MIN(chunk_size(p->bytes.n - t->sent), budget);
-        if (!put(t, p->bytes.p + t->sent, n, &result)) {
+    while (t->sent < t->rows.n && budget > 0) {
+        size_t n = MIN(chunk_size(t->rows.n - t->sent), budget);
+        if (!put(t, t->rows.p + t->sent, n, &result)) {
             return result;
         }
         t->sent += n;
         budget -= n;
-        if (fail_mid_copy(t, p)) {
+        if (fail_mid_copy(t)) {
             return SEND_BROKEN_OFF;
         }
         if (n == CHUNK_BYTES) {
@@ -192,28 +226,41 @@ static enum send send_rows(struct txn *t)
             }
         }
     }
-    return t->sent < p->bytes.n ? SEND_LATER : end_of_copy(t);
+    return t->sent < t->rows.n ? SEND_LATER : end_of_copy(t);
 }
 
 /* --- one step --- */
 
-/* One answer of the server. */
-static void take_result(struct txn *t, const PGresult *res)
+/* One answer of the server. False: it is not what was asked for. */
+static bool take_result(struct txn *t, const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
     struct flight *f = &t->flights[0];
+    const struct answer *a = txn_expected(f);
 
-    if (status == PGRES_TUPLES_OK) {
-        f->advanced = true;
-    } else if (status == PGRES_COMMAND_OK) {
-        f->part = txn_next_part(f->b, f->part + 1);
-    } else if (status == PGRES_COPY_IN) {
-        t->c->copy_in = true;
-        t->header_sent = false;
-        t->sent = 0;
-    } else {
+    if (status == PGRES_FATAL_ERROR) {
         txn_take_fault(t, res);
+        return true;
     }
+    if (t->ending && f->fault.class != ERROR_NONE) {
+        return status == PGRES_COMMAND_OK; /* rolled back */
+    }
+    if (!a) {
+        return false;
+    }
+    if (status == PGRES_COPY_IN) {
+        begin_rows(t);
+        return a->kind == ANSWER_COPY;
+    }
+    f->answer++;
+    if (a->kind == ANSWER_ADVANCED) {
+        f->advanced = status == PGRES_TUPLES_OK;
+        return f->advanced;
+    }
+    if (a->kind == ANSWER_TRIED) {
+        return status == PGRES_TUPLES_OK && txn_each_take(t, res);
+    }
+    return status == PGRES_COMMAND_OK;
 }
 
 enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
@@ -263,10 +310,19 @@ enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
             }
         }
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
+        if (!res && t->flights[0].path == TXN_EACH && !t->ending && !t->flights[0].fatal) {
+            if (!txn_each_end(t)) {
+                conn_lost(c, fault);
+                return txn_lost(t, out);
+            }
+            continue;
+        }
         if (!res) {
             return txn_finish(t, out);
         }
-        take_result(t, res);
+        if (!take_result(t, res)) {
+            return txn_break_off(t, "postgresql answered what was not asked", out);
+        }
     }
     if (!conn_flush(c, fault)) {
         return txn_lost(t, out);

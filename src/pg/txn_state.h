@@ -3,6 +3,7 @@
  *     txn.c         start, step, outcomes, and what a fault of the server means
  *     txn_copy.c    the write path COPY
  *     txn_unnest.c  the write path INSERT ... SELECT unnest(...)
+ *     txn_each.c    which rows are refused
  * Worker thread.
  */
 #ifndef PG_TXN_STATE_H
@@ -11,12 +12,24 @@
 #include "pg/libpq.h"
 #include "pg/statements.h"
 #include "pg/txn.h"
+#include "row/fold.h"
 
-/* unnest: the answers of one transaction, in order; behind them that of Sync. */
-enum answer_kind { ANSWER_PREPARED, ANSWER_ADVANCED, ANSWER_ROWS };
+/* What the server answers, statement by statement. unnest: behind them comes that of Sync. */
+enum answer_kind {
+    ANSWER_OTHER, /* that it has done something */
+    ANSWER_PREPARED,
+    ANSWER_ADVANCED,
+    ANSWER_COPY,  /* it wants rows, then has them */
+    ANSWER_ROWS,  /* they are stored */
+    ANSWER_TRIED, /* which ones are not */
+};
+
 struct answer {
     enum answer_kind kind;
     struct statement *statement; /* PREPARED */
+    const struct target *target; /* PREPARED, COPY, ROWS; NULL: of advance() */
+    size_t group;                /* COPY: of the fold; each: the part of the batch */
+    const char *relation;        /* COPY: what the server calls it; borrowed */
 };
 
 /* One transaction on its way. */
@@ -27,13 +40,20 @@ struct flight {
     size_t answer_count;
     size_t answer_cap;
     size_t answer;      /* the next to come */
-    size_t part;        /* the part whose answer is next; part_count = all are answered */
     bool advanced;      /* the ledger has moved, in this transaction */
     bool may_commit;    /* what ends the transaction may be on its way: a lost connection leaves it
                            open */
     struct error fault; /* the first error of the transaction */
     bool fatal;
+    size_t fault_part; /* the row that the fault names */
     size_t fault_row;
+};
+
+/* Rows of one part that follow each other in the order in which all rows were made. */
+struct run {
+    uint32_t part;
+    uint32_t first; /* index of a row of the part */
+    uint32_t last;
 };
 
 struct txn {
@@ -46,13 +66,26 @@ struct txn {
     uint32_t *order; /* spans of the batch to send, in key order */
     size_t order_cap;
 
+    struct fold fold; /* of the batch sent last */
+
     /* COPY */
-    size_t sent;        /* bytes of the part handed to libpq */
+    struct str rows;    /* what the COPY under way sends */
+    size_t sent;        /* bytes of it handed to libpq */
     size_t copies_left; /* COPYs whose CopyDone is not yet sent */
     bool header_sent;
     bool stopped; /* we broke off a COPY because the server had spoken */
     bool deaf;    /* it once spoke of nothing: never break off again */
     bool answer_seen;
+
+    /* each */
+    struct buf staged; /* the rows of a part with their places */
+    struct run *runs;  /* what store_each was given */
+    size_t run_count;
+    size_t run_cap;
+    struct txn_refusal *refusals;
+    size_t refusal_count;
+    size_t refusal_cap;
+    bool ending; /* COMMIT or ROLLBACK is sent */
 
     /* unnest */
     struct statements *statements;
@@ -74,12 +107,13 @@ enum span_field {
 /* Fields of a span in the order of advance()'s parameters. */
 int64_t txn_span_field(const struct span *s, enum span_field field);
 
-bool txn_column_omitted(const struct target_column *column, uint64_t omit);
-bool txn_has_columns(const struct batch_part *p);
-size_t txn_next_part(const struct batch *b, size_t i); /* the first part with rows at or after i */
+/* The answer that is to come next; NULL: all are here. */
+const struct answer *txn_expected(const struct flight *f);
+void txn_expect(struct flight *f, struct answer a);
 
-/* INSERT of rows that have no columns: appended to out. */
-void txn_add_bare_insert(struct buf *out, const struct batch_part *p);
+/* Rows without columns. */
+bool txn_is_bare(const struct rows_shape *s);
+void txn_add_bare_insert(struct buf *out, const struct rows_shape *s, size_t rows);
 
 /* The connection is closed, and with it all flights end; the oldest one's fault says why. */
 enum txn_step txn_lost(struct txn *t, struct txn_result *out);
@@ -90,6 +124,13 @@ enum txn_step txn_finish(struct txn *t, struct txn_result *out);
 
 /* An error of the server in the oldest flight. */
 void txn_take_fault(struct txn *t, const PGresult *res);
+
+/* each: txn_each.c. add_sql appends the statements behind advance(); end sends COMMIT or ROLLBACK.
+ */
+void txn_each_add_sql(struct txn *t, const struct batch *b);
+struct str txn_each_rows(struct txn *t, const struct batch_part *p);
+bool txn_each_take(struct txn *t, const PGresult *res);
+bool txn_each_end(struct txn *t);
 
 /* The paths. send: false = the connection is closed, *err says why. */
 bool txn_copy_send(struct txn *t, struct error *err) _must_;

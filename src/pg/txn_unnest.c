@@ -107,7 +107,7 @@ static void fill_advance(struct txn *t, const struct batch *b, const struct stat
     }
 }
 
-static uint32_t read_u32(const uint8_t *p)
+static uint32_t read_u32(const char *p)
 {
     uint32_t v;
     memcpy(&v, p, sizeof v);
@@ -116,19 +116,18 @@ static uint32_t read_u32(const uint8_t *p)
 
 /* The tuples of COPY BINARY: int16 count of fields, then each as int32 length (-1 = NULL), bytes.
  */
-static void fill_insert(struct txn *t, const struct batch_part *part, const struct statement *s)
+static void fill_store(struct txn *t, const struct fold_group *g, const struct statement *s)
 {
     struct buf *columns = parameters(t, s->parameter_count);
-    const uint8_t *at = part->bytes.p;
+    const char *at = g->bytes.p;
     size_t column = 0;
 
-    for (size_t i = 0; i < part->target->column_count; i++) {
-        const struct target_column *c = &part->target->columns[i];
-        if (!txn_column_omitted(c, part->omit)) {
-            array_begin(&columns[column++], c->column->wire_oid);
+    for (size_t i = 0; i < g->target->column_count; i++) {
+        if (target_holds(g->target, i, g->action, g->omit)) {
+            array_begin(&columns[column++], g->target->columns[i].column->wire_oid);
         }
     }
-    for (size_t row = 0; row < part->row_count; row++) {
+    for (size_t row = 0; row < g->row_count; row++) {
         at += sizeof(uint16_t);
         for (size_t i = 0; i < s->parameter_count; i++) {
             int32_t length = (int32_t) read_u32(at);
@@ -137,9 +136,9 @@ static void fill_insert(struct txn *t, const struct batch_part *part, const stru
             at += n;
         }
     }
-    assert(at == part->bytes.p + part->bytes.n);
+    assert(at == g->bytes.p + g->bytes.n);
     for (size_t i = 0; i < s->parameter_count; i++) {
-        array_end(&columns[i], part->row_count);
+        array_end(&columns[i], g->row_count);
     }
 }
 
@@ -148,12 +147,6 @@ static void fill_insert(struct txn *t, const struct batch_part *part, const stru
 static struct flight *youngest(struct txn *t)
 {
     return &t->flights[t->flight_count - 1];
-}
-
-static void expect(struct flight *f, enum answer_kind kind, struct statement *s)
-{
-    f->answers = mem_grow(f->answers, &f->answer_cap, f->answer_count, sizeof *f->answers);
-    f->answers[f->answer_count++] = (struct answer){.kind = kind, .statement = s};
 }
 
 /*
@@ -174,7 +167,7 @@ static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
         lengths[i] = (int) t->parameters[i].n;
         formats[i] = 1;
     }
-    if (s->state == STATEMENT_ASKED) {
+    if (s->state == STATEMENT_ASKED || !s->may_prepare) {
         sent = PQsendQueryParams(pg, s->sql, n, s->parameter_types, values, lengths, formats, 1);
     } else {
         if (s->state == STATEMENT_NONE) {
@@ -182,19 +175,21 @@ static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
                 return false;
             }
             s->state = STATEMENT_ASKED;
-            expect(youngest(t), ANSWER_PREPARED, s);
+            txn_expect(youngest(t), (struct answer){.kind = ANSWER_PREPARED,
+                                                    .statement = s,
+                                                    .target = s->shape.target});
         }
         sent = PQsendQueryPrepared(pg, s->name, n, values, lengths, formats, 1);
     }
-    expect(youngest(t), kind, s);
+    txn_expect(youngest(t), (struct answer){.kind = kind, .target = s->shape.target});
     return sent;
 }
 
-static bool send_bare_insert(struct txn *t, const struct batch_part *part)
+static bool send_bare_insert(struct txn *t, const struct rows_shape *shape, size_t rows)
 {
     buf_clear(&t->sql);
-    txn_add_bare_insert(&t->sql, part);
-    expect(youngest(t), ANSWER_ROWS, NULL);
+    txn_add_bare_insert(&t->sql, shape, rows);
+    txn_expect(youngest(t), (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
     return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql) + 1, 0, NULL, NULL, NULL, NULL, 1);
 }
 
@@ -206,20 +201,21 @@ static bool send_advance(struct txn *t, const struct batch *b)
     return execute(t, s, ANSWER_ADVANCED);
 }
 
-static bool send_part(struct txn *t, const struct batch_part *part)
+static bool send_group(struct txn *t, const struct fold_group *g)
 {
-    if (!txn_has_columns(part)) {
-        return send_bare_insert(t, part);
+    const struct rows_shape shape = {g->target, g->action, g->omit};
+    if (txn_is_bare(&shape)) {
+        return send_bare_insert(t, &shape, g->row_count);
     }
-    struct statement *s = statements_insert(t->statements, part);
-    fill_insert(t, part, s);
+    struct statement *s = statements_of(t->statements, &shape);
+    fill_store(t, g, s);
     return execute(t, s, ANSWER_ROWS);
 }
 
-static bool send_parts(struct txn *t, const struct batch *b)
+static bool send_groups(struct txn *t)
 {
-    for (size_t i = txn_next_part(b, 0); i < b->part_count; i = txn_next_part(b, i + 1)) {
-        if (!send_part(t, &b->parts[i])) {
+    for (size_t i = 0; i < t->fold.group_count; i++) {
+        if (!send_group(t, &t->fold.groups[i])) {
             return false;
         }
     }
@@ -260,7 +256,7 @@ bool txn_unnest_send(struct txn *t, struct error *err)
     if (fails_at(t, FAILPOINT_TXN_MID_COPY)) {
         return true;
     }
-    if (!send_parts(t, f->b)) {
+    if (!send_groups(t)) {
         return conn_lost(t->c, err);
     }
     if (fails_at(t, FAILPOINT_TXN_BEFORE_COMMIT)) {
@@ -277,23 +273,16 @@ bool txn_unnest_send(struct txn *t, struct error *err)
 
 static void take_expected(struct flight *f, ExecStatusType status)
 {
-    if (f->answer == f->answer_count) {
+    const struct answer *a = txn_expected(f);
+    if (!a) {
         return; /* more than we asked for: txn_finish finds out if it is less */
     }
-    const struct answer *a = &f->answers[f->answer++];
-    switch (a->kind) {
-    case ANSWER_PREPARED:
+    if (a->kind == ANSWER_PREPARED) {
         a->statement->state = status == PGRES_COMMAND_OK ? STATEMENT_READY : STATEMENT_NONE;
-        break;
-    case ANSWER_ADVANCED:
+    } else if (a->kind == ANSWER_ADVANCED) {
         f->advanced = status == PGRES_TUPLES_OK;
-        break;
-    case ANSWER_ROWS:
-        if (status == PGRES_COMMAND_OK) {
-            f->part = txn_next_part(f->b, f->part + 1);
-        }
-        break;
     }
+    f->answer++;
 }
 
 enum txn_step txn_unnest_step(struct txn *t, struct txn_result *out)

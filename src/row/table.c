@@ -14,6 +14,7 @@ void table_free(struct table *t)
         free(t->columns[i].name);
         free(t->columns[i].type_name);
         free(t->columns[i].wire_name);
+        free(t->columns[i].base_name);
     }
     free(t->columns);
     for (size_t i = 0; i < t->unique_count; i++) {

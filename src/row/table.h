@@ -40,6 +40,7 @@ struct column {
     uint32_t wire_oid;
     uint32_t wire_array_oid; /* of an array of these */
     char *wire_name;         /* as SQL writes it: "integer", "text" */
+    char *base_name;         /* the column's own type so, without domains and typmod */
     bool cast;
     int32_t typmod; /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;  /* of the column or of its domain */

@@ -15,7 +15,7 @@ LAW = {
     "config": ["base"],
     "row": ["base"],
     "kafka": ["base", "config", "row/message.h"],
-    "pg": ["base", "config", "row/batch.h", "row/table.h"],
+    "pg": ["base", "config", "row/batch.h", "row/fold.h", "row/table.h"],
     "host": ["base"],
     "sink": ["base", "config", "row", "kafka", "pg", "host"],
     "command": ["base", "config", "row", "kafka", "pg", "host", "sink"],

@@ -1,0 +1,327 @@
+/* See rows_sql.h. Any thread. */
+#include "pg/rows_sql.h"
+
+static bool holds(const struct rows_shape *s, size_t column)
+{
+    return target_holds(s->target, column, s->action, s->omit);
+}
+
+bool rows_are_direct(const struct rows_shape *s)
+{
+    if (s->action != ROW_INSERT) {
+        return false;
+    }
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (holds(s, i) && s->target->columns[i].column->cast) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- lists ---- */
+
+enum list { LIST_NAMES, LIST_STAGED, LIST_VALUES, LIST_ARRAYS };
+
+static void add_name(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    table_quote_ident(out, s->target->columns[column].column->name);
+}
+
+static void add_cast(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    const struct column *c = s->target->columns[column].column;
+    if (c->cast) {
+        buf_add_z(out, "::");
+        buf_add_z(out, c->base_name);
+    }
+}
+
+/* A value as SQL sees it, from the source s. */
+static void add_value(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    buf_printf(out, "s.c%zu", column);
+    add_cast(out, s, column);
+}
+
+/* The columns that rows of this shape hold, in their order. */
+static void add_list(struct buf *out, const struct rows_shape *s, enum list list)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (!holds(s, i)) {
+            continue;
+        }
+        buf_add_z(out, n++ > 0 ? "," : "");
+        switch (list) {
+        case LIST_NAMES:
+            add_name(out, s, i);
+            break;
+        case LIST_STAGED:
+            buf_printf(out, "c%zu", i);
+            break;
+        case LIST_VALUES:
+            add_value(out, s, i);
+            break;
+        case LIST_ARRAYS:
+            buf_printf(out, "pg_catalog.unnest($%zu)", n);
+            add_cast(out, s, i);
+            break;
+        }
+    }
+}
+
+/* ---- where rows come from ---- */
+
+/*
+ * The arrays are unnested in a select list, where one plan node walks them in step. In FROM each
+ * would first be stored as a whole, on disk when it exceeds work_mem: 30 to 50 % slower, and far
+ * more above that size (docs/performance.md).
+ */
+static void add_arrays(struct buf *out, const struct rows_shape *s)
+{
+    size_t n = 0;
+    buf_add_z(out, "(SELECT ");
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (holds(s, i)) {
+            n++;
+            buf_printf(out, "%spg_catalog.unnest($%zu) AS c%zu", n > 1 ? "," : "", n, i);
+        }
+    }
+    buf_add_z(out, ") s");
+}
+
+/* The staged names of the columns that are part of the key, or the version's. */
+static void add_key_list(struct buf *out, const struct rows_shape *s, bool version)
+{
+    const struct target *t = s->target;
+    size_t n = 0;
+    for (size_t i = 0; i < t->column_count; i++) {
+        const struct target_column *c = &t->columns[i];
+        if (version ? c->is_version : c->is_key) {
+            buf_printf(out, "%sc%zu", n++ > 0 ? "," : "", i);
+        }
+    }
+}
+
+static void add_places(struct buf *out, const struct rows_shape *s, const char *stage)
+{
+    const char *range = "WHERE place BETWEEN $1 AND $2 ORDER BY ";
+    if (s->target->key_count == 0 || s->action == ROW_IGNORE) {
+        buf_printf(out, "(SELECT * FROM pg_temp.%s %splace) s", stage, range);
+        return;
+    }
+    buf_add_z(out, "(SELECT DISTINCT ON (");
+    add_key_list(out, s, false);
+    buf_printf(out, ") * FROM pg_temp.%s %s", stage, range);
+    add_key_list(out, s, false);
+    if (s->target->has_version) {
+        buf_add_u8(out, ',');
+        add_key_list(out, s, true);
+        buf_add_z(out, " DESC");
+    }
+    buf_add_z(out, ",place DESC) s");
+}
+
+static void add_source(struct buf *out, const struct rows_shape *s, enum rows_source source,
+                       const char *stage)
+{
+    switch (source) {
+    case ROWS_UNNEST:
+        add_arrays(out, s);
+        return;
+    case ROWS_STAGE:
+        buf_printf(out, "pg_temp.%s s", stage);
+        return;
+    case ROWS_PLACES:
+        add_places(out, s, stage);
+        return;
+    }
+}
+
+/* ---- conditions ---- */
+
+/* g is the table, s the source. */
+static void add_same_key(struct buf *out, const struct rows_shape *s)
+{
+    const struct target *t = s->target;
+    size_t n = 0;
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].is_key) {
+            buf_add_z(out, n++ > 0 ? " AND g." : " WHERE g.");
+            add_name(out, s, i);
+            buf_add_u8(out, '=');
+            add_value(out, s, i);
+        }
+    }
+}
+
+/* What is there is not newer. `new` names the row that comes: EXCLUDED, or NULL for the source. */
+static void add_not_newer(struct buf *out, const struct rows_shape *s, const char *before,
+                          bool excluded)
+{
+    const struct target *t = s->target;
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (!t->columns[i].is_version) {
+            continue;
+        }
+        buf_add_z(out, before);
+        buf_add_z(out, "(g.");
+        add_name(out, s, i);
+        buf_add_z(out, " IS NULL OR g.");
+        add_name(out, s, i);
+        buf_add_z(out, "<=");
+        if (excluded) {
+            buf_add_z(out, "EXCLUDED.");
+            add_name(out, s, i);
+        } else {
+            add_value(out, s, i);
+        }
+        buf_add_u8(out, ')');
+    }
+}
+
+/* ---- statements ---- */
+
+/* The columns that an upsert sets in a row that is there. One that the record lacks becomes what a
+ * new row would have, so that a row only depends on its last record; unless it is to be left. */
+static bool is_set(const struct rows_shape *s, size_t column)
+{
+    return !s->target->columns[column].is_key && (holds(s, column) || !s->target->omit_leaves);
+}
+
+static void add_on_conflict(struct buf *out, const struct rows_shape *s)
+{
+    const struct target *t = s->target;
+    size_t n = 0;
+    buf_add_z(out, " ON CONFLICT");
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].is_key) {
+            buf_add_z(out, n++ > 0 ? "," : " (");
+            add_name(out, s, i);
+        }
+    }
+    buf_add_z(out, n > 0 ? ") DO " : " DO ");
+    n = 0;
+    for (size_t i = 0; i < t->column_count && s->action == ROW_UPSERT; i++) {
+        if (is_set(s, i)) {
+            buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
+            add_name(out, s, i);
+            buf_add_z(out, "=EXCLUDED.");
+            add_name(out, s, i);
+        }
+    }
+    if (n == 0) {
+        buf_add_z(out, "NOTHING");
+    } else {
+        add_not_newer(out, s, " WHERE ", true);
+    }
+}
+
+static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_source source,
+                       const char *stage)
+{
+    bool none = target_width(s->target, s->action, s->omit) == 0;
+    buf_printf(out, "INSERT INTO %s AS g ", s->target->table->quoted);
+    if (!none) {
+        buf_add_u8(out, '(');
+        add_list(out, s, LIST_NAMES);
+        buf_add_z(out, ") ");
+    }
+    buf_add_z(out, "SELECT ");
+    if (source == ROWS_UNNEST) {
+        add_list(out, s, LIST_ARRAYS);
+    } else {
+        add_list(out, s, LIST_VALUES);
+        buf_add_z(out, " FROM ");
+        add_source(out, s, source, stage);
+    }
+    if (s->action != ROW_INSERT) {
+        add_on_conflict(out, s);
+    }
+}
+
+static void add_update(struct buf *out, const struct rows_shape *s, enum rows_source source,
+                       const char *stage)
+{
+    size_t n = 0;
+    size_t begin = out->n;
+    buf_printf(out, "UPDATE %s AS g SET ", s->target->table->quoted);
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (!s->target->columns[i].is_key && holds(s, i)) {
+            buf_add_z(out, n++ > 0 ? "," : "");
+            add_name(out, s, i);
+            buf_add_u8(out, '=');
+            add_value(out, s, i);
+        }
+    }
+    if (n == 0) { /* it has no columns but the key: there is nothing to do */
+        out->n = begin;
+        buf_add_z(out, "SELECT");
+        return;
+    }
+    buf_add_z(out, " FROM ");
+    add_source(out, s, source, stage);
+    add_same_key(out, s);
+    add_not_newer(out, s, " AND ", false);
+}
+
+static void add_delete(struct buf *out, const struct rows_shape *s, enum rows_source source,
+                       const char *stage)
+{
+    buf_printf(out, "DELETE FROM %s AS g USING ", s->target->table->quoted);
+    add_source(out, s, source, stage);
+    add_same_key(out, s);
+    add_not_newer(out, s, " AND ", false);
+}
+
+void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_source source,
+                    const char *stage)
+{
+    switch (s->action) {
+    case ROW_INSERT:
+    case ROW_IGNORE:
+    case ROW_UPSERT:
+        add_insert(out, s, source, stage);
+        return;
+    case ROW_UPDATE:
+    case ROW_SOFT_DELETE:
+        add_update(out, s, source, stage);
+        return;
+    case ROW_DELETE:
+        add_delete(out, s, source, stage);
+        return;
+    }
+}
+
+void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places)
+{
+    size_t n = 0;
+    buf_printf(out, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.%s (", stage);
+    if (places) {
+        buf_add_z(out, "place integer PRIMARY KEY");
+        n++;
+    }
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (holds(s, i)) {
+            buf_printf(out, "%sc%zu %s", n++ > 0 ? "," : "", i,
+                       s->target->columns[i].column->wire_name);
+        }
+    }
+    buf_add_z(out, ") ON COMMIT DELETE ROWS");
+}
+
+void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stage, bool places)
+{
+    if (stage) {
+        buf_printf(out, "COPY pg_temp.%s (%s", stage, places ? "place" : "");
+        if (places && target_width(s->target, s->action, s->omit) > 0) {
+            buf_add_u8(out, ',');
+        }
+        add_list(out, s, LIST_STAGED);
+    } else {
+        buf_printf(out, "COPY %s (", s->target->table->quoted);
+        add_list(out, s, LIST_NAMES);
+    }
+    buf_add_z(out, ") FROM STDIN (FORMAT binary)");
+}

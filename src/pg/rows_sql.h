@@ -1,0 +1,42 @@
+/*
+ * The SQL that stores the rows of one shape: one target, one action, the same columns. Rows come
+ * from one of three sources:
+ *
+ *     ROWS_UNNEST   arrays, one parameter for each column: small batches
+ *     ROWS_STAGE    a temporary table filled by COPY: large ones
+ *     ROWS_PLACES   a part of such a table, the places $1 to $2: to find out which rows are refused
+ *
+ * In ROWS_PLACES rows may share a key, and the last of them counts.
+ *
+ * Every column that is not of its table's own type is cast here. Pure text; any thread.
+ */
+#ifndef PG_ROWS_SQL_H
+#define PG_ROWS_SQL_H
+
+#include "row/table.h"
+
+enum rows_source { ROWS_UNNEST, ROWS_STAGE, ROWS_PLACES };
+
+struct rows_shape {
+    const struct target *target;
+    enum row_action action;
+    uint64_t omit;
+};
+
+/* Can COPY write straight into the table? */
+bool rows_are_direct(const struct rows_shape *s) _pure_;
+
+/* Appends INSERT, UPDATE or DELETE. stage names the temporary table, or is NULL for ROWS_UNNEST. */
+void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_source source,
+                    const char *stage);
+
+/*
+ * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT. With places it has an
+ * index, and a first column "place".
+ */
+void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
+
+/* Appends COPY ... FROM STDIN (FORMAT binary) into the table (stage NULL) or the stage. */
+void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * Which rows of a batch are refused, see txn.h. The rows of each part go into a temporary table of
+ * their own, with their places; then store_each() (sql/002_dead_letters.sql) is given a statement
+ * for each part, and the runs: ranges of places, in the order in which the rows were made. So rows
+ * of several parts are tried in their order, which keys and foreign keys may depend on.
+ *
+ * All in an explicit transaction, for the client decides how it ends. Worker thread.
+ */
+#include "base/mem.h"
+#include "pg/sql.h"
+#include "pg/sqlstate.h"
+#include "pg/txn_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what is sent --- */
+
+static void find_runs(struct txn *t, const struct batch *b)
+{
+    struct batch_walk walk;
+    size_t part;
+    size_t row;
+
+    t->run_count = 0;
+    batch_walk_begin(&walk, b);
+    while (batch_walk_next(&walk, &part, &row)) {
+        struct run *last = t->run_count > 0 ? &t->runs[t->run_count - 1] : NULL;
+        if (last && last->part == part) {
+            last->last = (uint32_t) row;
+            continue;
+        }
+        t->runs = mem_grow(t->runs, &t->run_cap, t->run_count, sizeof *t->runs);
+        t->runs[t->run_count++] = (struct run){(uint32_t) part, (uint32_t) row, (uint32_t) row};
+    }
+    batch_walk_done(&walk);
+}
+
+static void add_stage(struct txn *t, const struct rows_shape *shape, size_t part)
+{
+    const struct statement *s = statements_of(t->statements, shape);
+    struct flight *f = &t->flights[0];
+
+    buf_add_u8(&t->sql, ';');
+    rows_sql_create(&t->sql, shape, s->places, true);
+    txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+    buf_add_u8(&t->sql, ';');
+    rows_sql_copy(&t->sql, shape, s->places, true);
+    txn_expect(
+        f, (struct answer){
+               .kind = ANSWER_COPY, .target = shape->target, .group = part, .relation = s->places});
+    t->copies_left++;
+}
+
+/* ARRAY['...','...']: the statement of each part, also of those that have no rows. */
+static void add_statements(struct txn *t, const struct batch *b)
+{
+    struct buf text _cleanup_buf_ = {0};
+
+    buf_add_z(&t->sql, "ARRAY[");
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        const struct rows_shape shape = {p->target, p->action, p->omit};
+        buf_clear(&text);
+        if (p->row_count > 0) {
+            rows_sql_store(&text, &shape, ROWS_PLACES,
+                           statements_of(t->statements, &shape)->places);
+        }
+        buf_add_z(&t->sql, i > 0 ? "," : "");
+        sql_literal(&t->sql, buf_cstr(&text));
+    }
+    buf_add_z(&t->sql, "]::pg_catalog.text[]");
+}
+
+static void add_run_array(struct txn *t, size_t field)
+{
+    buf_add_z(&t->sql, ",'");
+    sql_array_open(&t->sql);
+    for (size_t i = 0; i < t->run_count; i++) {
+        const struct run *r = &t->runs[i];
+        const uint32_t values[] = {r->part, r->first, r->last};
+        sql_array_i64(&t->sql, (int64_t) values[field] + 1); /* SQL counts from 1 */
+    }
+    sql_array_close(&t->sql);
+    buf_add_u8(&t->sql, '\'');
+}
+
+void txn_each_add_sql(struct txn *t, const struct batch *b)
+{
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        if (p->row_count > 0) {
+            add_stage(t, &(struct rows_shape){p->target, p->action, p->omit}, i);
+        }
+    }
+    find_runs(t, b);
+    buf_add_z(&t->sql, ";SELECT run, place, sqlstate, message, detail, column_name FROM ");
+    table_quote_ident(&t->sql, t->schema);
+    buf_add_z(&t->sql, ".store_each(");
+    add_statements(t, b);
+    for (size_t field = 0; field < 3; field++) {
+        add_run_array(t, field);
+    }
+    buf_add_z(&t->sql, ") ORDER BY run, place");
+    txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
+}
+
+/* The tuples of a part, each with its place in front. */
+struct str txn_each_rows(struct txn *t, const struct batch_part *p)
+{
+    struct buf *out = &t->staged;
+
+    buf_clear(out);
+    for (size_t row = 0; row < p->row_count; row++) {
+        struct str tuple = batch_tuple(p, row);
+        const uint8_t *bytes = (const uint8_t *) tuple.p;
+        buf_add_u16(out, (uint16_t) ((bytes[0] << 8 | bytes[1]) + 1));
+        buf_add_u32(out, sizeof(uint32_t));
+        buf_add_u32(out, (uint32_t) row + 1);
+        buf_add(out, tuple.p + 2, tuple.n - 2);
+    }
+    return (struct str){.p = (const char *) out->p, .n = out->n};
+}
+
+/* --- what comes back --- */
+
+enum { EACH_RUN, EACH_PLACE, EACH_SQLSTATE, EACH_MESSAGE, EACH_DETAIL, EACH_COLUMN };
+
+static void set_fault(struct error *err, const PGresult *res, int row, const struct table *table)
+{
+    char message[400];
+    char detail[200];
+    const char *sqlstate = PQgetvalue(res, row, EACH_SQLSTATE);
+    const char *column = PQgetvalue(res, row, EACH_COLUMN);
+
+    fault_one_line(message, sizeof message, PQgetvalue(res, row, EACH_MESSAGE));
+    fault_one_line(detail, sizeof detail, PQgetvalue(res, row, EACH_DETAIL));
+    error_set(err, ERROR_RECORD, "%s%s%s (%s)", message, *detail ? ": " : "", detail, sqlstate);
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
+    if (*column) {
+        snprintf(err->column, sizeof err->column, "%s", column);
+        error_wrap(err, "column '%s'", column);
+    }
+    error_wrap(err, "table '%s.%s'", table->schema, table->name);
+}
+
+bool txn_each_take(struct txn *t, const PGresult *res)
+{
+    const struct batch *b = t->flights[0].b;
+
+    for (int row = 0; row < PQntuples(res); row++) {
+        uint64_t run;
+        uint64_t place;
+        if (!str_to_u64(str_of(PQgetvalue(res, row, EACH_RUN)), &run) ||
+            !str_to_u64(str_of(PQgetvalue(res, row, EACH_PLACE)), &place) || run == 0 ||
+            run > t->run_count || place == 0 || place > b->parts[t->runs[run - 1].part].row_count) {
+            return false;
+        }
+        t->refusals = mem_grow(t->refusals, &t->refusal_cap, t->refusal_count, sizeof *t->refusals);
+        struct txn_refusal *r = &t->refusals[t->refusal_count++];
+        *r = (struct txn_refusal){.part = t->runs[run - 1].part, .row = place - 1};
+        set_fault(&r->error, res, row, b->parts[r->part].target->table);
+    }
+    return true;
+}
+
+bool txn_each_end(struct txn *t)
+{
+    struct flight *f = &t->flights[0];
+    bool good = f->fault.class == ERROR_NONE && t->refusal_count == 0;
+
+    t->ending = true;
+    if (f->fault.class == ERROR_NONE && t->refusal_count > 0) {
+        f->fault = t->refusals[0].error;
+    }
+    f->may_commit = good;
+    if (good) {
+        txn_expect(f, (struct answer){.kind = ANSWER_ROWS});
+    }
+    return PQsendQuery(t->c->pg, good ? "COMMIT" : "ROLLBACK") != 0;
+}
