@@ -148,7 +148,9 @@ static bool check_grants(struct conn *c, const char *schema, struct error *err)
     fill(&sql,
          "SELECT p.name, p.privilege, current_user"
          " FROM (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'),"
-         " ('gaps', 'SELECT'), ('gaps', 'INSERT')) AS p(name, privilege)"
+         " ('gaps', 'SELECT'), ('gaps', 'INSERT'), ('dead_letters', 'SELECT'),"
+         " ('dead_letters', 'INSERT'), ('dead_letters', 'UPDATE'), ('dead_letters', 'DELETE'))"
+         " AS p(name, privilege)"
          " JOIN pg_catalog.pg_class t ON t.relname = p.name"
          " JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace AND n.nspname = :'schema'"
          " WHERE NOT pg_catalog.has_table_privilege(t.oid, p.privilege) LIMIT 1",

@@ -141,6 +141,11 @@ static void test_privileges(void **state)
     assert_has(err.text, "offsets': role 'unit_daemon' has no UPDATE privilege");
     operator_ask(admin, "GRANT UPDATE ON " SCHEMA_SQL ".offsets TO unit_daemon");
     operator_ask(admin, "GRANT SELECT, INSERT ON " SCHEMA_SQL ".gaps TO unit_daemon");
+    operator_ask(admin, "GRANT SELECT, INSERT, UPDATE ON " SCHEMA_SQL
+                        ".dead_letters TO unit_daemon");
+    assert_false(schema_ensure(c, SCHEMA, true, &applied, &err));
+    assert_has(err.text, "dead_letters': role 'unit_daemon' has no DELETE privilege");
+    operator_ask(admin, "GRANT DELETE ON " SCHEMA_SQL ".dead_letters TO unit_daemon");
     assert_ok(schema_ensure(c, SCHEMA, true, &applied, &err), &err);
     assert_int_equal(applied, 0);
 }

@@ -1,0 +1,433 @@
+"""The SQL of dead letters by itself: store_each() finds the bad rows of a staged batch, and only those; the
+functions for operators; the upgrade of a database from before there were dead letters."""
+
+import psycopg
+import pytest
+
+from kit.daemon import ROOT
+
+# What a session of the daemon has while it isolates: the rows, and one statement for each sort of them.
+STAGING = "CREATE TEMPORARY TABLE staged (place int PRIMARY KEY, id bigint, note text, parent bigint)"
+STORE = (
+    "INSERT INTO {table} (id, note, parent) SELECT id, note, parent FROM pg_temp.staged"
+    " WHERE place BETWEEN $1 AND $2 ORDER BY place"
+)
+TABLE = """
+CREATE TABLE {name} (
+    seq    bigint GENERATED ALWAYS AS IDENTITY,
+    id     bigint,
+    note   text,
+    parent bigint{more}
+)
+"""
+
+
+def steps():
+    return sorted((ROOT / "sql").glob("[0-9]*.sql"))
+
+
+def apply_step(bench, step):
+    bench.sql(step.read_text().replace(':"schema"', "pgsinkd"))
+
+
+@pytest.fixture
+def db(bench):
+    """A session with the project's schema and an empty staging table."""
+    bench.sql("CREATE SCHEMA pgsinkd")
+    for step in steps():
+        apply_step(bench, step)
+    bench.sql(STAGING)
+    return bench
+
+
+def table(db, name="target", more=""):
+    db.sql(TABLE.format(name=name, more=f", {more}" if more else ""))
+    return name
+
+
+def stage(db, rows):
+    """rows: (id, note, parent), each at the place of its position."""
+    with db.db.cursor().copy("COPY staged FROM STDIN") as copy:
+        for place, row in enumerate(rows):
+            copy.write_row((place, *row))
+
+
+def store(db, *runs, statements=None):
+    """Calls store_each() with (part, first, last) and returns {(run, place): (sqlstate, message, column, ...)}."""
+    statements = statements or [STORE.format(table="target")]
+    found = db.sql(
+        "SELECT * FROM pgsinkd.store_each(%s, %s::int[], %s::int[], %s::int[])",
+        statements, [r[0] for r in runs], [r[1] for r in runs], [r[2] for r in runs],
+    )  # fmt: skip
+    assert len({row[:2] for row in found}) == len(found)
+    return {(row[0], row[1]): row[2:] for row in found}
+
+
+def ids(db, name="target"):
+    return [i for (i,) in db.sql(f"SELECT id FROM {name} ORDER BY seq")]
+
+
+def check_finds(db, rows, bad, *, sqlstate, message, column=None, constraint=None):
+    """The rows at the places `bad` are refused, for that reason; all others are stored, in their order."""
+    stage(db, rows)
+    found = store(db, (1, 0, len(rows) - 1))
+    assert sorted(place for _, place in found) == sorted(bad)
+    assert ids(db) == [rows[i][0] for i in range(len(rows)) if i not in bad]
+    for state, text, _, col, con, _ in found.values():
+        assert state == sqlstate
+        assert message in text
+        assert (col, con) == (column, constraint)
+
+
+def plain(n):
+    return [(i, f"note {i}", None) for i in range(n)]
+
+
+def spoil(rows, bad, **change):
+    """The rows, with the named fields changed at the places in bad."""
+    for i in bad:
+        row = dict(zip(("id", "note", "parent"), rows[i], strict=True)) | change
+        rows[i] = (row["id"], row["note"], row["parent"])
+    return rows
+
+
+CHECK = "CONSTRAINT positive CHECK (parent > 0)"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(set(), id="none"),
+        pytest.param({0}, id="first"),
+        pytest.param({1999}, id="last"),
+        pytest.param({7, 1000}, id="two"),
+        pytest.param(set(range(500, 800)), id="a run"),
+        pytest.param(set(range(0, 2000, 100)), id="1 %"),
+        pytest.param(set(range(3, 2000, 10)), id="10 %"),
+        pytest.param(set(range(0, 2000, 2)), id="every other"),
+        pytest.param(set(range(2000)), id="all"),
+    ],
+)
+def test_finds_the_bad_rows_and_stores_the_others(db, bad):
+    table(db, more=CHECK)
+    rows = spoil(plain(2000), bad, parent=-1)
+    check_finds(db, rows, bad, sqlstate="23514", message='violates check constraint "positive"', constraint="positive")
+
+
+def test_unique(db):
+    table(db, more="CONSTRAINT once UNIQUE (id)")
+    rows = [*plain(50), (7, "again", None), *[(100 + i, "x", None) for i in range(20)], (101, "again", None)]
+    check_finds(db, rows, {50, 71}, sqlstate="23505", message="duplicate key value", constraint="once")
+
+
+def test_not_null_names_its_column(db):
+    table(db)
+    db.sql("ALTER TABLE target ALTER note SET NOT NULL")
+    rows = spoil(plain(50), {9}, note=None)
+    check_finds(db, rows, {9}, sqlstate="23502", message="null value in column", column="note")
+
+
+def test_foreign_key(db):
+    db.sql("CREATE TABLE parents (id bigint PRIMARY KEY)")
+    db.sql("INSERT INTO parents VALUES (1)")
+    table(db, more="CONSTRAINT kin FOREIGN KEY (parent) REFERENCES parents")
+    rows = spoil([(i, "x", 1) for i in range(300)], {20, 21, 250}, parent=2)
+    check_finds(db, rows, {20, 21, 250}, sqlstate="23503", message="violates foreign key", constraint="kin")
+
+
+def test_deferred_foreign_key(db):
+    db.sql("CREATE TABLE parents (id bigint PRIMARY KEY)")
+    db.sql("INSERT INTO parents VALUES (1)")
+    table(db, more="CONSTRAINT kin FOREIGN KEY (parent) REFERENCES parents DEFERRABLE INITIALLY DEFERRED")
+    rows = spoil([(i, "x", 1) for i in range(300)], {20, 21, 250}, parent=2)
+    check_finds(db, rows, {20, 21, 250}, sqlstate="23503", message="violates foreign key", constraint="kin")
+
+
+def test_deferred_constraint_trigger(db):
+    table(db)
+    db.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.parent = 13 THEN RAISE EXCEPTION 'not 13, please' USING ERRCODE = 'MY001'; END IF;"
+        " RETURN NULL; END $$"
+    )
+    db.sql(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON target DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    rows = spoil(plain(100), {5}, parent=13)
+    check_finds(db, rows, {5}, sqlstate="MY001", message="not 13, please")
+
+
+def test_deferred_constraints_let_later_rows_help_earlier_ones(db):
+    """Children come first, their parents in a later run: only the child that has none is refused, whether
+    another row is bad or not."""
+    db.sql("CREATE TABLE parents (id bigint PRIMARY KEY CHECK (id < 100), note text, parent bigint)")
+    table(db, more="FOREIGN KEY (parent) REFERENCES parents DEFERRABLE INITIALLY DEFERRED")
+    statements = [STORE.format(table="target"), STORE.format(table="parents")]
+    children = [(i, "child", 1 + i % 3) for i in range(9)]
+    parents = [(1, "parent", None), (2, "parent", None), (3, "parent", None), (500, "too high", None)]
+    stage(db, children + parents)
+    assert sorted(store(db, (1, 0, 8), (2, 9, 12), statements=statements)) == [(2, 12)]
+    assert ids(db) == list(range(9))
+
+    db.sql("TRUNCATE target, parents, staged")
+    children[4] = (4, "orphan", 77)
+    stage(db, children + parents)
+    assert sorted(store(db, (1, 0, 8), (2, 9, 12), statements=statements)) == [(1, 4), (2, 12)]
+    assert sorted(ids(db)) == [i for i in range(9) if i != 4]
+
+
+def test_trigger_exception(db):
+    table(db)
+    db.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.parent = 13 THEN RAISE EXCEPTION 'not 13, please'; END IF; RETURN NEW; END $$"
+    )
+    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+    check_finds(db, spoil(plain(100), {5}, parent=13), {5}, sqlstate="P0001", message="not 13, please")
+
+
+def test_trigger_assertion(db):
+    """OTHERS does not name it, yet it is the row's fault."""
+    table(db)
+    db.sql(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " ASSERT NEW.parent IS DISTINCT FROM 13, 'no 13'; RETURN NEW; END $$"
+    )
+    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+    check_finds(db, spoil(plain(100), {5}, parent=13), {5}, sqlstate="P0004", message="no 13")
+
+
+def test_domain(db):
+    db.sql("CREATE DOMAIN small AS bigint CONSTRAINT tiny CHECK (VALUE < 10)")
+    table(db)
+    db.sql("ALTER TABLE target ALTER parent TYPE small")
+    rows = spoil(plain(100), {0, 99}, parent=10)
+    check_finds(db, rows, {0, 99}, sqlstate="23514", message="violates check constraint", constraint="tiny")
+
+
+def test_too_long(db):
+    table(db)
+    db.sql("ALTER TABLE target ALTER note TYPE varchar(8)")
+    check_finds(db, spoil(plain(100), {3}, note="123456789"), {3}, sqlstate="22001", message="value too long")
+
+
+def test_a_row_that_no_page_and_no_index_holds(db):
+    table(db)
+    db.sql("CREATE INDEX ON target (note)")
+    rows = plain(20)
+    db.sql("CREATE TABLE noise AS SELECT string_agg(md5(i::text), '') AS text FROM generate_series(1, 3000) i")
+    rows[11] = (11, db.value("SELECT text FROM noise"), None)
+    check_finds(db, rows, {11}, sqlstate="54000", message="index row")
+
+
+def test_triggers_see_the_search_path_of_the_session(db):
+    db.sql("CREATE SCHEMA own")
+    table(db, "own.target")
+    db.sql("CREATE TABLE own.seen (id bigint)")
+    db.sql(
+        "CREATE FUNCTION own.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO seen VALUES (NEW.id); RETURN NEW; END $$"
+    )
+    db.sql("CREATE TRIGGER note BEFORE INSERT ON own.target FOR EACH ROW EXECUTE FUNCTION own.note()")
+    db.sql("SET search_path TO own")
+    stage(db, plain(3))
+    assert store(db, (1, 0, 2), statements=[STORE.format(table="own.target")]) == {}
+    assert db.value("SELECT count(*) FROM own.seen") == 3
+
+
+def test_runs_keep_their_order_and_their_statement(db):
+    table(db, more=CHECK)
+    table(db, "other")
+    stage(db, spoil(plain(10), {4, 8}, parent=-1))
+    statements = [STORE.format(table="other"), STORE.format(table="target")]
+    found = store(db, (2, 0, 2), (1, 3, 5), (2, 6, 9), statements=statements)
+    assert sorted(found) == [(3, 8)]
+    assert ids(db) == [0, 1, 2, 6, 7, 9]
+    assert ids(db, "other") == [3, 4, 5]
+
+
+def test_nothing_to_store(db):
+    assert store(db) == {}
+
+
+# What is nobody's fault among the rows ends the transaction as it came.
+RAISES = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$"
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ("RAISE EXCEPTION 'full' USING ERRCODE = '53100'", psycopg.errors.DiskFull),
+        ("RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'", psycopg.errors.DeadlockDetected),
+        ("RAISE EXCEPTION 'fenced' USING ERRCODE = 'SK001'", psycopg.Error),
+        ("RAISE EXCEPTION 'ended' USING ERRCODE = '57P01'", psycopg.errors.AdminShutdown),
+        ("RAISE EXCEPTION 'cancel' USING ERRCODE = '57014'", psycopg.errors.QueryCanceled),
+        ("PERFORM 1 FROM missing", psycopg.errors.UndefinedTable),
+    ],
+)
+def test_other_faults_go_through(db, body, error):
+    table(db)
+    db.sql(RAISES.format(body=f"IF NEW.id = 30 THEN {body}; END IF"))
+    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+    stage(db, plain(50))
+    with pytest.raises(error):
+        store(db, (1, 0, 49))
+    assert ids(db) == []
+
+
+def test_a_timeout_goes_through(db):
+    table(db)
+    db.sql(RAISES.format(body="PERFORM pg_sleep(30)"))
+    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+    stage(db, plain(5))
+    db.sql("SET statement_timeout TO 100")
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        store(db, (1, 0, 4))
+
+
+def test_a_lock_timeout_goes_through(db, postgres):
+    table(db)
+    stage(db, plain(5))
+    with postgres.connect(db.database) as other, other.transaction():
+        other.execute("LOCK TABLE target")
+        db.sql("SET lock_timeout TO 100")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            store(db, (1, 0, 4))
+
+
+def test_a_revoked_privilege_goes_through(db):
+    table(db)
+    stage(db, plain(5))
+    db.sql("CREATE ROLE letters_guest")
+    try:
+        db.sql("GRANT USAGE ON SCHEMA pgsinkd TO letters_guest")
+        db.sql("GRANT SELECT ON staged TO letters_guest")
+        db.sql("SET ROLE letters_guest")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            store(db, (1, 0, 4))
+    finally:
+        db.sql("RESET ROLE")
+        db.sql("DROP OWNED BY letters_guest")
+        db.sql("DROP ROLE letters_guest")
+
+
+# Dead letters themselves
+
+LETTER = (
+    "INSERT INTO pgsinkd.dead_letters (sink, topic, partition, \"offset\", route, value, error_class, sqlstate,"
+    " message) VALUES (%s, %s, %s, %s, %s, %s, 'record', %s, 'no')"
+)  # fmt: skip
+
+
+def letter(db, topic="t", partition=0, offset=0, route="r", value=b"v", sqlstate="22003", sink="s"):
+    db.sql(LETTER, sink, topic, partition, offset, route, value, sqlstate)
+
+
+def letters(db, columns='topic, partition, "offset", route'):
+    return db.sql(f'SELECT {columns} FROM pgsinkd.dead_letters ORDER BY sink, topic, partition, "offset", route')
+
+
+def test_a_record_that_fails_again_renews_its_letter(db):
+    letter(db, value=b"first")
+    db.sql("UPDATE pgsinkd.dead_letters SET failed_at = '2020-01-01', replay_requested_at = now()")
+    letter(db, value=b"second", sqlstate="23505")
+    letter(db, route="other")
+    assert letters(db, "route, value, sqlstate, attempts, replay_requested_at, failed_at > '2021-01-01'") == [
+        ("other", b"v", "22003", 1, None, True),
+        ("r", b"second", "23505", 2, None, True),
+    ]
+
+
+def test_take(db):
+    for offset in range(4):
+        letter(db, offset=offset)
+    take = "SELECT pgsinkd.take_dead_letters(%s, %s, %s::int[], %s::bigint[], %s)"
+    db.sql(take, "s", ["t", "t"], [0, 0], [3, 1], ["r", "r"])
+    assert letters(db, '"offset"') == [(0,), (2,)]
+    for missing in (("s", ["t", "t"], [0, 0], [0, 3], ["r", "r"]), ("x", ["t"], [0], [0], ["r"])):
+        with pytest.raises(psycopg.Error, match="has no such dead letter") as caught:
+            db.sql(take, *missing)
+        assert caught.value.sqlstate == "SK001"
+    assert letters(db, '"offset"') == [(0,), (2,)]
+
+
+CHOICES = [
+    ({}, ["a", "b", "c", "d"]),
+    ({"route": "r2"}, ["c"]),
+    ({"topic": "u"}, ["d"]),
+    ({"topic": "t", "partition": 1}, ["b"]),
+    ({"offset": 7}, ["c"]),
+    ({"sqlstate": "23505"}, ["b"]),
+    ({"sqlstate": "23"}, ["b", "c"]),
+    ({"since": "2026-02-01"}, ["c", "d"]),
+    ({"until": "2026-02-01"}, ["a", "b"]),
+    ({"since": "2026-01-15", "until": "2026-02-02"}, ["b", "c"]),
+    ({"max_count": 2}, ["a", "c"]),
+    ({"sqlstate": "2", "max_count": 1}, ["a"]),
+    ({"route": "none"}, []),
+]
+
+
+def four_letters(db):
+    letter(db, value=b"a")
+    letter(db, partition=1, value=b"b", sqlstate="23505")
+    letter(db, offset=7, route="r2", value=b"c", sqlstate="23514")
+    letter(db, topic="u", value=b"d", sqlstate=None)
+    letter(db, sink="else", value=b"e")
+    for value, time_ in (("a", "2026-01-01"), ("b", "2026-01-15"), ("c", "2026-02-01"), ("d", "2026-02-02")):
+        db.sql("UPDATE pgsinkd.dead_letters SET failed_at = %s WHERE value = %s::text::bytea", time_, value)
+
+
+def call(db, function, choice):
+    named = "".join(f', "{name}" => %s' for name in choice)
+    return db.value(f"SELECT pgsinkd.{function}('s'{named})", *choice.values())
+
+
+def values(db, where):
+    return [bytes(v).decode() for (v,) in db.sql(f"SELECT value FROM pgsinkd.dead_letters WHERE {where} ORDER BY 1")]
+
+
+@pytest.mark.parametrize(("choice", "chosen"), CHOICES, ids=str)
+def test_replay_marks_what_is_chosen_and_tells_the_daemon(db, choice, chosen):
+    four_letters(db)
+    heard = []
+    db.db.add_notify_handler(lambda notice: heard.append((notice.channel, notice.payload)))
+    db.sql("LISTEN pgsinkd")
+    assert call(db, "replay", choice) == len(chosen)
+    assert values(db, "replay_requested_at IS NOT NULL") == chosen
+    assert heard == ([("pgsinkd", "replay:s")] if chosen else [])
+
+
+@pytest.mark.parametrize(("choice", "chosen"), CHOICES, ids=str)
+def test_discard_deletes_what_is_chosen(db, choice, chosen):
+    four_letters(db)
+    assert call(db, "discard", choice) == len(chosen)
+    assert values(db, "true") == [v for v in "abcde" if v not in chosen]
+
+
+def test_letters_are_readable(db):
+    db.sql(
+        "INSERT INTO pgsinkd.dead_letters (sink, topic, partition, \"offset\", route, key, value, header_names,"
+        " header_values, error_class, message) VALUES"
+        " ('s', 't', 0, 0, 'r', 'caf\\303\\251', '\\xff', '{trace, trace, \"\\\\xfe\"}', '{abc, NULL, \"\\\\x00\"}', 'record', 'm'),"
+        " ('s', 't', 0, 1, 'r', NULL, '\\x6100', NULL, NULL, 'record', 'm')"
+    )
+    assert db.sql('SELECT key, value, headers FROM pgsinkd.dead_letters_text ORDER BY "offset"') == [
+        (
+            "café",
+            None,
+            [
+                {"name": "trace", "value": "abc"},
+                {"name": "trace", "value": None},
+                {"name": "\\xfe", "value": "\\x00"},
+            ],
+        ),
+        (None, None, None),
+    ]
+
+
+def test_status_counts_them(db):
+    db.sql("SELECT pgsinkd.claim('s', 'me', '{t}', '{0}', '{0}', false)")
+    four_letters(db)
+    assert db.sql("SELECT sink, dead_letters FROM pgsinkd.status") == [("s", 4)]
