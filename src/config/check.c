@@ -1,6 +1,7 @@
 /*
  * Rules that concern more than one value, or need more than a type: names, identifiers, regular
- * expressions, refused properties, the same topic twice into one table. Main thread.
+ * expressions, refused properties, the same topic twice into one table, two routes of one name.
+ * Main thread.
  */
 #include "base/mem.h"
 #include "config/load.h"
@@ -183,6 +184,44 @@ static bool check_twice(struct load *l)
     return true;
 }
 
+/* ---- routes' names ---- */
+
+static int compare_route_name(const void *pa, const void *pb)
+{
+    const struct config_route *const *a = pa;
+    const struct config_route *const *b = pb;
+    int order = strcmp((*a)->name, (*b)->name);
+
+    return order != 0 ? order : compare_position((*a)->pos, (*b)->pos);
+}
+
+/* Where a name is written, or else the table it was taken from. */
+static struct position name_position(const struct config_route *route)
+{
+    return route->name_pos.line != 0 ? route->name_pos : route->table_pos;
+}
+
+static bool check_names(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+    _cleanup_mem_ const struct config_route **routes = mem_array(cfg->route_count, sizeof *routes);
+
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        routes[i] = &cfg->routes[i];
+    }
+    qsort(routes, cfg->route_count, sizeof *routes, compare_route_name);
+    for (size_t i = 1; i < cfg->route_count; i++) {
+        if (strcmp(routes[i - 1]->name, routes[i]->name) == 0) {
+            load_error(l, name_position(routes[i]), "another route has the same name, see line %u",
+                       name_position(routes[i - 1]).line);
+            return error_hint(l->err,
+                              "Give this one a 'name' of its own; without one a route is called "
+                              "by its table.");
+        }
+    }
+    return true;
+}
+
 bool check_config(struct load *l)
 {
     if (!check_sink(l) || !check_schema(l) || !check_properties(l)) {
@@ -193,5 +232,5 @@ bool check_config(struct load *l)
             return false;
         }
     }
-    return check_twice(l);
+    return check_twice(l) && check_names(l);
 }

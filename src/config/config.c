@@ -330,6 +330,23 @@ static char *directory_of(const char *path)
     return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t) (slash - path));
 }
 
+/* A route without a name of its own is called by its table. */
+static void name_routes(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        struct config_route *route = &cfg->routes[i];
+
+        if (*route->name == '\0') {
+            _cleanup_buf_ struct buf table = {0};
+
+            table_name_print(&route->table, &table);
+            mem_freep(&route->name);
+            route->name = mem_strdup(buf_cstr(&table));
+            route->name_pos = (struct position){0}; /* "" is the default too */
+        }
+    }
+}
+
 static bool load_all(struct load *l)
 {
     struct config *cfg = l->cfg;
@@ -342,6 +359,7 @@ static bool load_all(struct load *l)
         mem_freep(&cfg->kafka.group);
         cfg->kafka.group = mem_printf("pgsinkd-%s", cfg->sink);
     }
+    name_routes(cfg);
     return check_config(l);
 }
 

@@ -109,6 +109,8 @@ struct config_key {
     CONFIG_TYPE_##kind name;                                                                       \
     struct position name##_pos;
 
+/* A route's name is never empty: where the file has none it is the table, as table_name_print() has
+ * it. */
 struct config_route {
     struct position pos;
 #define ROUTE_OPTION(name, kind, def, min, max, flags, sample, help) CONFIG_FIELD(name, kind)

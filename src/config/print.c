@@ -334,6 +334,14 @@ static void print_option(const struct config *cfg, const struct option *o, const
     buf_add_z(out, "\n");
 }
 
+/* A name taken from a table that was expanded would show what the reference brought in. */
+static bool is_hidden_name(const struct config *cfg, const struct option *o,
+                           const struct config_route *route)
+{
+    return o->offset == offsetof(struct config_route, name) && route->name_pos.line == 0 &&
+           source(cfg, route->table_pos) != NULL;
+}
+
 static void print_route(const struct config *cfg, const struct config_route *route, struct buf *out)
 {
     size_t n = 0;
@@ -343,7 +351,11 @@ static void print_route(const struct config *cfg, const struct config_route *rou
     for (size_t i = 0; i < n; i++) {
         if (strcmp(options[i].section, SECTION_ROUTE) == 0 && options[i].kind != OPTION_KEY) {
             buf_add_z(out, is_first ? "  - " : "    ");
-            print_option(cfg, &options[i], route, out);
+            if (is_hidden_name(cfg, &options[i], route)) {
+                buf_add_z(out, "name: \"\"\n");
+            } else {
+                print_option(cfg, &options[i], route, out);
+            }
             is_first = false;
         }
     }

@@ -431,3 +431,22 @@ def test_status_counts_them(db):
     db.sql("SELECT pgsinkd.claim('s', 'me', '{t}', '{0}', '{0}', false)")
     four_letters(db)
     assert db.sql("SELECT sink, dead_letters FROM pgsinkd.status") == [("s", 4)]
+
+
+def test_a_daemon_upgrades_a_schema_from_before(bench):
+    """The ledger of an older version is in use: it goes on where that stood."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(100)
+    bench.sql("CREATE SCHEMA pgsinkd")
+    apply_step(bench, steps()[0])
+    bench.sql(
+        "INSERT INTO pgsinkd.offsets (sink, topic, partition, next_offset, owner_epoch, owner)"
+        " VALUES (%s, %s, 0, 40, 7, 'older')",
+        bench.sink, log.topic,
+    )  # fmt: skip
+    refused = bench.drain(bench.config(log, postgres={"manage_schema": False}), code=4, allow=["has version 1"])
+    assert "this program needs" in refused.log()
+    bench.drain(bench.config(log))
+    assert bench.value("SELECT max(version) FROM pgsinkd.schema_version") == len(steps())
+    bench.check(log, start={0: 40})

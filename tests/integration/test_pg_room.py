@@ -98,6 +98,14 @@ def test_printed_script_does_only_what_is_missing_and_grants(postgres, database)
         assert daemon.execute("SELECT gaps FROM pgsinkd.status").fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             daemon.execute("DELETE FROM pgsinkd.offsets")
+        daemon.execute(
+            'INSERT INTO pgsinkd.dead_letters (sink, topic, partition, "offset", route, error_class, message)'
+            " SELECT 's', 't', 0, o, 'r', 'record', 'm' FROM generate_series(1, 4) o"
+        )
+        assert daemon.execute("SELECT pgsinkd.replay('s', \"offset\" => 1)").fetchone() == (1,)
+        assert daemon.execute("SELECT pgsinkd.discard('s', \"offset\" => 2)").fetchone() == (1,)
+        daemon.execute("SELECT pgsinkd.take_dead_letters('s', '{t}', '{0}', '{1}', '{r}')")
+        assert daemon.execute("SELECT count(*) FROM pgsinkd.dead_letters_text").fetchone() == (2,)
 
 
 def test_everything_is_commented(postgres, database):
@@ -111,8 +119,12 @@ def test_everything_is_commented(postgres, database):
             SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'pgsinkd'::regnamespace
                AND obj_description(p.oid, 'pg_proc') IS NULL
             UNION ALL
-            SELECT t.tgname FROM pg_trigger t WHERE t.tgrelid = 'pgsinkd.offsets'::regclass
-               AND obj_description(t.oid, 'pg_trigger') IS NULL
+            SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+             WHERE c.relnamespace = 'pgsinkd'::regnamespace AND obj_description(t.oid, 'pg_trigger') IS NULL
+            UNION ALL
+            SELECT a.attname FROM pg_attribute a WHERE a.attnum > 0
+               AND a.attrelid IN ('pgsinkd.offsets'::regclass, 'pgsinkd.dead_letters'::regclass)
+               AND col_description(a.attrelid, a.attnum) IS NULL
             """
         ).fetchall()
     assert bare == []

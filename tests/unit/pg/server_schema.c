@@ -1,5 +1,7 @@
 /* schema.c and catalog.c against a real server. With "print NAME": what schema_print says, for
  * psql. */
+#include "pg/sqlstate.h"
+#include "pg/steps.h"
 #include "server.h"
 
 #include <pthread.h>
@@ -75,6 +77,102 @@ static void test_newer_and_older(void **state)
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
 }
 
+/* The first steps by themselves, as an older version has installed them. */
+static void install_older(int version)
+{
+    _cleanup_buf_ struct buf sql = {0};
+
+    buf_add_z(&sql, "CREATE SCHEMA " SCHEMA_SQL ";");
+    for (int v = 1; v <= version; v++) {
+        for (const char *const *line = steps_lines(v); *line; line++) {
+            const char *rest = *line;
+            for (const char *at; (at = strstr(rest, ":\"schema\"")); rest = at + 9) {
+                buf_add(&sql, rest, (size_t) (at - rest));
+                buf_add_z(&sql, SCHEMA_SQL);
+            }
+            buf_add_z(&sql, rest);
+        }
+    }
+    operator_ask(admin, buf_cstr(&sql));
+}
+
+static void test_upgrades_with_data(void **state)
+{
+    (void) state;
+    struct error err;
+    int applied = -1;
+    int version = -1;
+
+    install_older(1);
+    operator_ask(admin, "INSERT INTO " SCHEMA_SQL ".offsets (sink, topic, partition, next_offset,"
+                        " owner_epoch, owner) VALUES ('s', 't', 3, 77, 5, 'me')");
+    operator_ask(admin, "INSERT INTO " SCHEMA_SQL ".gaps VALUES ('s', 't', 3, 5, 9, 'lost')");
+    assert_ok(schema_version_installed(c, SCHEMA, &version, &err), &err);
+    assert_int_equal(version, 1);
+    assert_false(schema_ensure(c, SCHEMA, false, &applied, &err));
+    assert_int_equal(err.class, ERROR_SETUP);
+    assert_has(err.text, "has version 1, this program needs ");
+    assert_has(err.hint, "pgsinkd init --print");
+
+    assert_ok(schema_ensure(c, SCHEMA, true, &applied, &err), &err);
+    assert_int_equal(applied, schema_version_wanted() - 1);
+    assert_string_equal(operator_ask(admin, "SELECT sink || topic || partition || ' ' ||"
+                                            " next_offset || ' ' || owner_epoch || owner FROM " //
+                                     SCHEMA_SQL ".offsets"),
+                        "st3 77 5me");
+    assert_string_equal(operator_ask(admin, "SELECT gaps || ' ' || dead_letters FROM " //
+                                     SCHEMA_SQL ".status"),
+                        "1 0");
+}
+
+/* ---- store_each() and sqlstate.c must agree on whose fault a fault is ---- */
+
+/* Raises the SQLSTATE it is given, from where store_each() looks for faults of rows. */
+static const char probe_sql[] =
+    "CREATE FUNCTION pg_temp.raises(code text) RETURNS void LANGUAGE plpgsql AS $$"
+    " BEGIN RAISE EXCEPTION 'probe' USING ERRCODE = code; END $$;"
+    "CREATE FUNCTION pg_temp.caught(code text) RETURNS boolean LANGUAGE plpgsql AS $$"
+    " BEGIN PERFORM * FROM " SCHEMA_SQL ".store_each("
+    " ARRAY[pg_catalog.format('SELECT pg_temp.raises(%L)', code)], '{1}', '{1}', '{1}');"
+    " RETURN true;"
+    " EXCEPTION WHEN OTHERS OR query_canceled OR assert_failure THEN"
+    " IF SQLSTATE <> code THEN RAISE; END IF; RETURN false; END $$;"
+    "CREATE TEMPORARY TABLE digits AS SELECT substr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', n, 1) d"
+    " FROM generate_series(1, 36) n;";
+
+/* Every class, each with the subclasses that sqlstate.c or PostgreSQL know anything special of. */
+static const char codes_sql[] =
+    "SELECT code, pg_temp.caught(code) FROM (SELECT a.d || b.d || s.sub AS code FROM digits a,"
+    " digits b, (VALUES ('001'), ('002'), ('003'), ('004'), ('006'), ('011'), ('014'), ('023'),"
+    " ('100'), ('501'), ('P01'), ('P02'), ('P03'), ('P04')) AS s(sub)) AS codes";
+
+static void test_rows_faults_are_the_same_in_sql(void **state)
+{
+    (void) state;
+    struct error err;
+    int applied;
+    size_t rows = 0;
+
+    assert_ok(schema_ensure(c, SCHEMA, true, &applied, &err), &err);
+    operator_ask(admin, probe_sql);
+    PGresult *res = PQexec(admin, codes_sql);
+    assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
+    assert_int_equal(PQntuples(res), 36 * 36 * 14);
+    for (int i = 0; i < PQntuples(res); i++) {
+        const char *code = PQgetvalue(res, i, 0);
+        bool caught = *PQgetvalue(res, i, 1) == 't';
+        if (caught != (sqlstate_class(code) == ERROR_RECORD)) {
+            print_error("%s: sqlstate.c says '%s', store_each() says %s\n", code,
+                        error_class_name(sqlstate_class(code)), caught ? "row" : "other");
+            fail();
+        }
+        rows += caught;
+    }
+    assert_true(rows > 0 && rows < 36 * 36 * 14);
+    PQclear(res);
+    operator_ask(admin, "DISCARD TEMPORARY");
+}
+
 struct racer {
     pthread_t thread;
     struct conn *c;
@@ -141,8 +239,8 @@ static void test_privileges(void **state)
     assert_has(err.text, "offsets': role 'unit_daemon' has no UPDATE privilege");
     operator_ask(admin, "GRANT UPDATE ON " SCHEMA_SQL ".offsets TO unit_daemon");
     operator_ask(admin, "GRANT SELECT, INSERT ON " SCHEMA_SQL ".gaps TO unit_daemon");
-    operator_ask(admin, "GRANT SELECT, INSERT, UPDATE ON " SCHEMA_SQL
-                        ".dead_letters TO unit_daemon");
+    operator_ask(admin,
+                 "GRANT SELECT, INSERT, UPDATE ON " SCHEMA_SQL ".dead_letters TO unit_daemon");
     assert_false(schema_ensure(c, SCHEMA, true, &applied, &err));
     assert_has(err.text, "dead_letters': role 'unit_daemon' has no DELETE privilege");
     operator_ask(admin, "GRANT DELETE ON " SCHEMA_SQL ".dead_letters TO unit_daemon");
@@ -314,9 +412,16 @@ int main(int argc, char **argv)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_installs_once), TEST(test_newer_and_older),         TEST(test_two_at_once),
-        TEST(test_privileges),    TEST(test_schema_exists_already),   TEST(test_server),
-        TEST(test_columns),       TEST(test_tables_that_will_not_do),
+        TEST(test_installs_once),
+        TEST(test_newer_and_older),
+        TEST(test_upgrades_with_data),
+        TEST(test_rows_faults_are_the_same_in_sql),
+        TEST(test_two_at_once),
+        TEST(test_privileges),
+        TEST(test_schema_exists_already),
+        TEST(test_server),
+        TEST(test_columns),
+        TEST(test_tables_that_will_not_do),
     };
 
     if (argc == 3 && strcmp(argv[1], "print") == 0) {
