@@ -272,7 +272,7 @@ DECLARE
     marked bigint;
 BEGIN
     UPDATE dead_letters d
-       SET replay_requested_at = clock_timestamp()
+       SET replay_requested_at = now() -- one time for all, by which they can be told from others
       FROM choose_dead_letters($1, $2, $3, $4, $5, $6, $7, $8, $9) c
      WHERE d.sink = c.sink AND d.topic = c.topic AND d.partition = c.partition
        AND d."offset" = c."offset" AND d.route = c.route;

@@ -11,6 +11,8 @@
  *     check.c                      both servers, the tables, the plan; writes nothing
  *     config.c                     the file alone, then the effective configuration
  *     init.c                       the schema, now or as a script for psql
+ *     dead_letters.c               dead letters: listed, shown, replayed, discarded
+ *     letter_text.{c,h}            one of them as a line, in full, as JSON
  *     version.c                    the program's version and its libraries'
  *
  * config/: the file on disk becomes one immutable struct config
@@ -102,6 +104,7 @@
  *     statements.{c,h}             one for each shape, and what of it is prepared
  *     oids.h                       numbers of types
  *     ledger.{c,h}                 claim, evict, gap, ends
+ *     letters.{c,h}                dead letters, for commands
  *     catalog.{c,h}                target tables as the server knows them
  *     schema.{c,h}                 upgrade steps of the project's own schema
  *     steps.h                      sql/, embedded when the program is built
@@ -139,30 +142,53 @@ struct verb {
     const char *name;
     const char *synopsis;
     const char *summary;
-    bool wants_config;
+    const char *more;    /* of its usage; NULL = nothing */
+    const char *options; /* the letters of those it has, see OPTIONS */
+    bool wants_word;
     enum exit_code (*run)(const struct command_args *args);
 };
 
+static const char DEAD_LETTERS_MORE[] =
+    "  list     one line each: place, route, SQLSTATE, column, message, time, attempts\n"
+    "  show     all about each, the record's bytes included\n"
+    "  replay   ask the daemon to put them through their routes again;\n"
+    "           --wait: until it has\n"
+    "  discard  delete them for good; all of a sink need --yes\n"
+    "which ones: --route NAME, --topic NAME, --partition N, --offset N,\n"
+    "  --sqlstate CODE (or its first characters), --since TIME, --until TIME, --limit N\n"
+    "list, show: --json prints one JSON object a line\n";
+
 static const struct verb VERBS[] = {
     {"run", "run -c FILE [--until-end]",
-     "the daemon; --until-end stores what is there now, then stops", true, command_run},
-    {"check", "check -c FILE", "everything that can be checked without writing, and the plan", true,
-     command_check},
-    {"config", "config -c FILE", "check the file alone and print the effective configuration", true,
-     command_config},
+     "the daemon; --until-end stores what is there now, then stops", NULL, "cu", false,
+     command_run},
+    {"check", "check -c FILE", "everything that can be checked without writing, and the plan", NULL,
+     "c", false, command_check},
+    {"config", "config -c FILE", "check the file alone and print the effective configuration", NULL,
+     "c", false, command_config},
     {"init", "init -c FILE [--print]",
-     "create or upgrade the schema; --print writes the SQL to stdout", true, command_init},
-    {"version", "version", "versions of the program and its libraries", false, command_version},
+     "create or upgrade the schema; --print writes the SQL to stdout", NULL, "cp", false,
+     command_init},
+    {"dead-letters", "dead-letters WORD -c FILE ...",
+     "list, show, replay or discard what could not be stored", DEAD_LETTERS_MORE, "crtnosablJWY",
+     true, command_dead_letters},
+    {"version", "version", "versions of the program and its libraries", NULL, "", false,
+     command_version},
 };
 
 static void usage(FILE *out)
 {
     fprintf(out, "usage: pgsinkd COMMAND\n\n");
     for (size_t i = 0; i < ARRAY_LEN(VERBS); i++) {
-        fprintf(out, "  %-28s %s\n", VERBS[i].synopsis, VERBS[i].summary);
+        fprintf(out, "  %-30s %s\n", VERBS[i].synopsis, VERBS[i].summary);
     }
     fprintf(out, "\nexit codes: 0 ok, 1 fault at run time, 2 usage, 3 configuration file, "
                  "4 target, 5 source\n");
+}
+
+static void verb_usage(const struct verb *verb, FILE *out)
+{
+    fprintf(out, "usage: pgsinkd %s\n%s", verb->synopsis, verb->more != NULL ? verb->more : "");
 }
 
 static const struct verb *find_verb(const char *name)
@@ -182,31 +208,64 @@ static enum exit_code bad_usage(const char *what, const char *word)
     return EXIT_USAGE;
 }
 
-/* Options of a verb: -c FILE, and the flag that it has. False: said on stderr what is wrong. */
+static bool wants_config(const struct verb *verb)
+{
+    return *verb->options == 'c';
+}
+
+/* Every option of every verb by its letter, which getopt returns; only c is short, too. */
+static const struct option OPTIONS[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"until-end", no_argument, NULL, 'u'},
+    {"print", no_argument, NULL, 'p'},
+    {"route", required_argument, NULL, 'r'},
+    {"topic", required_argument, NULL, 't'},
+    {"partition", required_argument, NULL, 'n'},
+    {"offset", required_argument, NULL, 'o'},
+    {"sqlstate", required_argument, NULL, 's'},
+    {"since", required_argument, NULL, 'a'},
+    {"until", required_argument, NULL, 'b'},
+    {"limit", required_argument, NULL, 'l'},
+    {"json", no_argument, NULL, 'J'},
+    {"wait", no_argument, NULL, 'W'},
+    {"yes", no_argument, NULL, 'Y'},
+    {NULL, 0, NULL, 0},
+};
+
+static const char TERM_LETTERS[] = "rtnosabl"; /* in the order of enum letters_term */
+
+static void take_option(int letter, struct command_args *args, const char **out_file)
+{
+    const char *term = strchr(TERM_LETTERS, letter);
+
+    if (term != NULL) {
+        args->terms[term - TERM_LETTERS] = optarg;
+    } else if (letter == 'c') {
+        *out_file = optarg;
+    }
+    args->until_end |= letter == 'u';
+    args->print |= letter == 'p';
+    args->json |= letter == 'J';
+    args->wait |= letter == 'W';
+    args->yes |= letter == 'Y';
+}
+
+/* False: the verb has no such option, wants a word more or less, or the file. */
 static bool parse_options(const struct verb *verb, int argc, char **argv, struct command_args *args,
                           const char **out_file)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"until-end", no_argument, NULL, 'u'},
-        {"print", no_argument, NULL, 'p'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
-        bool known = (option == 'c' && verb->wants_config) ||
-                     (option == 'u' && verb->run == command_run) ||
-                     (option == 'p' && verb->run == command_init);
-        if (!known) {
+    int letter;
+    while ((letter = getopt_long(argc, argv, "c:", OPTIONS, NULL)) != -1) {
+        if (letter == '?' || strchr(verb->options, letter) == NULL) {
             return false;
         }
-        if (option == 'c') {
-            *out_file = optarg;
-        }
-        args->until_end |= option == 'u';
-        args->print |= option == 'p';
+        take_option(letter, args, out_file);
     }
-    return optind == argc && (*out_file != NULL) == verb->wants_config;
+    if (argc - optind != (verb->wants_word ? 1 : 0)) {
+        return false;
+    }
+    args->word = verb->wants_word ? argv[optind] : NULL;
+    return (*out_file != NULL) == wants_config(verb);
 }
 
 static bool wants_help(const char *word)
@@ -219,10 +278,10 @@ static enum exit_code run_verb(const struct verb *verb, int argc, char **argv)
     struct command_args args = {0};
     const char *file = NULL;
     if (!parse_options(verb, argc, argv, &args, &file)) {
-        fprintf(stderr, "usage: pgsinkd %s\n", verb->synopsis);
+        verb_usage(verb, stderr);
         return EXIT_USAGE;
     }
-    if (!verb->wants_config) {
+    if (!wants_config(verb)) {
         return verb->run(&args);
     }
     struct error err;
@@ -241,7 +300,7 @@ static enum exit_code run(int argc, char **argv)
         usage(stderr);
         return EXIT_USAGE;
     }
-    if (wants_help(argv[1]) || (argc == 3 && wants_help(argv[2]))) {
+    if (wants_help(argv[1])) {
         usage(stdout);
         return EXIT_OK;
     }
@@ -251,6 +310,10 @@ static enum exit_code run(int argc, char **argv)
     const struct verb *verb = find_verb(argv[1]);
     if (verb == NULL) {
         return bad_usage("unknown command", argv[1]);
+    }
+    if (argc == 3 && wants_help(argv[2])) {
+        verb_usage(verb, stdout);
+        return EXIT_OK;
     }
     return run_verb(verb, argc - 1, argv + 1);
 }

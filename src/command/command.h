@@ -7,18 +7,25 @@
 #define COMMAND_COMMAND_H
 
 #include "config/config.h"
+#include "pg/letters.h"
 #include "sink/app.h"
 
 struct command_args {
     const struct config *cfg; /* NULL for verbs that need none */
     bool until_end;           /* run --until-end */
     bool print;               /* init --print */
+    const char *word;         /* dead-letters list, show, replay, discard */
+    const char *terms[LETTERS_TERMS];
+    bool json;
+    bool wait;
+    bool yes;
 };
 
 enum exit_code command_run(const struct command_args *args);
 enum exit_code command_check(const struct command_args *args);
 enum exit_code command_config(const struct command_args *args);
 enum exit_code command_init(const struct command_args *args);
+enum exit_code command_dead_letters(const struct command_args *args);
 enum exit_code command_version(const struct command_args *args);
 
 /* Prints a fault to stderr: its text, then its hint. */

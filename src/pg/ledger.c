@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
-#include "row/table.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -59,20 +58,6 @@ static const char *const statements[LEDGER_OPS] = {
                     " AND o.partition = l.partition",
 };
 
-static char *fill_schema(const char *sql, const char *schema)
-{
-    struct buf out = {0};
-
-    for (const char *at; (at = strstr(sql, "$S")); sql = at + 2) {
-        buf_add(&out, sql, (size_t) (at - sql));
-        table_quote_ident(&out, schema);
-    }
-    buf_add_z(&out, sql);
-    char *copy = mem_strdup(buf_cstr(&out));
-    buf_done(&out);
-    return copy;
-}
-
 struct ledger *ledger_new(const char *schema, const char *sink, const char *owner)
 {
     struct ledger *l = mem_zalloc(sizeof *l);
@@ -80,7 +65,7 @@ struct ledger *ledger_new(const char *schema, const char *sink, const char *owne
     l->sink = mem_strdup(sink);
     l->owner = mem_strdup(owner);
     for (size_t i = 0; i < LEDGER_OPS; i++) {
-        l->sql[i] = fill_schema(statements[i], schema);
+        l->sql[i] = sql_in_schema(statements[i], schema);
     }
     return l;
 }

@@ -1,6 +1,9 @@
 /* SQL text: quoting and nothing else, see sql.h. Pure; any thread. */
 #include "pg/sql.h"
 
+#include "base/mem.h"
+#include "row/table.h"
+
 #include <string.h>
 
 void sql_literal(struct buf *out, const char *text)
@@ -72,4 +75,16 @@ void sql_array_i64(struct buf *out, int64_t value)
 void sql_array_close(struct buf *out)
 {
     buf_add_u8(out, '}');
+}
+
+char *sql_in_schema(const char *sql, const char *schema)
+{
+    _cleanup_buf_ struct buf out = {0};
+
+    for (const char *at; (at = strstr(sql, "$S")); sql = at + 2) {
+        buf_add(&out, sql, (size_t) (at - sql));
+        table_quote_ident(&out, schema);
+    }
+    buf_add_z(&out, sql);
+    return mem_strdup(buf_cstr(&out));
 }

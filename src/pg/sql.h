@@ -1,4 +1,4 @@
-/* SQL text: literals, array literals. Names are quoted by table_quote_ident. Pure; any thread. */
+/* SQL text: literals, array literals, the project's schema in a statement. Pure; any thread. */
 #ifndef PG_SQL_H
 #define PG_SQL_H
 
@@ -16,5 +16,8 @@ void sql_array_text(struct buf *out, const char *text);
 void sql_array_text_quoted(struct buf *out, const char *text);
 void sql_array_i64(struct buf *out, int64_t value);
 void sql_array_close(struct buf *out);
+
+/* A copy of sql with the schema's name, quoted, in place of each $S. The caller frees it. */
+char *sql_in_schema(const char *sql, const char *schema) _must_;
 
 #endif

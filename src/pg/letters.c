@@ -1,0 +1,276 @@
+/*
+ * Dead letters for commands. Bytes travel as hexadecimal digits, so that one text result carries
+ * all; a cursor keeps memory small however many there are. Main thread.
+ */
+#include "pg/letters.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "pg/libpq.h"
+#include "pg/sql.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE "32" /* rows of one FETCH: each may be as large as a record */
+
+struct letters {
+    struct conn *c;
+    const char *values[1 + LETTERS_TERMS];
+    char *schema;
+    char *asked_at; /* replay_requested_at of what letters_replay has marked */
+    PGresult *page; /* NULL = nothing is being read, or all has been */
+    int row;        /* of the page, the next one */
+    struct letter letter;
+    struct arena arena; /* of the letter's bytes */
+};
+
+/* ---- statements ---- */
+
+#define CHOSEN "$S.choose_dead_letters($1, $2, $3, $4, $5, $6, $7, $8, $9) d"
+#define TIME(column) "pg_catalog.to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+#define HEX(column) "pg_catalog.encode(" column ", 'hex')"
+
+/* "name:value,name:-", all in hexadecimal digits. */
+#define HEADERS                                                                                    \
+    "(SELECT pg_catalog.string_agg(coalesce(" HEX("h.name") ", '') || ':' || coalesce(" HEX(       \
+        "h.value") ", '-'), ',' ORDER BY h.place)"                                                 \
+                   " FROM ROWS FROM (pg_catalog.unnest(d.header_names),"                           \
+                   " pg_catalog.unnest(d.header_values)) WITH ORDINALITY AS h(name, value, place))"
+
+enum field {
+    FIELD_TOPIC,
+    FIELD_PARTITION,
+    FIELD_OFFSET,
+    FIELD_ROUTE,
+    FIELD_TIMESTAMP,
+    FIELD_ERROR_CLASS,
+    FIELD_SQLSTATE,
+    FIELD_MESSAGE,
+    FIELD_COLUMN,
+    FIELD_FAILED_AT,
+    FIELD_ATTEMPTS,
+    FIELD_REPLAY_REQUESTED_AT,
+    FIELD_KEY,
+    FIELD_VALUE,
+    FIELD_HEADERS,
+};
+
+#define LINE_FIELDS                                                                                \
+    "d.topic, d.partition, d.\"offset\", d.route, " TIME(                                          \
+        "d.timestamp") ", d.error_class,"                                                          \
+                       " d.sqlstate, d.message, d.\"column\", " TIME(                              \
+                           "d.failed_at") ", d.attempts, " TIME("d.replay_requested_at")
+
+static const char read_lines_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELECT " LINE_FIELDS
+                                     ", NULL, NULL, NULL FROM " CHOSEN;
+static const char read_whole_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELECT " LINE_FIELDS
+                                     ", " HEX("d.key") ", " HEX("d.value") ", " HEADERS
+                                                                           " FROM " CHOSEN;
+static const char replay_sql[] =
+    "SELECT $S.replay($1, $2, $3, $4, $5, $6, $7, $8, $9), pg_catalog.now()";
+static const char discard_sql[] = "SELECT $S.discard($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+
+/* A letter that failed again has another fault now, so the choice would not find it any more. */
+static const char progress_sql[] =
+    "SELECT pg_catalog.count(*) FILTER (WHERE d.replay_requested_at = $2::timestamptz),"
+    " pg_catalog.count(*) FILTER (WHERE d.failed_at >= $2::timestamptz AND d.attempts > 1)"
+    " FROM $S.dead_letters d WHERE d.sink = $1";
+
+static PGresult *ask(struct letters *l, const char *sql, int count, const char *const *values,
+                     struct error *err)
+{
+    _cleanup_mem_ char *text = sql_in_schema(sql, l->schema);
+
+    return conn_exec(l->c, text, count, values, err);
+}
+
+static PGresult *ask_chosen(struct letters *l, const char *sql, struct error *err)
+{
+    return ask(l, sql, ARRAY_LEN(l->values), l->values, err);
+}
+
+/* ---- life ---- */
+
+struct letters *letters_new(struct conn *c, const char *schema, const struct letters_choice *choice)
+{
+    struct letters *l = mem_zalloc(sizeof *l);
+
+    l->c = c;
+    l->schema = mem_strdup(schema);
+    l->values[0] = choice->sink;
+    for (size_t i = 0; i < LETTERS_TERMS; i++) {
+        l->values[1 + i] = choice->terms[i];
+    }
+    return l;
+}
+
+struct letters *letters_free(struct letters *l)
+{
+    if (l) {
+        PQclear(l->page);
+        free(l->letter.headers);
+        arena_done(&l->arena);
+        free(l->asked_at);
+        free(l->schema);
+        free(l);
+    }
+    return NULL;
+}
+
+/* ---- reading ---- */
+
+static bool fetch(struct letters *l, struct error *err)
+{
+    PQclear(l->page);
+    l->row = 0;
+    l->page = conn_exec(l->c, "FETCH " PAGE " FROM letters", -1, NULL, err);
+    return l->page != NULL;
+}
+
+bool letters_read(struct letters *l, bool whole, struct error *err)
+{
+    if (!conn_run(l->c, "BEGIN READ ONLY", err)) {
+        return false;
+    }
+    _cleanup_result_ PGresult *declared = ask_chosen(l, whole ? read_whole_sql : read_lines_sql,
+                                                     err);
+    return declared && fetch(l, err);
+}
+
+static const char *text(const struct letters *l, enum field field)
+{
+    return PQgetisnull(l->page, l->row, field) ? NULL : PQgetvalue(l->page, l->row, field);
+}
+
+static uint8_t digit(char c)
+{
+    return (uint8_t) (c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* The bytes of hexadecimal digits, as PostgreSQL writes them, in the arena. */
+static struct str unhex(struct arena *a, const char *hex, size_t digits)
+{
+    char *bytes = arena_alloc(a, digits / 2 + 1);
+
+    for (size_t i = 0; i < digits / 2; i++) {
+        bytes[i] = (char) (digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+    }
+    return (struct str){bytes, digits / 2};
+}
+
+static struct str bytes(struct letters *l, enum field field)
+{
+    const char *hex = text(l, field);
+
+    return hex ? unhex(&l->arena, hex, strlen(hex)) : (struct str){0};
+}
+
+static size_t count_headers(const char *list)
+{
+    size_t n = 1;
+
+    for (; (list = strchr(list, ',')); list++) {
+        n++;
+    }
+    return n;
+}
+
+static void read_headers(struct letters *l)
+{
+    const char *at = text(l, FIELD_HEADERS);
+    struct letter *letter = &l->letter;
+
+    letter->header_count = at ? count_headers(at) : 0;
+    letter->headers = mem_realloc(letter->headers, MAX(letter->header_count, (size_t) 1),
+                                  sizeof *letter->headers);
+    for (size_t i = 0; i < letter->header_count; i++) {
+        struct letter_header *h = &letter->headers[i];
+        size_t name = strcspn(at, ":");
+        size_t value = strcspn(at + name + 1, ",");
+
+        h->name = unhex(&l->arena, at, name);
+        h->value = at[name + 1] == '-' ? (struct str){0} : unhex(&l->arena, at + name + 1, value);
+        at += name + 1 + value + 1;
+    }
+}
+
+static void read_letter(struct letters *l)
+{
+    struct letter *letter = &l->letter;
+
+    arena_reset(&l->arena);
+    letter->topic = text(l, FIELD_TOPIC);
+    letter->partition = text(l, FIELD_PARTITION);
+    letter->offset = text(l, FIELD_OFFSET);
+    letter->route = text(l, FIELD_ROUTE);
+    letter->timestamp = text(l, FIELD_TIMESTAMP);
+    letter->error_class = text(l, FIELD_ERROR_CLASS);
+    letter->sqlstate = text(l, FIELD_SQLSTATE);
+    letter->message = text(l, FIELD_MESSAGE);
+    letter->column = text(l, FIELD_COLUMN);
+    letter->failed_at = text(l, FIELD_FAILED_AT);
+    letter->attempts = text(l, FIELD_ATTEMPTS);
+    letter->replay_requested_at = text(l, FIELD_REPLAY_REQUESTED_AT);
+    letter->key = bytes(l, FIELD_KEY);
+    letter->value = bytes(l, FIELD_VALUE);
+    read_headers(l);
+}
+
+bool letters_next(struct letters *l, const struct letter **out, struct error *err)
+{
+    if (l->row == PQntuples(l->page) && l->row > 0 && !fetch(l, err)) {
+        return false;
+    }
+    if (l->row == PQntuples(l->page)) {
+        *out = NULL;
+        return conn_run(l->c, "COMMIT", err);
+    }
+    read_letter(l);
+    l->row++;
+    *out = &l->letter;
+    return true;
+}
+
+/* ---- changing ---- */
+
+static int64_t number(const PGresult *res, int column)
+{
+    return strtoll(PQgetvalue(res, 0, column), NULL, 10);
+}
+
+bool letters_replay(struct letters *l, int64_t *out_count, struct error *err)
+{
+    _cleanup_result_ PGresult *res = ask_chosen(l, replay_sql, err);
+
+    if (!res) {
+        return false;
+    }
+    *out_count = number(res, 0);
+    free(l->asked_at);
+    l->asked_at = mem_strdup(PQgetvalue(res, 0, 1));
+    return true;
+}
+
+bool letters_discard(struct letters *l, int64_t *out_count, struct error *err)
+{
+    _cleanup_result_ PGresult *res = ask_chosen(l, discard_sql, err);
+
+    if (!res) {
+        return false;
+    }
+    *out_count = number(res, 0);
+    return true;
+}
+
+bool letters_progress(struct letters *l, struct letters_progress *out, struct error *err)
+{
+    const char *values[] = {l->values[0], l->asked_at};
+    _cleanup_result_ PGresult *res = ask(l, progress_sql, 2, values, err);
+
+    if (!res) {
+        return false;
+    }
+    *out = (struct letters_progress){.waiting = number(res, 0), .failed = number(res, 1)};
+    return true;
+}

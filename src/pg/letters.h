@@ -1,0 +1,86 @@
+/*
+ * Dead letters as an operator deals with them: chosen by the arguments of choose_dead_letters(),
+ * read one by one, asked to be tried again, given up. How the daemon writes them is not here.
+ * Blocking. @thread main
+ */
+#ifndef PG_LETTERS_H
+#define PG_LETTERS_H
+
+#include "base/error.h"
+#include "base/str.h"
+#include "pg/conn.h"
+
+/* In the order of the arguments of choose_dead_letters(), behind the sink. */
+enum letters_term {
+    LETTERS_ROUTE,
+    LETTERS_TOPIC,
+    LETTERS_PARTITION,
+    LETTERS_OFFSET,
+    LETTERS_SQLSTATE, /* or its first characters */
+    LETTERS_SINCE,    /* as PostgreSQL reads a time */
+    LETTERS_UNTIL,
+    LETTERS_LIMIT,
+    LETTERS_TERMS
+};
+
+struct letters_choice {
+    const char *sink;
+    const char *terms[LETTERS_TERMS]; /* NULL = any */
+};
+
+struct letter_header {
+    struct str name;
+    struct str value; /* absent when it has none */
+};
+
+/* Texts are NULL where the table has NULL; times are RFC 3339 in UTC. */
+struct letter {
+    const char *topic;
+    const char *partition;
+    const char *offset;
+    const char *route;
+    const char *timestamp;
+    const char *error_class;
+    const char *sqlstate;
+    const char *message;
+    const char *column;
+    const char *failed_at;
+    const char *attempts;
+    const char *replay_requested_at;
+    struct str key; /* absent = NULL; only when read as a whole, as the next two */
+    struct str value;
+    struct letter_header *headers;
+    size_t header_count;
+};
+
+/* What letters_replay has asked for, seen later. */
+struct letters_progress {
+    int64_t waiting; /* not yet tried */
+    int64_t failed;  /* tried, and failed again */
+};
+
+struct letters;
+
+/* The connection must outlive it; the choice's texts must too. */
+struct letters *letters_new(struct conn *c, const char *schema,
+                            const struct letters_choice *choice) _must_;
+struct letters *letters_free(struct letters *l); /* NULL is fine; returns NULL */
+
+/*
+ * Starts to read the chosen ones in the order of their offsets, from one snapshot; `whole` with
+ * key, value and headers. A term that PostgreSQL does not understand is ERROR_RECORD, a missing
+ * table or right ERROR_SETUP.
+ */
+bool letters_read(struct letters *l, bool whole, struct error *err) _must_;
+
+/* The next one, valid until the call after it, or NULL behind the last. */
+bool letters_next(struct letters *l, const struct letter **out, struct error *err) _must_;
+
+/* Calls replay() or discard(); the number of dead letters concerned goes to *out_count. */
+bool letters_replay(struct letters *l, int64_t *out_count, struct error *err) _must_;
+bool letters_discard(struct letters *l, int64_t *out_count, struct error *err) _must_;
+
+/* How far the replay is that letters_replay has asked for. */
+bool letters_progress(struct letters *l, struct letters_progress *out, struct error *err) _must_;
+
+#endif
