@@ -128,7 +128,7 @@ class Lab(Servers):
 
     def totals(self, log):
         """(records, transactions) that pgsinkd has counted itself."""
-        found = re.search(r"stored (\d+) records as \d+ rows in (\d+) transactions", log.read_text())
+        found = re.search(r"stored (\d+) records as \d+ rows and \d+ dead letters in (\d+) transactions", log.read_text())
         return int(found[1]), int(found[2])
 
     # The way to PostgreSQL

@@ -38,6 +38,7 @@
  *     app.{c,h}                    start order, main's loop, stop order, exit code
  *     prepare.{c,h}                the database reached, schema and tables read, before workers
  *     plan.{c,h}                   configuration and catalog into mappings per topic
+ *     policy.{c,h}                 what becomes of records that cannot be stored
  *     crew.{c,h}                   main's view of partitions; reports of workers
  *     crew_state.h                 what the crew's files share
  *     crew_rebalance.c             what the group gives and takes
@@ -51,6 +52,7 @@
  *     worker_link.c                the connection: claim, gap, write, in this order
  *     worker_write.c               batches on their way over it
  *     worker_settle.c              what an answer of the database means for slots and batches
+ *     worker_letters.c             records that cannot be stored, as dead letters
  *     path.{c,h}                   COPY or unnest
  *     slot.{c,h}                   a worker's view of one partition
  *     index.{c,h}                  (topic, number) to slot or partition
@@ -80,6 +82,7 @@
  *     escape.{c,h}                 the escapes in its strings
  *     json.h  json.cc              simdjson's first stage behind a C face; the only C++
  *     cell.{c,h}                   one value on its way
+ *     dead_letter.{c,h}            a record as a row of the table of dead letters
  *     encode.{c,h}                 a cell into COPY BINARY bytes, by type
  *     encode_types.h               the encoders of single types:
  *     encode_number.c              integers, floats, numeric

@@ -21,7 +21,8 @@ struct feed {
     rd_kafka_queue_t *queue;
     int fd;
     bool want_headers;
-    rd_kafka_event_t *last; /* what the last item borrows from */
+    rd_kafka_event_t *last;          /* what the last item borrows from */
+    const rd_kafka_message_t *taken; /* there */
     struct message_header *headers;
     size_t header_cap;
     /* since the last nudge */
@@ -148,9 +149,17 @@ static void nudge(struct feed *f, const rd_kafka_message_t *rkm)
     }
 }
 
+void feed_headers(struct feed *f, struct message *m)
+{
+    if (m->headers == NULL) {
+        take_headers(f, f->taken, m);
+    }
+}
+
 static void take_message(struct feed *f, const rd_kafka_message_t *rkm, struct feed_item *out)
 {
     rd_kafka_timestamp_type_t type;
+    f->taken = rkm;
     out->kind = FEED_MESSAGE;
     out->topic_id = rkm->rkt;
     out->partition = rkm->partition;

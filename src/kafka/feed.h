@@ -58,6 +58,10 @@ struct feed_route *feed_unroute(struct feed_route *r); /* returns NULL */
  * worker
  */
 void feed_take(struct feed *f, struct feed_item *out);
+/* Fills the headers of the message taken last, where feed_new was not asked for them. @thread
+ * worker
+ */
+void feed_headers(struct feed *f, struct message *m);
 void feed_release(struct feed *f); /* lets go of the last item. @thread worker */
 
 #endif

@@ -70,7 +70,6 @@ void batch_clear(struct batch *b)
     b->part_count = 0;
     b->bytes = 0;
     b->next_seq = 0;
-    b->keeps_raw = false;
     buf_clear(&b->raw);
     buf_shrink(&b->raw, KEEP_BYTES / 4);
     b->in_record = false;
@@ -166,7 +165,7 @@ void batch_record_begin(struct batch *b, uint32_t span, int64_t offset, int64_t 
         .offset = offset,
         .timestamp_ms = timestamp_ms,
         .leader_epoch = leader_epoch,
-        .raw = b->raw.n,
+        .raw = BATCH_NOT_KEPT,
     };
     b->in_record = true;
 }
@@ -260,7 +259,9 @@ void batch_undo(struct batch *b, uint32_t mark)
 void batch_record_abort(struct batch *b)
 {
     batch_undo(b, 0);
-    b->raw.n = b->records[b->record_count].raw;
+    if (b->records[b->record_count].raw != BATCH_NOT_KEPT) {
+        b->raw.n = b->records[b->record_count].raw;
+    }
     b->in_record = false;
 }
 
@@ -296,7 +297,7 @@ static struct str kept_str(const uint8_t **at)
 void batch_keep(struct batch *b, const struct message *msg)
 {
     assert(b->in_record);
-    b->keeps_raw = true;
+    b->records[b->record_count].raw = b->raw.n;
     keep_str(&b->raw, msg->key);
     keep_str(&b->raw, msg->value);
     buf_add_u32(&b->raw, (uint32_t) msg->header_count);
@@ -304,6 +305,11 @@ void batch_keep(struct batch *b, const struct message *msg)
         keep_str(&b->raw, msg->headers[i].name);
         keep_str(&b->raw, msg->headers[i].value);
     }
+}
+
+bool batch_has_kept(const struct batch *b, size_t record)
+{
+    return b->records[record].raw != BATCH_NOT_KEPT;
 }
 
 size_t batch_kept_headers(const struct batch *b, size_t record)
@@ -317,7 +323,7 @@ size_t batch_kept_headers(const struct batch *b, size_t record)
 void batch_kept(const struct batch *b, size_t record, struct message *out,
                 struct message_header *headers)
 {
-    assert(b->keeps_raw && record < b->record_count);
+    assert(record < b->record_count && batch_has_kept(b, record));
     const struct batch_record *r = &b->records[record];
     const struct span *s = &b->spans[r->span];
     const uint8_t *at = b->raw.p + r->raw;
@@ -414,18 +420,26 @@ static void split_record(struct batch *b, const struct batch_record *r, struct b
     batch_record_end(head);
 }
 
-/* The head takes the front of the raw bytes; the rest keeps its places behind them. */
+/* Where the raw bytes of the records from `record` on begin. */
+static size_t raw_begin(const struct batch *b, size_t record)
+{
+    while (record < b->record_count && !batch_has_kept(b, record)) {
+        record++;
+    }
+    return record < b->record_count ? b->records[record].raw : b->raw.n;
+}
+
+/* The head takes the front of the raw bytes, whose places stay the same. */
 static void split_raw(struct batch *b, size_t count, struct batch *head)
 {
-    size_t begin = count < b->record_count ? b->records[count].raw : b->raw.n;
-    if (b->keeps_raw) {
-        head->keeps_raw = true;
+    size_t begin = raw_begin(b, count);
+    if (begin > 0) {
         buf_add(&head->raw, b->raw.p, begin);
         memmove(b->raw.p, b->raw.p + begin, b->raw.n - begin);
         b->raw.n -= begin;
-        for (size_t i = count; i < b->record_count; i++) {
-            b->records[i].raw -= begin;
-        }
+    }
+    for (size_t i = count; i < b->record_count; i++) {
+        b->records[i].raw -= batch_has_kept(b, i) ? begin : 0;
     }
     head->next_seq = b->next_seq;
 }

@@ -30,10 +30,12 @@ struct span {
     void *tag;                 /* the worker's slot for this partition */
 };
 
+#define BATCH_NOT_KEPT SIZE_MAX
+
 /* One record, in order of arrival. */
 struct batch_record {
     uint32_t span; /* index into spans */
-    size_t raw;    /* where the record as it came begins in the batch's raw bytes */
+    size_t raw;    /* where the record as it came begins in `raw`; BATCH_NOT_KEPT: nowhere */
     int64_t offset;
     int64_t timestamp_ms;
     int32_t leader_epoch;
@@ -69,8 +71,7 @@ struct batch {
     size_t part_cap;
     size_t bytes; /* of all rows */
     uint32_t next_seq;
-    bool keeps_raw; /* every record of it was kept by batch_keep */
-    struct buf raw;
+    struct buf raw;       /* records as they came, see batch_keep */
     bool in_record;       /* between batch_record_begin and _end/_abort */
     uint32_t open_part;   /* between batch_row_begin and _end; UINT32_MAX = none */
     uint32_t last_span;   /* the last answer of batch_span: records come in runs */
@@ -111,10 +112,11 @@ void batch_undo(struct batch *b, uint32_t mark);
 
 /*
  * Keeps the open record as it came, so that it can become a dead letter when PostgreSQL refuses it.
- * To be called for each record of a batch or for none: `keeps_raw` is set by the first. What is
- * read back borrows from the batch; `headers` has room for as many as kept_headers says.
+ * What batch_kept reads back borrows from the batch; `headers` has room for as many as kept_headers
+ * says.
  */
 void batch_keep(struct batch *b, const struct message *msg);
+bool batch_has_kept(const struct batch *b, size_t record);
 size_t batch_kept_headers(const struct batch *b, size_t record);
 void batch_kept(const struct batch *b, size_t record, struct message *out,
                 struct message_header *headers);

@@ -11,6 +11,7 @@
 #include "kafka/events.h"
 #include "sink/crew.h"
 #include "sink/plan.h"
+#include "sink/policy.h"
 #include "sink/prepare.h"
 #include "sink/progress.h"
 #include "sink/scout.h"
@@ -41,6 +42,7 @@ struct app {
     int signal_fd;
     char owner[320];
     struct plan *plan;
+    struct policies *policies;
     struct client *client;
     struct mailbox reports;
     struct mailbox answers;
@@ -88,6 +90,7 @@ static void start_workers(struct app *a)
             .owner = a->owner,
             .feed = feed_new(a->client, headers),
             .reports = &a->reports,
+            .policies = a->policies,
         };
         a->workers[i] = worker_start(&wc);
     }
@@ -275,6 +278,9 @@ static void take_report(struct app *a, const struct report *r)
         break;
     case REPORT_EASED:
         log_notice("postgresql: worker %u goes on", worker_number(r->worker));
+        break;
+    case REPORT_LETTER:
+        log_warning("%s", r->error.text);
         break;
     case REPORT_FATAL:
         log_fault(LOG_LEVEL_ERROR, &r->error);
@@ -498,7 +504,7 @@ static bool stop(struct app *a)
 
 static enum exit_code run(struct app *a)
 {
-    if (!prepare_target(a->cfg, a->plan, a->signal_fd, &a->code)) {
+    if (!prepare_target(a->cfg, a->plan, a->policies, a->signal_fd, &a->code)) {
         return a->code;
     }
     if (start(a)) {
@@ -527,9 +533,11 @@ enum exit_code app_run(const struct config *cfg, bool until_end)
     mailbox_init(&a.answers);
     name_owner(&a);
     a.plan = plan_new(cfg);
+    a.policies = policies_new(cfg);
     enum exit_code code = run(&a);
     free_mail(&a);
     plan_free(a.plan);
+    policies_free(a.policies);
     close(a.signal_fd);
     return code;
 }

@@ -115,7 +115,10 @@ void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
 
 static void report_start(struct crew *c, struct partition *p, const struct report *r)
 {
-    if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
+    if (r->error.class != ERROR_NONE) {
+        log_info("%s-%d: reading again from %lld: %s", p->topic, p->number, (long long) r->offset,
+                 r->error.text);
+    } else if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
         log_notice("%s-%d: the ledger now says next_offset %lld, reading on from there", p->topic,
                    p->number, (long long) r->offset);
     }
@@ -233,6 +236,7 @@ void crew_report(struct crew *c, const struct report *r)
     case REPORT_EVICTED:
     case REPORT_TROUBLE:
     case REPORT_EASED:
+    case REPORT_LETTER:
     case REPORT_FATAL:
     case REPORT_ENDED:
         break;

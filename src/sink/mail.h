@@ -59,19 +59,21 @@ struct order {
 };
 
 enum report_kind {
-    REPORT_UNKNOWN,  /* the ledger has no line: adopt again with a first offset */
-    REPORT_START,    /* fetch the partition from `offset`, after ORDER_RESUME seq is answered */
-    REPORT_RESUMED,  /* it reads again, as of `seq`: the fetch may begin */
-    REPORT_RESET,    /* `offset` is outside the log */
-    REPORT_STOPPED,  /* a record at `offset` cannot be stored: error */
-    REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */
-    REPORT_LOST,     /* owned by another now: error */
+    REPORT_UNKNOWN, /* the ledger has no line: adopt again with a first offset */
+    REPORT_START,   /* fetch the partition from `offset`, after ORDER_RESUME seq is answered; error:
+                       why it is fetched anew, ERROR_NONE when the ledger says so */
+    REPORT_RESUMED, /* it reads again, as of `seq`: the fetch may begin */
+    REPORT_RESET,   /* `offset` is outside the log */
+    REPORT_STOPPED, /* a record at `offset` cannot be stored: error */
+    REPORT_CORRUPT, /* the records at `offset` cannot be read: error */
+    REPORT_LOST,    /* owned by another now: error */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
     REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held lines of the ledger */
     REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
     REPORT_EASED,    /* ... and has got past it */
+    REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
     REPORT_FATAL,    /* error: the daemon must stop */
     REPORT_ENDED,    /* after ORDER_STOP: the thread is about to return */
 };

@@ -220,7 +220,7 @@ static struct mapping *compile(const struct config_route *route, const struct ta
         [MODE_UPDATE] = ROW_UPDATE,
     };
     struct mapping_spec spec = {
-        .route = route->table.name,
+        .route = route->name,
         .action = actions[route->mode],
         .key = (const char *const *) route->key.items,
         .key_count = route->key.count,

@@ -7,6 +7,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "host/notify.h"
+#include "pg/catalog.h"
 #include "pg/schema.h"
 
 #include <poll.h>
@@ -24,9 +25,16 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
     };
 }
 
-/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
-static bool prepare_once(const struct config *cfg, struct plan *plan, struct conn *c, int stop_fd,
+static bool load_letters(const struct config *cfg, struct policies *policies, struct conn *c,
                          struct error *err)
+{
+    struct table *table = catalog_table(c, cfg->postgres.schema, "dead_letters", err);
+    return table != NULL && policies_set_letters(policies, table, err);
+}
+
+/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
+static bool prepare_once(const struct config *cfg, struct plan *plan, struct policies *policies,
+                         struct conn *c, int stop_fd, struct error *err)
 {
     int applied = 0;
     if (!conn_is_open(c) && !conn_open_wait(c, stop_fd, err)) {
@@ -38,6 +46,9 @@ static bool prepare_once(const struct config *cfg, struct plan *plan, struct con
     if (applied > 0) {
         log_notice("schema %s brought to version %d", cfg->postgres.schema,
                    schema_version_wanted());
+    }
+    if (policies_want_letters(policies) && !load_letters(cfg, policies, c, err)) {
+        return false;
     }
     struct plan_job **jobs;
     size_t n = plan_missing(plan, NULL, &jobs);
@@ -60,8 +71,8 @@ static bool stop_requested(int stop_fd, usec_t until)
     return poll(&fd, 1, clock_poll_ms(clock_mono(), until)) > 0;
 }
 
-bool prepare_target(const struct config *cfg, struct plan *plan, int stop_fd,
-                    enum exit_code *out_code)
+bool prepare_target(const struct config *cfg, struct plan *plan, struct policies *policies,
+                    int stop_fd, enum exit_code *out_code)
 {
     struct error err = {0};
     struct backoff backoff;
@@ -72,7 +83,7 @@ bool prepare_target(const struct config *cfg, struct plan *plan, int stop_fd,
     struct conn *c = conn_new(&settings);
     backoff_init(&backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
     bool ok;
-    while (!(ok = prepare_once(cfg, plan, c, stop_fd, &err))) {
+    while (!(ok = prepare_once(cfg, plan, policies, c, stop_fd, &err))) {
         if (err.class == ERROR_SETUP) {
             log_fault(LOG_LEVEL_ERROR, &err);
             *out_code = EXIT_TARGET;

@@ -8,6 +8,7 @@
 #include "pg/conn.h"
 #include "sink/app.h"
 #include "sink/plan.h"
+#include "sink/policy.h"
 
 #define START_EXTENSION                                                                            \
     (60 * USEC_PER_SEC) /* what the service manager is asked for, again and again */
@@ -19,7 +20,7 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
  * Tries for ever while the database is away. False: there is nothing to run; *out_code is
  * EXIT_TARGET when a person must act (logged), and stays as it is when stop_fd has become readable.
  */
-bool prepare_target(const struct config *cfg, struct plan *plan, int stop_fd,
-                    enum exit_code *out_code);
+bool prepare_target(const struct config *cfg, struct plan *plan, struct policies *policies,
+                    int stop_fd, enum exit_code *out_code);
 
 #endif

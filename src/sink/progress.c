@@ -23,6 +23,7 @@ struct totals progress_totals(struct worker *const *workers, size_t n)
         t.rows += atomic_load_explicit(&s->rows, memory_order_relaxed);
         t.bytes += atomic_load_explicit(&s->bytes, memory_order_relaxed);
         t.transactions += atomic_load_explicit(&s->transactions, memory_order_relaxed);
+        t.letters += atomic_load_explicit(&s->letters, memory_order_relaxed);
     }
     return t;
 }
@@ -99,7 +100,7 @@ void progress_end(struct progress *p, const struct totals *t)
         fputc('\n', stderr);
     }
     double seconds = (double) (clock_mono() - p->started) / (double) USEC_PER_SEC;
-    log_info("stored %llu records as %llu rows in %llu transactions, %.1f s",
+    log_info("stored %llu records as %llu rows and %llu dead letters in %llu transactions, %.1f s",
              (unsigned long long) t->records, (unsigned long long) t->rows,
-             (unsigned long long) t->transactions, seconds);
+             (unsigned long long) t->letters, (unsigned long long) t->transactions, seconds);
 }

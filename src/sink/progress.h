@@ -25,6 +25,7 @@ struct totals {
     uint64_t rows;
     uint64_t bytes;
     uint64_t transactions;
+    uint64_t letters;
 };
 struct totals progress_totals(struct worker *const *workers, size_t n);
 

@@ -18,12 +18,14 @@
 #include "config/config.h"
 #include "kafka/feed.h"
 #include "sink/mail.h"
+#include "sink/policy.h"
 
 /* Written by the worker alone, read by main at any time. */
 struct worker_stats {
     _Atomic uint64_t records; /* stored */
-    _Atomic uint64_t rows;
-    _Atomic uint64_t bytes; /* encoded */
+    _Atomic uint64_t rows;    /* of tables */
+    _Atomic uint64_t letters; /* dead letters */
+    _Atomic uint64_t bytes;   /* encoded */
     _Atomic uint64_t transactions;
     _Atomic uint64_t beat_usec; /* when the loop turned last: for the watchdog */
     _Atomic bool linked;        /* connected to PostgreSQL */
@@ -35,6 +37,7 @@ struct worker_config {
     const char *owner; /* this process, as the ledger writes it */
     struct feed *feed;
     struct mailbox *reports; /* main's mailbox */
+    struct policies *policies;
 };
 
 /* Makes the worker and starts its thread. @thread main */

@@ -56,12 +56,18 @@ static void drop_idle_span(struct worker *w, struct slot *s)
     }
 }
 
-static void add_record(struct worker *w, struct slot *s, const struct message *msg)
+static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
     batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
+    if (w->keeps) {
+        feed_headers(w->wc.feed, msg);
+        batch_keep(w->open, msg);
+    }
     for (size_t i = 0; i < s->plan->mapping_count; i++) {
-        if (!record_rows(w->decoder, s->plan->mappings[i], msg, w->open, &err)) {
+        const struct mapping *m = s->plan->mappings[i];
+        if (!record_rows(w->decoder, m, msg, w->open, &err) &&
+            !worker_reject(w, mapping_target(m), msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
             worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);
@@ -72,7 +78,7 @@ static void add_record(struct worker *w, struct slot *s, const struct message *m
     s->expect = msg->offset + 1;
 }
 
-static void take_message(struct worker *w, const struct feed_item *item)
+static void take_message(struct worker *w, struct feed_item *item)
 {
     struct slot *s = find_slot(w, item);
     if (s != NULL && slot_accepts(s, item->offset)) {
@@ -139,6 +145,7 @@ static void take_corrupt(struct worker *w, const struct feed_item *item)
 void worker_fill(struct worker *w)
 {
     struct feed_item item;
+    w->keeps = worker_keeps(w);
     for (unsigned i = 0; i < FILL_RECORDS && worker_has_room(w); i++) {
         feed_take(w->wc.feed, &item);
         switch (item.kind) {

@@ -19,7 +19,7 @@
 
 /* ---- batches ---- */
 
-static struct batch *take_spare(struct worker *w)
+struct batch *worker_take_spare(struct worker *w)
 {
     for (size_t i = 0; i < WORKER_SPARE_BATCHES; i++) {
         if (w->spare[i] != NULL) {
@@ -68,7 +68,7 @@ void worker_seal(struct worker *w)
         b->spans[i].end_offset = atomic_load_explicit(&s->share->end, memory_order_relaxed);
     }
     outbox_insert(w, w->outbox_count, b);
-    w->open = take_spare(w);
+    w->open = worker_take_spare(w);
     w->open_id++;
     w->flush = false;
 }
@@ -111,7 +111,7 @@ static void set_stored(struct slot *s, int64_t next_offset)
     atomic_store_explicit(&s->share->stored, next_offset, memory_order_release);
 }
 
-void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
+static void start_at(struct worker *w, struct slot *s, int64_t offset, const struct error *why)
 {
     set_stored(s, offset);
     s->expect = offset;
@@ -119,7 +119,20 @@ void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
     worker_forget_fault(w, s);
     s->seq++;
     slot_set(s, SLOT_WAITING);
-    worker_report(w, REPORT_START, s, offset, NULL);
+    worker_report(w, REPORT_START, s, offset, why);
+}
+
+void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
+{
+    start_at(w, s, offset, NULL);
+}
+
+void worker_read_again(struct worker *w, struct slot *s, const struct error *why)
+{
+    worker_drop(w, s);
+    if (slot_owns(s)) {
+        start_at(w, s, s->stored, why);
+    }
 }
 
 /*
@@ -288,7 +301,9 @@ void worker_settle_commit(struct worker *w, size_t place)
         }
     }
     add_stat(&w->stats.records, b->record_count);
-    add_stat(&w->stats.rows, batch_row_count(b));
+    size_t letters = worker_count_letters(w, b);
+    add_stat(&w->stats.rows, batch_row_count(b) - letters);
+    add_stat(&w->stats.letters, letters);
     add_stat(&w->stats.bytes, b->bytes);
     add_stat(&w->stats.transactions, 1);
     outbox_remove(w, place);
@@ -331,7 +346,7 @@ static void stop_culprit(struct worker *w, const struct error *cause)
 
 static void send_first(struct worker *w, size_t records)
 {
-    struct batch *head = take_spare(w);
+    struct batch *head = worker_take_spare(w);
     batch_split(w->outbox[0], records, head);
     outbox_insert(w, 0, head);
 }
@@ -350,8 +365,11 @@ void worker_isolate(struct worker *w, const struct txn_result *r)
 {
     struct batch *b = w->outbox[0];
     if (b->record_count <= 1) {
+        struct error why;
         assert(b->record_count == 1);
-        stop_culprit(w, &r->error);
+        if (!worker_bury_only(w, r, &why)) {
+            stop_culprit(w, &why);
+        }
         return;
     }
     size_t cut = b->record_count / 2;

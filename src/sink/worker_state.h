@@ -5,6 +5,7 @@
  *     worker_link.c    the connection: connect, claim, write, one operation at a time
  *     worker_write.c   batches on their way over it
  *     worker_settle.c  what an answer of the database means for slots and batches
+ *     worker_letters.c records that cannot be stored, as dead letters
  * All of it belongs to the worker's thread between start and join (invariant I6), but for orders
  * and stats.
  */
@@ -12,6 +13,7 @@
 #define SINK_WORKER_STATE_H
 
 #include "base/backoff.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "pg/conn.h"
 #include "pg/ledger.h"
@@ -45,7 +47,8 @@ struct link {
     usec_t follow_at;          /*   when another may follow them */
     unsigned followers;        /* sent since the link was idle */
     struct path path;          /* COPY or unnest for the next batch */
-    bool copy_once; /* outbox[0] was refused for a record: again, in the way that names it */
+    bool copy_once; /* outbox[0] was refused for a record: again, in the way that names it, */
+    bool each_once; /*   or the one that names all of them */
     struct backoff backoff;
     usec_t retry_at;              /* DOWN: when to connect. IDLE: nothing starts before */
     usec_t tell_at;               /* when ends are written next */
@@ -85,8 +88,11 @@ struct worker {
     size_t outbox_count;
     size_t outbox_cap;
     struct batch *spare[WORKER_SPARE_BATCHES];
-    bool more;  /* the queue may hold records that no wake-up will announce */
-    bool flush; /* write the open batch without waiting for linger */
+    bool more;                /* the queue may hold records that no wake-up will announce */
+    bool flush;               /* write the open batch without waiting for linger */
+    usec_t keep_until;        /* so long batches keep their records as they came */
+    bool keeps;               /* they do now */
+    struct log_limit letters; /* lines about dead letters */
 
     struct link link;
     bool stopping;
@@ -129,6 +135,7 @@ void worker_recycle(struct worker *w, struct batch *b);
 bool worker_in_batches(const struct worker *w, const struct slot *s);
 void worker_drop(struct worker *w, struct slot *s); /* out of all batches; not while WRITING */
 void worker_start_at(struct worker *w, struct slot *s, int64_t offset); /* WAITING, REPORT_START */
+void worker_read_again(struct worker *w, struct slot *s, const struct error *why);
 void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err);
 void worker_forget_fault(struct worker *w, struct slot *s);
@@ -139,5 +146,19 @@ void worker_settle_commit(struct worker *w, size_t place); /* outbox[place] is s
 void worker_settle_fence(struct worker *w);
 void worker_halve(struct worker *w); /* outbox[0], which the server does not get done in time */
 void worker_isolate(struct worker *w, const struct txn_result *r); /* ERROR_RECORD */
+struct batch *worker_take_spare(struct worker *w);
+
+/*
+ * worker_letters.c
+ * reject: a record that we found bad becomes a dead letter of the open batch, unless its route
+ * stops; then *err says why. condemn: TXN_EACH has said which rows of outbox[0] are refused.
+ * bury_only: the only record of outbox[0] is refused; false: its partition has to stop.
+ */
+bool worker_reject(struct worker *w, const struct target *target, struct message *msg,
+                   struct error *err);
+bool worker_keeps(const struct worker *w);
+size_t worker_count_letters(const struct worker *w, const struct batch *b);
+void worker_condemn(struct worker *w, const struct txn_result *r);
+bool worker_bury_only(struct worker *w, const struct txn_result *r, struct error *out_why);
 
 #endif

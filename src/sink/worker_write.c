@@ -47,8 +47,9 @@ bool worker_write_start(struct worker *w)
     const struct batch *b = w->outbox[0];
     /* After a lost write too: whatever it is that only a pipeline fails on, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
-    enum txn_path path = copy ? TXN_COPY : path_choose(&l->path, b);
+    enum txn_path path = l->each_once ? TXN_EACH : copy ? TXN_COPY : path_choose(&l->path, b);
     l->copy_once = false;
+    l->each_once = false;
     l->followers = 0;
     send_batch(w, b, path);
     return true;
@@ -111,8 +112,12 @@ static void act_on(struct worker *w, const struct txn_result *r)
         worker_settle_fence(w);
     } else if (r->error.class == ERROR_RECORD) {
         worker_link_succeeded(w);
-        if (r->path == TXN_UNNEST) {
-            l->copy_once = true; /* the same batch: COPY names the row */
+        if (r->path == TXN_EACH) {
+            worker_condemn(w, r);
+        } else if (txn_fits_each(l->txn, w->outbox[0])) {
+            l->each_once = true; /* the same batch: it names all rows that are refused */
+        } else if (r->path == TXN_UNNEST) {
+            l->copy_once = true; /* COPY names one */
         } else {
             worker_isolate(w, r);
         }

@@ -50,7 +50,7 @@ static void test_defaults(void **state)
     assert_string_equal(route->table.name, "orders");
     assert_int_equal(route->format, CONFIG_FORMAT_JSON);
     assert_int_equal(route->mode, MODE_APPEND);
-    assert_int_equal(route->on_error, ON_ERROR_STOP);
+    assert_int_equal(route->on_error, ON_ERROR_DEAD_LETTER);
     assert_int_equal(route->unknown_fields, UNKNOWN_FIELDS_IGNORE);
     assert_int_equal(route->columns.count, 0);
     assert_int_equal(route->key.count, 0);
@@ -252,7 +252,6 @@ static void test_documentation(void **state)
     options_doc_example(&example);
     assert_non_null(strstr(buf_cstr(&doc), "| `max_bytes` | size, 1KiB to 1GiB | `8MiB` |"));
     assert_non_null(strstr(buf_cstr(&doc), "| `enable.auto.commit` |"));
-    assert_null(strstr(buf_cstr(&doc), "dead_letter"));
     config_free(kit_load(*state, buf_cstr(&example)));
 }
 

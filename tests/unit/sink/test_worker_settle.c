@@ -14,6 +14,7 @@ enum { SLOTS = 3, TARGETS = 2, OFFSETS = 200 };
 
 struct rig {
     struct worker w;
+    struct policies policies; /* of no route: whatever is refused stops */
     struct mailbox reports;
     struct worker_config wc;
     struct share shares[SLOTS];
@@ -44,6 +45,7 @@ static struct rig *rig_new(void)
 
     mailbox_init(&r->reports);
     r->w.wc.reports = &r->reports;
+    r->w.wc.policies = &r->policies;
     r->w.open = batch_new();
     r->w.open_id = 1;
     r->w.link.state = LINK_IDLE;
