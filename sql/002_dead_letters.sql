@@ -89,9 +89,11 @@ COMMENT ON TRIGGER dead_again ON :"schema".dead_letters IS
 -- quarters, down to the row; after a success the next range is twice as long. So a bad row among
 -- good ones costs some ten statements, and a run of bad ones costs one statement each.
 --
--- Deferred constraints speak at the end. When they refuse something nobody knows which row it was,
--- so all is done again with every constraint checked at once; rows that fail then are tried again
--- behind the others for as long as that helps, because their partner may have come later.
+-- Deferred constraints speak at the end. When they refuse something nobody knows which row it was.
+-- So all is done again with every constraint checked at once (pass 2), and rows that fail then are
+-- tried again behind the others for as long as that helps, because their partner may have come
+-- later. If it has helped any, all but those which fail for good is stored once more in its order
+-- (pass 3); should that fail, what fails at once is refused (pass 4).
 --
 -- Only faults of a row are caught, the same that the daemon takes for such (ERROR_RECORD in
 -- src/pg/sqlstate.c). All else is raised as it came and ends the transaction.
@@ -107,15 +109,16 @@ AS $$
 DECLARE
     not_rows_classes CONSTANT text[] := '{08,0A,0B,0L,0P,24,25,26,28,2B,2D,34,39,3B,3D,3F,40,42,53,55,57,58,72,F0,HV,XX}';
     not_rows_codes CONSTANT text[] := '{SK001,22P04,54011,54023}';
-    all_runs CONSTANT integer[] := ARRAY(SELECT pg_catalog.generate_subscripts(runs_part, 1));
-    at_once boolean := false;
+    pass integer := 1;
+    todo integer;
     todo_run integer[];
     todo_first integer[];
     todo_last integer[];
     at integer;
     upto integer;
     size integer;
-    before integer;
+    first_failures integer;
+    before integer := -1;
     failures integer;
     failed_run integer[];
     failed_place integer[];
@@ -128,17 +131,36 @@ DECLARE
 BEGIN
     <<passes>> LOOP
         BEGIN
-            IF at_once THEN
+            IF pass IN (2, 4) THEN
                 SET CONSTRAINTS ALL IMMEDIATE;
             END IF;
-            todo_run := all_runs;
-            todo_first := runs_first;
-            todo_last := runs_last;
-            before := -1;
-            LOOP
+            IF pass = 3 THEN -- the runs without what has failed
+                todo_run := '{}';
+                todo_first := '{}';
+                todo_last := '{}';
+                todo := 0;
+                upto := 1;
+                FOR r IN 1 .. coalesce(pg_catalog.array_length(runs_part, 1), 0) LOOP
+                    at := runs_first[r];
+                    LOOP
+                        todo := todo + 1;
+                        todo_run[todo] := r;
+                        todo_first[todo] := at;
+                        todo_last[todo] := runs_last[r];
+                        EXIT WHEN upto > failures OR failed_run[upto] <> r;
+                        todo_last[todo] := failed_place[upto] - 1; -- may leave nothing
+                        at := failed_place[upto] + 1;
+                        upto := upto + 1;
+                    END LOOP;
+                END LOOP;
+            ELSE
+                todo_run := ARRAY(SELECT pg_catalog.generate_subscripts(runs_part, 1));
+                todo_first := runs_first;
+                todo_last := runs_last;
                 failures := 0;
-                failed_run := '{}';
-                failed_place := '{}';
+            END IF;
+            first_failures := NULL;
+            LOOP
                 FOR q IN 1 .. coalesce(pg_catalog.array_length(todo_run, 1), 0) LOOP
                     at := todo_first[q];
                     size := todo_last[q] - at + 1;
@@ -175,22 +197,27 @@ BEGIN
                         END;
                     END LOOP;
                 END LOOP;
-                EXIT WHEN NOT at_once OR failures IN (0, before);
+                EXIT WHEN pass <> 2 OR failures = 0 OR failures = before;
+                first_failures := coalesce(first_failures, failures);
                 before := failures;
-                todo_run := failed_run;
-                todo_first := failed_place;
-                todo_last := failed_place;
+                todo_run := failed_run[1:failures];
+                todo_first := failed_place[1:failures];
+                todo_last := todo_first;
+                failures := 0;
             END LOOP;
+            IF pass = 2 AND failures < first_failures THEN
+                RAISE EXCEPTION USING ERRCODE = 'SK002', MESSAGE = 'once more, in order';
+            END IF;
             SET CONSTRAINTS ALL IMMEDIATE;
             EXIT passes;
         EXCEPTION WHEN OTHERS OR assert_failure THEN
-            IF at_once
+            IF pass IN (2, 4) AND SQLSTATE <> 'SK002'
                OR SQLSTATE <> '40002'
                   AND (SQLSTATE = ANY (not_rows_codes)
                        OR pg_catalog.left(SQLSTATE, 2) = ANY (not_rows_classes)) THEN
                 RAISE;
             END IF;
-            at_once := true;
+            pass := pass + 1;
         END;
     END LOOP;
     FOR f IN 1 .. failures LOOP
