@@ -55,6 +55,7 @@
  *     worker_letters.c             records that cannot be stored, as dead letters
  *     path.{c,h}                   COPY or unnest
  *     slot.{c,h}                   a worker's view of one partition
+ *     quota.{c,h}                  so many dead letters in such a time
  *     index.{c,h}                  (topic, number) to slot or partition
  *     progress.{c,h}               rates, STATUS, the bar of --until-end
  *

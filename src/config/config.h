@@ -27,6 +27,12 @@
     ;
 #include "config/options.def"
 
+/* So many in such a time; count 0 = without a limit. */
+struct config_rate {
+    uint64_t count;
+    usec_t per;
+};
+
 enum config_start { START_EARLIEST, START_LATEST, START_TIME };
 
 /* Unit of a number that stands for a point in time. */
@@ -88,6 +94,7 @@ struct config_key {
 #define CONFIG_TYPE_BOOL bool
 #define CONFIG_TYPE_TEXT char *
 #define CONFIG_TYPE_START enum config_start
+#define CONFIG_TYPE_RATE struct config_rate
 #define CONFIG_TYPE_DELIVERY enum config_delivery
 #define CONFIG_TYPE_ON_GAP enum config_on_gap
 #define CONFIG_TYPE_SYNCHRONOUS_COMMIT enum config_synchronous_commit

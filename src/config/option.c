@@ -113,6 +113,7 @@ const struct option_word *option_words(enum option_kind kind, size_t *out_n)
     case OPTION_BOOL:
     case OPTION_TEXT:
     case OPTION_START:
+    case OPTION_RATE:
     case OPTION_PROPERTIES:
     case OPTION_TOPICS:
     case OPTION_TABLE:

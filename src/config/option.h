@@ -15,6 +15,7 @@ enum option_kind {
     OPTION_BOOL,
     OPTION_TEXT,
     OPTION_START,
+    OPTION_RATE,     /* min and max are those of its count */
     OPTION_DELIVERY, /* from here: one of a few words */
     OPTION_ON_GAP,
     OPTION_SYNCHRONOUS_COMMIT,

@@ -77,6 +77,9 @@ static void add_values(const struct option *o, struct buf *out)
     case OPTION_START:
         buf_add_z(out, "`earliest`, `latest`, time");
         break;
+    case OPTION_RATE:
+        buf_add_z(out, "rate, `off`");
+        break;
     case OPTION_PROPERTIES:
         buf_add_z(out, "mapping");
         break;
@@ -184,6 +187,7 @@ static const char intro[] =
     "| size | `16MiB`: B, kB, MB, GB are powers of 1000, KiB, MiB, GiB powers of 1024; a plain "
     "number is bytes |\n"
     "| duration | `5s`: ms, s, m, h; only 0 needs no unit |\n"
+    "| rate | `1000 per 1m`: a number and a duration, 1s to 24h |\n"
     "| time | `2026-01-31T00:00:00Z`, `2026-01-31T08:30:00.250+01:00`: RFC 3339, at most "
     "milliseconds |\n"
     "| text | with or without quotes |\n"

@@ -254,6 +254,15 @@ static void print_table(const struct config *cfg, struct position pos,
     print_text(cfg, pos, buf_cstr(&name), out);
 }
 
+static void print_rate(const struct config_rate *rate, struct buf *out)
+{
+    if (rate->count == 0) {
+        buf_add_z(out, "off");
+    } else {
+        units_print_rate(rate->count, rate->per, out);
+    }
+}
+
 /* A value of one word or number, as the field holds it. */
 static void print_single(const struct config *cfg, const struct option *o, struct position pos,
                          const void *field, struct buf *out)
@@ -276,6 +285,9 @@ static void print_single(const struct config *cfg, const struct option *o, struc
         break;
     case OPTION_START:
         print_start(cfg, out);
+        break;
+    case OPTION_RATE:
+        print_rate(field, out);
         break;
     case OPTION_TABLE:
         print_table(cfg, pos, field, out);

@@ -124,6 +124,32 @@ enum units_result units_duration(struct str s, usec_t *out)
     return with_unit(s, duration_units, ARRAY_LEN(duration_units), out);
 }
 
+enum units_result units_rate(struct str s, uint64_t *out_count, usec_t *out_per)
+{
+    const struct str between = STR_LIT(" per ");
+    const char *at = s.n > 0 ? memmem(s.p, s.n, between.p, between.n) : NULL;
+    size_t split = at != NULL ? (size_t) (at - s.p) : 0;
+    uint64_t count = 0;
+    usec_t per = 0;
+    enum units_result result = UNITS_BAD;
+
+    if (at == NULL) {
+        return UNITS_BAD;
+    }
+    result = units_number((struct str){s.p, split}, &count);
+    if (result == UNITS_OK) {
+        struct str rest = {at + between.n, s.n - split - between.n};
+
+        result = units_duration(rest, &per);
+    }
+    if (result != UNITS_OK || per == 0) {
+        return result != UNITS_OK ? result : UNITS_RANGE;
+    }
+    *out_count = count;
+    *out_per = per;
+    return UNITS_OK;
+}
+
 enum units_result units_bool(struct str s, bool *out)
 {
     bool yes = str_eq_z(s, "true");
@@ -282,6 +308,12 @@ void units_print_size(uint64_t bytes, struct buf *out)
 void units_print_duration(usec_t usec, struct buf *out)
 {
     print_unit(usec, duration_units, ARRAY_LEN(duration_units), out);
+}
+
+void units_print_rate(uint64_t count, usec_t per, struct buf *out)
+{
+    buf_printf(out, "%llu per ", (unsigned long long) count);
+    units_print_duration(per, out);
 }
 
 void units_print_time(int64_t ms, struct buf *out)

@@ -26,6 +26,9 @@ enum units_result units_size(struct str s, uint64_t *out) _must_;
 /* A number with ms, s, m or h; 0 needs none. */
 enum units_result units_duration(struct str s, usec_t *out) _must_;
 
+/* "N per DURATION": a number and a duration that is not 0. */
+enum units_result units_rate(struct str s, uint64_t *out_count, usec_t *out_per) _must_;
+
 /* true or false. */
 enum units_result units_bool(struct str s, bool *out) _must_;
 
@@ -36,6 +39,7 @@ enum units_result units_time(struct str s, int64_t *out_ms) _must_;
 /* The other way: exact, in the largest unit that holds it. Each reads back as the same value. */
 void units_print_size(uint64_t bytes, struct buf *out);
 void units_print_duration(usec_t usec, struct buf *out); /* a multiple of 1 ms */
+void units_print_rate(uint64_t count, usec_t per, struct buf *out);
 void units_print_time(int64_t ms, struct buf *out);
 
 #endif

@@ -231,6 +231,9 @@ static bool read_u32(struct load *l, const struct option *o, const struct node *
 
 /* ---- the others ---- */
 
+#define RATE_PER_MIN USEC_PER_SEC
+#define RATE_PER_MAX (24 * 3600 * USEC_PER_SEC)
+
 static bool read_bool(struct load *l, const struct node *n, const char *label, bool *out)
 {
     struct str text = {0};
@@ -295,6 +298,35 @@ static bool read_start(struct load *l, const struct node *n, const char *label,
                               "2026-01-31T00:00:00Z, 2026-01-31T08:30:00.250+01:00.");
 }
 
+/* "1000 per 1m", "off" */
+static bool read_rate(struct load *l, const struct option *o, const struct node *n,
+                      const char *label, struct config_rate *out)
+{
+    struct str text = {0};
+    struct config_rate rate = {0};
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    if (str_eq_z(text, "off")) {
+        *out = rate;
+        return true;
+    }
+    if (units_rate(text, &rate.count, &rate.per) != UNITS_OK) {
+        load_error(l, n->pos, "'%s' must be a rate such as 1000 per 1m, or off, not '%s'", label,
+                   load_show(n->text).text);
+        return error_hint(l->err, "Units: ms, s, m, h.");
+    }
+    if (rate.count < o->min || rate.count > o->max || rate.per < RATE_PER_MIN ||
+        rate.per > RATE_PER_MAX) {
+        return load_error(l, n->pos, "'%s' must be from %llu to %llu per 1s to 24h, or off, not %s",
+                          label, (unsigned long long) o->min, (unsigned long long) o->max,
+                          load_show(n->text).text);
+    }
+    *out = rate;
+    return true;
+}
+
 bool value_read(struct load *l, const struct option *o, const struct node *n, void *field)
 {
     char label[SHOW_MAX];
@@ -312,6 +344,8 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
         return read_text(l, o, n, label, field);
     case OPTION_START:
         return read_start(l, n, label, field);
+    case OPTION_RATE:
+        return read_rate(l, o, n, label, field);
     case OPTION_DELIVERY:
     case OPTION_ON_GAP:
     case OPTION_SYNCHRONOUS_COMMIT:

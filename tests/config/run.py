@@ -27,6 +27,7 @@ VALUES = {
     "YES": "true",
     "SIZE": "32MiB",
     "LINGER": "5ms",
+    "RATE": "5 per 10s",
     "TOPIC": "orders",
     "UNIT": "us",
 }

@@ -100,6 +100,48 @@ static void test_duration(void **state)
     }
 }
 
+struct rate_case {
+    const char *text;
+    enum units_result result;
+    uint64_t count;
+    usec_t per;
+};
+
+static void test_rate(void **state)
+{
+    static const struct rate_case cases[] = {
+        {"1000 per 1m", UNITS_OK, 1000, 60000000},
+        {"0 per 5ms", UNITS_OK, 0, 5000},
+        {"1 per 0", UNITS_RANGE, 0, 0},
+        {"1 per 0s", UNITS_RANGE, 0, 0},
+        {"-1 per 1m", UNITS_RANGE, 0, 0},
+        {"1 per -1m", UNITS_RANGE, 0, 0},
+        {"1 per 60", UNITS_NO_UNIT, 0, 0},
+        {"1 per m", UNITS_BAD, 0, 0},
+        {"1 per 1m ", UNITS_BAD, 0, 0},
+        {" 1 per 1m", UNITS_BAD, 0, 0},
+        {"1  per 1m", UNITS_BAD, 0, 0},
+        {"1 per  1m", UNITS_BAD, 0, 0},
+        {"1 per 1m per 1m", UNITS_BAD, 0, 0},
+        {" per 1m", UNITS_BAD, 0, 0},
+        {"1 per ", UNITS_BAD, 0, 0},
+        {"1k per 1m", UNITS_BAD, 0, 0},
+        {"1/1m", UNITS_BAD, 0, 0},
+        {"", UNITS_BAD, 0, 0},
+    };
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        bool ok = cases[i].result == UNITS_OK;
+        uint64_t count = 42;
+        usec_t per = 43;
+
+        assert_int_equal(units_rate(str_of(cases[i].text), &count, &per), cases[i].result);
+        assert_int_equal(count, ok ? cases[i].count : 42);
+        assert_int_equal(per, ok ? cases[i].per : 43);
+    }
+    assert_int_equal(units_rate((struct str){0}, NULL, NULL), UNITS_BAD);
+}
+
 static void test_bool(void **state)
 {
     static const char *const bad[] = {"yes",  "no", "on", "off", "True",
@@ -226,13 +268,10 @@ static void test_time_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_number),
-        cmocka_unit_test(test_size),
-        cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_bool),
-        cmocka_unit_test(test_time),
-        cmocka_unit_test(test_print),
-        cmocka_unit_test(test_time_round_trip),
+        cmocka_unit_test(test_number),   cmocka_unit_test(test_size),
+        cmocka_unit_test(test_duration), cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_bool),     cmocka_unit_test(test_time),
+        cmocka_unit_test(test_print),    cmocka_unit_test(test_time_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
