@@ -8,6 +8,7 @@
     proxy.py     a TCP proxy that cuts, resets, swallows and delays
     daemon.py    pgsinkd: config file, start, readiness, log
     ledger.py    THE checker: each offset exactly once
+    dead_letters.py  its part about dead letters
     bench.py     all of that for one test: own database, topics, sink
     tally.py     adds up junit files for tools/test
 """

@@ -252,13 +252,16 @@ class Bench:
                 " ORDER BY topic, partition LIMIT 40"
             )
             gaps = self.sql("SELECT topic, partition, from_offset, next_offset FROM pgsinkd.gaps LIMIT 10")
+            letters = self.sql(
+                'SELECT topic, partition, "offset", route, sqlstate, message FROM pgsinkd.dead_letters LIMIT 10'
+            )
         except psycopg.Error as e:
             return f"no ledger: {e}"
         backends = self.sql(
             "SELECT pid, application_name, state, wait_event, xact_start::time, left(query, 60) FROM pg_stat_activity"
             " WHERE application_name LIKE 'pgsinkd %' AND datname = current_database()",
         )
-        groups = (("ledger", ledger_), ("gaps", gaps), ("backends", backends))
+        groups = (("ledger", ledger_), ("gaps", gaps), ("dead letters", letters), ("backends", backends))
         return "\n".join(f"{name}:\n" + "\n".join(f"  {row}" for row in map(_plain, rows)) for name, rows in groups)
 
     def logs(self):

@@ -10,6 +10,7 @@ Every integration and chaos test ends with check(). What it proves, for one topi
   6. ledger        next_offset is the last stored offset + 1, or lies between that and the end of the
                    partition where nothing visible follows (transaction markers, compaction)
   7. a stop        a partition that stands at offset X has everything below X and nothing from X on
+  8. dead letters  those which the test announced and no others, each holding its record as it was produced
 
 Order is seen by the column `seq bigint GENERATED ALWAYS AS IDENTITY` that every test table has. It draws
 from a sequence when a row is built. Inside one COPY or INSERT rows are built in the order they were sent;
@@ -23,6 +24,8 @@ unique constraint on them, or a double could not be seen.
 
 import json
 from dataclasses import dataclass, field
+
+from kit import dead_letters
 
 LIMIT = 20  # faults shown; there may be thousands
 
@@ -64,7 +67,8 @@ class Expected:
     start: dict = field(default_factory=dict)  # partition -> first offset to be stored
     stops: dict = field(default_factory=dict)  # partition -> offset it stands at
     gaps: dict = field(default_factory=dict)  # partition -> [(from, next)] recorded skips
-    dead: set = field(default_factory=set)  # (partition, offset) of dead letters
+    dead: set | int = field(default_factory=set)  # (partition, offset) of dead letters, or their number
+    route: str | None = None  # whose dead letters count, where the topic has several routes
     without: set = field(default_factory=set)  # (partition, offset) the operator passed over by SQL
 
 
@@ -80,10 +84,8 @@ def check(db, sink, log, table, *, contents=None, **expected):
     faults = []
     stored = _rows(db, log, table, contents, faults)
     gaps = _gaps(db, sink, log.topic)
-    dead = _dead_letters(db, sink, log.topic)
     _same_gaps(expect, gaps, faults)
-    if dead != sorted(expect.dead):
-        faults.append(("dead letters", f"{dead} instead of {sorted(expect.dead)}"))
+    expect.dead = dead_letters.check(db, sink, log, expect, faults)  # from here on what there is
     for p in sorted(set(log.records) | set(stored)):
         _partition(p, log.records.get(p, {}), stored.get(p, {}), gaps.get(p, []), expect, faults)
     _ledger(db, sink, log, expect, gaps, faults)
@@ -156,15 +158,6 @@ def _gaps(db, sink, topic):
         ):
             found.setdefault(partition, []).append((first, after))
     return found
-
-
-def _dead_letters(db, sink, topic):
-    if not _exists(db, "pgsinkd.dead_letters"):
-        return []
-    return db.execute(
-        'SELECT partition, "offset" FROM pgsinkd.dead_letters WHERE sink = %s AND topic = %s ORDER BY 1, 2',
-        [sink, topic],
-    ).fetchall()
 
 
 def _same_gaps(expect, gaps, faults):

@@ -21,7 +21,9 @@ CREATE SCHEMA pgsinkd;
 CREATE TABLE pgsinkd.offsets (sink text, topic text, partition int4, next_offset int8 NOT NULL,
     PRIMARY KEY (sink, topic, partition));
 CREATE TABLE pgsinkd.gaps (sink text, topic text, partition int4, from_offset int8, next_offset int8);
-CREATE TABLE pgsinkd.dead_letters (sink text, topic text, partition int4, "offset" int8);
+CREATE TABLE pgsinkd.dead_letters (sink text, topic text, partition int4, "offset" int8, route text,
+    timestamp timestamptz, key bytea, value bytea, header_names bytea[], header_values bytea[],
+    error_class text, message text, attempts int4);
 """
 
 
@@ -78,6 +80,16 @@ class Target:
 
     def gap(self, p, first, after):
         self.bench.sql("INSERT INTO pgsinkd.gaps VALUES (%s, 'things', %s, %s, %s)", self.bench.sink, p, first, after)
+
+    def letter(self, p, o, **changes):
+        """A dead letter that says what its record says, but for the changes."""
+        record = self.log.records.get(p, {}).get(o, Record(p, o, None, b"", 0))
+        fields = {
+            "sink": self.bench.sink, "topic": "things", "partition": p, "offset": o, "route": "events",
+            "timestamp": record.time, "key": record.key, "value": record.value, "header_names": None,
+            "header_values": None, "error_class": "record", "message": "no", "attempts": 1,
+        } | changes  # fmt: skip
+        self.bench.sql(f"INSERT INTO pgsinkd.dead_letters VALUES ({', '.join(['%s'] * len(fields))})", *fields.values())
 
     def check(self, **expected):
         ledger.check(self.bench.db, self.bench.sink, self.log, "events", **expected)
@@ -210,11 +222,80 @@ def test_checker_finds_a_row_inside_a_gap(good):
 
 
 def test_checker_counts_dead_letters(good):
-    good.bench.sql("INSERT INTO pgsinkd.dead_letters VALUES (%s, 'things', 0, 3)", good.bench.sink)
-    good.finds("dead letters")
+    good.letter(0, 3)
+    good.finds("dead letters", "double")
     good.finds("double", dead={(0, 3)})
     good.delete(0, 3)
+    good.finds("dead letters")
     good.check(dead={(0, 3)})
+    good.check(dead=1)
+    good.finds("dead letters", dead=2)
+    good.finds("dead letters", dead=0)
+
+
+def test_checker_wants_an_announced_dead_letter_to_be_there(good):
+    good.delete(0, 3)
+    good.finds("dead letters", "loss", dead={(0, 3)})
+    good.letter(1, 3)
+    good.finds("loss", "double", dead=1)
+
+
+def test_checker_tells_routes_apart(good):
+    good.delete(0, 3)
+    good.letter(0, 3)
+    good.letter(0, 3, route="other")
+    good.letter(0, 4, route="other")
+    good.finds("dead letters", "double", dead={(0, 3)})
+    good.finds("dead letters", "double", dead={(0, 3), (0, 4)})
+    good.check(dead={(0, 3)}, route="events")
+
+
+def test_checker_finds_dead_letters_out_of_place(good):
+    good.letter(0, 12)
+    good.finds("invention", dead=1)
+
+
+def test_checker_finds_a_dead_letter_beyond_a_stop(good):
+    good.letter(0, 3)
+    good.delete(0, 3, 10)
+    good.ledger(0, 3)
+    good.finds("stop", dead=1, stops={0: 3})
+
+
+def test_checker_finds_a_dead_letter_before_the_start(good):
+    good.letter(0, 3)
+    good.delete(0, 0, 4)
+    good.finds("start", dead=1, start={0: 4})
+
+
+HEADERS = [("a", b"1"), ("a", None), ("b", b"\xff")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"value": b"else"},
+        {"value": None},
+        {"key": b""},
+        {"timestamp": None},
+        {"header_names": None},
+        {"header_values": [b"1", b"", b"\xff"]},
+        {"header_names": [b"a", b"b", b"a"], "header_values": [b"1", b"\xff", None]},
+        {"message": ""},
+        {"error_class": "link"},
+        {"attempts": 0},
+    ],
+    ids=str,
+)
+def test_checker_compares_dead_letters_with_their_records(good, changes):
+    good.log.records[0][3].headers = HEADERS
+    headers = {"header_names": [b"a", b"a", b"b"], "header_values": [b"1", None, b"\xff"]}
+    good.delete(0, 3)
+    good.letter(0, 3, **headers)
+    good.check(dead={(0, 3)})
+    good.bench.sql("TRUNCATE pgsinkd.dead_letters")
+    good.letter(0, 3, **headers | changes)
+    good.finds("letter", dead={(0, 3)})
 
 
 def test_checker_knows_where_a_partition_starts(good):
