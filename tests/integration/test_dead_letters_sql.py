@@ -1,6 +1,8 @@
 """The SQL of dead letters by itself: store_each() finds the bad rows of a staged batch, and only those; the
 functions for operators; the upgrade of a database from before there were dead letters."""
 
+import re
+
 import psycopg
 import pytest
 
@@ -449,6 +451,23 @@ def test_letters_are_readable(db):
         ),
         (None, None, None),
     ]
+
+
+def test_the_manuals_sql_runs(db):
+    """Every statement of docs/dead-letters.md."""
+    db.sql("SELECT pgsinkd.claim('orders', 'me', '{orders}', '{3}', '{0}', false)")
+    for offset, value in ((18210, b'{"id": 7}'), (18211, b"\xff"), (18212, b'{"id": 9}')):
+        letter(db, "orders", 3, offset, "public.orders", value, "23503", sink="orders")
+    blocks = (ROOT / "docs" / "dead-letters.md").read_text().split("```sql\n")[1:]
+    script = re.sub(r"--.*", "", "".join(block.split("```")[0] for block in blocks))
+    answers = [db.sql(statement) for statement in script.split(";") if statement.strip()]
+    assert answers[0][0][:4] == ("public.orders", "23503", None, 3)
+    assert sorted((row[2], *row[4:]) for row in answers[1]) == [
+        (18210, None, '{"id": 7}'), (18211, None, None), (18212, None, '{"id": 9}')
+    ]  # fmt: skip
+    assert answers[2] == [("7", "no"), (None, "no"), ("9", "no")]
+    assert answers[3] == [("orders", 3)]
+    assert answers[4:] == [[(3,)], [(3,)], [(3,)], [(1,)], [(3,)], [(1,)], [(0,)]]
 
 
 def test_status_counts_them(db):
