@@ -93,7 +93,9 @@
  *     moment.{c,h}                 RFC 3339 and the calendar
  *     ascii.h                      letters and digits, also eight at a time
  *     batch.{c,h}                  rows and spans of one transaction; cut, split, drop
- *     fold.{c,h}                   ... as it is sent: grouped, one row for each key
+ *     fold.{c,h}                   ... as it is sent: grouped, in the order of the keys
+ *     outcome.{c,h}                what the rows of one key come to
+ *     tuple.h                      the fields of an encoded row
  *
  * pg/: the window to the target
  *     conn.{c,h}                   one connection that never waits in libpq

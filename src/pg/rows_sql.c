@@ -91,7 +91,7 @@ static void add_arrays(struct buf *out, const struct rows_shape *s)
     buf_add_z(out, ") s");
 }
 
-/* The staged names of the columns that are part of the key, or the version's. */
+/* The columns that are part of the key, or the version, as their own types compare them. */
 static void add_key_list(struct buf *out, const struct rows_shape *s, bool version)
 {
     const struct target *t = s->target;
@@ -100,14 +100,21 @@ static void add_key_list(struct buf *out, const struct rows_shape *s, bool versi
         const struct target_column *c = &t->columns[i];
         if (version ? c->is_version : c->is_key) {
             buf_printf(out, "%sc%zu", n++ > 0 ? "," : "", i);
+            add_cast(out, s, i);
         }
     }
+}
+
+/* Of rows with the same key: they may share a statement then. */
+static bool last_counts(const struct rows_shape *s)
+{
+    return s->target->key_count > 0 && s->action != ROW_INSERT && s->action != ROW_IGNORE;
 }
 
 static void add_places(struct buf *out, const struct rows_shape *s, const char *stage)
 {
     const char *range = "WHERE place BETWEEN $1 AND $2 ORDER BY ";
-    if (s->target->key_count == 0 || s->action == ROW_IGNORE) {
+    if (!last_counts(s)) {
         buf_printf(out, "(SELECT * FROM pg_temp.%s %splace) s", stage, range);
         return;
     }

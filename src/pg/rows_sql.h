@@ -6,7 +6,8 @@
  *     ROWS_STAGE    a temporary table filled by COPY: large ones
  *     ROWS_PLACES   a part of such a table, the places $1 to $2: to find out which rows are refused
  *
- * In ROWS_PLACES rows may share a key, and the last of them counts.
+ * In ROWS_PLACES rows may share a key, and the last of them counts, by version and place; of rows
+ * that are to be inserted or ignored each counts.
  *
  * Every column that is not of its table's own type is cast here. Pure text; any thread.
  */

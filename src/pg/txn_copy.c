@@ -54,6 +54,20 @@ static void add_advance(struct txn *t, const struct batch *b)
     buf_add_u8(&t->sql, ')');
 }
 
+/* Has a group before this one, of an earlier round, left its rows in the same temporary table? */
+static bool is_stage_used(const struct txn *t, size_t group)
+{
+    const struct fold_group *g = &t->fold.groups[group];
+
+    for (size_t i = 0; i < group; i++) {
+        const struct fold_group *at = &t->fold.groups[i];
+        if (at->target == g->target && at->action == g->action && at->omit == g->omit) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Rows that SQL has to do something with first: into a temporary table, and from there. */
 static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
 {
@@ -61,7 +75,11 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
     struct flight *f = &t->flights[0];
 
     buf_add_u8(&t->sql, ';');
-    rows_sql_create(&t->sql, shape, s->stage, false);
+    if (is_stage_used(t, group)) {
+        buf_printf(&t->sql, "TRUNCATE pg_temp.%s", s->stage);
+    } else {
+        rows_sql_create(&t->sql, shape, s->stage, false);
+    }
     txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     buf_add_u8(&t->sql, ';');
     rows_sql_copy(&t->sql, shape, s->stage, false);

@@ -2,8 +2,8 @@
 #include "row/fold.h"
 
 #include "base/mem.h"
+#include "row/tuple.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,40 +17,19 @@ struct fold_entry {
     struct str tuple;
 };
 
-/* ---- fields of a tuple ---- */
-
-#define NULL_FIELD UINT32_MAX
-
-static uint32_t read_u32(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof v);
-    return __builtin_bswap32(v);
-}
-
-/* The field at *at with its length in front; moves behind it. */
-static struct str next_field(const char **at)
-{
-    uint32_t n = read_u32(*at);
-    struct str field = {.p = *at, .n = sizeof n + (n == NULL_FIELD ? 0 : n)};
-    *at += field.n;
-    return field;
-}
-
-static const char *first_field(struct str tuple)
-{
-    return tuple.p + sizeof(uint16_t);
-}
-
 /* ---- keys ---- */
 
 /* numeric_send: int16 digits, weight, sign, scale, then the digits. Trailing zeros and the scale do
- * not count. */
+ * not count; what has no digits is zero, or, by its sign, NaN or infinite. */
 static void add_numeric(struct buf *out, struct str data)
 {
     size_t n = data.n;
     while (n > 8 && data.p[n - 1] == 0 && data.p[n - 2] == 0) {
         n -= 2;
+    }
+    if (n == 8 && ((uint8_t) data.p[4] & 0xC0) != 0xC0) {
+        buf_add_u32(out, 0);
+        return;
     }
     buf_add(out, data.p + 2, 4);
     buf_add(out, data.p + 8, n - 8);
@@ -84,12 +63,12 @@ static void add_key_data(struct buf *out, enum column_type type, struct str data
 static void add_key(struct buf *out, const struct batch_part *p, struct str tuple)
 {
     const struct target *t = p->target;
-    const char *at = first_field(tuple);
+    const char *at = tuple_fields(tuple);
     for (size_t i = 0; i < t->column_count; i++) {
         if (!target_holds(t, i, p->action, p->omit)) {
             continue;
         }
-        struct str field = next_field(&at);
+        struct str field = tuple_next(&at);
         if (!t->columns[i].is_key) {
             continue;
         }
@@ -98,9 +77,7 @@ static void add_key(struct buf *out, const struct batch_part *p, struct str tupl
             buf_add_u32(out, 0);
         }
         size_t begin = out->n;
-        add_key_data(
-            out, t->columns[i].column->type,
-            (struct str){.p = field.p + sizeof(uint32_t), .n = field.n - sizeof(uint32_t)});
+        add_key_data(out, t->columns[i].column->type, tuple_data(field));
         if (t->key_count > 1) {
             buf_put_u32(out->p + length_at, (uint32_t) (out->n - begin));
         }
@@ -150,132 +127,9 @@ static int compare_entries(const void *x, const void *y, void *arg)
     return order != 0 ? order : (a->seq > b->seq) - (a->seq < b->seq);
 }
 
-/* ---- what the rows of one key come to ---- */
-
-/* A row so far: columns as its action and omit mask say. */
-struct row {
-    enum row_action action;
-    uint64_t omit;
-    struct str tuple; /* p NULL: there is none */
-};
-
-struct outcome {
-    struct str deletes; /* the tuple of a delete; p NULL: none */
-    struct row row;     /* what is stored, after that */
-};
-
-/* The version's bytes: signed, big-endian, as all types of versions are sent. */
-static int64_t version_of(const struct target *t, const struct row *row)
-{
-    const char *at = first_field(row->tuple);
-    for (size_t i = 0; i < t->column_count; i++) {
-        if (!target_holds(t, i, row->action, row->omit)) {
-            continue;
-        }
-        struct str field = next_field(&at);
-        if (t->columns[i].is_version) {
-            uint64_t v = (field.p[4] & 0x80) != 0 ? UINT64_MAX : 0;
-            for (size_t k = 4; k < field.n; k++) {
-                v = v << 8 | (uint8_t) field.p[k];
-            }
-            return (int64_t) v;
-        }
-    }
-    return INT64_MIN;
-}
-
-static bool is_older(const struct target *t, const struct row *row, const struct outcome *so_far)
-{
-    struct row deleted = {.action = ROW_DELETE, .tuple = so_far->deletes};
-    const struct row *last = so_far->row.tuple.p ? &so_far->row : &deleted;
-    return t->has_version && last->tuple.p && version_of(t, row) < version_of(t, last);
-}
-
-/* What both rows hold, of the second where they hold the same; in the columns of a row with this
- * action and mask. */
-static struct str merge(struct fold *f, const struct target *t, const struct row *a,
-                        const struct row *b, enum row_action action, uint64_t omit)
-{
-    const char *at_a = first_field(a->tuple);
-    const char *at_b = first_field(b->tuple);
-    struct buf *out = &f->scratch;
-    buf_clear(out);
-    buf_add_u16(out, (uint16_t) target_width(t, action, omit));
-    for (size_t i = 0; i < t->column_count; i++) {
-        struct str field = {0};
-        if (target_holds(t, i, a->action, a->omit)) {
-            field = next_field(&at_a);
-        }
-        if (target_holds(t, i, b->action, b->omit)) {
-            field = next_field(&at_b);
-        }
-        if (target_holds(t, i, action, omit)) {
-            assert(field.p);
-            buf_add(out, field.p, field.n);
-        }
-    }
-    return (struct str){.p = (const char *) out->p, .n = out->n};
-}
-
-/* b changes some columns of a. The tuple lies in f->merged until the next key. */
-static void change(struct fold *f, const struct target *t, struct row *a, const struct row *b)
-{
-    enum row_action action = a->action == ROW_SOFT_DELETE ? b->action : a->action;
-    uint64_t omit_a = a->action == ROW_SOFT_DELETE ? UINT64_MAX : a->omit;
-    uint64_t omit_b = b->action == ROW_SOFT_DELETE ? UINT64_MAX : b->omit;
-    uint64_t omit = action == ROW_SOFT_DELETE ? 0 : omit_a & omit_b;
-    struct str tuple = merge(f, t, a, b, action, omit);
-    size_t begin = f->merged.n;
-    buf_add(&f->merged, tuple.p, tuple.n);
-    /* f->merged may have moved, but only the tuple added last is of use: the one it came from is
-     * replaced here. */
-    *a = (struct row){action, omit, {.p = (const char *) f->merged.p + begin, .n = tuple.n}};
-}
-
-static void apply(struct fold *f, const struct target *t, const struct row *row,
-                  struct outcome *so_far)
-{
-    struct row *last = &so_far->row;
-    bool is_gone = so_far->deletes.p && !last->tuple.p;
-    if (is_older(t, row, so_far)) {
-        return;
-    }
-    switch (row->action) {
-    case ROW_DELETE:
-        so_far->deletes = row->tuple;
-        *last = (struct row){0};
-        return;
-    case ROW_INSERT:
-    case ROW_UPSERT:
-        if (t->omit_leaves && row->omit != 0 && last->tuple.p && last->action == ROW_UPSERT) {
-            change(f, t, last, row);
-        } else {
-            *last = *row;
-        }
-        return;
-    case ROW_IGNORE:
-        if (!last->tuple.p) {
-            *last = *row;
-        }
-        return;
-    case ROW_UPDATE:
-    case ROW_SOFT_DELETE:
-        if (is_gone) {
-            return;
-        }
-        if (last->tuple.p) {
-            change(f, t, last, row);
-        } else {
-            *last = *row;
-        }
-        return;
-    }
-}
-
 /* ---- groups ---- */
 
-static struct fold_group *group_add(struct fold *f, const struct target *t, enum row_action action,
-                                    uint64_t omit)
+static struct fold_group *group_add(struct fold *f, const struct fold_group *like)
 {
     size_t cap = f->group_cap;
     f->groups = mem_grow(f->groups, &f->group_cap, f->group_count, sizeof *f->groups);
@@ -283,56 +137,66 @@ static struct fold_group *group_add(struct fold *f, const struct target *t, enum
         memset(f->groups + cap, 0, (f->group_cap - cap) * sizeof *f->groups);
     }
     struct fold_group *g = &f->groups[f->group_count++];
-    buf_clear(&g->own);
-    g->target = t;
-    g->action = action;
-    g->omit = omit;
-    g->part = FOLD_NO_PART;
-    g->row_count = 0;
+    struct buf own = g->own;
+    buf_clear(&own);
+    *g = *like;
+    g->own = own;
     return g;
 }
 
-static void add_tuple(struct fold *f, const struct target *t, enum row_action action, uint64_t omit,
-                      struct str tuple)
+/* Is a to be sent by the same statement as b? */
+static bool is_like(const struct fold_group *a, const struct fold_group *b)
+{
+    return a->target == b->target && a->action == b->action && a->omit == b->omit &&
+           a->round == b->round && a->part == b->part;
+}
+
+static void add_tuple(struct fold *f, const struct fold_group *like, struct str tuple)
 {
     struct fold_group *g = NULL;
     for (size_t i = f->group_count; i-- > 0 && !g;) {
-        struct fold_group *at = &f->groups[i];
-        bool same = at->target == t && at->action == action && at->omit == omit;
-        g = same && at->part == FOLD_NO_PART ? at : NULL;
+        g = is_like(&f->groups[i], like) ? &f->groups[i] : NULL;
     }
     if (!g) {
-        g = group_add(f, t, action, omit);
+        g = group_add(f, like);
     }
     buf_add(&g->own, tuple.p, tuple.n);
     g->row_count++;
 }
 
 /* An update of nothing but the key changes nothing. */
-static bool changes_something(const struct target *t, const struct row *row)
+static bool changes_something(const struct target *t, const struct outcome_step *s)
 {
     for (size_t i = 0; i < t->column_count; i++) {
-        const struct target_column *c = &t->columns[i];
-        if (!c->is_key && target_holds(t, i, row->action, row->omit)) {
+        if (!t->columns[i].is_key && target_holds(t, i, s->action, s->omit)) {
             return true;
         }
     }
-    return row->action != ROW_UPDATE;
+    return s->action != ROW_UPDATE;
 }
 
 static void fold_key(struct fold *f, const struct target *t, const struct fold_entry *e, size_t n)
 {
-    struct outcome outcome = {0};
-    buf_clear(&f->merged);
+    struct outcome *o = &f->outcome;
+    uint32_t round = 0;
+    outcome_clear(o);
     for (size_t i = 0; i < n; i++) {
-        struct row row = {e[i].part->action, e[i].part->omit, e[i].tuple};
-        apply(f, t, &row, &outcome);
+        outcome_add(o, t, e[i].part->action, e[i].part->omit, e[i].tuple);
     }
-    if (outcome.deletes.p) {
-        add_tuple(f, t, ROW_DELETE, 0, outcome.deletes);
-    }
-    if (outcome.row.tuple.p && changes_something(t, &outcome.row)) {
-        add_tuple(f, t, outcome.row.action, outcome.row.omit, outcome.row.tuple);
+    for (size_t i = 0; i < o->count; i++) {
+        const struct outcome_step *s = &o->steps[i];
+        bool after_delete = i > 0 && o->steps[i - 1].action == ROW_DELETE;
+        round += i > 0 && (s->action == ROW_DELETE || !after_delete) ? 1 : 0;
+        if (changes_something(t, s)) {
+            const struct fold_group like = {
+                .target = t,
+                .action = s->action,
+                .omit = s->omit,
+                .round = round,
+                .part = FOLD_NO_PART,
+            };
+            add_tuple(f, &like, s->tuple);
+        }
     }
 }
 
@@ -375,6 +239,9 @@ static int compare_groups(const void *x, const void *y)
 {
     const struct fold_group *a = x;
     const struct fold_group *b = y;
+    if (a->round != b->round) {
+        return a->round < b->round ? -1 : 1;
+    }
     bool del_a = a->action == ROW_DELETE;
     bool del_b = b->action == ROW_DELETE;
     if (del_a != del_b) {
@@ -400,9 +267,14 @@ void fold_batch(struct fold *f, const struct batch *b)
                 fold_target(f, b, p->target);
             }
         } else if (p->row_count > 0) {
-            struct fold_group *g = group_add(f, p->target, p->action, p->omit);
-            g->part = i;
-            g->row_count = p->row_count;
+            const struct fold_group whole = {
+                .target = p->target,
+                .action = p->action,
+                .omit = p->omit,
+                .part = i,
+                .row_count = p->row_count,
+            };
+            (void) group_add(f, &whole);
         }
     }
     if (f->group_count > 1) {
@@ -423,7 +295,6 @@ void fold_done(struct fold *f)
     free(f->groups);
     free(f->entries);
     buf_done(&f->keys);
-    buf_done(&f->merged);
-    buf_done(&f->scratch);
+    outcome_done(&f->outcome);
     *f = (struct fold){0};
 }

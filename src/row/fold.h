@@ -1,28 +1,20 @@
 /*
  * A batch as it is sent: its rows grouped by what one statement can store, and, where rows have a
- * key, one row for each key, in the order of the keys.
+ * key, in the order of the keys and as few for each key as will do (row/outcome.h), which is nearly
+ * always one.
  *
  * One row for each key, because ON CONFLICT DO UPDATE refuses to touch a row twice, and because
  * what is overwritten at once need not be written. In the order of the keys, so that two workers
  * that write the same rows lock them in the same order and cannot wait for each other.
  *
- * What the rows of one key, in their order, come to:
- *
- *     then \ so far   nothing   row to put     change of columns   mark      delete
- *     upsert          put       put            put                 put       delete, put
- *     ignore          put       the first      -                   -         delete, put
- *     update          change    put, changed   changes together    change    delete
- *     soft delete     mark      put, marked    change, marked      mark      delete
- *     delete          delete    delete         delete              delete    delete
- *
- * With a version, a row that has a lower one than what is there changes nothing.
- *
- * Groups come in the order: deletes, the last target first; then all others, the first target
- * first. So a row is there before what refers to it, if the routes are in that order.
+ * Groups come in rounds. In each round: deletes, the last target first; then all others, the first
+ * target first. So a row is there before what refers to it, if the routes are in that order. A key
+ * whose rows come to several has each in a round of its own, but a delete and the row after it
+ * share one.
  *
  * Keys are compared by their encoded bytes; of numeric, float and char(n) by a normal form. Where a
- * type has other equal values (a case-insensitive collation), PostgreSQL says so (21000), and the
- * batch is stored row by row.
+ * type has other equal values, rows with equal keys are stored in the wrong order or not at all, so
+ * mapping_mode.c admits no such key.
  *
  * One worker thread; memory is kept from use to use.
  */
@@ -30,6 +22,7 @@
 #define ROW_FOLD_H
 
 #include "row/batch.h"
+#include "row/outcome.h"
 
 #define FOLD_NO_PART SIZE_MAX
 
@@ -38,6 +31,7 @@ struct fold_group {
     const struct target *target;
     enum row_action action;
     uint64_t omit;
+    uint32_t round;
     size_t part;      /* of the batch, whose rows these are, one by one; FOLD_NO_PART: folded */
     struct str bytes; /* tuples; of the part or of `own` */
     size_t row_count;
@@ -52,8 +46,7 @@ struct fold {
     size_t entry_count;
     size_t entry_cap;
     struct buf keys;
-    struct buf merged;
-    struct buf scratch;
+    struct outcome outcome; /* of one key */
 };
 
 /* Fills f with the groups of b, which must not change while they are used. */
