@@ -75,6 +75,10 @@
  *     mapping_mode.c               key, version and mark, as the mode wants them
  *     fill.h                       the inside of a mapping
  *     fields.{c,h}                 the names that a mapping wants from a document, as a tree
+ *     compare.{c,h}                the order of two cells
+ *     condition.{c,h}              when:, compiled once, asked for each record
+ *     condition_parse.c            its grammar
+ *     condition_tree.h             its compiled form
  *     decode.{c,h}                 a record by its mapping: read, then write a row
  *     record.{c,h}                 which rows a record makes, and what is done with them
  *     decode_json.{c,h}            fields of documents into cells

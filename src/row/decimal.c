@@ -194,3 +194,62 @@ bool decimal_to_float(const struct decimal *d, struct buf *scratch, float *out)
     *out = value;
     return true;
 }
+
+/* ---- order ---- */
+
+static size_t digit_count(const struct decimal *d)
+{
+    return d->whole.n + d->frac.n;
+}
+
+/* Where the first digit that is not 0 is; digit_count when there is none. */
+static size_t first_digit(const struct decimal *d)
+{
+    size_t i = 0;
+    while (i < digit_count(d) && decimal_digit(d, i) == 0) {
+        i++;
+    }
+    return i;
+}
+
+static int sign(const struct decimal *d)
+{
+    if (first_digit(d) == digit_count(d)) {
+        return 0;
+    }
+    return d->negative ? -1 : 1;
+}
+
+static int digit_or_zero(const struct decimal *d, size_t i)
+{
+    return i < digit_count(d) ? decimal_digit(d, i) : 0;
+}
+
+/* Neither is zero. */
+static int compare_magnitudes(const struct decimal *a, const struct decimal *b)
+{
+    size_t i = first_digit(a);
+    size_t k = first_digit(b);
+    int64_t point_a = (int64_t) a->whole.n - (int64_t) i + a->exponent;
+    int64_t point_b = (int64_t) b->whole.n - (int64_t) k + b->exponent;
+    if (point_a != point_b) {
+        return point_a < point_b ? -1 : 1;
+    }
+    for (; i < digit_count(a) || k < digit_count(b); i++, k++) {
+        int difference = digit_or_zero(a, i) - digit_or_zero(b, k);
+        if (difference != 0) {
+            return difference < 0 ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+int decimal_compare(const struct decimal *a, const struct decimal *b)
+{
+    int sign_a = sign(a);
+    int sign_b = sign(b);
+    if (sign_a != sign_b) {
+        return sign_a < sign_b ? -1 : 1;
+    }
+    return sign_a == 0 ? 0 : sign_a * compare_magnitudes(a, b);
+}

@@ -49,6 +49,12 @@ bool decimal_quotient(int64_t n, unsigned scale, double *out) _must_;
 bool decimal_to_double(const struct decimal *d, struct buf *scratch, double *out) _must_;
 bool decimal_to_float(const struct decimal *d, struct buf *scratch, float *out) _must_;
 
+/*
+ * -1, 0 or 1: is a less than b, the same number, or greater? Exact for any length: 1.50 and 15e-1
+ * are the same, and so are 0 and -0. The time it takes is that of reading both.
+ */
+int decimal_compare(const struct decimal *a, const struct decimal *b) _pure_;
+
 /* The i-th digit, 0..9, of whole and frac in one row. */
 static inline int decimal_digit(const struct decimal *d, size_t i)
 {

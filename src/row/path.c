@@ -81,6 +81,19 @@ static bool quoted_name(const char **at, struct buf *name)
     return false;
 }
 
+size_t path_length(const char *text)
+{
+    bool quoted = false;
+    size_t n = 0;
+    if (ascii_is_digit(*text) || strchr(".-\"", *text)) {
+        return 0;
+    }
+    for (; text[n] && (quoted || is_plain(text[n]) || text[n] == '.' || text[n] == '"'); n++) {
+        quoted ^= text[n] == '"';
+    }
+    return n;
+}
+
 static void plain_name(const char **at, struct buf *name)
 {
     for (; is_plain(**at); (*at)++) {

@@ -25,6 +25,10 @@ struct path {
 bool path_parse(const char *text, struct path *out, struct error *err) _must_;
 void path_done(struct path *p);
 
+/* How many bytes at the beginning of text may belong to a path: where one stands inside of a longer
+ * text, path_parse gets so many. 0: none begins there. */
+size_t path_length(const char *text) _pure_;
+
 /* Adds one name below what is there. */
 void path_add(struct path *p, struct str name);
 

@@ -185,12 +185,42 @@ static void test_quotients(void **state)
     }
 }
 
+static void test_order(void **state)
+{
+    (void) state;
+    /* Rising; texts in one row are the same number. */
+    static const char *const rows[][4] = {
+        {"-1e99999999999999999", NULL},
+        {"-1e100", "-10e99", NULL},
+        {"-12.51", "-12510e-3", "-0012.5100", NULL},
+        {"-12.5", "-1.25e1", NULL},
+        {"-1e-50", NULL},
+        {"0", "-0", "0.000e77", "00"},
+        {"1e-50", "0.1e-49", NULL},
+        {"0.999", ".999", NULL},
+        {"1", "1.", "1.000", "0.001e3"},
+        {"9.99", NULL},
+        {"10", "+10", "1e1", NULL},
+        {"123456789012345678901234567890.1", NULL},
+        {"123456789012345678901234567890.12", "1234567890123456789012345678901200e-4", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows) * 4; i++) {
+        for (size_t k = 0; k < ARRAY_LEN(rows) * 4; k++) {
+            if (rows[i / 4][i % 4] && rows[k / 4][k % 4]) {
+                struct decimal a = scan(rows[i / 4][i % 4]);
+                struct decimal b = scan(rows[k / 4][k % 4]);
+                assert_int_equal(decimal_compare(&a, &b), (i / 4 > k / 4) - (i / 4 < k / 4));
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forms),      cmocka_unit_test(test_integers),
         cmocka_unit_test(test_magnitudes), cmocka_unit_test(test_quotients),
-        cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_floats),     cmocka_unit_test(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
