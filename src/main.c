@@ -26,6 +26,7 @@
  *     load.h                       what the next four share while loading
  *     value.c                      one scalar or list into its field
  *     route.c                      one entry of routes:
+ *     column.c                     its columns:
  *     check.c                      what concerns several options at once
  *     expand.{c,h}                 ${ENV}, ${file:...} in values
  *     units.{c,h}                  10MiB, 5s, booleans, choices: whole text or an error
@@ -72,6 +73,7 @@
  *     table.{c,h}                  a target table, and the part of it that is filled
  *     path.{c,h}                   value.a.b, key, headers.x, meta.offset
  *     mapping.{c,h}                paths onto columns, compiled once
+ *     place.{c,h}                  where a mapping reads what it needs
  *     mapping_mode.c               key, version and mark, as the mode wants them
  *     fill.h                       the inside of a mapping
  *     fields.{c,h}                 the names that a mapping wants from a document, as a tree

@@ -139,7 +139,8 @@ static int compare_position(struct position a, struct position b)
 static bool is_same_use(const struct use *a, const struct use *b)
 {
     return strcmp(a->topic->name, b->topic->name) == 0 &&
-           table_name_same(&a->route->table, &b->route->table);
+           table_name_same(&a->route->table, &b->route->table) &&
+           strcmp(a->route->when, b->route->when) == 0;
 }
 
 static int compare_use(const void *pa, const void *pb)
@@ -153,6 +154,9 @@ static int compare_use(const void *pa, const void *pb)
     }
     if (order == 0) {
         order = compare_text(a->route->table.name, b->route->table.name);
+    }
+    if (order == 0) {
+        order = strcmp(a->route->when, b->route->when);
     }
     return order != 0 ? order : compare_position(a->topic->pos, b->topic->pos);
 }

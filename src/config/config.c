@@ -395,15 +395,6 @@ static void free_topics(struct config_topics *list)
     mem_freep(&list->items);
 }
 
-static void free_columns(struct config_columns *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        mem_freep(&list->items[i].column);
-        mem_freep(&list->items[i].path);
-    }
-    mem_freep(&list->items);
-}
-
 static void free_key(struct config_key *list)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -421,7 +412,7 @@ static void free_field(const struct option *o, void *field)
     } else if (o->kind == OPTION_TOPICS) {
         free_topics(field);
     } else if (o->kind == OPTION_COLUMNS) {
-        free_columns(field);
+        column_done(field);
     } else if (o->kind == OPTION_KEY) {
         free_key(field);
     } else if (o->kind == OPTION_TABLE) {

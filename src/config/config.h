@@ -68,12 +68,20 @@ struct config_topics {
     size_t count;
 };
 
+/* One of the two. */
+struct config_value {
+    char *path; /* not yet parsed: that is row/mapping's */
+    char *constant;
+    struct position pos;
+};
+
 struct config_column {
-    char *column; /* exact */
-    char *path;   /* not yet parsed: that is row/mapping's */
+    char *column;                /* exact */
+    struct config_value *values; /* the first that is there counts */
+    size_t value_count;          /* at least one */
+    bool is_list;                /* written as coalesce */
     enum config_unit unit;
     struct position pos; /* of the column's name */
-    struct position path_pos;
     struct position unit_pos;
 };
 

@@ -75,7 +75,18 @@ bool route_read_properties(struct load *l, const struct node *n,
 bool route_read_topics(struct load *l, const struct node *n, struct config_topics *out) _must_;
 bool route_read_table(struct load *l, const struct node *n, struct table_name *out) _must_;
 bool route_read_key(struct load *l, const struct node *n, struct config_key *out) _must_;
-bool route_read_columns(struct load *l, const struct node *n, struct config_columns *out) _must_;
+
+/* A fault unless the node is of that kind: "'label' takes what, not a scalar". */
+bool route_expect(struct load *l, const struct node *n, enum node_kind kind, const char *label,
+                  const char *what) _must_;
+
+/* What an entry of a mapping is called in messages: "columns.id". */
+const char *route_entry_label(const char *what, struct str key, char out[static 2 * SHOW_MAX]);
+
+/* ---- column.c ---- */
+
+bool column_read(struct load *l, const struct node *n, struct config_columns *out) _must_;
+void column_done(struct config_columns *list);
 
 /* ---- check.c ---- */
 

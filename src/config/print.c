@@ -197,21 +197,43 @@ static void print_property(const struct config *cfg, const struct config_propert
     print_scalar(buf_str(&masked), out);
 }
 
+static void print_column_value(const struct config *cfg, const struct config_value *v,
+                               const char *path_key, struct buf *out)
+{
+    buf_add_z(out, v->path != NULL ? path_key : "const: ");
+    print_text(cfg, v->pos, v->path != NULL ? v->path : v->constant, out);
+}
+
+static void print_coalesce(const struct config *cfg, const struct config_column *c, struct buf *out)
+{
+    buf_add_z(out, "coalesce:");
+    for (size_t i = 0; i < c->value_count; i++) {
+        buf_add_z(out, "\n          - ");
+        print_column_value(cfg, &c->values[i], "", out);
+    }
+}
+
 static void print_column(const struct config *cfg, const struct config_column *c, struct buf *out)
 {
     static const char *const units[] = {"", "s", "ms", "us", "ns"};
 
     buf_add_z(out, "\n      ");
     print_scalar(str_of(c->column), out);
-    if (c->unit == CONFIG_UNIT_NONE) {
-        buf_add_z(out, ": ");
-        print_text(cfg, c->path_pos, c->path, out);
+    buf_add_z(out, ":");
+    if (c->unit == CONFIG_UNIT_NONE && c->values[0].path != NULL && !c->is_list) {
+        print_column_value(cfg, &c->values[0], " ", out);
         return;
     }
-    buf_add_z(out, ":\n        from: ");
-    print_text(cfg, c->path_pos, c->path, out);
-    buf_add_z(out, "\n        unit: ");
-    print_text(cfg, c->unit_pos, units[c->unit], out);
+    buf_add_z(out, "\n        ");
+    if (c->is_list) {
+        print_coalesce(cfg, c, out);
+    } else {
+        print_column_value(cfg, &c->values[0], "from: ", out);
+    }
+    if (c->unit != CONFIG_UNIT_NONE) {
+        buf_add_z(out, "\n        unit: ");
+        print_text(cfg, c->unit_pos, units[c->unit], out);
+    }
 }
 
 static void print_properties(const struct config *cfg, const struct config_properties *list,

@@ -1,6 +1,6 @@
 /*
- * Lists and mappings with a shape of their own: kafka.properties and what a route holds. Each entry
- * keeps its position. Main thread.
+ * Lists and mappings with a shape of their own: kafka.properties and what a route holds, but for
+ * its columns. Each entry keeps its position. Main thread.
  */
 #include "base/mem.h"
 #include "config/load.h"
@@ -15,14 +15,14 @@ static char *copy(struct str s)
     return mem_strndup(s.p, s.n);
 }
 
-static const char *entry_label(const char *what, struct str key, char out[static 2 * SHOW_MAX])
+const char *route_entry_label(const char *what, struct str key, char out[static 2 * SHOW_MAX])
 {
     snprintf(out, 2 * SHOW_MAX, "%s%s", what, load_show(key).text);
     return out;
 }
 
-static bool expect(struct load *l, const struct node *n, enum node_kind kind, const char *label,
-                   const char *what)
+bool route_expect(struct load *l, const struct node *n, enum node_kind kind, const char *label,
+                  const char *what)
 {
     if (n->kind == kind) {
         return true;
@@ -40,7 +40,7 @@ static bool read_property(struct load *l, const struct node *n, struct config_pr
     if (n->key.n == 0) {
         return load_error(l, n->key_pos, "a property without a name");
     }
-    if (!value_text(l, n, entry_label("kafka.properties.", n->key, label), &value)) {
+    if (!value_text(l, n, route_entry_label("kafka.properties.", n->key, label), &value)) {
         return false;
     }
     *out = (struct config_property){copy(n->key), copy(value), n->key_pos, n->pos};
@@ -52,7 +52,7 @@ bool route_read_properties(struct load *l, const struct node *n, struct config_p
     if (node_is_null(n)) {
         return true;
     }
-    if (!expect(l, n, NODE_MAP, "kafka.properties", "a mapping of names to values")) {
+    if (!route_expect(l, n, NODE_MAP, "kafka.properties", "a mapping of names to values")) {
         return false;
     }
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
@@ -123,7 +123,7 @@ bool route_read_topics(struct load *l, const struct node *n, struct config_topic
         }
         return true;
     }
-    if (!expect(l, n, NODE_LIST, "topics", "a list of names")) {
+    if (!route_expect(l, n, NODE_LIST, "topics", "a list of names")) {
         return false;
     }
     if (n->count == 0) {
@@ -176,110 +176,11 @@ bool route_read_key(struct load *l, const struct node *n, struct config_key *out
     if (n->kind == NODE_SCALAR) {
         return read_key_column(l, n, out);
     }
-    if (!expect(l, n, NODE_LIST, "key", "a list of columns")) {
+    if (!route_expect(l, n, NODE_LIST, "key", "a list of columns")) {
         return false;
     }
     for (const struct node *child = n->first; child != NULL; child = child->next) {
         if (!read_key_column(l, child, out)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* ---- columns ---- */
-
-static const struct option_word units[] = {
-    {"s", CONFIG_UNIT_S, true},
-    {"ms", CONFIG_UNIT_MS, true},
-    {"us", CONFIG_UNIT_US, true},
-    {"ns", CONFIG_UNIT_NS, true},
-};
-
-static bool read_path(struct load *l, const struct node *n, const char *label,
-                      struct config_column *out)
-{
-    struct str path = {0};
-
-    if (!value_text(l, n, label, &path)) {
-        return false;
-    }
-    if (path.n == 0) {
-        return load_error(l, n->pos, "'%s' is an empty path", label);
-    }
-    out->path = copy(path);
-    out->path_pos = n->pos;
-    return true;
-}
-
-static bool read_unit(struct load *l, const struct node *n, struct config_column *out)
-{
-    int value = 0;
-
-    if (!value_word(l, n, "unit", units, ARRAY_LEN(units), &value)) {
-        return false;
-    }
-    out->unit = (enum config_unit) value;
-    out->unit_pos = n->pos;
-    return true;
-}
-
-/* {from: path, unit: ms} */
-static bool read_column_map(struct load *l, const struct node *n, const char *label,
-                            struct config_column *out)
-{
-    static const char *const names[] = {"from", "unit"};
-
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
-        bool ok = false;
-
-        if (str_eq_z(child->key, "from")) {
-            ok = read_path(l, child, label, out);
-        } else if (str_eq_z(child->key, "unit")) {
-            ok = read_unit(l, child, out);
-        } else {
-            load_error(l, child->key_pos, "unknown key '%s' in '%s'", load_show(child->key).text,
-                       label);
-            load_hint_nearest(l, child->key, names, ARRAY_LEN(names));
-        }
-        if (!ok) {
-            return false;
-        }
-    }
-    if (out->path == NULL) {
-        return load_error(l, n->pos, "missing 'from' in '%s'", label);
-    }
-    return true;
-}
-
-static bool read_column(struct load *l, const struct node *n, struct config_column *out)
-{
-    char label[2 * SHOW_MAX];
-
-    entry_label("columns.", n->key, label);
-    if (n->key.n == 0) {
-        return load_error(l, n->key_pos, "a column without a name");
-    }
-    out->column = copy(n->key);
-    out->pos = n->key_pos;
-    if (n->kind == NODE_MAP) {
-        return read_column_map(l, n, label, out);
-    }
-    return read_path(l, n, label, out);
-}
-
-bool route_read_columns(struct load *l, const struct node *n, struct config_columns *out)
-{
-    if (node_is_null(n)) {
-        return true;
-    }
-    if (!expect(l, n, NODE_MAP, "columns", "a mapping of columns to paths")) {
-        return false;
-    }
-    out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
-        out->count += 1; /* first, so that a half-read entry is freed */
-        if (!read_column(l, child, &out->items[out->count - 1])) {
             return false;
         }
     }

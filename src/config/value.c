@@ -367,7 +367,7 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
     case OPTION_KEY:
         return route_read_key(l, n, field);
     case OPTION_COLUMNS:
-        return route_read_columns(l, n, field);
+        return column_read(l, n, field);
     }
     return false;
 }

@@ -96,13 +96,13 @@ static void say_lacking(const struct decoder *d, const struct mapping *m, const 
     const char *end = f->is_key       ? "and the column is part of the key"
                       : f->is_version ? "and only_if_newer compares it"
                                       : "and the column is NOT NULL without a default";
-    if (f->origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
+    if (f->place.origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the value is %s, %s",
                   d->msg->value.p ? "JSON null" : "null (a tombstone)", end);
-    } else if (f->origin == ORIGIN_KEY && d->cells[mapping_key_cell(m)].kind == CELL_NULL) {
+    } else if (f->place.origin == ORIGIN_KEY && d->cells[mapping_key_cell(m)].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the key is %s, %s", d->msg->key.p ? "JSON null" : "null",
                   end);
-    } else if (f->origin == ORIGIN_SOURCE) {
+    } else if (f->place.origin == ORIGIN_SOURCE || f->place.origin == ORIGIN_CHOICE) {
         error_set(err, ERROR_RECORD, "the record has no %s, %s", f->source_text, end);
     } else {
         error_set(err, ERROR_RECORD, "field '%s' is missing %s", f->field_text, end);
@@ -114,10 +114,10 @@ static void say_lacking(const struct decoder *d, const struct mapping *m, const 
 static const struct cell *in_the_way(const struct decoder *d, const struct mapping *m,
                                      const struct fill *f)
 {
-    if (f->origin == ORIGIN_SOURCE) {
+    bool key = f->place.origin == ORIGIN_KEY;
+    if (!key && f->place.origin != ORIGIN_VALUE) {
         return NULL;
     }
-    bool key = f->origin == ORIGIN_KEY;
     const struct fields *tree = key ? &m->key : &m->value;
     uint32_t base = key ? (uint32_t) mapping_key_cell(m) : 0;
     uint32_t node = tree->nodes[f->cell - base].parent;
@@ -166,6 +166,26 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
     return column_fault(err, f->column);
 }
 
+/* The first that is there and not null. With none it is null if one of them is, else absent. */
+static void choose_one(struct cell *to, const struct choice *c, const struct cell *cells)
+{
+    to->kind = CELL_ABSENT;
+    for (size_t i = 0; i < c->count && to->kind <= CELL_NULL; i++) {
+        const struct cell *from = &cells[c->cells[i]];
+        if (from->kind > to->kind) {
+            *to = *from;
+        }
+    }
+}
+
+static void choose(struct decoder *d, const struct mapping *m)
+{
+    struct cell *to = d->cells + mapping_choice_cell(m);
+    for (size_t i = 0; i < m->choice_count; i++) {
+        choose_one(&to[i], &m->choices[i], d->cells);
+    }
+}
+
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
                   struct error *err)
 {
@@ -176,7 +196,13 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
         return false;
     }
     decode_raw(m, msg, d->cells, &d->headers);
+    choose(d, m);
     return true;
+}
+
+bool decoder_takes(const struct decoder *d, const struct mapping *m)
+{
+    return !m->when || condition_holds(m->when, d->cells);
 }
 
 /* Is it one of the columns that a row of that action holds, whatever it omits? */
@@ -242,8 +268,8 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
             continue;
         }
         v.column = f->column;
-        v.unit = f->unit;
         v.cell = &d->cells[f->cell];
+        v.unit = v.cell->kind == CELL_INT ? UNIT_MS : f->unit; /* the record's own timestamp */
         if (!encode_value(&v)) {
             out->n = begin;
             return column_fault(err, f->column);

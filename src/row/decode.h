@@ -25,6 +25,9 @@ struct decoder *decoder_free(struct decoder *d); /* returns NULL */
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
                   struct error *err) _must_;
 
+/* Does the mapping's condition hold for what was read? */
+bool decoder_takes(const struct decoder *d, const struct mapping *m);
+
 /*
  * Looks whether what was read makes a row for that action. *out_omit has the omit_bit set of each
  * column with a DEFAULT that the record does not fill. Faults are ERROR_RECORD with err->column

@@ -129,7 +129,7 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
         set_headers(c, msg, text);
         return;
     case SOURCE_HEADER:
-        set_header(c, msg, s->header);
+        set_header(c, msg, s->text);
         return;
     case SOURCE_TOPIC:
         set_text(c, CELL_STRING, msg->topic);
@@ -143,6 +143,9 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
     case SOURCE_TIMESTAMP:
         set_int(c, msg->timestamp_ms);
         c->kind = msg->timestamp_ms < 0 ? CELL_ABSENT : CELL_INT;
+        return;
+    case SOURCE_CONSTANT:
+        set_bytes(c, s->text);
         return;
     case SOURCE_MARK:
         return;

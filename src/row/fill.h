@@ -1,13 +1,14 @@
 /*
- * The inside of a mapping: what decode*.c follows for every record. Made by mapping.c, then
- * immutable.
+ * The inside of a mapping: what decode*.c follows for every record. Made by mapping.c and place.c,
+ * then immutable.
  *
  * Cells of a record, by number: first the nodes of the value's tree, then those of the key's tree,
- * then one for each other source.
+ * then one for each other source, then one for each choice.
  */
 #ifndef ROW_FILL_H
 #define ROW_FILL_H
 
+#include "row/condition.h"
 #include "row/fields.h"
 #include "row/mapping.h"
 
@@ -22,29 +23,43 @@ enum source_kind {
     SOURCE_PARTITION,
     SOURCE_OFFSET,
     SOURCE_TIMESTAMP,
-    SOURCE_MARK, /* of a soft delete; decode.c sets it for each row */
+    SOURCE_MARK,     /* of a soft delete; decode.c sets it for each row */
+    SOURCE_CONSTANT, /* the same for every record */
 };
 
 struct source {
     enum source_kind kind;
-    struct str header; /* borrowed from the mapping's paths; SOURCE_HEADER */
+    struct str text; /* the header's name, the constant; owned */
 };
 
-enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_SOURCE };
+enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_SOURCE, ORIGIN_CHOICE };
+
+/* Where something is read, while a mapping is made: the number is one within its origin. */
+struct place {
+    enum origin origin;
+    uint32_t number;
+};
+
+/* `coalesce`: the first of these cells that is there and not null. */
+struct choice {
+    struct place *places;
+    uint32_t *cells;
+    size_t count;
+};
 
 /* How one column gets its value. */
 struct fill {
     const struct column *column;
-    enum origin origin;
-    uint32_t cell; /* its number; while a mapping is made, the number within its origin */
+    struct place place;
+    uint32_t cell;
     int omit_bit;
     bool is_key;
     bool is_version;
     bool is_mark;
     enum time_unit unit;
-    struct path *path; /* owned; NULL for a mark */
+    bool may_lack;     /* can the record lack it, so that a DEFAULT comes in? */
     char *source_text; /* "value.customer.name"; owned */
-    char *field_text;  /* "customer.name"; owned */
+    char *field_text;  /* "customer.name"; owned; of a path */
 };
 
 struct mapping {
@@ -60,7 +75,12 @@ struct mapping {
     size_t source_cap;
     enum row_action action; /* of a record that deletes nothing */
     enum mapping_delete deletes;
-    bool marks;       /* deletes are soft */
+    bool marks; /* deletes are soft */
+    struct choice *choices;
+    size_t choice_count;
+    size_t choice_cap;
+    struct condition *when; /* NULL = every record */
+    struct place *when_places;
     bool reads_value; /* the value has to be read as JSON */
     bool wants_headers;
     char **encodings;   /* per table column: how it goes */
@@ -68,7 +88,7 @@ struct mapping {
     size_t cell_count;
 };
 
-/* The first cell of the key's tree; the first of the other sources. */
+/* The first cell of the key's tree; the first of the other sources; the first choice. */
 static inline size_t mapping_key_cell(const struct mapping *m)
 {
     return m->value.count;
@@ -85,5 +105,9 @@ static inline size_t mapping_source_cell(const struct mapping *m)
  */
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_check_mark(const struct column *c, struct error *err);
+static inline size_t mapping_choice_cell(const struct mapping *m)
+{
+    return mapping_source_cell(m) + m->source_count;
+}
 
 #endif

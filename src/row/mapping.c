@@ -6,9 +6,12 @@
 #include "row/mapping.h"
 
 #include "base/mem.h"
+#include "row/encode.h"
 #include "row/fill.h"
 #include "row/path.h"
+#include "row/place.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,169 +143,140 @@ static bool path_may_lack(const struct path *p)
     return p->name_count > 0 || (p->root == PATH_META && p->meta == META_TIMESTAMP);
 }
 
-static bool check_type(const struct fill *f, enum mapping_format format, struct error *err)
+static bool check_type(const struct column *c, struct error *err)
 {
-    const struct column *c = f->column;
     if (c->type == TYPE_OTHER) {
-        error_set(err, ERROR_SETUP, "column '%s': type %s is not supported yet", c->name,
-                  c->type_name);
+        error_set(err, ERROR_SETUP, "type %s is not supported yet", c->type_name);
         return error_hint(err, "Use a column of another type, or a table without this column and a "
                                "view or trigger behind it.");
-    }
-    if (!path_fits(f->path, format, c->type)) {
-        error_set(err, ERROR_SETUP, "column '%s': %s cannot go into %s", c->name, f->source_text,
-                  c->type_name);
-        return error_hint(err, "Change the type of the column, or map it with columns: to another "
-                               "source.");
-    }
-    return true;
-}
-
-/* The unit that holds for the values; a record's own timestamp counts milliseconds. */
-static bool set_unit(struct fill *f, enum time_unit declared, struct error *err)
-{
-    enum column_type t = f->column->type;
-    bool meta = f->path->root == PATH_META;
-    f->unit = meta && f->path->meta == META_TIMESTAMP ? UNIT_MS : declared;
-    if (declared != UNIT_NONE && (!is_time(t) || meta)) {
-        error_set(err, ERROR_SETUP,
-                  "column '%s': a unit is for a number that goes into a date or time, not "
-                  "for %s into %s",
-                  f->column->name, f->source_text, f->column->type_name);
-        return error_hint(err, "Take the unit away, or give the column a date or time type.");
     }
     return true;
 }
 
 /* ---- building ---- */
 
-static uint32_t tree_node(struct fields *tree, const struct path *p)
+/* What fills a column, while its values are added one by one. */
+struct recipe {
+    const struct column *column;
+    enum time_unit unit;
+    struct place *places;
+    size_t count;
+    bool may_lack;     /* so far, each of them */
+    bool counts;       /* any that a unit is of use for */
+    struct buf text;   /* "value.a, 'x'" */
+    struct buf fields; /* the same without roots */
+};
+
+static void recipe_done(struct recipe *r)
 {
-    uint32_t node = 0;
-    for (size_t i = 0; i < p->name_count; i++) {
-        node = fields_add(tree, node, p->names[i]);
-    }
-    return node;
+    free(r->places);
+    buf_done(&r->text);
+    buf_done(&r->fields);
 }
 
-static enum source_kind source_kind_of(const struct fill *f, enum mapping_format format)
-{
-    static const enum source_kind metas[] = {
-        [META_TOPIC] = SOURCE_TOPIC,
-        [META_PARTITION] = SOURCE_PARTITION,
-        [META_OFFSET] = SOURCE_OFFSET,
-        [META_TIMESTAMP] = SOURCE_TIMESTAMP,
-    };
-    switch (f->path->root) {
-    case PATH_META:
-        return metas[f->path->meta];
-    case PATH_HEADERS:
-        return f->path->name_count > 0 ? SOURCE_HEADER : SOURCE_HEADERS;
-    case PATH_KEY:
-        return SOURCE_KEY_BYTES;
-    case PATH_VALUE:
-        break;
-    }
-    return format == FORMAT_JSON && f->column->type != TYPE_BYTEA ? SOURCE_VALUE_JSON
-                                                                  : SOURCE_VALUE_BYTES;
-}
-
-static void add_source(struct mapping *m, struct fill *f)
-{
-    m->sources = mem_grow(m->sources, &m->source_cap, m->source_count, sizeof *m->sources);
-    m->sources[m->source_count] = (struct source){
-        .kind = source_kind_of(f, m->format),
-        .header = f->path->root == PATH_HEADERS && f->path->name_count > 0 ? f->path->names[0]
-                                                                           : (struct str){0},
-    };
-    f->origin = ORIGIN_SOURCE;
-    f->cell = (uint32_t) m->source_count++;
-}
-
-static void place(struct mapping *m, struct fill *f)
-{
-    const struct path *p = f->path;
-    if (p->root == PATH_VALUE && m->format == FORMAT_JSON) {
-        m->reads_value = true;
-    }
-    if (p->root == PATH_HEADERS) {
-        m->wants_headers = true;
-    }
-    if (p->root == PATH_VALUE && p->name_count > 0) {
-        f->origin = ORIGIN_VALUE;
-        f->cell = tree_node(&m->value, p);
-    } else if (p->root == PATH_KEY && p->name_count > 0) {
-        f->origin = ORIGIN_KEY;
-        f->cell = tree_node(&m->key, p);
-    } else {
-        add_source(m, f);
-    }
-}
-
-static char *path_text(const struct path *p, bool with_root)
-{
-    struct buf text _cleanup_buf_ = {0};
-    path_print(p, with_root, &text);
-    return mem_strdup(buf_cstr(&text));
-}
-
-/* A column that path fills; the mapping takes over what path owns. */
-static bool add_fill(struct mapping *m, size_t column, struct path *path, enum time_unit unit,
+static bool add_path(struct mapping *m, struct recipe *r, const struct path *path,
                      struct error *err)
 {
-    struct fill *f = &m->fills[m->fill_count++];
-    *f = (struct fill){
-        .column = &m->table->columns[column],
-        .omit_bit = -1,
-        .path = mem_alloc(sizeof *path),
-        .source_text = path_text(path, true),
-        .field_text = path_text(path, false),
-    };
-    *f->path = *path;
+    size_t begin = r->text.n;
+    path_print(path, true, &r->text);
+    path_print(path, false, &r->fields);
+    const char *text = buf_cstr(&r->text) + begin;
     if (m->format == FORMAT_RAW && path->root == PATH_VALUE && path->name_count > 0) {
-        error_set(err, ERROR_SETUP, "column '%s': %s: with format raw a value has no fields",
-                  f->column->name, f->source_text);
+        error_set(err, ERROR_SETUP, "%s: with format raw a value has no fields", text);
         return error_hint(err, "Use format json, or map the whole value.");
     }
-    if (!check_type(f, m->format, err) || !set_unit(f, unit, err)) {
-        return false;
+    if (!path_fits(path, m->format, r->column->type)) {
+        error_set(err, ERROR_SETUP, "%s cannot go into %s", text, r->column->type_name);
+        return error_hint(err, "Change the type of the column, or map it with columns: to another "
+                               "source.");
     }
-    place(m, f);
-    m->notes[column] = f->source_text;
-    static const char *const units[] = {"", ", numbers in s", ", numbers in ms", ", numbers in us",
-                                        ", numbers in ns"};
-    m->encodings[column] = mem_printf("%s binary%s", column_type_name(f->column->type),
-                                      units[unit]);
+    r->places[r->count++] = place_path(m, path, r->column->type == TYPE_BYTEA);
+    r->may_lack &= path_may_lack(path);
+    r->counts |= path->root != PATH_META;
     return true;
 }
 
-/* The column that soft deletes mark. */
-static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec *spec,
-                     struct error *err)
+/* A constant is encoded once, so that a wrong one is found before any record is. */
+static bool check_constant(const struct recipe *r, const char *text, struct error *err)
 {
-    const struct column *c = &m->table->columns[column];
-    if (!mapping_check_mark(c, err)) {
+    struct buf out _cleanup_buf_ = {0};
+    struct encoder encoder _cleanup_(encoder_done) = {0};
+    struct cell cell = {.kind = CELL_BYTES, .text = str_of(text)};
+    struct value v = {
+        .encoder = &encoder,
+        .column = r->column,
+        .unit = r->unit,
+        .cell = &cell,
+        .out = &out,
+        .err = err,
+    };
+    if (encode_value(&v)) {
+        return true;
+    }
+    err->class = ERROR_SETUP;
+    return error_wrap(err, "constant");
+}
+
+static bool add_constant(struct mapping *m, struct recipe *r, const char *text, struct error *err)
+{
+    if (!check_constant(r, text, err)) {
         return false;
     }
-    if (entry_of(spec, c->name)) {
-        error_set(err, ERROR_SETUP, "column '%s': soft_delete fills it", c->name);
-        return error_hint(err, "Take its entry out of columns:.");
+    buf_printf(&r->text, "'%s'", text);
+    r->places[r->count++] = place_constant(m, text);
+    r->may_lack = false;
+    r->counts = true;
+    return true;
+}
+
+static bool add_value(struct mapping *m, struct recipe *r, const struct mapping_value *v,
+                      struct error *err)
+{
+    struct path path = {0};
+    if (r->count > 0) {
+        buf_add_z(&r->text, ", ");
     }
+    if (v->constant) {
+        return add_constant(m, r, v->constant, err);
+    }
+    bool ok = path_parse(v->path, &path, err) && add_path(m, r, &path, err);
+    path_done(&path);
+    return ok;
+}
+
+/* The unit that is declared for the column has to be of use. */
+static bool check_unit(const struct recipe *r, struct error *err)
+{
+    if (r->unit != UNIT_NONE && (!is_time(r->column->type) || !r->counts)) {
+        struct buf text _cleanup_buf_ = {0};
+        buf_add_str(&text, buf_str(&r->text));
+        error_set(err, ERROR_SETUP,
+                  "a unit is for a number that goes into a date or time, not for %s into %s",
+                  buf_cstr(&text), r->column->type_name);
+        return error_hint(err, "Take the unit away, or give the column a date or time type.");
+    }
+    return true;
+}
+
+/* The recipe is complete: the column has its fill. */
+static void add_fill(struct mapping *m, size_t column, struct recipe *r)
+{
+    static const char *const units[] = {"", ", numbers in s", ", numbers in ms", ", numbers in us",
+                                        ", numbers in ns"};
     struct fill *f = &m->fills[m->fill_count++];
     *f = (struct fill){
-        .column = c,
+        .column = r->column,
         .omit_bit = -1,
-        .is_mark = true,
-        .unit = c->type == TYPE_BOOL ? UNIT_NONE : UNIT_MS,
-        .origin = ORIGIN_SOURCE,
-        .source_text = mem_strdup("soft_delete"),
-        .cell = (uint32_t) m->source_count,
+        .unit = r->unit,
+        .may_lack = r->may_lack,
+        .place = r->count > 1 ? place_choice(m, r->places, r->count) : r->places[0],
+        .source_text = r->count > 1 ? mem_printf("coalesce(%s)", buf_cstr(&r->text))
+                                    : mem_strdup(buf_cstr(&r->text)),
+        .field_text = mem_strdup(buf_cstr(&r->fields)),
     };
-    m->sources = mem_grow(m->sources, &m->source_cap, m->source_count, sizeof *m->sources);
-    m->sources[m->source_count++] = (struct source){.kind = SOURCE_MARK};
     m->notes[column] = f->source_text;
-    m->encodings[column] = mem_printf("%s binary", column_type_name(c->type));
-    return true;
+    m->encodings[column] = mem_printf("%s binary%s", column_type_name(f->column->type),
+                                      units[r->unit]);
 }
 
 /* A column that nothing fills: says why, or that it cannot be. */
@@ -315,38 +289,102 @@ static bool leave_out(struct mapping *m, size_t column, struct error *err)
                                         : "not filled: NULL";
     if (c->not_null && !c->generated && !c->identity && !c->has_default) {
         error_set(err, ERROR_SETUP,
-                  "column '%s': it is NOT NULL without a default, and nothing "
-                  "fills it",
-                  c->name);
+                  "it is NOT NULL without a default, and nothing "
+                  "fills it");
         return error_hint(err, "Map it with columns:, or give it a DEFAULT.");
     }
     return true;
 }
 
+/* The column that soft deletes mark. */
+static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+    if (!mapping_check_mark(c, err)) {
+        return false;
+    }
+    if (entry_of(spec, c->name)) {
+        error_set(err, ERROR_SETUP, "soft_delete fills it");
+        return error_hint(err, "Take its entry out of columns:.");
+    }
+    struct fill *f = &m->fills[m->fill_count++];
+    *f = (struct fill){
+        .column = c,
+        .omit_bit = -1,
+        .is_mark = true,
+        .unit = c->type == TYPE_BOOL ? UNIT_NONE : UNIT_MS,
+        .place = place_mark(m),
+        .source_text = mem_strdup("soft_delete"),
+    };
+    m->notes[column] = f->source_text;
+    m->encodings[column] = mem_printf("%s binary", column_type_name(c->type));
+    return true;
+}
+
+static bool add_default(struct mapping *m, size_t column, struct recipe *r, struct error *err)
+{
+    struct path path = {0};
+    if (!default_path(m->format, r->column, &path)) {
+        return leave_out(m, column, err);
+    }
+    r->places = mem_array(1, sizeof *r->places);
+    bool ok = check_type(r->column, err) && add_path(m, r, &path, err);
+    path_done(&path);
+    if (ok) {
+        add_fill(m, column, r);
+    }
+    return ok;
+}
+
+static bool add_entry(struct mapping *m, size_t column, const struct mapping_entry *entry,
+                      struct recipe *r, struct error *err)
+{
+    if (r->column->generated || r->column->identity_always) {
+        error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS%s and cannot be filled",
+                  r->column->generated ? "" : " AS IDENTITY");
+        return error_hint(err, "Take its entry out of columns:.");
+    }
+    if (!check_type(r->column, err)) {
+        return false;
+    }
+    struct mapping_value path = {.path = entry->path};
+    const struct mapping_value *values = entry->path ? &path : entry->values;
+    size_t count = entry->path ? 1 : entry->value_count;
+    r->unit = entry->unit;
+    r->places = mem_array(count, sizeof *r->places);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_value(m, r, &values[i], err)) {
+            return false;
+        }
+    }
+    if (!check_unit(r, err)) {
+        return false;
+    }
+    add_fill(m, column, r);
+    return true;
+}
+
+/* Says which column it is about. */
+static bool column_fault(struct error *err, const char *name)
+{
+    snprintf(err->column, sizeof err->column, "%s", name);
+    return error_wrap(err, "column '%s'", name);
+}
+
 static bool add_column(struct mapping *m, size_t column, const struct mapping_spec *spec,
                        struct error *err)
 {
-    const struct column *c = &m->table->columns[column];
-    const struct mapping_entry *entry = entry_of(spec, c->name);
-    struct path path = {0};
-    if (spec->soft_delete && strcmp(spec->soft_delete, c->name) == 0) {
-        return add_mark(m, column, spec, err);
+    struct recipe r = {.column = &m->table->columns[column], .may_lack = true};
+    const struct mapping_entry *entry = entry_of(spec, r.column->name);
+    bool ok;
+    if (spec->soft_delete && strcmp(spec->soft_delete, r.column->name) == 0) {
+        ok = add_mark(m, column, spec, err);
+    } else {
+        ok = entry ? add_entry(m, column, entry, &r, err) : add_default(m, column, &r, err);
     }
-    if (!entry) {
-        return default_path(m->format, c, &path) ? add_fill(m, column, &path, UNIT_NONE, err)
-                                                 : leave_out(m, column, err);
-    }
-    if (c->generated || c->identity_always) {
-        error_set(err, ERROR_SETUP,
-                  "column '%s': it is GENERATED ALWAYS%s and cannot be "
-                  "filled",
-                  c->name, c->generated ? "" : " AS IDENTITY");
-        return error_hint(err, "Take its entry out of columns:.");
-    }
-    if (!path_parse(entry->path, &path, err)) {
-        return error_wrap(err, "column '%s'", c->name);
-    }
-    return add_fill(m, column, &path, entry->unit, err);
+    recipe_done(&r);
+    return ok || column_fault(err, m->table->columns[column].name);
 }
 
 static bool check_entries(const struct table *table, const struct mapping_spec *spec,
@@ -363,8 +401,28 @@ static bool check_entries(const struct table *table, const struct mapping_spec *
         }
         const char *near = str_nearest(name, names, table->column_count);
         error_set(err, ERROR_SETUP, "table %s has no column '%s'", table->quoted, name);
+        snprintf(err->column, sizeof err->column, "%s", name);
         return near ? error_hint(err, "Did you mean '%s'?", near)
                     : error_hint(err, "Column names are case-sensitive, as the catalog has them.");
+    }
+    return true;
+}
+
+static bool add_when(struct mapping *m, const char *text, struct error *err)
+{
+    m->when = condition_new(text, err);
+    if (!m->when) {
+        return error_wrap(err, "when");
+    }
+    size_t n = condition_path_count(m->when);
+    m->when_places = mem_array(MAX(n, 1), sizeof *m->when_places);
+    for (size_t i = 0; i < n; i++) {
+        const struct path *path = condition_path(m->when, i);
+        if (m->format == FORMAT_RAW && path->root == PATH_VALUE && path->name_count > 0) {
+            error_set(err, ERROR_SETUP, "when: with format raw a value has no fields");
+            return error_hint(err, "Use format json, or ask for the key, headers or meta.");
+        }
+        m->when_places[i] = place_operand(m, path);
     }
     return true;
 }
@@ -382,7 +440,7 @@ static bool number_omit_bits(struct mapping *m, struct error *err)
     for (size_t i = 0; i < m->fill_count; i++) {
         struct fill *f = &m->fills[i];
         bool needed = f->is_key || f->is_version || f->is_mark;
-        if (needed || !may_be_left_out(m, f) || !path_may_lack(f->path)) {
+        if (needed || !may_be_left_out(m, f) || !f->may_lack) {
             continue;
         }
         if (bits == TARGET_OMIT_MAX) {
@@ -397,17 +455,11 @@ static bool number_omit_bits(struct mapping *m, struct error *err)
 
 static void finish(struct mapping *m)
 {
-    fields_seal(&m->value);
-    fields_seal(&m->key);
-    m->cell_count = mapping_source_cell(m) + m->source_count;
+    place_seal(m);
     m->target.column_count = m->fill_count;
     for (size_t i = 0; i < m->fill_count; i++) {
         struct fill *f = &m->fills[i];
-        if (f->origin == ORIGIN_KEY) {
-            f->cell += (uint32_t) mapping_key_cell(m);
-        } else if (f->origin == ORIGIN_SOURCE) {
-            f->cell += (uint32_t) mapping_source_cell(m);
-        }
+        f->cell = place_cell(m, f->place);
         m->target.columns[i] = (struct target_column){
             .column = f->column,
             .omit_bit = f->omit_bit,
@@ -416,10 +468,16 @@ static void finish(struct mapping *m)
             .is_mark = f->is_mark,
         };
     }
+    for (size_t i = 0; m->when && i < condition_path_count(m->when); i++) {
+        condition_bind(m->when, i, place_cell(m, m->when_places[i]));
+    }
 }
 
-static bool build(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+/* *part says what a fault is about. */
+static bool build(struct mapping *m, const struct mapping_spec *spec, enum mapping_part *part,
+                  struct error *err)
 {
+    *part = MAPPING_COLUMN;
     if (!check_entries(m->table, spec, err)) {
         return false;
     }
@@ -428,12 +486,17 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, struct err
             return false;
         }
     }
+    *part = MAPPING_TABLE;
     if (m->fill_count == 0) {
         error_set(err, ERROR_SETUP, "no column of table %s is filled", m->table->quoted);
         return error_hint(err, "Map columns with columns:, or use a format whose names the table "
                                "has.");
     }
     if (!mapping_set_mode(m, spec, err) || !number_omit_bits(m, err)) {
+        return false;
+    }
+    *part = MAPPING_WHEN;
+    if (spec->when && !add_when(m, spec->when, err)) {
         return false;
     }
     finish(m);
@@ -444,6 +507,7 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
                             uint32_t target_id, struct error *err)
 {
     struct mapping *m = mem_zalloc(sizeof *m);
+    enum mapping_part part;
     size_t n = MAX(table->column_count, 1);
     m->table = table;
     m->format = spec->format;
@@ -462,7 +526,7 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     m->notes = mem_array(n, sizeof *m->notes);
     fields_init(&m->value);
     fields_init(&m->key);
-    return build(m, spec, err) ? m : mapping_free(m);
+    return build(m, spec, spec->out_part ? spec->out_part : &part, err) ? m : mapping_free(m);
 }
 
 struct mapping *mapping_free(struct mapping *m)
@@ -471,10 +535,6 @@ struct mapping *mapping_free(struct mapping *m)
         return NULL;
     }
     for (size_t i = 0; i < m->fill_count; i++) {
-        if (m->fills[i].path) {
-            path_done(m->fills[i].path);
-            free(m->fills[i].path);
-        }
         free(m->fills[i].source_text);
         free(m->fills[i].field_text);
     }
@@ -483,6 +543,16 @@ struct mapping *mapping_free(struct mapping *m)
     }
     fields_done(&m->value);
     fields_done(&m->key);
+    for (size_t i = 0; i < m->source_count; i++) {
+        free((void *) (uintptr_t) m->sources[i].text.p);
+    }
+    for (size_t i = 0; i < m->choice_count; i++) {
+        free(m->choices[i].places);
+        free(m->choices[i].cells);
+    }
+    m->when = condition_free(m->when);
+    free(m->when_places);
+    free(m->choices);
     free(m->sources);
     free(m->encodings);
     free(m->notes);

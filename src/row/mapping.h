@@ -18,6 +18,10 @@
  * value, a whole key or value that is null. A number, string or array where a path wants an object
  * is a fault of the record, and so is a root that is not an object when fields are wanted.
  *
+ * A constant is a text that goes into the column's type as a header with this text would. Of
+ * several values the first one counts that is there and not null; if there is none, the column is
+ * lacking where all of them are, and NULL otherwise.
+ *
  * Paths, as users write them:
  *   value             the whole value         value.a.b       a field, nested
  *   key               the whole key           key.a           a field of a JSON key
@@ -40,13 +44,25 @@ enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS };
 /* Which records delete the row of their key. */
 enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE };
 
-/* One entry of `columns:`; texts are borrowed during mapping_new only. */
+/* What a column may get: what a path leads to, or a constant. Exactly one of the two. */
+struct mapping_value {
+    const char *path;
+    const char *constant;
+};
+
+/* One entry of `columns:`. */
 struct mapping_entry {
     const char *column;
-    const char *path;
+    const char *path;                   /* or, when NULL, */
+    const struct mapping_value *values; /* the first of these that is there and not null */
+    size_t value_count;
     enum time_unit unit;
 };
 
+/* What of a spec a fault is about; for a column err->column says which. */
+enum mapping_part { MAPPING_TABLE, MAPPING_COLUMN, MAPPING_WHEN };
+
+/* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
     enum mapping_format format;
     const struct mapping_entry *entries;
@@ -56,8 +72,10 @@ struct mapping_spec {
     const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
     size_t key_count;
     enum mapping_delete deletes;
-    const char *soft_delete;   /* column, or NULL */
-    const char *only_if_newer; /* column, or NULL */
+    const char *soft_delete;     /* column, or NULL */
+    const char *only_if_newer;   /* column, or NULL */
+    const char *when;            /* a condition, see row/condition.h; NULL = every record */
+    enum mapping_part *out_part; /* NULL: of no interest */
 };
 
 struct mapping;
@@ -68,7 +86,8 @@ struct mapping;
  * bad path; a column whose type has no encoder; a NOT NULL column without default that nothing
  * fills; no column filled at all; a source that can never be encoded into the type (a header into a
  * timestamp is fine, `headers` into int4 is not); a key without a unique index, or that is not
- * filled; a version or mark of a type that cannot be one. @thread main
+ * filled; a version or mark of a type that cannot be one; a
+ * condition that does not compile. @thread main
  */
 struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
                             uint32_t target_id, struct error *err) _must_;

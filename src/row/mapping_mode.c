@@ -139,7 +139,7 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
         error_set(err, ERROR_SETUP, "only_if_newer: column '%s' is %s", name, f->column->type_name);
         return error_hint(err, "Versions are smallint, integer, bigint, date or timestamp.");
     }
-    if (spec->deletes == DELETE_TOMBSTONE && f->origin == ORIGIN_VALUE) {
+    if (spec->deletes == DELETE_TOMBSTONE && f->place.origin == ORIGIN_VALUE) {
         error_set(err, ERROR_SETUP, "only_if_newer: a tombstone has no %s to compare",
                   f->source_text);
         return error_hint(err, "Take the version from the key, a header, meta.offset or "
@@ -156,8 +156,7 @@ bool mapping_check_mark(const struct column *c, struct error *err)
     if (c->type == TYPE_BOOL || (moment && !c->not_null)) {
         return true;
     }
-    error_set(err, ERROR_SETUP, "soft_delete: column '%s' is %s%s", c->name, c->type_name,
-              moment ? " NOT NULL" : "");
+    error_set(err, ERROR_SETUP, "soft_delete: it is %s%s", c->type_name, moment ? " NOT NULL" : "");
     return error_hint(err, "It is a boolean, or a timestamp that is NULL while the row lives.");
 }
 

@@ -41,7 +41,10 @@ bool record_rows(struct decoder *d, const struct mapping *m, const struct messag
                  struct batch *b, struct error *err)
 {
     uint32_t mark = batch_mark(b);
-    if (decoder_read(d, m, msg, err) && add_row(d, m, action_of(m, msg), b, err)) {
+    if (!decoder_read(d, m, msg, err)) {
+        return false;
+    }
+    if (!decoder_takes(d, m) || add_row(d, m, action_of(m, msg), b, err)) {
         return true;
     }
     batch_undo(b, mark);

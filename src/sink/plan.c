@@ -192,27 +192,64 @@ struct plan_job *plan_job_free(struct plan_job *job)
 
 /* Where in the file an error of the mapping belongs: the entry of the column it names, else the
  * route's table. */
-static struct position place_of(const struct config_route *route, const struct error *err)
+static struct position place_of(const struct config_route *route, enum mapping_part part,
+                                const struct error *err)
 {
-    for (size_t i = 0; i < route->columns.count; i++) {
-        if (err->column[0] != '\0' && strcmp(route->columns.items[i].column, err->column) == 0) {
+    if (part == MAPPING_WHEN) {
+        return route->when_pos;
+    }
+    for (size_t i = 0; part == MAPPING_COLUMN && i < route->columns.count; i++) {
+        if (strcmp(route->columns.items[i].column, err->column) == 0) {
             return route->columns.items[i].pos;
         }
     }
     return route->table_pos;
 }
 
-static struct mapping *compile(const struct config_route *route, const struct table *table,
-                               uint32_t target_id, struct error *err)
+/* The entries of columns:, their values in one array. */
+struct entries {
+    struct mapping_entry *items;
+    struct mapping_value *values;
+};
+
+static void entries_done(struct entries *e)
 {
-    struct mapping_entry *entries = mem_array(route->columns.count, sizeof *entries);
-    for (size_t i = 0; i < route->columns.count; i++) {
-        const struct config_column *c = &route->columns.items[i];
+    free(e->items);
+    free(e->values);
+}
+
+static struct entries entries_of(const struct config_columns *columns)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < columns->count; i++) {
+        total += columns->items[i].value_count;
+    }
+    struct entries e = {
+        .items = mem_array(columns->count, sizeof *e.items),
+        .values = mem_array(total, sizeof *e.values),
+    };
+    struct mapping_value *v = e.values;
+    for (size_t i = 0; i < columns->count; i++) {
+        const struct config_column *c = &columns->items[i];
         /* config and row have the same units in the same order, without knowing each other */
         _Static_assert((int) CONFIG_UNIT_NS == (int) UNIT_NS, "units differ");
-        entries[i] = (struct mapping_entry){
-            .column = c->column, .path = c->path, .unit = (enum time_unit) c->unit};
+        e.items[i] = (struct mapping_entry){
+            .column = c->column,
+            .values = v,
+            .value_count = c->value_count,
+            .unit = (enum time_unit) c->unit,
+        };
+        for (size_t k = 0; k < c->value_count; k++) {
+            *v++ = (struct mapping_value){c->values[k].path, c->values[k].constant};
+        }
     }
+    return e;
+}
+
+static struct mapping *compile(const struct config_route *route, const struct table *table,
+                               uint32_t target_id, enum mapping_part *out_part, struct error *err)
+{
+    struct entries entries _cleanup_(entries_done) = entries_of(&route->columns);
     static const enum row_action actions[] = {
         [MODE_APPEND] = ROW_INSERT,
         [MODE_UPSERT] = ROW_UPSERT,
@@ -228,12 +265,12 @@ static struct mapping *compile(const struct config_route *route, const struct ta
         .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
         .only_if_newer = *route->only_if_newer ? route->only_if_newer : NULL,
         .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
-        .entries = entries,
+        .when = *route->when ? route->when : NULL,
+        .out_part = out_part,
+        .entries = entries.items,
         .entry_count = route->columns.count,
     };
-    struct mapping *m = mapping_new(table, &spec, target_id, err);
-    free(entries);
-    return m;
+    return mapping_new(table, &spec, target_id, err);
 }
 
 bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
@@ -251,10 +288,11 @@ bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
         }
         return false;
     }
-    job->mapping = compile(route, job->table, job->target_id, err);
+    enum mapping_part part;
+    job->mapping = compile(route, job->table, job->target_id, &part, err);
     if (job->mapping == NULL) {
         error_wrap(err, "table %s", job->table->quoted);
-        return config_error_locate(job->cfg, place_of(route, err), err);
+        return config_error_locate(job->cfg, place_of(route, part, err), err);
     }
     return true;
 }

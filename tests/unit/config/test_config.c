@@ -93,12 +93,12 @@ static void test_positions(void **state)
     assert_true(route->topics.items[1].is_regex);
     expect_position(route->table_pos, 10, 12);
     expect_position(route->columns.items[0].pos, 12, 7);
-    expect_position(route->columns.items[0].path_pos, 12, 10);
+    expect_position(route->columns.items[0].values[0].pos, 12, 10);
     assert_int_equal(route->columns.items[0].unit, CONFIG_UNIT_NONE);
     expect_position(route->columns.items[1].pos, 13, 7);
-    expect_position(route->columns.items[1].path_pos, 13, 17);
+    expect_position(route->columns.items[1].values[0].pos, 13, 17);
     expect_position(route->columns.items[1].unit_pos, 13, 32);
-    assert_string_equal(route->columns.items[1].path, "value.y");
+    assert_string_equal(route->columns.items[1].values[0].path, "value.y");
     assert_int_equal(route->columns.items[1].unit, CONFIG_UNIT_NS);
     config_free(cfg);
 }

@@ -103,7 +103,8 @@ static void encode(struct decoder *d, int64_t number, char **fields)
     struct error err;
     struct table *t = table_of(type_of(fields[0]), (int32_t) strtol(fields[1], NULL, 10));
     bool bytes = strcmp(fields[3], "bytes") == 0;
-    struct mapping_entry entry = {"v", bytes ? "key" : "value.v", unit_of(fields[2])};
+    struct mapping_entry entry = {
+        .column = "v", .path = bytes ? "key" : "value.v", .unit = unit_of(fields[2])};
     struct mapping_spec spec = {.format = FORMAT_JSON, .entries = &entry, .entry_count = 1};
     struct mapping *m = mapping_new(t, &spec, 0, &err);
     struct buf data _cleanup_buf_ = {0};

@@ -74,9 +74,9 @@ static void test_free_takes_null(void **state)
 static void test_fields_into_a_row(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"doc", "value.a", UNIT_NONE},
-                                                   {"leaf", "value.a.b", UNIT_NONE},
-                                                   {"again", "value.id", UNIT_NONE}};
+    static const struct mapping_entry entries[] = {{.column = "doc", .path = "value.a"},
+                                                   {.column = "leaf", .path = "value.a.b"},
+                                                   {.column = "again", .path = "value.id"}};
     struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("doc", TYPE_TEXT),
                                         kit_column("leaf", TYPE_BOOL),
                                         kit_column("again", TYPE_TEXT)),
@@ -171,9 +171,9 @@ static void test_the_record_itself(void **state)
 static void test_timestamp_as_numbers(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"a", "meta.timestamp", UNIT_NONE},
-                                                   {"b", "meta.timestamp", UNIT_NONE},
-                                                   {"c", "meta.timestamp", UNIT_NONE}};
+    static const struct mapping_entry entries[] = {{.column = "a", .path = "meta.timestamp"},
+                                                   {.column = "b", .path = "meta.timestamp"},
+                                                   {.column = "c", .path = "meta.timestamp"}};
     struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT8), kit_column("b", TYPE_NUMERIC),
                                         kit_column("c", TYPE_DATE)),
                               FORMAT_JSON, entries, 3);
@@ -223,8 +223,8 @@ static void test_raw(void **state)
 static void test_headers(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"t", "headers.trace", UNIT_NONE},
-                                                   {"n", "headers.n", UNIT_NONE}};
+    static const struct mapping_entry entries[] = {{.column = "t", .path = "headers.trace"},
+                                                   {.column = "n", .path = "headers.n"}};
     struct bench b = bench_of(KIT_TABLE(kit_column("_headers", TYPE_JSON),
                                         kit_column("t", TYPE_TEXT), kit_column("n", TYPE_INT2)),
                               FORMAT_JSON, entries, 2);
@@ -265,8 +265,8 @@ static void test_headers(void **state)
 static void test_the_whole_value(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"j", "value", UNIT_NONE},
-                                                   {"b", "value", UNIT_NONE}};
+    static const struct mapping_entry entries[] = {{.column = "j", .path = "value"},
+                                                   {.column = "b", .path = "value"}};
     struct bench b = bench_of(KIT_TABLE(kit_column("j", TYPE_JSON), kit_column("b", TYPE_BYTEA)),
                               FORMAT_JSON, entries, 2);
     struct message msg = kit_message(NULL, " [1, 2] ");
@@ -315,8 +315,8 @@ static void test_the_whole_value(void **state)
 static void test_keys_as_json(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"id", "key.id", UNIT_NONE},
-                                                   {"k", "key", UNIT_NONE}};
+    static const struct mapping_entry entries[] = {{.column = "id", .path = "key.id"},
+                                                   {.column = "k", .path = "key"}};
     struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2), kit_column("k", TYPE_JSONB)),
                               FORMAT_RAW, entries, 2);
     struct message msg = kit_message("{\"id\":5}", "not json");
@@ -350,7 +350,7 @@ static void test_keys_as_json(void **state)
 static void test_the_root_must_be_an_object(void **state)
 {
     (void) state;
-    static const struct mapping_entry entry = {"all", "value", UNIT_NONE};
+    static const struct mapping_entry entry = {.column = "all", .path = "value"};
     struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT4), kit_column("all", TYPE_TEXT)),
                               FORMAT_JSON, &entry, 1);
     static const char *const roots[][2] = {
@@ -427,9 +427,9 @@ static void test_defaults_and_not_null(void **state)
 static void test_what_the_record_lacks(void **state)
 {
     (void) state;
-    static const struct mapping_entry entries[] = {{"h", "headers.h", UNIT_NONE},
-                                                   {"k", "key.a", UNIT_NONE},
-                                                   {"t", "meta.timestamp", UNIT_NONE}};
+    static const struct mapping_entry entries[] = {{.column = "h", .path = "headers.h"},
+                                                   {.column = "k", .path = "key.a"},
+                                                   {.column = "t", .path = "meta.timestamp"}};
     struct table *t = KIT_TABLE(kit_column("h", TYPE_TEXT), kit_column("k", TYPE_TEXT),
                                 kit_column("t", TYPE_INT8));
     struct bench b = bench_of(t, FORMAT_RAW, entries, 3);
@@ -459,7 +459,7 @@ static void test_what_the_record_lacks(void **state)
 static void test_something_in_the_way_of_a_path(void **state)
 {
     (void) state;
-    static const struct mapping_entry entry = {"c", "value.a.b.c", UNIT_NONE};
+    static const struct mapping_entry entry = {.column = "c", .path = "value.a.b.c"};
     struct bench b = bench_of(KIT_TABLE(kit_column("c", TYPE_TEXT)), FORMAT_JSON, &entry, 1);
     static const char *const fine[] = {
         "{}", "{\"a\":null}", "{\"a\":{}}", "{\"a\":{\"b\":null}}", "{\"a\":{\"b\":{}}}", "null"};

@@ -113,10 +113,10 @@ static void test_entries_come_first(void **state)
                                 kit_column("ident", TYPE_INT8), kit_column("h", TYPE_TEXT));
     t->columns[2].identity = true;
     static const struct mapping_entry entries[] = {
-        {"_topic", "value.a.\"b.\"\"c\".d-e", UNIT_NONE},
-        {"at", "key.at", UNIT_US},
-        {"ident", "key", UNIT_NONE},
-        {"h", "headers.trace-id", UNIT_NONE},
+        {.column = "_topic", .path = "value.a.\"b.\"\"c\".d-e"},
+        {.column = "at", .path = "key.at", .unit = UNIT_US},
+        {.column = "ident", .path = "key"},
+        {.column = "h", .path = "headers.trace-id"},
     };
     struct mapping *m = make(t, spec(FORMAT_JSON, entries, ARRAY_LEN(entries)));
     expect_line(m, 0, "value.a.\"b.\"\"c\".d-e", "text binary");
@@ -138,7 +138,7 @@ static void test_omit_bits(void **state)
         t->columns[i].has_default = true;
     }
     t->columns[4].identity = true;
-    static const struct mapping_entry entry = {"c", "headers.c", UNIT_NONE};
+    static const struct mapping_entry entry = {.column = "c", .path = "headers.c"};
     struct mapping *m = make(t, spec(FORMAT_JSON, &entry, 1));
     static const int want[] = {-1, 0, -1, 1, 2};
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
@@ -198,13 +198,13 @@ static void test_faults_of_tables(void **state)
 static void test_faults_of_entries(void **state)
 {
     (void) state;
-    static const struct mapping_entry near = {"custmer", "value.x", UNIT_NONE};
+    static const struct mapping_entry near = {.column = "custmer", .path = "value.x"};
     expect_fault(KIT_TABLE(kit_column("customer", TYPE_TEXT)), spec(FORMAT_JSON, &near, 1),
                  "table \"public\".\"t\" has no column 'custmer'", "Did you mean 'customer'?");
     expect_fault(KIT_TABLE(kit_column("entirely", TYPE_TEXT)), spec(FORMAT_JSON, &near, 1),
                  "table \"public\".\"t\" has no column 'custmer'", "case-sensitive");
 
-    static const struct mapping_entry a = {"a", "value.x", UNIT_NONE};
+    static const struct mapping_entry a = {.column = "a", .path = "value.x"};
     struct table *t = KIT_TABLE(kit_column("a", TYPE_TEXT));
     t->columns[0].generated = true;
     expect_fault(t, spec(FORMAT_JSON, &a, 1),
@@ -218,12 +218,13 @@ static void test_faults_of_entries(void **state)
     expect_fault(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec(FORMAT_RAW, &a, 1),
                  "column 'a': value.x: with format raw a value has no fields", "format json");
 
-    static const struct mapping_entry unit = {"a", "value.x", UNIT_MS};
+    static const struct mapping_entry unit = {.column = "a", .path = "value.x", .unit = UNIT_MS};
     expect_fault(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec(FORMAT_JSON, &unit, 1),
                  "column 'a': a unit is for a number that goes into a date or time, not for "
                  "value.x into text",
                  "Take the unit away");
-    static const struct mapping_entry meta = {"a", "meta.timestamp", UNIT_MS};
+    static const struct mapping_entry meta = {
+        .column = "a", .path = "meta.timestamp", .unit = UNIT_MS};
     expect_fault(KIT_TABLE(kit_column("a", TYPE_TIMESTAMP)), spec(FORMAT_JSON, &meta, 1),
                  "column 'a': a unit is for a number that goes into a date or time, not for "
                  "meta.timestamp into timestamp",
@@ -252,7 +253,7 @@ static void test_bad_paths(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char words[256];
-        struct mapping_entry entry = {"a", bad[i][0], UNIT_NONE};
+        struct mapping_entry entry = {.column = "a", .path = bad[i][0]};
         snprintf(words, sizeof words, "column 'a': '%s' is not a path: %s", bad[i][0], bad[i][1]);
         expect_fault(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec(FORMAT_JSON, &entry, 1), words,
                      "meta.topic");
@@ -311,7 +312,7 @@ static void test_which_source_fits_which_type(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(fits); i++) {
         for (int type = 0; type < TYPE_OTHER; type++) {
-            struct mapping_entry entry = {"a", fits[i][0], UNIT_NONE};
+            struct mapping_entry entry = {.column = "a", .path = fits[i][0]};
             struct mapping_spec s = spec(FORMAT_JSON, &entry, 1);
             struct table *t = KIT_TABLE(kit_column("a", (enum column_type) type));
             struct error err;

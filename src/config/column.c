@@ -1,0 +1,183 @@
+/*
+ * The entries of columns:, from a path alone to a list of values. What a path or a constant is
+ * worth is for row/ to say. Main thread.
+ */
+#include "base/mem.h"
+#include "config/load.h"
+
+#define VALUES_MAX 32
+
+static const struct option_word units[] = {
+    {"s", CONFIG_UNIT_S, true},
+    {"ms", CONFIG_UNIT_MS, true},
+    {"us", CONFIG_UNIT_US, true},
+    {"ns", CONFIG_UNIT_NS, true},
+};
+
+static struct config_value *add_value(struct config_column *c, const struct node *n)
+{
+    struct config_value *v = &c->values[c->value_count++];
+    v->pos = n->pos;
+    return v;
+}
+
+static bool read_path(struct load *l, const struct node *n, const char *label,
+                      struct config_column *out)
+{
+    struct str path = {0};
+
+    if (!value_text(l, n, label, &path)) {
+        return false;
+    }
+    if (path.n == 0) {
+        return load_error(l, n->pos, "'%s' is an empty path", label);
+    }
+    add_value(out, n)->path = mem_strndup(path.p, path.n);
+    return true;
+}
+
+static bool read_constant(struct load *l, const struct node *n, const char *label,
+                          struct config_column *out)
+{
+    struct str text = {0};
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    add_value(out, n)->constant = mem_strndup(text.p, text.n);
+    return true;
+}
+
+/* One of coalesce: a path, or {const: text}. */
+static bool read_alternative(struct load *l, const struct node *n, const char *label,
+                             struct config_column *out)
+{
+    if (n->kind != NODE_MAP) {
+        return read_path(l, n, label, out);
+    }
+    if (n->count != 1 || !str_eq_z(n->first->key, "const")) {
+        load_error(l, n->pos, "'coalesce' in '%s' holds paths and {const: text}", label);
+        return false;
+    }
+    return read_constant(l, n->first, label, out);
+}
+
+static bool read_coalesce(struct load *l, const struct node *n, const char *label,
+                          struct config_column *out)
+{
+    if (!route_expect(l, n, NODE_LIST, label, "a list of paths in 'coalesce'")) {
+        return false;
+    }
+    if (n->count < 2 || n->count > VALUES_MAX) {
+        return load_error(l, n->pos, "'coalesce' in '%s' holds 2 to %d values, not %zu", label,
+                          VALUES_MAX, n->count);
+    }
+    out->is_list = true;
+    for (const struct node *child = n->first; child != NULL; child = child->next) {
+        if (!read_alternative(l, child, label, out)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_unit(struct load *l, const struct node *n, struct config_column *out)
+{
+    int value = 0;
+
+    if (!value_word(l, n, "unit", units, ARRAY_LEN(units), &value)) {
+        return false;
+    }
+    out->unit = (enum config_unit) value;
+    out->unit_pos = n->pos;
+    return true;
+}
+
+static bool read_column_key(struct load *l, const struct node *n, const char *label,
+                            struct config_column *out)
+{
+    static const char *const names[] = {"from", "const", "coalesce", "unit"};
+
+    if (str_eq_z(n->key, "unit")) {
+        return read_unit(l, n, out);
+    }
+    if (out->value_count > 0) {
+        return load_error(l, n->key_pos, "'%s' has a value already", label);
+    }
+    if (str_eq_z(n->key, "from")) {
+        return read_path(l, n, label, out);
+    }
+    if (str_eq_z(n->key, "const")) {
+        return read_constant(l, n, label, out);
+    }
+    if (str_eq_z(n->key, "coalesce")) {
+        return read_coalesce(l, n, label, out);
+    }
+    load_error(l, n->key_pos, "unknown key '%s' in '%s'", load_show(n->key).text, label);
+    return load_hint_nearest(l, n->key, names, ARRAY_LEN(names));
+}
+
+/* {from: path, unit: ms}, {const: text}, {coalesce: [path, ...]} */
+static bool read_column_map(struct load *l, const struct node *n, const char *label,
+                            struct config_column *out)
+{
+    for (const struct node *child = n->first; child != NULL; child = child->next) {
+        if (!read_column_key(l, child, label, out)) {
+            return false;
+        }
+    }
+    if (out->value_count == 0) {
+        return load_error(l, n->pos, "missing 'from' in '%s'", label);
+    }
+    return true;
+}
+
+static bool read_column(struct load *l, const struct node *n, struct config_column *out)
+{
+    char label[2 * SHOW_MAX];
+
+    route_entry_label("columns.", n->key, label);
+    if (n->key.n == 0) {
+        return load_error(l, n->key_pos, "a column without a name");
+    }
+    out->column = mem_strndup(n->key.p, n->key.n);
+    out->pos = n->key_pos;
+    out->values = mem_array(VALUES_MAX, sizeof *out->values);
+    if (n->kind == NODE_MAP) {
+        return read_column_map(l, n, label, out);
+    }
+    return read_path(l, n, label, out);
+}
+
+bool column_read(struct load *l, const struct node *n, struct config_columns *out)
+{
+    if (node_is_null(n)) {
+        return true;
+    }
+    if (!route_expect(l, n, NODE_MAP, "columns", "a mapping of columns to paths")) {
+        return false;
+    }
+    out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
+    for (const struct node *child = n->first; child != NULL; child = child->next) {
+        out->count += 1; /* first, so that a half-read entry is freed */
+        if (!read_column(l, child, &out->items[out->count - 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void column_done(struct config_columns *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct config_column *c = &list->items[i];
+
+        for (size_t k = 0; k < c->value_count; k++) {
+            mem_freep(&c->values[k].path);
+            mem_freep(&c->values[k].constant);
+        }
+        mem_freep(&c->values);
+        mem_freep(&c->column);
+    }
+    mem_freep(&list->items);
+}

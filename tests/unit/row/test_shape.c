@@ -1,0 +1,318 @@
+/* What shapes rows: conditions, constants and coalesce in mappings. place.c, mapping.c, record.c.
+ */
+#include "row/record.h"
+
+#include "kit.h"
+
+struct bench {
+    struct table *table;
+    struct mapping *mapping;
+    struct decoder *decoder;
+    struct batch *batch;
+    struct error err;
+};
+
+static struct mapping_spec spec_of(const struct mapping_entry *entries, size_t n, const char *when)
+{
+    return (struct mapping_spec){
+        .format = FORMAT_JSON,
+        .entries = entries,
+        .entry_count = n,
+        .when = when,
+        .route = "t",
+    };
+}
+
+static struct bench bench_of(struct table *table, struct mapping_spec spec)
+{
+    struct bench b = {.table = table, .decoder = decoder_new(), .batch = batch_new()};
+    b.mapping = mapping_new(table, &spec, 0, &b.err);
+    if (!b.mapping) {
+        print_error("%s\n", b.err.text);
+        fail();
+    }
+    return b;
+}
+
+static void bench_done(struct bench *b)
+{
+    batch_free(b->batch);
+    decoder_free(b->decoder);
+    mapping_free(b->mapping);
+    table_free(b->table);
+}
+
+/* The rows of one record, in a batch of its own. */
+static bool rows(struct bench *b, const struct message *msg)
+{
+    batch_clear(b->batch);
+    uint32_t span = batch_span(b->batch, b, "t", 0, 1, msg->offset);
+    batch_record_begin(b->batch, span, msg->offset, msg->timestamp_ms, msg->leader_epoch);
+    bool ok = record_rows(b->decoder, b->mapping, msg, b->batch, &b->err);
+    batch_record_end(b->batch);
+    return ok;
+}
+
+/* The record makes rows of these bytes, all of one part; "" = none. */
+static void expect_rows(struct bench *b, const char *value, const char *hex)
+{
+    struct message msg = kit_message("k", value);
+    if (!rows(b, &msg)) {
+        print_error("%s\n", b->err.text);
+        fail();
+    }
+    if (batch_row_count(b->batch) == 0) {
+        kit_assert_text("", hex);
+        return;
+    }
+    for (size_t i = 0; i < b->batch->part_count; i++) {
+        if (b->batch->parts[i].row_count > 0) {
+            kit_assert_text(kit_hex(&b->batch->parts[i].bytes, 0), hex);
+        }
+    }
+}
+
+static void expect_fault(struct bench *b, const char *value, const char *words)
+{
+    struct message msg = kit_message("k", value);
+    assert_false(rows(b, &msg));
+    assert_int_equal(b->err.class, ERROR_RECORD);
+    kit_assert_text(b->err.text, words);
+    assert_int_equal(batch_row_count(b->batch), 0);
+}
+
+/* The mapping must be refused with these words, and with the fault at this part. */
+static void expect_refused(struct table *t, struct mapping_spec spec, enum mapping_part part,
+                           const char *words)
+{
+    struct error err;
+    enum mapping_part got = MAPPING_TABLE;
+    spec.out_part = &got;
+    assert_null(mapping_new(t, &spec, 0, &err));
+    assert_int_equal(err.class, ERROR_SETUP);
+    kit_assert_text(err.text, words);
+    assert_int_equal(got, part);
+    table_free(t);
+}
+
+/* ---- when ---- */
+
+static void test_a_condition_takes_some_records(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2)),
+                              spec_of(NULL, 0,
+                                      "value.type = 'a' and value.at.depth > 1 and key = 'k' and "
+                                      "meta.offset = 42"));
+    expect_rows(&b, "{\"id\": 1, \"type\": \"a\", \"at\": {\"depth\": 2}}", "0001000000020001");
+    expect_rows(&b, "{\"id\": 1, \"type\": \"b\", \"at\": {\"depth\": 2}}", "");
+    expect_rows(&b, "{\"id\": 1, \"type\": \"a\", \"at\": {\"depth\": 1}}", "");
+    expect_rows(&b, "{\"id\": 1, \"type\": \"a\", \"at\": 5}", "");
+    expect_rows(&b, "{\"id\": 1}", "");
+    expect_rows(&b, NULL, "");
+    bench_done(&b);
+}
+
+static void test_faults_of_records_not_taken(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2)),
+                              spec_of(NULL, 0, "value.type = 'a'"));
+    expect_rows(&b, "{\"id\": \"no number\", \"type\": \"b\"}", "");
+    expect_fault(&b, "{\"id\": \"no number\", \"type\": \"a\"}",
+                 "column 'id': \"no number\" is not a valid int2");
+    expect_fault(&b, "{\"type\": \"b\"",
+                 "the value: not valid JSON: expected ',' or '}' at byte 13");
+    expect_fault(&b, "[]", "the value is an array, not a JSON object");
+    bench_done(&b);
+}
+
+static void test_a_condition_on_the_whole_value(void **state)
+{
+    (void) state;
+    struct mapping_entry entry = {.column = "v", .path = "value"};
+    struct bench b = bench_of(KIT_TABLE(kit_column("v", TYPE_TEXT)),
+                              spec_of(&entry, 1, "value in ('a', 5)"));
+    expect_rows(&b, "\"a\"", "000100000003226122");
+    expect_rows(&b, "5.0", "000100000003352e30");
+    expect_rows(&b, "\"b\"", "");
+    expect_rows(&b, "{}", "");
+    expect_rows(&b, NULL, "");
+    bench_done(&b);
+}
+
+static void test_a_condition_on_raw_values(void **state)
+{
+    (void) state;
+    struct mapping_spec spec = spec_of(NULL, 0, "value = 'abc' or value is null");
+    spec.format = FORMAT_RAW;
+    struct bench b = bench_of(KIT_TABLE(kit_column("value", TYPE_BYTEA)), spec);
+    expect_rows(&b, "abc", "000100000003616263");
+    expect_rows(&b, "abd", "");
+    expect_rows(&b, NULL, "0001ffffffff");
+    bench_done(&b);
+}
+
+static void test_headers_of_a_condition_are_wanted(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2)),
+                              spec_of(NULL, 0, "headers.h = 'x'"));
+    assert_true(mapping_wants_headers(b.mapping));
+    struct message_header header = {STR_LIT("h"), STR_LIT("x")};
+    struct message msg = kit_message("k", "{\"id\": 1}");
+    assert_true(rows(&b, &msg));
+    assert_int_equal(batch_row_count(b.batch), 0);
+    msg.headers = &header;
+    msg.header_count = 1;
+    assert_true(rows(&b, &msg));
+    assert_int_equal(batch_row_count(b.batch), 1);
+    bench_done(&b);
+}
+
+static void test_conditions_that_are_refused(void **state)
+{
+    (void) state;
+    expect_refused(KIT_TABLE(kit_column("id", TYPE_INT2)), spec_of(NULL, 0, "value.a = "),
+                   MAPPING_WHEN, "when: expected a value at the end");
+    struct mapping_spec spec = spec_of(NULL, 0, "value.a = 1");
+    spec.format = FORMAT_RAW;
+    expect_refused(KIT_TABLE(kit_column("value", TYPE_BYTEA)), spec, MAPPING_WHEN,
+                   "when: with format raw a value has no fields");
+}
+
+/* ---- constants ---- */
+
+static void test_constants_go_into_any_type(void **state)
+{
+    (void) state;
+    static const struct mapping_value values[] = {
+        {.constant = "web"}, {.constant = "5"},          {.constant = "true"},
+        {.constant = "1.5"}, {.constant = "{\"a\": 1}"}, {.constant = "2000-01-02"},
+    };
+    static const struct mapping_entry entries[] = {
+        {.column = "t", .values = &values[0], .value_count = 1},
+        {.column = "n", .values = &values[1], .value_count = 1},
+        {.column = "b", .values = &values[2], .value_count = 1},
+        {.column = "f", .values = &values[3], .value_count = 1},
+        {.column = "j", .values = &values[4], .value_count = 1},
+        {.column = "d", .values = &values[5], .value_count = 1},
+    };
+    struct bench b = bench_of(KIT_TABLE(kit_column("t", TYPE_TEXT), kit_column("n", TYPE_INT4),
+                                        kit_column("b", TYPE_BOOL), kit_column("f", TYPE_FLOAT4),
+                                        kit_column("j", TYPE_JSONB), kit_column("d", TYPE_DATE)),
+                              spec_of(entries, ARRAY_LEN(entries), NULL));
+    static const char row[] = "0006"
+                              "00000003776562"
+                              "0000000400000005"
+                              "0000000101"
+                              "000000043fc00000"
+                              "00000009017b2261223a20317d"
+                              "0000000400000001";
+    expect_rows(&b, "{}", row);
+    expect_rows(&b, NULL, row);
+    const char *source;
+    const char *encoding;
+    mapping_describe(b.mapping, 0, &source, &encoding);
+    kit_assert_text(source, "'web'");
+    bench_done(&b);
+}
+
+static void test_a_wrong_constant_is_found_at_the_start(void **state)
+{
+    (void) state;
+    static const struct mapping_value value = {.constant = "x"};
+    static const struct mapping_entry entry = {.column = "n", .values = &value, .value_count = 1};
+    expect_refused(KIT_TABLE(kit_column("n", TYPE_INT4)), spec_of(&entry, 1, NULL), MAPPING_COLUMN,
+                   "column 'n': constant: \"x\" is not a valid int4");
+}
+
+/* ---- coalesce ---- */
+
+static const struct mapping_value names[] = {
+    {.path = "value.nick"}, {.path = "value.a.name"}, {.constant = "none"}};
+
+static void test_the_first_that_is_there_counts(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "n", .values = names, .value_count = 3};
+    struct bench b = bench_of(KIT_TABLE(kit_column("n", TYPE_TEXT)), spec_of(&entry, 1, NULL));
+    expect_rows(&b, "{\"nick\": \"a\", \"a\": {\"name\": \"b\"}}", "00010000000161");
+    expect_rows(&b, "{\"nick\": null, \"a\": {\"name\": \"b\"}}", "00010000000162");
+    expect_rows(&b, "{\"nick\": \"\", \"a\": {\"name\": \"b\"}}", "000100000000");
+    expect_rows(&b, "{\"a\": {\"name\": 5}}", "00010000000135");
+    expect_rows(&b, "{\"a\": 5}", "0001000000046e6f6e65");
+    expect_rows(&b, NULL, "0001000000046e6f6e65");
+    const char *source;
+    const char *encoding;
+    mapping_describe(b.mapping, 0, &source, &encoding);
+    kit_assert_text(source, "coalesce(value.nick, value.a.name, 'none')");
+    bench_done(&b);
+}
+
+static void test_when_none_is_there(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "n", .values = names, .value_count = 2};
+    struct table *t = KIT_TABLE(kit_column("n", TYPE_TEXT), kit_column("id", TYPE_INT2));
+    t->columns[0].has_default = true;
+    t->columns[0].not_null = true;
+    struct bench b = bench_of(t, spec_of(&entry, 1, NULL));
+    expect_rows(&b, "{\"id\": 1, \"nick\": \"a\"}", "00020000000161000000020001");
+    expect_rows(&b, "{\"id\": 1}", "0001000000020001"); /* the DEFAULT */
+    expect_fault(&b, "{\"id\": 1, \"nick\": null}",
+                 "column 'n': coalesce(value.nick, value.a.name) is null and the column is NOT "
+                 "NULL");
+    t->columns[0].has_default = false;
+    bench_done(&b);
+}
+
+static void test_units_and_the_timestamp_of_the_record(void **state)
+{
+    (void) state;
+    static const struct mapping_value values[] = {{.path = "value.at"}, {.path = "meta.timestamp"}};
+    static const struct mapping_entry entry = {
+        .column = "at", .values = values, .value_count = 2, .unit = UNIT_S};
+    struct bench b = bench_of(KIT_TABLE(kit_column("at", TYPE_TIMESTAMPTZ)),
+                              spec_of(&entry, 1, NULL));
+    expect_rows(&b, "{\"at\": 946684801}", "00010000000800000000000f4240");
+    expect_rows(&b, "{\"at\": \"2000-01-01T00:00:01Z\"}", "00010000000800000000000f4240");
+    expect_rows(&b, "{}",
+                "000100000008"
+                "0002b58341728608");
+    bench_done(&b);
+}
+
+static void test_values_that_are_refused(void **state)
+{
+    (void) state;
+    static const struct mapping_value bad[] = {{.path = "value.a"}, {.path = "headers"}};
+    static const struct mapping_entry entry = {.column = "n", .values = bad, .value_count = 2};
+    expect_refused(KIT_TABLE(kit_column("n", TYPE_INT4)), spec_of(&entry, 1, NULL), MAPPING_COLUMN,
+                   "column 'n': headers cannot go into int4");
+    static const struct mapping_value meta[] = {{.path = "meta.timestamp"}};
+    static const struct mapping_entry unit = {
+        .column = "at", .values = meta, .value_count = 1, .unit = UNIT_S};
+    expect_refused(KIT_TABLE(kit_column("at", TYPE_DATE)), spec_of(&unit, 1, NULL), MAPPING_COLUMN,
+                   "column 'at': a unit is for a number that goes into a date or time, not for "
+                   "meta.timestamp into date");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_condition_takes_some_records),
+        cmocka_unit_test(test_faults_of_records_not_taken),
+        cmocka_unit_test(test_a_condition_on_the_whole_value),
+        cmocka_unit_test(test_a_condition_on_raw_values),
+        cmocka_unit_test(test_headers_of_a_condition_are_wanted),
+        cmocka_unit_test(test_conditions_that_are_refused),
+        cmocka_unit_test(test_constants_go_into_any_type),
+        cmocka_unit_test(test_a_wrong_constant_is_found_at_the_start),
+        cmocka_unit_test(test_the_first_that_is_there_counts),
+        cmocka_unit_test(test_when_none_is_there),
+        cmocka_unit_test(test_units_and_the_timestamp_of_the_record),
+        cmocka_unit_test(test_values_that_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
