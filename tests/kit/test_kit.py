@@ -312,6 +312,19 @@ def test_checker_does_not_ask_for_the_contents_of_bad_records(good):
     good.finds("loss")
 
 
+def test_checker_counts_the_rows_of_each_record(good):
+    good.finds("loss", rows=lambda r: 2 if r.offset == 9 else 1)
+    good.insert(0, 9)
+    good.check(rows=lambda r: 2 if r.offset == 9 and r.partition == 0 else 1)
+    good.finds("double", rows=lambda r: (r.partition, r.offset) != (0, 3))
+    pairs = {(0, 9): 2}
+    good.finds(
+        "contents",
+        rows=lambda r: pairs.get((r.partition, r.offset), 1),
+        contents=lambda r: [{"id": r.json["id"]}, {"id": -1}],
+    )
+
+
 def test_checker_names_what_it_found(good):
     good.delete(0, 4)
     with pytest.raises(ledger.LedgerError, match=r"things: 1 x loss\n  loss: 0@4 is not in the database"):

@@ -1,0 +1,183 @@
+"""What shapes rows: conditions, constants, the first of several values."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from kit import ledger
+
+DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
+STOPPED = ["partitions stopped before their end"]
+KEPT = "seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint"
+
+
+def one_if(holds):
+    """For the checker: the route makes one row of such a record, and none of others."""
+    return lambda record: 1 if record.value is not None and holds(record.json) else 0
+
+
+# ---- when ----
+
+
+@pytest.mark.sanitize
+def test_conditions_share_a_topic_among_tables(bench):
+    log = bench.topic(partitions=2)
+    for table in ("small", "large", "rest"):
+        bench.sql(f"CREATE TABLE {table} ({KEPT}, id bigint NOT NULL, kind text)")
+    kinds = ["a", "b", "c", None, 5]
+    log.send_many(
+        (i % 2, None, json.dumps({"id": i, "kind": kinds[i % 5], "n": i}).encode(), None, None) for i in range(3000)
+    )
+    route = {"topics": [log.topic], "format": "json", "on_error": "stop"}
+    bench.drain(
+        bench.config(
+            routes=[
+                route | {"table": "small", "when": "value.kind in ('a', 'b') and value.n < 1000"},
+                route | {"table": "large", "when": "value.kind in ('a', 'b') and not value.n < 1000"},
+                route | {"table": "rest", "when": "not (value.kind in ('a', 'b'))"},
+            ]
+        )
+    )
+    bench.stop()
+    known = ("a", "b")
+    for table, holds in {
+        "small": lambda v: v["kind"] in known and v["n"] < 1000,
+        "large": lambda v: v["kind"] in known and v["n"] >= 1000,
+        "rest": lambda v: v["kind"] not in known,
+    }.items():
+        bench.check(log, table, rows=one_if(holds), contents=ledger.json_fields("id"))
+
+
+def test_a_topic_of_which_no_record_is_taken_is_passed(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(500)
+    bench.drain(bench.config(log, route={"when": "value.id < 0"}))
+    bench.check(log, rows=lambda _: 0)
+    assert sum(bench.next_offsets(log).values()) == 500
+
+
+def test_the_condition_comes_before_the_columns(bench):
+    log = bench.topic()
+    bench.sql(f"CREATE TABLE events ({KEPT}, id bigint NOT NULL)")
+    log.send_json(type="order", id=1)
+    log.send_json(type="visit", id="none")
+    log.send_json(type="visit")
+    log.send(None)
+    log.send_json(type="order", id=2)
+    bad = log.send_json(type="order", id="none")
+    config = bench.config(log, route={"when": "value.type = 'order'"})
+    bench.drain(config, code=1, allow=["not a valid int8", *STOPPED])
+    bench.check(
+        log, stops={0: bad.offset}, rows=one_if(lambda v: v.get("type") == "order"), contents=ledger.json_fields("id")
+    )
+
+
+def test_what_is_no_json_is_a_fault_of_a_route_with_a_condition(bench):
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(3)
+    bad = log.send(b"no json")
+    bench.drain(bench.config(log, route={"when": "value.id > 1"}), code=1, allow=["not valid JSON", *STOPPED])
+    bench.check(log, stops={0: bad.offset}, rows=lambda r: 0 if r.value == b"no json" else int(r.json["id"] > 1))
+
+
+def test_conditions_on_keys_headers_and_the_record(bench):
+    log = bench.topic(partitions=2)
+    bench.sql(f"CREATE TABLE events ({KEPT}, value bytea)")
+    for i in range(40):
+        log.send(b"%d" % i, partition=i % 2, key=b"k%d" % (i % 3), headers=[("v", b"%d" % (i % 5))])
+    when = "key != 'k0' and headers.v >= 2 and meta.partition = 1 and meta.offset > 3"
+    bench.drain(bench.config(log, route={"format": "raw", "when": when}))
+
+    def rows(r):
+        return int(r.key != b"k0" and int(r.value) % 5 >= 2 and r.partition == 1 and r.offset > 3)
+
+    bench.check(log, rows=rows, contents=lambda r: {"value": r.value})
+
+
+def test_a_bad_condition_has_its_place_in_the_file(bench):
+    log = bench.topic()
+    bench.plain_table()
+    config = bench.config(log, route={"when": "value.id = = 5"})
+    result = bench.command("check", config)
+    assert result.returncode == 4
+    assert re.search(r"check1\.yaml:\d+:\d+: .*when: expected a value at byte 12, before '= 5'", result.stderr)
+
+
+# ---- constants and coalesce ----
+
+
+def test_constants_and_the_first_of_several_values(bench):
+    log = bench.topic()
+    bench.sql(f"CREATE TABLE events ({KEPT}, id bigint, name text NOT NULL, n int, source text, doc jsonb)")
+    log.send_many(
+        (0, None, json.dumps({"id": i} | ({"nick": f"n{i}"} if i % 2 else {"nick": None, "name": i})).encode(), None, None)
+        for i in range(1000)
+    )
+    columns = {
+        "name": {"coalesce": ["value.nick", "value.name"]},
+        "n": {"const": 5},
+        "source": {"const": "web"},
+        "doc": {"const": '{"a": [1, 2]}'},
+    }
+    bench.drain(bench.config(log, route={"columns": columns}))
+    bench.check(
+        log,
+        contents=lambda r: {
+            "name": r.json["nick"] or str(r.json["name"]),
+            "n": 5,
+            "source": "web",
+            "doc": {"a": [1, 2]},
+        },
+    )
+
+
+def test_a_constant_that_does_not_fit_has_its_place_in_the_file(bench):
+    log = bench.topic()
+    bench.plain_table()
+    result = bench.command("check", bench.config(log, route={"columns": {"id": {"const": "web"}}}))
+    assert result.returncode == 4
+    assert re.search(r'yaml:\d+:\d+: .*column \'id\': constant: "web" is not a valid int8', result.stderr)
+
+
+# ---- the examples of the documentation ----
+
+
+def examples(name):
+    """[(title, [(language, text)])] of each section of a file that has a route."""
+    found = []
+    for section in re.split(r"^#+ ", (DOCS / name).read_text(), flags=re.M)[1:]:
+        blocks = re.findall(r"^```(\w+)\n(.*?)^```$", section, flags=re.M | re.S)
+        if any(language == "yaml" for language, _ in blocks):
+            found.append((section.splitlines()[0], blocks))
+    return found
+
+
+SHAPING = examples("shaping.md")
+
+
+@pytest.mark.parametrize("blocks", [b for _, b in SHAPING], ids=[title for title, _ in SHAPING])
+def test_the_examples_of_the_documentation(bench, blocks):
+    """sql is executed, yaml and json are routes and records; text are queries and what psql prints."""
+    yaml = "".join(text for language, text in blocks if language == "yaml")
+    setup = [text for language, text in blocks if language == "sql"]
+    log = bench.topic(name=re.search(r"topics: \[([\w-]+)\]", yaml)[1])
+    bench.sql("".join(setup))
+    for language, text in blocks:
+        if language == "json":
+            log.send_many((0, None, line.encode(), None, None) for line in text.splitlines())
+    base = bench.config(log, routes=[])
+    del base["routes"]
+    head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in base.items())
+    bench.drain(f"{head}\n{yaml}")
+    settings = "".join(re.findall(r"^SET .*$", "".join(setup), flags=re.M))
+    for language, text in blocks:
+        if language != "text":
+            continue
+        for query, answer in re.findall(r"^=> (.*)\n((?:(?!=> ).*\n)*)", text, flags=re.M):
+            got = bench.psql("-P", "footer=off", "-q", "-c", settings, "-c", query)
+            assert got.stdout.strip("\n") == answer.strip("\n"), got.stderr
+    assert bench.next_offset(log) == log.ends()[0]
