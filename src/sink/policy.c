@@ -14,10 +14,11 @@ struct policies *policies_new(const struct config *cfg)
     p->list = mem_array(cfg->route_count, sizeof *p->list);
     p->count = cfg->route_count;
     for (size_t i = 0; i < p->count; i++) {
-        p->list[i] = (struct policy){
-            .route = cfg->routes[i].name,
-            .dead_letter = cfg->routes[i].on_error == ON_ERROR_DEAD_LETTER,
-        };
+        const struct config_route *route = &cfg->routes[i];
+        p->list[i].cfg = route;
+        p->list[i].route = route->name;
+        p->list[i].dead_letter = route->on_error == ON_ERROR_DEAD_LETTER;
+        quota_init(&p->list[i].quota, route->max_dead_letters.count, route->max_dead_letters.per);
     }
     return p;
 }
@@ -67,20 +68,24 @@ struct policy *policies_find(const struct policies *p, const struct target *targ
     return NULL;
 }
 
-size_t policy_room(const struct policy *p)
+uint64_t policy_room(const struct policy *p)
 {
-    (void) p;
-    return SIZE_MAX;
+    bool exceeded = atomic_load_explicit(&p->exceeded, memory_order_relaxed);
+    return exceeded ? 0 : quota_room(&p->quota, clock_mono());
 }
 
-void policy_take(struct policy *p, size_t n)
+void policy_take(struct policy *p)
 {
-    (void) p;
-    (void) n;
+    bool taken = quota_take(&p->quota, clock_mono());
+    (void) taken; /* another worker was faster: one more than the rate is no matter */
 }
 
-bool policy_exceeded(const struct policy *p, struct error *err)
+bool policy_exceeded(struct policy *p, struct error *err)
 {
-    error_wrap(err, "too many dead letters of route '%s'", p->route);
-    return false;
+    atomic_store_explicit(&p->exceeded, true, memory_order_relaxed);
+    const struct config_rate *rate = &p->cfg->max_dead_letters;
+    error_wrap(err, "route '%s' has had %llu dead letters in %g s, the next would be", p->route,
+               (unsigned long long) rate->count, (double) rate->per / USEC_PER_SEC);
+    return error_hint(err, "Where so much fails it is rarely the records: look at the table and at "
+                           "dead_letters. Then restart, or raise max_dead_letters of the route.");
 }

@@ -8,10 +8,14 @@
 
 #include "config/config.h"
 #include "row/table.h"
+#include "sink/quota.h"
 
 struct policy {
+    const struct config_route *cfg;
     const char *route;
     bool dead_letter; /* else stop */
+    struct quota quota;
+    _Atomic bool exceeded; /* once it is, the route has none any more, or it would only slow down */
 };
 
 struct policies {
@@ -33,12 +37,12 @@ bool policies_set_letters(struct policies *p, struct table *table, struct error 
 bool policies_want_letters(const struct policies *p);
 
 /*
- * How many dead letters the route may have now; takes n of them; and says that there are no more:
+ * How many dead letters the route may have now; takes one; and says that there are no more:
  * err, the record's own fault, gets that in front, and a hint. Returns false.
  */
-size_t policy_room(const struct policy *p);
-void policy_take(struct policy *p, size_t n);
-bool policy_exceeded(const struct policy *p, struct error *err);
+uint64_t policy_room(const struct policy *p);
+void policy_take(struct policy *p);
+bool policy_exceeded(struct policy *p, struct error *err);
 
 /* That of the route that the target belongs to; NULL for dead letters themselves. */
 struct policy *policies_find(const struct policies *p, const struct target *target);

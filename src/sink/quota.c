@@ -37,3 +37,15 @@ bool quota_take(struct quota *q, usec_t now)
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;
 }
+
+uint64_t quota_room(const struct quota *q, usec_t now)
+{
+    int64_t now_ns = (int64_t) now * NSEC_PER_USEC;
+    int64_t full_at = atomic_load_explicit(&q->full_at_ns, memory_order_relaxed);
+
+    if (q->step_ns == 0) {
+        return UINT64_MAX;
+    }
+    int64_t left = now_ns + q->period_ns - MAX(full_at, now_ns);
+    return left <= 0 ? 0 : (uint64_t) (left / q->step_ns);
+}

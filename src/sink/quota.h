@@ -26,4 +26,7 @@ void quota_init(struct quota *q, uint64_t count, usec_t per);
  */
 bool quota_take(struct quota *q, usec_t now) _must_;
 
+/* How many could be taken now, if nobody else did. */
+uint64_t quota_room(const struct quota *q, usec_t now);
+
 #endif

@@ -76,7 +76,7 @@ bool worker_reject(struct worker *w, const struct target *target, struct message
     if (policy_room(p) == 0) {
         return policy_exceeded(p, err);
     }
-    policy_take(p, 1);
+    policy_take(p);
     feed_headers(w->wc.feed, msg);
     add_letter(w, w->open, p, msg, DEAD_LETTER_RECORD, err);
     return true;
@@ -243,7 +243,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
         }
         for (; next < c->count && record_of(b, &c->list[next]) == record; next++) {
             if (is_first(w, b, c, next)) {
-                policy_take(policy_of(w, b, &c->list[next]), 1);
+                policy_take(policy_of(w, b, &c->list[next]));
                 write_letter(w, b, &c->list[next], to);
             }
         }

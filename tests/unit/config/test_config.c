@@ -252,10 +252,6 @@ static void test_documentation(void **state)
     options_doc_example(&example);
     assert_non_null(strstr(buf_cstr(&doc), "| `max_bytes` | size, 1KiB to 1GiB | `8MiB` |"));
     assert_non_null(strstr(buf_cstr(&doc), "| `enable.auto.commit` |"));
-<<<<<<< HEAD
-=======
-    assert_null(strstr(buf_cstr(&doc), "at_most_once")); /* a word not yet supported */
->>>>>>> 24ee53d (config, sink: a rate of dead letters, as option and as a quota that threads share)
     config_free(kit_load(*state, buf_cstr(&example)));
 }
 
