@@ -91,12 +91,16 @@
  *     cell.{c,h}                   one value on its way
  *     dead_letter.{c,h}            a record as a row of the table of dead letters
  *     encode.{c,h}                 a cell into COPY BINARY bytes, by type
+ *     elements.{c,h}               a JSON array or object, one element after the other
  *     encode_types.h               the encoders of single types:
  *     encode_number.c              integers, floats, numeric
  *     encode_text.c                text, bytea, uuid, json, jsonb
- *     encode_time.c                date, time, timestamps
+ *     encode_time.c                date, time, timestamps, interval
+ *     encode_net.c                 inet, cidr, hardware addresses
+ *     encode_array.c               arrays, hstore
  *     decimal.{c,h}                decimal text, exactly
  *     moment.{c,h}                 RFC 3339 and the calendar
+ *     interval.{c,h}               spans of time
  *     ascii.h                      letters and digits, also eight at a time
  *     batch.{c,h}                  rows and spans of one transaction; cut, split, drop
  *     fold.{c,h}                   ... as it is sent: grouped, in the order of the keys

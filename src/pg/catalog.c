@@ -156,62 +156,103 @@ static bool no_insert(const struct table *t, const char *column, const char *use
 /* --- its columns --- */
 
 /*
- * A domain is followed down to its base type; on the way it may give a typmod, forbid NULL, and
- * (the outermost that has one) give a default.
+ * What is asked of a type, with b(typid, typmod, not_null) as what is left of it without domains.
+ * Without a length, bpchar is called "bpchar" and not "character", which would be character(1). A
+ * type of an extension has no fixed number: it is known by the function that reads its fields.
  */
+#define TYPE_FIELDS                                                                                \
+    " SELECT b.typid, b.typmod, b.not_null, pg_catalog.format_type(b.typid, -1), w.typarray,"      \
+    " CASE WHEN w.typtype = 'e' THEN 'enum'"                                                       \
+    " WHEN w.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN 'array'"                    \
+    " ELSE f.prosrc END, w.typelem"
+#define TYPE_JOINS                                                                                 \
+    " JOIN pg_catalog.pg_type w ON w.oid = b.typid"                                                \
+    " LEFT JOIN pg_catalog.pg_proc f ON f.oid = w.typreceive"
+
+/* One domain further down: on the way it may give a typmod and forbid NULL. */
+#define DOMAIN_STEP                                                                                \
+    " t.typbasetype, CASE WHEN d.typmod >= 0 THEN d.typmod ELSE t.typtypmod END,"                  \
+    " d.not_null OR t.typnotnull"                                                                  \
+    " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typid WHERE t.typtype = 'd')"
+
+/* The outermost domain that has a default gives it. */
 static const char columns_sql[] =
     "WITH RECURSIVE d(num, depth, typid, typmod, not_null) AS ("
     " SELECT a.attnum, 0, a.atttypid, a.atttypmod, a.attnotnull"
     " FROM pg_catalog.pg_attribute a"
     " WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped"
-    " UNION ALL"
-    " SELECT d.num, d.depth + 1, t.typbasetype,"
-    " CASE WHEN d.typmod >= 0 THEN d.typmod ELSE t.typtypmod END, d.not_null OR t.typnotnull"
-    " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typid WHERE t.typtype = 'd'),"
-    " base AS (SELECT DISTINCT ON (num) * FROM d ORDER BY num, depth DESC)"
-    " SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), b.typid, b.typmod,"
-    " b.not_null, a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
+    " UNION ALL SELECT d.num, d.depth + 1," DOMAIN_STEP ","
+    " b AS (SELECT DISTINCT ON (num) * FROM d ORDER BY num, depth DESC)" TYPE_FIELDS
+    ", pg_catalog.format_type(a.atttypid, a.atttypmod), a.attname,"
+    " a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
     " a.attgenerated <> '', a.attidentity,"
-    " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'),"
-    " w.typarray, pg_catalog.format_type(b.typid, -1), a.attnum"
-    " FROM pg_catalog.pg_attribute a"
-    " JOIN base b ON b.num = a.attnum"
-    " JOIN pg_catalog.pg_type w ON w.oid = b.typid"
+    " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'), a.attnum"
+    " FROM pg_catalog.pg_attribute a JOIN b ON b.num = a.attnum" TYPE_JOINS
     " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     " WHERE a.attrelid = $1::pg_catalog.oid ORDER BY a.attnum";
 
+/* The type $1 with the typmod $2. */
+static const char element_sql[] = "WITH RECURSIVE d(depth, typid, typmod, not_null) AS ("
+                                  " SELECT 0, $1::pg_catalog.oid, $2::pg_catalog.int4, false"
+                                  " UNION ALL SELECT d.depth + 1," DOMAIN_STEP ","
+                                  " b AS (SELECT * FROM d ORDER BY depth DESC LIMIT 1)" TYPE_FIELDS
+                                  ", pg_catalog.format_type($1, $2) FROM b" TYPE_JOINS;
+
 enum {
-    COL_NAME,
-    COL_TYPE_NAME,
     COL_TYPE,
     COL_TYPMOD,
     COL_NOT_NULL,
+    COL_BASE_NAME,
+    COL_ARRAY,
+    COL_KIND,
+    COL_ELEMENT,
+    COL_TYPE_NAME,
+    COL_NAME, /* from here: of columns only */
     COL_DEFAULT,
     COL_GENERATED,
     COL_IDENTITY,
     COL_INSERT,
-    COL_ARRAY,
-    COL_BASE_NAME,
     COL_ATTNUM
 };
 
 /* Object identifiers of built-in types never change. */
-static enum column_type type_of(const char *oid)
+static enum column_type type_of(const char *oid, const char *kind)
 {
     static const struct {
-        const char *oid;
+        const char *oid; /* or kind */
         enum column_type type;
     } types[] = {
-        {"16", TYPE_BOOL},      {"17", TYPE_BYTEA},       {"20", TYPE_INT8},
-        {"21", TYPE_INT2},      {"23", TYPE_INT4},        {"25", TYPE_TEXT},
-        {"114", TYPE_JSON},     {"700", TYPE_FLOAT4},     {"701", TYPE_FLOAT8},
-        {"1042", TYPE_BPCHAR},  {"1043", TYPE_VARCHAR},   {"1082", TYPE_DATE},
-        {"1083", TYPE_TIME},    {"1114", TYPE_TIMESTAMP}, {"1184", TYPE_TIMESTAMPTZ},
-        {"1700", TYPE_NUMERIC}, {"2950", TYPE_UUID},      {"3802", TYPE_JSONB},
+        {"16", TYPE_BOOL},
+        {"17", TYPE_BYTEA},
+        {"20", TYPE_INT8},
+        {"21", TYPE_INT2},
+        {"23", TYPE_INT4},
+        {"25", TYPE_TEXT},
+        {"114", TYPE_JSON},
+        {"650", TYPE_CIDR},
+        {"700", TYPE_FLOAT4},
+        {"701", TYPE_FLOAT8},
+        {"774", TYPE_MACADDR8},
+        {"829", TYPE_MACADDR},
+        {"869", TYPE_INET},
+        {"1042", TYPE_BPCHAR},
+        {"1043", TYPE_VARCHAR},
+        {"1082", TYPE_DATE},
+        {"1083", TYPE_TIME},
+        {"1114", TYPE_TIMESTAMP},
+        {"1184", TYPE_TIMESTAMPTZ},
+        {"1186", TYPE_INTERVAL},
+        {"1700", TYPE_NUMERIC},
+        {"2950", TYPE_UUID},
+        {"3802", TYPE_JSONB},
+        {"enum", TYPE_ENUM},
+        {"array", TYPE_ARRAY},
+        {"textrecv", TYPE_TEXT}, /* citext */
+        {"hstore_recv", TYPE_HSTORE},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        if (strcmp(types[i].oid, oid) == 0) {
+        if (strcmp(types[i].oid, oid) == 0 || strcmp(types[i].oid, kind) == 0) {
             return types[i].type;
         }
     }
@@ -223,32 +264,80 @@ static uint32_t oid_at(const PGresult *r, int row, int column)
     return (uint32_t) strtoul(PQgetvalue(r, row, column), NULL, 10);
 }
 
-/* What its fields are made of: its own base type, or text that SQL casts. */
-static void fill_wire(struct column *col, const PGresult *r, int row)
+/* Its fields are text that SQL casts. */
+static void set_cast(struct column *col)
 {
-    col->cast = col->type == TYPE_OTHER;
-    col->wire_oid = col->cast ? OID_TEXT : oid_at(r, row, COL_TYPE);
-    col->wire_array_oid = col->cast ? OID_TEXT_ARRAY : oid_at(r, row, COL_ARRAY);
-    col->base_name = mem_strdup(PQgetvalue(r, row, COL_BASE_NAME));
-    col->wire_name = mem_strdup(col->cast ? "text" : col->base_name);
+    col->cast = true;
+    col->wire_oid = OID_TEXT;
+    col->wire_array_oid = OID_TEXT_ARRAY;
+    free(col->wire_name);
+    col->wire_name = mem_strdup("text");
 }
 
-static void fill_column(struct column *col, const PGresult *r, int row)
+static bool is_text_only(enum column_type type)
+{
+    return type == TYPE_OTHER || type == TYPE_HSTORE;
+}
+
+static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int row,
+                      struct error *err);
+
+/* What the elements of an array are. Arrays in domains in arrays are left to PostgreSQL. */
+static bool fill_element(struct conn *c, struct column *array, const char *oid, const char *typmod,
+                         struct error *err)
+{
+    const char *values[] = {oid, typmod};
+    _cleanup_result_ PGresult *r = conn_exec(c, element_sql, 2, values, err);
+    if (!r) {
+        return false;
+    }
+    if (strcmp(PQgetvalue(r, 0, COL_KIND), "array") == 0) {
+        array->type = TYPE_OTHER;
+        set_cast(array);
+        return true;
+    }
+    array->element = mem_zalloc(sizeof *array->element);
+    if (!fill_type(c, array->element, r, 0, err)) {
+        return false;
+    }
+    array->element->wire_oid = (uint32_t) strtoul(oid, NULL, 10); /* a domain counts here */
+    if (array->element->cast) {
+        set_cast(array);
+    }
+    return true;
+}
+
+static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int row,
+                      struct error *err)
+{
+    col->type_name = mem_strdup(PQgetvalue(r, row, COL_TYPE_NAME));
+    col->type = type_of(PQgetvalue(r, row, COL_TYPE), PQgetvalue(r, row, COL_KIND));
+    col->typmod = (int32_t) strtol(PQgetvalue(r, row, COL_TYPMOD), NULL, 10);
+    col->not_null = is_true(r, row, COL_NOT_NULL);
+    col->wire_oid = oid_at(r, row, COL_TYPE);
+    col->wire_array_oid = oid_at(r, row, COL_ARRAY);
+    col->base_name = mem_strdup(PQgetvalue(r, row, COL_BASE_NAME));
+    col->wire_name = mem_strdup(col->base_name);
+    if (is_text_only(col->type)) {
+        set_cast(col);
+    }
+    return col->type != TYPE_ARRAY || fill_element(c, col, PQgetvalue(r, row, COL_ELEMENT),
+                                                   PQgetvalue(r, row, COL_TYPMOD), err);
+}
+
+static bool fill_column(struct conn *c, struct column *col, const PGresult *r, int row,
+                        struct error *err)
 {
     char identity = *PQgetvalue(r, row, COL_IDENTITY);
 
     *col = (struct column){
         .name = mem_strdup(PQgetvalue(r, row, COL_NAME)),
-        .type_name = mem_strdup(PQgetvalue(r, row, COL_TYPE_NAME)),
-        .type = type_of(PQgetvalue(r, row, COL_TYPE)),
-        .typmod = (int32_t) strtol(PQgetvalue(r, row, COL_TYPMOD), NULL, 10),
-        .not_null = is_true(r, row, COL_NOT_NULL),
         .has_default = is_true(r, row, COL_DEFAULT),
         .generated = is_true(r, row, COL_GENERATED),
         .identity = identity != '\0',
         .identity_always = identity == 'a',
     };
-    fill_wire(col, r, row);
+    return fill_type(c, col, r, row, err);
 }
 
 /* --- its unique indexes --- */
@@ -321,7 +410,9 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
     size_t granted = 0;
     for (size_t i = 0; i < t->column_count; i++) {
         struct column *col = &t->columns[i];
-        fill_column(col, r, (int) i);
+        if (!fill_column(c, col, r, (int) i, err)) {
+            return false;
+        }
         attnums[i] = oid_at(r, (int) i, COL_ATTNUM);
         if (may_insert || is_true(r, (int) i, COL_INSERT)) {
             granted++;

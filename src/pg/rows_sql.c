@@ -19,6 +19,16 @@ bool rows_are_direct(const struct rows_shape *s)
     return true;
 }
 
+bool rows_unnest(const struct rows_shape *s)
+{
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (holds(s, i) && s->target->columns[i].column->wire_array_oid == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- lists ---- */
 
 enum list { LIST_NAMES, LIST_STAGED, LIST_VALUES, LIST_ARRAYS };

@@ -27,6 +27,9 @@ struct rows_shape {
 /* Can COPY write straight into the table? */
 bool rows_are_direct(const struct rows_shape *s) _pure_;
 
+/* Can arrays of fields be unnested into rows? Not where fields are arrays themselves. */
+bool rows_unnest(const struct rows_shape *s) _pure_;
+
 /* Appends INSERT, UPDATE or DELETE. stage names the temporary table, or is NULL for ROWS_UNNEST. */
 void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_source source,
                     const char *stage);

@@ -120,8 +120,8 @@ bool txn_fits_unnest(struct txn *t, const struct batch *b)
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
         const struct rows_shape shape = {p->target, p->action, p->omit};
-        if (p->row_count > 0 &&
-            (p->target->table->has_rules || !statements_of(t->statements, &shape)->may_prepare)) {
+        if (p->row_count > 0 && (p->target->table->has_rules || !rows_unnest(&shape) ||
+                                 !statements_of(t->statements, &shape)->may_prepare)) {
             return false;
         }
     }

@@ -18,12 +18,18 @@ static encode_fn *const encoders[] = {
     [TYPE_JSON] = encode_json,           [TYPE_JSONB] = encode_jsonb,
     [TYPE_DATE] = encode_date,           [TYPE_TIME] = encode_time,
     [TYPE_TIMESTAMP] = encode_timestamp, [TYPE_TIMESTAMPTZ] = encode_timestamptz,
+    [TYPE_INTERVAL] = encode_interval,   [TYPE_INET] = encode_inet,
+    [TYPE_CIDR] = encode_inet,           [TYPE_MACADDR] = encode_macaddr,
+    [TYPE_MACADDR8] = encode_macaddr,    [TYPE_ENUM] = encode_enum,
+    [TYPE_ARRAY] = encode_array,         [TYPE_HSTORE] = encode_hstore,
+    [TYPE_OTHER] = encode_text,
 };
-_Static_assert(ARRAY_LEN(encoders) == TYPE_OTHER, "every type has its encoder");
+_Static_assert(ARRAY_LEN(encoders) == TYPE_OTHER + 1, "every type has its encoder");
 
 void encoder_done(struct encoder *e)
 {
     buf_done(&e->scratch);
+    buf_done(&e->plain);
     e->document = document_free(e->document);
 }
 
@@ -52,10 +58,17 @@ bool encode_text_of(const struct value *v, struct digits *digits, struct str *ou
     return c->kind != CELL_JSON;
 }
 
+const char *value_type_name(const struct value *v)
+{
+    enum column_type type = v->column->type;
+    bool own = type == TYPE_OTHER || type == TYPE_ENUM || type == TYPE_ARRAY;
+    return own ? v->column->type_name : column_type_name(type);
+}
+
 bool value_misfit(const struct value *v)
 {
     const struct cell *c = v->cell;
-    const char *type = column_type_name(v->column->type);
+    const char *type = value_type_name(v);
     if (c->kind == CELL_JSON) {
         return error_set(v->err, ERROR_RECORD, "%s does not go into %s", cell_kind_name(c), type);
     }
@@ -64,7 +77,7 @@ bool value_misfit(const struct value *v)
 
 bool value_out_of_range(const struct value *v)
 {
-    return cell_fault(v->cell, v->err, "is out of range for %s", column_type_name(v->column->type));
+    return cell_fault(v->cell, v->err, "is out of range for %s", value_type_name(v));
 }
 
 /* Is s a beginning of word, of at least `least` letters? */
@@ -93,6 +106,13 @@ static bool bool_parse(struct str s, bool *out)
            str_eq_z(s, "1");
     return *out || is_beginning(s, "false", 1) || is_beginning(s, "no", 1) ||
            is_beginning(s, "off", 2) || str_eq_z(s, "0");
+}
+
+/* enum_recv: the label. Which there are is left to PostgreSQL, for ALTER TYPE may add one any time.
+ */
+bool encode_enum(const struct value *v)
+{
+    return v->cell->kind == CELL_JSON ? value_misfit(v) : encode_text(v);
 }
 
 bool encode_bool(const struct value *v)

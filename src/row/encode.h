@@ -22,6 +22,7 @@
 
 struct encoder {
     struct buf scratch;        /* of the function that runs */
+    struct buf plain;          /* of an array's element, without its escapes */
     struct document *document; /* to check a text that has to be JSON; made when first needed */
     bool odd_json;             /* document_is_odd of what the cells came from */
 };

@@ -71,8 +71,7 @@ static bool text_checked(const struct value *v, bool limited)
         return cell_fault(c, v->err, "is not valid UTF-8");
     }
     if ((c->kind == CELL_BYTES || c->kind == CELL_STRING) && s.n > 0 && memchr(s.p, 0, s.n)) {
-        return cell_fault(c, v->err, "contains U+0000, which %s cannot hold",
-                          column_type_name(v->column->type));
+        return cell_fault(c, v->err, "contains U+0000, which %s cannot hold", value_type_name(v));
     }
     return (!limited || cut_to_typmod(v, &s, chars)) && put_bytes(v, s);
 }
@@ -87,7 +86,8 @@ static bool is_verbatim(const struct cell *c)
 bool encode_text(const struct value *v)
 {
     const struct cell *c = v->cell;
-    bool limited = v->column->type != TYPE_TEXT && v->column->typmod >= VARHDRSZ;
+    enum column_type type = v->column->type;
+    bool limited = (type == TYPE_VARCHAR || type == TYPE_BPCHAR) && v->column->typmod >= VARHDRSZ;
     /* No more bytes than characters allowed: not too long either. */
     if (is_verbatim(c) && (!limited || c->text.n <= (size_t) (v->column->typmod - VARHDRSZ))) {
         return put_bytes(v, c->text);
@@ -265,7 +265,7 @@ bool encode_uuid(const struct value *v)
 
 /* ---- json, jsonb ---- */
 
-static bool check_document(const struct value *v, struct str s)
+bool encode_check_json(const struct value *v, struct str s)
 {
     struct encoder *e = v->encoder;
     if (!e->document) {
@@ -285,7 +285,7 @@ static bool json_text(const struct value *v, struct digits *digits, struct str *
     }
     (void) encode_text_of(v, digits, out);
     if (c->kind == CELL_BYTES) {
-        if (!check_document(v, *out)) {
+        if (!encode_check_json(v, *out)) {
             return false;
         }
         *out_odd = document_is_odd(v->encoder->document);

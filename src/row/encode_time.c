@@ -1,5 +1,5 @@
 /*
- * date, time, timestamp, timestamptz: date_send ... timestamptz_send. int32 days or int64
+ * date, time, timestamp, timestamptz, interval: date_send ... interval_send. int32 days or int64
  * microseconds since 2000-01-01; the ends of the range are infinity.
  *
  * What PostgreSQL leaves to the session or drops, decided here: a timestamptz without an offset is
@@ -13,6 +13,7 @@
  */
 #include "row/decimal.h"
 #include "row/encode_types.h"
+#include "row/interval.h"
 #include "row/moment.h"
 
 /* timestamp.h: 4714-11-24 BC up to, not including, 294277-01-01. */
@@ -226,4 +227,33 @@ bool encode_timestamp(const struct value *v)
 bool encode_timestamptz(const struct value *v)
 {
     return timestamp(v, true);
+}
+
+/* The precision of interval(3) and the like is applied by PostgreSQL, too. */
+bool encode_interval(const struct value *v)
+{
+    bool is_number;
+    struct count count;
+    struct interval i = {0};
+    if (!value_count(v, &is_number, &count)) {
+        return false;
+    }
+    if (is_number) {
+        if (count.usec > INT64_MAX) {
+            return value_out_of_range(v);
+        }
+        i.usec = count.negative ? -(int64_t) count.usec : (int64_t) count.usec;
+    } else if (v->cell->kind != CELL_STRING && v->cell->kind != CELL_BYTES) {
+        return value_misfit(v);
+    } else {
+        enum moment_result result = interval_parse(v->cell->text, &v->encoder->scratch, &i);
+        if (result != MOMENT_OK) {
+            return moment_fault(v, result);
+        }
+    }
+    buf_add_u32(v->out, 16);
+    buf_add_u64(v->out, (uint64_t) i.usec);
+    buf_add_u32(v->out, (uint32_t) i.days);
+    buf_add_u32(v->out, (uint32_t) i.months);
+    return true;
 }

@@ -16,7 +16,7 @@ encode_fn encode_int8;
 encode_fn encode_float4;
 encode_fn encode_float8;
 encode_fn encode_numeric;
-encode_fn encode_text; /* text, varchar, bpchar */
+encode_fn encode_text; /* text, varchar, bpchar, and of other types their text */
 encode_fn encode_bytea;
 encode_fn encode_uuid;
 encode_fn encode_json;
@@ -25,6 +25,12 @@ encode_fn encode_date;
 encode_fn encode_time;
 encode_fn encode_timestamp;
 encode_fn encode_timestamptz;
+encode_fn encode_interval;
+encode_fn encode_inet;    /* cidr too */
+encode_fn encode_macaddr; /* macaddr8 too */
+encode_fn encode_enum;
+encode_fn encode_array;
+encode_fn encode_hstore;
 
 /*
  * The text of a scalar as an input function would read it: of a number, a boolean, a string, bytes.
@@ -34,6 +40,12 @@ struct digits {
     char text[24];
 };
 bool encode_text_of(const struct value *v, struct digits *digits, struct str *out);
+
+/* Is s a JSON document? Bytes that nobody has looked at. */
+bool encode_check_json(const struct value *v, struct str s);
+
+/* The column's type as errors name it: "int4", and the name of one that is not built in. */
+const char *value_type_name(const struct value *v);
 
 /* "<value> is not a <type>": the fault of everything that does not fit otherwise. */
 bool value_misfit(const struct value *v);

@@ -84,9 +84,10 @@ static const struct mapping_entry *entry_of(const struct mapping_spec *spec, con
 
 /* ---- which source goes into which type ---- */
 
+/* Takes any text; whether PostgreSQL does is seen only when it casts. */
 static bool is_text(enum column_type t)
 {
-    return t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR;
+    return t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_OTHER;
 }
 
 static bool is_json(enum column_type t)
@@ -102,14 +103,15 @@ static bool is_number(enum column_type t)
 
 static bool is_time(enum column_type t)
 {
-    return t == TYPE_DATE || t == TYPE_TIME || t == TYPE_TIMESTAMP || t == TYPE_TIMESTAMPTZ;
+    return t == TYPE_DATE || t == TYPE_TIME || t == TYPE_TIMESTAMP || t == TYPE_TIMESTAMPTZ ||
+           t == TYPE_INTERVAL;
 }
 
 static bool meta_fits(enum path_meta meta, enum column_type t)
 {
     switch (meta) {
     case META_TOPIC:
-        return is_text(t);
+        return is_text(t) || t == TYPE_ENUM;
     case META_PARTITION:
     case META_OFFSET:
         return is_text(t) || is_number(t);
@@ -120,16 +122,14 @@ static bool meta_fits(enum path_meta meta, enum column_type t)
     __builtin_unreachable();
 }
 
-static bool path_fits(const struct path *p, enum mapping_format format, enum column_type t)
+static bool path_fits(const struct path *p, enum column_type t)
 {
     switch (p->root) {
     case PATH_META:
         return meta_fits(p->meta, t);
     case PATH_HEADERS:
-        return p->name_count > 0 || is_text(t) || is_json(t);
+        return p->name_count > 0 || is_text(t) || is_json(t) || t == TYPE_HSTORE;
     case PATH_VALUE:
-        return p->name_count > 0 || format == FORMAT_RAW || is_text(t) || is_json(t) ||
-               t == TYPE_BYTEA;
     case PATH_KEY:
         break;
     }
@@ -141,16 +141,6 @@ static bool path_fits(const struct path *p, enum mapping_format format, enum col
 static bool path_may_lack(const struct path *p)
 {
     return p->name_count > 0 || (p->root == PATH_META && p->meta == META_TIMESTAMP);
-}
-
-static bool check_type(const struct column *c, struct error *err)
-{
-    if (c->type == TYPE_OTHER) {
-        error_set(err, ERROR_SETUP, "type %s is not supported yet", c->type_name);
-        return error_hint(err, "Use a column of another type, or a table without this column and a "
-                               "view or trigger behind it.");
-    }
-    return true;
 }
 
 /* ---- building ---- */
@@ -174,6 +164,13 @@ static void recipe_done(struct recipe *r)
     buf_done(&r->fields);
 }
 
+/* Is it the document's text that goes into the column? Into other types goes what the document is:
+ * a number, a string, an array. */
+static bool wants_document_text(enum column_type t)
+{
+    return is_json(t) || t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_BYTEA;
+}
+
 static bool add_path(struct mapping *m, struct recipe *r, const struct path *path,
                      struct error *err)
 {
@@ -185,12 +182,14 @@ static bool add_path(struct mapping *m, struct recipe *r, const struct path *pat
         error_set(err, ERROR_SETUP, "%s: with format raw a value has no fields", text);
         return error_hint(err, "Use format json, or map the whole value.");
     }
-    if (!path_fits(path, m->format, r->column->type)) {
+    if (!path_fits(path, r->column->type)) {
         error_set(err, ERROR_SETUP, "%s cannot go into %s", text, r->column->type_name);
         return error_hint(err, "Change the type of the column, or map it with columns: to another "
                                "source.");
     }
-    r->places[r->count++] = place_path(m, path, r->column->type == TYPE_BYTEA);
+    r->places[r->count++] = wants_document_text(r->column->type)
+                                ? place_path(m, path, r->column->type == TYPE_BYTEA)
+                                : place_operand(m, path);
     r->may_lack &= path_may_lack(path);
     r->counts |= path->root != PATH_META;
     return true;
@@ -247,7 +246,8 @@ static bool add_value(struct mapping *m, struct recipe *r, const struct mapping_
 /* The unit that is declared for the column has to be of use. */
 static bool check_unit(const struct recipe *r, struct error *err)
 {
-    if (r->unit != UNIT_NONE && (!is_time(r->column->type) || !r->counts)) {
+    enum column_type type = r->column->element ? r->column->element->type : r->column->type;
+    if (r->unit != UNIT_NONE && (!is_time(type) || !r->counts)) {
         struct buf text _cleanup_buf_ = {0};
         buf_add_str(&text, buf_str(&r->text));
         error_set(err, ERROR_SETUP,
@@ -258,11 +258,22 @@ static bool check_unit(const struct recipe *r, struct error *err)
     return true;
 }
 
-/* The recipe is complete: the column has its fill. */
-static void add_fill(struct mapping *m, size_t column, struct recipe *r)
+/* In words: how the values of a column go. */
+static char *encoding_text(const struct recipe *r)
 {
     static const char *const units[] = {"", ", numbers in s", ", numbers in ms", ", numbers in us",
                                         ", numbers in ns"};
+    const struct column *c = r->column;
+    if (c->cast) {
+        return mem_printf("text, cast to %s", c->base_name);
+    }
+    return mem_printf("%s%s binary%s", column_type_name(c->element ? c->element->type : c->type),
+                      c->element ? " array" : "", units[r->unit]);
+}
+
+/* The recipe is complete: the column has its fill. */
+static void add_fill(struct mapping *m, size_t column, struct recipe *r)
+{
     struct fill *f = &m->fills[m->fill_count++];
     *f = (struct fill){
         .column = r->column,
@@ -275,8 +286,7 @@ static void add_fill(struct mapping *m, size_t column, struct recipe *r)
         .field_text = mem_strdup(buf_cstr(&r->fields)),
     };
     m->notes[column] = f->source_text;
-    m->encodings[column] = mem_printf("%s binary%s", column_type_name(f->column->type),
-                                      units[r->unit]);
+    m->encodings[column] = encoding_text(r);
 }
 
 /* A column that nothing fills: says why, or that it cannot be. */
@@ -329,7 +339,7 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
         return leave_out(m, column, err);
     }
     r->places = mem_array(1, sizeof *r->places);
-    bool ok = check_type(r->column, err) && add_path(m, r, &path, err);
+    bool ok = add_path(m, r, &path, err);
     path_done(&path);
     if (ok) {
         add_fill(m, column, r);
@@ -344,9 +354,6 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
         error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS%s and cannot be filled",
                   r->column->generated ? "" : " AS IDENTITY");
         return error_hint(err, "Take its entry out of columns:.");
-    }
-    if (!check_type(r->column, err)) {
-        return false;
     }
     struct mapping_value path = {.path = entry->path};
     const struct mapping_value *values = entry->path ? &path : entry->values;

@@ -5,16 +5,25 @@
 
 #include <stdlib.h>
 
+static void column_done(struct column *c)
+{
+    if (c->element) {
+        column_done(c->element);
+        free(c->element);
+    }
+    free(c->name);
+    free(c->type_name);
+    free(c->wire_name);
+    free(c->base_name);
+}
+
 void table_free(struct table *t)
 {
     if (!t) {
         return;
     }
     for (size_t i = 0; i < t->column_count; i++) {
-        free(t->columns[i].name);
-        free(t->columns[i].type_name);
-        free(t->columns[i].wire_name);
-        free(t->columns[i].base_name);
+        column_done(&t->columns[i]);
     }
     free(t->columns);
     for (size_t i = 0; i < t->unique_count; i++) {
@@ -61,6 +70,10 @@ const char *column_type_name(enum column_type type)
         [TYPE_JSON] = "json",           [TYPE_JSONB] = "jsonb",
         [TYPE_DATE] = "date",           [TYPE_TIME] = "time",
         [TYPE_TIMESTAMP] = "timestamp", [TYPE_TIMESTAMPTZ] = "timestamptz",
+        [TYPE_INTERVAL] = "interval",   [TYPE_INET] = "inet",
+        [TYPE_CIDR] = "cidr",           [TYPE_MACADDR] = "macaddr",
+        [TYPE_MACADDR8] = "macaddr8",   [TYPE_ENUM] = "enum",
+        [TYPE_ARRAY] = "array",         [TYPE_HSTORE] = "hstore",
         [TYPE_OTHER] = "other",
     };
     return names[type];

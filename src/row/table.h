@@ -8,7 +8,10 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-/* Types with a binary encoder. A domain counts as its base type; TYPE_OTHER is everything else. */
+/*
+ * Types that the encoders know. A domain counts as its base type; TYPE_OTHER is everything else and
+ * goes as text that SQL casts, and so does TYPE_HSTORE.
+ */
 enum column_type {
     TYPE_BOOL,
     TYPE_INT2,
@@ -28,6 +31,14 @@ enum column_type {
     TYPE_TIME,
     TYPE_TIMESTAMP,
     TYPE_TIMESTAMPTZ,
+    TYPE_INTERVAL,
+    TYPE_INET,
+    TYPE_CIDR,
+    TYPE_MACADDR,
+    TYPE_MACADDR8,
+    TYPE_ENUM,
+    TYPE_ARRAY,
+    TYPE_HSTORE,
     TYPE_OTHER,
 };
 
@@ -38,12 +49,13 @@ struct column {
     /* The type in whose binary format an encoded field is: the column's own, without domains; or
      * text for a column that SQL casts to its type (`cast`). */
     uint32_t wire_oid;
-    uint32_t wire_array_oid; /* of an array of these */
+    uint32_t wire_array_oid; /* of an array of these; 0 = there is none: arrays of arrays */
     char *wire_name;         /* as SQL writes it: "integer", "text" */
     char *base_name;         /* the column's own type so, without domains and typmod */
     bool cast;
-    int32_t typmod; /* atttypmod of the column or of its domain; -1 = none */
-    bool not_null;  /* of the column or of its domain */
+    struct column *element; /* TYPE_ARRAY: what one element is, without a name; owned */
+    int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
+    bool not_null;          /* of the column or of its domain */
     bool has_default;
     bool generated; /* GENERATED ALWAYS AS (...) STORED: never written */
     bool identity;  /* GENERATED ... AS IDENTITY */

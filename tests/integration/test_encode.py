@@ -43,6 +43,11 @@ SENDS = {
     "time": "time_send",
     "timestamp": "timestamp_send",
     "timestamptz": "timestamptz_send",
+    "interval": "interval_send",
+    "inet": "inet_send",
+    "cidr": "cidr_send",
+    "macaddr": "macaddr_send",
+    "macaddr8": "macaddr8_send",
 }  # fmt: skip
 
 # What PostgreSQL makes of a text: the bytes of its send function, or NULL when it refuses. Assignment,
@@ -233,6 +238,83 @@ STAMPS = strings(
 )  # fmt: skip
 STAMPS += values("true", "[]", "{}") + keys("2024-02-29T12:34:56Z", "nope")
 
+INTERVALS = strings(
+    "P1Y2M3W4DT5H6M7.891234S", "P1D", "PT2H", "P1DT2H", "PT-1H30M", "P-1Y2M", "P1.5Y", "P1.25Y", "P0.04Y", "P1.5M",
+    "P2.7M", "P1.5W", "P0.33W", "P1.5D", "PT1.5H", "PT0.000001S", "PT0.0000005S", "PT0.0000015S", "PT0.4999999S",
+    "PT1000000H", "PT36H", "P0D", "PT0S", "P", "1P", "P1H", "PT1Y", "PD", "p1d",
+    "1 day", "2 hours", "1 day 02:03:04", "-1 day 02:03:04", "-1 days +02:03:00", "1 year 2 mons -3 days -04:05:06.5",
+    "3 years 6 mons", "@ 1 year 2 mons", "@ 1 day ago", "1 day 2 hours ago", "02:03", "02:03:04.1234567", "-00:00:01",
+    "100:59:60", "100:60:00", "1:02:61", "00:00:00.0000005", "1week", "2h30m", "1d 2h 3m 4s", "1 y 2 mon 3 w", "5 ms",
+    "1500 us", "1.5 ms", "1.5 seconds 3 ms", "1 second 3 ms", "1.5 days", "1.7 months", "0.1 hours", "1.5 weeks",
+    "1 DAY", "1 Hour", " 1 day ", "1  day   2 hours", "1 day 1 day", "1 hour 02:03", "02:03 04:05", "", " ", "day",
+    "1 dy", "1 day x", "ago", "1. day x", "--1 day", "2147483647 days", "2147483648 days",
+    "-2147483648 days", "178956970 years 7 mons", "178956970 years 8 mons", "2562047788:00:54.775807",
+    "2562047788:00:54.775808", "9223372036854775807 us", "9223372036854775808 us", "99999999999999999999 years",
+    "3000000000 hours", "-2147483648 days ago", "1 yr 2 yrs", "1 hr 2 min 3 secs", "12 minutes", "1 microsecond",
+)  # fmt: skip
+INTERVALS += values("true", "[]", "{}") + keys("1 day", "nope")
+
+INETS = strings(
+    "1.2.3.4", "0.0.0.0", "255.255.255.255", "1.2.3.4/24", "1.2.3.4/32", "1.2.3.4/0", "1.2.3.4/33", "1.2.3.4/",
+    "1.2.3.4/-1", "1.2.3.256", "1.2.3", "1.2.3.4.5", "::", "::1", "2001:db8::1/64", "2001:DB8::1/128", "::1/129",
+    "::ffff:1.2.3.4", "::ffff:1.2.3.4/96", "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8:9", "fe80::1%eth0", "", "x", "12345",
+    "1.2.3.4/24x", "g::1", "1.2.3.4 ", "a.b.c.d",
+)  # fmt: skip
+INETS += values("1", "true", "[]", "{}") + keys("10.0.0.1", "nope")
+CIDRS = strings(
+    "10.0.0.0/8", "10.1.0.0/8", "10.1.2.3/32", "10.1.2.3", "192.168.100.128/25", "192.168.100.129/25", "0.0.0.0/0",
+    "128.0.0.0/0", "2001:4f8:3:ba::/64", "2001:4f8:3:ba::1/64", "2001:4f8:3:ba:2e0:81ff:fe22:d1f1", "::/0", "8000::/0",
+    "", "x",
+)  # fmt: skip
+MACS = strings(
+    "08:00:2b:01:02:03", "08-00-2b-01-02-03", "08002b:010203", "08002b-010203", "0800.2b01.0203", "0800-2b01-0203",
+    "08002b010203", "08:00:2B:01:02:03", " 08:00:2b:01:02:03 ", "08:00:2b:01:02", "08:00:2b:01:02:03:04",
+    "08:00:2b:01:02-03", "0800:2b01:0203", "08.00.2b.01.02.03", "08:00:2b:01:02:0g", "", "x", "08:00:2b:01:02:03:",
+    ":08:00:2b:01:02:03",
+)  # fmt: skip
+MACS += values("1", "true", "[]") + keys("08:00:2b:01:02:03")
+MAC8S = strings(
+    "08:00:2b:01:02:03:04:05", "08-00-2b-01-02-03-04-05", "0800.2b01.0203.0405", "08002b0102030405", "08002b010203",
+    "08:00:2b:01:02:03", "08:00:2b:01:02:03:04", "", "08:00:2b:01:02:03:04:05:06", "0800-2b01-0203-0405",
+)  # fmt: skip
+
+# A JSON array, and the literal that PostgreSQL is given; None: both refuse.
+ARRAYS = {
+    "int4[]": [
+        Case("[]", "{}"), Case("[[]]", "{}"), Case("[[],[]]", "{}"), Case("[1]", "{1}"), Case("[ 1 ,\t2, -3 ]", "{1,2,-3}"),
+        Case("[null]", "{NULL}"), Case("[1,null,3]", "{1,NULL,3}"), Case("[[1,2],[3,4]]", "{{1,2},{3,4}}"),
+        Case("[[[1],[2]],[[null],[4]]]", "{{{1},{2}},{{NULL},{4}}}"), Case("[[[[[[7]]]]]]", "{{{{{{7}}}}}}"),
+        Case("[[[[[[[7]]]]]]]", "{{{{{{{7}}}}}}}"), Case("[[1],[2,3]]", "{{1},{2,3}}"), Case("[1,[2]]", "{1,{2}}"),
+        Case("[[1],2]", "{{1},2}"), Case("[[],[1]]", "{{},{1}}"), Case("[[1],[]]", "{{1},{}}"), Case("[null,[1]]", "{NULL,{1}}"),
+        Case("[2147483648]", "{2147483648}"), Case('["1","-2"]', "{1,-2}"), Case('["x"]', "{x}"), Case("[true]", "{true}"),
+        Case("[{}]", '{"{}"}'), Case("{}", "()"), Case("1", "1"), Case("[" + "1," * 999 + "1]", "{" + "1," * 999 + "1}"),
+        Case("205b312c325d20", "{1,2}", source="bytes"), Case("7b7d", "()", source="bytes"), Case("5b", "{", source="bytes"),
+    ],
+    "int8[]": [Case("[9223372036854775807,-9223372036854775808,0]", "{9223372036854775807,-9223372036854775808,0}")],
+    "float8[]": [Case('[0.1,1e300,-0,"NaN",null,12345678901234567890]', "{0.1,1e300,-0,NaN,NULL,12345678901234567890}")],
+    "float4[]": [Case("[0.1,-1.5,3.4e38,3.5e38]", "{0.1,-1.5,3.4e38,3.5e38}"), Case("[0.1,7]", "{0.1,7}")],
+    "numeric[]": [Case("[1.50,-0.0001,12345678901234567890123.5,0]", "{1.50,-0.0001,12345678901234567890123.5,0}")],
+    "numeric(5,2)[]": [Case("[1.005,999.99]", "{1.005,999.99}"), Case("[999.995]", "{999.995}")],
+    "bool[]": [Case("[true,false,null]", "{t,f,NULL}")],
+    "text[]": [
+        Case('["a","","null",null,"a,b","{x}","\\"q\\"","\\\\","\\u00e9\\ud83d\\ude00\\n"]',
+             '{a,"","null",NULL,"a,b","{x}","\\"q\\"","\\\\","é😀\n"}'),
+        Case('[1,1.50,true,{"a":[1]}]', '{1,1.50,true,"{\\"a\\":[1]}"}'), Case('["a\\u0000"]', "{"),
+        Case('["]","[","\\"]"]', '{"]","[","\\"]"}'), Case('[["a]"],["\\\\"]]', '{{"a]"},{"\\\\"}}'),
+    ],
+    "varchar(3)[]": [Case('["abc","ab   "]', '{abc,"ab   "}'), Case('["abcd"]', "{abcd}")],
+    "char(3)[]": [Case('["a","abc"]', "{a,abc}")],
+    "uuid[]": [Case(f'["{UUID}"]', f"{{{UUID}}}")],
+    "bytea[]": [Case('["\\\\x00ff"]', '{"\\\\x00ff"}'), Case('["AP8="]', '{"\\\\x00ff"}')],
+    "date[]": [Case('["2024-02-29",null]', "{2024-02-29,NULL}"), Case('["2023-02-29"]', "{2023-02-29}")],
+    "timestamptz[]": [Case('["2024-02-29T12:34:56Z"]', "{2024-02-29T12:34:56Z}"), Case("[86400000]", "{1970-01-02Z}", "ms")],
+    "timestamp(0)[]": [Case('["2024-02-29T12:34:56.7"]', "{2024-02-29T12:34:56.7}")],
+    "interval[]": [Case('["P1D","2 hours"]', '{P1D,"2 hours"}')],
+    "inet[]": [Case('["1.2.3.4/8","::1"]', "{1.2.3.4/8,::1}")],
+    "jsonb[]": [Case('[{"a":[1,2]},[1,[2]],"x",1]', '{"{\\"a\\":[1,2]}","[1,[2]]","\\"x\\"",1}'), Case("[null]", "{NULL}")],
+    "json[]": [Case('[{"a":  1}]', '{"{\\"a\\":  1}"}')],
+}  # fmt: skip
+
 TABLE = {
     "bool": BOOLS,
     "int2": INTS,
@@ -261,6 +343,13 @@ TABLE = {
     "timestamptz": STAMPS,
     "timestamp(3)": STAMPS,
     "timestamptz(0)": STAMPS,
+    "interval": INTERVALS,
+    "interval(2)": INTERVALS,
+    "inet": INETS,
+    "cidr": CIDRS,
+    "macaddr": MACS,
+    "macaddr8": MAC8S,
+    **ARRAYS,
 }  # fmt: skip
 
 # PostgreSQL takes these; we do not, so that nothing is guessed and nothing depends on its version.
@@ -284,6 +373,14 @@ NARROWER = {
         "Thu Feb 29 10:11:12 2024",
     ) + values("20240229"),
     "uuid": values("11111111111111111111111111111111"),
+    "interval": strings("1", "3600", "1-2", "1 02:03:04", "1 2:03", "02:03.5", "1. day", ".5 day", "- 1 day", "1 day, 2 hours",
+                        "1 century", "P0001-02-03T04:05:06", "P1DT1:30", "PT1H1H", "PT.5S", "1 day 2", "P1DT",
+                        "PT", "P1", "P1DT2", "1 day ago 2 hours", "1 day ago ago", "1.") + values("1"),
+    "inet": strings("010.1.1.1"),
+    "cidr": strings("10", "10.1/16", "192.168"),
+    "macaddr": strings("8:0:2b:1:2:3"),
+    "macaddr8": strings("08002b:0102030405"),
+    "int4[]": strings("{1,2}", "[1,2]"),
 }  # fmt: skip
 
 # We give these a meaning of our own. data, unit -> what PostgreSQL calls the same value.
@@ -336,6 +433,11 @@ OWN = {
         Case("31373039323130303936", "2024-02-29T12:34:56Z", "s", "bytes"),
     ],
     "timestamp": [Case("1709210096789", "2024-02-29T12:34:56.789", "ms"), Case("0", "1970-01-01", "s")],
+    "interval": [
+        Case('"-P1Y2DT3H"', "-1 year -2 days -03:00:00"), Case('"-PT1.5S"', "-00:00:01.5"), Case('"P+1D"', "1 day"),
+        Case("90", "00:01:30", "s"), Case("-1500", "-00:00:01.5", "ms"), Case('"1500"', "00:00:01.5", "ms"),
+        Case("9223372036854775807", "9223372036854775807 us", "us"), Case('"P1D"', "1 day", "ms"),
+    ],
 }  # fmt: skip
 
 # Nothing of this is a value of the type, with the unit declared.
@@ -350,6 +452,7 @@ REFUSED = {
         Case("f4908080", "", source="bytes"), Case("610062", "", source="bytes"),
         Case("c080", "", source="bytes"),
     ],
+    "interval": [Case("9223372036854775808", unit="us"), Case("1e30", unit="s"), Case("true", unit="s")],
     "date": [Case("1e30", unit="s"), Case("true", unit="s"), Case('"x"', unit="s")],
     "time": [Case("-1", unit="s"), Case("86400.000001", unit="s"), Case("[]", unit="s")],
     "timestamptz": values("0", "1709210096") + [
@@ -483,12 +586,15 @@ class Prover:
             name = f"t{len(self.tables)}"
             for table in (name, name + "_expected"):
                 self.connection.execute(f"CREATE UNLOGGED TABLE {table} (id int8, v {sql_type})")
-            base, typmod = self.connection.execute(
-                "SELECT t.typname, a.atttypmod FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+            base, element, typmod = self.connection.execute(
+                "SELECT t.typname, CASE WHEN e.oid IS NOT NULL THEN format('%s[%s]', e.typname, e.oid) END, a.atttypmod"
+                " FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"
+                " LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typinput = 'array_in'::regproc"
                 f" WHERE a.attrelid = '{name}'::regclass AND a.attname = 'v'"
             ).fetchone()
             # Without a length char is char(1): bpchar is the name of the type without one.
-            self.tables[sql_type] = (name, SENDS[base], base, typmod)
+            send = "array_send" if element else SENDS[base]
+            self.tables[sql_type] = (name, send, element or base, typmod)
         return self.tables[sql_type]
 
     def encode(self, sql_type, cases):

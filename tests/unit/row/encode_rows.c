@@ -3,6 +3,7 @@
  * itself makes of the same texts. Not a test. One thread.
  *
  * stdin, one case a line:  <type> TAB <typmod> TAB <unit> TAB <source> TAB <data>
+ *     type    "int4", or "int4[23]": an array of these, and the number of the elements' type
  *     source  json: data is a JSON value, put into a document as field v;
  *             bytes: data is hexadecimal, and the key of the record
  * stdout, one answer a line, in order:
@@ -46,8 +47,32 @@ static enum time_unit unit_of(const char *name)
     return UNIT_NONE;
 }
 
+static struct column typed(const char *name, enum column_type type, int32_t typmod)
+{
+    return (struct column){
+        .name = mem_strdup(name),
+        .type_name = mem_strdup(column_type_name(type)),
+        .type = type,
+        .typmod = typmod,
+    };
+}
+
+static struct column column_of(const char *name, char *type, int32_t typmod)
+{
+    char *bracket = strchr(type, '[');
+    if (!bracket) {
+        return typed(name, type_of(type), typmod);
+    }
+    struct column array = typed(name, TYPE_ARRAY, typmod);
+    *bracket = '\0';
+    array.element = mem_zalloc(sizeof *array.element);
+    *array.element = typed("", type_of(type), typmod);
+    array.element->wire_oid = (uint32_t) strtoul(bracket + 1, NULL, 10);
+    return array;
+}
+
 /* A table of two columns: _offset, which numbers the cases, and v. */
-static struct table *table_of(enum column_type type, int32_t typmod)
+static struct table *table_of(char *type, int32_t typmod)
 {
     struct table *t = mem_zalloc(sizeof *t);
     t->schema = mem_strdup("public");
@@ -55,18 +80,8 @@ static struct table *table_of(enum column_type type, int32_t typmod)
     t->quoted = mem_strdup("\"public\".\"t\"");
     t->columns = mem_array(2, sizeof *t->columns);
     t->column_count = 2;
-    t->columns[0] = (struct column){
-        .name = mem_strdup("_offset"),
-        .type_name = mem_strdup("int8"),
-        .type = TYPE_INT8,
-        .typmod = -1,
-    };
-    t->columns[1] = (struct column){
-        .name = mem_strdup("v"),
-        .type_name = mem_strdup(column_type_name(type)),
-        .type = type,
-        .typmod = typmod,
-    };
+    t->columns[0] = typed("_offset", TYPE_INT8, -1);
+    t->columns[1] = column_of("v", type, typmod);
     return t;
 }
 
@@ -101,7 +116,7 @@ static void answer(struct decoder *d, const struct mapping *m, const struct mess
 static void encode(struct decoder *d, int64_t number, char **fields)
 {
     struct error err;
-    struct table *t = table_of(type_of(fields[0]), (int32_t) strtol(fields[1], NULL, 10));
+    struct table *t = table_of(fields[0], (int32_t) strtol(fields[1], NULL, 10));
     bool bytes = strcmp(fields[3], "bytes") == 0;
     struct mapping_entry entry = {
         .column = "v", .path = bytes ? "key" : "value.v", .unit = unit_of(fields[2])};

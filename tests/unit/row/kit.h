@@ -20,6 +20,14 @@ static inline struct column kit_column(const char *name, enum column_type type)
     };
 }
 
+/* What the elements of an array are. Their number is that of int4 whatever the type. */
+static inline void kit_element(struct column *array, enum column_type type)
+{
+    array->element = mem_zalloc(sizeof *array->element);
+    *array->element = kit_column("", type);
+    array->element->wire_oid = 23;
+}
+
 /* Takes over what the columns own. */
 static inline struct table *kit_table(const struct column *columns, size_t n)
 {

@@ -86,7 +86,7 @@ static void expect(const struct given *g)
 static void test_null(void **state)
 {
     (void) state;
-    for (int t = 0; t < TYPE_OTHER; t++) {
+    for (int t = 0; t <= TYPE_OTHER; t++) {
         struct given g = {(enum column_type) t, -1, UNIT_NONE, CELL_NULL, "", "ffffffff"};
         expect(&g);
     }
@@ -95,10 +95,11 @@ static void test_null(void **state)
 static void test_objects_go_into_text_and_json_only(void **state)
 {
     (void) state;
-    for (int t = 0; t < TYPE_OTHER; t++) {
+    for (int t = 0; t < TYPE_ARRAY; t++) {
         char want[64];
         struct given g = {(enum column_type) t, -1, UNIT_MS, CELL_JSON, "[]", want};
-        snprintf(want, sizeof want, "an array does not go into %s", column_type_name(g.type));
+        snprintf(want, sizeof want, "an array does not go into %s%s", column_type_name(g.type),
+                 g.type == TYPE_ENUM ? "(n)" : "");
         if (t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_JSON) {
             g.want = "000000025b5d";
         } else if (t == TYPE_JSONB) {
@@ -574,6 +575,79 @@ static void test_counts_of_the_record(void **state)
     }
 }
 
+static void test_intervals(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_INTERVAL, -1, UNIT_NONE, CELL_STRING, "P1Y2M3DT4H",
+         "0000001000000003"
+         "5a4e9000"
+         "00000003"
+         "0000000e"},
+        {TYPE_INTERVAL, -1, UNIT_NONE, CELL_BYTES, "-1 us",
+         "00000010ffffffffffffffff"
+         "0000000000000000"},
+        {TYPE_INTERVAL, -1, UNIT_MS, CELL_NUMBER, "-1500",
+         "00000010ffffffffffe91ca0"
+         "0000000000000000"},
+        {TYPE_INTERVAL, -1, UNIT_NONE, CELL_NUMBER, "5",
+         "5 is a number, and no unit is declared for this interval"},
+        {TYPE_INTERVAL, -1, UNIT_US, CELL_NUMBER, "9223372036854775808",
+         "9223372036854775808 is out of range for interval"},
+        {TYPE_INTERVAL, -1, UNIT_S, CELL_BOOL, "true", "true is not a valid interval"},
+        {TYPE_INTERVAL, -1, UNIT_NONE, CELL_STRING, "tomorrow",
+         "\"tomorrow\" is not a valid interval"},
+        {TYPE_INTERVAL, -1, UNIT_NONE, CELL_STRING, "3000000000 days",
+         "\"3000000000 days\" is out of range for interval"},
+    };
+    EXPECT_ALL(cases);
+}
+
+static void test_addresses(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_INET, -1, UNIT_NONE, CELL_STRING, "10.1.2.3/8", "00000008020800040a010203"},
+        {TYPE_INET, -1, UNIT_NONE, CELL_BYTES, "::1",
+         "000000140380001000000000000000000000000000000001"},
+        {TYPE_INET, -1, UNIT_NONE, CELL_NUMBER, "1", "1 is not a valid inet"},
+        {TYPE_INET, -1, UNIT_NONE, CELL_STRING, "", "\"\" is not a valid inet"},
+        {TYPE_INET, -1, UNIT_NONE, CELL_STRING, "1.2.3.4/33", "\"1.2.3.4/33\" is not a valid inet"},
+        {TYPE_INET, -1, UNIT_NONE, CELL_STRING,
+         "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc:dddd:eeee",
+         "\"1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc:...\" is not a valid inet"},
+        {TYPE_CIDR, -1, UNIT_NONE, CELL_STRING, "10.0.0.0/8", "00000008020801040a000000"},
+        {TYPE_CIDR, -1, UNIT_NONE, CELL_STRING, "10.0.0.1/8",
+         "\"10.0.0.1/8\" has bits set to the right of the mask"},
+        {TYPE_MACADDR, -1, UNIT_NONE, CELL_STRING, "08:00:2b:01:02:03", "0000000608002b010203"},
+        {TYPE_MACADDR, -1, UNIT_NONE, CELL_STRING, "08:00:2b:01:02:03:04:05",
+         "\"08:00:2b:01:02:03:04:05\" is not a valid macaddr"},
+        {TYPE_MACADDR, -1, UNIT_NONE, CELL_BOOL, "true", "true is not a valid macaddr"},
+        {TYPE_MACADDR8, -1, UNIT_NONE, CELL_STRING, "0800-2b01-0203", "0000000808002bfffe010203"},
+        {TYPE_MACADDR8, -1, UNIT_NONE, CELL_STRING, "08002b0102030405", "0000000808002b0102030405"},
+    };
+    EXPECT_ALL(cases);
+}
+
+static void test_what_goes_as_text(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_ENUM, -1, UNIT_NONE, CELL_STRING, "good", "00000004676f6f64"},
+        {TYPE_ENUM, -1, UNIT_NONE, CELL_BYTES, "good", "00000004676f6f64"},
+        {TYPE_ENUM, -1, UNIT_NONE, CELL_NUMBER, "1", "0000000131"},
+        {TYPE_OTHER, 7, UNIT_NONE, CELL_STRING, "(1,2)", "0000000528312c3229"},
+        {TYPE_OTHER, -1, UNIT_NONE, CELL_NUMBER, "1.50", "00000004312e3530"},
+        {TYPE_OTHER, -1, UNIT_NONE, CELL_BOOL, "false", "0000000566616c7365"},
+        {TYPE_OTHER, -1, UNIT_NONE, CELL_JSON, "{\"type\":1}", "0000000a7b2274797065223a317d"},
+        {TYPE_OTHER, -1, UNIT_NONE, CELL_BYTES, "\xff", "\"\\xff\" is not valid UTF-8"},
+        {TYPE_HSTORE, -1, UNIT_NONE, CELL_STRING, "a=>1", "00000004613d3e31"},
+        {TYPE_HSTORE, -1, UNIT_NONE, CELL_JSON, "{}", "00000000"},
+        {TYPE_HSTORE, -1, UNIT_NONE, CELL_JSON, "[]", "an array does not go into hstore"},
+    };
+    EXPECT_ALL(cases);
+}
+
 static int done(void **state)
 {
     (void) state;
@@ -597,6 +671,9 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_a_known_value_changes_nothing),
         cmocka_unit_test(test_counts_of_the_record),
+        cmocka_unit_test(test_intervals),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_what_goes_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, done);
 }

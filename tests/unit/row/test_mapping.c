@@ -171,16 +171,30 @@ static void test_at_most_64_omit_bits(void **state)
                  "DEFAULT");
 }
 
+static void test_how_other_types_go(void **state)
+{
+    (void) state;
+    struct table *t = KIT_TABLE(kit_column("place", TYPE_OTHER), kit_column("tags", TYPE_ARRAY),
+                                kit_column("times", TYPE_ARRAY), kit_column("mood", TYPE_ENUM));
+    t->columns[0].cast = true;
+    t->columns[0].base_name = mem_strdup("public.geometry");
+    kit_element(&t->columns[1], TYPE_TEXT);
+    kit_element(&t->columns[2], TYPE_TIMESTAMPTZ);
+    static const struct mapping_entry entries[] = {
+        {.column = "times", .path = "value.t", .unit = UNIT_MS}};
+    struct mapping *m = make(t, spec(FORMAT_JSON, entries, 1));
+    expect_line(m, 0, "value.place", "text, cast to public.geometry");
+    expect_line(m, 1, "value.tags", "text array binary");
+    expect_line(m, 2, "value.t", "timestamptz array binary, numbers in ms");
+    expect_line(m, 3, "value.mood", "enum binary");
+    mapping_free(m);
+    table_free(t);
+}
+
 static void test_faults_of_tables(void **state)
 {
     (void) state;
-    struct table *t = KIT_TABLE(kit_column("tags", TYPE_OTHER));
-    free(t->columns[0].type_name);
-    t->columns[0].type_name = mem_strdup("text[]");
-    expect_fault(t, spec(FORMAT_JSON, NULL, 0), "column 'tags': type text[] is not supported yet",
-                 "another type");
-
-    t = KIT_TABLE(kit_column("value", TYPE_BYTEA), kit_column("need", TYPE_INT4));
+    struct table *t = KIT_TABLE(kit_column("value", TYPE_BYTEA), kit_column("need", TYPE_INT4));
     t->columns[1].not_null = true;
     expect_fault(t, spec(FORMAT_RAW, NULL, 0),
                  "column 'need': it is NOT NULL without a default, and nothing fills it",
@@ -296,22 +310,19 @@ static void test_which_source_fits_which_type(void **state)
     (void) state;
     /* Types in the order of enum column_type. */
     static const char *const fits[][2] = {
-        {"meta.topic", "-------ttt--------"},
-        {"meta.partition", "-iii"
-                           "ffn"
-                           "ttt"
-                           "--------"},
-        {"meta.offset", "-iiiffnttt--------"},
-        {"meta.timestamp", "---i--n-------d-tt"},
-        {"headers", "-------ttt--jj----"},
-        {"headers.x", "biiiffntttyujjdttt"},
-        {"key", "biiiffntttyujjdttt"},
-        {"key.x", "biiiffntttyujjdttt"},
-        {"value", "-------ttty-jj----"},
-        {"value.x", "biiiffntttyujjdttt"},
+        {"meta.topic", "-------ttt-------------e--o"},
+        {"meta.partition", "-iiiffnttt----------------o"},
+        {"meta.offset", "-iiiffnttt----------------o"},
+        {"meta.timestamp", "---i--n-------d-tt---------"},
+        {"headers", "-------ttt--jj-----------ho"},
+        {"headers.x", "biiiffntttyujjdtttvnnmmeaho"},
+        {"key", "biiiffntttyujjdtttvnnmmeaho"},
+        {"key.x", "biiiffntttyujjdtttvnnmmeaho"},
+        {"value", "biiiffntttyujjdtttvnnmmeaho"},
+        {"value.x", "biiiffntttyujjdtttvnnmmeaho"},
     };
     for (size_t i = 0; i < ARRAY_LEN(fits); i++) {
-        for (int type = 0; type < TYPE_OTHER; type++) {
+        for (int type = 0; type <= TYPE_OTHER; type++) {
             struct mapping_entry entry = {.column = "a", .path = fits[i][0]};
             struct mapping_spec s = spec(FORMAT_JSON, &entry, 1);
             struct table *t = KIT_TABLE(kit_column("a", (enum column_type) type));
@@ -341,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_entries_come_first),
         cmocka_unit_test(test_omit_bits),
         cmocka_unit_test(test_at_most_64_omit_bits),
+        cmocka_unit_test(test_how_other_types_go),
         cmocka_unit_test(test_faults_of_tables),
         cmocka_unit_test(test_faults_of_entries),
         cmocka_unit_test(test_bad_paths),
