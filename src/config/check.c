@@ -51,6 +51,43 @@ static bool check_properties(struct load *l)
     return true;
 }
 
+/* Which commit strategies go with which delivery. With exactly_once none of them means anything. */
+static bool check_commit(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+
+    if (cfg->kafka.commit != COMMIT_INTERVAL || config_has_ledger(cfg)) {
+        return true;
+    }
+    if (cfg->delivery == DELIVERY_AT_MOST_ONCE) {
+        load_error(l, cfg->kafka.commit_pos,
+                   "'kafka.commit' cannot be 'interval' with delivery at_most_once, which commits "
+                   "the offsets of each transaction before its rows are sent");
+        return error_hint(l->err, "Use 'sync', or 'async', which does not wait for the answer.");
+    }
+    if (cfg->kafka.commit_interval == 0) {
+        load_error(l, cfg->kafka.commit_interval_pos,
+                   "'kafka.commit_interval' is 0, so offsets would never be committed");
+        return error_hint(l->err, "With 'kafka.commit: interval' it must be longer.");
+    }
+    return true;
+}
+
+/* Rows that a crash of the server may lose must not be behind a position in the group. */
+static bool check_durability(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+
+    if (cfg->delivery != DELIVERY_AT_LEAST_ONCE ||
+        cfg->postgres.synchronous_commit != SYNCHRONOUS_COMMIT_OFF) {
+        return true;
+    }
+    load_error(l, cfg->postgres.synchronous_commit_pos,
+               "'postgres.synchronous_commit' cannot be 'off' with delivery at_least_once: a crash "
+               "of the server would lose rows whose offsets are committed");
+    return error_hint(l->err, "It is safe with exactly_once, where rows and offsets go together.");
+}
+
 /* Compiled as librdkafka does it with the C library of Linux. */
 static bool check_regex(struct load *l, const struct config_topic *topic)
 {
@@ -228,7 +265,8 @@ static bool check_names(struct load *l)
 
 bool check_config(struct load *l)
 {
-    if (!check_sink(l) || !check_schema(l) || !check_properties(l)) {
+    if (!check_sink(l) || !check_schema(l) || !check_properties(l) || !check_commit(l) ||
+        !check_durability(l)) {
         return false;
     }
     for (size_t i = 0; i < l->cfg->route_count; i++) {

@@ -452,6 +452,11 @@ struct config *config_free(struct config *cfg)
     return NULL;
 }
 
+bool config_has_ledger(const struct config *cfg)
+{
+    return cfg->delivery == DELIVERY_EXACTLY_ONCE;
+}
+
 usec_t config_lock_timeout(const struct config *cfg)
 {
     return MIN(cfg->postgres.lock_timeout, cfg->postgres.timeout / 2);

@@ -104,6 +104,7 @@ struct config_key {
 #define CONFIG_TYPE_START enum config_start
 #define CONFIG_TYPE_RATE struct config_rate
 #define CONFIG_TYPE_DELIVERY enum config_delivery
+#define CONFIG_TYPE_COMMIT enum config_commit
 #define CONFIG_TYPE_ON_GAP enum config_on_gap
 #define CONFIG_TYPE_SYNCHRONOUS_COMMIT enum config_synchronous_commit
 #define CONFIG_TYPE_WRITE_PATH enum config_write_path
@@ -161,6 +162,10 @@ struct config *config_free(struct config *cfg); /* NULL is fine; returns NULL */
 /* How many worker threads to run: workers, or for 0 one per CPU that the process may use, at
  * most 8. */
 uint32_t config_workers(const struct config *cfg);
+
+/* exactly_once keeps its positions in PostgreSQL; the other modes in the Kafka group, and they need
+ * no schema. */
+bool config_has_ledger(const struct config *cfg);
 
 /* postgres.lock_timeout as it counts: at most half of postgres.timeout. */
 usec_t config_lock_timeout(const struct config *cfg);

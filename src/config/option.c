@@ -87,6 +87,8 @@ const struct option_word *option_words(enum option_kind kind, size_t *out_n)
     switch (kind) {
     case OPTION_DELIVERY:
         return WORDS(config_delivery_words);
+    case OPTION_COMMIT:
+        return WORDS(config_commit_words);
     case OPTION_ON_GAP:
         return WORDS(config_on_gap_words);
     case OPTION_SYNCHRONOUS_COMMIT:

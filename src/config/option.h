@@ -17,6 +17,7 @@ enum option_kind {
     OPTION_START,
     OPTION_RATE,     /* min and max are those of its count */
     OPTION_DELIVERY, /* from here: one of a few words */
+    OPTION_COMMIT,
     OPTION_ON_GAP,
     OPTION_SYNCHRONOUS_COMMIT,
     OPTION_WRITE_PATH,

@@ -94,6 +94,7 @@ static void add_values(const struct option *o, struct buf *out)
         buf_add_z(out, "mapping");
         break;
     case OPTION_DELIVERY:
+    case OPTION_COMMIT:
     case OPTION_ON_GAP:
     case OPTION_SYNCHRONOUS_COMMIT:
     case OPTION_WRITE_PATH:

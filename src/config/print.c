@@ -315,6 +315,7 @@ static void print_single(const struct config *cfg, const struct option *o, struc
         print_table(cfg, pos, field, out);
         break;
     case OPTION_DELIVERY:
+    case OPTION_COMMIT:
     case OPTION_ON_GAP:
     case OPTION_SYNCHRONOUS_COMMIT:
     case OPTION_WRITE_PATH:

@@ -347,6 +347,7 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
     case OPTION_RATE:
         return read_rate(l, o, n, label, field);
     case OPTION_DELIVERY:
+    case OPTION_COMMIT:
     case OPTION_ON_GAP:
     case OPTION_SYNCHRONOUS_COMMIT:
     case OPTION_WRITE_PATH:
