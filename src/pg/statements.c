@@ -78,7 +78,9 @@ struct statements *statements_new(const char *schema)
 {
     struct statements *s = mem_zalloc(sizeof *s);
 
-    init_advance(&s->advance, schema);
+    if (schema != NULL) {
+        init_advance(&s->advance, schema);
+    }
     return s;
 }
 

@@ -27,7 +27,7 @@ struct txn *txn_new(const char *schema, const char *sink)
 {
     struct txn *t = mem_zalloc(sizeof *t);
 
-    t->schema = mem_strdup(schema);
+    t->schema = schema != NULL ? mem_strdup(schema) : NULL;
     t->sink = mem_strdup(sink);
     t->statements = statements_new(schema);
     return t;
@@ -153,7 +153,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->path = path;
     f->answer_count = 0;
     f->answer = 0;
-    f->advanced = false;
+    f->advanced = t->schema == NULL;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
     f->fatal = false;

@@ -73,6 +73,8 @@ struct txn_refusal {
 
 struct txn;
 
+/* schema NULL: there is no ledger, transactions begin with the rows; a batch without rows is not to
+ * be sent. */
 struct txn *txn_new(const char *schema, const char *sink) _must_;
 struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's */
 

@@ -133,8 +133,10 @@ bool txn_copy_send(struct txn *t, struct error *err)
         buf_add_z(&t->sql, "BEGIN;");
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     }
-    add_advance(t, f->b);
-    txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
+    if (t->schema != NULL) {
+        add_advance(t, f->b);
+        txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
+    }
     if (f->path == TXN_EACH) {
         txn_each_add_sql(t, f->b);
     } else {

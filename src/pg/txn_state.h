@@ -57,7 +57,7 @@ struct run {
 };
 
 struct txn {
-    char *schema;
+    char *schema; /* NULL: no ledger */
     char *sink;
     struct conn *c;                     /* NULL = nothing under way */
     struct flight flights[TXN_FLIGHTS]; /* oldest first */
