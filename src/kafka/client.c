@@ -382,18 +382,19 @@ void client_give_up(struct client *c, const struct partition_ref *refs, size_t n
  * behind that on the connection. Then it is of an old generation, and before 2.10 the library takes
  * this answer for the loss of all partitions (librdkafka #4908).
  */
-static bool may_commit(const struct client *c)
+bool client_may_inform(const struct client *c)
 {
     return !c->cooperative || rd_kafka_version() >= 0x020a0000;
 }
 
 bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
 {
-    if (c->commit_pending || n == 0 || !may_commit(c)) {
+    if (c->commit_pending || n == 0) {
         return false;
     }
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
-    rd_kafka_resp_err_t code = rd_kafka_commit(c->rk, list, 1);
+    /* Not rd_kafka_commit: without a callback it would never tell how it ended. */
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(c->rk, list, c->queue, NULL, NULL);
     rd_kafka_topic_partition_list_destroy(list);
     c->commit_pending = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     return c->commit_pending;

@@ -73,7 +73,11 @@ void client_unfetch(struct client *c, const struct partition_ref *refs, size_t n
  */
 void client_give_up(struct client *c, const struct partition_ref *refs, size_t n);
 
-/* Commits next offsets to the group, asynchronously and for lag tools only. @thread main */
+/* Are commits that only lag tools read worth it now? @thread main */
+bool client_may_inform(const struct client *c);
+
+/* Commits next offsets to the group; EVENT_COMMITTED answers. One at a time: false = not now.
+ * @thread main */
 bool client_commit(struct client *c, const struct partition_ref *refs, size_t n);
 
 /*

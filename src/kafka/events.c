@@ -72,13 +72,27 @@ static void take_error(struct client *c, rd_kafka_event_t *ev, struct event *out
     snprintf(out->text, sizeof out->text, "%.480s", rd_kafka_event_error_string(ev));
 }
 
+/* Leaves those refs that the group has taken. */
 static void take_commit(struct client *c, rd_kafka_event_t *ev, struct event *out)
 {
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(ev);
+    rd_kafka_resp_err_t fault = rd_kafka_event_error(ev);
+    bool none = fault != RD_KAFKA_RESP_ERR_NO_ERROR;
+    size_t taken = 0;
     c->commit_pending = false;
     out->kind = EVENT_COMMITTED;
-    rd_kafka_resp_err_t code = rd_kafka_event_error(ev);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__NO_OFFSET) {
-        snprintf(out->text, sizeof out->text, "%s", rd_kafka_err2str(code));
+    take_refs(out, list);
+    for (size_t i = 0; i < out->ref_count; i++) {
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            fault = list->elems[i].err;
+        } else if (!none) {
+            out->refs[taken] = out->refs[i];
+            out->refs[taken++].offset = list->elems[i].offset;
+        }
+    }
+    out->ref_count = taken;
+    if (fault != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        snprintf(out->text, sizeof out->text, "%s", rd_kafka_err2str(fault));
     }
 }
 

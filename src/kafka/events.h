@@ -12,7 +12,8 @@ enum event_kind {
     EVENT_OTHER,     /* something of no interest was taken; ask again */
     EVENT_ASSIGN,    /* refs were assigned: answer with client_accept, then claim */
     EVENT_REVOKE,    /* refs are taken away: answer with client_give_up. lost: already gone */
-    EVENT_COMMITTED, /* the answer to client_commit; text is set if it failed */
+    EVENT_COMMITTED, /* the answer to client_commit: refs, with offsets, are what the group has
+                        now; text is set if it has refused some or all */
     EVENT_AWAY,      /* text: a broker cannot be reached; the library tries again by itself */
     EVENT_TROUBLE,   /* text: unknown topic and the like; the library goes on by itself */
     EVENT_DENIED,    /* text: the brokers refuse this client (authentication, authorization) */

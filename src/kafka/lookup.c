@@ -23,23 +23,13 @@ static const rd_kafka_topic_partition_t *answer_to(rd_kafka_topic_partition_list
     return rd_kafka_topic_partition_list_find(list, ref->topic, ref->partition);
 }
 
-/*
- * One question for all partitions. A partition without an answer (no leader) leaves LOOKUP_FAILED
- * and the others theirs; the whole fails when none has one.
- */
-static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
-                usec_t timeout, struct error *err)
+/* Answers into refs. A partition without one leaves LOOKUP_FAILED and the others theirs; the whole
+ * fails when none has one. */
+static bool take_answers(rd_kafka_topic_partition_list_t *list, struct partition_ref *refs,
+                         size_t n, struct error *err)
 {
-    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
-    for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = at_ms;
-    }
     size_t answered = 0;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(c->rk, list, timeout_ms(timeout));
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        error_set(err, ERROR_LINK, "offsets cannot be asked for: %s", rd_kafka_err2str(code));
-    }
-    for (size_t i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         const rd_kafka_topic_partition_t *tp = answer_to(list, i, &refs[i]);
         if (tp->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             error_set(err, ERROR_LINK, "%s-%d: %s", refs[i].topic, refs[i].partition,
@@ -50,8 +40,24 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
             answered++;
         }
     }
-    rd_kafka_topic_partition_list_destroy(list);
     return answered > 0;
+}
+
+/* One question for all partitions. */
+static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
+                usec_t timeout, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = at_ms;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(c->rk, list, timeout_ms(timeout));
+    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR
+                  ? take_answers(list, refs, n, err)
+                  : error_set(err, ERROR_LINK, "offsets cannot be asked for: %s",
+                              rd_kafka_err2str(code));
+    rd_kafka_topic_partition_list_destroy(list);
+    return ok;
 }
 
 /* A time after the last record is answered with RD_KAFKA_OFFSET_END: those start at their end. */
@@ -83,6 +89,24 @@ bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int6
         return true;
     }
     return ask(c, refs, n, at_ms, timeout, err) && ask_ends_of_rest(c, refs, n, timeout, err);
+}
+
+bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, usec_t timeout,
+                      struct error *err)
+{
+    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+    rd_kafka_resp_err_t code = rd_kafka_committed(c->rk, list, timeout_ms(timeout));
+    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR
+                  ? take_answers(list, refs, n, err)
+                  : error_set(err, ERROR_LINK, "the group's offsets cannot be asked for: %s",
+                              rd_kafka_err2str(code));
+    rd_kafka_topic_partition_list_destroy(list);
+    for (size_t i = 0; ok && i < n; i++) {
+        if (refs[i].offset < 0 && refs[i].offset != LOOKUP_FAILED) {
+            refs[i].offset = LOOKUP_NONE;
+        }
+    }
+    return ok;
 }
 
 bool lookup_ping(struct client *c, usec_t timeout, struct error *err)

@@ -1,7 +1,7 @@
 /*
- * Questions to the brokers that block, each with a deadline: first offsets, ends, what topics there
- * are. Errors are ERROR_KAFKA class only when the brokers refuse this client for good; ERROR_LINK
- * otherwise.
+ * Questions to the brokers that block, each with a deadline: first offsets, ends, what the group
+ * has committed, what topics there are. Errors are ERROR_KAFKA class only when the brokers refuse
+ * this client for good; ERROR_LINK otherwise.
  * @thread scout (and commands before any thread starts)
  */
 #ifndef KAFKA_LOOKUP_H
@@ -12,6 +12,7 @@
 #define LOOKUP_EARLIEST INT64_C(-2)
 #define LOOKUP_LATEST INT64_C(-1)
 #define LOOKUP_FAILED INT64_MIN /* no answer for this partition, this time */
+#define LOOKUP_NONE INT64_C(-3) /* the group has no offset for it */
 
 /*
  * For every ref, or LOOKUP_FAILED where only some can be answered: the first offset at or after
@@ -20,6 +21,12 @@
  */
 bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
                     usec_t timeout, struct error *err) _must_;
+
+/*
+ * For every ref the offset that the group has, or LOOKUP_NONE, or LOOKUP_FAILED, into ref.offset.
+ */
+bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, usec_t timeout,
+                      struct error *err) _must_;
 
 /* Does any broker answer? */
 bool lookup_ping(struct client *c, usec_t timeout, struct error *err) _must_;
