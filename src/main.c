@@ -44,6 +44,7 @@
  *     crew_state.h                 what the crew's files share
  *     crew_rebalance.c             what the group gives and takes
  *     crew_ask.c                   questions to the scout, what follows from the answers
+ *     crew_commit.c                which offsets are committed to the group, and when
  *     crew_fetch.c                 which partitions are fetched, and from where
  *     scout.{c,h}                  the one thread that may block
  *     mail.h                       orders, reports, and the exchange that starts a partition
@@ -54,6 +55,7 @@
  *     worker_write.c               batches on their way over it
  *     worker_settle.c              what an answer of the database means for slots and batches
  *     worker_letters.c             records that cannot be stored, as dead letters
+ *     worker_group.c               positions in the group, where there is no ledger
  *     path.{c,h}                   COPY or unnest
  *     slot.{c,h}                   a worker's view of one partition
  *     quota.{c,h}                  so many dead letters in such a time

@@ -45,6 +45,9 @@ static bool check_schema(struct check *k, struct error *err)
     int installed = 0;
     int applied = 0;
     const char *schema = k->cfg->postgres.schema;
+    if (!config_needs_schema(k->cfg)) {
+        return true;
+    }
     if (!schema_version_installed(k->conn, schema, &installed, err)) {
         return false;
     }
@@ -200,6 +203,9 @@ static void check_all(struct check *k)
         fault(k, EXIT_CONFIG, &err);
         return;
     }
+    _cleanup_buf_ struct buf delivery = {0};
+    prepare_describe_delivery(k->cfg, &delivery);
+    printf("%s\n", buf_cstr(&delivery));
     bool have_postgres = check_postgres(k);
     bool have_kafka = check_kafka(k);
     for (size_t i = 0; i < k->cfg->route_count; i++) {

@@ -1,6 +1,7 @@
 /*
  * pgsinkd init: the schema by hand, for roles that may not create it when the daemon starts; or,
- * with --print, its SQL for psql. Does not look at Kafka or at target tables. Main thread.
+ * with --print, its SQL for psql. Does nothing where no schema is needed. Does not look at Kafka
+ * or at target tables. Main thread.
  */
 #include "command/command.h"
 
@@ -33,6 +34,10 @@ static enum exit_code apply(const struct command_args *args, struct conn *c)
 
 enum exit_code command_init(const struct command_args *args)
 {
+    if (!config_needs_schema(args->cfg)) {
+        printf("-- no schema is needed: there are no offsets and no dead letters to keep there\n");
+        return EXIT_OK;
+    }
     if (args->print) {
         return print(args);
     }

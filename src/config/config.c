@@ -330,6 +330,16 @@ static char *directory_of(const char *path)
     return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t) (slash - path));
 }
 
+/* Dead letters need our schema. Without a ledger that is made for those who ask for them only. */
+static void stop_without_schema(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->route_count && !config_has_ledger(cfg); i++) {
+        if (cfg->routes[i].on_error_pos.line == 0) {
+            cfg->routes[i].on_error = ON_ERROR_STOP;
+        }
+    }
+}
+
 /* A route without a name of its own is called by its table. */
 static void name_routes(struct config *cfg)
 {
@@ -360,6 +370,7 @@ static bool load_all(struct load *l)
         cfg->kafka.group = mem_printf("pgsinkd-%s", cfg->sink);
     }
     name_routes(cfg);
+    stop_without_schema(cfg);
     return check_config(l);
 }
 
@@ -455,6 +466,15 @@ struct config *config_free(struct config *cfg)
 bool config_has_ledger(const struct config *cfg)
 {
     return cfg->delivery == DELIVERY_EXACTLY_ONCE;
+}
+
+bool config_needs_schema(const struct config *cfg)
+{
+    bool needed = config_has_ledger(cfg);
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        needed = needed || cfg->routes[i].on_error == ON_ERROR_DEAD_LETTER;
+    }
+    return needed;
 }
 
 usec_t config_lock_timeout(const struct config *cfg)

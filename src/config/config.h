@@ -163,9 +163,11 @@ struct config *config_free(struct config *cfg); /* NULL is fine; returns NULL */
  * most 8. */
 uint32_t config_workers(const struct config *cfg);
 
-/* exactly_once keeps its positions in PostgreSQL; the other modes in the Kafka group, and they need
- * no schema. */
+/* exactly_once keeps its positions in PostgreSQL; the other modes in the Kafka group. */
 bool config_has_ledger(const struct config *cfg);
+
+/* Is anything kept in postgres.schema: positions, or dead letters? */
+bool config_needs_schema(const struct config *cfg);
 
 /* postgres.lock_timeout as it counts: at most half of postgres.timeout. */
 usec_t config_lock_timeout(const struct config *cfg);

@@ -23,13 +23,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct txn *txn_new(const char *schema, const char *sink)
+struct txn *txn_new(const char *schema, const char *sink, bool ledger)
 {
     struct txn *t = mem_zalloc(sizeof *t);
 
     t->schema = schema != NULL ? mem_strdup(schema) : NULL;
     t->sink = mem_strdup(sink);
-    t->statements = statements_new(schema);
+    t->ledger = ledger;
+    t->statements = statements_new(ledger ? schema : NULL);
     return t;
 }
 
@@ -130,7 +131,9 @@ bool txn_fits_unnest(struct txn *t, const struct batch *b)
 
 bool txn_fits_each(const struct txn *t, const struct batch *b)
 {
-    (void) t;
+    if (t->schema == NULL) {
+        return false; /* it needs a function of ours */
+    }
     for (size_t i = 0; i < b->part_count; i++) {
         if (b->parts[i].row_count > 0 && b->parts[i].target->table->has_rules) {
             return false;
@@ -153,7 +156,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->path = path;
     f->answer_count = 0;
     f->answer = 0;
-    f->advanced = t->schema == NULL;
+    f->advanced = !t->ledger;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
     f->fatal = false;

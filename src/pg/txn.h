@@ -73,9 +73,11 @@ struct txn_refusal {
 
 struct txn;
 
-/* schema NULL: there is no ledger, transactions begin with the rows; a batch without rows is not to
- * be sent. */
-struct txn *txn_new(const char *schema, const char *sink) _must_;
+/*
+ * Without a ledger transactions begin with the rows, and a batch without rows is not to be sent.
+ * schema is that of our own tables and functions; NULL, without a ledger only: there are none.
+ */
+struct txn *txn_new(const char *schema, const char *sink, bool ledger) _must_;
 struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's */
 
 /*

@@ -133,7 +133,7 @@ bool txn_copy_send(struct txn *t, struct error *err)
         buf_add_z(&t->sql, "BEGIN;");
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     }
-    if (t->schema != NULL) {
+    if (t->ledger) {
         add_advance(t, f->b);
         txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
     }

@@ -57,7 +57,8 @@ struct run {
 };
 
 struct txn {
-    char *schema; /* NULL: no ledger */
+    char *schema; /* NULL: there is none */
+    bool ledger;  /* a transaction begins with advance() */
     char *sink;
     struct conn *c;                     /* NULL = nothing under way */
     struct flight flights[TXN_FLIGHTS]; /* oldest first */

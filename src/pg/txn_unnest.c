@@ -250,7 +250,7 @@ bool txn_unnest_send(struct txn *t, struct error *err)
     PGconn *pg = t->c->pg;
     struct flight *f = youngest(t);
 
-    if (!PQenterPipelineMode(pg) || (t->schema != NULL && !send_advance(t, f->b))) {
+    if (!PQenterPipelineMode(pg) || (t->ledger && !send_advance(t, f->b))) {
         return conn_lost(t->c, err);
     }
     if (fails_at(t, FAILPOINT_TXN_MID_COPY)) {

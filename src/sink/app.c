@@ -28,6 +28,7 @@
  * _exit. */
 #define STOP_BATCHES (2500 * USEC_PER_MSEC)
 #define STOP_WORKERS (3200 * USEC_PER_MSEC)
+#define STOP_COMMITS (3900 * USEC_PER_MSEC)
 #define STOP_ALL (4500 * USEC_PER_MSEC)
 #define TICK USEC_PER_SEC
 #define END_CHECK (50 * USEC_PER_MSEC)
@@ -61,7 +62,6 @@ struct app {
     usec_t tick_at;
     usec_t watchdog_at;
     usec_t watchdog_interval;
-    usec_t commit_at;
     struct log_limit trouble;
 };
 
@@ -113,6 +113,13 @@ static void log_memory_bound(const struct app *a)
              (unsigned long long) (fetching >> 20), (unsigned long long) (PROGRAM_BYTES >> 20));
 }
 
+static void log_delivery(const struct app *a)
+{
+    _cleanup_buf_ struct buf text = {0};
+    prepare_describe_delivery(a->cfg, &text);
+    log_info("%s", buf_cstr(&text));
+}
+
 static bool start(struct app *a)
 {
     struct error err;
@@ -136,6 +143,7 @@ static bool start(struct app *a)
     };
     a->crew = crew_new(&cc);
     progress_init(&a->progress, a->until_end);
+    log_delivery(a);
     log_memory_bound(a);
     if (!client_subscribe(a->client, a->cfg, &err)) {
         log_fault(LOG_LEVEL_ERROR, &err);
@@ -156,6 +164,7 @@ static void begin_stop(struct app *a, enum exit_code code)
     a->code = code;
     a->stop_began = clock_mono();
     notify_stopping();
+    crew_commit_hurry(a->crew);
     for (size_t i = 0; i < a->worker_count; i++) {
         struct order *o = mem_zalloc(sizeof *o);
         o->kind = ORDER_STOP;
@@ -186,12 +195,6 @@ static void note_event(struct app *a, const struct event *e)
     case EVENT_TROUBLE:
         log_warning("kafka: %s", e->text);
         break;
-    case EVENT_COMMITTED:
-        if (e->text[0] != '\0') {
-            log_debug("kafka: informational commit: %s", e->text);
-            crew_forget_committed(a->crew);
-        }
-        break;
     case EVENT_AWAY:
     case EVENT_LOG:
         log_debug("kafka: %s", e->text);
@@ -200,6 +203,7 @@ static void note_event(struct app *a, const struct event *e)
     case EVENT_OTHER:
     case EVENT_ASSIGN:
     case EVENT_REVOKE:
+    case EVENT_COMMITTED:
         break;
     }
 }
@@ -276,6 +280,11 @@ static void take_report(struct app *a, const struct report *r)
     case REPORT_TROUBLE:
         note_trouble(a, r);
         break;
+    case REPORT_DOUBTFUL:
+        log_warning("%s", r->error.text);
+        break;
+    case REPORT_DUE:
+        break; /* main has turned: that was what for */
     case REPORT_EASED:
         log_notice("postgresql: worker %u goes on", worker_number(r->worker));
         break;
@@ -343,20 +352,6 @@ static void feed_watchdog(struct app *a, usec_t now)
     }
 }
 
-static void commit(struct app *a, usec_t now)
-{
-    if (a->cfg->kafka.commit_interval == 0 || now < a->commit_at) {
-        return;
-    }
-    a->commit_at = now + a->cfg->kafka.commit_interval;
-    struct partition_ref *refs;
-    size_t n = crew_stored(a->crew, &refs);
-    if (client_commit(a->client, refs, n)) {
-        crew_committed(a->crew, refs, n);
-    }
-    free(refs);
-}
-
 static void say_ready(struct app *a)
 {
     if (a->ready) {
@@ -397,6 +392,12 @@ static void check_end(struct app *a)
     begin_stop(a, s.stopped > 0 ? EXIT_FAULT : EXIT_OK);
 }
 
+/* Of the loop: first for the workers, then for what the group is to have of them. */
+static usec_t stop_deadline(const struct app *a)
+{
+    return a->stop_began + (a->ended == a->worker_count ? STOP_COMMITS : STOP_WORKERS);
+}
+
 static void wait_for_events(struct app *a)
 {
     struct pollfd fds[] = {
@@ -405,7 +406,7 @@ static void wait_for_events(struct app *a)
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
     };
-    usec_t at = a->stopping ? a->tick_at : MIN(a->tick_at, crew_deadline(a->crew));
+    usec_t at = MIN(a->tick_at, crew_deadline(a->crew));
     if (a->until_end && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
     }
@@ -413,15 +414,15 @@ static void wait_for_events(struct app *a)
         at = MIN(at, a->watchdog_at);
     }
     if (a->stopping) {
-        at = MIN(at, a->stop_began + STOP_WORKERS);
+        at = MIN(at, stop_deadline(a));
     }
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), at));
 }
 
 static bool is_over(const struct app *a)
 {
-    return a->stopping &&
-           (a->ended == a->worker_count || clock_mono() >= a->stop_began + STOP_WORKERS);
+    bool done = a->ended == a->worker_count && crew_commit_is_over(a->crew);
+    return a->stopping && (done || clock_mono() >= stop_deadline(a));
 }
 
 /* Everything that can be done without waiting. */
@@ -434,8 +435,9 @@ static void turn(struct app *a)
     if (!a->stopping) {
         crew_turn(a->crew, now);
         say_ready(a);
-        commit(a, now);
         check_end(a);
+    } else {
+        crew_commit_turn(a->crew, now);
     }
     tick(a, now);
     feed_watchdog(a, now);
@@ -478,12 +480,7 @@ static usec_t time_left(const struct app *a)
 /* False: a thread or the library does not let go; the process must end without freeing. */
 static bool stop(struct app *a)
 {
-    struct partition_ref *refs;
-    size_t n = crew_stored(a->crew, &refs);
-    if (a->cfg->kafka.commit_interval > 0) {
-        client_commit(a->client, refs, n);
-    }
-    free(refs);
+    crew_commit_last(a->crew);
     for (size_t i = 0; i < a->worker_count; i++) {
         if (!worker_join(a->workers[i], time_left(a))) {
             return false;

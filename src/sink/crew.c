@@ -44,6 +44,8 @@ struct partition *crew_add(struct crew *c, const struct partition_ref *ref)
     p->first_stored = p->target = p->committed = -1;
     atomic_init(&p->share.stored, -1);
     atomic_init(&p->share.end, -1);
+    atomic_init(&p->share.due, -1);
+    atomic_init(&p->share.committed, -1);
     c->partitions = mem_grow(c->partitions, &c->cap, c->count, sizeof(struct partition *));
     c->partitions[c->count++] = p;
     index_put(&c->index, p->topic, p->number, p);
@@ -68,6 +70,7 @@ void crew_forget(struct crew *c, struct partition *p)
     if (p->worker != NULL) {
         c->load[p->worker_index]--;
     }
+    crew_commit_forget(c, p);
     partition_free(p);
 }
 
@@ -102,12 +105,16 @@ void partition_post(struct partition *p, enum order_kind kind, int64_t offset, u
 
 void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
 {
+    partition_set(p, PARTITION_CLAIMING);
+    if (p->worker == NULL && first_offset < 0 && !config_has_ledger(c->cc.cfg)) {
+        p->first_due = true; /* the group knows where it begins */
+        return;
+    }
     if (p->worker == NULL) {
         p->worker_index = least_loaded(c);
         p->worker = c->cc.workers[p->worker_index];
         c->load[p->worker_index]++;
     }
-    partition_set(p, PARTITION_CLAIMING);
     partition_post(p, ORDER_ADOPT, first_offset, 0, -1);
 }
 
@@ -148,16 +155,29 @@ static void report_reset(struct partition *p, const struct report *r)
     p->range_due = true;
 }
 
-/* A record stops its partition: say how to go on. */
+/* How to go on behind a record that stops its partition. */
+static void hint_skip(const struct config *cfg, const struct partition *p, long long next,
+                      struct error *err)
+{
+    if (config_has_ledger(cfg)) {
+        error_hint(err,
+                   "Mend the cause and restart, or skip the record: UPDATE %s.offsets "
+                   "SET next_offset = %lld WHERE sink = '%s' AND topic = '%s' AND partition = %d;",
+                   cfg->postgres.schema, next, cfg->sink, p->topic, p->number);
+    } else {
+        error_hint(err,
+                   "Mend the cause and restart, or stop and skip the record: "
+                   "kafka-consumer-groups.sh --group %s --topic %s:%d --reset-offsets "
+                   "--to-offset %lld --execute",
+                   cfg->kafka.group, p->topic, p->number, next);
+    }
+}
+
 static void report_stopped(struct crew *c, struct partition *p, const struct report *r)
 {
     struct error err = r->error;
     if (err.hint[0] == '\0') {
-        error_hint(&err,
-                   "Mend the cause and restart, or skip the record: UPDATE %s.offsets "
-                   "SET next_offset = %lld WHERE sink = '%s' AND topic = '%s' AND partition = %d;",
-                   c->cc.cfg->postgres.schema, (long long) r->offset + 1, c->cc.cfg->sink, p->topic,
-                   p->number);
+        hint_skip(c->cc.cfg, p, (long long) r->offset + 1, &err);
     }
     partition_set(p, PARTITION_STOPPED);
     crew_note_start(c); /* the others go on without it */
@@ -187,12 +207,21 @@ static void report_lost(struct partition *p, const struct report *r)
     report_trouble(p, PARTITION_LOST, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
 }
 
-static void report_released(struct crew *c, struct partition *p)
+void crew_let_go(struct crew *c, struct partition *p)
 {
     bool awaited = p->awaited;
     crew_forget(c, p);
     if (awaited && c->revoking && c->revoke_waits > 0 && --c->revoke_waits == 0) {
         crew_end_revoke(c);
+    }
+}
+
+/* Whoever reads it next begins where the group says: so that is brought up to date first. */
+static void report_released(struct crew *c, struct partition *p)
+{
+    p->released = true;
+    if (!p->awaited || !crew_commit_is_due(c, p)) {
+        crew_let_go(c, p);
     }
 }
 
@@ -230,6 +259,8 @@ void crew_report(struct crew *c, const struct report *r)
     case REPORT_LOST:
         report_lost(p, r);
         break;
+    case REPORT_DUE:
+    case REPORT_DOUBTFUL:
     case REPORT_RELEASED:
     case REPORT_DOWN:
     case REPORT_UP:
@@ -260,8 +291,8 @@ static void retry(struct crew *c, struct partition *p)
 void crew_turn(struct crew *c, usec_t now)
 {
     if (c->revoking && now >= c->revoke_deadline) {
-        log_warning(
-            "a revoked partition's last batch is not stored yet; giving it up all the same");
+        log_warning("a revoked partition's last batch is not stored yet, or its offset not "
+                    "committed; giving it up all the same");
         crew_end_revoke(c);
     }
     for (size_t i = 0; i < c->count; i++) {
@@ -271,15 +302,19 @@ void crew_turn(struct crew *c, usec_t now)
     }
     crew_ask_turn(c, now);
     crew_fetch_turn(c, now);
+    crew_commit_turn(c, now);
 }
 
 usec_t crew_deadline(const struct crew *c)
 {
+    if (c->stopping) {
+        return crew_commit_deadline(c);
+    }
     usec_t at = c->asking_ends ? USEC_NEVER : c->ends_at; /* an answer wakes by itself */
     if (c->revoking) {
         at = MIN(at, c->revoke_deadline);
     }
-    at = MIN(at, crew_fetch_deadline(c));
+    at = MIN(at, MIN(crew_fetch_deadline(c), crew_commit_deadline(c)));
     for (size_t i = 0; i < c->count; i++) {
         at = MIN(at, c->partitions[i]->retry_at);
     }
@@ -342,46 +377,12 @@ struct crew_summary crew_summary(const struct crew *c)
     return s;
 }
 
-/* Next offsets that are stored, for the informational commit. The caller frees; topics are
- * borrowed. */
-size_t crew_stored(const struct crew *c, struct partition_ref **out)
-{
-    struct partition_ref *refs = mem_array(c->count, sizeof *refs);
-    size_t n = 0;
-    for (size_t i = 0; i < c->count && !c->revoking && !c->away; i++) {
-        const struct partition *p = c->partitions[i];
-        int64_t stored = partition_stored(p);
-        if (p->state == PARTITION_FETCHING && p->fetched && stored >= 0 && stored != p->committed) {
-            refs[n++] = (struct partition_ref){
-                .topic = p->topic, .partition = p->number, .offset = stored};
-        }
-    }
-    *out = refs;
-    return n;
-}
-
-void crew_committed(struct crew *c, const struct partition_ref *refs, size_t n)
-{
-    for (size_t i = 0, k = 0; i < c->count && k < n; i++) {
-        struct partition *p = c->partitions[i];
-        if (p->topic == refs[k].topic && p->number == refs[k].partition) {
-            p->committed = refs[k++].offset;
-        }
-    }
-}
-
-void crew_forget_committed(struct crew *c)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        c->partitions[i]->committed = -1;
-    }
-}
-
 struct crew *crew_new(const struct crew_config *cc)
 {
     struct crew *c = mem_zalloc(sizeof *c);
     c->cc = *cc;
     c->load = mem_array(cc->worker_count, sizeof *c->load);
+    crew_commit_init(c);
     return c;
 }
 

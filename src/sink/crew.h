@@ -30,7 +30,7 @@ struct crew_config {
 struct crew *crew_new(const struct crew_config *cc) _must_;
 void crew_free(struct crew *c); /* workers have ended */
 
-void crew_event(struct crew *c, struct event *e);         /* EVENT_ASSIGN, _REVOKE, _AWAY */
+void crew_event(struct crew *c, struct event *e); /* EVENT_ASSIGN, _REVOKE, _COMMITTED, _AWAY */
 void crew_report(struct crew *c, const struct report *r); /* those that concern a partition */
 void crew_answer(struct crew *c, struct scout_mail *m);   /* keeps or frees m */
 
@@ -57,14 +57,13 @@ struct crew_summary {
 struct crew_summary crew_summary(const struct crew *c);
 
 /*
- * Next offsets of partitions that are fetched and owned, for the informational commit, where they
- * differ from the last; none while a revocation is being answered or the brokers are away. The
- * caller frees *out; topics are borrowed until the next crew_event.
+ * Offsets to the group. crew_turn commits what is due; in a stop, which begins with
+ * crew_commit_hurry, crew_commit_turn does, until crew_commit_is_over: the group has all that it
+ * must have. crew_commit_last says what it has not.
  */
-size_t crew_stored(const struct crew *c, struct partition_ref **out);
-
-/* These, from crew_stored, are committed. */
-void crew_committed(struct crew *c, const struct partition_ref *refs, size_t n);
-void crew_forget_committed(struct crew *c); /* the answer was an error: all again */
+void crew_commit_hurry(struct crew *c);
+void crew_commit_turn(struct crew *c, usec_t now);
+bool crew_commit_is_over(const struct crew *c);
+void crew_commit_last(struct crew *c);
 
 #endif

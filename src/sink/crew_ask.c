@@ -195,6 +195,9 @@ static void answer_first(struct crew *c, const struct scout_mail *m)
         struct partition *p = wanted(c, m, i);
         if (p != NULL && p->first_due && m->refs[i].offset >= 0) {
             p->first_due = false;
+            if (m->in_group[i]) {
+                crew_commit_note(p, m->refs[i].offset);
+            }
             crew_adopt(c, p, m->refs[i].offset);
         }
     }
@@ -221,6 +224,24 @@ static const char *on_gap_place(enum config_on_gap policy)
     return policy == ON_GAP_EARLIEST ? "earliest" : "latest";
 }
 
+static void hint_gap(const struct crew *c, const struct partition *p, bool below, struct error *err)
+{
+    const struct config *cfg = c->cc.cfg;
+    const char *why = below ? "Kafka has deleted these records. Set kafka.on_gap, or"
+                            : "Was the topic created anew, or is this another cluster? To go on,";
+    if (config_has_ledger(cfg)) {
+        error_hint(err,
+                   "%s move the ledger: UPDATE %s.offsets SET next_offset = ... WHERE sink = '%s' "
+                   "AND topic = '%s' AND partition = %d;",
+                   why, cfg->postgres.schema, cfg->sink, p->topic, p->number);
+    } else {
+        error_hint(err,
+                   "%s stop and move the group: kafka-consumer-groups.sh --group %s --topic %s:%d "
+                   "--reset-offsets --to-offset ... --execute",
+                   why, cfg->kafka.group, p->topic, p->number);
+    }
+}
+
 /* The ledger's offset is outside [low, high]: stop, or go on where the operator has chosen and
  * write down what is passed. */
 static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t high)
@@ -234,21 +255,18 @@ static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t
                   "%s-%d@%lld: next_offset %lld is %s the log, which holds offsets %lld to %lld",
                   p->topic, p->number, at, at, below ? "below" : "above", (long long) low,
                   (long long) high);
-        error_hint(&err,
-                   "%s move the ledger: UPDATE %s.offsets SET next_offset = ... WHERE sink = '%s' "
-                   "AND topic = '%s' AND partition = %d;",
-                   below ? "Kafka has deleted these records. Set kafka.on_gap, or"
-                         : "Was the topic created anew, or is this another cluster? To go on,",
-                   c->cc.cfg->postgres.schema, c->cc.cfg->sink, p->topic, p->number);
+        hint_gap(c, p, below, &err);
         log_fault(LOG_LEVEL_ERROR, &err);
         partition_set(p, PARTITION_STOPPED);
         return;
     }
     int64_t to = policy == ON_GAP_EARLIEST ? low : high;
+    bool ledger = config_has_ledger(c->cc.cfg);
     log_warning("%s-%d@%lld: outside the log, which holds offsets %lld to %lld; going on at the "
-                "%s, %lld, and writing the range to %s.gaps",
+                "%s, %lld%s%s%s",
                 p->topic, p->number, at, (long long) low, (long long) high, on_gap_place(policy),
-                (long long) to, c->cc.cfg->postgres.schema);
+                (long long) to, ledger ? ", and writing the range to " : "",
+                ledger ? c->cc.cfg->postgres.schema : "", ledger ? ".gaps" : "");
     partition_post(p, ORDER_GAP, to, 0, p->reset_offset);
 }
 

@@ -34,8 +34,12 @@ void crew_end_revoke(struct crew *c)
     c->revoke_ref_count = 0;
     c->revoking = false;
     c->revoke_waits = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        c->partitions[i]->awaited = false;
+    for (size_t i = c->count; i-- > 0;) {
+        struct partition *p = c->partitions[i];
+        p->awaited = false;
+        if (p->released) {
+            crew_forget(c, p); /* its offset is not committed in time */
+        }
     }
 }
 
@@ -85,6 +89,8 @@ void crew_event(struct crew *c, struct event *e)
         assign(c, e);
     } else if (e->kind == EVENT_REVOKE) {
         revoke(c, e);
+    } else if (e->kind == EVENT_COMMITTED) {
+        crew_commit_answer(c, e);
     } else if (e->kind == EVENT_AWAY) {
         crew_ask_ping(c);
     }

@@ -2,6 +2,7 @@
  * What the crew owns, shared by its own files only:
  *     crew.c            partitions, orders to workers, their reports, the round of the day
  *     crew_rebalance.c  what the group gives and takes
+ *     crew_commit.c     what is committed to the group, and when
  *     crew_ask.c        questions to the scout, and what follows from its answers
  *     crew_fetch.c      which partitions the library fetches, and from where
  * Main thread only.
@@ -9,6 +10,7 @@
 #ifndef SINK_CREW_STATE_H
 #define SINK_CREW_STATE_H
 
+#include "base/backoff.h"
 #include "sink/crew.h"
 #include "sink/index.h"
 
@@ -48,12 +50,13 @@ struct partition {
     uint64_t start_seq;
     int64_t reset_offset; /* GAPPED: what was out of range */
     usec_t retry_at;      /* USEC_NEVER = no */
-    int64_t committed;    /* to the group, for lag tools; -1 nothing by us */
+    int64_t committed;    /* what the group has, as far as we know; -1 unknown */
     int64_t first_stored; /* until_end: the ledger at the first claim, -1 before */
     int64_t target;       /* until_end: where it ended then, -1 unknown */
     bool target_due;
     usec_t lost_at; /* claimed by another last, 0 = never */
     bool awaited;   /* RELEASING: a revocation waits for it */
+    bool released;  /* ... and its worker has let go: only its offset is still to be committed */
 };
 
 struct crew {
@@ -79,6 +82,13 @@ struct crew {
     usec_t revoke_deadline;
     struct partition_ref *revoke_refs; /* those that are being fetched; topics copied */
     size_t revoke_ref_count;
+    /* commits to the group */
+    bool committing;        /* one is on its way */
+    bool stopping;          /* all that is due is committed at once */
+    bool commit_told;       /* the trouble is told */
+    usec_t commit_at;       /* when the next is due, */
+    usec_t commit_retry_at; /*   and not before: the last was refused */
+    struct backoff commit_backoff;
     /* questions under way, one of a kind */
     bool asking_first;
     bool asking_ends;
@@ -103,6 +113,16 @@ void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset); /* -
 void partition_set(struct partition *p, enum partition_state state);        /* the one door */
 void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq,
                     int64_t from);
+
+void crew_let_go(struct crew *c, struct partition *p); /* RELEASING, and nobody needs it any more */
+
+/* crew_commit.c */
+void crew_commit_init(struct crew *c);
+bool crew_commit_is_due(const struct crew *c, const struct partition *p);
+void crew_commit_note(struct partition *p, int64_t offset); /* the group has it */
+void crew_commit_answer(struct crew *c, const struct event *e);
+void crew_commit_forget(const struct crew *c, const struct partition *p); /* says what is lost */
+usec_t crew_commit_deadline(const struct crew *c);
 
 /* crew_rebalance.c */
 void crew_end_revoke(struct crew *c); /* answers the library, whoever has let go by then */

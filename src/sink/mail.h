@@ -16,6 +16,14 @@
  *
  * The answer matters: a record that the worker had taken just before main stopped fetching would
  * else meet a slot that is READING again, and its higher offset would look like a hole in the log.
+ *
+ * Without a ledger (delivery at_least_once, at_most_once) ADOPT carries the offset that the group
+ * has, nothing is claimed, and positions go to the group through two words of `struct share`:
+ *
+ *     worker                        main
+ *     due = X; REPORT_DUE  ----->   commits X to the group
+ *                          <-----   committed = X; ORDER_COMMITTED
+ *
  * Any thread.
  */
 #ifndef SINK_MAIL_H
@@ -30,10 +38,14 @@ struct partition;  /* main's view of a partition, sink/crew.h */
 struct topic_plan; /* sink/plan.h */
 struct worker;
 
-/* Published words of one partition: `stored` by its worker, `end` by whoever learns of it. */
+/* Published words of one partition: `stored` and `due` by its worker, `committed` by main, `end` by
+ * whoever learns of it. */
 struct share {
     _Atomic int64_t stored; /* next_offset as the ledger has it; -1 before the first claim */
     _Atomic int64_t end;    /* last known end of the partition; -1 unknown */
+    /* without a ledger: */
+    _Atomic int64_t due;       /* what the group is to have; -1 nothing yet */
+    _Atomic int64_t committed; /* what it has, as far as kafka.commit waits for it; -1 unknown */
 };
 
 enum order_kind {
@@ -41,7 +53,8 @@ enum order_kind {
     ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
     ORDER_GAP,     /* move the ledger to `offset`, write the range to gaps */
     ORDER_RELEASE, /* finish or drop its records, forget it */
-    ORDER_STOP,    /* no more records; finish what is there until the deadline, then end */
+    ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
+    ORDER_STOP,      /* no more records; finish what is there until the deadline, then end */
 };
 
 struct order {
@@ -66,7 +79,9 @@ enum report_kind {
     REPORT_RESET,   /* `offset` is outside the log */
     REPORT_STOPPED, /* a record at `offset` cannot be stored: error */
     REPORT_CORRUPT, /* the records at `offset` cannot be read: error */
-    REPORT_LOST,    /* owned by another now: error */
+    REPORT_DUE,     /* share.due of some of its partitions has moved */
+    REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */
+    REPORT_LOST,     /* owned by another now: error */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
     REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
     REPORT_UP,       /* ... and made again */

@@ -25,6 +25,43 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
     };
 }
 
+static const char *commit_text(const struct config *cfg)
+{
+    switch (cfg->kafka.commit) {
+    case COMMIT_ASYNC:
+        return "without waiting for the answer";
+    case COMMIT_INTERVAL:
+        return "from time to time";
+    case COMMIT_SYNC:
+        break;
+    }
+    return "waiting for the answer";
+}
+
+void prepare_describe_delivery(const struct config *cfg, struct buf *out)
+{
+    switch (cfg->delivery) {
+    case DELIVERY_EXACTLY_ONCE:
+        buf_printf(out,
+                   "delivery exactly_once: offsets in schema %s, in the transaction of the rows; "
+                   "nothing is lost or stored twice",
+                   cfg->postgres.schema);
+        break;
+    case DELIVERY_AT_LEAST_ONCE:
+        buf_printf(out,
+                   "delivery at_least_once: offsets in group %s, committed after the rows, %s; a "
+                   "crash may store records twice, and loses none",
+                   cfg->kafka.group, commit_text(cfg));
+        break;
+    case DELIVERY_AT_MOST_ONCE:
+        buf_printf(out,
+                   "delivery at_most_once: offsets in group %s, committed before the rows, %s; a "
+                   "crash may lose records, and stores none twice",
+                   cfg->kafka.group, commit_text(cfg));
+        break;
+    }
+}
+
 static bool load_letters(const struct config *cfg, struct policies *policies, struct conn *c,
                          struct error *err)
 {
@@ -32,13 +69,13 @@ static bool load_letters(const struct config *cfg, struct policies *policies, st
     return table != NULL && policies_set_letters(policies, table, err);
 }
 
-/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
-static bool prepare_once(const struct config *cfg, struct plan *plan, struct policies *policies,
-                         struct conn *c, int stop_fd, struct error *err)
+/* What is ours there: the ledger, dead letters. */
+static bool prepare_schema(const struct config *cfg, struct policies *policies, struct conn *c,
+                           struct error *err)
 {
     int applied = 0;
-    if (!conn_is_open(c) && !conn_open_wait(c, stop_fd, err)) {
-        return false;
+    if (!config_needs_schema(cfg)) {
+        return true;
     }
     if (!schema_ensure(c, cfg->postgres.schema, cfg->postgres.manage_schema, &applied, err)) {
         return false;
@@ -47,7 +84,17 @@ static bool prepare_once(const struct config *cfg, struct plan *plan, struct pol
         log_notice("schema %s brought to version %d", cfg->postgres.schema,
                    schema_version_wanted());
     }
-    if (policies_want_letters(policies) && !load_letters(cfg, policies, c, err)) {
+    return !policies_want_letters(policies) || load_letters(cfg, policies, c, err);
+}
+
+/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
+static bool prepare_once(const struct config *cfg, struct plan *plan, struct policies *policies,
+                         struct conn *c, int stop_fd, struct error *err)
+{
+    if (!conn_is_open(c) && !conn_open_wait(c, stop_fd, err)) {
+        return false;
+    }
+    if (!prepare_schema(cfg, policies, c, err)) {
         return false;
     }
     struct plan_job **jobs;

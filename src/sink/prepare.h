@@ -16,6 +16,9 @@
 /* Settings of a connection of the main thread, for this and for commands. */
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name);
 
+/* One line: the mode of delivery and what it means. */
+void prepare_describe_delivery(const struct config *cfg, struct buf *out);
+
 /*
  * Tries for ever while the database is away. False: there is nothing to run; *out_code is
  * EXIT_TARGET when a person must act (logged), and stays as it is when stop_fd has become readable.

@@ -38,6 +38,7 @@ struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs)
     m->ref_count = refs;
     m->refs = mem_array(refs, sizeof *m->refs);
     m->generations = mem_array(refs, sizeof *m->generations);
+    m->in_group = mem_array(refs, sizeof *m->in_group);
     return m;
 }
 
@@ -61,6 +62,7 @@ void scout_mail_free(struct scout_mail *m)
     free(m->jobs);
     free(m->refs);
     free(m->generations);
+    free(m->in_group);
     free(m->topic);
     free(m);
 }
@@ -94,6 +96,41 @@ static int64_t start_of(const struct config *cfg)
         break;
     }
     return LOOKUP_EARLIEST;
+}
+
+/* kafka.start for those that the group has no offset for. */
+static bool ask_start_of_rest(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct partition_ref *rest = mem_array(m->ref_count, sizeof *rest);
+    size_t n = 0;
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (m->refs[i].offset == LOOKUP_NONE) {
+            rest[n++] = m->refs[i];
+        }
+    }
+    bool ok = lookup_offsets(s->client, rest, n, start_of(s->cfg), ASK_TIMEOUT, err);
+    n = 0;
+    for (size_t i = 0; ok && i < m->ref_count; i++) {
+        if (m->refs[i].offset == LOOKUP_NONE) {
+            m->refs[i].offset = rest[n++].offset;
+        }
+    }
+    free(rest);
+    return ok;
+}
+
+static bool ask_first(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (config_has_ledger(s->cfg)) {
+        return lookup_offsets(s->client, m->refs, m->ref_count, start_of(s->cfg), ASK_TIMEOUT, err);
+    }
+    if (!lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->in_group[i] = m->refs[i].offset >= 0;
+    }
+    return ask_start_of_rest(s, m, err);
 }
 
 static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
@@ -131,7 +168,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     bool ok = true;
     switch (m->kind) {
     case SCOUT_FIRST:
-        ok = lookup_offsets(s->client, m->refs, m->ref_count, start_of(s->cfg), ASK_TIMEOUT, err);
+        ok = ask_first(s, m, err);
         break;
     case SCOUT_ENDS:
         ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);

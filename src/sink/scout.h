@@ -14,7 +14,7 @@
 #include "sink/plan.h"
 
 enum scout_kind {
-    SCOUT_FIRST,     /* refs: first offsets as kafka.start says */
+    SCOUT_FIRST,     /* refs: first offsets: without a ledger the group's; or as kafka.start says */
     SCOUT_ENDS,      /* refs: ends (last stable offsets) */
     SCOUT_RANGE,     /* refs[0]: low (offset) and high */
     SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
@@ -31,6 +31,7 @@ struct scout_mail {
     struct partition_ref *refs;
     size_t ref_count;
     uint64_t *generations; /* of the partitions: is an answer still wanted? */
+    bool *in_group;        /* FIRST: the group has this offset */
     int64_t high;
     struct plan_job **jobs;
     size_t job_count;

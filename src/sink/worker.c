@@ -83,6 +83,9 @@ static void order_adopt(struct worker *w, const struct order *o)
         worker_start_at(w, s, s->expect); /* still claimed: another try at the same offset */
     }
     s->first_offset = o->offset;
+    if (w->delivery != DELIVERY_EXACTLY_ONCE && s->state == SLOT_CLAIMING) {
+        worker_group_adopt(w, s);
+    }
 }
 
 static void order_release(struct worker *w, struct slot *s)
@@ -91,6 +94,7 @@ static void order_release(struct worker *w, struct slot *s)
         return;
     }
     slot_set(s, SLOT_RELEASING);
+    worker_group_release(w, s);
     w->releasing_count++;
     w->flush = true;
     index_remove(&w->index, s->topic, s->number);
@@ -126,6 +130,8 @@ static void take_order(struct worker *w, const struct order *o)
     case ORDER_RELEASE:
         order_release(w, slot_of(w, o));
         break;
+    case ORDER_COMMITTED:
+        break; /* the loop has turned: that was what for */
     case ORDER_STOP:
         w->stopping = true;
         w->flush = true;
@@ -162,6 +168,7 @@ static void release_slots(struct worker *w)
         }
         if (unwell && w->link.state != LINK_WRITING) {
             worker_drop(w, s);
+            worker_group_take_back(w, s);
         }
         if (worker_in_batches(w, s) || worker_link_uses(w, s)) {
             continue;
@@ -198,7 +205,7 @@ static usec_t wake_at(const struct worker *w, usec_t now)
     if (w->stopping) {
         at = MIN(at, w->stop_deadline);
     }
-    if (!batch_is_empty(w->open) && w->link.state == LINK_IDLE) {
+    if (!batch_is_empty(w->open) && w->link.state == LINK_IDLE && !w->awaits_group) {
         at = MIN(at, MAX(w->open->opened_usec + w->wc.cfg->batch.linger, w->link.retry_at));
     }
     return at;
@@ -245,6 +252,7 @@ static void run(void *arg)
     for (turn(w); !may_end(w); turn(w)) {
         wait_for_events(w);
     }
+    worker_group_end(w);
     conn_close(w->link.conn);
     worker_report(w, REPORT_ENDED, NULL, 0, NULL);
 }
@@ -255,6 +263,8 @@ struct worker *worker_start(const struct worker_config *wc)
 {
     struct worker *w = mem_zalloc(sizeof *w);
     w->wc = *wc;
+    w->delivery = wc->cfg->delivery;
+    w->confirmed = true;
     mailbox_init(&w->orders);
     w->decoder = decoder_new();
     w->open = batch_new();

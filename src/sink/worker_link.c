@@ -45,14 +45,17 @@ void worker_link_init(struct worker *w)
         .dsn = cfg->postgres.dsn,
         .application_name = name,
         .synchronous_commit = synchronous_commit_text(cfg->postgres.synchronous_commit),
-        .listen_channel = "pgsinkd",
+        .listen_channel = config_has_ledger(cfg) ? "pgsinkd" : NULL,
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
     };
     struct link *l = &w->link;
     l->conn = conn_new(&settings);
-    l->ledger = ledger_new(cfg->postgres.schema, cfg->sink, w->wc.owner);
-    l->txn = txn_new(cfg->postgres.schema, cfg->sink);
+    if (config_has_ledger(cfg)) {
+        l->ledger = ledger_new(cfg->postgres.schema, cfg->sink, w->wc.owner);
+    }
+    l->txn = txn_new(config_needs_schema(cfg) ? cfg->postgres.schema : NULL, cfg->sink,
+                     config_has_ledger(cfg));
     path_init(&l->path, cfg->batch.write_path);
     backoff_init(&l->backoff, BACKOFF_BASE, BACKOFF_CAP, clock_mono() ^ w->wc.number);
 }
@@ -83,7 +86,7 @@ static void give_up(struct worker *w, const struct error *err)
 }
 
 /* The connection is gone. Everything we hold must be claimed again, which also settles an unknown
- * COMMIT. */
+ * COMMIT. Without a ledger nothing can. */
 static void link_lost(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
@@ -94,7 +97,7 @@ static void link_lost(struct worker *w, const struct error *err)
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
     atomic_store_explicit(&w->stats.linked, false, memory_order_relaxed);
     for (size_t i = 0; i < w->slot_count; i++) {
-        w->slots[i]->reclaim = slot_owns(w->slots[i]);
+        w->slots[i]->reclaim = l->ledger != NULL && slot_owns(w->slots[i]);
         w->slots[i]->relinked = w->slots[i]->reclaim;
     }
     if (!l->down_told) {
@@ -255,6 +258,10 @@ static bool start_gap(struct worker *w)
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
         if (s->gap_to < 0 || !slot_owns(s) || worker_in_batches(w, s)) {
+            continue;
+        }
+        if (l->ledger == NULL) {
+            worker_start_at(w, s, s->gap_to);
             continue;
         }
         struct error err;
@@ -420,7 +427,7 @@ static bool start_something(struct worker *w)
         return true;
     }
     return start_claim(w, true) || start_gap(w) || worker_write_start(w) ||
-           (!w->stopping && start_tell(w));
+           (!w->stopping && w->link.ledger != NULL && start_tell(w));
 }
 
 static void step(struct worker *w)

@@ -114,6 +114,7 @@ static void set_stored(struct slot *s, int64_t next_offset)
 static void start_at(struct worker *w, struct slot *s, int64_t offset, const struct error *why)
 {
     set_stored(s, offset);
+    worker_group_begin(w, s, offset);
     s->expect = offset;
     s->gap_to = -1;
     worker_forget_fault(w, s);
@@ -130,6 +131,7 @@ void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
 void worker_read_again(struct worker *w, struct slot *s, const struct error *why)
 {
     worker_drop(w, s);
+    worker_group_take_back(w, s);
     if (slot_owns(s)) {
         start_at(w, s, s->stored, why);
     }
@@ -338,6 +340,7 @@ static void stop_culprit(struct worker *w, const struct error *cause)
     int64_t offset = b->records[0].offset;
     struct error err = *cause;
     worker_drop(w, s);
+    worker_group_take_back(w, s);
     if (slot_owns(s)) {
         s->expect = s->stored;
         worker_stop_slot(w, s, offset, REPORT_STOPPED, &err);

@@ -6,6 +6,7 @@
  *     worker_write.c   batches on their way over it
  *     worker_settle.c  what an answer of the database means for slots and batches
  *     worker_letters.c records that cannot be stored, as dead letters
+ *     worker_group.c   positions in the group, where there is no ledger
  * All of it belongs to the worker's thread between start and join (invariant I6), but for orders
  * and stats.
  */
@@ -39,7 +40,7 @@ enum link_state {
 struct link {
     enum link_state state;
     struct conn *conn;
-    struct ledger *ledger;
+    struct ledger *ledger; /* NULL: positions are in the group (worker_group.c) */
     struct txn *txn;
     size_t flying;             /* WRITING: batches on their way, */
     size_t failed;             /*   behind so many that are already refused; */
@@ -65,6 +66,7 @@ struct link {
 
 struct worker {
     struct worker_config wc;
+    enum config_delivery delivery;
     struct thread thread;
     struct thread_owner owner;
     struct mailbox orders;
@@ -93,6 +95,8 @@ struct worker {
     usec_t keep_until;        /* so long batches keep their records as they came */
     bool keeps;               /* they do now */
     struct log_limit letters; /* lines about dead letters */
+    bool confirmed;           /* the group has all that is due */
+    bool awaits_group;        /* nothing is written before it has */
 
     struct link link;
     bool stopping;
@@ -128,6 +132,17 @@ bool worker_link_wants_claim(const struct worker *w); /* or a gap: before anythi
 bool worker_write_start(struct worker *w); /* false: nothing is due */
 void worker_write_step(struct worker *w);
 usec_t worker_write_deadline(const struct worker *w); /* WRITING: when another may follow */
+
+/* worker_group.c, where there is no ledger */
+void worker_group_adopt(struct worker *w, struct slot *s); /* begins at first_offset */
+void worker_group_begin(const struct worker *w, struct slot *s, int64_t offset); /* anew */
+bool worker_group_is_ready(struct worker *w); /* may another batch be written? */
+bool worker_group_may_send(struct worker *w); /* outbox[0] */
+void worker_group_stored(struct worker *w);   /* a batch is */
+void worker_group_unknown(struct worker *w);  /* outbox[0], its connection lost after COMMIT */
+void worker_group_take_back(struct worker *w, struct slot *s); /* records from s->stored on */
+void worker_group_release(struct worker *w, struct slot *s);
+void worker_group_end(struct worker *w); /* the worker ends: what is not stored is taken back */
 
 /* worker_settle.c */
 void worker_seal(struct worker *w); /* the open batch goes to the end of the outbox */

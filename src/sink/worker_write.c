@@ -3,7 +3,8 @@
  * long way more follow by unnest before its answer is here: then the round trip is not spent
  * waiting. Where one goes on from another that fails, its advance misses (SK001): a consequence,
  * and no fence. So what is refused waits in the outbox until all are answered, and only the first
- * of it says what is to be done. Worker thread.
+ * of it says what is to be done. Without a ledger no advance would miss, so then none follows.
+ * Worker thread.
  */
 #include "sink/worker_state.h"
 
@@ -35,10 +36,13 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
 bool worker_write_start(struct worker *w)
 {
     struct link *l = &w->link;
+    if (!worker_group_is_ready(w)) {
+        return false;
+    }
     if (w->outbox_count == 0 && open_is_due(w)) {
         worker_seal(w);
     }
-    if (w->outbox_count == 0) {
+    if (w->outbox_count == 0 || !worker_group_may_send(w)) {
         return false;
     }
     if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
@@ -60,9 +64,10 @@ bool worker_write_start(struct worker *w)
 static bool may_follow(const struct worker *w)
 {
     const struct link *l = &w->link;
-    return l->state == LINK_WRITING && l->failed == 0 && l->followers < FOLLOWERS_MAX &&
-           conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP && txn_may_follow(l->txn) &&
-           w->write_failures == 0 && !w->dead && !worker_link_wants_claim(w);
+    return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
+           l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
+           txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead &&
+           !worker_link_wants_claim(w);
 }
 
 usec_t worker_write_deadline(const struct worker *w)
@@ -133,6 +138,7 @@ static void take_result(struct worker *w, const struct txn_result *r)
     if (r->outcome == TXN_COMMITTED) {
         w->write_failures = 0;
         worker_settle_commit(w, l->failed);
+        worker_group_stored(w);
     } else if (l->failed++ == 0) {
         l->verdict = *r;
     }
@@ -155,6 +161,9 @@ void worker_write_step(struct worker *w)
         if (r.error.class == ERROR_LINK) {
             w->write_failures++;
             worker_link_failed(w, &r.error);
+            if (r.outcome == TXN_UNKNOWN) {
+                worker_group_unknown(w);
+            }
             return;
         }
         take_result(w, &r);

@@ -12,6 +12,9 @@ Every integration and chaos test ends with check(). What it proves, for one topi
   7. a stop        a partition that stands at offset X has everything below X and nothing from X on
   8. dead letters  those which the test announced and no others, each holding its record as it was produced
 
+The other modes of delivery are proved with delivery= and positions=, what the group has committed:
+at_least_once drops 2 (no double), at_most_once drops 1 (no loss); then 6 is about the group's offsets.
+
 Order is seen by the column `seq bigint GENERATED ALWAYS AS IDENTITY` that every test table has. It draws
 from a sequence when a row is built. Inside one COPY or INSERT rows are built in the order they were sent;
 two transactions of the same partition cannot overlap, because each starts by updating that partition's
@@ -72,6 +75,8 @@ class Expected:
     route: str | None = None  # whose dead letters count, where the topic has several routes
     without: set = field(default_factory=set)  # (partition, offset) the operator passed over by SQL
     rows: Callable | None = None  # record -> how many rows the route makes of it; None: one of each
+    delivery: str = "exactly_once"
+    positions: dict | None = None  # partition -> next offset; default: those of the ledger
 
     def rows_of(self, record):
         return 1 if self.rows is None or record is None else self.rows(record)
@@ -181,7 +186,7 @@ def _partition(p, records, stored, gaps, expect, faults):
     start = expect.start.get(p, 0)
     stop = expect.stops.get(p)
     for offset, times in stored.items():
-        if times > expect.rows_of(records.get(offset)):
+        if times > expect.rows_of(records.get(offset)) and expect.delivery != "at_least_once":
             faults.append(("double", f"{p}@{offset} is there {times} times"))
         if stop is not None and offset >= stop:
             faults.append(("stop", f"{p}@{offset} is a row, though the partition stands at {stop}"))
@@ -198,18 +203,20 @@ def _partition(p, records, stored, gaps, expect, faults):
             continue
         if (p, offset) in expect.dead or (p, offset) in expect.without:
             continue
-        if any(first <= offset < after for first, after in gaps):
+        if any(first <= offset < after for first, after in gaps) or expect.delivery == "at_most_once":
             continue
         faults.append(("loss", f"{p}@{offset} is not in the database"))
 
 
 def _ledger(db, sink, log, expect, gaps, faults):
     """next_offset. Where nothing invisible follows the last record, low and high are the same."""
-    entries = dict(
-        db.execute(
-            "SELECT partition, next_offset FROM pgsinkd.offsets WHERE sink = %s AND topic = %s", [sink, log.topic]
-        ).fetchall()
-    )
+    entries = expect.positions
+    if entries is None:
+        entries = dict(
+            db.execute(
+                "SELECT partition, next_offset FROM pgsinkd.offsets WHERE sink = %s AND topic = %s", [sink, log.topic]
+            ).fetchall()
+        )
     ends = log.ends()
     for p in sorted(set(log.records) | set(entries)):
         records = log.records.get(p, {})

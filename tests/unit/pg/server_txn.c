@@ -23,7 +23,7 @@ static void open_all(const struct conn_settings *settings)
     c = server_open_with(settings);
     server_fresh_schema(c, SCHEMA);
     l = ledger_new(SCHEMA, "unit", "me");
-    t = txn_new(SCHEMA, "unit");
+    t = txn_new(SCHEMA, "unit", true);
     b = batch_new();
     claimed = (struct ledger_entry){.topic = "orders", .partition = 0, .first_offset = 100};
     assert_ok(ledger_claim_start(l, c, &claimed, 1, false, &err), &err);
