@@ -68,6 +68,7 @@
  *     events.{c,h}                 rebalances, errors, logs as plain structs, for main
  *     feed.{c,h}                   one queue of records per worker
  *     nudge.{c,h}                  wakes the library's threads, which oversleep
+ *     rejoin.{c,h}                 when a member may be joining again, and must not commit
  *     lookup.{c,h}                 blocking questions, for the scout
  *
  * row/: the workshop: from a record to encoded rows; pure

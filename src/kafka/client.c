@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "kafka/librdkafka.h"
 #include "kafka/nudge.h"
+#include "kafka/rejoin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,9 +177,12 @@ static rd_kafka_conf_t *make_conf(const struct config *cfg, uint32_t workers, st
     return conf;
 }
 
-/* Some combinations of properties are refused only when a client is made of them. */
+/*
+ * Some combinations of properties are refused only when a client is made of them. out_rejoin: with
+ * offsets in the group commits are the truth, and need care; NULL: a client that does not commit.
+ */
 static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, bool connect,
-                                 struct error *err)
+                                 struct rejoin **out_rejoin, struct error *err)
 {
     rd_kafka_conf_t *conf = make_conf(cfg, workers, err);
     if (conf == NULL) {
@@ -189,10 +193,16 @@ static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, boo
         return NULL;
     }
     char text[256];
+    struct rejoin *rejoin = out_rejoin != NULL ? rejoin_new(conf) : NULL;
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (rk == NULL) {
+        rejoin_free(rejoin);
         rd_kafka_conf_destroy(conf);
         config_error_at(cfg, cfg->kafka.pos, err, "librdkafka refuses the properties: %s", text);
+        return NULL;
+    }
+    if (out_rejoin != NULL) {
+        *out_rejoin = rejoin;
     }
     return rk;
 }
@@ -201,7 +211,7 @@ bool client_check(const struct config *cfg, struct error *err)
 {
     /* Files and combinations are looked at when a consumer is made: one without brokers, for a
      * moment. */
-    rd_kafka_t *rk = make_consumer(cfg, config_workers(cfg), false, err);
+    rd_kafka_t *rk = make_consumer(cfg, config_workers(cfg), false, NULL, err);
     if (rk == NULL) {
         return false;
     }
@@ -232,11 +242,14 @@ static uint64_t half_of(rd_kafka_t *rk, const char *limit)
 
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
 {
-    rd_kafka_t *rk = make_consumer(cfg, workers, true, err);
+    struct rejoin *rejoin = NULL;
+    rd_kafka_t *rk = make_consumer(cfg, workers, true, config_has_ledger(cfg) ? NULL : &rejoin,
+                                   err);
     if (rk == NULL) {
         return NULL;
     }
     struct client *c = mem_zalloc(sizeof *c);
+    c->rejoin = rejoin;
     c->rk = rk;
     c->nudge = nudge_new(rk);
     c->nudge_messages = half_of(rk, "queued.min.messages");
@@ -351,10 +364,20 @@ static void wait_served(struct client *c, const struct partition_ref *ref)
     }
 }
 
+static void unassign(struct client *c, const struct partition_ref *refs, size_t n)
+{
+    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+    rd_kafka_error_t *error = rd_kafka_incremental_unassign(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error != NULL) {
+        rd_kafka_error_destroy(error); /* not fetched any more: what was wanted */
+    }
+}
+
 void client_unfetch(struct client *c, const struct partition_ref *refs, size_t n)
 {
     if (c->cooperative) {
-        client_give_up(c, refs, n);
+        unassign(c, refs, n);
     } else {
         client_accept(c);
     }
@@ -365,15 +388,11 @@ void client_unfetch(struct client *c, const struct partition_ref *refs, size_t n
 
 void client_give_up(struct client *c, const struct partition_ref *refs, size_t n)
 {
-    if (!c->cooperative) {
+    if (c->cooperative) {
+        rejoin_expect(c->rejoin);
+        unassign(c, refs, n);
+    } else {
         rd_kafka_assign(c->rk, NULL);
-        return;
-    }
-    rd_kafka_topic_partition_list_t *list = client_list(refs, n);
-    rd_kafka_error_t *error = rd_kafka_incremental_unassign(c->rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (error != NULL) {
-        rd_kafka_error_destroy(error); /* not fetched any more: what was wanted */
     }
 }
 
@@ -389,7 +408,7 @@ bool client_may_inform(const struct client *c)
 
 bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
 {
-    if (c->commit_pending || n == 0) {
+    if (c->commit_pending || n == 0 || (c->cooperative && !rejoin_is_calm(c->rejoin))) {
         return false;
     }
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
@@ -452,6 +471,7 @@ bool client_close(struct client *c, usec_t deadline)
     if (!thread_join_until(&c->destroyer, now < deadline ? deadline - now : 0)) {
         return false;
     }
+    rejoin_free(c->rejoin);
     close(c->fd);
     free(c);
     return true;

@@ -9,6 +9,7 @@
 #include <librdkafka/rdkafka.h>
 
 struct nudge;
+struct rejoin;
 
 struct client {
     rd_kafka_t *rk;
@@ -19,6 +20,7 @@ struct client {
     int fd;                  /* its eventfd */
     bool cooperative;        /* as of the last rebalance */
     struct thread destroyer; /* runs rd_kafka_destroy, which knows no deadline */
+    struct rejoin *rejoin;   /* NULL: commits need no care in a cooperative group */
     bool commit_pending;     /* one at a time: it blocks the next rebalance */
 };
 

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #define RETRY_BASE (50 * USEC_PER_MSEC)
+#define NOT_NOW (10 * USEC_PER_MSEC)
 #define RETRY_CAP (2 * USEC_PER_SEC)
 
 static bool has_ledger(const struct crew *c)
@@ -163,7 +164,7 @@ static void commit(struct crew *c, usec_t now)
         c->commit_at = by_interval(c) ? now + c->cc.cfg->kafka.commit_interval : 0;
         note_sent(c, sent, refs, n);
     } else if (n > 0) {
-        c->commit_retry_at = now + RETRY_BASE;
+        c->commit_retry_at = now + NOT_NOW;
     }
     free(sent);
     free(refs);
