@@ -55,6 +55,7 @@
  *     worker_write.c               batches on their way over it
  *     worker_settle.c              what an answer of the database means for slots and batches
  *     worker_letters.c             records that cannot be stored, as dead letters
+ *     worker_plan.c                when tables change while we run
  *     worker_group.c               positions in the group, where there is no ledger
  *     path.{c,h}                   COPY or unnest
  *     slot.{c,h}                   a worker's view of one partition

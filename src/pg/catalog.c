@@ -155,6 +155,33 @@ static bool no_insert(const struct table *t, const char *column, const char *use
 
 /* --- its columns --- */
 
+/* Everything that decides how rows are made for the table, or whether they can be. */
+#define SIGNATURE_SQL                                                                              \
+    "pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname,"          \
+    " a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated), ','"     \
+    " ORDER BY a.attnum)) FROM pg_catalog.pg_attribute a"                                          \
+    " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = "
+
+void catalog_same_sql(struct buf *out, const struct table *t)
+{
+    buf_printf(out, "(SELECT " SIGNATURE_SQL "%u) IS NOT DISTINCT FROM '%s'", t->oid, t->signature);
+}
+
+static bool read_signature(struct conn *c, struct table *t, struct error *err)
+{
+    char oid[16];
+    const char *values[] = {oid};
+
+    snprintf(oid, sizeof oid, "%u", t->oid);
+    _cleanup_result_ PGresult *r = conn_exec(c, "SELECT " SIGNATURE_SQL "$1::pg_catalog.oid", 1,
+                                             values, err);
+    if (!r) {
+        return false;
+    }
+    t->signature = mem_strdup(PQgetvalue(r, 0, 0));
+    return true;
+}
+
 /*
  * What is asked of a type, with b(typid, typmod, not_null) as what is left of it without domains.
  * Without a length, bpchar is called "bpchar" and not "character", which would be character(1). A
@@ -462,7 +489,9 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
         return NULL;
     }
     struct table *t = new_table(r);
-    if (!read_columns(c, t, is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
+    /* First, so that what changes between is seen later. */
+    if (!read_signature(c, t, err) ||
+        !read_columns(c, t, is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
         table_free(t);
         return NULL;
     }

@@ -18,6 +18,11 @@
 struct table *catalog_table(struct conn *c, const char *schema, const char *name,
                             struct error *err) _must_;
 
+/*
+ * Appends an expression of SQL that is true as long as the table has the columns that were read.
+ */
+void catalog_same_sql(struct buf *out, const struct table *t);
+
 /* The server's version as PostgreSQL counts (150004), and "UTF8" or another encoding. */
 bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t encoding_size,
                     struct error *err) _must_;

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "pg/catalog.h"
 #include "pg/txn_state.h"
 #include "row/table.h"
 
@@ -69,6 +70,26 @@ void txn_expect(struct flight *f, struct answer a)
 {
     f->answers = mem_grow(f->answers, &f->answer_cap, f->answer_count, sizeof *f->answers);
     f->answers[f->answer_count++] = a;
+}
+
+void txn_add_same(struct buf *out, const struct table *t)
+{
+    buf_add_z(out, "SELECT ");
+    catalog_same_sql(out, t);
+}
+
+void txn_take_same(struct flight *f, const PGresult *res)
+{
+    const struct answer *a = txn_expected(f);
+
+    if (PQntuples(res) == 1 && strcmp(PQgetvalue(res, 0, 0), "t") == 0) {
+        return;
+    }
+    f->changed = true;
+    if (f->path != TXN_UNNEST && f->fault.class == ERROR_NONE) {
+        error_set(&f->fault, ERROR_SETUP, "table '%s.%s': its columns have changed",
+                  a->target->table->schema, a->target->table->name);
+    }
 }
 
 bool txn_is_bare(const struct rows_shape *s)
@@ -160,6 +181,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
     f->fatal = false;
+    f->changed = false;
     f->fault_part = TXN_NO_ROW;
     f->fault_row = TXN_NO_ROW;
     return f;
@@ -242,6 +264,7 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .error = f.fault,
         .part = f.fault_part,
         .row = f.fault_row,
+        .changed = f.changed,
     };
     return TXN_DONE;
 }

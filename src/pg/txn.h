@@ -30,6 +30,11 @@
  *                                              <---  the rows refused, each with its error
  *     COMMIT, or ROLLBACK if there are any     --->
  *
+ * Tables may change while we run. Rows by arrays and from temporary tables are converted by SQL, or
+ * refused. COPY BINARY would take the bytes of one type for another's: so it locks the table
+ * against that, and asks whether its columns are those that the rows were made for; if not nothing
+ * is stored. By unnest the same is asked once a second, to notice columns that are new.
+ *
  * Start, then step until it is done; the batch is read meanwhile and must not change. A connection
  * lost after the end of the transaction was sent and before its answer was read is TXN_UNKNOWN:
  * only the ledger tells (invariant I9).
@@ -62,6 +67,7 @@ struct txn_result {
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* ERROR_RECORD: the batch part and row PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
+    bool changed;       /* a table's columns have changed: the catalog is to be read again */
 };
 
 /* A row that PostgreSQL refuses. */

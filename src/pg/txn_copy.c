@@ -92,8 +92,33 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
     t->copies_left++;
 }
 
+static bool is_checked(const struct flight *f, const struct target *target)
+{
+    for (size_t i = 0; i < f->answer_count; i++) {
+        if (f->answers[i].kind == ANSWER_SAME && f->answers[i].target == target) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Locks the table against changes of its columns, and asks whether there were any. */
+static void add_check(struct txn *t, const struct target *target)
+{
+    struct flight *f = &t->flights[0];
+
+    if (is_checked(f, target)) {
+        return;
+    }
+    buf_printf(&t->sql, ";LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE;", target->table->quoted);
+    txn_expect(f, (struct answer){.kind = ANSWER_LOCKED, .target = target});
+    txn_add_same(&t->sql, target->table);
+    txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
+}
+
 static void add_direct(struct txn *t, const struct rows_shape *shape, size_t group)
 {
+    add_check(t, shape->target);
     buf_add_u8(&t->sql, ';');
     rows_sql_copy(&t->sql, shape, NULL, false);
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_COPY,
@@ -251,6 +276,14 @@ static enum send send_rows(struct txn *t)
 
 /* --- one step --- */
 
+/* Ends a COPY, and with it the transaction, by an error of ours. */
+static bool break_off(struct txn *t)
+{
+    t->stopped = true;
+    t->c->copy_in = false;
+    return PQputCopyEnd(t->c->pg, "broken off") >= 0;
+}
+
 /* One answer of the server. False: it is not what was asked for. */
 static bool take_result(struct txn *t, const PGresult *res)
 {
@@ -270,9 +303,15 @@ static bool take_result(struct txn *t, const PGresult *res)
     }
     if (status == PGRES_COPY_IN) {
         begin_rows(t);
-        return a->kind == ANSWER_COPY;
+        return a->kind == ANSWER_COPY && (!f->changed || break_off(t));
+    }
+    if (a->kind == ANSWER_SAME && status == PGRES_TUPLES_OK) {
+        txn_take_same(f, res);
     }
     f->answer++;
+    if (a->kind == ANSWER_SAME) {
+        return status == PGRES_TUPLES_OK;
+    }
     if (a->kind == ANSWER_ADVANCED) {
         f->advanced = status == PGRES_TUPLES_OK;
         return f->advanced;
@@ -298,9 +337,7 @@ enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
          * turned off), and libpq does not show that before the COPY is ended. If it has failed it
          * ignores our CopyFail.
          */
-        t->stopped = true;
-        c->copy_in = false;
-        if (PQputCopyEnd(c->pg, "broken off") < 0) {
+        if (!break_off(t)) {
             conn_lost(c, fault);
             return txn_lost(t, out);
         }

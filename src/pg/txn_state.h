@@ -19,9 +19,11 @@ enum answer_kind {
     ANSWER_OTHER, /* that it has done something */
     ANSWER_PREPARED,
     ANSWER_ADVANCED,
-    ANSWER_COPY,  /* it wants rows, then has them */
-    ANSWER_ROWS,  /* they are stored */
-    ANSWER_TRIED, /* which ones are not */
+    ANSWER_LOCKED, /* a table is locked against changes of its columns, */
+    ANSWER_SAME,   /*   and its columns are those that the rows were made for, or not */
+    ANSWER_COPY,   /* it wants rows, then has them */
+    ANSWER_ROWS,   /* they are stored */
+    ANSWER_TRIED,  /* which ones are not */
 };
 
 struct answer {
@@ -45,6 +47,7 @@ struct flight {
                            open */
     struct error fault; /* the first error of the transaction */
     bool fatal;
+    bool changed;      /* a table has other columns than the rows were made for */
     size_t fault_part; /* the row that the fault names */
     size_t fault_row;
 };
@@ -67,7 +70,8 @@ struct txn {
     uint32_t *order; /* spans of the batch to send, in key order */
     size_t order_cap;
 
-    struct fold fold; /* of the batch sent last */
+    struct fold fold;  /* of the batch sent last */
+    usec_t checked_at; /* when tables were last looked at, by unnest */
 
     /* COPY */
     struct str rows;    /* what the COPY under way sends */
@@ -111,6 +115,10 @@ int64_t txn_span_field(const struct span *s, enum span_field field);
 /* The answer that is to come next; NULL: all are here. */
 const struct answer *txn_expected(const struct flight *f);
 void txn_expect(struct flight *f, struct answer a);
+
+/* A condition that tables are as they were: COPY's is asked in SQL, before its rows. */
+void txn_add_same(struct buf *out, const struct table *t);
+void txn_take_same(struct flight *f, const PGresult *res);
 
 /* Rows without columns. */
 bool txn_is_bare(const struct rows_shape *s);

@@ -212,6 +212,32 @@ static bool send_group(struct txn *t, const struct fold_group *g)
     return execute(t, s, ANSWER_ROWS);
 }
 
+/* Once a second, to notice columns that have been added. */
+static bool send_check(struct txn *t, const struct target *target)
+{
+    buf_clear(&t->sql);
+    txn_add_same(&t->sql, target->table);
+    txn_expect(youngest(t), (struct answer){.kind = ANSWER_SAME, .target = target});
+    return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql), 0, NULL, NULL, NULL, NULL, 0);
+}
+
+static bool send_checks(struct txn *t)
+{
+    usec_t now = clock_mono();
+    if (now < t->checked_at + USEC_PER_SEC) {
+        return true;
+    }
+    t->checked_at = now;
+    for (size_t i = 0; i < t->fold.group_count; i++) {
+        const struct target *target = t->fold.groups[i].target;
+        bool again = i > 0 && t->fold.groups[i - 1].target == target;
+        if (!again && !send_check(t, target)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool send_groups(struct txn *t)
 {
     for (size_t i = 0; i < t->fold.group_count; i++) {
@@ -256,7 +282,7 @@ bool txn_unnest_send(struct txn *t, struct error *err)
     if (fails_at(t, FAILPOINT_TXN_MID_COPY)) {
         return true;
     }
-    if (!send_groups(t)) {
+    if (!send_checks(t) || !send_groups(t)) {
         return conn_lost(t->c, err);
     }
     if (fails_at(t, FAILPOINT_TXN_BEFORE_COMMIT)) {
@@ -271,14 +297,17 @@ bool txn_unnest_send(struct txn *t, struct error *err)
 
 /* --- answers --- */
 
-static void take_expected(struct flight *f, ExecStatusType status)
+static void take_expected(struct flight *f, const PGresult *res)
 {
+    ExecStatusType status = PQresultStatus(res);
     const struct answer *a = txn_expected(f);
     if (!a) {
         return; /* more than we asked for: txn_finish finds out if it is less */
     }
     if (a->kind == ANSWER_PREPARED) {
         a->statement->state = status == PGRES_COMMAND_OK ? STATEMENT_READY : STATEMENT_NONE;
+    } else if (a->kind == ANSWER_SAME && status == PGRES_TUPLES_OK) {
+        txn_take_same(f, res);
     } else if (a->kind == ANSWER_ADVANCED) {
         f->advanced = status == PGRES_TUPLES_OK;
     }
@@ -320,7 +349,7 @@ enum txn_step txn_unnest_step(struct txn *t, struct txn_result *out)
                 return txn_finish(t, out); /* nothing follows */
             }
         }
-        take_expected(f, status);
+        take_expected(f, res);
     }
     if (!conn_flush(c, &f->fault)) {
         return txn_lost(t, out);

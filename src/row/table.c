@@ -30,6 +30,7 @@ void table_free(struct table *t)
         free(t->uniques[i].columns);
     }
     free(t->uniques);
+    free(t->signature);
     free(t->schema);
     free(t->name);
     free(t->quoted);

@@ -74,6 +74,7 @@ struct table {
     bool may_truncate;
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
+    char *signature;        /* of its columns: changes when any of them does */
     struct unique *uniques; /* what ON CONFLICT can use; the primary key first */
     size_t unique_count;
 };

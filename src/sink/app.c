@@ -291,6 +291,10 @@ static void take_report(struct app *a, const struct report *r)
     case REPORT_LETTER:
         log_warning("%s", r->error.text);
         break;
+    case REPORT_STALE:
+        log_limited(a, r->error.text);
+        crew_renew(a->crew);
+        break;
     case REPORT_FATAL:
         log_fault(LOG_LEVEL_ERROR, &r->error);
         begin_stop(a, r->error.class == ERROR_SETUP ? EXIT_TARGET : EXIT_FAULT);
@@ -311,6 +315,20 @@ static void take_report(struct app *a, const struct report *r)
     }
 }
 
+/* A table that has changed so that a route cannot use it any more is for a person. */
+static void take_answer(struct app *a, struct scout_mail *answer)
+{
+    bool useless = answer->kind == SCOUT_RENEW && !answer->failed &&
+                   answer->error.class != ERROR_NONE;
+    if (useless) {
+        log_fault(LOG_LEVEL_ERROR, &answer->error);
+        begin_stop(a, EXIT_TARGET);
+        scout_mail_free(answer);
+    } else {
+        crew_answer(a->crew, answer);
+    }
+}
+
 static void take_mail(struct app *a)
 {
     struct mail *m = mailbox_take(&a->reports);
@@ -324,7 +342,7 @@ static void take_mail(struct app *a)
     while (m != NULL) {
         struct scout_mail *answer = (struct scout_mail *) m;
         m = m->next;
-        crew_answer(a->crew, answer);
+        take_answer(a, answer);
     }
 }
 

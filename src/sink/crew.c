@@ -268,6 +268,7 @@ void crew_report(struct crew *c, const struct report *r)
     case REPORT_TROUBLE:
     case REPORT_EASED:
     case REPORT_LETTER:
+    case REPORT_STALE:
     case REPORT_FATAL:
     case REPORT_ENDED:
         break;

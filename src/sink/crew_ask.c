@@ -302,6 +302,39 @@ static void answer_topics(struct crew *c, const struct scout_mail *m)
     }
 }
 
+/* ---- tables that have changed ---- */
+
+void crew_renew(struct crew *c)
+{
+    if (c->renewing) {
+        return;
+    }
+    struct scout_mail *m = scout_mail_new(SCOUT_RENEW, 0);
+    c->renewing = true;
+    m->job_count = plan_renew_jobs(c->cc.plan, &m->jobs);
+    scout_ask(c->cc.scout, m);
+}
+
+void crew_renewed(struct crew *c, struct scout_mail *m)
+{
+    c->renewing = false;
+    if (m->failed) {
+        crew_renew(c);
+        scout_mail_free(m);
+        return;
+    }
+    plan_renew(c->cc.plan, m->jobs, m->job_count);
+    m->job_count = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        struct partition *p = c->partitions[i];
+        if (p->worker != NULL && p->state != PARTITION_RELEASING) {
+            p->plan = plan_topic(c->cc.plan, p->topic);
+            partition_post(p, ORDER_PLAN, -1, 0, -1);
+        }
+    }
+    scout_mail_free(m);
+}
+
 void crew_answer(struct crew *c, struct scout_mail *m)
 {
     switch (m->kind) {
@@ -317,6 +350,9 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_PLAN:
         answer_plan(c, m);
         break;
+    case SCOUT_RENEW:
+        crew_renewed(c, m);
+        return;
     case SCOUT_TOPICS:
         answer_topics(c, m);
         break;

@@ -93,6 +93,7 @@ struct crew {
     bool asking_first;
     bool asking_ends;
     bool asking_ping;
+    bool renewing; /* the tables are being looked up anew */
     usec_t ends_at;
 };
 

@@ -52,6 +52,7 @@ enum order_kind {
     ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
     ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
     ORDER_GAP,     /* move the ledger to `offset`, write the range to gaps */
+    ORDER_PLAN,    /* tables have changed: drop its records, read them again by the new plan */
     ORDER_RELEASE, /* finish or drop its records, forget it */
     ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
     ORDER_STOP,      /* no more records; finish what is there until the deadline, then end */
@@ -89,8 +90,10 @@ enum report_kind {
     REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
     REPORT_EASED,    /* ... and has got past it */
     REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
-    REPORT_FATAL,    /* error: the daemon must stop */
-    REPORT_ENDED,    /* after ORDER_STOP: the thread is about to return */
+    REPORT_STALE, /* error: a table is not as the plan has it; nothing is written until ORDER_PLAN
+                   */
+    REPORT_FATAL, /* error: the daemon must stop */
+    REPORT_ENDED, /* after ORDER_STOP: the thread is about to return */
 };
 
 struct report {

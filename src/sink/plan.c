@@ -29,6 +29,7 @@ struct plan {
     struct topic_plan **topics;
     size_t topic_count;
     size_t topic_cap;
+    struct plan *former; /* what plan_renew has replaced: workers may still use it */
     uint32_t next_target_id;
 };
 
@@ -64,12 +65,8 @@ static void free_patterns(struct plan *p)
     free(p->patterns);
 }
 
-struct plan *plan_free(struct plan *p)
+static void free_contents(struct plan *p)
 {
-    if (p == NULL) {
-        return NULL;
-    }
-    free_patterns(p);
     for (size_t i = 0; i < p->topic_count; i++) {
         free(p->topics[i]->topic);
         free(p->topics[i]->mappings);
@@ -82,6 +79,21 @@ struct plan *plan_free(struct plan *p)
         table_free(p->loaded[i].table);
     }
     free(p->loaded);
+}
+
+struct plan *plan_free(struct plan *p)
+{
+    if (p == NULL) {
+        return NULL;
+    }
+    free_patterns(p);
+    while (p->former != NULL) {
+        struct plan *former = p->former;
+        p->former = former->former;
+        free_contents(former);
+        free(former);
+    }
+    free_contents(p);
     free(p);
     return NULL;
 }
@@ -359,4 +371,36 @@ bool plan_find(const struct plan *p, size_t route, const char *topic,
     *out_table = l->table;
     *out_mapping = l->mapping;
     return true;
+}
+
+/* ---- when tables have changed ---- */
+
+size_t plan_renew_jobs(struct plan *p, struct plan_job ***out)
+{
+    struct plan_job **jobs = mem_array(MAX(p->loaded_count, 1), sizeof(struct plan_job *));
+    for (size_t i = 0; i < p->loaded_count; i++) {
+        jobs[i] = mem_zalloc(sizeof *jobs[i]);
+        jobs[i]->cfg = p->cfg;
+        jobs[i]->route = p->loaded[i].route;
+        jobs[i]->table_name = mem_strdup(p->loaded[i].table_name);
+        jobs[i]->target_id = p->next_target_id++;
+    }
+    *out = jobs;
+    return p->loaded_count;
+}
+
+void plan_renew(struct plan *p, struct plan_job **jobs, size_t n)
+{
+    struct plan *former = mem_zalloc(sizeof *former);
+    former->loaded = TAKE_PTR(p->loaded);
+    former->loaded_count = p->loaded_count;
+    former->topics = TAKE_PTR(p->topics);
+    former->topic_count = p->topic_count;
+    former->former = p->former;
+    p->former = former;
+    p->loaded_count = p->loaded_cap = 0;
+    p->topic_count = p->topic_cap = 0;
+    for (size_t i = 0; i < n; i++) {
+        plan_add(p, jobs[i]);
+    }
 }

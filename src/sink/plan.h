@@ -56,6 +56,13 @@ bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err) _must
 /* Takes a job that was run into the plan, with all it owns. */
 void plan_add(struct plan *p, struct plan_job *job);
 
+/*
+ * Tables have changed: the jobs that look up anew what the plan has, and their results in the place
+ * of what they were. Topic plans handed out before stay valid as long as the plan.
+ */
+size_t plan_renew_jobs(struct plan *p, struct plan_job ***out);
+void plan_renew(struct plan *p, struct plan_job **jobs, size_t n);
+
 /* The plan of a topic, made on first use; NULL while jobs are missing. A topic no route takes has
  * no mappings. */
 const struct topic_plan *plan_topic(struct plan *p, const char *topic);

@@ -177,6 +177,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         ok = ask_range(s, m, err);
         break;
     case SCOUT_PLAN:
+    case SCOUT_RENEW:
         return ask_plan(s, m, err); /* says nothing about the brokers */
     case SCOUT_TOPICS:
         ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);

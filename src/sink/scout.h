@@ -18,6 +18,7 @@ enum scout_kind {
     SCOUT_ENDS,      /* refs: ends (last stable offsets) */
     SCOUT_RANGE,     /* refs[0]: low (offset) and high */
     SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
+    SCOUT_RENEW,     /* jobs: the same, for tables that have changed */
     SCOUT_TOPICS,    /* topics: all there are */
     SCOUT_PING,      /* can the brokers be reached? */
     SCOUT_REACHABLE, /* only an answer: the brokers answer again */

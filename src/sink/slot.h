@@ -22,6 +22,7 @@ struct slot {
     const char *topic;
     int32_t number;
     const struct topic_plan *plan;
+    const struct topic_plan *next_plan; /* as soon as nothing is on its way; NULL: none */
     struct share *share;
     enum slot_state state;
     bool reclaim;         /* claim again, if still ours, before anything else is written */

@@ -65,6 +65,7 @@ static void order_adopt(struct worker *w, const struct order *o)
 {
     struct slot *s = slot_of(w, o);
     if (s == NULL) {
+        w->stale = w->stale && w->slot_count > 0; /* it comes with the plan of today */
         s = mem_zalloc(sizeof *s);
         s->partition = o->partition;
         s->topic = o->topic;
@@ -126,6 +127,9 @@ static void take_order(struct worker *w, const struct order *o)
             s->gap_to = o->offset;
             w->flush = true;
         }
+        break;
+    case ORDER_PLAN:
+        worker_plan_take(w, slot_of(w, o), o->plan);
         break;
     case ORDER_RELEASE:
         order_release(w, slot_of(w, o));

@@ -118,7 +118,11 @@ static bool is_first(const struct worker *w, const struct batch *b, const struct
     return true;
 }
 
-/* The first that may not become a dead letter, or c->count. Its error then says why. */
+/*
+ * The first that may not become a dead letter, or c->count; *err then says why. While there are
+ * others before it, which go first and alone, the route has not had all it may have: the quota says
+ * so when this one's turn comes.
+ */
 static size_t find_stop(struct worker *w, const struct batch *b, const struct condemned *c,
                         struct error *err)
 {
@@ -132,7 +136,9 @@ static size_t find_stop(struct worker *w, const struct batch *b, const struct co
         size_t *n = &used[p - w->wc.policies->list];
         *n += is_first(w, b, c, i) ? 1 : 0;
         if (*n > policy_room(p)) {
-            policy_exceeded(p, err);
+            if (record_of(b, &c->list[i]) == record_of(b, &c->list[0])) {
+                policy_exceeded(p, err);
+            }
             return i;
         }
     }
@@ -274,7 +280,8 @@ void worker_condemn(struct worker *w, const struct txn_result *r)
     struct condemned c;
     struct txn_result at = *r;
     c.list = txn_refusals(w->link.txn, &c.count);
-    size_t stop = find_stop(w, w->outbox[0], &c, &at.error);
+    struct error why;
+    size_t stop = find_stop(w, w->outbox[0], &c, &why);
     w->keep_until = clock_mono() + KEEP_FOR;
     if (c.count > 0 && stop == c.count) {
         bury(w, &c);
@@ -283,6 +290,7 @@ void worker_condemn(struct worker *w, const struct txn_result *r)
     if (c.count > 0) { /* what lies before goes first and alone */
         at.part = c.list[stop].part;
         at.row = c.list[stop].row;
+        at.error = c.list[stop].error;
     }
     worker_isolate(w, &at);
 }

@@ -112,8 +112,11 @@ void worker_link_failed(struct worker *w, const struct error *err)
     struct link *l = &w->link;
     bool open = conn_is_open(l->conn);
     if (err->class == ERROR_SETUP) {
+        bool writing = l->state == LINK_WRITING;
         set_state(l, open ? LINK_IDLE : LINK_DOWN);
-        give_up(w, err);
+        if (!writing || !open || !worker_plan_stale(w, err)) {
+            give_up(w, err);
+        }
         return;
     }
     if (err->class == ERROR_LINK || !open) {
@@ -423,10 +426,11 @@ static bool start_something(struct worker *w)
     if (clock_mono() < w->link.retry_at) {
         return false;
     }
+    worker_plan_apply(w);
     if (!w->stopping && start_claim(w, false)) {
         return true;
     }
-    return start_claim(w, true) || start_gap(w) || worker_write_start(w) ||
+    return start_claim(w, true) || start_gap(w) || (!w->stale && worker_write_start(w)) ||
            (!w->stopping && w->link.ledger != NULL && start_tell(w));
 }
 

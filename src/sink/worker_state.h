@@ -5,6 +5,7 @@
  *     worker_link.c    the connection: connect, claim, write, one operation at a time
  *     worker_write.c   batches on their way over it
  *     worker_settle.c  what an answer of the database means for slots and batches
+ *     worker_plan.c    when tables change while we run
  *     worker_letters.c records that cannot be stored, as dead letters
  *     worker_group.c   positions in the group, where there is no ledger
  * All of it belongs to the worker's thread between start and join (invariant I6), but for orders
@@ -100,7 +101,10 @@ struct worker {
 
     struct link link;
     bool stopping;
-    bool dead; /* REPORT_FATAL is out: nothing is written any more */
+    bool plans_due;   /* some slots have a next plan */
+    bool stale;       /* REPORT_STALE is out: nothing is written until the new plan is here */
+    bool stale_tried; /* with the new plan nothing has been stored yet */
+    bool dead;        /* REPORT_FATAL is out: nothing is written any more */
     usec_t stop_deadline;
 };
 
@@ -127,6 +131,15 @@ void worker_link_begin(struct worker *w, enum link_state state, bool started,
 void worker_link_succeeded(struct worker *w);
 void worker_link_failed(struct worker *w, const struct error *err);
 bool worker_link_wants_claim(const struct worker *w); /* or a gap: before anything is written */
+
+/*
+ * worker_plan.c
+ * stale: a batch cannot be stored because of its table; true: main is asked to read the catalog
+ * again. take: the plan that main has made; apply: once nothing is on its way.
+ */
+bool worker_plan_stale(struct worker *w, const struct error *err);
+void worker_plan_take(struct worker *w, struct slot *s, const struct topic_plan *plan);
+void worker_plan_apply(struct worker *w);
 
 /* worker_write.c */
 bool worker_write_start(struct worker *w); /* false: nothing is due */

@@ -66,7 +66,7 @@ static bool may_follow(const struct worker *w)
     const struct link *l = &w->link;
     return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
            l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
-           txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead &&
+           txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead && !w->stale &&
            !worker_link_wants_claim(w);
 }
 
@@ -108,6 +108,13 @@ static void follow(struct worker *w)
 
 /* ---- answers ---- */
 
+/* store_each() is of our schema, which need not be there without ledger and dead letters. */
+static bool may_try_each(const struct worker *w)
+{
+    bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
+    return has_schema && txn_fits_each(w->link.txn, w->outbox[0]);
+}
+
 /* All are answered, and the oldest in the outbox was refused. */
 static void act_on(struct worker *w, const struct txn_result *r)
 {
@@ -119,7 +126,7 @@ static void act_on(struct worker *w, const struct txn_result *r)
         worker_link_succeeded(w);
         if (r->path == TXN_EACH) {
             worker_condemn(w, r);
-        } else if (txn_fits_each(l->txn, w->outbox[0])) {
+        } else if (may_try_each(w)) {
             l->each_once = true; /* the same batch: it names all rows that are refused */
         } else if (r->path == TXN_UNNEST) {
             l->copy_once = true; /* COPY names one */
@@ -131,14 +138,26 @@ static void act_on(struct worker *w, const struct txn_result *r)
     }
 }
 
+/* Stored, for SQL has converted it; but columns may be new. */
+static void note_change(struct worker *w, const struct txn_result *r)
+{
+    if (r->changed) {
+        struct error err;
+        error_set(&err, ERROR_SETUP, "the columns of a table have changed");
+        worker_plan_stale(w, &err);
+    }
+}
+
 static void take_result(struct worker *w, const struct txn_result *r)
 {
     struct link *l = &w->link;
     l->flying--;
     if (r->outcome == TXN_COMMITTED) {
         w->write_failures = 0;
+        w->stale_tried = false;
         worker_settle_commit(w, l->failed);
         worker_group_stored(w);
+        note_change(w, r);
     } else if (l->failed++ == 0) {
         l->verdict = *r;
     }

@@ -179,5 +179,6 @@ def test_the_examples_of_the_documentation(bench, blocks):
             continue
         for query, answer in re.findall(r"^=> (.*)\n((?:(?!=> ).*\n)*)", text, flags=re.M):
             got = bench.psql("-P", "footer=off", "-q", "-c", settings, "-c", query)
-            assert got.stdout.strip("\n") == answer.strip("\n"), got.stderr
+            shown = [line.rstrip() for line in got.stdout.strip("\n").split("\n")]  # as in the page
+            assert shown == answer.strip("\n").split("\n"), got.stderr
     assert bench.next_offset(log) == log.ends()[0]

@@ -89,6 +89,23 @@ static void test_without_a_limit(void **state)
     assert_int_equal(take(&q, 100000, T0), 100000);
 }
 
+static void test_room(void **state)
+{
+    (void) state;
+    struct quota q;
+
+    quota_init(&q, 1000, 1000 * USEC_PER_SEC);
+    assert_int_equal(quota_room(&q, T0), 1000);
+    assert_int_equal(take(&q, 400, T0), 400);
+    assert_int_equal(quota_room(&q, T0), 600);
+    assert_int_equal(quota_room(&q, T0 + 100 * USEC_PER_SEC), 700);
+    assert_int_equal(take(&q, 2000, T0), 600);
+    assert_int_equal(quota_room(&q, T0), 0);
+    assert_int_equal(quota_room(&q, T0 + USEC_PER_SEC - 1), 0);
+    quota_init(&q, 0, 0);
+    assert_true(quota_room(&q, T0) == UINT64_MAX);
+}
+
 struct taker {
     struct thread thread;
     struct quota *q;
@@ -124,9 +141,13 @@ static void test_threads_share_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_burst_and_refill),         cmocka_unit_test(test_flow),
-        cmocka_unit_test(test_rates_that_do_not_divide), cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_without_a_limit),          cmocka_unit_test(test_threads_share_it),
+        cmocka_unit_test(test_burst_and_refill),
+        cmocka_unit_test(test_flow),
+        cmocka_unit_test(test_rates_that_do_not_divide),
+        cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_without_a_limit),
+        cmocka_unit_test(test_threads_share_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,44 @@
+"""A table is altered while the daemon runs: the catalog is read again, and nothing is lost or damaged."""
+
+import pytest
+
+from kit import wait
+
+PATHS = ["copy", "unnest"]
+
+def numbers(bench, log, n):
+    for _ in range(n):
+        log.send_json(partition=0, seq=log.count(), a=log.count(), b="x", c=7)
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_column_is_added(bench, path):
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int)")
+    d = bench.start(bench.config(log, batch={"write_path": path}))
+    d.allow("have changed")
+    numbers(bench, log, 10)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events ADD COLUMN c int")
+    wait.until(lambda: numbers(bench, log, 1) or bench.value("SELECT count(c) FROM events WHERE c = 7"), "the new column to be filled")
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log, contents=lambda r: {"a": r.json["a"]})
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("alter", ["ALTER COLUMN a TYPE bigint", "ALTER COLUMN a TYPE float4", "ALTER COLUMN a TYPE text",
+    "DROP COLUMN b", "RENAME COLUMN b TO d"])
+def test_a_column_changes(bench, path, alter):
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int, b text)")
+    d = bench.start(bench.config(log, batch={"write_path": path}))
+    d.allow("changed").allow("does not exist")
+    numbers(bench, log, 10)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events " + alter)
+    for _ in range(5):
+        numbers(bench, log, 20)
+    bench.wait_stored(log)
+    assert d.running
+    assert bench.value("SELECT count(*) FROM events WHERE a::text = (_offset)::text") == log.count()
+    assert bench.value("SELECT count(*) FROM pgsinkd.dead_letters") == 0
+    bench.check(log, contents=lambda r: {})
