@@ -79,6 +79,7 @@
  *     mapping.{c,h}                paths onto columns, compiled once
  *     place.{c,h}                  where a mapping reads what it needs
  *     mapping_mode.c               key, version and mark, as the mode wants them
+ *     mapping_rest.c               unknown_fields
  *     fill.h                       the inside of a mapping
  *     fields.{c,h}                 the names that a mapping wants from a document, as a tree
  *     compare.{c,h}                the order of two cells
@@ -89,6 +90,7 @@
  *     record.{c,h}                 which rows a record makes, and what is done with them
  *     decode_json.{c,h}            fields of documents into cells
  *     decode_raw.{c,h}             keys, headers, the record's own numbers into cells
+ *     decode_rest.{c,h}            fields that no column takes
  *     document.{c,h}               one JSON document, strictly read
  *     escape.{c,h}                 the escapes in its strings
  *     json.h  json.cc              simdjson's first stage behind a C face; the only C++

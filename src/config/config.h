@@ -35,15 +35,6 @@ struct config_rate {
 
 enum config_start { START_EARLIEST, START_LATEST, START_TIME };
 
-/* Unit of a number that stands for a point in time. */
-enum config_unit {
-    CONFIG_UNIT_NONE,
-    CONFIG_UNIT_S,
-    CONFIG_UNIT_MS,
-    CONFIG_UNIT_US,
-    CONFIG_UNIT_NS
-};
-
 /* One entry of kafka.properties; values are texts whatever the file has (true, 5, ...). */
 struct config_property {
     char *name;
@@ -112,7 +103,12 @@ struct config_key {
 #define CONFIG_TYPE_MODE enum config_mode
 #define CONFIG_TYPE_DELETE enum config_delete
 #define CONFIG_TYPE_ON_ERROR enum config_on_error
-#define CONFIG_TYPE_UNKNOWN_FIELDS enum config_unknown_fields
+#define CONFIG_TYPE_NUL enum config_nul
+#define CONFIG_TYPE_NUMBERS enum config_numbers
+#define CONFIG_TYPE_TOO_LONG enum config_too_long
+#define CONFIG_TYPE_UNIT enum config_unit
+#define CONFIG_TYPE_ZONE int32_t /* seconds east of UTC */
+#define CONFIG_TYPE_BYTES enum config_bytes
 #define CONFIG_TYPE_LISTEN enum config_listen
 #define CONFIG_TYPE_LOG_LEVEL enum log_level
 #define CONFIG_TYPE_PROPERTIES struct config_properties

@@ -103,8 +103,16 @@ const struct option_word *option_words(enum option_kind kind, size_t *out_n)
         return WORDS(config_delete_words);
     case OPTION_ON_ERROR:
         return WORDS(config_on_error_words);
-    case OPTION_UNKNOWN_FIELDS:
-        return WORDS(config_unknown_fields_words);
+    case OPTION_NUL:
+        return WORDS(config_nul_words);
+    case OPTION_NUMBERS:
+        return WORDS(config_numbers_words);
+    case OPTION_TOO_LONG:
+        return WORDS(config_too_long_words);
+    case OPTION_UNIT:
+        return WORDS(config_unit_words);
+    case OPTION_BYTES:
+        return WORDS(config_bytes_words);
     case OPTION_LISTEN:
         return WORDS(config_listen_words);
     case OPTION_LOG_LEVEL:
@@ -116,6 +124,7 @@ const struct option_word *option_words(enum option_kind kind, size_t *out_n)
     case OPTION_TEXT:
     case OPTION_START:
     case OPTION_RATE:
+    case OPTION_ZONE:
     case OPTION_PROPERTIES:
     case OPTION_TOPICS:
     case OPTION_TABLE:

@@ -15,7 +15,8 @@ enum option_kind {
     OPTION_BOOL,
     OPTION_TEXT,
     OPTION_START,
-    OPTION_RATE,     /* min and max are those of its count */
+    OPTION_RATE, /* min and max are those of its count */
+    OPTION_ZONE,
     OPTION_DELIVERY, /* from here: one of a few words */
     OPTION_COMMIT,
     OPTION_ON_GAP,
@@ -25,7 +26,11 @@ enum option_kind {
     OPTION_MODE,
     OPTION_DELETE,
     OPTION_ON_ERROR,
-    OPTION_UNKNOWN_FIELDS,
+    OPTION_NUL,
+    OPTION_NUMBERS,
+    OPTION_TOO_LONG,
+    OPTION_UNIT,
+    OPTION_BYTES,
     OPTION_LISTEN,
     OPTION_LOG_LEVEL, /* to here */
     OPTION_PROPERTIES,

@@ -80,6 +80,9 @@ static void add_values(const struct option *o, struct buf *out)
     case OPTION_RATE:
         buf_add_z(out, "rate, `off`");
         break;
+    case OPTION_ZONE:
+        buf_add_z(out, "`UTC`, offset");
+        break;
     case OPTION_PROPERTIES:
         buf_add_z(out, "mapping");
         break;
@@ -102,7 +105,11 @@ static void add_values(const struct option *o, struct buf *out)
     case OPTION_MODE:
     case OPTION_DELETE:
     case OPTION_ON_ERROR:
-    case OPTION_UNKNOWN_FIELDS:
+    case OPTION_NUL:
+    case OPTION_NUMBERS:
+    case OPTION_TOO_LONG:
+    case OPTION_UNIT:
+    case OPTION_BYTES:
     case OPTION_LISTEN:
     case OPTION_LOG_LEVEL:
         add_words(o->kind, out);

@@ -311,6 +311,9 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_RATE:
         print_rate(field, out);
         break;
+    case OPTION_ZONE:
+        units_print_zone(*(const int32_t *) field, out);
+        break;
     case OPTION_TABLE:
         print_table(cfg, pos, field, out);
         break;
@@ -323,7 +326,11 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_MODE:
     case OPTION_DELETE:
     case OPTION_ON_ERROR:
-    case OPTION_UNKNOWN_FIELDS:
+    case OPTION_NUL:
+    case OPTION_NUMBERS:
+    case OPTION_TOO_LONG:
+    case OPTION_UNIT:
+    case OPTION_BYTES:
     case OPTION_LISTEN:
     case OPTION_LOG_LEVEL:
         print_word(o->kind, field, out);

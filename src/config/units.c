@@ -288,6 +288,21 @@ enum units_result units_time(struct str s, int64_t *out_ms)
     return UNITS_OK;
 }
 
+enum units_result units_zone(struct str s, int32_t *out_sec)
+{
+    const int most = 16 * 60; /* as PostgreSQL's MAX_TZDISP_HOUR */
+    int minutes = 0;
+
+    if (!str_eq_z(s, "UTC") && (s.n == 0 || !take_zone(&s, &minutes))) {
+        return UNITS_BAD;
+    }
+    if (minutes <= -most || minutes >= most) {
+        return UNITS_RANGE;
+    }
+    *out_sec = minutes * 60;
+    return UNITS_OK;
+}
+
 static void print_unit(uint64_t value, const struct unit *units, size_t n, struct buf *out)
 {
     for (size_t i = 0; i < n; i++) {
@@ -337,4 +352,15 @@ void units_print_time(int64_t ms, struct buf *out)
         buf_printf(out, ".%03u", rest % 1000);
     }
     buf_add_z(out, "Z");
+}
+
+void units_print_zone(int32_t sec, struct buf *out)
+{
+    int minutes = (sec < 0 ? -sec : sec) / 60;
+
+    if (sec == 0) {
+        buf_add_z(out, "UTC");
+        return;
+    }
+    buf_printf(out, "\"%c%02d:%02d\"", sec < 0 ? '-' : '+', minutes / 60, minutes % 60);
 }

@@ -36,10 +36,14 @@ enum units_result units_bool(struct str s, bool *out) _must_;
  * milliseconds. */
 enum units_result units_time(struct str s, int64_t *out_ms) _must_;
 
+/* UTC, or an offset, +HH:MM or -HH:MM, below 16 hours; seconds east of UTC. */
+enum units_result units_zone(struct str s, int32_t *out_sec) _must_;
+
 /* The other way: exact, in the largest unit that holds it. Each reads back as the same value. */
 void units_print_size(uint64_t bytes, struct buf *out);
 void units_print_duration(usec_t usec, struct buf *out); /* a multiple of 1 ms */
 void units_print_rate(uint64_t count, usec_t per, struct buf *out);
 void units_print_time(int64_t ms, struct buf *out);
+void units_print_zone(int32_t sec, struct buf *out); /* in quotes where YAML 1.1 needs them */
 
 #endif

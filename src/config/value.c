@@ -327,6 +327,21 @@ static bool read_rate(struct load *l, const struct option *o, const struct node 
     return true;
 }
 
+static bool read_zone(struct load *l, const struct node *n, const char *label, int32_t *out)
+{
+    struct str text = {0};
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    if (units_zone(text, out) != UNITS_OK) {
+        load_error(l, n->pos, "'%s' must be UTC or an offset such as +02:00, not '%s'", label,
+                   load_show(n->text).text);
+        return error_hint(l->err, "Names of zones are not known here: their offsets change.");
+    }
+    return true;
+}
+
 bool value_read(struct load *l, const struct option *o, const struct node *n, void *field)
 {
     char label[SHOW_MAX];
@@ -346,6 +361,8 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
         return read_start(l, n, label, field);
     case OPTION_RATE:
         return read_rate(l, o, n, label, field);
+    case OPTION_ZONE:
+        return read_zone(l, n, label, field);
     case OPTION_DELIVERY:
     case OPTION_COMMIT:
     case OPTION_ON_GAP:
@@ -355,7 +372,11 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
     case OPTION_MODE:
     case OPTION_DELETE:
     case OPTION_ON_ERROR:
-    case OPTION_UNKNOWN_FIELDS:
+    case OPTION_NUL:
+    case OPTION_NUMBERS:
+    case OPTION_TOO_LONG:
+    case OPTION_UNIT:
+    case OPTION_BYTES:
     case OPTION_LISTEN:
     case OPTION_LOG_LEVEL:
         return read_word(l, o, n, label, field);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "row/decode_json.h"
 #include "row/decode_raw.h"
+#include "row/decode_rest.h"
 #include "row/encode.h"
 #include "row/fill.h"
 
@@ -20,6 +21,7 @@ struct decoder {
     struct document *value;
     struct document *key; /* made when first needed */
     struct buf headers;
+    struct buf rest;
     struct encoder encoder;
     const struct message *msg; /* read last */
 };
@@ -38,6 +40,7 @@ struct decoder *decoder_free(struct decoder *d)
         document_free(d->key);
         encoder_done(&d->encoder);
         buf_done(&d->headers);
+        buf_done(&d->rest);
         free(d->cells);
         free(d);
     }
@@ -130,6 +133,12 @@ static const struct cell *in_the_way(const struct decoder *d, const struct mappi
     return fine ? NULL : c;
 }
 
+/* Stands an empty string for NULL here? */
+static bool is_empty_null(const struct fill *f, const struct cell *c)
+{
+    return f->empty_as_null && (c->kind == CELL_STRING || c->kind == CELL_BYTES) && c->text.n == 0;
+}
+
 static bool must_not_be_null(const struct fill *f)
 {
     return f->column->not_null || f->is_key || f->is_version;
@@ -158,7 +167,8 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
     if (c->kind == CELL_ABSENT) {
         say_lacking(d, m, f, err);
     } else {
-        error_set(err, ERROR_RECORD, "%s is null and the column is %s", f->source_text,
+        error_set(err, ERROR_RECORD, "%s is %s and the column is %s", f->source_text,
+                  c->kind == CELL_NULL ? "null" : "empty",
                   f->is_key       ? "part of the key"
                   : f->is_version ? "what only_if_newer compares"
                                   : "NOT NULL");
@@ -236,15 +246,32 @@ static void set_mark(struct decoder *d, const struct fill *f, enum row_action ac
     }
 }
 
+/* Only for records that become rows: in others nothing is unknown. */
+static bool settle_rest(struct decoder *d, const struct mapping *m, struct error *err)
+{
+    struct cell rest;
+    if (!decode_rest(m, &d->cells[0], &d->encoder.plain, &d->rest, &rest, err)) {
+        return false;
+    }
+    if (m->unknown == UNKNOWN_COLLECT) {
+        d->cells[mapping_source_cell(m) + m->rest.number] = rest;
+    }
+    return true;
+}
+
 bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
                     uint64_t *out_omit, struct error *err)
 {
     uint64_t omit = 0;
+    if (m->unknown != UNKNOWN_IGNORE && !settle_rest(d, m, err)) {
+        return false;
+    }
     const struct fill *end = m->fills + m->fill_count;
     for (const struct fill *f = m->fills; f < end; f++) {
+        const struct cell *c = &d->cells[f->cell];
         if (f->is_mark) {
             set_mark(d, f, action);
-        } else if (d->cells[f->cell].kind <= CELL_NULL && takes_part(f, action) &&
+        } else if ((c->kind <= CELL_NULL || is_empty_null(f, c)) && takes_part(f, action) &&
                    !settle_lacking(d, m, f, &omit, err)) {
             return false;
         }
@@ -259,7 +286,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
                    uint64_t omit, struct buf *out, struct error *err)
 {
     size_t begin = out->n;
-    struct value v = {.encoder = &d->encoder, .out = out, .err = err};
+    struct value v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
     bool all = omit == 0 && action < ROW_DELETE; /* the usual row */
     buf_add_u16(out, (uint16_t) (all ? m->fill_count : target_width(&m->target, action, omit)));
     for (size_t i = 0; i < m->fill_count; i++) {
@@ -270,7 +297,9 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.column = f->column;
         v.cell = &d->cells[f->cell];
         v.unit = v.cell->kind == CELL_INT ? UNIT_MS : f->unit; /* the record's own timestamp */
-        if (!encode_value(&v)) {
+        if (is_empty_null(f, v.cell)) {
+            buf_add_u32(out, UINT32_MAX);
+        } else if (!encode_value(&v)) {
             out->n = begin;
             return column_fault(err, f->column);
         }

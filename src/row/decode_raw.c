@@ -148,6 +148,7 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
         set_bytes(c, s->text);
         return;
     case SOURCE_MARK:
+    case SOURCE_REST:
         return;
     }
     __builtin_unreachable();

@@ -3,6 +3,7 @@
 
 #include "row/ascii.h"
 #include "row/escape.h"
+#include "row/fields.h"
 
 #include <assert.h>
 #include <string.h>
@@ -70,7 +71,7 @@ static struct str string_plain(const struct elements *e, const char *p, const ch
         return raw;
     }
     buf_clear(e->plain);
-    char *start = (char *) buf_reserve(e->plain, raw.n);
+    char *start = (char *) buf_reserve(e->plain, raw.n + FIELD_PADDING);
     char *to = start;
     const char *from = raw.p;
     bool ignored = false;

@@ -20,7 +20,8 @@ void elements_open(struct elements *e, struct str json, struct buf *plain);
 /* Goes before the next element or name; false behind the last one. */
 bool elements_next(struct elements *e) _must_;
 
-/* The name that is next, and its colon. */
+/* The name that is next, and its colon. FIELD_PADDING bytes behind it are readable where they are
+ * behind the text. */
 void elements_name(struct elements *e, struct str *out);
 
 /* The value that is next. */

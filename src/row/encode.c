@@ -33,11 +33,24 @@ void encoder_done(struct encoder *e)
     e->document = document_free(e->document);
 }
 
+/* A string for a number, or a number for a text? What is not JSON has no such kinds. */
+static bool is_loose(const struct value *v)
+{
+    enum column_type type = v->column->type;
+    bool number = type >= TYPE_INT2 && type <= TYPE_NUMERIC;
+    bool text = type == TYPE_TEXT || type == TYPE_VARCHAR || type == TYPE_BPCHAR;
+    return (number && v->cell->kind == CELL_STRING) || (text && v->cell->kind == CELL_NUMBER);
+}
+
 bool encode_value(const struct value *v)
 {
     if (v->cell->kind <= CELL_NULL) {
         buf_add_u32(v->out, UINT32_MAX);
         return true;
+    }
+    if (v->rules->strict_numbers && is_loose(v)) {
+        return cell_fault(v->cell, v->err, "is %s, which %s does not take with numbers: strict",
+                          cell_kind_name(v->cell), value_type_name(v));
     }
     return encoders[v->column->type](v);
 }

@@ -37,6 +37,7 @@ struct value {
     const struct cell *cell;
     struct buf *out;
     struct error *err;
+    const struct value_rules *rules;
 };
 
 /*

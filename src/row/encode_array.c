@@ -9,8 +9,6 @@
 #include "row/elements.h"
 #include "row/encode_types.h"
 
-#include <string.h>
-
 enum { DIMENSIONS_MAX = 6, HEAD_BYTES = 12, DIMENSION_BYTES = 8 };
 
 #define LENGTH_UNKNOWN UINT32_MAX
@@ -228,8 +226,8 @@ bool encode_array(const struct value *v)
 
 static bool put_hstore_text(const struct value *v, struct str s)
 {
-    if (s.n > 0 && memchr(s.p, 0, s.n)) {
-        return cell_fault(v->cell, v->err, "contains U+0000, which hstore cannot hold");
+    if (!encode_without_nul(v, &s)) {
+        return false;
     }
     put_quoted(v->out, s);
     return true;

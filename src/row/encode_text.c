@@ -2,7 +2,8 @@
  * text, varchar, bpchar, bytea, uuid, json, jsonb: textsend ... jsonb_send.
  *
  * Text columns take every JSON value: a string without its escapes, of all others the exact text of
- * the document. U+0000 is a fault, as PostgreSQL has no room for it in text. Pure; any thread.
+ * the document. PostgreSQL has no room for U+0000 in text: a fault, unless the policy takes it out.
+ * Pure; any thread.
  */
 #include "row/ascii.h"
 #include "row/decimal.h"
@@ -51,12 +52,34 @@ static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
     }
     size_t keep = bytes_of_chars(*s, limit);
     for (size_t i = keep; i < s->n; i++) {
-        if (s->p[i] != ' ') {
+        if (s->p[i] != ' ' && !v->rules->truncates) {
             return cell_fault(v->cell, v->err, "is too long for %s: it has %zu characters",
                               v->column->type_name, chars);
         }
     }
     s->n = keep;
+    return true;
+}
+
+bool encode_without_nul(const struct value *v, struct str *s)
+{
+    struct buf *scratch = &v->encoder->scratch;
+    if (s->n == 0 || !memchr(s->p, 0, s->n)) {
+        return true;
+    }
+    if (v->rules->nul == NUL_FAULT) {
+        return cell_fault(v->cell, v->err, "contains U+0000, which %s cannot hold",
+                          value_type_name(v));
+    }
+    buf_clear(scratch);
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->p[i] != '\0') {
+            buf_add_u8(scratch, (uint8_t) s->p[i]);
+        } else if (v->rules->nul == NUL_REPLACE) {
+            buf_add_z(scratch, "\xEF\xBF\xBD"); /* U+FFFD */
+        }
+    }
+    *s = scratch->n > 0 ? buf_str(scratch) : STR_LIT("");
     return true;
 }
 
@@ -67,11 +90,12 @@ static bool text_checked(const struct value *v, bool limited)
     struct str s;
     size_t chars = 0;
     (void) encode_text_of(v, &digits, &s); /* of an object too: its text */
+    bool may_have_nul = c->kind == CELL_BYTES || c->kind == CELL_STRING;
+    if (may_have_nul && !encode_without_nul(v, &s)) {
+        return false;
+    }
     if ((c->kind == CELL_BYTES || limited) && !str_utf8(s, &chars)) {
         return cell_fault(c, v->err, "is not valid UTF-8");
-    }
-    if ((c->kind == CELL_BYTES || c->kind == CELL_STRING) && s.n > 0 && memchr(s.p, 0, s.n)) {
-        return cell_fault(c, v->err, "contains U+0000, which %s cannot hold", value_type_name(v));
     }
     return (!limited || cut_to_typmod(v, &s, chars)) && put_bytes(v, s);
 }
@@ -175,11 +199,22 @@ static bool base64_decode(struct str s, uint8_t *to, size_t *out_n)
     return s.n % 4 == 0 || (bits & (s.n % 4 == 2 ? 0xFU : 0x3U)) == 0;
 }
 
-/* A JSON string is \x and hexadecimal digits, or base64; bytes are themselves. */
+static bool bytes_fault(const struct value *v)
+{
+    static const char *const faults[] = {
+        [BYTES_AUTO] = "is neither \\x and hexadecimal digits nor base64",
+        [BYTES_BASE64] = "is not base64",
+        [BYTES_HEX] = "is not hexadecimal digits",
+    };
+    return cell_fault(v->cell, v->err, "%s", faults[v->rules->bytes]);
+}
+
+/* A JSON string is read as the policy says; bytes are themselves. */
 bool encode_bytea(const struct value *v)
 {
     struct str s = v->cell->text;
-    if (v->cell->kind == CELL_BYTES) {
+    enum bytes_policy policy = v->rules->bytes;
+    if (v->cell->kind == CELL_BYTES || (v->cell->kind == CELL_STRING && policy == BYTES_UTF8)) {
         return put_bytes(v, s);
     }
     if (v->cell->kind != CELL_STRING) {
@@ -187,13 +222,16 @@ bool encode_bytea(const struct value *v)
     }
     size_t n = 0;
     uint8_t *to = buf_reserve(v->out, 4 + s.n);
-    bool hex = str_starts(s, "\\x");
-    if (hex) {
-        n = s.n / 2 - 1;
+    bool marked = policy != BYTES_BASE64 && str_starts(s, "\\x");
+    if (marked) {
+        s = (struct str){.p = s.p + 2, .n = s.n - 2};
     }
-    if (!(hex ? hex_decode((struct str){.p = s.p + 2, .n = s.n - 2}, to + 4)
-              : base64_decode(s, to + 4, &n))) {
-        return cell_fault(v->cell, v->err, "is neither \\x and hexadecimal digits nor base64");
+    bool hex = marked || policy == BYTES_HEX;
+    if (hex) {
+        n = s.n / 2;
+    }
+    if (!(hex ? hex_decode(s, to + 4) : base64_decode(s, to + 4, &n))) {
+        return bytes_fault(v);
     }
     buf_put_u32(to, (uint32_t) n);
     v->out->n += 4 + n;
@@ -274,8 +312,41 @@ bool encode_check_json(const struct value *v, struct str s)
     return document_read(e->document, s, NULL, NULL, v->err);
 }
 
-/* The JSON text of the value; *out_odd: it may hold what jsonb refuses. */
-static bool json_text(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
+/* Behind the string that starts at s[i]; *out_nul is set when it holds an escaped U+0000. */
+static size_t string_end(struct str s, size_t i, bool *out_nul)
+{
+    for (i++; s.p[i] != '"'; i++) {
+        if (s.p[i] == '\\') {
+            i++;
+            *out_nul = *out_nul || memcmp(s.p + i, "u0000", 5) == 0;
+        }
+    }
+    return i + 1;
+}
+
+/* JSON text whose escapes of U+0000 are taken out or replaced. A backslash stands in strings only.
+ */
+static struct str json_without_nul(const struct value *v, struct str s)
+{
+    static const char nul[] = "\\u0000";
+    struct buf *scratch = &v->encoder->scratch;
+    buf_clear(scratch);
+    for (size_t i = 0; i < s.n;) {
+        struct str rest = {.p = s.p + i, .n = s.n - i};
+        if (str_starts(rest, nul)) {
+            buf_add_z(scratch, v->rules->nul == NUL_REPLACE ? "\\ufffd" : "");
+            i += sizeof nul - 1;
+            continue;
+        }
+        size_t n = s.p[i] == '\\' ? 2 : 1;
+        buf_add(scratch, s.p + i, n);
+        i += n;
+    }
+    return buf_str(scratch);
+}
+
+/* The JSON text as it is in the record. *out_odd: it may hold what jsonb refuses. */
+static bool json_as_is(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
 {
     const struct cell *c = v->cell;
     *out_odd = v->encoder->odd_json;
@@ -293,24 +364,24 @@ static bool json_text(const struct value *v, struct digits *digits, struct str *
     return true;
 }
 
+/* The JSON text of the value. */
+static bool json_text(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
+{
+    if (!json_as_is(v, digits, out, out_odd)) {
+        return false;
+    }
+    if (*out_odd && v->rules->nul != NUL_FAULT) {
+        *out = json_without_nul(v, *out);
+    }
+    return true;
+}
+
 bool encode_json(const struct value *v)
 {
     struct digits digits;
     struct str s;
     bool odd;
     return json_text(v, &digits, &s, &odd) && put_bytes(v, s);
-}
-
-/* Behind the string that starts at s[i]; *out_nul is set when it holds an escaped U+0000. */
-static size_t string_end(struct str s, size_t i, bool *out_nul)
-{
-    for (i++; s.p[i] != '"'; i++) {
-        if (s.p[i] == '\\') {
-            i++;
-            *out_nul = *out_nul || memcmp(s.p + i, "u0000", 5) == 0;
-        }
-    }
-    return i + 1;
 }
 
 static size_t number_end(struct str s, size_t i)

@@ -3,9 +3,9 @@
  * microseconds since 2000-01-01; the ends of the range are infinity.
  *
  * What PostgreSQL leaves to the session or drops, decided here: a timestamptz without an offset is
- * UTC (PostgreSQL: the session's TimeZone); a timestamp, a date and a time ignore an offset, as
- * PostgreSQL does; a date takes the day of a text with a time, as PostgreSQL does. The precision of
- * timestamp(3) and the like is applied by PostgreSQL when it reads the field.
+ * in the route's zone (PostgreSQL: the session's TimeZone); a timestamp, a date and a time ignore
+ * an offset, as PostgreSQL does; a date takes the day of a text with a time, as PostgreSQL does.
+ * The precision of timestamp(3) and the like is applied by PostgreSQL when it reads the field.
  *
  * A number is a time only with a declared unit: counted from 1970-01-01 UTC, for `time` from
  * midnight. A string that holds a number is treated like the number where a unit is declared.
@@ -80,7 +80,8 @@ static bool value_count(const struct value *v, bool *out_is_number, struct count
         *out_is_number = true;
         return true;
     }
-    if (v->unit == UNIT_NONE || c->kind == CELL_BOOL || !encode_text_of(v, &digits, &text) ||
+    bool no_number = c->kind == CELL_BOOL || (c->kind == CELL_STRING && v->rules->strict_numbers);
+    if (v->unit == UNIT_NONE || no_number || !encode_text_of(v, &digits, &text) ||
         !decimal_scan(text, &d)) {
         return true;
     }
@@ -213,7 +214,8 @@ static bool timestamp(const struct value *v, bool zoned)
     if (!CHECKED_MUL(m.days, USEC_PER_DAY, &usec) || !CHECKED_ADD(usec, m.usec, &usec)) {
         return value_out_of_range(v);
     }
-    if (zoned && __builtin_sub_overflow(usec, m.offset_sec * 1000000, &usec)) {
+    int64_t offset_sec = m.zoned ? m.offset_sec : v->rules->zone_sec;
+    if (zoned && __builtin_sub_overflow(usec, offset_sec * 1000000, &usec)) {
         return value_out_of_range(v);
     }
     return put_timestamp(v, usec);

@@ -41,6 +41,9 @@ struct digits {
 };
 bool encode_text_of(const struct value *v, struct digits *digits, struct str *out);
 
+/* Without U+0000, as the policy says, in the scratch memory if there is one; or a fault. */
+bool encode_without_nul(const struct value *v, struct str *s);
+
 /* Is s a JSON document? Bytes that nobody has looked at. */
 bool encode_check_json(const struct value *v, struct str s);
 

@@ -25,6 +25,7 @@ enum source_kind {
     SOURCE_TIMESTAMP,
     SOURCE_MARK,     /* of a soft delete; decode.c sets it for each row */
     SOURCE_CONSTANT, /* the same for every record */
+    SOURCE_REST,     /* fields that no column takes; decode_rest.c */
 };
 
 struct source {
@@ -56,6 +57,7 @@ struct fill {
     bool is_key;
     bool is_version;
     bool is_mark;
+    bool empty_as_null;
     enum time_unit unit;
     bool may_lack;     /* can the record lack it, so that a DEFAULT comes in? */
     char *source_text; /* "value.customer.name"; owned */
@@ -73,6 +75,9 @@ struct mapping {
     struct source *sources;
     size_t source_count;
     size_t source_cap;
+    struct value_rules rules;
+    enum unknown_policy unknown;
+    struct place rest;      /* UNKNOWN_COLLECT */
     enum row_action action; /* of a record that deletes nothing */
     enum mapping_delete deletes;
     bool marks; /* deletes are soft */
@@ -105,6 +110,11 @@ static inline size_t mapping_source_cell(const struct mapping *m)
  */
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_check_mark(const struct column *c, struct error *err);
+
+/* mapping_rest.c: fields that no column takes, before the columns are known; and their column. */
+bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_check_rest(const struct column *c, struct error *err);
+
 static inline size_t mapping_choice_cell(const struct mapping *m)
 {
     return mapping_source_cell(m) + m->source_count;

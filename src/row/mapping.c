@@ -196,7 +196,8 @@ static bool add_path(struct mapping *m, struct recipe *r, const struct path *pat
 }
 
 /* A constant is encoded once, so that a wrong one is found before any record is. */
-static bool check_constant(const struct recipe *r, const char *text, struct error *err)
+static bool check_constant(const struct mapping *m, const struct recipe *r, const char *text,
+                           struct error *err)
 {
     struct buf out _cleanup_buf_ = {0};
     struct encoder encoder _cleanup_(encoder_done) = {0};
@@ -208,6 +209,7 @@ static bool check_constant(const struct recipe *r, const char *text, struct erro
         .cell = &cell,
         .out = &out,
         .err = err,
+        .rules = &m->rules,
     };
     if (encode_value(&v)) {
         return true;
@@ -218,7 +220,7 @@ static bool check_constant(const struct recipe *r, const char *text, struct erro
 
 static bool add_constant(struct mapping *m, struct recipe *r, const char *text, struct error *err)
 {
-    if (!check_constant(r, text, err)) {
+    if (!check_constant(m, r, text, err)) {
         return false;
     }
     buf_printf(&r->text, "'%s'", text);
@@ -247,7 +249,7 @@ static bool add_value(struct mapping *m, struct recipe *r, const struct mapping_
 static bool check_unit(const struct recipe *r, struct error *err)
 {
     enum column_type type = r->column->element ? r->column->element->type : r->column->type;
-    if (r->unit != UNIT_NONE && (!is_time(type) || !r->counts)) {
+    if (!is_time(type) || !r->counts) {
         struct buf text _cleanup_buf_ = {0};
         buf_add_str(&text, buf_str(&r->text));
         error_set(err, ERROR_SETUP,
@@ -264,11 +266,12 @@ static char *encoding_text(const struct recipe *r)
     static const char *const units[] = {"", ", numbers in s", ", numbers in ms", ", numbers in us",
                                         ", numbers in ns"};
     const struct column *c = r->column;
+    enum time_unit unit = r->counts ? r->unit : UNIT_NONE;
     if (c->cast) {
         return mem_printf("text, cast to %s", c->base_name);
     }
     return mem_printf("%s%s binary%s", column_type_name(c->element ? c->element->type : c->type),
-                      c->element ? " array" : "", units[r->unit]);
+                      c->element ? " array" : "", units[unit]);
 }
 
 /* The recipe is complete: the column has its fill. */
@@ -278,6 +281,7 @@ static void add_fill(struct mapping *m, size_t column, struct recipe *r)
     *f = (struct fill){
         .column = r->column,
         .omit_bit = -1,
+        .empty_as_null = m->rules.empty_as_null && !is_json(r->column->type),
         .unit = r->unit,
         .may_lack = r->may_lack,
         .place = r->count > 1 ? place_choice(m, r->places, r->count) : r->places[0],
@@ -306,30 +310,49 @@ static bool leave_out(struct mapping *m, size_t column, struct error *err)
     return true;
 }
 
-/* The column that soft deletes mark. */
-static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec *spec,
-                     struct error *err)
+/* A column that no path fills but an option: what decode.c makes for each row goes there. */
+static bool add_made(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     const char *option, struct place place, struct error *err)
 {
     const struct column *c = &m->table->columns[column];
-    if (!mapping_check_mark(c, err)) {
-        return false;
-    }
     if (entry_of(spec, c->name)) {
-        error_set(err, ERROR_SETUP, "soft_delete fills it");
+        error_set(err, ERROR_SETUP, "%s fills it", option);
         return error_hint(err, "Take its entry out of columns:.");
     }
     struct fill *f = &m->fills[m->fill_count++];
     *f = (struct fill){
         .column = c,
         .omit_bit = -1,
-        .is_mark = true,
-        .unit = c->type == TYPE_BOOL ? UNIT_NONE : UNIT_MS,
-        .place = place_mark(m),
-        .source_text = mem_strdup("soft_delete"),
+        .place = place,
+        .source_text = mem_strdup(option),
     };
     m->notes[column] = f->source_text;
     m->encodings[column] = mem_printf("%s binary", column_type_name(c->type));
     return true;
+}
+
+/* The column that soft deletes mark. */
+static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+    if (!mapping_check_mark(c, err) ||
+        !add_made(m, column, spec, "soft_delete", place_mark(m), err)) {
+        return false;
+    }
+    struct fill *f = &m->fills[m->fill_count - 1];
+    f->is_mark = true;
+    f->unit = c->type == TYPE_BOOL ? UNIT_NONE : UNIT_MS;
+    return true;
+}
+
+/* The column that collects the fields that no other takes. */
+static bool add_rest(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     struct error *err)
+{
+    m->rest = place_rest(m);
+    return mapping_check_rest(&m->table->columns[column], err) &&
+           add_made(m, column, spec, "unknown_fields", m->rest, err);
 }
 
 static bool add_default(struct mapping *m, size_t column, struct recipe *r, struct error *err)
@@ -358,14 +381,14 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
     struct mapping_value path = {.path = entry->path};
     const struct mapping_value *values = entry->path ? &path : entry->values;
     size_t count = entry->path ? 1 : entry->value_count;
-    r->unit = entry->unit;
+    r->unit = entry->unit != UNIT_NONE ? entry->unit : r->unit;
     r->places = mem_array(count, sizeof *r->places);
     for (size_t i = 0; i < count; i++) {
         if (!add_value(m, r, &values[i], err)) {
             return false;
         }
     }
-    if (!check_unit(r, err)) {
+    if (entry->unit != UNIT_NONE && !check_unit(r, err)) {
         return false;
     }
     add_fill(m, column, r);
@@ -382,16 +405,20 @@ static bool column_fault(struct error *err, const char *name)
 static bool add_column(struct mapping *m, size_t column, const struct mapping_spec *spec,
                        struct error *err)
 {
-    struct recipe r = {.column = &m->table->columns[column], .may_lack = true};
-    const struct mapping_entry *entry = entry_of(spec, r.column->name);
+    const struct column *c = &m->table->columns[column];
+    struct recipe r = {.column = c, .may_lack = true};
+    r.unit = is_time(c->element ? c->element->type : c->type) ? m->rules.unit : UNIT_NONE;
+    const struct mapping_entry *entry = entry_of(spec, c->name);
     bool ok;
-    if (spec->soft_delete && strcmp(spec->soft_delete, r.column->name) == 0) {
+    if (spec->soft_delete && strcmp(spec->soft_delete, c->name) == 0) {
         ok = add_mark(m, column, spec, err);
+    } else if (spec->unknown == UNKNOWN_COLLECT && strcmp(spec->unknown_column, c->name) == 0) {
+        ok = add_rest(m, column, spec, err);
     } else {
         ok = entry ? add_entry(m, column, entry, &r, err) : add_default(m, column, &r, err);
     }
     recipe_done(&r);
-    return ok || column_fault(err, m->table->columns[column].name);
+    return ok || column_fault(err, c->name);
 }
 
 static bool check_entries(const struct table *table, const struct mapping_spec *spec,
@@ -488,6 +515,11 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, enum mappi
     if (!check_entries(m->table, spec, err)) {
         return false;
     }
+    *part = MAPPING_TABLE;
+    if (!mapping_set_rest(m, spec, err)) {
+        return false;
+    }
+    *part = MAPPING_COLUMN;
     for (size_t i = 0; i < m->table->column_count; i++) {
         if (!add_column(m, i, spec, err)) {
             return false;
@@ -518,6 +550,7 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     size_t n = MAX(table->column_count, 1);
     m->table = table;
     m->format = spec->format;
+    m->rules = spec->rules;
     m->action = spec->action;
     m->deletes = spec->deletes;
     m->marks = spec->soft_delete != NULL;

@@ -41,6 +41,26 @@ enum mapping_format { FORMAT_JSON, FORMAT_RAW };
 /* Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time. */
 enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS };
 
+/* What becomes of U+0000 in a text. */
+enum nul_policy { NUL_FAULT, NUL_STRIP, NUL_REPLACE };
+
+/* What a string means that goes into bytea. BYTES_AUTO: \x and hexadecimal digits, or base64. */
+enum bytes_policy { BYTES_AUTO, BYTES_BASE64, BYTES_HEX, BYTES_UTF8 };
+
+/* What becomes of fields of a value that no column takes. */
+enum unknown_policy { UNKNOWN_IGNORE, UNKNOWN_FAULT, UNKNOWN_COLLECT };
+
+/* What users want differently. All zero: nothing is changed to fit, nothing is guessed. */
+struct value_rules {
+    enum nul_policy nul;
+    enum bytes_policy bytes;
+    enum time_unit unit; /* of columns whose entry has none */
+    int32_t zone_sec;    /* east of UTC: of a time without a zone, into timestamptz */
+    bool strict_numbers; /* a string is no number, a number no text */
+    bool truncates;      /* texts to the length of their column */
+    bool empty_as_null;  /* empty strings, but in json */
+};
+
 /* Which records delete the row of their key. */
 enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE };
 
@@ -72,9 +92,12 @@ struct mapping_spec {
     const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
     size_t key_count;
     enum mapping_delete deletes;
-    const char *soft_delete;     /* column, or NULL */
-    const char *only_if_newer;   /* column, or NULL */
-    const char *when;            /* a condition, see row/condition.h; NULL = every record */
+    const char *soft_delete;   /* column, or NULL */
+    const char *only_if_newer; /* column, or NULL */
+    const char *when;          /* a condition, see row/condition.h; NULL = every record */
+    struct value_rules rules;
+    enum unknown_policy unknown;
+    const char *unknown_column;  /* UNKNOWN_COLLECT */
     enum mapping_part *out_part; /* NULL: of no interest */
 };
 

@@ -186,12 +186,13 @@ static bool offset_fields(struct cursor *c, int64_t *hour, int64_t *minute, int6
 }
 
 /* An offset, or none: then *out is 0. Must be the rest of the text. */
-static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec)
+static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec, bool *out_there)
 {
     int64_t hour;
     int64_t minute;
     int64_t second;
     *out_sec = 0;
+    *out_there = c->p < c->end;
     if (c->p == c->end) {
         return MOMENT_OK;
     }
@@ -215,7 +216,7 @@ enum moment_result moment_parse_time(struct str s, struct buf *scratch, struct m
 {
     struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
     enum moment_result result = parse_time(&c, &out->usec);
-    return result == MOMENT_OK ? parse_offset(&c, &out->offset_sec) : result;
+    return result == MOMENT_OK ? parse_offset(&c, &out->offset_sec, &out->zoned) : result;
 }
 
 static bool is_between(char ch)
@@ -289,7 +290,7 @@ enum moment_result moment_parse(struct str s, struct buf *scratch, struct moment
     struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
     enum moment_result result = is_usual(&c) ? parse_usual(&c, out) : parse_other(&c, out);
     if (result == MOMENT_OK) {
-        result = parse_offset(&c, &out->offset_sec);
+        result = parse_offset(&c, &out->offset_sec, &out->zoned);
     }
     out->kind = MOMENT_FINITE;
     return result == MOMENT_SYNTAX ? parse_infinity(s, out) : result;

@@ -25,7 +25,8 @@ struct moment {
     enum moment_kind kind;
     int64_t days;       /* since 2000-01-01, Gregorian */
     int64_t usec;       /* of the day, 0 .. USEC_PER_DAY */
-    int64_t offset_sec; /* east of UTC */
+    int64_t offset_sec; /* east of UTC; 0 when there is none */
+    bool zoned;         /* there is an offset */
 };
 
 enum moment_result {
@@ -37,7 +38,7 @@ enum moment_result {
 /* scratch is for long fractions; its contents are lost. *out is of use only after MOMENT_OK. */
 enum moment_result moment_parse(struct str s, struct buf *scratch, struct moment *out) _must_;
 
-/* A time of day with an offset or none, into usec and offset_sec alone. */
+/* A time of day with an offset or none, into usec, offset_sec and zoned alone. */
 enum moment_result moment_parse_time(struct str s, struct buf *scratch, struct moment *out) _must_;
 
 #endif

@@ -89,6 +89,11 @@ struct place place_mark(struct mapping *m)
     return add_source(m, SOURCE_MARK, (struct str){0});
 }
 
+struct place place_rest(struct mapping *m)
+{
+    return add_source(m, SOURCE_REST, (struct str){0});
+}
+
 struct place place_choice(struct mapping *m, const struct place *of, size_t n)
 {
     m->choices = mem_grow(m->choices, &m->choice_cap, m->choice_count, sizeof *m->choices);

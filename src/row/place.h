@@ -23,6 +23,9 @@ struct place place_constant(struct mapping *m, const char *text);
 /* The place of a soft delete's mark, which decode.c fills. */
 struct place place_mark(struct mapping *m);
 
+/* The place of the fields that no column takes, which decode.c fills. */
+struct place place_rest(struct mapping *m);
+
 /* The place that receives the first of n others that is there and not null. */
 struct place place_choice(struct mapping *m, const struct place *of, size_t n);
 

@@ -258,6 +258,30 @@ static struct entries entries_of(const struct config_columns *columns)
     return e;
 }
 
+static struct value_rules rules_of(const struct config_route *route)
+{
+    /* config and row have the same words in the same order, without knowing each other */
+    _Static_assert((int) CONFIG_NUL_REPLACE == (int) NUL_REPLACE, "rules differ");
+    _Static_assert((int) CONFIG_BYTES_UTF8 == (int) BYTES_UTF8, "rules differ");
+    return (struct value_rules){
+        .nul = (enum nul_policy) route->nul,
+        .bytes = (enum bytes_policy) route->bytes,
+        .unit = (enum time_unit) route->time_unit,
+        .zone_sec = route->time_zone,
+        .strict_numbers = route->numbers == CONFIG_NUMBERS_STRICT,
+        .truncates = route->too_long == CONFIG_TOO_LONG_TRUNCATE,
+        .empty_as_null = route->empty_as_null,
+    };
+}
+
+static enum unknown_policy unknown_of(const struct config_route *route)
+{
+    if (strcmp(route->unknown_fields, "ignore") == 0) {
+        return UNKNOWN_IGNORE;
+    }
+    return strcmp(route->unknown_fields, "error") == 0 ? UNKNOWN_FAULT : UNKNOWN_COLLECT;
+}
+
 static struct mapping *compile(const struct config_route *route, const struct table *table,
                                uint32_t target_id, enum mapping_part *out_part, struct error *err)
 {
@@ -276,6 +300,9 @@ static struct mapping *compile(const struct config_route *route, const struct ta
         .deletes = route->delete == CONFIG_DELETE_TOMBSTONE ? DELETE_TOMBSTONE : DELETE_OFF,
         .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
         .only_if_newer = *route->only_if_newer ? route->only_if_newer : NULL,
+        .rules = rules_of(route),
+        .unknown = unknown_of(route),
+        .unknown_column = route->unknown_fields,
         .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
         .when = *route->when ? route->when : NULL,
         .out_part = out_part,

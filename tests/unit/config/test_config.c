@@ -51,7 +51,9 @@ static void test_defaults(void **state)
     assert_int_equal(route->format, CONFIG_FORMAT_JSON);
     assert_int_equal(route->mode, MODE_APPEND);
     assert_int_equal(route->on_error, ON_ERROR_DEAD_LETTER);
-    assert_int_equal(route->unknown_fields, UNKNOWN_FIELDS_IGNORE);
+    assert_string_equal(route->unknown_fields, "ignore");
+    assert_int_equal(route->time_zone, 0);
+    assert_false(route->empty_as_null);
     assert_int_equal(route->columns.count, 0);
     assert_int_equal(route->key.count, 0);
     config_free(cfg);

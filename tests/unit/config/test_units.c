@@ -265,13 +265,55 @@ static void test_time_round_trip(void **state)
     assert_string_equal(buf_cstr(&b), "2000-02-29T12:34:56Z");
 }
 
+static void test_zone(void **state)
+{
+    static const struct {
+        const char *text;
+        enum units_result result;
+        int32_t sec;
+        const char *print;
+    } cases[] = {
+        {"UTC", UNITS_OK, 0, "UTC"},
+        {"Z", UNITS_OK, 0, "UTC"},
+        {"+00:00", UNITS_OK, 0, "UTC"},
+        {"+02:00", UNITS_OK, 7200, "\"+02:00\""},
+        {"-03:30", UNITS_OK, -12600, "\"-03:30\""},
+        {"-15:59", UNITS_OK, -57540, "\"-15:59\""},
+        {"+16:00", UNITS_RANGE, 0, NULL},
+        {"-16:00", UNITS_RANGE, 0, NULL},
+        {"", UNITS_BAD, 0, NULL},
+        {"utc", UNITS_BAD, 0, NULL},
+        {"+2", UNITS_BAD, 0, NULL},
+        {"+02:60", UNITS_BAD, 0, NULL},
+        {"Europe/Berlin", UNITS_BAD, 0, NULL},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_buf_ struct buf b = {0};
+        int32_t sec = 1;
+
+        assert_int_equal(units_zone(str_of(cases[i].text), &sec), cases[i].result);
+        if (cases[i].result == UNITS_OK) {
+            assert_int_equal(sec, cases[i].sec);
+            units_print_zone(sec, &b);
+            assert_string_equal(buf_cstr(&b), cases[i].print);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_number),   cmocka_unit_test(test_size),
-        cmocka_unit_test(test_duration), cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_bool),     cmocka_unit_test(test_time),
-        cmocka_unit_test(test_print),    cmocka_unit_test(test_time_round_trip),
+        cmocka_unit_test(test_number),
+        cmocka_unit_test(test_size),
+        cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_bool),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_zone),
+        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_time_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "kit.h"
 
 static struct encoder encoder;
+static struct value_rules rules;
 
 /* A value the way a document, a key or the record gives it. */
 struct given {
@@ -39,7 +40,7 @@ static void expect_cell(const struct given *g, const struct cell *c)
     char name[32];
     snprintf(name, sizeof name, "%s(n)", column_type_name(g->type));
     column.type_name = name;
-    bool ok = encode_value(&(struct value){&encoder, &column, g->unit, c, &out, &err});
+    bool ok = encode_value(&(struct value){&encoder, &column, g->unit, c, &out, &err, &rules});
     kit_assert_text(ok ? kit_hex(&out, 0) : err.text, g->want);
 }
 
@@ -245,7 +246,8 @@ static void test_text(void **state)
     struct column column = {.type = TYPE_TEXT, .typmod = -1};
     struct buf out _cleanup_buf_ = {0};
     struct error err;
-    assert_false(encode_value(&(struct value){&encoder, &column, UNIT_NONE, &zero, &out, &err}));
+    assert_false(
+        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &zero, &out, &err, &rules}));
     kit_assert_text(err.text, "\"a\\x00b\" contains U+0000, which text cannot hold");
 }
 
@@ -326,7 +328,8 @@ static void test_json(void **state)
     struct column column = {.type = TYPE_JSON, .typmod = -1};
     struct buf out _cleanup_buf_ = {0};
     struct error err;
-    assert_false(encode_value(&(struct value){&encoder, &column, UNIT_NONE, &made, &out, &err}));
+    assert_false(
+        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &made, &out, &err, &rules}));
     kit_assert_text(err.text, "\"no document\" is not a valid json");
 }
 
@@ -339,7 +342,8 @@ static void test_jsonb_has_a_size_limit(void **state)
     struct column column = {.type = TYPE_JSONB, .typmod = -1};
     buf_fill(&text, '0', (size_t) 0x10000000);
     struct cell c = {.kind = CELL_JSON, .text = buf_str(&text)};
-    assert_false(encode_value(&(struct value){&encoder, &column, UNIT_NONE, &c, &out, &err}));
+    assert_false(
+        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &c, &out, &err, &rules}));
     assert_non_null(strstr(err.text, "is too large for jsonb"));
 }
 
@@ -411,9 +415,9 @@ static void expect_same_without_value(struct document *d, const char *number,
     struct error quick_err = {.text = ""};
     struct error slow_err = {.text = ""};
     struct cell c = read_cell(d, &text, "", number);
-    bool ok = encode_value(&(struct value){&encoder, column, unit, &c, &quick, &quick_err});
+    bool ok = encode_value(&(struct value){&encoder, column, unit, &c, &quick, &quick_err, &rules});
     c.is_short = false;
-    bool want = encode_value(&(struct value){&encoder, column, unit, &c, &slow, &slow_err});
+    bool want = encode_value(&(struct value){&encoder, column, unit, &c, &slow, &slow_err, &rules});
     if (ok != want || strcmp(quick_err.text, slow_err.text) != 0 ||
         (ok && (quick.n != slow.n || memcmp(quick.p, slow.p, slow.n) != 0))) {
         print_error("%s as %s, typmod %d\n", number, column_type_name(column->type),
@@ -564,9 +568,10 @@ static void test_counts_of_the_record(void **state)
         struct buf want _cleanup_buf_ = {0};
         struct error err = {.text = ""};
         struct error want_err = {.text = ""};
-        bool ok = encode_value(&(struct value){&encoder, &column, unit, &whole, &out, &err});
-        assert_int_equal(
-            ok, encode_value(&(struct value){&encoder, &column, unit, &digits, &want, &want_err}));
+        bool ok = encode_value(
+            &(struct value){&encoder, &column, unit, &whole, &out, &err, &rules});
+        assert_int_equal(ok, encode_value(&(struct value){&encoder, &column, unit, &digits, &want,
+                                                          &want_err, &rules}));
         kit_assert_text(err.text, want_err.text);
         if (ok) {
             assert_int_equal(out.n, want.n);
