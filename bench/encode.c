@@ -15,8 +15,7 @@
 #include "tool.h"
 
 #include "base/mem.h"
-#include "row/batch.h"
-#include "row/decode.h"
+#include "row/record.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -126,17 +125,11 @@ static void add_record(struct encode *e, uint64_t i)
     };
     struct error err;
     struct batch *b = e->batches[e->open];
-    uint64_t omit = 0;
     uint32_t span = batch_span(b, &e->offsets[partition], msg.topic.p, partition, 1, msg.offset);
     batch_record_begin(b, span, msg.offset, msg.timestamp_ms, msg.leader_epoch);
-    if (!decoder_read(e->decoder, e->mapping, &msg, &omit, &err)) {
+    if (!record_rows(e->decoder, e->mapping, &msg, b, &err)) {
         die("record %" PRIu64 ": %s", i + 1, err.text);
     }
-    uint32_t part = batch_part(b, mapping_target(e->mapping), omit);
-    if (!decoder_write(e->decoder, e->mapping, omit, batch_row_begin(b, part), &err)) {
-        die("record %" PRIu64 ": %s", i + 1, err.text);
-    }
-    batch_row_end(b, part);
     batch_record_end(b);
     e->offsets[partition]++;
     if (b->record_count >= BATCH_ROWS || b->bytes >= BATCH_BYTES) {
