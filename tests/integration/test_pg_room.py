@@ -26,7 +26,7 @@ def database(postgres):
 
 
 @pytest.mark.sanitize
-@pytest.mark.parametrize("name", ["conn", "ledger", "schema", "txn"])
+@pytest.mark.parametrize("name", ["conn", "ledger", "rows", "schema", "txn"])
 def test_room(postgres, database, name):
     env = os.environ | {"PGSINKD_TEST_DSN": postgres.dsn(database)}
     done = subprocess.run(
