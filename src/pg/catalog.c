@@ -20,12 +20,14 @@ static bool is_true(const PGresult *res, int row, int column)
 
 /* --- the relation --- */
 
-/* $1 is the schema or NULL, $2 the name. A name has one relation per schema, whatever its kind. */
+/* $1 is the schema or NULL, $2 the name. A name has one relation per schema, whatever its kind.
+ * relhasrules would still be true for some time after the last rule was dropped. */
 static const char relation_sql[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, current_user,"
     " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
     " pg_catalog.has_table_privilege(c.oid, 'INSERT'),"
-    " pg_catalog.row_security_active(c.oid), c.relhasrules,"
+    " pg_catalog.row_security_active(c.oid),"
+    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid),"
     " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
     " pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),"
     " pg_catalog.has_table_privilege(c.oid, 'DELETE'),"

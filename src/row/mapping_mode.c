@@ -96,10 +96,27 @@ static bool set_named_key(struct mapping *m, const struct mapping_spec *spec, st
     return no_index(t, spec, err);
 }
 
+static bool has_primary_key(const struct table *t)
+{
+    return t->unique_count > 0 && t->uniques[0].is_primary;
+}
+
+/* Mode ignore does without a key, for instance where the database makes it. */
+static bool fills_primary_key(struct mapping *m)
+{
+    const struct table *t = m->table;
+    for (size_t i = 0; has_primary_key(t) && i < t->uniques[0].column_count; i++) {
+        if (!fill_of(m, t->columns[t->uniques[0].columns[i]].name)) {
+            return false;
+        }
+    }
+    return has_primary_key(t);
+}
+
 static bool set_primary_key(struct mapping *m, struct error *err)
 {
     const struct table *t = m->table;
-    if (t->unique_count == 0 || !t->uniques[0].is_primary) {
+    if (!has_primary_key(t)) {
         error_set(err, ERROR_SETUP, "table %s has no primary key, and the route names no key",
                   t->quoted);
         return error_hint(err,
@@ -178,9 +195,23 @@ static bool check_privileges(const struct mapping *m, const struct mapping_spec 
 {
     bool updates = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE || spec->soft_delete;
     bool deletes = spec->action == ROW_DELETE || (spec->deletes != DELETE_OFF && !m->marks);
-    return require(m, m->table->may_select || !(updates || deletes), "SELECT", err) &&
+    return require(m, m->table->may_select || m->target.key_count == 0, "SELECT", err) &&
            require(m, m->table->may_update || !updates, "UPDATE", err) &&
            require(m, m->table->may_delete || !deletes, "DELETE", err);
+}
+
+/* ---- rules ---- */
+
+/* COPY passes them over, INSERT does not, and ON CONFLICT is refused. */
+static bool check_rules(const struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    if (!m->table->has_rules || spec->action == ROW_INSERT) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "table %s has rules, and this mode cannot write to such a table",
+              m->table->quoted);
+    return error_hint(err, "Make triggers of them and DROP RULE, or use mode append, which passes "
+                           "them over.");
 }
 
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
@@ -191,7 +222,10 @@ bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct
         return error_hint(err, "ALTER TABLE %s ADD COLUMN deleted_at timestamptz;",
                           m->table->quoted);
     }
-    if (needs_key(spec)) {
+    if (!check_rules(m, spec, err)) {
+        return false;
+    }
+    if (needs_key(spec) || (spec->action == ROW_IGNORE && fills_primary_key(m))) {
         bool ok = spec->key_count > 0 ? set_named_key(m, spec, err) : set_primary_key(m, err);
         if (!ok) {
             return false;
