@@ -143,7 +143,9 @@ static bool start(struct app *a)
     };
     a->crew = crew_new(&cc);
     progress_init(&a->progress, a->until_end);
-    log_delivery(a);
+    if (!config_has_ledger(a->cfg)) {
+        log_delivery(a);
+    }
     log_memory_bound(a);
     if (!client_subscribe(a->client, a->cfg, &err)) {
         log_fault(LOG_LEVEL_ERROR, &err);

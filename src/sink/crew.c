@@ -220,7 +220,7 @@ void crew_let_go(struct crew *c, struct partition *p)
 static void report_released(struct crew *c, struct partition *p)
 {
     p->released = true;
-    if (!p->awaited || !crew_commit_is_due(c, p)) {
+    if (!p->awaited || crew_commit_is_settled(c, p)) {
         crew_let_go(c, p);
     }
 }

@@ -44,10 +44,16 @@ static bool may_commit(const struct crew *c, const struct partition *p)
     return p->state != PARTITION_RELEASING || p->awaited;
 }
 
-bool crew_commit_is_due(const struct crew *c, const struct partition *p)
+static bool is_due(const struct crew *c, const struct partition *p)
 {
     int64_t offset = due(c, p);
     return offset >= 0 && offset != p->committed && may_commit(c, p);
+}
+
+/* An older offset that is still on its way would be the last that the group hears. */
+bool crew_commit_is_settled(const struct crew *c, const struct partition *p)
+{
+    return !p->committing && !is_due(c, p);
 }
 
 /* ---- when ---- */
@@ -73,7 +79,7 @@ static usec_t next_time(const struct crew *c)
 static bool any_due(const struct crew *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        if (crew_commit_is_due(c, c->partitions[i])) {
+        if (is_due(c, c->partitions[i])) {
             return true;
         }
     }
@@ -121,9 +127,13 @@ void crew_commit_note(struct partition *p, int64_t offset)
 /* ---- committing ---- */
 
 /* at_most_once that does not wait for the answer: once it is on its way the rows may follow. */
-static void note_sent(const struct crew *c, struct partition *const *sent,
+static void note_sent(struct crew *c, struct partition *const *sent,
                       const struct partition_ref *refs, size_t n)
 {
+    c->committing = true;
+    for (size_t i = 0; i < n; i++) {
+        sent[i]->committing = true;
+    }
     if (c->cc.cfg->delivery != DELIVERY_AT_MOST_ONCE || c->cc.cfg->kafka.commit != COMMIT_ASYNC) {
         return;
     }
@@ -151,7 +161,7 @@ static void commit(struct crew *c, usec_t now)
     size_t n = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
-        if (crew_commit_is_due(c, p)) {
+        if (is_due(c, p)) {
             sent[n] = p;
             refs[n++] = (struct partition_ref){
                 .topic = p->topic, .partition = p->number, .offset = due(c, p)};
@@ -160,7 +170,6 @@ static void commit(struct crew *c, usec_t now)
     if (n > 0 && failpoint_hit(FAILPOINT_CREW_BEFORE_COMMIT)) {
         note_refused(c, now, "failpoint");
     } else if (client_commit(c->cc.client, refs, n)) {
-        c->committing = true;
         c->commit_at = by_interval(c) ? now + c->cc.cfg->kafka.commit_interval : 0;
         note_sent(c, sent, refs, n);
     } else if (n > 0) {
@@ -214,7 +223,7 @@ static void let_released_go(struct crew *c)
 {
     for (size_t i = c->count; i-- > 0;) {
         if (i < c->count && c->partitions[i]->released &&
-            !crew_commit_is_due(c, c->partitions[i])) {
+            crew_commit_is_settled(c, c->partitions[i])) {
             crew_let_go(c, c->partitions[i]);
         }
     }
@@ -223,6 +232,9 @@ static void let_released_go(struct crew *c)
 void crew_commit_answer(struct crew *c, const struct event *e)
 {
     c->committing = false;
+    for (size_t i = 0; i < c->count; i++) {
+        c->partitions[i]->committing = false;
+    }
     if (failpoint_hit(FAILPOINT_CREW_AFTER_COMMIT)) {
         note_refused(c, clock_mono(), "failpoint");
         return;

@@ -51,6 +51,7 @@ struct partition {
     int64_t reset_offset; /* GAPPED: what was out of range */
     usec_t retry_at;      /* USEC_NEVER = no */
     int64_t committed;    /* what the group has, as far as we know; -1 unknown */
+    bool committing;      /* ... and a commit is on its way that changes it */
     int64_t first_stored; /* until_end: the ledger at the first claim, -1 before */
     int64_t target;       /* until_end: where it ended then, -1 unknown */
     bool target_due;
@@ -119,8 +120,8 @@ void crew_let_go(struct crew *c, struct partition *p); /* RELEASING, and nobody 
 
 /* crew_commit.c */
 void crew_commit_init(struct crew *c);
-bool crew_commit_is_due(const struct crew *c, const struct partition *p);
-void crew_commit_note(struct partition *p, int64_t offset); /* the group has it */
+bool crew_commit_is_settled(const struct crew *c, const struct partition *p); /* nothing is due */
+void crew_commit_note(struct partition *p, int64_t offset);                   /* the group has it */
 void crew_commit_answer(struct crew *c, const struct event *e);
 void crew_commit_forget(const struct crew *c, const struct partition *p); /* says what is lost */
 usec_t crew_commit_deadline(const struct crew *c);

@@ -39,7 +39,8 @@ struct slot {
     uint64_t told_at;      /* monotonic time of that */
     uint64_t seq;          /* of the last REPORT_START */
     int64_t gap_to;        /* >= 0: an ORDER_GAP waits for the batches to drain */
-    struct report *fault;  /* why it has stopped; not told yet */
+    bool taken_back; /* the group has more than is due: nothing is sent before that is mended */
+    struct report *fault; /* why it has stopped; not told yet */
 };
 
 /* The one door. Asserts that the change is one of those drawn in slot.c. */

@@ -31,6 +31,7 @@ static int64_t due(const struct slot *s)
 
 static void set_due(struct slot *s, int64_t offset)
 {
+    s->taken_back = s->taken_back || offset < due(s);
     atomic_store_explicit(&s->share->due, offset, memory_order_release);
 }
 
@@ -86,11 +87,12 @@ static bool group_has(struct worker *w, const struct batch *b)
     bool asked = true;
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
-        if (due(s) < b->spans[i].next) {
+        s->taken_back = s->taken_back && committed(s) != due(s);
+        if (!s->taken_back && due(s) < b->spans[i].next) {
             set_due(s, b->spans[i].next);
             asked = false;
         }
-        has = has && committed(s) >= b->spans[i].next;
+        has = has && !s->taken_back && committed(s) >= b->spans[i].next;
     }
     if (!asked) {
         tell(w);

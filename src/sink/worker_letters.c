@@ -41,7 +41,9 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
                        const struct error *err)
 {
     const struct target *letters = w->wc.policies->letters;
-    uint32_t part = batch_part(b, letters, ROW_INSERT, 0);
+    /* A batch that is sent twice must not stumble over its own dead letters. */
+    enum row_action action = w->delivery == DELIVERY_AT_LEAST_ONCE ? ROW_IGNORE : ROW_INSERT;
+    uint32_t part = batch_part(b, letters, action, 0);
     const struct dead_letter letter = {
         .sink = w->wc.cfg->sink,
         .route = p->route,

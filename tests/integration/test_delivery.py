@@ -114,13 +114,18 @@ def test_a_start_at_the_end_is_remembered(bench, delivery):
 
 
 def killed_at(bench, delivery, failpoint, commit="sync"):
-    """One life that crashes there, one that gets through: (rows, different records, produced)."""
+    """
+    One life that gives the group its first offsets, one that crashes there, one that gets through: (rows, different
+    records, produced).
+    """
     log = bench.topic(partitions=2)
     bench.plain_table()
-    log.fill(5000)
     config = config_of(
         bench, log, delivery, commit, workers=1, batch={"max_rows": 500}, properties={"group.instance.id": "one"}
     )
+    log.fill(10)
+    bench.drain(config)
+    log.fill(5000)
     d = bench.start(config, ready=False, failpoints=failpoint)
     assert d.wait_exit(30) == CRASHED, d.log()
     bench.drain(config)
@@ -133,9 +138,9 @@ def killed_at(bench, delivery, failpoint, commit="sync"):
     ("failpoint", "delivery", "commit"),
     [
         ("txn.after_commit=crash@3", "at_least_once", "sync"),
-        ("crew.before_commit=crash@4", "at_least_once", "sync"),
-        ("crew.before_commit=crash@4", "at_least_once", "async"),
-        ("crew.before_commit=crash@2", "at_least_once", "interval"),
+        ("crew.before_commit=crash@2", "at_least_once", "sync"),
+        ("crew.before_commit=crash@1", "at_least_once", "async"),
+        ("crew.before_commit=crash@1", "at_least_once", "interval"),
         ("txn.after_commit=crash@3", "at_most_once", "sync"),
         ("txn.after_commit=crash@3", "exactly_once", "sync"),
         ("crew.before_commit=crash@1", "exactly_once", "sync"),
@@ -346,6 +351,33 @@ def test_a_bad_record_stops_its_partition_and_the_group_stands_there(bench, deli
     d = bench.drain(config, code=1, allow=["events", "stopped before", f"-0@{offset}"])
     assert f"--group {bench.group} --topic {log.topic}:0 --reset-offsets --to-offset {offset + 1}" in d.log()
     bench.check(log, delivery=delivery, stops={0: offset})
+
+
+@pytest.mark.parametrize(
+    ("delivery", "failpoint"),
+    [("at_least_once", None), ("at_least_once", "txn.after_commit=crash@3"), ("at_most_once", None)],
+)
+def test_dead_letters_where_they_are_asked_for(bench, delivery, failpoint):
+    """Then there is a schema, for them. A batch that is stored twice has its dead letters once."""
+    log = bench.topic()
+    bench.plain_table()
+    bench.sql("ALTER TABLE events ADD CHECK (note <> 'bad')")
+    dead = set()
+    for n in range(5):
+        log.fill(200)
+        for bad in (b"{", b'{"id": 7, "note": "bad"}'):
+            dead.add((0, log.send(bad).offset))
+    log.fill(200)
+    config = config_of(
+        bench, log, delivery, workers=1, batch={"max_rows": 100}, route={"on_error": "dead_letter"},
+        properties={"group.instance.id": "one"},
+    )  # fmt: skip
+    if failpoint:
+        d = bench.start(config, ready=False, failpoints=failpoint)
+        assert d.wait_exit(30) == CRASHED, d.log()
+    bench.drain(config)
+    assert not bench.value("SELECT count(*) FROM pgsinkd.offsets")
+    bench.check(log, delivery=delivery, dead=dead)
 
 
 @pytest.mark.parametrize("delivery", MODES)
