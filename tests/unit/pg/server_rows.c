@@ -32,7 +32,7 @@ static int setup(void **state)
     c = server_open_with(&settings);
     server_fresh_schema(c, SCHEMA);
     l = ledger_new(SCHEMA, "unit", "me");
-    t = txn_new(SCHEMA, "unit");
+    t = txn_new(SCHEMA, "unit", true);
     for (int i = 0; i < WAYS; i++) {
         claimed[i] = (struct ledger_entry){.topic = "orders", .partition = i};
     }
