@@ -177,7 +177,8 @@ static bool is_same_use(const struct use *a, const struct use *b)
 {
     return strcmp(a->topic->name, b->topic->name) == 0 &&
            table_name_same(&a->route->table, &b->route->table) &&
-           strcmp(a->route->when, b->route->when) == 0;
+           strcmp(a->route->when, b->route->when) == 0 &&
+           strcmp(a->route->explode, b->route->explode) == 0;
 }
 
 static int compare_use(const void *pa, const void *pb)
@@ -194,6 +195,9 @@ static int compare_use(const void *pa, const void *pb)
     }
     if (order == 0) {
         order = strcmp(a->route->when, b->route->when);
+    }
+    if (order == 0) {
+        order = strcmp(a->route->explode, b->route->explode);
     }
     return order != 0 ? order : compare_position(a->topic->pos, b->topic->pos);
 }

@@ -19,7 +19,9 @@ struct decoder {
     struct cell *cells;
     size_t cell_cap;
     struct document *value;
-    struct document *key; /* made when first needed */
+    struct document *key; /* made when first needed, as is the next one */
+    struct document *item;
+    struct buf plain; /* of decoder_elements */
     struct buf headers;
     struct buf rest;
     struct encoder encoder;
@@ -38,9 +40,11 @@ struct decoder *decoder_free(struct decoder *d)
     if (d) {
         document_free(d->value);
         document_free(d->key);
+        document_free(d->item);
         encoder_done(&d->encoder);
         buf_done(&d->headers);
         buf_done(&d->rest);
+        buf_done(&d->plain);
         free(d->cells);
         free(d);
     }
@@ -99,12 +103,15 @@ static void say_lacking(const struct decoder *d, const struct mapping *m, const 
     const char *end = f->is_key       ? "and the column is part of the key"
                       : f->is_version ? "and only_if_newer compares it"
                                       : "and the column is NOT NULL without a default";
+    const struct cell *item = &d->cells[mapping_item_cell(m)];
     if (f->place.origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the value is %s, %s",
                   d->msg->value.p ? "JSON null" : "null (a tombstone)", end);
     } else if (f->place.origin == ORIGIN_KEY && d->cells[mapping_key_cell(m)].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the key is %s, %s", d->msg->key.p ? "JSON null" : "null",
                   end);
+    } else if (f->place.origin == ORIGIN_ITEM && item->kind == CELL_NULL) {
+        error_set(err, ERROR_RECORD, "the element is null, %s", end);
     } else if (f->place.origin == ORIGIN_SOURCE || f->place.origin == ORIGIN_CHOICE) {
         error_set(err, ERROR_RECORD, "the record has no %s, %s", f->source_text, end);
     } else {
@@ -112,22 +119,41 @@ static void say_lacking(const struct decoder *d, const struct mapping *m, const 
     }
 }
 
+/* The tree that a cell is a node of, and its first cell; NULL for other cells. */
+static const struct fields *tree_of(const struct mapping *m, enum origin origin, size_t *out_first)
+{
+    switch (origin) {
+    case ORIGIN_VALUE:
+        *out_first = 0;
+        return &m->value;
+    case ORIGIN_KEY:
+        *out_first = mapping_key_cell(m);
+        return &m->key;
+    case ORIGIN_ITEM:
+        *out_first = mapping_item_cell(m);
+        return &m->item;
+    case ORIGIN_SOURCE:
+    case ORIGIN_CHOICE:
+        break;
+    }
+    return NULL;
+}
+
 /* The outermost thing on the way to a lacking field that is there, not null, and has no fields; or
  * NULL. */
 static const struct cell *in_the_way(const struct decoder *d, const struct mapping *m,
-                                     const struct fill *f)
+                                     enum origin origin, uint32_t cell)
 {
-    bool key = f->place.origin == ORIGIN_KEY;
-    if (!key && f->place.origin != ORIGIN_VALUE) {
+    size_t first;
+    const struct fields *tree = tree_of(m, origin, &first);
+    if (!tree) {
         return NULL;
     }
-    const struct fields *tree = key ? &m->key : &m->value;
-    uint32_t base = key ? (uint32_t) mapping_key_cell(m) : 0;
-    uint32_t node = tree->nodes[f->cell - base].parent;
-    while (node != 0 && d->cells[base + node].kind == CELL_ABSENT) {
+    uint32_t node = tree->nodes[cell - first].parent;
+    while (node != 0 && d->cells[first + node].kind == CELL_ABSENT) {
         node = tree->nodes[node].parent;
     }
-    const struct cell *c = &d->cells[base + node];
+    const struct cell *c = &d->cells[first + node];
     bool fine = c->kind == CELL_ABSENT || c->kind == CELL_NULL ||
                 (c->kind == CELL_JSON && *c->text.p == '{');
     return fine ? NULL : c;
@@ -150,7 +176,7 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
 {
     struct cell *c = &d->cells[f->cell];
     if (c->kind == CELL_ABSENT) {
-        const struct cell *blocked = in_the_way(d, m, f);
+        const struct cell *blocked = in_the_way(d, m, f->place.origin, f->cell);
         if (blocked) {
             error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be",
                       f->field_text, cell_kind_name(blocked));
@@ -214,6 +240,51 @@ bool decoder_takes(const struct decoder *d, const struct mapping *m)
 {
     return !m->when || condition_holds(m->when, d->cells);
 }
+
+/* ---- elements ---- */
+
+bool decoder_elements(struct decoder *d, const struct mapping *m, struct elements *out,
+                      struct error *err)
+{
+    const struct cell *c = &d->cells[m->array_cell];
+    elements_open(out, STR_LIT("[]"), &d->plain);
+    if (c->kind == CELL_ABSENT && m->array.number != 0) {
+        const struct cell *blocked = in_the_way(d, m, m->array.origin, m->array_cell);
+        return !blocked || error_set(err, ERROR_RECORD, "%s: there is %s where an object should be",
+                                     m->array_text, cell_kind_name(blocked));
+    }
+    if (c->kind == CELL_NULL) {
+        return true;
+    }
+    if (c->kind != CELL_JSON || *c->text.p != '[') {
+        return error_set(err, ERROR_RECORD, "%s is %s, not an array", m->array_text,
+                         cell_kind_name(c));
+    }
+    elements_open(out, c->text, &d->plain);
+    return true;
+}
+
+bool decoder_element(struct decoder *d, const struct mapping *m, struct elements *next,
+                     uint32_t index, struct error *err)
+{
+    struct cell element;
+    elements_value(next, &element);
+    struct str text = element.kind == CELL_STRING ? element.raw : element.text;
+    if (!d->item) {
+        d->item = document_new();
+    }
+    if (!decode_json_item(m, d->item, text, d->cells, err)) {
+        return false;
+    }
+    if (m->has_index) {
+        d->cells[m->index_cell].kind = CELL_INT;
+        d->cells[m->index_cell].number = index;
+    }
+    choose(d, m);
+    return true;
+}
+
+/* ---- rows ---- */
 
 /* Is it one of the columns that a row of that action holds, whatever it omits? */
 static bool takes_part(const struct fill *f, enum row_action action)

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "row/elements.h"
 #include "row/mapping.h"
 #include "row/message.h"
 
@@ -24,6 +25,18 @@ struct decoder *decoder_free(struct decoder *d); /* returns NULL */
  */
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
                   struct error *err) _must_;
+
+/*
+ * For a mapping with explode: the elements of the record read last; they live as long as its cells.
+ * ERROR_RECORD: what should be an array is none.
+ */
+bool decoder_elements(struct decoder *d, const struct mapping *m, struct elements *out,
+                      struct error *err) _must_;
+
+/* Reads the one that is next, with its number from 0, into the cells, beside those of the record.
+ */
+bool decoder_element(struct decoder *d, const struct mapping *m, struct elements *next,
+                     uint32_t index, struct error *err) _must_;
 
 /* Does the mapping's condition hold for what was read? */
 bool decoder_takes(const struct decoder *d, const struct mapping *m);

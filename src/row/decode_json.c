@@ -42,3 +42,9 @@ bool decode_json_key(const struct mapping *m, struct document *d, const struct m
 {
     return read_fields("key", &m->key, d, msg->key, cells + mapping_key_cell(m), err);
 }
+
+bool decode_json_item(const struct mapping *m, struct document *d, struct str text,
+                      struct cell *cells, struct error *err)
+{
+    return read_fields("element", &m->item, d, text, cells + mapping_item_cell(m), err);
+}

@@ -14,6 +14,10 @@
 bool decode_json_value(const struct mapping *m, struct document *d, const struct message *msg,
                        struct cell *cells, struct error *err) _must_;
 
+/* The fields of an element, in the same way, from mapping_item_cell on. */
+bool decode_json_item(const struct mapping *m, struct document *d, struct str text,
+                      struct cell *cells, struct error *err) _must_;
+
 /* The fields of the key, in the same way, from mapping_key_cell on. */
 bool decode_json_key(const struct mapping *m, struct document *d, const struct message *msg,
                      struct cell *cells, struct error *err) _must_;

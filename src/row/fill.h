@@ -3,7 +3,7 @@
  * then immutable.
  *
  * Cells of a record, by number: first the nodes of the value's tree, then those of the key's tree,
- * then one for each other source, then one for each choice.
+ * then those of an element's tree, then one for each other source, then one for each choice.
  */
 #ifndef ROW_FILL_H
 #define ROW_FILL_H
@@ -23,6 +23,7 @@ enum source_kind {
     SOURCE_PARTITION,
     SOURCE_OFFSET,
     SOURCE_TIMESTAMP,
+    SOURCE_INDEX,    /* of the element */
     SOURCE_MARK,     /* of a soft delete; decode.c sets it for each row */
     SOURCE_CONSTANT, /* the same for every record */
     SOURCE_REST,     /* fields that no column takes; decode_rest.c */
@@ -33,7 +34,7 @@ struct source {
     struct str text; /* the header's name, the constant; owned */
 };
 
-enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_SOURCE, ORIGIN_CHOICE };
+enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_ITEM, ORIGIN_SOURCE, ORIGIN_CHOICE };
 
 /* Where something is read, while a mapping is made: the number is one within its origin. */
 struct place {
@@ -72,6 +73,7 @@ struct mapping {
     size_t fill_count;
     struct fields value;
     struct fields key;
+    struct fields item; /* of an element */
     struct source *sources;
     size_t source_count;
     size_t source_cap;
@@ -86,6 +88,14 @@ struct mapping {
     size_t choice_cap;
     struct condition *when; /* NULL = every record */
     struct place *when_places;
+    bool when_per_element;
+    bool explodes;
+    bool takes_whole_items;
+    struct place array; /* that is exploded */
+    uint32_t array_cell;
+    char *array_text; /* "value.items"; owned */
+    bool has_index;
+    uint32_t index_cell;
     bool reads_value; /* the value has to be read as JSON */
     bool wants_headers;
     char **encodings;   /* per table column: how it goes */
@@ -93,15 +103,20 @@ struct mapping {
     size_t cell_count;
 };
 
-/* The first cell of the key's tree; the first of the other sources; the first choice. */
+/* The first cell of the key's tree, of an element's tree, of the other sources, of the choices. */
 static inline size_t mapping_key_cell(const struct mapping *m)
 {
     return m->value.count;
 }
 
-static inline size_t mapping_source_cell(const struct mapping *m)
+static inline size_t mapping_item_cell(const struct mapping *m)
 {
     return m->value.count + m->key.count;
+}
+
+static inline size_t mapping_source_cell(const struct mapping *m)
+{
+    return mapping_item_cell(m) + m->item.count;
 }
 
 /*

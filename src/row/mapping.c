@@ -31,6 +31,10 @@ static const struct convention underscored[] = {
     {"_headers", "headers"},
 };
 
+static const struct convention exploded[] = {
+    {"_index", "meta.index"},
+};
+
 static const struct convention raw[] = {
     {"topic", "meta.topic"},
     {"partition", "meta.partition"},
@@ -52,24 +56,28 @@ static const char *conventional(const struct convention *list, size_t n, const c
 }
 
 /* The path of a column without an entry into *out; false when nothing fills it. */
-static bool default_path(enum mapping_format format, const struct column *c, struct path *out)
+static bool default_path(const struct mapping *m, const struct column *c, struct path *out)
 {
     struct error err;
     const char *path = conventional(underscored, ARRAY_LEN(underscored), c->name);
     if (c->generated || c->identity) {
         return false;
     }
-    if (!path && format == FORMAT_RAW) {
+    if (!path && m->explodes) {
+        path = conventional(exploded, ARRAY_LEN(exploded), c->name);
+    }
+    if (!path && m->format == FORMAT_RAW) {
         path = conventional(raw, ARRAY_LEN(raw), c->name);
     }
     if (path) {
         return path_parse(path, out, &err);
     }
-    if (format == FORMAT_JSON) {
-        *out = (struct path){.root = PATH_VALUE};
-        path_add(out, str_of(c->name));
+    if (m->format == FORMAT_RAW || m->takes_whole_items) {
+        return false;
     }
-    return format == FORMAT_JSON;
+    *out = (struct path){.root = m->explodes ? PATH_ITEM : PATH_VALUE};
+    path_add(out, str_of(c->name));
+    return true;
 }
 
 static const struct mapping_entry *entry_of(const struct mapping_spec *spec, const char *column)
@@ -114,6 +122,7 @@ static bool meta_fits(enum path_meta meta, enum column_type t)
         return is_text(t) || t == TYPE_ENUM;
     case META_PARTITION:
     case META_OFFSET:
+    case META_INDEX:
         return is_text(t) || is_number(t);
     case META_TIMESTAMP:
         return t == TYPE_TIMESTAMPTZ || t == TYPE_TIMESTAMP || t == TYPE_DATE || t == TYPE_INT8 ||
@@ -131,6 +140,7 @@ static bool path_fits(const struct path *p, enum column_type t)
         return p->name_count > 0 || is_text(t) || is_json(t) || t == TYPE_HSTORE;
     case PATH_VALUE:
     case PATH_KEY:
+    case PATH_ITEM:
         break;
     }
     return true;
@@ -171,6 +181,21 @@ static bool wants_document_text(enum column_type t)
     return is_json(t) || t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_BYTEA;
 }
 
+/* Is it a path that this route has? */
+static bool check_path(const struct mapping *m, const struct path *p, struct error *err)
+{
+    if (m->format == FORMAT_RAW && p->root == PATH_VALUE && p->name_count > 0) {
+        error_set(err, ERROR_SETUP, "with format raw a value has no fields");
+        return error_hint(err, "Use format json, or the whole value.");
+    }
+    bool of_element = p->root == PATH_ITEM || (p->root == PATH_META && p->meta == META_INDEX);
+    if (of_element && !m->explodes) {
+        error_set(err, ERROR_SETUP, "there are no elements");
+        return error_hint(err, "Name the array with explode: value.items");
+    }
+    return true;
+}
+
 static bool add_path(struct mapping *m, struct recipe *r, const struct path *path,
                      struct error *err)
 {
@@ -178,9 +203,8 @@ static bool add_path(struct mapping *m, struct recipe *r, const struct path *pat
     path_print(path, true, &r->text);
     path_print(path, false, &r->fields);
     const char *text = buf_cstr(&r->text) + begin;
-    if (m->format == FORMAT_RAW && path->root == PATH_VALUE && path->name_count > 0) {
-        error_set(err, ERROR_SETUP, "%s: with format raw a value has no fields", text);
-        return error_hint(err, "Use format json, or map the whole value.");
+    if (!check_path(m, path, err)) {
+        return error_wrap(err, "%s", text);
     }
     if (!path_fits(path, r->column->type)) {
         error_set(err, ERROR_SETUP, "%s cannot go into %s", text, r->column->type_name);
@@ -358,7 +382,7 @@ static bool add_rest(struct mapping *m, size_t column, const struct mapping_spec
 static bool add_default(struct mapping *m, size_t column, struct recipe *r, struct error *err)
 {
     struct path path = {0};
-    if (!default_path(m->format, r->column, &path)) {
+    if (!default_path(m, r->column, &path)) {
         return leave_out(m, column, err);
     }
     r->places = mem_array(1, sizeof *r->places);
@@ -442,6 +466,56 @@ static bool check_entries(const struct table *table, const struct mapping_spec *
     return true;
 }
 
+/* Does the entry take the whole element? */
+static bool takes_whole_item(const struct mapping_entry *entry)
+{
+    bool found = entry->path && strcmp(entry->path, "item") == 0;
+    for (size_t i = 0; i < entry->value_count; i++) {
+        const char *path = entry->values[i].path;
+        found |= path && strcmp(path, "item") == 0;
+    }
+    return found;
+}
+
+static bool check_array(const struct mapping *m, const struct path *path, struct error *err)
+{
+    if (m->format == FORMAT_RAW) {
+        error_set(err, ERROR_SETUP, "explode: with format raw a value has no fields");
+        return error_hint(err, "Use format json.");
+    }
+    if (path->root != PATH_VALUE) {
+        error_set(err, ERROR_SETUP, "explode: the array is in the value");
+        return error_hint(err, "Name it as value.items, or value if it is the whole value.");
+    }
+    if (m->deletes == DELETE_TOMBSTONE) {
+        error_set(err, ERROR_SETUP,
+                  "explode: a tombstone has no elements, so nothing would be "
+                  "deleted");
+        return error_hint(err, "Take delete: tombstone away.");
+    }
+    return true;
+}
+
+/* The array, before the columns are looked at. */
+static bool set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    struct path path = {0};
+    if (!path_parse(spec->explode, &path, err)) {
+        return error_wrap(err, "explode");
+    }
+    bool ok = check_array(m, &path, err);
+    if (ok) {
+        m->explodes = true;
+        m->array = place_operand(m, &path);
+        m->array_text = mem_strdup(spec->explode);
+    }
+    for (size_t i = 0; i < spec->entry_count; i++) {
+        m->takes_whole_items |= takes_whole_item(&spec->entries[i]);
+    }
+    path_done(&path);
+    return ok;
+}
+
 static bool add_when(struct mapping *m, const char *text, struct error *err)
 {
     m->when = condition_new(text, err);
@@ -452,11 +526,12 @@ static bool add_when(struct mapping *m, const char *text, struct error *err)
     m->when_places = mem_array(MAX(n, 1), sizeof *m->when_places);
     for (size_t i = 0; i < n; i++) {
         const struct path *path = condition_path(m->when, i);
-        if (m->format == FORMAT_RAW && path->root == PATH_VALUE && path->name_count > 0) {
-            error_set(err, ERROR_SETUP, "when: with format raw a value has no fields");
-            return error_hint(err, "Use format json, or ask for the key, headers or meta.");
+        if (!check_path(m, path, err)) {
+            return error_wrap(err, "when");
         }
         m->when_places[i] = place_operand(m, path);
+        m->when_per_element |= path->root == PATH_ITEM ||
+                               (path->root == PATH_META && path->meta == META_INDEX);
     }
     return true;
 }
@@ -502,6 +577,7 @@ static void finish(struct mapping *m)
             .is_mark = f->is_mark,
         };
     }
+    m->array_cell = place_cell(m, m->array);
     for (size_t i = 0; m->when && i < condition_path_count(m->when); i++) {
         condition_bind(m->when, i, place_cell(m, m->when_places[i]));
     }
@@ -511,6 +587,10 @@ static void finish(struct mapping *m)
 static bool build(struct mapping *m, const struct mapping_spec *spec, enum mapping_part *part,
                   struct error *err)
 {
+    *part = MAPPING_EXPLODE;
+    if (spec->explode && !set_explode(m, spec, err)) {
+        return false;
+    }
     *part = MAPPING_COLUMN;
     if (!check_entries(m->table, spec, err)) {
         return false;
@@ -566,6 +646,7 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     m->notes = mem_array(n, sizeof *m->notes);
     fields_init(&m->value);
     fields_init(&m->key);
+    fields_init(&m->item);
     return build(m, spec, spec->out_part ? spec->out_part : &part, err) ? m : mapping_free(m);
 }
 
@@ -583,6 +664,7 @@ struct mapping *mapping_free(struct mapping *m)
     }
     fields_done(&m->value);
     fields_done(&m->key);
+    fields_done(&m->item);
     for (size_t i = 0; i < m->source_count; i++) {
         free((void *) (uintptr_t) m->sources[i].text.p);
     }
@@ -592,6 +674,7 @@ struct mapping *mapping_free(struct mapping *m)
     }
     m->when = condition_free(m->when);
     free(m->when_places);
+    free(m->array_text);
     free(m->choices);
     free(m->sources);
     free(m->encodings);

@@ -18,6 +18,12 @@
  * value, a whole key or value that is null. A number, string or array where a path wants an object
  * is a fault of the record, and so is a root that is not an object when fields are wanted.
  *
+ * With explode a record makes a row of each element of an array in its value. Columns without an
+ * entry then take the field of that name of the element, unless an entry takes the whole element:
+ * then they take nothing; _index is meta.index. No rows: the array is missing, null or empty. What
+ * is no array is a fault, and one bad element is a fault of the whole record. A condition that
+ * names item is asked for each element, otherwise for the record.
+ *
  * A constant is a text that goes into the column's type as a header with this text would. Of
  * several values the first one counts that is there and not null; if there is none, the column is
  * lacking where all of them are, and NULL otherwise.
@@ -27,6 +33,8 @@
  *   key               the whole key           key.a           a field of a JSON key
  *   headers           all headers as JSON     headers.name    the last header of that name, as text
  *   meta.topic  meta.partition  meta.offset  meta.timestamp
+ *   item              an element, with explode      item.a     a field of it
+ *   meta.index        its number, from 0
  * A name with dots or odd characters is quoted: value."odd.name". A path that does not start with
  * one of these roots is an error that names them.
  */
@@ -80,7 +88,7 @@ struct mapping_entry {
 };
 
 /* What of a spec a fault is about; for a column err->column says which. */
-enum mapping_part { MAPPING_TABLE, MAPPING_COLUMN, MAPPING_WHEN };
+enum mapping_part { MAPPING_TABLE, MAPPING_COLUMN, MAPPING_WHEN, MAPPING_EXPLODE };
 
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
@@ -92,9 +100,10 @@ struct mapping_spec {
     const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
     size_t key_count;
     enum mapping_delete deletes;
-    const char *soft_delete;   /* column, or NULL */
-    const char *only_if_newer; /* column, or NULL */
-    const char *when;          /* a condition, see row/condition.h; NULL = every record */
+    const char *soft_delete;     /* column, or NULL */
+    const char *only_if_newer;   /* column, or NULL */
+    const char *explode;         /* the path of an array, or NULL */
+    const char *when;            /* a condition, see row/condition.h; NULL = every record */
     struct value_rules rules;
     enum unknown_policy unknown;
     const char *unknown_column;  /* UNKNOWN_COLLECT */

@@ -9,17 +9,13 @@
 #include <string.h>
 
 static const char *const roots[] = {
-    [PATH_VALUE] = "value",
-    [PATH_KEY] = "key",
-    [PATH_HEADERS] = "headers",
-    [PATH_META] = "meta",
+    [PATH_VALUE] = "value", [PATH_KEY] = "key",   [PATH_HEADERS] = "headers",
+    [PATH_META] = "meta",   [PATH_ITEM] = "item",
 };
 
 static const char *const metas[] = {
-    [META_TOPIC] = "topic",
-    [META_PARTITION] = "partition",
-    [META_OFFSET] = "offset",
-    [META_TIMESTAMP] = "timestamp",
+    [META_TOPIC] = "topic",         [META_PARTITION] = "partition", [META_OFFSET] = "offset",
+    [META_TIMESTAMP] = "timestamp", [META_INDEX] = "index",
 };
 
 static int index_of(const char *const *words, size_t n, struct str s)
@@ -58,8 +54,8 @@ static bool bad_path(struct error *err, const char *text, const char *what)
 {
     error_set(err, ERROR_SETUP, "'%s' is not a path: %s", text, what);
     return error_hint(err,
-                      "A path is value, key or headers, with names behind it joined by dots, or "
-                      "meta.topic, meta.partition, meta.offset, meta.timestamp. A name with "
+                      "A path is value, key, headers or item, with names behind it joined by dots, "
+                      "or meta.topic, meta.partition, meta.offset, meta.timestamp. A name with "
                       "other characters than letters, digits, _ - $ @ is written in double "
                       "quotes: value.\"odd.name\".");
 }
@@ -129,7 +125,7 @@ static bool finish_meta(const char *text, struct path *out, struct error *err)
 {
     int meta = out->name_count == 1 ? index_of(metas, ARRAY_LEN(metas), out->names[0]) : -1;
     if (meta < 0) {
-        return bad_path(err, text, "meta has topic, partition, offset and timestamp");
+        return bad_path(err, text, "meta has topic, partition, offset, timestamp and index");
     }
     path_done(out);
     *out = (struct path){.root = PATH_META, .meta = (enum path_meta) meta};
@@ -141,7 +137,7 @@ static bool parse(const char *text, struct path *out, struct error *err)
     size_t n = strcspn(text, ".");
     int root = index_of(roots, ARRAY_LEN(roots), (struct str){.p = text, .n = n});
     if (root < 0) {
-        return bad_path(err, text, "it does not start with value, key, headers or meta");
+        return bad_path(err, text, "it does not start with value, key, headers, item or meta");
     }
     out->root = (enum path_root) root;
     if (!parse_names(text, text + n, out, err)) {

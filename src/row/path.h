@@ -1,6 +1,6 @@
 /*
  * A place in a record as users write it: "value.customer.name", "key", "headers.trace",
- * "meta.offset". The forms are in row/mapping.h. Main thread, while a mapping is made.
+ * "meta.offset", "item.sku". The forms are in row/mapping.h. Main thread, while a mapping is made.
  */
 #ifndef ROW_PATH_H
 #define ROW_PATH_H
@@ -9,9 +9,9 @@
 #include "base/error.h"
 #include "base/str.h"
 
-enum path_root { PATH_VALUE, PATH_KEY, PATH_HEADERS, PATH_META };
+enum path_root { PATH_VALUE, PATH_KEY, PATH_HEADERS, PATH_META, PATH_ITEM };
 
-enum path_meta { META_TOPIC, META_PARTITION, META_OFFSET, META_TIMESTAMP };
+enum path_meta { META_TOPIC, META_PARTITION, META_OFFSET, META_TIMESTAMP, META_INDEX };
 
 struct path {
     enum path_root root;

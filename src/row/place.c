@@ -20,10 +20,9 @@ static uint32_t tree_node(struct fields *tree, const struct path *p)
 static enum source_kind source_kind_of(const struct mapping *m, const struct path *p, bool as_bytes)
 {
     static const enum source_kind metas[] = {
-        [META_TOPIC] = SOURCE_TOPIC,
-        [META_PARTITION] = SOURCE_PARTITION,
-        [META_OFFSET] = SOURCE_OFFSET,
-        [META_TIMESTAMP] = SOURCE_TIMESTAMP,
+        [META_TOPIC] = SOURCE_TOPIC,   [META_PARTITION] = SOURCE_PARTITION,
+        [META_OFFSET] = SOURCE_OFFSET, [META_TIMESTAMP] = SOURCE_TIMESTAMP,
+        [META_INDEX] = SOURCE_INDEX,
     };
     switch (p->root) {
     case PATH_META:
@@ -33,6 +32,7 @@ static enum source_kind source_kind_of(const struct mapping *m, const struct pat
     case PATH_KEY:
         return SOURCE_KEY_BYTES;
     case PATH_VALUE:
+    case PATH_ITEM:
         break;
     }
     return m->format == FORMAT_JSON && !as_bytes ? SOURCE_VALUE_JSON : SOURCE_VALUE_BYTES;
@@ -65,6 +65,9 @@ struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
     }
     if (p->root == PATH_KEY && p->name_count > 0) {
         return (struct place){ORIGIN_KEY, tree_node(&m->key, p)};
+    }
+    if (p->root == PATH_ITEM) {
+        return (struct place){ORIGIN_ITEM, tree_node(&m->item, p)};
     }
     bool named = p->root == PATH_HEADERS && p->name_count > 0;
     return add_source(m, source_kind_of(m, p, as_bytes), named ? p->names[0] : (struct str){0});
@@ -116,6 +119,8 @@ uint32_t place_cell(const struct mapping *m, struct place p)
         return p.number;
     case ORIGIN_KEY:
         return (uint32_t) mapping_key_cell(m) + p.number;
+    case ORIGIN_ITEM:
+        return (uint32_t) mapping_item_cell(m) + p.number;
     case ORIGIN_SOURCE:
         return (uint32_t) mapping_source_cell(m) + p.number;
     case ORIGIN_CHOICE:
@@ -128,6 +133,13 @@ void place_seal(struct mapping *m)
 {
     fields_seal(&m->value);
     fields_seal(&m->key);
+    fields_seal(&m->item);
+    for (uint32_t i = 0; i < m->source_count; i++) {
+        if (m->sources[i].kind == SOURCE_INDEX) {
+            m->has_index = true;
+            m->index_cell = place_cell(m, (struct place){ORIGIN_SOURCE, i});
+        }
+    }
     m->cell_count = mapping_choice_cell(m) + m->choice_count;
     for (size_t i = 0; i < m->choice_count; i++) {
         struct choice *c = &m->choices[i];

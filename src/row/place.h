@@ -14,7 +14,7 @@
  */
 struct place place_path(struct mapping *m, const struct path *p, bool as_bytes);
 
-/* The same, for a condition, which wants a whole value as what it is: a text, a number, ... */
+/* The same, with a whole value as what it is: a text, a number, an array. */
 struct place place_operand(struct mapping *m, const struct path *p);
 
 /* The place of a text that is the same for every record. */

@@ -37,14 +37,53 @@ static bool add_row(struct decoder *d, const struct mapping *m, enum row_action 
     return true;
 }
 
+/* A record with more elements is not what anybody meant, and its rows would not fit into memory. */
+#define ELEMENTS_MAX 100000
+
+static bool add_element(struct decoder *d, const struct mapping *m, const struct message *msg,
+                        struct elements *next, uint32_t index, struct batch *b, struct error *err)
+{
+    if (index == ELEMENTS_MAX) {
+        return error_set(err, ERROR_RECORD, "the array has more than %d elements", ELEMENTS_MAX);
+    }
+    if (!decoder_element(d, m, next, index, err)) {
+        return error_wrap(err, "element %u", index);
+    }
+    if (m->when_per_element && !decoder_takes(d, m)) {
+        return true;
+    }
+    return add_row(d, m, action_of(m, msg), b, err) || error_wrap(err, "element %u", index);
+}
+
+static bool add_elements(struct decoder *d, const struct mapping *m, const struct message *msg,
+                         struct batch *b, struct error *err)
+{
+    struct elements elements;
+    if (!decoder_elements(d, m, &elements, err)) {
+        return false;
+    }
+    for (uint32_t i = 0; elements_next(&elements); i++) {
+        if (!add_element(d, m, msg, &elements, i, b, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
+                     struct batch *b, struct error *err)
+{
+    if (!m->when_per_element && !decoder_takes(d, m)) {
+        return true;
+    }
+    return m->explodes ? add_elements(d, m, msg, b, err) : add_row(d, m, action_of(m, msg), b, err);
+}
+
 bool record_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
                  struct batch *b, struct error *err)
 {
     uint32_t mark = batch_mark(b);
-    if (!decoder_read(d, m, msg, err)) {
-        return false;
-    }
-    if (!decoder_takes(d, m) || add_row(d, m, action_of(m, msg), b, err)) {
+    if (decoder_read(d, m, msg, err) && add_rows(d, m, msg, b, err)) {
         return true;
     }
     batch_undo(b, mark);

@@ -210,6 +210,9 @@ static struct position place_of(const struct config_route *route, enum mapping_p
     if (part == MAPPING_WHEN) {
         return route->when_pos;
     }
+    if (part == MAPPING_EXPLODE) {
+        return route->explode_pos;
+    }
     for (size_t i = 0; part == MAPPING_COLUMN && i < route->columns.count; i++) {
         if (strcmp(route->columns.items[i].column, err->column) == 0) {
             return route->columns.items[i].pos;
@@ -304,6 +307,7 @@ static struct mapping *compile(const struct config_route *route, const struct ta
         .unknown = unknown_of(route),
         .unknown_column = route->unknown_fields,
         .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
+        .explode = *route->explode ? route->explode : NULL,
         .when = *route->when ? route->when : NULL,
         .out_part = out_part,
         .entries = entries.items,

@@ -1,5 +1,6 @@
-"""What shapes rows: conditions, constants, the first of several values."""
+"""What shapes rows: conditions, constants, the first of several values, arrays that make many rows."""
 
+import functools
 import json
 import pathlib
 import re
@@ -141,6 +142,92 @@ def test_a_constant_that_does_not_fit_has_its_place_in_the_file(bench):
     result = bench.command("check", bench.config(log, route={"columns": {"id": {"const": "web"}}}))
     assert result.returncode == 4
     assert re.search(r'yaml:\d+:\d+: .*column \'id\': constant: "web" is not a valid int8', result.stderr)
+
+
+# ---- explode ----
+
+ITEMS = f"CREATE TABLE events ({KEPT}, _index int NOT NULL, order_id bigint NOT NULL, sku text NOT NULL, qty int)"
+EXPLODE = {"explode": "value.items", "columns": {"order_id": "value.id"}}
+
+
+def order(n, items):
+    return json.dumps({"id": n, "items": [{"sku": f"{n}-{i}", "qty": i} for i in range(items)]}).encode()
+
+
+@functools.cache
+def items_of_value(value):
+    whole = json.loads(value)
+    items = enumerate(whole.get("items") or [])
+    return [{"_index": i, "order_id": whole["id"], "sku": e["sku"], "qty": e.get("qty")} for i, e in items]
+
+
+def items_of(record):
+    return items_of_value(record.value)
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("write_path", ["copy", "unnest"])
+def test_one_record_makes_many_rows(bench, write_path):
+    log = bench.topic(partitions=2)
+    bench.sql(ITEMS)
+    log.send_many((i % 2, None, order(i, i % 7), None, None) for i in range(2000))
+    log.send_json(id=-1)
+    log.send_json(id=-2, items=None)
+    batch = {"write_path": write_path, "max_rows": 100}
+    bench.drain(bench.config(log, route=EXPLODE, batch=batch))
+    bench.check(log, rows=lambda r: len(items_of(r)), contents=items_of)
+
+
+def test_one_bad_element_keeps_the_whole_record_out(bench):
+    log = bench.topic()
+    bench.sql(ITEMS)
+    log.send(order(1, 3))
+    bad = log.send_json(id=2, items=[{"sku": "a"}, {"sku": "b", "qty": "many"}, {"sku": "c"}])
+    log.send(order(3, 3))
+    d = bench.drain(bench.config(log, route=EXPLODE), code=1, allow=["element 1: column 'qty'", *STOPPED])
+    assert "element 1: column 'qty': \"many\" is not a valid int4" in d.log()
+    bench.check(log, stops={0: bad.offset}, rows=lambda r: len(items_of(r)), contents=items_of)
+
+
+def test_rows_of_one_record_are_stored_together(bench):
+    """PostgreSQL refuses one element: with it, it refuses its record's other rows."""
+    log = bench.topic()
+    bench.sql(ITEMS)
+    bench.sql("ALTER TABLE events ADD CHECK (qty < 5)")
+    for n in (1, 2):
+        log.send(order(n, 4))
+    bad = log.send(order(3, 9))
+    log.send(order(4, 4))
+    bench.drain(bench.config(log, route=EXPLODE), code=1, allow=["events_qty_check", *STOPPED])
+    bench.check(log, stops={0: bad.offset}, rows=lambda r: len(items_of(r)), contents=items_of)
+
+
+def test_a_kill_stores_no_half_of_a_record(bench):
+    log = bench.topic(partitions=2)
+    bench.sql(ITEMS)
+    config = bench.config(log, route=EXPLODE, batch={"max_rows": 20})
+    for _ in range(2):
+        log.send_many((i % 2, None, order(i, 20), None, None) for i in range(1500))
+        d = bench.start(config)
+        bench.wait_rows(bench.rows() + 1)
+        d.kill()
+        halves = bench.sql("SELECT _partition, _offset FROM events GROUP BY 1, 2 HAVING count(*) <> 20")
+        assert halves == []
+    bench.drain(config)
+    bench.check(log, rows=lambda r: len(items_of(r)), contents=items_of)
+
+
+def test_a_condition_chooses_elements(bench):
+    log = bench.topic()
+    bench.sql(ITEMS)
+    log.send_many((0, None, order(i, i % 7), None, None) for i in range(500))
+    route = EXPLODE | {"when": "item.qty >= 2 and value.id != 13"}
+    bench.drain(bench.config(log, route=route))
+
+    def chosen(r):
+        return [item for item in items_of(r) if item["qty"] >= 2 and r.json["id"] != 13]
+
+    bench.check(log, rows=lambda r: len(chosen(r)), contents=chosen)
 
 
 # ---- the examples of the documentation ----

@@ -326,7 +326,8 @@ static void test_triggers_and_generated_columns(void **state)
         "CREATE TABLE serial (" COLUMNS
         ", k2 text, PRIMARY KEY (k, k2), twice int GENERATED ALWAYS AS "
         "(2 * k) STORED);"
-        "CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON serial FOR EACH ROW EXECUTE FUNCTION touch();"
+        "CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON serial FOR EACH ROW"
+        " EXECUTE FUNCTION touch();"
         "CREATE TRIGGER told AFTER INSERT OR UPDATE OR DELETE ON serial FOR EACH ROW"
         " EXECUTE FUNCTION told()",
         false, false, false);

@@ -268,7 +268,7 @@ static void test_faults_have_a_place(void **state)
     expect_fault("", "expected a value at the end");
     expect_fault("value.a =", "expected a value at the end");
     expect_fault("value.a = b", "at byte 11: 'b' is not a path: it does not start with value, key, "
-                                "headers or meta");
+                                "headers, item or meta");
     expect_fault("value.a = 'b", "a text without its closing quote at byte 11, before ''b'");
     expect_fault("value.a = \"b\"", "unexpected character at byte 11, before '\"b\"'");
     expect_fault("value.a == 5", "expected a value at byte 10, before '= 5'");
@@ -295,8 +295,8 @@ static void test_faults_have_a_place(void **state)
     expect_fault("exists(value.a", "expected ')' at the end");
     expect_fault("value.a # 5", "unexpected character at byte 9, before '# 5'");
     expect_fault("meta.x = 1",
-                 "at byte 1: 'meta.x' is not a path: meta has topic, partition, offset "
-                 "and timestamp");
+                 "at byte 1: 'meta.x' is not a path: meta has topic, partition, offset, "
+                 "timestamp and index");
     expect_fault("value.\"a = 1",
                  "at byte 1: 'value.\"a = 1' is not a path: a quote is not closed");
 }

@@ -249,10 +249,10 @@ static void test_bad_paths(void **state)
 {
     (void) state;
     static const char *const bad[][2] = {
-        {"", "it does not start with value, key, headers or meta"},
-        {"val", "it does not start with value, key, headers or meta"},
-        {"values.x", "it does not start with value, key, headers or meta"},
-        {"Value.x", "it does not start with value, key, headers or meta"},
+        {"", "it does not start with value, key, headers, item or meta"},
+        {"val", "it does not start with value, key, headers, item or meta"},
+        {"values.x", "it does not start with value, key, headers, item or meta"},
+        {"Value.x", "it does not start with value, key, headers, item or meta"},
         {"value.", "a name is missing behind a dot"},
         {"value..x", "a name is missing behind a dot"},
         {"value.x.", "a name is missing behind a dot"},
@@ -261,9 +261,9 @@ static void test_bad_paths(void **state)
         {"value.a b", "a name with odd characters needs quotes"},
         {"value.a[0]", "a name with odd characters needs quotes"},
         {"headers.a.b", "a header has one name; quote it if it contains dots"},
-        {"meta", "meta has topic, partition, offset and timestamp"},
-        {"meta.x", "meta has topic, partition, offset and timestamp"},
-        {"meta.topic.x", "meta has topic, partition, offset and timestamp"},
+        {"meta", "meta has topic, partition, offset, timestamp and index"},
+        {"meta.x", "meta has topic, partition, offset, timestamp and index"},
+        {"meta.topic.x", "meta has topic, partition, offset, timestamp and index"},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char words[256];

@@ -298,6 +298,191 @@ static void test_values_that_are_refused(void **state)
                    "meta.timestamp into date");
 }
 
+/* ---- explode ---- */
+
+static struct bench items_bench(const char *when)
+{
+    static const struct mapping_entry entry = {.column = "order_id", .path = "value.id"};
+    struct mapping_spec spec = spec_of(&entry, 1, when);
+    spec.explode = "value.items";
+    return bench_of(KIT_TABLE(kit_column("order_id", TYPE_INT2), kit_column("sku", TYPE_INT2),
+                              kit_column("_index", TYPE_INT2)),
+                    spec);
+}
+
+static void test_a_row_of_each_element(void **state)
+{
+    (void) state;
+    struct bench b = items_bench(NULL);
+    expect_rows(&b, "{\"id\": 7, \"items\": [{\"sku\": 1}, {\"sku\": 2, \"x\": 0}, {}]}",
+                "0003"
+                "000000020007"
+                "000000020001"
+                "000000020000"
+                "0003"
+                "000000020007"
+                "000000020002"
+                "000000020001"
+                "0003"
+                "000000020007"
+                "ffffffff"
+                "000000020002");
+    assert_int_equal(batch_row_count(b.batch), 3);
+    expect_rows(&b, "{\"id\": 7, \"items\": [null]}",
+                "0003"
+                "000000020007"
+                "ffffffff"
+                "000000020000");
+    bench_done(&b);
+}
+
+static void test_records_without_elements(void **state)
+{
+    (void) state;
+    struct bench b = items_bench(NULL);
+    expect_rows(&b, "{\"id\": 7, \"items\": []}", "");
+    expect_rows(&b, "{\"id\": 7, \"items\": null}", "");
+    expect_rows(&b, "{\"id\": \"bad\"}", "");
+    expect_rows(&b, NULL, "");
+    bench_done(&b);
+}
+
+static void test_a_bad_element_takes_all_rows_back(void **state)
+{
+    (void) state;
+    struct bench b = items_bench(NULL);
+    expect_fault(&b, "{\"id\": 7, \"items\": [{\"sku\": 1}, {\"sku\": \"x\"}, {\"sku\": 2}]}",
+                 "element 1: column 'sku': \"x\" is not a valid int2");
+    kit_assert_text(b.err.column, "sku");
+    expect_fault(&b, "{\"id\": 7, \"items\": [{\"sku\": 1}, 5]}",
+                 "element 1: the element is a number, not a JSON object");
+    expect_fault(&b, "{\"id\": 7, \"items\": {}}", "value.items is an object, not an array");
+    expect_fault(&b, "{\"id\": 7, \"items\": 5}", "value.items is a number, not an array");
+    bench_done(&b);
+}
+
+static void test_too_many_elements(void **state)
+{
+    (void) state;
+    struct bench b = items_bench(NULL);
+    struct buf value _cleanup_buf_ = {0};
+    buf_add_z(&value, "{\"items\": [{}");
+    for (int i = 1; i < 100000; i++) {
+        buf_add_z(&value, ",{}");
+    }
+    buf_add_z(&value, "]}");
+    struct message msg = kit_message("k", buf_cstr(&value));
+    /* _index is a smallint: the fault is its, but only behind 32767 */
+    assert_false(rows(&b, &msg));
+    kit_assert_text(b.err.text, "element 32768: column '_index': 32768 is out of range for int2");
+    bench_done(&b);
+
+    static const struct mapping_entry entry = {.column = "order_id", .path = "value.id"};
+    struct mapping_spec spec = spec_of(&entry, 1, NULL);
+    spec.explode = "value.items";
+    b = bench_of(KIT_TABLE(kit_column("order_id", TYPE_INT2)), spec);
+    assert_true(rows(&b, &msg));
+    assert_int_equal(batch_row_count(b.batch), 100000);
+    value.n -= 2;
+    buf_add_z(&value, ",{}]}");
+    expect_fault(&b, buf_cstr(&value), "the array has more than 100000 elements");
+    bench_done(&b);
+}
+
+static void test_whole_elements(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "tag", .path = "item"};
+    struct mapping_spec spec = spec_of(&entry, 1, NULL);
+    spec.explode = "value.a.tags";
+    struct table *t = KIT_TABLE(kit_column("tag", TYPE_TEXT), kit_column("made", TYPE_TIMESTAMPTZ));
+    t->columns[1].has_default = true;
+    struct bench b = bench_of(t, spec);
+    expect_rows(&b, "{\"a\": {\"tags\": [\"x\", 5, null, true]}}",
+                "00010000000178"
+                "00010000000135"
+                "0001ffffffff"
+                "00010000000474727565");
+    expect_rows(&b, "{\"a\": {\"tags\": [[1]]}}", "0001000000035b315d");
+    expect_fault(&b, "{\"a\": 5}", "value.a.tags: there is a number where an object should be");
+    expect_rows(&b, "{\"a\": null}", "");
+    bench_done(&b);
+}
+
+static void test_the_value_itself_is_the_array(void **state)
+{
+    (void) state;
+    struct mapping_spec spec = spec_of(NULL, 0, NULL);
+    spec.explode = "value";
+    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT2)), spec);
+    expect_rows(&b, " [{\"a\": 1}, {\"a\": 2}] ",
+                "0001000000020001"
+                "0001000000020002");
+    expect_rows(&b, "[]", "");
+    expect_rows(&b, "null", "");
+    expect_rows(&b, NULL, "");
+    expect_fault(&b, "{}", "value is an object, not an array");
+    bench_done(&b);
+}
+
+static void test_conditions_of_records_and_of_elements(void **state)
+{
+    (void) state;
+    struct bench b = items_bench("value.id = 7");
+    expect_rows(&b, "{\"id\": 7, \"items\": [{\"sku\": 1}]}",
+                "0003000000020007000000020001000000020000");
+    expect_rows(&b, "{\"id\": 8, \"items\": 5}", "");
+    bench_done(&b);
+    b = items_bench("value.id = 7 and item.sku > 1 or meta.index = 3");
+    expect_rows(&b, "{\"id\": 7, \"items\": [{\"sku\": 1}, {\"sku\": 2}]}",
+                "0003000000020007000000020002000000020001");
+    expect_rows(&b, "{\"id\": 8, \"items\": [{}, {}, {\"sku\": \"bad\"}, {}]}",
+                "0003000000020008ffffffff000000020003");
+    bench_done(&b);
+}
+
+static void test_coalesce_of_element_and_record(void **state)
+{
+    (void) state;
+    static const struct mapping_value values[] = {{.path = "item.note"}, {.path = "value.note"}};
+    static const struct mapping_entry entry = {
+        .column = "note", .values = values, .value_count = 2};
+    struct mapping_spec spec = spec_of(&entry, 1, NULL);
+    spec.explode = "value.items";
+    struct bench b = bench_of(KIT_TABLE(kit_column("note", TYPE_TEXT)), spec);
+    expect_rows(&b, "{\"note\": \"v\", \"items\": [{\"note\": \"i\"}, {}, {\"note\": \"k\"}]}",
+                "00010000000169"
+                "00010000000176"
+                "0001000000016b");
+    bench_done(&b);
+}
+
+static void test_explode_that_is_refused(void **state)
+{
+    (void) state;
+    struct mapping_spec spec = spec_of(NULL, 0, NULL);
+    spec.explode = "items";
+    expect_refused(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec, MAPPING_EXPLODE,
+                   "explode: 'items' is not a path: it does not start with value, key, headers, "
+                   "item or meta");
+    spec.explode = "key.items";
+    expect_refused(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec, MAPPING_EXPLODE,
+                   "explode: the array is in the value");
+    spec.explode = "value.items";
+    spec.format = FORMAT_RAW;
+    expect_refused(KIT_TABLE(kit_column("value", TYPE_TEXT)), spec, MAPPING_EXPLODE,
+                   "explode: with format raw a value has no fields");
+    spec.format = FORMAT_JSON;
+    spec.deletes = DELETE_TOMBSTONE;
+    expect_refused(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec, MAPPING_EXPLODE,
+                   "explode: a tombstone has no elements, so nothing would be deleted");
+    static const struct mapping_entry entry = {.column = "a", .path = "item.x"};
+    expect_refused(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec_of(&entry, 1, NULL), MAPPING_COLUMN,
+                   "column 'a': item.x: there are no elements");
+    expect_refused(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec_of(NULL, 0, "meta.index = 0"),
+                   MAPPING_WHEN, "when: there are no elements");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +498,15 @@ int main(void)
         cmocka_unit_test(test_when_none_is_there),
         cmocka_unit_test(test_units_and_the_timestamp_of_the_record),
         cmocka_unit_test(test_values_that_are_refused),
+        cmocka_unit_test(test_a_row_of_each_element),
+        cmocka_unit_test(test_records_without_elements),
+        cmocka_unit_test(test_a_bad_element_takes_all_rows_back),
+        cmocka_unit_test(test_too_many_elements),
+        cmocka_unit_test(test_whole_elements),
+        cmocka_unit_test(test_the_value_itself_is_the_array),
+        cmocka_unit_test(test_conditions_of_records_and_of_elements),
+        cmocka_unit_test(test_coalesce_of_element_and_record),
+        cmocka_unit_test(test_explode_that_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
