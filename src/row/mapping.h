@@ -100,10 +100,10 @@ struct mapping_spec {
     const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
     size_t key_count;
     enum mapping_delete deletes;
-    const char *soft_delete;     /* column, or NULL */
-    const char *only_if_newer;   /* column, or NULL */
-    const char *explode;         /* the path of an array, or NULL */
-    const char *when;            /* a condition, see row/condition.h; NULL = every record */
+    const char *soft_delete;   /* column, or NULL */
+    const char *only_if_newer; /* column, or NULL */
+    const char *explode;       /* the path of an array, or NULL */
+    const char *when;          /* a condition, see row/condition.h; NULL = every record */
     struct value_rules rules;
     enum unknown_policy unknown;
     const char *unknown_column;  /* UNKNOWN_COLLECT */

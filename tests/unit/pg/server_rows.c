@@ -322,15 +322,14 @@ static void test_triggers_and_generated_columns(void **state)
                         " BEGIN NEW.unfilled := length(NEW.a); RETURN NEW; END $$;"
                         "CREATE OR REPLACE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$"
                         " BEGIN PERFORM count(*) FROM pg_catalog.pg_class; RETURN NULL; END $$");
-    stream(
-        "CREATE TABLE serial (" COLUMNS
-        ", k2 text, PRIMARY KEY (k, k2), twice int GENERATED ALWAYS AS "
-        "(2 * k) STORED);"
-        "CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON serial FOR EACH ROW"
-        " EXECUTE FUNCTION touch();"
-        "CREATE TRIGGER told AFTER INSERT OR UPDATE OR DELETE ON serial FOR EACH ROW"
-        " EXECUTE FUNCTION told()",
-        false, false, false);
+    stream("CREATE TABLE serial (" COLUMNS
+           ", k2 text, PRIMARY KEY (k, k2), twice int GENERATED ALWAYS AS "
+           "(2 * k) STORED);"
+           "CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON serial FOR EACH ROW"
+           " EXECUTE FUNCTION touch();"
+           "CREATE TRIGGER told AFTER INSERT OR UPDATE OR DELETE ON serial FOR EACH ROW"
+           " EXECUTE FUNCTION told()",
+           false, false, false);
 }
 
 /* The type of a key need not compare as its bytes do: what stands in a table is found anyway. */
