@@ -15,7 +15,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from kit import daemon, kafka, postgres, process, wait
+from kit import connect, daemon, kafka, postgres, process, wait
 
 from measure import POLL_SECONDS, SERVER, Servers, cpu_of, cpu_of_ended_children, peak_rss, say
 
@@ -108,7 +108,7 @@ class Debezium:
             "value.converter.schema.content": json.dumps(schema),
             "offset.storage.file.filename": self.bench.root / f"{name}.offsets",
             "offset.flush.interval.ms": 10000,
-            "plugin.path": self.bench.peer / "plugins",
+            "plugin.path": connect.plugins("jdbc"),
             "plugin.discovery": "service_load",
         }
 
@@ -137,15 +137,9 @@ class Debezium:
         }
 
     def argv(self, name, work):
-        files = {"worker": self.worker(name), "connector": self.connector(name, work)}
-        for part, properties in files.items():
-            text = "".join(f"{key}={value}\n" for key, value in properties.items())
-            (self.bench.root / f"{name}.{part}").write_text(text)
-        heap = ["-Xms256m", "-Xmx2g", "-XX:+UseG1GC"]
-        log = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        main = "org.apache.kafka.connect.cli.ConnectStandalone"
-        paths = [self.bench.root / f"{name}.{part}" for part in files]
-        return ["java", *heap, log, "-cp", self.bench.peer / "libs" / "*", main, *paths]
+        parts = {"worker": self.worker(name), "connector": self.connector(name, work)}
+        files = [connect.write_properties(self.bench.root / f"{name}.{part}", p) for part, p in parts.items()]
+        return connect.argv(files, ["-Xms256m", "-Xmx2g", "-XX:+UseG1GC"])
 
 
 # ---- one run of one of them ----
@@ -169,7 +163,6 @@ class Bench:
         self.kafka = servers.kafka
         self.db = servers.db
         self.db.execute("SET max_parallel_workers_per_gather = 0")  # its CPU is not to be counted
-        self.peer = Path(options.peer)
         self.runs = 0
         self.expected = {}  # workload: the digest of the right table
 
@@ -488,15 +481,17 @@ def versions(options):
     def first_line(*argv):
         return subprocess.run(list(map(str, argv)), capture_output=True, text=True).stdout.split("\n")[0]
 
-    def jar(name):
-        (found,) = Path(options.peer).glob(f"**/{name}-[0-9]*.jar")
+    def jar(directory, name):
+        (found,) = directory.glob(f"**/{name}-[0-9]*.jar")
         return found.stem.removeprefix(f"{name}-")
+
+    plugins = connect.plugins("jdbc")
 
     return {
         "pgsinkd": first_line(options.binary, "version"),
-        "debezium-connector-jdbc": jar("debezium-connector-jdbc"),
-        "kafka connect": jar("connect-runtime"),
-        "postgresql jdbc": jar("postgresql"),
+        "debezium-connector-jdbc": jar(plugins, "debezium-connector-jdbc"),
+        "kafka connect": jar(connect.JARS, "connect-runtime"),
+        "postgresql jdbc": jar(plugins, "postgresql"),
         "postgresql": first_line(postgres.bindir() / "postgres", "--version"),
         "kafka": kafka.VERSION,
         "cpus": os.cpu_count(),
@@ -512,7 +507,6 @@ def parse():
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--producer", required=True)
-    parser.add_argument("--peer", required=True)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()

@@ -42,22 +42,27 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
 }
 
-# Apache Kafka as jars of Maven Central, once, into $KAFKA_HOME/libs.
-fetch_kafka() {
-    [ -d "$KAFKA_HOME/libs" ] && return
-    say "fetching Apache Kafka $KAFKA_VERSION"
-    local work=$KAFKA_HOME.new
+CACHE=$(dirname "$KAFKA_HOME")
+CONNECT_VERSION=4.3.0
+DEBEZIUM_VERSION=3.6.0.Final
+
+# fetch_jars DIR GROUP:ARTIFACT:VERSION: the artifact and what it runs with, from Maven Central, once, into DIR/libs.
+fetch_jars() {
+    local dir=$1 work=$1.new group artifact version
+    [ -d "$dir/libs" ] && return
+    IFS=: read -r group artifact version <<<"$2"
+    say "fetching $artifact $version"
     rm -rf "$work"
     mkdir -p "$work"
     cat >"$work/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>pgsinkd</groupId>
-  <artifactId>test-broker</artifactId>
+  <artifactId>test-jars</artifactId>
   <version>1</version>
   <dependencies>
     <dependency>
-      <groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$KAFKA_VERSION</version>
+      <groupId>$group</groupId><artifactId>$artifact</artifactId><version>$version</version>
     </dependency>
     <dependency>
       <groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version>
@@ -67,6 +72,22 @@ fetch_kafka() {
 POM
     (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=libs >&2) ||
         return
-    rm -rf "$KAFKA_HOME"
-    mv "$work" "$KAFKA_HOME"
+    rm -rf "$dir"
+    mv "$work" "$dir"
+}
+
+fetch_kafka() { fetch_jars "$KAFKA_HOME" "org.apache.kafka:kafka_2.13:$KAFKA_VERSION"; }
+
+fetch_connect() { fetch_jars "$CACHE/connect-$CONNECT_VERSION" "org.apache.kafka:connect-runtime:$CONNECT_VERSION"; }
+
+# fetch_debezium NAME: the plugin debezium-connector-NAME for Kafka Connect, from Maven Central, once.
+fetch_debezium() {
+    local dir=$CACHE/debezium-$1-$DEBEZIUM_VERSION
+    [ -d "$dir" ] && return
+    say "fetching Debezium's connector $1 $DEBEZIUM_VERSION"
+    rm -rf "$dir.new"
+    mkdir -p "$dir.new"
+    (cd "$dir.new" && mvn -q -B dependency:unpack -DoutputDirectory=. \
+        -Dartifact="io.debezium:debezium-connector-$1:$DEBEZIUM_VERSION:tar.gz:plugin" >&2) || return
+    mv "$dir.new" "$dir"
 }

@@ -23,7 +23,7 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "30min",
-    "wal_level": "replica",
+    "wal_level": "logical",  # Debezium reads it
     "max_wal_senders": "4",
     "log_min_messages": "warning",
     "log_line_prefix": "%m [%p] %a %d ",

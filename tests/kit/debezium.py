@@ -1,0 +1,118 @@
+"""A real Debezium source: schema `source` of a test's database into topics, as change events.
+
+    def test_something(bench, connect):
+        bench.sql("CREATE SCHEMA source")
+        ...
+        with Source(bench, connect) as source:
+            bench.sql("INSERT INTO source.things ...")
+            log = source.log("things", events=1)
+
+The connector reads the write-ahead log by pgoutput. Every record it writes is kept in a Log, as if the test had
+produced it.
+"""
+
+from confluent_kafka import Consumer, TopicPartition
+
+from kit import wait
+from kit.kafka import CLIENT
+from kit.postgres import SUPERUSER
+from kit.records import Log, Record
+
+
+class Source:
+    """One connector. `schemas`: do the records carry their schema? Other options are the connector's own."""
+
+    def __init__(self, bench, connect, *, schemas=False, **options):
+        self.bench = bench
+        self.connect = connect
+        self.name = bench.name("source").replace(".", "_")
+        self.slot = self.name
+        self._options = {key.replace("_", "."): value for key, value in options.items()}
+        self._schemas = str(schemas).lower()
+
+    def config(self):
+        return {
+            "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+            "tasks.max": 1,
+            "database.hostname": "127.0.0.1",
+            "database.port": self.bench.postgres.port,
+            "database.user": SUPERUSER,
+            "database.password": "unused",
+            "database.dbname": self.bench.database,
+            "topic.prefix": self.name,
+            "plugin.name": "pgoutput",
+            "slot.name": self.slot,
+            "publication.name": self.name,
+            "publication.autocreate.mode": "filtered",
+            "schema.include.list": "source",
+            "key.converter.schemas.enable": self._schemas,
+            "value.converter.schemas.enable": self._schemas,
+            "key.converter": "org.apache.kafka.connect.json.JsonConverter",
+            "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+            "topic.creation.default.replication.factor": 1,
+            "topic.creation.default.partitions": 1,
+            "skipped.operations": "none",
+            "poll.interval.ms": 20,
+            "status.update.interval.ms": 200,
+        } | self._options
+
+    def __enter__(self):
+        self.connect.add(self.name, self.config())
+        wait.until(self._streams, f"Debezium to follow the log of {self.bench.database}", timeout=30)
+        return self
+
+    def _streams(self):
+        """The snapshot is over: the slot is in use."""
+        assert self.connect.runs(self.name) or not self.connect.popen.poll()
+        return self.bench.value("SELECT active FROM pg_replication_slots WHERE slot_name = %s", self.slot)
+
+    def __exit__(self, *_):
+        self.connect.remove(self.name)
+        wait.until(lambda: not self._streams_still(), "Debezium to leave its slot", timeout=20)
+        self.bench.sql("SELECT pg_drop_replication_slot(%s)", self.slot)
+
+    def _streams_still(self):
+        return self.bench.value("SELECT active FROM pg_replication_slots WHERE slot_name = %s", self.slot)
+
+    def topic(self, table):
+        return f"{self.name}.source.{table}"
+
+    def log(self, table, events, timeout=30):
+        """The topic of a table once it has so many records, tombstones among them, and what they are."""
+        topic = self.topic(table)
+        broker = self.bench.kafka
+
+        def there():
+            assert self.connect.runs(self.name), f"connector {self.name} does not run"
+            return topic in broker.admin.list_topics(timeout=5).topics and broker.ends(topic)[0] >= events
+
+        wait.until(there, f"{events} records in {topic}; Debezium's log is {self.connect.log}", timeout)
+        return read_back(broker, topic)
+
+
+def read_back(broker, topic):
+    """A Log of what somebody else has produced."""
+    log = Log(broker, topic, broker.partitions(topic))
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "kit", **CLIENT})
+    try:
+        for partition, end in log.ends().items():
+            consumer.assign([TopicPartition(topic, partition, 0)])
+            log.keep(_read(consumer, topic, end))
+    finally:
+        consumer.close()
+    return log
+
+
+def _read(consumer, topic, end):
+    records = []
+    while not records or records[-1].offset < end - 1:
+        message = consumer.poll(20)
+        assert message is not None, f"reading {topic} back takes too long"
+        assert message.error() is None, message.error()
+        records.append(
+            Record(
+                message.partition(), message.offset(), message.key(), message.value(),
+                message.timestamp()[1], message.headers(),
+            )
+        )  # fmt: skip
+    return records
