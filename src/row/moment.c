@@ -66,23 +66,30 @@ static int64_t month_days(int64_t year, int64_t month)
     return days[month - 1] + (month == 2 && is_leap(year) ? 1 : 0);
 }
 
+/* The calendar repeats itself every 400 years. */
+enum { CYCLE_YEARS = 400, CYCLE_DAYS = 146097, CYCLES_BEFORE = 25, YEAR_MIN = -9999 };
+
 /*
- * Days from 2000-01-01, for years from 1 to 9999999. Years are counted from March on, so that the
- * leap day is the last one.
+ * Days from 2000-01-01, for years from YEAR_MIN to 999999999. Years are counted from March on, so
+ * that the leap day is the last one.
  */
 static int64_t days_from(int64_t year, int64_t month, int64_t day)
 {
-    uint32_t early = month <= 2 ? 1 : 0;
-    uint32_t y = (uint32_t) year - early;
-    uint32_t m = (uint32_t) month + 12 * early - 3;
-    uint32_t century = y / 100;
-    uint32_t first = 365 * y + y / 4 - century + century / 4 + (153 * m + 2) / 5;
+    if (year < 1) {
+        return days_from(year + CYCLES_BEFORE * CYCLE_YEARS, month, day) -
+               CYCLES_BEFORE * CYCLE_DAYS;
+    }
+    uint64_t early = month <= 2 ? 1 : 0;
+    uint64_t y = (uint64_t) year - early;
+    uint64_t m = (uint64_t) month + 12 * early - 3;
+    uint64_t century = y / 100;
+    uint64_t first = 365 * y + y / 4 - century + century / 4 + (153 * m + 2) / 5;
     return (int64_t) first + day - 1 - 730425;
 }
 
 static enum moment_result date_of(int64_t year, int64_t month, int64_t day, int64_t *out_days)
 {
-    if (year < 1 || month < 1 || month > 12 || day < 1 ||
+    if (year < YEAR_MIN || month < 1 || month > 12 || day < 1 ||
         (day > 28 && day > month_days(year, month))) {
         return MOMENT_FIELD;
     }
@@ -95,11 +102,14 @@ static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
     int64_t year;
     int64_t month;
     int64_t day;
-    if (!digits(c, 4, 7, &year) || !eat(c, '-') || !two_digits(c, &month) || !eat(c, '-') ||
-        !two_digits(c, &day)) {
+    bool before = at(c, '-');
+    bool has_sign = eat(c, '-') || eat(c, '+');
+    if (!digits(c, 4, has_sign ? 9 : 7, &year) || !eat(c, '-') || !two_digits(c, &month) ||
+        !eat(c, '-') || !two_digits(c, &day)) {
         return MOMENT_SYNTAX;
     }
-    return date_of(year, month, day, out_days);
+    return year == 0 && !has_sign ? MOMENT_FIELD
+                                  : date_of(before ? -year : year, month, day, out_days);
 }
 
 /* ---- time ---- */
@@ -252,8 +262,9 @@ static int64_t pair(const char *p)
 static enum moment_result parse_usual(struct cursor *c, struct moment *out)
 {
     const char *p = c->p;
-    enum moment_result result = date_of(pair(p) * 100 + pair(p + 2), pair(p + 5), pair(p + 8),
-                                        &out->days);
+    int64_t year = pair(p) * 100 + pair(p + 2);
+    enum moment_result result = year == 0 ? MOMENT_FIELD
+                                          : date_of(year, pair(p + 5), pair(p + 8), &out->days);
     if (result == MOMENT_OK) {
         c->p += 19;
         result = finish_time(c, pair(p + 11), pair(p + 14), pair(p + 17), &out->usec);
@@ -265,7 +276,7 @@ static enum moment_result parse_other(struct cursor *c, struct moment *out)
 {
     enum moment_result result = parse_date(c, &out->days);
     out->usec = 0;
-    if (result == MOMENT_OK && c->p < c->end) {
+    if (result == MOMENT_OK && c->p < c->end && !at(c, 'Z')) {
         if (!is_between(*c->p)) {
             return MOMENT_SYNTAX;
         }

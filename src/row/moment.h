@@ -1,12 +1,15 @@
 /*
  * Points in time as text: the ISO 8601 / RFC 3339 part of what PostgreSQL's date and time input
  * accepts.
- *     date      YYYY-MM-DD, the year with four digits or more; infinity, -infinity
+ *     date      YYYY-MM-DD, the year with four digits or more; infinity, -infinity; a Z behind it
+ *               changes nothing
  *     time      HH:MM[:SS[.fraction]], up to 24:00:00, seconds up to 60
  *     offset    Z, z, +-HH, +-HHMM, +-HH:MM, +-HH:MM:SS, below 16 hours
  *     moment    date, or date and time with T, t or a space between, and an offset or none
- * Nothing else: no words (today), no names of months or zones, no order of day and month to guess.
- * More than six digits of a fraction are rounded as PostgreSQL does. Any thread.
+ * And of ISO 8601 what PostgreSQL does not take: a year with a sign, of up to nine digits; 0000 is
+ * 1 BC, -0043 is 44 BC. Nothing else: no words (today), no names of months or zones, no order of
+ * day and month to guess. More than six digits of a fraction are rounded as PostgreSQL does. Any
+ * thread.
  */
 #ifndef ROW_MOMENT_H
 #define ROW_MOMENT_H

@@ -31,6 +31,27 @@ static void test_days(void **state)
     expect("9999999-12-31", 3651694514, 0, 0);
 }
 
+static void test_years_with_a_sign(void **state)
+{
+    (void) state;
+    expect("+2000-01-01", 0, 0, 0);
+    expect("+99999-03-15T12:00:00Z", 35793473, USEC_PER_DAY / 2, 0);
+    expect("+292278994-08-16", 106751980209, 0, 0);
+    expect("+0000-12-31", -730120, 0, 0);
+    expect("-0000-12-31", -730120, 0, 0);
+    expect("-0001-01-01", -730850, 0, 0);
+    expect("-0004-02-29", -731887, 0, 0);
+    expect("-0043-03-15T12:00:00.5Z", -746117, USEC_PER_DAY / 2 + 500000, 0);
+    expect("-4713-11-24", -2451545, 0, 0);
+}
+
+static void test_a_date_with_a_zone(void **state)
+{
+    (void) state;
+    expect("2000-01-02Z", 1, 0, 0);
+    expect("+2000-01-02Z", 1, 0, 0);
+}
+
 /* Every day from year 1 to year 3000 follows the one before. */
 static void test_days_are_without_gaps(void **state)
 {
@@ -119,13 +140,16 @@ static void test_refused(void **state)
         "2000-01-01T10:11:12+01x",
         "2000-01-01T10:11:12x",
         "2000/01/01",
-        "-2000-01-01",
+        "--2000-01-01",
+        "-200-01-01",
+        "+1234567890-01-01",
         " 2000-01-01",
         "2000-01-0:",
         "2000-01-01  10:11",
     };
     static const char *const field[] = {
         "0000-01-01",
+        "-10000-01-01",
         "2000-00-01",
         "2000-13-01",
         "2000-01-00",
@@ -231,6 +255,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_days),
+        cmocka_unit_test(test_years_with_a_sign),
+        cmocka_unit_test(test_a_date_with_a_zone),
         cmocka_unit_test(test_days_are_without_gaps),
         cmocka_unit_test(test_times_and_offsets),
         cmocka_unit_test(test_infinity),
