@@ -463,6 +463,7 @@ static struct table *new_table(const PGresult *r)
     t->oid = (uint32_t) strtoul(PQgetvalue(r, 0, REL_OID), NULL, 10);
     t->schema = mem_strdup(PQgetvalue(r, 0, REL_SCHEMA));
     t->has_rules = is_true(r, 0, REL_RULES);
+    t->may_lock = is_true(r, 0, REL_INSERT);
     t->may_select = is_true(r, 0, REL_SELECT);
     t->may_update = is_true(r, 0, REL_UPDATE);
     t->may_delete = is_true(r, 0, REL_DELETE);

@@ -110,8 +110,11 @@ static void add_check(struct txn *t, const struct target *target)
     if (is_checked(f, target)) {
         return;
     }
-    buf_printf(&t->sql, ";LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE;", target->table->quoted);
-    txn_expect(f, (struct answer){.kind = ANSWER_LOCKED, .target = target});
+    if (target->table->may_lock) {
+        buf_printf(&t->sql, ";LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE", target->table->quoted);
+        txn_expect(f, (struct answer){.kind = ANSWER_LOCKED, .target = target});
+    }
+    buf_add_u8(&t->sql, ';');
     txn_add_same(&t->sql, target->table);
     txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
 }

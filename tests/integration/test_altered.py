@@ -42,3 +42,21 @@ def test_a_column_changes(bench, path, alter):
     assert bench.value("SELECT count(*) FROM events WHERE a::text = (_offset)::text") == log.count()
     assert bench.value("SELECT count(*) FROM pgsinkd.dead_letters") == 0
     bench.check(log, contents=lambda r: {})
+
+
+def test_a_role_that_may_insert_into_some_columns_only(bench):
+    """It may not lock the table: its columns are compared all the same."""
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int)")
+    role = f"clerk_{bench.sink}"
+    bench.sql(f"CREATE ROLE {role} LOGIN")
+    bench.sql(f"GRANT INSERT (_partition, _offset, a) ON events TO {role}")
+    bench.sql(f"GRANT CREATE, TEMPORARY ON DATABASE {bench.database} TO {role}")
+    d = bench.start(bench.config(log, batch={"write_path": "copy"}, postgres={"dsn": bench.dsn(user=role)}))
+    d.allow("changed")
+    numbers(bench, log, 10)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events ALTER COLUMN a TYPE float4")
+    numbers(bench, log, 10)
+    bench.wait_stored(log)
+    bench.check(log, contents=lambda r: {"a": r.json["a"]})
