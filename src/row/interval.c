@@ -8,6 +8,7 @@
 #include "row/decimal.h"
 
 #include <math.h>
+#include <string.h>
 
 #define USEC_PER_SECOND INT64_C(1000000)
 #define USEC_PER_MINUTE (60 * USEC_PER_SECOND)
@@ -186,15 +187,38 @@ static bool iso_field(char ch, bool time, enum field *out)
     return false;
 }
 
+/* ParseISO8601Number: a number with a fraction goes through a double, and loses what that loses. */
+static enum moment_result take_iso_number(struct cursor *c, struct number *out)
+{
+    const double most = 1e15;
+    const char *begin = c->p;
+    struct decimal d;
+    double value;
+    enum moment_result result = take_digits(c, &out->whole);
+    if (result == MOMENT_OK) {
+        result = take_fraction(c, &out->fraction);
+    }
+    struct str text = {.p = begin, .n = (size_t) (c->p - begin)};
+    if (result != MOMENT_OK || !memchr(begin, '.', text.n)) {
+        return result;
+    }
+    if (!decimal_scan(text, &d) || !decimal_to_double(&d, c->scratch, &value)) {
+        value = 0; /* as in take_fraction */
+    }
+    if (value > most) {
+        return MOMENT_FIELD;
+    }
+    out->whole = (int64_t) value;
+    out->fraction = value - (double) out->whole;
+    return MOMENT_OK;
+}
+
 static enum moment_result take_iso_field(struct cursor *c, bool time)
 {
     struct number n;
     enum field field;
     bool minus = eat_sign(c);
-    enum moment_result result = take_digits(c, &n.whole);
-    if (result == MOMENT_OK) {
-        result = take_fraction(c, &n.fraction);
-    }
+    enum moment_result result = take_iso_number(c, &n);
     if (result != MOMENT_OK) {
         return result;
     }

@@ -554,7 +554,69 @@ def broken_documents(rng, n):
             yield Case(text.encode().hex(), text, source="bytes")
 
 
+def random_arrays(element):
+    """Of one to three dimensions, some of them ragged, with NULLs; elements as (JSON, text)."""
+
+    def quoted(text):
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    def build(rng, dimensions):
+        if not dimensions:
+            if rng.random() < 0.1:
+                return "null", "NULL"
+            data, text = element(rng)
+            return data, quoted(text)
+        n = dimensions[0] if rng.random() < 0.97 else rng.randint(1, 3)
+        parts = [build(rng, dimensions[1:]) for _ in range(n)]
+        space = rng.choice(["", " ", "\n"])
+        return "[" + f",{space}".join(d for d, _ in parts) + "]", "{" + ",".join(t for _, t in parts) + "}"
+
+    def cases(rng, n):
+        for _ in range(n):
+            data, text = build(rng, [rng.randint(1, 4) for _ in range(rng.randint(1, 3))])
+            yield Case(data.replace("\n", " "), text)
+
+    return cases
+
+
+def random_element(cases):
+    def element(rng):
+        case = next(cases(rng, 1))
+        return case.data, case.text
+
+    return element
+
+
+def random_intervals(rng, n):
+    """PostgreSQL's own words, and ISO 8601. What is narrower here (NARROWER) is left out."""
+    units = ["year", "mons", "month", "weeks", "day", "days", "hours", "hr", "min", "minutes", "s", "secs", "ms", "us"]
+
+    def number(signs):
+        whole = rng.randint(0, rng.choice([30, 10**6]))
+        return rng.choice(signs) + str(whole) + rng.choice(["", "", f".{rng.randint(0, 10**7)}"])
+
+    def iso():
+        dates = "".join(number(["", "-"]) + unit for unit in "YMWD" if rng.random() < 0.4)
+        times = "".join(number(["", "-"]) + unit for unit in "HMS" if rng.random() < 0.4)
+        return "P" + (dates or "0D") + ("T" + times if times else "")
+
+    def words():
+        parts = [number(["", "-", "+"]) + rng.choice(["", " ", "  "]) + rng.choice(units) for _ in range(rng.randint(1, 3))]
+        if rng.random() < 0.5:
+            seconds = f"{rng.randint(0, 61):02}" + rng.choice(["", f".{rng.randint(0, 10**8)}"])
+            parts.append(f"{rng.choice(['', '-', '+'])}{rng.randint(0, 99):02}:{rng.randint(0, 61):02}:{seconds}")
+        return " ".join(parts + rng.choice([[], [], ["ago"]]))
+
+    for _ in range(n):
+        yield Case(json.dumps(rng.choice([iso, words])()))
+
+
 RANDOM = {
+    "interval": random_intervals,
+    "interval(3)": random_intervals,
+    "int4[]": random_arrays(lambda rng: (lambda n: (n, n))(str(rng.randint(-(2**31), 2**31 - 1)))),
+    "text[]": random_arrays(random_element(random_texts)),
+    "numeric[]": random_arrays(random_element(random_numerics)),
     "numeric": random_numerics,
     "numeric(12,3)": random_numerics,
     "numeric(30,10)": random_numerics,
