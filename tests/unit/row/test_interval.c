@@ -60,8 +60,9 @@ static void test_words(void **state)
     expect("1 second 3 ms 5 us", 0, 0, 1003005);
     expect("02:03", 0, 0, 2 * HOUR + 3 * 60000000);
     static const char *const bad[] = {
-        "1",         "1 century",        "1 day 1 day", "1 hour 01:00", "1:2", "01:60",  "01:00:61",
-        "01:00:00.", "1.5 seconds 3 ms", "ago",         "1 day ago x",  "day", "1 day,", "@"};
+        "1",           "1 century", "1 day 1 day", "1 hour 01:00",     "1:2",
+        "01:60",       "01:00:61",  "01:00:00.",   "1.5 seconds 3 ms", "ago",
+        "1 day ago x", "day",       "1 day,",      "1. day",           "@"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         expect_fault(bad[i], MOMENT_SYNTAX);
     }
