@@ -102,6 +102,13 @@ static bool check_kafka(struct check *k)
 
 /* ---- the plan ---- */
 
+static void print_mode(const struct mapping *m)
+{
+    _cleanup_buf_ struct buf text = {0};
+    mapping_describe_mode(m, &text);
+    printf("    %s\n", buf_cstr(&text));
+}
+
 static void print_columns(const struct table *t, const struct mapping *m)
 {
     for (size_t i = 0; i < t->column_count; i++) {
@@ -134,6 +141,7 @@ static void check_table(struct check *k, size_t route, const char *topic)
     const struct mapping *m;
     if (plan_find(k->plan, route, topic, &t, &m)) {
         printf("  table %s\n", t->quoted);
+        print_mode(m);
         print_columns(t, m);
     }
 }

@@ -215,7 +215,11 @@ static const char columns_sql[] =
     ", pg_catalog.format_type(a.atttypid, a.atttypmod), a.attname,"
     " a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
     " a.attgenerated <> '', a.attidentity,"
-    " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'), a.attnum"
+    " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'), a.attnum,"
+    " (SELECT ' COLLATE ' || pg_catalog.quote_ident(n.nspname) || '.'"
+    " || pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o"
+    " JOIN pg_catalog.pg_namespace n ON n.oid = o.collnamespace"
+    " WHERE o.oid = a.attcollation AND NOT o.collisdeterministic)"
     " FROM pg_catalog.pg_attribute a JOIN b ON b.num = a.attnum" TYPE_JOINS
     " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     " WHERE a.attrelid = $1::pg_catalog.oid ORDER BY a.attnum";
@@ -241,7 +245,8 @@ enum {
     COL_GENERATED,
     COL_IDENTITY,
     COL_INSERT,
-    COL_ATTNUM
+    COL_ATTNUM,
+    COL_COLLATION /* one in which equal texts may differ, ready to be appended; else NULL */
 };
 
 /* Object identifiers of built-in types never change. */
@@ -354,6 +359,56 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
                                                    PQgetvalue(r, row, COL_TYPMOD), err);
 }
 
+/* What fold.c compares: equal values have equal bytes, or come to that by its normal forms. */
+static bool is_equal_by_bytes(const struct column *col)
+{
+    switch (col->type) {
+    case TYPE_BOOL:
+    case TYPE_INT2:
+    case TYPE_INT4:
+    case TYPE_INT8:
+    case TYPE_FLOAT4:
+    case TYPE_FLOAT8:
+    case TYPE_NUMERIC:
+    case TYPE_VARCHAR:
+    case TYPE_BPCHAR:
+    case TYPE_BYTEA:
+    case TYPE_UUID:
+    case TYPE_DATE:
+    case TYPE_INET:
+    case TYPE_CIDR:
+    case TYPE_MACADDR:
+    case TYPE_MACADDR8:
+    case TYPE_ENUM:
+        return true;
+    case TYPE_TEXT:
+        return col->wire_oid == OID_TEXT; /* and not citext */
+    case TYPE_TIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TIMESTAMPTZ:
+        return col->typmod < 0; /* else PostgreSQL rounds them */
+    case TYPE_JSON:
+    case TYPE_JSONB:
+    case TYPE_INTERVAL:
+    case TYPE_ARRAY:
+    case TYPE_HSTORE:
+    case TYPE_OTHER:
+        break;
+    }
+    return false;
+}
+
+static void fill_compare(struct column *col, const PGresult *r, int row)
+{
+    const char *collation = PQgetvalue(r, row, COL_COLLATION);
+
+    if (*collation || !is_equal_by_bytes(col)) {
+        struct buf as _cleanup_buf_ = {0};
+        buf_printf(&as, "%s%s", col->type_name, collation);
+        col->compare_as = mem_strdup(buf_cstr(&as));
+    }
+}
+
 static bool fill_column(struct conn *c, struct column *col, const PGresult *r, int row,
                         struct error *err)
 {
@@ -366,7 +421,11 @@ static bool fill_column(struct conn *c, struct column *col, const PGresult *r, i
         .identity = identity != '\0',
         .identity_always = identity == 'a',
     };
-    return fill_type(c, col, r, row, err);
+    if (!fill_type(c, col, r, row, err)) {
+        return false;
+    }
+    fill_compare(col, r, row);
+    return true;
 }
 
 /* --- its unique indexes --- */

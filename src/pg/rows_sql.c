@@ -19,8 +19,17 @@ bool rows_are_direct(const struct rows_shape *s)
     return true;
 }
 
+/* Of rows with the same key, where a statement is given some. */
+static bool last_counts(const struct rows_shape *s)
+{
+    return s->target->key_count > 0 && s->action != ROW_INSERT && s->action != ROW_IGNORE;
+}
+
 bool rows_unnest(const struct rows_shape *s)
 {
+    if (s->target->keys_by_sql && last_counts(s)) {
+        return false;
+    }
     for (size_t i = 0; i < s->target->column_count; i++) {
         if (holds(s, i) && s->target->columns[i].column->wire_array_oid == 0) {
             return false;
@@ -52,6 +61,17 @@ static void add_value(struct buf *out, const struct rows_shape *s, size_t column
 {
     buf_printf(out, "s.c%zu", column);
     add_cast(out, s, column);
+}
+
+/* A value to be compared with those of the table. */
+static void add_comparable(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    const struct column *c = s->target->columns[column].column;
+    if (c->compare_as) {
+        buf_printf(out, "s.c%zu::%s", column, c->compare_as);
+    } else {
+        add_value(out, s, column);
+    }
 }
 
 /* The columns that rows of this shape hold, in their order. */
@@ -109,35 +129,46 @@ static void add_key_list(struct buf *out, const struct rows_shape *s, bool versi
     for (size_t i = 0; i < t->column_count; i++) {
         const struct target_column *c = &t->columns[i];
         if (version ? c->is_version : c->is_key) {
-            buf_printf(out, "%sc%zu", n++ > 0 ? "," : "", i);
-            add_cast(out, s, i);
+            buf_add_z(out, n++ > 0 ? "," : "");
+            add_comparable(out, s, i);
         }
     }
 }
 
-/* Of rows with the same key: they may share a statement then. */
-static bool last_counts(const struct rows_shape *s)
+/* The last of the rows with the same key: the one with the highest version, of these the one whose
+ * `place` is highest. */
+static void add_last(struct buf *out, const struct rows_shape *s, const char *stage,
+                     const char *where, const char *place)
 {
-    return s->target->key_count > 0 && s->action != ROW_INSERT && s->action != ROW_IGNORE;
-}
-
-static void add_places(struct buf *out, const struct rows_shape *s, const char *stage)
-{
-    const char *range = "WHERE place BETWEEN $1 AND $2 ORDER BY ";
-    if (!last_counts(s)) {
-        buf_printf(out, "(SELECT * FROM pg_temp.%s %splace) s", stage, range);
-        return;
-    }
     buf_add_z(out, "(SELECT DISTINCT ON (");
     add_key_list(out, s, false);
-    buf_printf(out, ") * FROM pg_temp.%s %s", stage, range);
+    buf_printf(out, ") * FROM pg_temp.%s s%s ORDER BY ", stage, where);
     add_key_list(out, s, false);
     if (s->target->has_version) {
         buf_add_u8(out, ',');
         add_key_list(out, s, true);
         buf_add_z(out, " DESC");
     }
-    buf_add_z(out, ",place DESC) s");
+    buf_printf(out, ",%s DESC) s", place);
+}
+
+static void add_places(struct buf *out, const struct rows_shape *s, const char *stage)
+{
+    const char *where = " WHERE place BETWEEN $1 AND $2";
+    if (last_counts(s)) {
+        add_last(out, s, stage, where, "place");
+    } else {
+        buf_printf(out, "(SELECT * FROM pg_temp.%s%s ORDER BY place) s", stage, where);
+    }
+}
+
+static void add_stage(struct buf *out, const struct rows_shape *s, const char *stage)
+{
+    if (s->target->keys_by_sql && last_counts(s)) {
+        add_last(out, s, stage, "", "ctid");
+    } else {
+        buf_printf(out, "pg_temp.%s s", stage);
+    }
 }
 
 static void add_source(struct buf *out, const struct rows_shape *s, enum rows_source source,
@@ -148,7 +179,7 @@ static void add_source(struct buf *out, const struct rows_shape *s, enum rows_so
         add_arrays(out, s);
         return;
     case ROWS_STAGE:
-        buf_printf(out, "pg_temp.%s s", stage);
+        add_stage(out, s, stage);
         return;
     case ROWS_PLACES:
         add_places(out, s, stage);
@@ -168,7 +199,7 @@ static void add_same_key(struct buf *out, const struct rows_shape *s)
             buf_add_z(out, n++ > 0 ? " AND g." : " WHERE g.");
             add_name(out, s, i);
             buf_add_u8(out, '=');
-            add_value(out, s, i);
+            add_comparable(out, s, i);
         }
     }
 }
@@ -192,7 +223,7 @@ static void add_not_newer(struct buf *out, const struct rows_shape *s, const cha
             buf_add_z(out, "EXCLUDED.");
             add_name(out, s, i);
         } else {
-            add_value(out, s, i);
+            add_comparable(out, s, i);
         }
         buf_add_u8(out, ')');
     }

@@ -6,8 +6,8 @@
  *     ROWS_STAGE    a temporary table filled by COPY: large ones
  *     ROWS_PLACES   a part of such a table, the places $1 to $2: to find out which rows are refused
  *
- * In ROWS_PLACES rows may share a key, and the last of them counts, by version and place; of rows
- * that are to be inserted or ignored each counts.
+ * In ROWS_PLACES, and where only SQL can compare keys, rows may share a key, and the last of them
+ * counts, by version and place; of rows that are to be inserted or ignored each counts.
  *
  * Every column that is not of its table's own type is cast here. Pure text; any thread.
  */
@@ -27,7 +27,8 @@ struct rows_shape {
 /* Can COPY write straight into the table? */
 bool rows_are_direct(const struct rows_shape *s) _pure_;
 
-/* Can arrays of fields be unnested into rows? Not where fields are arrays themselves. */
+/* Can arrays of fields be unnested into rows? Not where fields are arrays themselves, or rows have
+ * keys that only SQL can compare. */
 bool rows_unnest(const struct rows_shape *s) _pure_;
 
 /* Appends INSERT, UPDATE or DELETE. stage names the temporary table, or is NULL for ROWS_UNNEST. */

@@ -175,6 +175,13 @@ static bool changes_something(const struct target *t, const struct outcome_step 
     return s->action != ROW_UPDATE;
 }
 
+/* Does a row that follows another belong to a later round? A delete and what is put in its place
+ * need only one. */
+static bool begins_round(enum row_action before, enum row_action now)
+{
+    return now == ROW_DELETE || before != ROW_DELETE;
+}
+
 static void fold_key(struct fold *f, const struct target *t, const struct fold_entry *e, size_t n)
 {
     struct outcome *o = &f->outcome;
@@ -185,8 +192,7 @@ static void fold_key(struct fold *f, const struct target *t, const struct fold_e
     }
     for (size_t i = 0; i < o->count; i++) {
         const struct outcome_step *s = &o->steps[i];
-        bool after_delete = i > 0 && o->steps[i - 1].action == ROW_DELETE;
-        round += i > 0 && (s->action == ROW_DELETE || !after_delete) ? 1 : 0;
+        round += i > 0 && begins_round(o->steps[i - 1].action, s->action) ? 1 : 0;
         if (changes_something(t, s)) {
             const struct fold_group like = {
                 .target = t,
@@ -200,6 +206,45 @@ static void fold_key(struct fold *f, const struct target *t, const struct fold_e
     }
 }
 
+static int compare_seqs(const void *x, const void *y)
+{
+    const struct fold_entry *a = x;
+    const struct fold_entry *b = y;
+    return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+/* Which rows have the same key only SQL can tell: each run of rows that it can store together is a
+ * group, and they follow each other. */
+static void fold_runs(struct fold *f, const struct target *t)
+{
+    struct fold_group like = {.target = t, .part = FOLD_NO_PART};
+    const struct batch_part *before = NULL;
+    qsort(f->entries, f->entry_count, sizeof *f->entries, compare_seqs);
+    for (size_t i = 0; i < f->entry_count; i++) {
+        const struct batch_part *p = f->entries[i].part;
+        if (before && p != before && begins_round(before->action, p->action)) {
+            like.round++;
+        }
+        like.action = p->action;
+        like.omit = p->omit;
+        add_tuple(f, &like, f->entries[i].tuple);
+        before = p;
+    }
+}
+
+static void fold_keys(struct fold *f, const struct target *t)
+{
+    qsort_r(f->entries, f->entry_count, sizeof *f->entries, compare_entries, f);
+    for (size_t i = 0, n; i < f->entry_count; i += n) {
+        for (n = 1; i + n < f->entry_count; n++) {
+            if (compare_keys(f, &f->entries[i], &f->entries[i + n]) != 0) {
+                break;
+            }
+        }
+        fold_key(f, t, &f->entries[i], n);
+    }
+}
+
 static void fold_target(struct fold *f, const struct batch *b, const struct target *t)
 {
     f->entry_count = 0;
@@ -210,16 +255,10 @@ static void fold_target(struct fold *f, const struct batch *b, const struct targ
             add_entries(f, &b->parts[i]);
         }
     }
-    if (f->entry_count > 1) {
-        qsort_r(f->entries, f->entry_count, sizeof *f->entries, compare_entries, f);
-    }
-    for (size_t i = 0, n; i < f->entry_count; i += n) {
-        for (n = 1; i + n < f->entry_count; n++) {
-            if (compare_keys(f, &f->entries[i], &f->entries[i + n]) != 0) {
-                break;
-            }
-        }
-        fold_key(f, t, &f->entries[i], n);
+    if (f->entry_count > 0 && t->keys_by_sql) {
+        fold_runs(f, t);
+    } else if (f->entry_count > 0) {
+        fold_keys(f, t);
     }
 }
 

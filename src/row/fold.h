@@ -12,9 +12,9 @@
  * whose rows come to several has each in a round of its own, but a delete and the row after it
  * share one.
  *
- * Keys are compared by their encoded bytes; of numeric, float and char(n) by a normal form. Where a
- * type has other equal values, rows with equal keys are stored in the wrong order or not at all, so
- * mapping_mode.c admits no such key.
+ * Keys are compared by their encoded bytes; of numeric, float and char(n) by a normal form. Where
+ * only SQL can compare them (citext; target.keys_by_sql), groups are runs of rows as they came,
+ * each in a round of its own, and rows of one group may share a key.
  *
  * One worker thread; memory is kept from use to use.
  */

@@ -576,6 +576,7 @@ static void finish(struct mapping *m)
             .is_version = f->is_version,
             .is_mark = f->is_mark,
         };
+        m->target.keys_by_sql |= f->is_key && f->column->compare_as;
     }
     m->array_cell = place_cell(m, m->array);
     for (size_t i = 0; m->when && i < condition_path_count(m->when); i++) {

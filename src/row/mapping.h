@@ -137,4 +137,7 @@ bool mapping_wants_headers(const struct mapping *m);
 void mapping_describe(const struct mapping *m, size_t table_column, const char **out_source,
                       const char **out_encoding);
 
+/* Appends what becomes of a record: "mode upsert, key (id), a tombstone deletes". */
+void mapping_describe_mode(const struct mapping *m, struct buf *out);
+
 #endif

@@ -233,3 +233,40 @@ bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct
     }
     return (!spec->only_if_newer || set_version(m, spec, err)) && check_privileges(m, spec, err);
 }
+
+/* ---- for people ---- */
+
+static void add_names(struct buf *out, const struct mapping *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->fill_count; i++) {
+        if (m->fills[i].is_key) {
+            buf_printf(out, "%s%s", n++ > 0 ? ", " : ", key (", m->fills[i].column->name);
+        }
+    }
+    buf_add_z(out, n > 0 ? ")" : "");
+}
+
+void mapping_describe_mode(const struct mapping *m, struct buf *out)
+{
+    static const char *const modes[] = {
+        [ROW_INSERT] = "append",
+        [ROW_IGNORE] = "ignore",
+        [ROW_UPSERT] = "upsert",
+        [ROW_UPDATE] = "update",
+    };
+    buf_printf(out, "mode %s", modes[m->action]);
+    add_names(out, m);
+    for (size_t i = 0; i < m->fill_count; i++) {
+        if (m->fills[i].is_version) {
+            buf_printf(out, ", only if %s is newer", m->fills[i].column->name);
+        }
+    }
+    if (m->deletes != DELETE_TOMBSTONE) {
+        return;
+    }
+    buf_add_z(out, m->marks ? ", a tombstone sets " : ", a tombstone deletes");
+    for (size_t i = 0; i < m->fill_count; i++) {
+        buf_add_z(out, m->fills[i].is_mark ? m->fills[i].column->name : "");
+    }
+}

@@ -15,6 +15,7 @@ static void column_done(struct column *c)
     free(c->type_name);
     free(c->wire_name);
     free(c->base_name);
+    free(c->compare_as);
 }
 
 void table_free(struct table *t)

@@ -53,6 +53,8 @@ struct column {
     char *wire_name;         /* as SQL writes it: "integer", "text" */
     char *base_name;         /* the column's own type so, without domains and typmod */
     bool cast;
+    char *compare_as; /* NULL: equal values have equal bytes (fold.c); else the type, perhaps with a
+                         collation, as which SQL alone can compare them */
     struct column *element; /* TYPE_ARRAY: what one element is, without a name; owned */
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
@@ -136,6 +138,7 @@ struct target {
     size_t column_count;
     size_t key_count;
     bool has_version;
+    bool keys_by_sql; /* the key has a column that only SQL can compare (compare_as) */
     bool omit_leaves; /* a column that an upsert omits keeps its value, rather than its DEFAULT */
 };
 

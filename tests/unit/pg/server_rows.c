@@ -96,6 +96,7 @@ static struct target *make_target(const char *name, bool has_version, bool omit_
             .is_mark = is_mark,
         };
         g->key_count += is_key ? 1 : 0;
+        g->keys_by_sql |= is_key && column->compare_as;
     }
     return g;
 }
@@ -144,12 +145,14 @@ static void add_value(struct buf *out, const struct target_column *column, bool 
 {
     static const char *const moods[] = {"sad", "glad", "so so"};
     static const char *const texts[] = {"", "x", "some text"};
+    static const char *const ranges[] = {"[1,3)", "empty", "(,7)"};
+    static const char *const letters[] = {"", "x", "X"};
 
     if (column->is_key && column->column->type == TYPE_INT4) {
         buf_add_u32(out, 4);
         buf_add_u32(out, chance(3) - 1);
     } else if (column->is_key) {
-        add_text(out, texts[chance(2)]);
+        add_text(out, letters[chance(ARRAY_LEN(letters))]);
     } else if (strcmp(column->column->name, "v") == 0) {
         buf_add_u32(out, 8);
         buf_add_u64(out, (uint64_t) (int64_t) chance(9) - 4);
@@ -159,6 +162,8 @@ static void add_value(struct buf *out, const struct target_column *column, bool 
     } else if (chance(6) == 0) {
         buf_add_u32(out, UINT32_MAX);
     } else if (column->column->cast) {
+        add_text(out, ranges[chance(ARRAY_LEN(ranges))]);
+    } else if (column->column->type == TYPE_ENUM) {
         add_text(out, moods[chance(ARRAY_LEN(moods))]);
     } else {
         add_text(out, texts[chance(ARRAY_LEN(texts))]);
@@ -179,7 +184,7 @@ static void make_row(struct made *row, bool marks)
     const struct target *g = targets[SERIAL];
 
     row->action = actions[chance(marks ? 6 : 5)];
-    row->omit = row->action < ROW_DELETE ? chance(8) : 0;
+    row->omit = row->action < ROW_DELETE ? chance(16) : 0;
     buf_clear(&row->tuple);
     buf_add_u16(&row->tuple, (uint16_t) target_width(g, row->action, row->omit));
     for (size_t i = 0; i < g->column_count; i++) {
@@ -211,7 +216,7 @@ static void store(struct batch *b, int way)
         print_error("%s: %s\n", tables[way], r.error.text);
     }
     assert_int_equal(r.outcome, TXN_COMMITTED);
-    assert_int_equal(r.path, paths[way]);
+    assert_true(r.path == paths[way] || (targets[way]->keys_by_sql && way != BY_EACH));
     claimed[way].next_offset = b->spans[0].next;
     batch_clear(b);
 }
@@ -252,7 +257,7 @@ static void compare(int way)
 
 static void stream(const char *create, bool has_version, bool omit_leaves, bool marks)
 {
-    enum { BATCHES = 25, ROWS = 40 };
+    enum { BATCHES = 8, ROWS = 30 };
     struct made rows[ROWS] = {0};
     struct batch *b = batch_new();
 
@@ -267,7 +272,7 @@ static void stream(const char *create, bool has_version, bool omit_leaves, bool 
         for (int way = 1; way < WAYS; way++) {
             compare(way);
         }
-        if (i % 5 == 4) { /* so that there are rows that an update does not find */
+        if (i % 3 == 2) { /* so that there are rows that an update does not find */
             operator_ask(admin, "TRUNCATE serial, by_copy, by_unnest, by_each");
         }
     }
@@ -279,7 +284,7 @@ static void stream(const char *create, bool has_version, bool omit_leaves, bool 
 
 #define COLUMNS                                                                                    \
     "k int, v bigint, mark bool, a text, b text DEFAULT 'made', mood mood DEFAULT "                \
-    "'glad', unfilled int DEFAULT 7"
+    "'glad', range int4range DEFAULT '[0,1)', unfilled int DEFAULT 7"
 
 static void test_plain(void **state)
 {
@@ -303,6 +308,11 @@ static void test_what_is_omitted_stays(void **state)
 {
     (void) state;
     stream("CREATE TABLE serial (" COLUMNS ", k2 text, PRIMARY KEY (k, k2))", false, true, true);
+}
+
+static void test_what_is_omitted_stays_with_a_version(void **state)
+{
+    (void) state;
     stream("CREATE TABLE serial (" COLUMNS ", PRIMARY KEY (k))", true, true, true);
 }
 
@@ -342,6 +352,24 @@ static void test_keys_of_other_types(void **state)
         false, false, true);
 }
 
+/* Equal keys with different bytes, which only SQL finds. */
+static void test_keys_that_sql_compares(void **state)
+{
+    (void) state;
+    stream("CREATE TABLE serial (kn text COLLATE nocase, k int, v bigint, mark bool, a text,"
+           " b text DEFAULT 'made', PRIMARY KEY (k, kn))",
+           false, false, true);
+    assert_true(targets[SERIAL]->keys_by_sql);
+}
+
+static void test_keys_and_versions_that_sql_compares(void **state)
+{
+    (void) state;
+    stream("CREATE TABLE serial (kn text COLLATE nocase PRIMARY KEY, v bigint, mark bool, a text,"
+           " b text DEFAULT 'made')",
+           true, true, true);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -350,13 +378,18 @@ int main(void)
         TEST(test_composite_key_and_marks),
         TEST(test_version),
         TEST(test_what_is_omitted_stays),
+        TEST(test_what_is_omitted_stays_with_a_version),
         TEST(test_partitions),
         TEST(test_triggers_and_generated_columns),
         TEST(test_keys_of_other_types),
+        TEST(test_keys_that_sql_compares),
+        TEST(test_keys_and_versions_that_sql_compares),
     };
 
     admin = operator_open();
-    operator_ask(admin, "CREATE TYPE mood AS ENUM ('', 'x', 'sad', 'glad', 'so so')");
+    operator_ask(admin, "CREATE TYPE mood AS ENUM ('', 'x', 'X', 'sad', 'glad', 'so so')");
+    operator_ask(admin, "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2',"
+                        " deterministic = false)");
     int failed = cmocka_run_group_tests_name("rows", tests, NULL, NULL);
     PQfinish(admin);
     return failed;
