@@ -1,0 +1,206 @@
+/* rows_sql.c: the statements themselves. What they do is in server_rows.c. */
+#include "pg/rows_sql.h"
+
+#include "unit.h"
+
+static struct column columns[] = {
+    {.name = (char[]){"id"},
+     .type = TYPE_INT4,
+     .wire_oid = 23,
+     .wire_array_oid = 1007,
+     .wire_name = (char[]){"integer"}},
+    {.name = (char[]){"v"},
+     .type = TYPE_INT8,
+     .wire_oid = 20,
+     .wire_array_oid = 1016,
+     .wire_name = (char[]){"bigint"}},
+    {.name = (char[]){"gone"},
+     .type = TYPE_BOOL,
+     .wire_array_oid = 1000,
+     .wire_name = (char[]){"boolean"}},
+    {.name = (char[]){"a \"b\""},
+     .type = TYPE_TEXT,
+     .wire_array_oid = 1009,
+     .wire_name = (char[]){"text"}},
+    {.name = (char[]){"c"},
+     .type = TYPE_OTHER,
+     .wire_array_oid = 1009,
+     .wire_name = (char[]){"text"},
+     .base_name = (char[]){"int4range"},
+     .cast = true},
+};
+
+static struct target_column filled[] = {
+    {.column = &columns[0], .omit_bit = -1, .is_key = true},
+    {.column = &columns[1], .omit_bit = -1, .is_version = true},
+    {.column = &columns[2], .omit_bit = -1, .is_mark = true},
+    {.column = &columns[3], .omit_bit = 0},
+    {.column = &columns[4], .omit_bit = 1},
+};
+
+static struct table table = {.name = (char[]){"t"}, .quoted = (char[]){"\"s\".\"t\""}};
+
+static struct target target = {
+    .table = &table,
+    .columns = filled,
+    .column_count = ARRAY_LEN(filled),
+    .key_count = 1,
+};
+
+static void assert_sql(struct buf *sql, const char *want)
+{
+    if (strcmp(buf_cstr(sql), want) != 0) {
+        print_error("got:  %s\nwant: %s\n", buf_cstr(sql), want);
+        fail();
+    }
+    buf_clear(sql);
+}
+
+static void check(enum row_action action, uint64_t omit, enum rows_source source, const char *want)
+{
+    struct buf sql _cleanup_buf_ = {0};
+    rows_sql_store(&sql, &(struct rows_shape){&target, action, omit}, source,
+                   source == ROWS_UNNEST ? NULL : "stage");
+    assert_sql(&sql, want);
+}
+
+static void test_each_action_from_arrays(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    check(ROW_INSERT, 3, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT pg_catalog.unnest($1),"
+          "pg_catalog.unnest($2),pg_catalog.unnest($3)");
+    check(ROW_IGNORE, 1, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"c\") SELECT pg_catalog.unnest($1),"
+          "pg_catalog.unnest($2),pg_catalog.unnest($3),pg_catalog.unnest($4)::int4range"
+          " ON CONFLICT (\"id\") DO NOTHING");
+    check(ROW_UPSERT, 2, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") SELECT "
+          "pg_catalog.unnest($1),pg_catalog.unnest($2),pg_catalog.unnest($3),pg_catalog.unnest($4)"
+          " ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\",\"gone\"=EXCLUDED.\"gone\","
+          "\"a \"\"b\"\"\"=EXCLUDED.\"a \"\"b\"\"\",\"c\"=EXCLUDED.\"c\"");
+    check(ROW_UPDATE, 1, ROWS_UNNEST,
+          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2,\"c\"=s.c4::int4range FROM (SELECT "
+          "pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1,pg_catalog.unnest($3) AS c2,"
+          "pg_catalog.unnest($4) AS c4) s WHERE g.\"id\"=s.c0");
+    check(ROW_SOFT_DELETE, 0, ROWS_UNNEST,
+          "UPDATE \"s\".\"t\" AS g SET \"gone\"=s.c2 FROM (SELECT pg_catalog.unnest($1) AS c0,"
+          "pg_catalog.unnest($2) AS c2) s WHERE g.\"id\"=s.c0");
+    check(ROW_DELETE, 0, ROWS_UNNEST,
+          "DELETE FROM \"s\".\"t\" AS g USING (SELECT pg_catalog.unnest($1) AS c0) s"
+          " WHERE g.\"id\"=s.c0");
+}
+
+static void test_only_if_newer(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = true;
+    target.omit_leaves = true;
+    check(ROW_UPSERT, 3, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
+          " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
+          "\"gone\"=EXCLUDED.\"gone\" WHERE (g.\"v\" IS NULL OR g.\"v\"<=EXCLUDED.\"v\")");
+    check(ROW_UPDATE, 3, ROWS_STAGE,
+          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2 FROM pg_temp.stage s"
+          " WHERE g.\"id\"=s.c0 AND (g.\"v\" IS NULL OR g.\"v\"<=s.c1)");
+    check(ROW_DELETE, 0, ROWS_STAGE,
+          "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s"
+          " WHERE g.\"id\"=s.c0 AND (g.\"v\" IS NULL OR g.\"v\"<=s.c1)");
+    target.omit_leaves = false;
+}
+
+/* Rows that share a key: the last counts, but of rows to be inserted each does. */
+static void test_places(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = true;
+    check(ROW_DELETE, 0, ROWS_PLACES,
+          "DELETE FROM \"s\".\"t\" AS g USING (SELECT DISTINCT ON (s.c0) * FROM pg_temp.stage s"
+          " WHERE place BETWEEN $1 AND $2 ORDER BY s.c0,s.c1 DESC,place DESC) s"
+          " WHERE g.\"id\"=s.c0 AND (g.\"v\" IS NULL OR g.\"v\"<=s.c1)");
+    check(
+        ROW_INSERT, 3, ROWS_PLACES,
+        "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2 FROM (SELECT *"
+        " FROM pg_temp.stage WHERE place BETWEEN $1 AND $2 ORDER BY place) s");
+    check(
+        ROW_IGNORE, 3, ROWS_PLACES,
+        "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2 FROM (SELECT *"
+        " FROM pg_temp.stage WHERE place BETWEEN $1 AND $2 ORDER BY place) s"
+        " ON CONFLICT (\"id\") DO NOTHING");
+}
+
+static void test_keys_that_only_sql_compares(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    target.keys_by_sql = true;
+    columns[0].compare_as = (char[]){"citext"};
+    check(ROW_UPDATE, 3, ROWS_STAGE,
+          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2 FROM (SELECT DISTINCT ON"
+          " (s.c0::citext) * FROM pg_temp.stage s ORDER BY s.c0::citext,ctid DESC) s"
+          " WHERE g.\"id\"=s.c0::citext");
+    assert_false(rows_unnest(&(struct rows_shape){&target, ROW_UPDATE, 0}));
+    assert_true(rows_unnest(&(struct rows_shape){&target, ROW_INSERT, 0}));
+    target.keys_by_sql = false;
+    columns[0].compare_as = NULL;
+    assert_true(rows_unnest(&(struct rows_shape){&target, ROW_UPDATE, 0}));
+}
+
+/* Nothing but a key: nothing can be updated, and an upsert is an insert. */
+static void test_a_key_alone(void **state)
+{
+    (void) state;
+    target.column_count = 1;
+    check(ROW_UPDATE, 0, ROWS_STAGE, "SELECT");
+    check(ROW_UPSERT, 0, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\") SELECT s.c0 FROM pg_temp.stage s"
+          " ON CONFLICT (\"id\") DO NOTHING");
+    target.key_count = 0;
+    filled[0].is_key = false;
+    check(ROW_IGNORE, 0, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\") SELECT pg_catalog.unnest($1)"
+          " ON CONFLICT DO NOTHING");
+    target.key_count = 1;
+    filled[0].is_key = true;
+    target.column_count = ARRAY_LEN(filled);
+}
+
+static void test_stages(void **state)
+{
+    (void) state;
+    struct buf sql _cleanup_buf_ = {0};
+    struct rows_shape shape = {&target, ROW_UPSERT, 1};
+    rows_sql_create(&sql, &shape, "stage", false);
+    assert_sql(&sql, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (c0 integer,c1 bigint,"
+                     "c2 boolean,c4 text) ON COMMIT DELETE ROWS");
+    rows_sql_create(&sql, &shape, "stage", true);
+    assert_sql(&sql,
+               "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (place integer PRIMARY KEY,"
+               "c0 integer,c1 bigint,c2 boolean,c4 text) ON COMMIT DELETE ROWS");
+    rows_sql_copy(&sql, &shape, "stage", false);
+    assert_sql(&sql, "COPY pg_temp.stage (c0,c1,c2,c4) FROM STDIN (FORMAT binary)");
+    rows_sql_copy(&sql, &shape, "stage", true);
+    assert_sql(&sql, "COPY pg_temp.stage (place,c0,c1,c2,c4) FROM STDIN (FORMAT binary)");
+    shape = (struct rows_shape){&target, ROW_INSERT, 2};
+    rows_sql_copy(&sql, &shape, NULL, false);
+    assert_sql(&sql, "COPY \"s\".\"t\" (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") FROM STDIN"
+                     " (FORMAT binary)");
+    assert_true(rows_are_direct(&shape));
+    shape.omit = 1; /* with the column that is cast */
+    assert_false(rows_are_direct(&shape));
+    assert_false(rows_are_direct(&(struct rows_shape){&target, ROW_UPSERT, 2}));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_action_from_arrays),
+        cmocka_unit_test(test_only_if_newer),
+        cmocka_unit_test(test_places),
+        cmocka_unit_test(test_keys_that_only_sql_compares),
+        cmocka_unit_test(test_a_key_alone),
+        cmocka_unit_test(test_stages),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
