@@ -80,6 +80,15 @@ bool error_hint(struct error *err, const char *fmt, ...)
     return false;
 }
 
+bool error_sqlstate(struct error *err, const char *code)
+{
+    size_t n = strlen(code);
+
+    assert(n < sizeof err->sqlstate);
+    memcpy(err->sqlstate, code, n + 1);
+    return false;
+}
+
 const char *error_class_name(enum error_class class)
 {
     static const char *const names[] = {

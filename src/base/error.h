@@ -23,8 +23,9 @@ enum error_class {
 
 struct error {
     enum error_class class;
-    char sqlstate[6]; /* PostgreSQL's code, "" when the fault is not PostgreSQL's */
-    char column[64];  /* the target column concerned, "" if none (PostgreSQL's NAMEDATALEN) */
+    char
+        sqlstate[6]; /* PostgreSQL's code for such a fault, whoever found it; "" when it has none */
+    char column[64]; /* the target column concerned, "" if none (PostgreSQL's NAMEDATALEN) */
     char text[768];
     char hint[384]; /* "" when nobody has to act */
 };
@@ -40,6 +41,9 @@ bool error_wrap(struct error *err, const char *fmt, ...) _printf_(2, 3);
 
 /* Sets the hint. Returns false, as error_set does. */
 bool error_hint(struct error *err, const char *fmt, ...) _printf_(2, 3);
+
+/* Sets PostgreSQL's code, five characters. Returns false, as error_set does. */
+bool error_sqlstate(struct error *err, const char *code);
 
 /* The class in one lower-case word, for logs and tests: "again", "link", "fenced", ... */
 const char *error_class_name(enum error_class class);

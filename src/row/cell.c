@@ -129,5 +129,6 @@ bool cell_fault(const struct cell *c, struct error *err, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(what, sizeof what, fmt, args);
     va_end(args);
-    return error_set(err, ERROR_RECORD, "%s %s", excerpt_cell(&x, c), what);
+    error_set(err, ERROR_RECORD, "%s %s", excerpt_cell(&x, c), what);
+    return error_sqlstate(err, "22P02"); /* invalid_text_representation */
 }

@@ -56,7 +56,8 @@ const char *excerpt_text(struct excerpt *x, struct str s); /* without quotes: na
 const char *cell_kind_name(const struct cell *c);
 
 /*
- * A fault of this value: "<value> <what>", class ERROR_RECORD. Returns false, as error_set does.
+ * A fault of this value: "<value> <what>", class ERROR_RECORD, SQLSTATE 22P02. Returns false, as
+ * error_set does.
  */
 bool cell_fault(const struct cell *c, struct error *err, const char *fmt, ...) _printf_(3, 4);
 

@@ -180,6 +180,7 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
         if (blocked) {
             error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be",
                       f->field_text, cell_kind_name(blocked));
+            error_sqlstate(err, "22P02");
             return column_fault(err, f->column);
         }
         if (f->omit_bit >= 0) {
@@ -199,6 +200,7 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
                   : f->is_version ? "what only_if_newer compares"
                                   : "NOT NULL");
     }
+    error_sqlstate(err, "23502");
     return column_fault(err, f->column);
 }
 

@@ -25,8 +25,9 @@ static bool read_fields(const char *what, const struct fields *f, struct documen
         return error_wrap(err, "the %s", what);
     }
     if (f->count > 1 && cells[0].kind != CELL_NULL && !is_object(&cells[0])) {
-        return error_set(err, ERROR_RECORD, "the %s is %s, not a JSON object", what,
-                         cell_kind_name(&cells[0]));
+        error_set(err, ERROR_RECORD, "the %s is %s, not a JSON object", what,
+                  cell_kind_name(&cells[0]));
+        return error_sqlstate(err, "22P02");
     }
     return true;
 }

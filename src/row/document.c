@@ -77,8 +77,9 @@ bool document_is_odd(const struct document *d)
 
 static bool fault(const struct walk *w, const char *p, const char *what)
 {
-    return error_set(w->err, ERROR_RECORD, "not valid JSON: %s at byte %zu", what,
-                     (size_t) (p - w->text) + 1);
+    error_set(w->err, ERROR_RECORD, "not valid JSON: %s at byte %zu", what,
+              (size_t) (p - w->text) + 1);
+    return error_sqlstate(w->err, "22P02");
 }
 
 static const uint32_t *fault_at(const struct walk *w, const char *p, const char *what)
@@ -304,6 +305,7 @@ static const uint32_t *container(struct walk *w, const char *p, const uint32_t *
     if (w->top++ == w->d->levels + DOCUMENT_DEPTH_MAX) {
         error_set(w->err, ERROR_RECORD, "the JSON is nested deeper than %d levels",
                   DOCUMENT_DEPTH_MAX);
+        error_sqlstate(w->err, "54001");
         return NULL;
     }
     if (node != FIELD_NONE) {
@@ -543,7 +545,8 @@ bool document_read(struct document *d, struct str text, const struct fields *f, 
     size_t count;
     enum json_fault kind = json_index_read(d->index, w.text, text.n, &at, &count);
     if (kind != JSON_OK) {
-        return error_set(err, ERROR_RECORD, "not valid JSON: %s", fault_text(kind));
+        error_set(err, ERROR_RECORD, "not valid JSON: %s", fault_text(kind));
+        return error_sqlstate(err, kind == JSON_UTF8 ? "22021" : "22P02");
     }
     const uint32_t *end = at + count;
     at = walk(&w, at);

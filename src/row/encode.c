@@ -78,19 +78,29 @@ const char *value_type_name(const struct value *v)
     return own ? v->column->type_name : column_type_name(type);
 }
 
+static bool is_of_time(const struct value *v)
+{
+    enum column_type type = v->column->type;
+    return type == TYPE_DATE || type == TYPE_TIME || type == TYPE_TIMESTAMP ||
+           type == TYPE_TIMESTAMPTZ || type == TYPE_INTERVAL;
+}
+
 bool value_misfit(const struct value *v)
 {
     const struct cell *c = v->cell;
     const char *type = value_type_name(v);
     if (c->kind == CELL_JSON) {
-        return error_set(v->err, ERROR_RECORD, "%s does not go into %s", cell_kind_name(c), type);
+        error_set(v->err, ERROR_RECORD, "%s does not go into %s", cell_kind_name(c), type);
+    } else {
+        cell_fault(c, v->err, "is not a valid %s", type);
     }
-    return cell_fault(c, v->err, "is not a valid %s", type);
+    return error_sqlstate(v->err, is_of_time(v) ? "22007" : "22P02");
 }
 
 bool value_out_of_range(const struct value *v)
 {
-    return cell_fault(v->cell, v->err, "is out of range for %s", value_type_name(v));
+    cell_fault(v->cell, v->err, "is out of range for %s", value_type_name(v));
+    return error_sqlstate(v->err, is_of_time(v) ? "22008" : "22003");
 }
 
 /* Is s a beginning of word, of at least `least` letters? */

@@ -69,8 +69,9 @@ static bool put_element(struct array *a, const struct cell *c)
     a->count++;
     a->element.cell = c;
     if (c->kind == CELL_NULL && column->not_null) {
-        return error_set(a->v->err, ERROR_RECORD, "element %zu is null, which %s does not take",
-                         a->count, column->type_name);
+        error_set(a->v->err, ERROR_RECORD, "element %zu is null, which %s does not take", a->count,
+                  column->type_name);
+        return error_sqlstate(a->v->err, "23502");
     }
     return encode_value(&a->element) || error_wrap(a->v->err, "element %zu", a->count);
 }

@@ -456,8 +456,8 @@ bool encode_numeric(const struct value *v)
         int scale = typmod_scale(typmod);
         magnitude_round(&m, scale);
         if (m.n > 0 && m.point > precision - scale) {
-            return cell_fault(v->cell, v->err, "is out of range for numeric(%d,%d)", precision,
-                              scale);
+            cell_fault(v->cell, v->err, "is out of range for numeric(%d,%d)", precision, scale);
+            return error_sqlstate(v->err, "22003");
         }
     }
     if (m.scale > NUMERIC_SCALE_MAX || m.point > NUMERIC_POINT_MAX) {

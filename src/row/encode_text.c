@@ -53,8 +53,9 @@ static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
     size_t keep = bytes_of_chars(*s, limit);
     for (size_t i = keep; i < s->n; i++) {
         if (s->p[i] != ' ' && !v->rules->truncates) {
-            return cell_fault(v->cell, v->err, "is too long for %s: it has %zu characters",
-                              v->column->type_name, chars);
+            cell_fault(v->cell, v->err, "is too long for %s: it has %zu characters",
+                       v->column->type_name, chars);
+            return error_sqlstate(v->err, "22001");
         }
     }
     s->n = keep;
@@ -68,8 +69,8 @@ bool encode_without_nul(const struct value *v, struct str *s)
         return true;
     }
     if (v->rules->nul == NUL_FAULT) {
-        return cell_fault(v->cell, v->err, "contains U+0000, which %s cannot hold",
-                          value_type_name(v));
+        cell_fault(v->cell, v->err, "contains U+0000, which %s cannot hold", value_type_name(v));
+        return error_sqlstate(v->err, "22021");
     }
     buf_clear(scratch);
     for (size_t i = 0; i < s->n; i++) {
@@ -95,7 +96,8 @@ static bool text_checked(const struct value *v, bool limited)
         return false;
     }
     if ((c->kind == CELL_BYTES || limited) && !str_utf8(s, &chars)) {
-        return cell_fault(c, v->err, "is not valid UTF-8");
+        cell_fault(c, v->err, "is not valid UTF-8");
+        return error_sqlstate(v->err, "22021");
     }
     return (!limited || cut_to_typmod(v, &s, chars)) && put_bytes(v, s);
 }
@@ -409,13 +411,15 @@ static bool check_jsonb(const struct value *v, struct str s)
             i = number_end(s, i);
             struct cell number = {.kind = CELL_NUMBER, .text = {.p = s.p + begin, .n = i - begin}};
             if (decimal_scan(number.text, &d) && !numeric_holds(&d)) {
-                return cell_fault(&number, v->err, "is out of range for a number in jsonb");
+                cell_fault(&number, v->err, "is out of range for a number in jsonb");
+                return error_sqlstate(v->err, "22003");
             }
         } else {
             i++;
         }
         if (nul) {
-            return cell_fault(v->cell, v->err, "contains U+0000, which jsonb cannot hold");
+            cell_fault(v->cell, v->err, "contains U+0000, which jsonb cannot hold");
+            return error_sqlstate(v->err, "22P05");
         }
     }
     return true;
@@ -432,7 +436,8 @@ bool encode_jsonb(const struct value *v)
         return false;
     }
     if (s.n > 0x0FFFFFFF) {
-        return cell_fault(v->cell, v->err, "is too large for jsonb");
+        cell_fault(v->cell, v->err, "is too large for jsonb");
+        return error_sqlstate(v->err, "54000");
     }
     buf_add_u32(v->out, (uint32_t) s.n + 1);
     buf_add_u8(v->out, 1);

@@ -22,11 +22,13 @@ static void test_wrap_goes_outward(void **state)
     struct error err;
 
     error_set(&err, ERROR_RECORD, "numeric out of range");
+    assert_false(error_sqlstate(&err, "22003"));
     assert_false(error_hint(&err, "Widen the column '%s'.", "amount"));
     assert_false(error_wrap(&err, "column '%s'", "amount"));
     assert_false(error_wrap(&err, "orders-3@%d", 18211));
     assert_string_equal(err.text, "orders-3@18211: column 'amount': numeric out of range");
     assert_string_equal(err.hint, "Widen the column 'amount'.");
+    assert_string_equal(err.sqlstate, "22003");
     assert_int_equal(err.class, ERROR_RECORD);
 }
 
