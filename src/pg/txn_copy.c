@@ -371,6 +371,9 @@ enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
         }
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
         if (!res && t->flights[0].path == TXN_EACH && !t->ending && !t->flights[0].fatal) {
+            if (failpoint_hit(FAILPOINT_TXN_TRIED)) {
+                return txn_break_off(t, "failpoint", out);
+            }
             if (!txn_each_end(t)) {
                 conn_lost(c, fault);
                 return txn_lost(t, out);
