@@ -1,5 +1,6 @@
 """A workload of bench/run that drains a topic: pgsinkd, the references, and both in turn."""
 
+import functools
 import json
 import shlex
 import statistics
@@ -10,6 +11,7 @@ import psycopg
 
 from measure import say
 from report import Result
+from workloads import DELIVERIES
 
 TABLE = "events"
 UPSERT_ROWS = 50_000  # in each statement of the upsert by hand
@@ -42,6 +44,7 @@ class DrainBench:
     def measurements(self):
         all_of_them = {
             "pgsinkd": self.pgsinkd,
+            **{name: functools.partial(self.without_ledger, *how) for name, how in DELIVERIES.items()},
             "copy_binary": lambda: self.copy("binary"),
             "copy_text": lambda: self.copy("text"),
             "upsert": self.upsert_by_hand,
@@ -49,6 +52,7 @@ class DrainBench:
             "encode": self.encode,
         }
         left_out = {"pgsinkd"} if self.lacks else set()
+        left_out |= set() if self.lab.options.delivery and not self.lacks else set(DELIVERIES)
         left_out |= set() if self.work.key else {"upsert"}
         left_out |= set() if self.work.encode else {"encode"}
         return {name: measure for name, measure in all_of_them.items() if name not in left_out}
@@ -157,6 +161,19 @@ class DrainBench:
         got["transactions_per_second"] = transactions / got["seconds"]
         got["rows_per_transaction"] = self.records / transactions
         lab.forget(sink)
+        return got
+
+    def without_ledger(self, delivery, commit):
+        """From start to exit: nothing in the database tells how far it is."""
+        lab = self.lab
+        self.fresh_table()
+        config = lab.write_config(
+            f"{delivery}-{commit}-{lab.runs}", self.topic, TABLE, self.work.route, self.port,
+            kafka={"commit": commit}, delivery=delivery,
+        )  # fmt: skip
+        wrap = shlex.split(lab.options.wrap)
+        got = lab.measure([*wrap, lab.options.binary, "run", "-c", config, "--until-end"], self.records)
+        self.check_rows()
         return got
 
     # The references

@@ -103,8 +103,8 @@ class Lab(Servers):
 
     # pgsinkd
 
-    def write_config(self, sink, topic, table, route, port=None, kafka=None):
-        config = self.config(sink, [topic], table, workers=self.options.workers)
+    def write_config(self, sink, topic, table, route, port=None, kafka=None, **top):
+        config = self.config(sink, [topic], table, workers=self.options.workers, **top)
         config["routes"][0] |= route
         config["kafka"] |= kafka or {}
         if port:

@@ -3,12 +3,15 @@
 import dataclasses
 import statistics
 
-from workloads import Drain, Trickle
+from workloads import DELIVERIES, Drain, Trickle
 
 # The bars and the lines, in their order.
 RATES = {
     "pgsinkd": "pgsinkd, first to last row",
     "pgsinkd_whole": "pgsinkd, start to exit",
+    "at_least_once": "at_least_once, start to exit",
+    "at_least_once_async": "its commits async",
+    "at_most_once": "at_most_once, start to exit",
     "copy_binary": "\\copy binary",
     "copy_text": "\\copy text",
     "upsert": "upsert by hand, 50,000 each",
@@ -90,7 +93,7 @@ def print_drain(result, cpus):
 
     heads = ("itself", "backends", "wal etc.", "kafka", "peak MB", "WAL B/row")
     print(f"\n{'CPU s per million, medians':<{WIDTH}}{''.join(f'{head:>11}' for head in heads)}")
-    for name in ("pgsinkd", "copy_binary", "copy_text", "upsert", "kcat"):
+    for name in ("pgsinkd", *DELIVERIES, "copy_binary", "copy_text", "upsert", "kcat"):
         if median(rounds, name, "cpu") is None:
             continue
         figures = ("cpu", "cpu_backends", "cpu_postgres_helpers", "cpu_kafka")

@@ -10,6 +10,12 @@ LANDING = {
 }  # fmt: skip
 TEN_TYPES = ("int8", "int4", "int2", "float8", "numeric", "bool", "text", "timestamptz", "date", "uuid")
 WIDE = {f"c{i:02}": TEN_TYPES[i % 10] for i in range(40)}
+# Drains without a ledger, with --delivery: (delivery, kafka.commit)
+DELIVERIES = {
+    "at_least_once": ("at_least_once", "sync"),
+    "at_least_once_async": ("at_least_once", "async"),
+    "at_most_once": ("at_most_once", "sync"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
