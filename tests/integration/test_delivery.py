@@ -314,17 +314,17 @@ def test_the_answer_to_commit_is_lost(bench, delivery):
     """at_least_once sends the batch again, which doubles it; at_most_once does not, and says so."""
     log = bench.topic()
     bench.plain_table()
-    log.fill(3000)
+    log.fill(5000)
     config = config_of(bench, log, delivery, workers=1, batch={"max_rows": 500})
     d = bench.start(config, ready=False, failpoints="txn.after_commit=error@2")
     bench.wait_present(log)
     rows, different = bench.tally()
-    assert different == 3000
+    assert different == 5000
     if delivery == "at_least_once":
-        assert rows == 3500
+        assert rows == 5500
         assert not doubtful(d)
     else:
-        assert rows == 3000
+        assert rows == 5000
         assert len(doubtful(d)) == 1
     bench.check(log, delivery=delivery)
 
