@@ -30,7 +30,7 @@
  *     check.c                      what concerns several options at once
  *     expand.{c,h}                 ${ENV}, ${file:...} in values
  *     units.{c,h}                  10MiB, 5s, booleans, choices: whole text or an error
- *     table_name.{c,h}             schema.table, quotes, {topic}
+ *     table_name.{c,h}             schema.table, quotes, {topic}, {value.type}
  *     mask.{c,h}                   secrets out of what is printed
  *     print.{c,h}                  the effective configuration as YAML
  *     options_doc.c                documentation and example file, from options.def
@@ -77,6 +77,8 @@
  *     table.{c,h}                  a target table, and the part of it that is filled
  *     path.{c,h}                   value.a.b, key, headers.x, meta.offset
  *     mapping.{c,h}                paths onto columns, compiled once
+ *     mapping_shape.c              explode and when of a mapping
+ *     chooser.{c,h}                which table a record names
  *     place.{c,h}                  where a mapping reads what it needs
  *     mapping_mode.c               key, version and mark, as the mode wants them
  *     mapping_rest.c               unknown_fields

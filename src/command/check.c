@@ -120,8 +120,8 @@ static void print_columns(const struct table *t, const struct mapping *m)
     }
 }
 
-/* The table that the route fills for the topic; NULL = its fixed table. */
-static void check_table(struct check *k, size_t route, const char *topic)
+/* The tables that the route fills for the topic; NULL = those that no topic names. */
+static void check_tables(struct check *k, size_t route, const char *topic)
 {
     struct error err;
     struct plan_job **jobs;
@@ -137,12 +137,14 @@ static void check_table(struct check *k, size_t route, const char *topic)
         plan_job_free(jobs[i]);
     }
     free(jobs);
-    const struct table *t;
-    const struct mapping *m;
-    if (plan_find(k->plan, route, topic, &t, &m)) {
-        printf("  table %s\n", t->quoted);
-        print_mode(m);
-        print_columns(t, m);
+    for (size_t i = 0; i < plan_table_count(k->plan, route); i++) {
+        const struct table *t;
+        const struct mapping *m;
+        if (plan_find(k->plan, route, topic, i, &t, &m)) {
+            printf("  table %s\n", t->quoted);
+            print_mode(m);
+            print_columns(t, m);
+        }
     }
 }
 
@@ -193,13 +195,13 @@ static void check_route(struct check *k, size_t route, bool have_postgres, bool 
     if (!have_postgres) {
         return;
     }
-    if (!r->table.is_template) {
-        check_table(k, route, NULL);
+    if (!r->table.is_template || r->table.is_by_record) {
+        check_tables(k, route, NULL);
         return;
     }
     for (size_t i = 0; i < k->topic_count; i++) {
         if (plan_route_takes(k->plan, route, k->topics[i].name)) {
-            check_table(k, route, k->topics[i].name);
+            check_tables(k, route, k->topics[i].name);
         }
     }
 }

@@ -127,6 +127,27 @@ static bool check_append(struct load *l, const struct config_route *route)
     return true;
 }
 
+/* A table that records name needs the list of those that they may name. */
+static bool check_tables(struct load *l, const struct config_route *route)
+{
+    if (route->table.is_by_record && route->tables.count == 0) {
+        load_error(l, route->table_pos,
+                   "records name this table, and 'tables' does not list which");
+        return error_hint(l->err, "Add all that may come: tables: [a, b, c]");
+    }
+    if (!route->table.is_by_record && route->tables.count > 0) {
+        load_error(l, route->tables_pos, "'tables' is for a table that records name");
+        return error_hint(l->err, "For instance table: events_{value.type}");
+    }
+    for (size_t i = 0; i < route->tables.count; i++) {
+        if (strlen(route->tables.items[i]) > TABLE_NAME_MAX) {
+            return load_error(l, route->tables_pos, "'tables' holds a name longer than %d bytes",
+                              TABLE_NAME_MAX);
+        }
+    }
+    return true;
+}
+
 static bool check_mode(struct load *l, const struct config_route *route)
 {
     if (route->mode == MODE_APPEND) {
@@ -150,7 +171,7 @@ static bool check_route(struct load *l, const struct config_route *route)
             return false;
         }
     }
-    return check_mode(l, route);
+    return check_tables(l, route) && check_mode(l, route);
 }
 
 /* ---- the same topic twice into the same table ---- */

@@ -412,6 +412,7 @@ static void free_key(struct config_key *list)
         mem_freep(&list->items[i]);
     }
     mem_freep(&list->items);
+    mem_freep(&list->places);
 }
 
 static void free_field(const struct option *o, void *field)

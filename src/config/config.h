@@ -81,8 +81,10 @@ struct config_columns {
     size_t count;
 };
 
+/* Names, exact. */
 struct config_key {
     char **items;
+    struct position *places;
     size_t count;
 };
 

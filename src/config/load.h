@@ -74,7 +74,8 @@ bool route_read_properties(struct load *l, const struct node *n,
                            struct config_properties *out) _must_;
 bool route_read_topics(struct load *l, const struct node *n, struct config_topics *out) _must_;
 bool route_read_table(struct load *l, const struct node *n, struct table_name *out) _must_;
-bool route_read_key(struct load *l, const struct node *n, struct config_key *out) _must_;
+bool route_read_names(struct load *l, const struct node *n, const char *label,
+                      struct config_key *out) _must_;
 
 /* A fault unless the node is of that kind: "'label' takes what, not a scalar". */
 bool route_expect(struct load *l, const struct node *n, enum node_kind kind, const char *label,

@@ -258,6 +258,15 @@ static void print_columns(const struct config *cfg, const struct config_columns 
     }
 }
 
+static void print_names(const struct config *cfg, const struct config_key *list, struct buf *out)
+{
+    buf_add_z(out, list->count == 0 ? " []" : "");
+    for (size_t i = 0; i < list->count; i++) {
+        buf_add_z(out, "\n      - ");
+        print_text(cfg, list->places[i], list->items[i], out);
+    }
+}
+
 static void print_topics(const struct config *cfg, const struct config_topics *list,
                          struct buf *out)
 {
@@ -352,6 +361,8 @@ static void print_value(const struct config *cfg, const struct option *o, struct
         print_properties(cfg, field, out);
     } else if (o->kind == OPTION_TOPICS) {
         print_topics(cfg, field, out);
+    } else if (o->kind == OPTION_KEY) {
+        print_names(cfg, field, out);
     } else if (o->kind == OPTION_COLUMNS) {
         print_columns(cfg, field, out);
     } else {
@@ -391,7 +402,7 @@ static void print_route(const struct config *cfg, const struct config_route *rou
     bool is_first = true;
 
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(options[i].section, SECTION_ROUTE) == 0 && options[i].kind != OPTION_KEY) {
+        if (strcmp(options[i].section, SECTION_ROUTE) == 0) {
             buf_add_z(out, is_first ? "  - " : "    ");
             if (is_hidden_name(cfg, &options[i], route)) {
                 buf_add_z(out, "name: \"\"\n");

@@ -154,33 +154,42 @@ bool route_read_table(struct load *l, const struct node *n, struct table_name *o
     return true;
 }
 
-/* ---- key ---- */
+/* ---- key, tables ---- */
 
-static bool read_key_column(struct load *l, const struct node *n, struct config_key *out)
+static bool read_name(struct load *l, const struct node *n, const char *label,
+                      struct config_key *out)
 {
     struct str text = {0};
 
-    if (!value_text(l, n, "key", &text)) {
+    if (!value_text(l, n, label, &text)) {
         return false;
     }
     if (text.n == 0) {
-        return load_error(l, n->pos, "'key' holds an empty name");
+        return load_error(l, n->pos, "'%s' holds an empty name", label);
     }
+    for (size_t i = 0; i < out->count; i++) {
+        if (str_eq_z(text, out->items[i])) {
+            return load_error(l, n->pos, "'%s' holds a name twice", label);
+        }
+    }
+    out->places[out->count] = n->pos;
     out->items[out->count++] = copy(text);
     return true;
 }
 
-bool route_read_key(struct load *l, const struct node *n, struct config_key *out)
+bool route_read_names(struct load *l, const struct node *n, const char *label,
+                      struct config_key *out)
 {
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
+    out->places = mem_array(MAX(n->count, (size_t) 1), sizeof *out->places);
     if (n->kind == NODE_SCALAR) {
-        return read_key_column(l, n, out);
+        return read_name(l, n, label, out);
     }
-    if (!route_expect(l, n, NODE_LIST, "key", "a list of columns")) {
+    if (!route_expect(l, n, NODE_LIST, label, "a list of names")) {
         return false;
     }
     for (const struct node *child = n->first; child != NULL; child = child->next) {
-        if (!read_key_column(l, child, out)) {
+        if (!read_name(l, child, label, out)) {
             return false;
         }
     }

@@ -12,6 +12,7 @@
 struct cursor {
     struct str text;
     size_t at;
+    bool by_record; /* there was a path in braces */
 };
 
 static char peek(const struct cursor *c)
@@ -19,11 +20,30 @@ static char peek(const struct cursor *c)
     return c->at < c->text.n ? c->text.p[c->at] : '\0';
 }
 
+static struct str left_of(const struct cursor *c)
+{
+    return (struct str){c->text.p + c->at, c->text.n - c->at};
+}
+
 static bool at_template(const struct cursor *c)
 {
-    struct str left = {c->text.p + c->at, c->text.n - c->at};
+    struct str left = left_of(c);
 
     return left.n >= TEMPLATE.n && memcmp(left.p, TEMPLATE.p, TEMPLATE.n) == 0;
+}
+
+/* The bytes of {topic} or {path} here; 0 when there is neither. */
+static size_t braces_length(const struct cursor *c)
+{
+    static const char *const starts[] = {"{value.", "{key}", "{key.", "{headers.", "{meta."};
+    struct str left = left_of(c);
+    const char *end = left.n > 0 ? memchr(left.p, '}', left.n) : NULL;
+    bool known = at_template(c);
+
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+        known = known || str_starts(left, starts[i]);
+    }
+    return known && end != NULL ? (size_t) (end - left.p) + 1 : 0;
 }
 
 static bool is_ident_start(char ch)
@@ -38,13 +58,16 @@ static bool is_ident_part(char ch)
 
 static bool take_template(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
 {
-    if (!at_template(c)) {
-        error_set(err, ERROR_SETUP, "'{' in a table name starts '{topic}' and nothing else");
-        return false;
+    size_t n = braces_length(c);
+
+    if (n == 0) {
+        return error_set(err, ERROR_SETUP,
+                         "'{' in a table name starts '{topic}' or a path, as in '{value.type}'");
     }
     *out_template = true;
-    buf_add_str(out, TEMPLATE);
-    c->at += TEMPLATE.n;
+    c->by_record = c->by_record || !at_template(c);
+    buf_add(out, c->text.p + c->at, n);
+    c->at += n;
     return true;
 }
 
@@ -131,7 +154,7 @@ static bool take_parts(struct cursor *c, struct buf *first, struct buf *second, 
     }
     if (peek(c) == '.' && *out_template) {
         return error_set(err, ERROR_SETUP,
-                         "'{topic}' is for the name of the table, not for its schema");
+                         "a template is for the name of the table, not for its schema");
     }
     if (peek(c) == '.') {
         c->at += 1;
@@ -165,6 +188,7 @@ bool table_name_parse(struct str text, struct table_name *out, size_t *out_at, s
         .schema = second.n > 0 ? mem_strdup(buf_cstr(&first)) : NULL,
         .name = mem_strdup(buf_cstr(second.n > 0 ? &second : &first)),
         .is_template = template,
+        .is_by_record = c.by_record,
     };
     return true;
 }
@@ -207,8 +231,10 @@ static bool is_plain(struct str s)
     while (c.at < s.n) {
         char ch = peek(&c);
 
-        if (at_template(&c)) {
-            c.at += TEMPLATE.n;
+        size_t n = braces_length(&c);
+
+        if (n > 0) {
+            c.at += n;
             continue;
         }
         if (!(c.at == 0 ? is_ident_start(ch) : is_ident_part(ch)) || (ch >= 'A' && ch <= 'Z')) {
@@ -225,12 +251,17 @@ static void print_part(const char *part, struct buf *out)
         buf_add_z(out, part);
         return;
     }
+    struct cursor c = {.text = str_of(part)};
+
     buf_add_z(out, "\"");
-    for (const char *p = part; *p != '\0'; p++) {
-        buf_add(out, p, 1);
-        if (*p == '"') {
-            buf_add(out, p, 1);
+    while (c.at < c.text.n) {
+        size_t n = MAX(braces_length(&c), (size_t) 1);
+
+        buf_add(out, part + c.at, n);
+        if (part[c.at] == '"') {
+            buf_add_z(out, "\"");
         }
+        c.at += n;
     }
     buf_add_z(out, "\"");
 }

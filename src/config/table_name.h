@@ -1,8 +1,9 @@
 /*
  * A table's name as people write it in SQL, taken apart: public.orders, public."Mixed Case",
  * orders. Unquoted parts fold to lower case (ASCII), quoted ones are exact, "" inside quotes is one
- * quote. The name may be a template: {topic} stands for the exact name of the topic. Pure text; any
- * thread.
+ * quote. The name may be a template: {topic} stands for the exact name of the topic, {value.type}
+ * and other paths for what a record has there. What a path may be is for row/ to say. Pure text;
+ * any thread.
  */
 #ifndef CONFIG_TABLE_NAME_H
 #define CONFIG_TABLE_NAME_H
@@ -16,8 +17,9 @@
 
 struct table_name {
     char *schema; /* NULL = the search path decides */
-    char *name;   /* unquoted and folded; with {topic} when is_template */
+    char *name;   /* unquoted and folded; with {topic} or {path} when is_template */
     bool is_template;
+    bool is_by_record; /* a template with more than {topic} */
 };
 
 /*
@@ -35,7 +37,7 @@ void table_name_done(struct table_name *t);
 bool table_name_for_topic(const struct table_name *t, struct str topic, struct buf *out_name,
                           struct error *err) _must_;
 
-/* Appends the whole name as SQL, quoted where needed; a template keeps its {topic}. Reads back as
+/* Appends the whole name as SQL, quoted where needed; a template keeps its braces. Reads back as
  * the same. */
 void table_name_print(const struct table_name *t, struct buf *out);
 

@@ -387,7 +387,7 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
     case OPTION_TABLE:
         return route_read_table(l, n, field);
     case OPTION_KEY:
-        return route_read_key(l, n, field);
+        return route_read_names(l, n, label, field);
     case OPTION_COLUMNS:
         return column_read(l, n, field);
     }

@@ -238,6 +238,11 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     return true;
 }
 
+const struct cell *decoder_cells(const struct decoder *d)
+{
+    return d->cells;
+}
+
 bool decoder_takes(const struct decoder *d, const struct mapping *m)
 {
     return !m->when || condition_holds(m->when, d->cells);

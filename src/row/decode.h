@@ -38,6 +38,9 @@ bool decoder_elements(struct decoder *d, const struct mapping *m, struct element
 bool decoder_element(struct decoder *d, const struct mapping *m, struct elements *next,
                      uint32_t index, struct error *err) _must_;
 
+/* What was read, by the numbers of the mapping's cells. */
+const struct cell *decoder_cells(const struct decoder *d);
+
 /* Does the mapping's condition hold for what was read? */
 bool decoder_takes(const struct decoder *d, const struct mapping *m);
 

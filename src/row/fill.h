@@ -65,7 +65,10 @@ struct fill {
     char *field_text;  /* "customer.name"; owned; of a path */
 };
 
+struct chooser;
+
 struct mapping {
+    struct chooser *chooser; /* it only finds the mapping, see chooser.h; then no table, no fills */
     const struct table *table;
     struct target target;
     enum mapping_format format;
@@ -119,6 +122,11 @@ static inline size_t mapping_source_cell(const struct mapping *m)
     return mapping_item_cell(m) + m->item.count;
 }
 
+static inline size_t mapping_choice_cell(const struct mapping *m)
+{
+    return mapping_source_cell(m) + m->source_count;
+}
+
 /*
  * mapping_mode.c: key, version and mark of a mapping whose columns are known. ERROR_SETUP as
  * mapping_new says.
@@ -130,9 +138,19 @@ bool mapping_check_mark(const struct column *c, struct error *err);
 bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_check_rest(const struct column *c, struct error *err);
 
-static inline size_t mapping_choice_cell(const struct mapping *m)
-{
-    return mapping_source_cell(m) + m->source_count;
-}
+/*
+ * mapping_shape.c. check_path: does the route have what the path leads to? set_explode before the
+ * columns are looked at, set_when behind them, bind_shape when all cells have their numbers.
+ * ERROR_SETUP as mapping_new says.
+ */
+bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err);
+bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_set_when(struct mapping *m, const char *text, struct error *err);
+void mapping_bind_shape(struct mapping *m);
+
+/* chooser.c. free returns NULL. mention: the fields that name the table are known to the mapping,
+ * so that unknown_fields does not take them. */
+struct chooser *chooser_free(struct chooser *c);
+void chooser_mention(struct mapping *m, const char *template);
 
 #endif

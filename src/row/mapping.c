@@ -181,21 +181,6 @@ static bool wants_document_text(enum column_type t)
     return is_json(t) || t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_BYTEA;
 }
 
-/* Is it a path that this route has? */
-static bool check_path(const struct mapping *m, const struct path *p, struct error *err)
-{
-    if (m->format == FORMAT_RAW && p->root == PATH_VALUE && p->name_count > 0) {
-        error_set(err, ERROR_SETUP, "with format raw a value has no fields");
-        return error_hint(err, "Use format json, or the whole value.");
-    }
-    bool of_element = p->root == PATH_ITEM || (p->root == PATH_META && p->meta == META_INDEX);
-    if (of_element && !m->explodes) {
-        error_set(err, ERROR_SETUP, "there are no elements");
-        return error_hint(err, "Name the array with explode: value.items");
-    }
-    return true;
-}
-
 static bool add_path(struct mapping *m, struct recipe *r, const struct path *path,
                      struct error *err)
 {
@@ -203,7 +188,7 @@ static bool add_path(struct mapping *m, struct recipe *r, const struct path *pat
     path_print(path, true, &r->text);
     path_print(path, false, &r->fields);
     const char *text = buf_cstr(&r->text) + begin;
-    if (!check_path(m, path, err)) {
+    if (!mapping_check_path(m, path, err)) {
         return error_wrap(err, "%s", text);
     }
     if (!path_fits(path, r->column->type)) {
@@ -466,76 +451,6 @@ static bool check_entries(const struct table *table, const struct mapping_spec *
     return true;
 }
 
-/* Does the entry take the whole element? */
-static bool takes_whole_item(const struct mapping_entry *entry)
-{
-    bool found = entry->path && strcmp(entry->path, "item") == 0;
-    for (size_t i = 0; i < entry->value_count; i++) {
-        const char *path = entry->values[i].path;
-        found |= path && strcmp(path, "item") == 0;
-    }
-    return found;
-}
-
-static bool check_array(const struct mapping *m, const struct path *path, struct error *err)
-{
-    if (m->format == FORMAT_RAW) {
-        error_set(err, ERROR_SETUP, "explode: with format raw a value has no fields");
-        return error_hint(err, "Use format json.");
-    }
-    if (path->root != PATH_VALUE) {
-        error_set(err, ERROR_SETUP, "explode: the array is in the value");
-        return error_hint(err, "Name it as value.items, or value if it is the whole value.");
-    }
-    if (m->deletes == DELETE_TOMBSTONE) {
-        error_set(err, ERROR_SETUP,
-                  "explode: a tombstone has no elements, so nothing would be "
-                  "deleted");
-        return error_hint(err, "Take delete: tombstone away.");
-    }
-    return true;
-}
-
-/* The array, before the columns are looked at. */
-static bool set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
-{
-    struct path path = {0};
-    if (!path_parse(spec->explode, &path, err)) {
-        return error_wrap(err, "explode");
-    }
-    bool ok = check_array(m, &path, err);
-    if (ok) {
-        m->explodes = true;
-        m->array = place_operand(m, &path);
-        m->array_text = mem_strdup(spec->explode);
-    }
-    for (size_t i = 0; i < spec->entry_count; i++) {
-        m->takes_whole_items |= takes_whole_item(&spec->entries[i]);
-    }
-    path_done(&path);
-    return ok;
-}
-
-static bool add_when(struct mapping *m, const char *text, struct error *err)
-{
-    m->when = condition_new(text, err);
-    if (!m->when) {
-        return error_wrap(err, "when");
-    }
-    size_t n = condition_path_count(m->when);
-    m->when_places = mem_array(MAX(n, 1), sizeof *m->when_places);
-    for (size_t i = 0; i < n; i++) {
-        const struct path *path = condition_path(m->when, i);
-        if (!check_path(m, path, err)) {
-            return error_wrap(err, "when");
-        }
-        m->when_places[i] = place_operand(m, path);
-        m->when_per_element |= path->root == PATH_ITEM ||
-                               (path->root == PATH_META && path->meta == META_INDEX);
-    }
-    return true;
-}
-
 /* An update leaves alone what the record lacks; other rows need a DEFAULT for that. */
 static bool may_be_left_out(const struct mapping *m, const struct fill *f)
 {
@@ -578,10 +493,7 @@ static void finish(struct mapping *m)
         };
         m->target.keys_by_sql |= f->is_key && f->column->compare_as;
     }
-    m->array_cell = place_cell(m, m->array);
-    for (size_t i = 0; m->when && i < condition_path_count(m->when); i++) {
-        condition_bind(m->when, i, place_cell(m, m->when_places[i]));
-    }
+    mapping_bind_shape(m);
 }
 
 /* *part says what a fault is about. */
@@ -589,8 +501,11 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, enum mappi
                   struct error *err)
 {
     *part = MAPPING_EXPLODE;
-    if (spec->explode && !set_explode(m, spec, err)) {
+    if (spec->explode && !mapping_set_explode(m, spec, err)) {
         return false;
+    }
+    if (spec->named_by) {
+        chooser_mention(m, spec->named_by);
     }
     *part = MAPPING_COLUMN;
     if (!check_entries(m->table, spec, err)) {
@@ -616,7 +531,7 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, enum mappi
         return false;
     }
     *part = MAPPING_WHEN;
-    if (spec->when && !add_when(m, spec->when, err)) {
+    if (spec->when && !mapping_set_when(m, spec->when, err)) {
         return false;
     }
     finish(m);
@@ -660,7 +575,7 @@ struct mapping *mapping_free(struct mapping *m)
         free(m->fills[i].source_text);
         free(m->fills[i].field_text);
     }
-    for (size_t i = 0; i < m->table->column_count; i++) {
+    for (size_t i = 0; m->encodings && i < m->table->column_count; i++) {
         free(m->encodings[i]);
     }
     fields_done(&m->value);
@@ -673,6 +588,7 @@ struct mapping *mapping_free(struct mapping *m)
         free(m->choices[i].places);
         free(m->choices[i].cells);
     }
+    m->chooser = chooser_free(m->chooser);
     m->when = condition_free(m->when);
     free(m->when_places);
     free(m->array_text);

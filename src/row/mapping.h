@@ -102,6 +102,7 @@ struct mapping_spec {
     enum mapping_delete deletes;
     const char *soft_delete;   /* column, or NULL */
     const char *only_if_newer; /* column, or NULL */
+    const char *named_by;      /* the template of the table's name, for a chooser; or NULL */
     const char *explode;       /* the path of an array, or NULL */
     const char *when;          /* a condition, see row/condition.h; NULL = every record */
     struct value_rules rules;

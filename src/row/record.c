@@ -1,6 +1,7 @@
 /* See record.h. */
 #include "row/record.h"
 
+#include "row/chooser.h"
 #include "row/fill.h"
 
 static bool is_delete(const struct mapping *m, const struct message *msg)
@@ -79,11 +80,23 @@ static bool add_rows(struct decoder *d, const struct mapping *m, const struct me
     return m->explodes ? add_elements(d, m, msg, b, err) : add_row(d, m, action_of(m, msg), b, err);
 }
 
+/* Through a chooser: the record is read twice, by what names its table and by its columns. */
+static bool add_chosen(struct decoder *d, const struct mapping *chooser, const struct message *msg,
+                       struct batch *b, struct error *err)
+{
+    if (!chooser->when_per_element && !decoder_takes(d, chooser)) {
+        return true;
+    }
+    const struct mapping *m = chooser_find(chooser, decoder_cells(d), err);
+    return m && decoder_read(d, m, msg, err) && add_rows(d, m, msg, b, err);
+}
+
 bool record_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
                  struct batch *b, struct error *err)
 {
     uint32_t mark = batch_mark(b);
-    if (decoder_read(d, m, msg, err) && add_rows(d, m, msg, b, err)) {
+    if (decoder_read(d, m, msg, err) &&
+        (m->chooser ? add_chosen(d, m, msg, b, err) : add_rows(d, m, msg, b, err))) {
         return true;
     }
     batch_undo(b, mark);

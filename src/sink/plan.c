@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "pg/catalog.h"
+#include "row/chooser.h"
 
 #include <assert.h>
 #include <regex.h>
@@ -22,7 +23,8 @@ struct loaded {
 
 struct plan {
     const struct config *cfg;
-    regex_t **patterns; /* [route][topic entry]; only entries with is_regex are compiled */
+    regex_t **patterns;        /* [route][topic entry]; only entries with is_regex are compiled */
+    struct mapping **choosers; /* per route; NULL where records do not name the table */
     struct loaded *loaded;
     size_t loaded_count;
     size_t loaded_cap;
@@ -38,6 +40,7 @@ struct plan *plan_new(const struct config *cfg)
     struct plan *p = mem_zalloc(sizeof *p);
     p->cfg = cfg;
     p->patterns = mem_array(cfg->route_count, sizeof *p->patterns);
+    p->choosers = mem_array(cfg->route_count, sizeof *p->choosers);
     for (size_t r = 0; r < cfg->route_count; r++) {
         const struct config_topics *topics = &cfg->routes[r].topics;
         p->patterns[r] = mem_array(topics->count, sizeof *p->patterns[r]);
@@ -73,6 +76,10 @@ static void free_contents(struct plan *p)
         free(p->topics[i]);
     }
     free(p->topics);
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        mapping_free(p->choosers[r]);
+    }
+    free(p->choosers);
     for (size_t i = 0; i < p->loaded_count; i++) {
         free(p->loaded[i].table_name);
         mapping_free(p->loaded[i].mapping);
@@ -112,6 +119,13 @@ bool plan_route_takes(const struct plan *p, size_t route, const char *topic)
     return false;
 }
 
+/* Is the table known only when its topic is? */
+static bool comes_later(const struct plan *p, size_t route)
+{
+    const struct table_name *t = &p->cfg->routes[route].table;
+    return t->is_template && !t->is_by_record;
+}
+
 bool plan_wants_headers(const struct plan *p)
 {
     for (size_t i = 0; i < p->loaded_count; i++) {
@@ -120,18 +134,30 @@ bool plan_wants_headers(const struct plan *p)
         }
     }
     for (size_t r = 0; r < p->cfg->route_count; r++) {
-        if (p->cfg->routes[r].table.is_template) {
-            return true; /* a table that comes later may have a headers column */
+        if (p->choosers[r] != NULL && mapping_wants_headers(p->choosers[r])) {
+            return true;
+        }
+        if (comes_later(p, r)) {
+            return true; /* and may have a headers column */
         }
     }
     return false;
 }
 
-/* The table's name for a topic; NULL for a fixed table means the configured one. */
-static bool table_name_of(const struct plan *p, size_t route, const char *topic, struct buf *out,
-                          struct error *err)
+size_t plan_table_count(const struct plan *p, size_t route)
+{
+    return MAX(p->cfg->routes[route].tables.count, (size_t) 1);
+}
+
+/* The name of the i-th table for a topic; NULL for a fixed table means the configured one. */
+static bool table_name_of(const struct plan *p, size_t route, const char *topic, size_t i,
+                          struct buf *out, struct error *err)
 {
     const struct table_name *t = &p->cfg->routes[route].table;
+    if (t->is_by_record) {
+        buf_add_z(out, p->cfg->routes[route].tables.items[i]);
+        return true;
+    }
     if (t->is_template) {
         return table_name_for_topic(t, str_of(topic), out, err);
     }
@@ -149,17 +175,18 @@ static const struct loaded *find_loaded(const struct plan *p, size_t route, cons
     return NULL;
 }
 
-static const struct loaded *find_for(const struct plan *p, size_t route, const char *topic)
+static const struct loaded *find_for(const struct plan *p, size_t route, const char *topic,
+                                     size_t i)
 {
     _cleanup_buf_ struct buf name = {0};
     struct error ignored;
-    if (!table_name_of(p, route, topic, &name, &ignored)) {
+    if (!table_name_of(p, route, topic, i, &name, &ignored)) {
         return NULL;
     }
     return find_loaded(p, route, buf_cstr(&name));
 }
 
-static struct plan_job *job_new(struct plan *p, size_t route, const char *topic)
+static struct plan_job *job_new(struct plan *p, size_t route, const char *topic, size_t i)
 {
     _cleanup_buf_ struct buf name = {0};
     struct error ignored;
@@ -167,7 +194,7 @@ static struct plan_job *job_new(struct plan *p, size_t route, const char *topic)
     job->cfg = p->cfg;
     job->route = route;
     /* A name that is too long is told by the run, with the place in the file. */
-    if (table_name_of(p, route, topic, &name, &ignored)) {
+    if (table_name_of(p, route, topic, i, &name, &ignored)) {
         job->table_name = mem_strdup(buf_cstr(&name));
     } else {
         job->table_name = mem_printf("%s%s", p->cfg->routes[route].table.name, topic);
@@ -178,13 +205,18 @@ static struct plan_job *job_new(struct plan *p, size_t route, const char *topic)
 
 size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out)
 {
-    struct plan_job **jobs = mem_array(p->cfg->route_count, sizeof *jobs);
+    size_t most = 0;
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        most += plan_table_count(p, r);
+    }
+    struct plan_job **jobs = mem_array(most, sizeof *jobs);
     size_t n = 0;
     for (size_t r = 0; r < p->cfg->route_count; r++) {
-        bool wanted = topic == NULL ? !p->cfg->routes[r].table.is_template
-                                    : plan_route_takes(p, r, topic);
-        if (wanted && find_for(p, r, topic) == NULL) {
-            jobs[n++] = job_new(p, r, topic);
+        bool wanted = topic == NULL ? !comes_later(p, r) : plan_route_takes(p, r, topic);
+        for (size_t i = 0; wanted && i < plan_table_count(p, r); i++) {
+            if (find_for(p, r, topic, i) == NULL) {
+                jobs[n++] = job_new(p, r, topic, i);
+            }
         }
     }
     *out = jobs;
@@ -196,6 +228,7 @@ struct plan_job *plan_job_free(struct plan_job *job)
     if (job != NULL) {
         free(job->table_name);
         mapping_free(job->mapping);
+        mapping_free(job->chooser);
         table_free(job->table);
         free(job);
     }
@@ -285,17 +318,16 @@ static enum unknown_policy unknown_of(const struct config_route *route)
     return strcmp(route->unknown_fields, "error") == 0 ? UNKNOWN_FAULT : UNKNOWN_COLLECT;
 }
 
-static struct mapping *compile(const struct config_route *route, const struct table *table,
-                               uint32_t target_id, enum mapping_part *out_part, struct error *err)
+/* Of what a route says, all but its columns. */
+static struct mapping_spec spec_of(const struct config_route *route, enum mapping_part *out_part)
 {
-    struct entries entries _cleanup_(entries_done) = entries_of(&route->columns);
     static const enum row_action actions[] = {
         [MODE_APPEND] = ROW_INSERT,
         [MODE_UPSERT] = ROW_UPSERT,
         [MODE_IGNORE] = ROW_IGNORE,
         [MODE_UPDATE] = ROW_UPDATE,
     };
-    struct mapping_spec spec = {
+    return (struct mapping_spec){
         .route = route->name,
         .action = actions[route->mode],
         .key = (const char *const *) route->key.items,
@@ -307,13 +339,40 @@ static struct mapping *compile(const struct config_route *route, const struct ta
         .unknown = unknown_of(route),
         .unknown_column = route->unknown_fields,
         .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
+        .named_by = route->table.is_by_record ? route->table.name : NULL,
         .explode = *route->explode ? route->explode : NULL,
         .when = *route->when ? route->when : NULL,
         .out_part = out_part,
-        .entries = entries.items,
-        .entry_count = route->columns.count,
     };
-    return mapping_new(table, &spec, target_id, err);
+}
+
+/* The mapping, and for a route whose records name the table the chooser. */
+static bool compile(struct plan_job *job, enum mapping_part *out_part, struct error *err)
+{
+    const struct config_route *route = &job->cfg->routes[job->route];
+    struct entries entries _cleanup_(entries_done) = entries_of(&route->columns);
+    struct mapping_spec spec = spec_of(route, out_part);
+    spec.entries = entries.items;
+    spec.entry_count = route->columns.count;
+    job->mapping = mapping_new(job->table, &spec, job->target_id, err);
+    if (job->mapping == NULL) {
+        return error_wrap(err, "table %s", job->table->quoted);
+    }
+    if (route->table.is_by_record) {
+        job->chooser = chooser_new(&spec, err);
+    }
+    return job->chooser != NULL || !route->table.is_by_record;
+}
+
+/* Where the file names this table. */
+static struct position table_place(const struct config_route *route, const char *name)
+{
+    for (size_t i = 0; i < route->tables.count; i++) {
+        if (strcmp(route->tables.items[i], name) == 0) {
+            return route->tables.places[i];
+        }
+    }
+    return route->table_pos;
 }
 
 bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
@@ -327,23 +386,22 @@ bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
     job->table = catalog_table(c, route->table.schema, job->table_name, err);
     if (job->table == NULL) {
         if (err->class == ERROR_SETUP) {
-            config_error_locate(job->cfg, route->table_pos, err);
+            config_error_locate(job->cfg, table_place(route, job->table_name), err);
         }
         return false;
     }
     enum mapping_part part;
-    job->mapping = compile(route, job->table, job->target_id, &part, err);
-    if (job->mapping == NULL) {
-        error_wrap(err, "table %s", job->table->quoted);
-        return config_error_locate(job->cfg, place_of(route, part, err), err);
-    }
-    return true;
+    return compile(job, &part, err) ||
+           config_error_locate(job->cfg, place_of(route, part, err), err);
 }
 
 void plan_add(struct plan *p, struct plan_job *job)
 {
     assert(job->mapping != NULL);
     if (find_loaded(p, job->route, job->table_name) == NULL) {
+        if (p->choosers[job->route] == NULL) {
+            p->choosers[job->route] = TAKE_PTR(job->chooser);
+        }
         p->loaded = mem_grow(p->loaded, &p->loaded_cap, p->loaded_count, sizeof *p->loaded);
         p->loaded[p->loaded_count++] = (struct loaded){
             .route = job->route,
@@ -351,6 +409,10 @@ void plan_add(struct plan *p, struct plan_job *job)
             .table = TAKE_PTR(job->table),
             .mapping = TAKE_PTR(job->mapping),
         };
+        const struct loaded *l = &p->loaded[p->loaded_count - 1];
+        if (p->choosers[l->route] != NULL) {
+            chooser_add(p->choosers[l->route], l->table_name, l->mapping);
+        }
     }
     plan_job_free(job);
 }
@@ -363,6 +425,19 @@ static const struct topic_plan *find_topic(const struct plan *p, const char *top
         }
     }
     return NULL;
+}
+
+/* What turns the topic's records into rows by that route; NULL while a table is missing. */
+static const struct mapping *mapping_for(const struct plan *p, size_t route, const char *topic)
+{
+    const struct loaded *l = NULL;
+    for (size_t i = 0; i < plan_table_count(p, route); i++) {
+        l = find_for(p, route, topic, i);
+        if (l == NULL) {
+            return NULL;
+        }
+    }
+    return p->choosers[route] != NULL ? p->choosers[route] : l->mapping;
 }
 
 const struct topic_plan *plan_topic(struct plan *p, const char *topic)
@@ -378,24 +453,24 @@ const struct topic_plan *plan_topic(struct plan *p, const char *topic)
         if (!plan_route_takes(p, r, topic)) {
             continue;
         }
-        const struct loaded *l = find_for(p, r, topic);
-        if (l == NULL) {
+        const struct mapping *m = mapping_for(p, r, topic);
+        if (m == NULL) {
             free(t->topic);
             free(t->mappings);
             free(t);
             return NULL;
         }
-        t->mappings[t->mapping_count++] = l->mapping;
+        t->mappings[t->mapping_count++] = m;
     }
     p->topics = mem_grow(p->topics, &p->topic_cap, p->topic_count, sizeof *p->topics);
     p->topics[p->topic_count++] = t;
     return t;
 }
 
-bool plan_find(const struct plan *p, size_t route, const char *topic,
+bool plan_find(const struct plan *p, size_t route, const char *topic, size_t i,
                const struct table **out_table, const struct mapping **out_mapping)
 {
-    const struct loaded *l = find_for(p, route, topic);
+    const struct loaded *l = find_for(p, route, topic, i);
     if (l == NULL) {
         return false;
     }

@@ -1,7 +1,8 @@
 /*
  * From configuration and catalog to what workers execute: for each topic, the mappings that turn
- * its records into rows. A fixed table's mapping is made at start; a table named by a {topic}
- * template when its topic is first assigned, by the scout, for it asks PostgreSQL. Mappings and
+ * its records into rows. A fixed table's mapping is made at start, and so are those of all tables
+ * that a route's records may name, with the chooser among them; a table named by a {topic} template
+ * when its topic is first assigned, by the scout, for it asks PostgreSQL. Mappings and
  * topic plans are immutable once they are in the plan and live as long as it, so workers use them
  * without locks. The plan itself belongs to the main thread.
  */
@@ -29,6 +30,7 @@ struct plan_job {
     uint32_t target_id;
     struct table *table; /* results of plan_job_run */
     struct mapping *mapping;
+    struct mapping *chooser; /* of a route whose records name the table */
 };
 
 /* Compiles the routes' patterns. cfg must outlive the plan. */
@@ -67,9 +69,12 @@ void plan_renew(struct plan *p, struct plan_job **jobs, size_t n);
  * no mappings. */
 const struct topic_plan *plan_topic(struct plan *p, const char *topic);
 
-/* The table and mapping of a route for a topic (NULL topic: its fixed table), for `check`; false
- * when not loaded. */
-bool plan_find(const struct plan *p, size_t route, const char *topic,
+/* How many tables a route has for one topic. */
+size_t plan_table_count(const struct plan *p, size_t route);
+
+/* The i-th table and mapping of a route for a topic (NULL topic: its fixed table), for `check`;
+ * false when not loaded. */
+bool plan_find(const struct plan *p, size_t route, const char *topic, size_t i,
                const struct table **out_table, const struct mapping **out_mapping);
 
 #endif

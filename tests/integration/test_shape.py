@@ -230,6 +230,72 @@ def test_a_condition_chooses_elements(bench):
     bench.check(log, rows=lambda r: len(chosen(r)), contents=chosen)
 
 
+# ---- the record names the table ----
+
+
+@pytest.mark.sanitize
+def test_records_name_their_table(bench):
+    log = bench.topic(partitions=2)
+    kinds = ["order", "Refund", "7"]
+    for kind in kinds:
+        bench.sql(f'CREATE TABLE "events_{kind}" ({KEPT}, id bigint NOT NULL)')
+    log.send_many(
+        (i % 2, None, json.dumps({"id": i, "at": {"kind": 7 if i % 3 == 2 else kinds[i % 3]}}).encode(), None, None)
+        for i in range(3000)
+    )
+    route = {"tables": [f"events_{kind}" for kind in kinds]}
+    bench.drain(bench.config(log, "public.events_{value.at.kind}", route=route))
+    for kind in kinds:
+        bench.check(
+            log,
+            f'"events_{kind}"',
+            rows=one_if(lambda v, kind=kind: str(v["at"]["kind"]) == kind),
+            contents=ledger.json_fields("id"),
+        )
+
+
+def test_a_record_with_a_table_that_is_not_listed_stops_or_becomes_a_dead_letter(bench):
+    log = bench.topic()
+    for table in ("events_a", "events_b"):
+        bench.sql(f"CREATE TABLE {table} ({KEPT}, id bigint NOT NULL)")
+    log.send_json(id=1, kind="a")
+    bad = [log.send_json(id=2, kind="c"), log.send_json(id=3), log.send_json(id=4, kind={})]
+    log.send_json(id=5, kind="b")
+    route = {"tables": ["events_a"], "on_error": "stop"}
+    config = bench.config(log, "events_{value.kind}", route=route)
+    d = bench.drain(config, code=1, allow=["no table of this route is called 'events_c'", *STOPPED])
+    assert "HINT: If it should be one, create it and add it to tables: of the route." in d.log()
+    bench.check(log, "events_a", stops={0: bad[0].offset}, contents=ledger.json_fields("id"))
+
+    route = {"tables": ["events_a", "events_b"], "on_error": "dead_letter"}
+    bench.drain(bench.config(log, "events_{value.kind}", route=route), allow=["dead letter"])
+    dead = {(0, r.offset) for r in bad}
+    for kind in ("a", "b"):
+        bench.check(
+            log,
+            f"events_{kind}",
+            dead=dead,
+            rows=one_if(lambda v, kind=kind: v.get("kind") == kind),
+            contents=ledger.json_fields("id"),
+        )
+
+
+def test_check_shows_every_table_and_the_place_of_one_that_is_missing(bench):
+    log = bench.topic()
+    bench.sql(f"CREATE TABLE events_a ({KEPT}, id bigint NOT NULL)")
+    bench.sql(f"CREATE TABLE events_b ({KEPT}, id bigint NOT NULL)")
+    config = bench.config(log, "events_{value.kind}", route={"tables": ["events_a", "events_b"]})
+    good = bench.command("check", config)
+    assert good.returncode == 0, good.stderr
+    assert 'table "public"."events_a"' in good.stdout
+    assert 'table "public"."events_b"' in good.stdout
+    bench.sql("DROP TABLE events_b")
+    bad = bench.command("check", config)
+    assert bad.returncode == 4
+    place = re.search(r"check2\.yaml:(\d+):\d+: .*events_b", bad.stderr)
+    assert "events_b" in (bench.root / "check2.yaml").read_text().splitlines()[int(place[1]) - 1]
+
+
 # ---- the examples of the documentation ----
 
 

@@ -72,10 +72,31 @@ static void test_template(void **state)
     expect("{topic}1{topic}", NULL, "{topic}1{topic}", true, "{topic}1{topic}");
 }
 
+static void test_template_of_records(void **state)
+{
+    struct table_name t = {0};
+    struct error err = {0};
+
+    (void) state;
+    expect("e_{value.Type}", NULL, "e_{value.Type}", true, "e_{value.Type}");
+    expect("S.E_{key}{meta.partition}", "s", "e_{key}{meta.partition}", true,
+           "s.e_{key}{meta.partition}");
+    expect("\"E {headers.\"a b\"}\"", NULL, "E {headers.\"a b\"}", true, "\"E {headers.\"a b\"}\"");
+    assert_true(table_name_parse(STR_LIT("{topic}_{key.a}"), &t, NULL, &err));
+    assert_true(t.is_by_record);
+    table_name_done(&t);
+    assert_true(table_name_parse(STR_LIT("e_{topic}"), &t, NULL, &err));
+    assert_false(t.is_by_record);
+    table_name_done(&t);
+}
+
 static void test_faults(void **state)
 {
     static const char unquoted[] =
         "table name: an unquoted part holds letters, digits, '_' and '$', and no digit first";
+
+    static const char braces[] =
+        "'{' in a table name starts '{topic}' or a path, as in '{value.type}'";
 
     (void) state;
     expect_fault("", 0, "table name: a part is empty");
@@ -92,10 +113,14 @@ static void test_faults(void **state)
     expect_fault("\"a\"\"", 4, "table name: a double quote is not closed");
     expect_fault("\"a\"b", 3, "table name: something follows a closing double quote");
     expect_fault("a.\"b\"c", 5, "table name: something follows a closing double quote");
-    expect_fault("{topic}.a", 7, "'{topic}' is for the name of the table, not for its schema");
-    expect_fault("\"{topic}\".a", 9, "'{topic}' is for the name of the table, not for its schema");
-    expect_fault("a{b}", 1, "'{' in a table name starts '{topic}' and nothing else");
-    expect_fault("\"a{\"", 2, "'{' in a table name starts '{topic}' and nothing else");
+    expect_fault("{topic}.a", 7, "a template is for the name of the table, not for its schema");
+    expect_fault("\"{topic}\".a", 9, "a template is for the name of the table, not for its schema");
+    expect_fault("a{b}", 1, braces);
+    expect_fault("\"a{\"", 2, braces);
+    expect_fault("a{value.x", 1, braces);
+    expect_fault("a{value}", 1, braces);
+    expect_fault("a{headers}", 1, braces);
+    expect_fault("{value.x}.a", 9, "a template is for the name of the table, not for its schema");
     expect_fault("aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff1234", 64,
                  "table name: a part is longer than 63 bytes");
 }
@@ -127,7 +152,8 @@ static void test_for_topic(void **state)
 static void test_same(void **state)
 {
     char s[] = "s", n[] = "n", m[] = "m";
-    const struct table_name a = {s, n, false}, b = {NULL, n, false}, c = {s, m, false};
+    const struct table_name a = {.schema = s, .name = n}, b = {.name = n},
+                            c = {.schema = s, .name = m};
 
     (void) state;
     assert_true(table_name_same(&a, &a));
@@ -140,8 +166,11 @@ static void test_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_parse),  cmocka_unit_test(test_template),
-        cmocka_unit_test(test_faults), cmocka_unit_test(test_for_topic),
+        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_template),
+        cmocka_unit_test(test_template_of_records),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_for_topic),
         cmocka_unit_test(test_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,8 @@ static const char text[] = "sink: s\n"
                            "routes:\n"
                            "  - {topics: [orders, payments], table: public.a}\n"
                            "  - {topics: ['^ord', x], table: b}\n"
-                           "  - {topics: ['^(a|b)\\.[0-9]+$'], table: 'c_{topic}'}\n";
+                           "  - {topics: ['^(a|b)\\.[0-9]+$'], table: 'c_{topic}'}\n"
+                           "  - {topics: [shop], table: 'd_{value.x}', tables: [d_1, D_2]}\n";
 
 static void expect(const struct plan *p, const char *topic, const char *takes)
 {
@@ -60,9 +61,12 @@ static void test_missing_tables(void **state)
     struct plan_job **jobs;
 
     size_t n = plan_missing(p, NULL, &jobs);
-    assert_int_equal(n, 2); /* the fixed ones */
+    assert_int_equal(n, 4); /* the fixed ones, and those that records may name */
     assert_string_equal(jobs[0]->table_name, "a");
     assert_string_equal(jobs[1]->table_name, "b");
+    assert_string_equal(jobs[2]->table_name, "d_1");
+    assert_string_equal(jobs[3]->table_name, "D_2");
+    assert_int_equal(jobs[3]->route, 3);
     assert_int_not_equal(jobs[0]->target_id, jobs[1]->target_id);
     free_jobs(jobs, n);
 
@@ -71,6 +75,12 @@ static void test_missing_tables(void **state)
     assert_int_equal(jobs[0]->route, 2);
     assert_string_equal(jobs[0]->table_name, "c_a.1");
     free_jobs(jobs, n);
+
+    n = plan_missing(p, "shop", &jobs);
+    assert_int_equal(n, 2);
+    free_jobs(jobs, n);
+    assert_int_equal(plan_table_count(p, 0), 1);
+    assert_int_equal(plan_table_count(p, 3), 2);
 
     n = plan_missing(p, "nobody's", &jobs);
     assert_int_equal(n, 0);
@@ -84,6 +94,7 @@ static void test_topics_without_all_tables_have_no_plan(void **state)
     struct plan *p = plan_new(cfg);
 
     assert_null(plan_topic(p, "orders"));
+    assert_null(plan_topic(p, "shop"));
     const struct topic_plan *none = plan_topic(p, "nobody's");
     assert_non_null(none);
     assert_int_equal(none->mapping_count, 0);
