@@ -70,8 +70,8 @@ struct table {
     char *name;      /* unquoted */
     char *quoted;    /* "schema"."name", ready for SQL */
     bool has_rules;  /* INSERT follows them, COPY does not */
-    bool may_lock;          /* INSERT is granted on the table, not only on columns of it */
-    bool may_select;        /* our role's other privileges */
+    bool may_lock;   /* INSERT is granted on the table, not only on columns of it */
+    bool may_select; /* our role's other privileges */
     bool may_update;
     bool may_delete;
     bool may_truncate;
