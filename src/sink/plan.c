@@ -498,6 +498,9 @@ size_t plan_renew_jobs(struct plan *p, struct plan_job ***out)
 void plan_renew(struct plan *p, struct plan_job **jobs, size_t n)
 {
     struct plan *former = mem_zalloc(sizeof *former);
+    former->cfg = p->cfg;
+    former->choosers = p->choosers;
+    p->choosers = mem_array(p->cfg->route_count, sizeof *p->choosers);
     former->loaded = TAKE_PTR(p->loaded);
     former->loaded_count = p->loaded_count;
     former->topics = TAKE_PTR(p->topics);

@@ -49,10 +49,10 @@ def test_a_role_that_may_insert_into_some_columns_only(bench):
     log = bench.topic()
     bench.sql("CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int)")
     role = f"clerk_{bench.sink}"
-    bench.sql(f"CREATE ROLE {role} LOGIN")
+    bench.sql(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'")
     bench.sql(f"GRANT INSERT (_partition, _offset, a) ON events TO {role}")
     bench.sql(f"GRANT CREATE, TEMPORARY ON DATABASE {bench.database} TO {role}")
-    d = bench.start(bench.config(log, batch={"write_path": "copy"}, postgres={"dsn": bench.dsn(user=role)}))
+    d = bench.start(bench.config(log, batch={"write_path": "copy"}, postgres={"dsn": bench.dsn(user=role, password='clerk')}))
     d.allow("changed")
     numbers(bench, log, 10)
     bench.wait_stored(log)
@@ -60,3 +60,27 @@ def test_a_role_that_may_insert_into_some_columns_only(bench):
     numbers(bench, log, 10)
     bench.wait_stored(log)
     bench.check(log, contents=lambda r: {"a": r.json["a"]})
+
+
+def test_tables_named_by_records(bench):
+    log = bench.topic()
+    for name in ("events_a", "events_b"):
+        bench.sql(f"CREATE TABLE {name} (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int)")
+    config = bench.config(log, "events_{value.t}", route={"tables": ["events_a", "events_b"]})
+    d = bench.start(config)
+    d.allow("changed")
+
+    def send(n):
+        for i in range(n):
+            log.send_json(t="ab"[i % 2], a=i)
+
+    send(10)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events_b RENAME COLUMN a TO was")
+    bench.sql("ALTER TABLE events_b ADD COLUMN a text")
+    wait.until(lambda: send(2) or bench.value("SELECT count(a) FROM events_b") > 0, "the new column to be filled")
+    bench.wait_stored(log)
+    bench.sql("CREATE VIEW events AS SELECT seq, _partition, _offset FROM events_a"
+              " UNION ALL SELECT seq, _partition, _offset FROM events_b")
+    bench.check(log, contents=lambda r: {})
+    assert d.wait_exit(10) == 0
