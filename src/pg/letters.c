@@ -140,7 +140,9 @@ bool letters_read(struct letters *l, bool whole, struct error *err)
 
 static const char *text(const struct letters *l, enum field field)
 {
-    return PQgetisnull(l->page, l->row, field) ? NULL : PQgetvalue(l->page, l->row, field);
+    int column = (int) field;
+
+    return PQgetisnull(l->page, l->row, column) ? NULL : PQgetvalue(l->page, l->row, column);
 }
 
 static uint8_t digit(char c)
