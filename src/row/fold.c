@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A row of a target with a key. */
+/* A row of a table with a key. */
 struct fold_entry {
     uint64_t prefix; /* of the key, for most comparisons */
     size_t key;      /* where it starts in f->keys, */
@@ -165,8 +165,9 @@ static void add_tuple(struct fold *f, const struct fold_group *like, struct str 
 }
 
 /* An update of nothing but the key changes nothing. */
-static bool changes_something(const struct target *t, const struct outcome_step *s)
+static bool changes_something(const struct outcome_step *s)
 {
+    const struct target *t = s->target;
     for (size_t i = 0; i < t->column_count; i++) {
         if (!t->columns[i].is_key && target_holds(t, i, s->action, s->omit)) {
             return true;
@@ -182,20 +183,20 @@ static bool begins_round(enum row_action before, enum row_action now)
     return now == ROW_DELETE || before != ROW_DELETE;
 }
 
-static void fold_key(struct fold *f, const struct target *t, const struct fold_entry *e, size_t n)
+static void fold_key(struct fold *f, const struct fold_entry *e, size_t n)
 {
     struct outcome *o = &f->outcome;
     uint32_t round = 0;
     outcome_clear(o);
     for (size_t i = 0; i < n; i++) {
-        outcome_add(o, t, e[i].part->action, e[i].part->omit, e[i].tuple);
+        outcome_add(o, e[i].part->target, e[i].part->action, e[i].part->omit, e[i].tuple);
     }
     for (size_t i = 0; i < o->count; i++) {
         const struct outcome_step *s = &o->steps[i];
         round += i > 0 && begins_round(o->steps[i - 1].action, s->action) ? 1 : 0;
-        if (changes_something(t, s)) {
+        if (changes_something(s)) {
             const struct fold_group like = {
-                .target = t,
+                .target = s->target,
                 .action = s->action,
                 .omit = s->omit,
                 .round = round,
@@ -215,9 +216,9 @@ static int compare_seqs(const void *x, const void *y)
 
 /* Which rows have the same key only SQL can tell: each run of rows that it can store together is a
  * group, and they follow each other. */
-static void fold_runs(struct fold *f, const struct target *t)
+static void fold_runs(struct fold *f)
 {
-    struct fold_group like = {.target = t, .part = FOLD_NO_PART};
+    struct fold_group like = {.part = FOLD_NO_PART};
     const struct batch_part *before = NULL;
     qsort(f->entries, f->entry_count, sizeof *f->entries, compare_seqs);
     for (size_t i = 0; i < f->entry_count; i++) {
@@ -225,6 +226,7 @@ static void fold_runs(struct fold *f, const struct target *t)
         if (before && p != before && begins_round(before->action, p->action)) {
             like.round++;
         }
+        like.target = p->target;
         like.action = p->action;
         like.omit = p->omit;
         add_tuple(f, &like, f->entries[i].tuple);
@@ -232,7 +234,7 @@ static void fold_runs(struct fold *f, const struct target *t)
     }
 }
 
-static void fold_keys(struct fold *f, const struct target *t)
+static void fold_keys(struct fold *f)
 {
     qsort_r(f->entries, f->entry_count, sizeof *f->entries, compare_entries, f);
     for (size_t i = 0, n; i < f->entry_count; i += n) {
@@ -241,31 +243,40 @@ static void fold_keys(struct fold *f, const struct target *t)
                 break;
             }
         }
-        fold_key(f, t, &f->entries[i], n);
+        fold_key(f, &f->entries[i], n);
     }
 }
 
-static void fold_target(struct fold *f, const struct batch *b, const struct target *t)
+/* Routes may fill the same table, each through a target of its own. */
+static bool is_same_table(const struct target *a, const struct target *b)
 {
+    return a->key_count > 0 && b->key_count > 0 && a->table->oid == b->table->oid;
+}
+
+static void fold_table(struct fold *f, const struct batch *b, const struct target *t)
+{
+    bool by_sql = false;
     f->entry_count = 0;
     buf_clear(&f->keys);
     buf_add_u8(&f->keys, 0); /* so that an empty key has a place too */
     for (size_t i = 0; i < b->part_count; i++) {
-        if (b->parts[i].target == t) {
+        const struct target *other = b->parts[i].target;
+        if (is_same_table(other, t)) {
             add_entries(f, &b->parts[i]);
+            by_sql = by_sql || other->keys_by_sql;
         }
     }
-    if (f->entry_count > 0 && t->keys_by_sql) {
-        fold_runs(f, t);
+    if (f->entry_count > 0 && by_sql) {
+        fold_runs(f);
     } else if (f->entry_count > 0) {
-        fold_keys(f, t);
+        fold_keys(f);
     }
 }
 
-static bool is_first_of_target(const struct batch *b, size_t part)
+static bool is_first_of_table(const struct batch *b, size_t part)
 {
     for (size_t i = 0; i < part; i++) {
-        if (b->parts[i].target == b->parts[part].target) {
+        if (is_same_table(b->parts[i].target, b->parts[part].target)) {
             return false;
         }
     }
@@ -302,8 +313,8 @@ void fold_batch(struct fold *f, const struct batch *b)
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
         if (p->target->key_count > 0) {
-            if (is_first_of_target(b, i)) {
-                fold_target(f, b, p->target);
+            if (is_first_of_table(b, i)) {
+                fold_table(f, b, p->target);
             }
         } else if (p->row_count > 0) {
             const struct fold_group whole = {

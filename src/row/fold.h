@@ -16,6 +16,8 @@
  * only SQL can compare them (citext; target.keys_by_sql), groups are runs of rows as they came,
  * each in a round of its own, and rows of one group may share a key.
  *
+ * Routes that fill the same table are folded together, by the key that they share.
+ *
  * One worker thread; memory is kept from use to use.
  */
 #ifndef ROW_FOLD_H

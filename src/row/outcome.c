@@ -139,6 +139,9 @@ static enum relation before_change(const struct target *t, const struct outcome_
 static enum relation relate(const struct target *t, const struct outcome_step *a,
                             const struct outcome_step *b)
 {
+    if (a->target != b->target) {
+        return BOTH;
+    }
     if (a->action == ROW_INSERT) {
         return BOTH; /* which may be refused */
     }
@@ -224,6 +227,7 @@ void outcome_add(struct outcome *o, const struct target *t, enum row_action acti
                  struct str tuple)
 {
     struct outcome_step *b = make_room(o);
+    b->target = t;
     b->action = action;
     b->omit = omit;
     b->tuple = tuple;

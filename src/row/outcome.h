@@ -20,8 +20,8 @@
  * A version makes a row conditional: it changes nothing that has a higher one. Then the second of
  * two is dropped if it is older and the first has surely left its version there; else, what is in
  * the table may be newer than the first and older than the second, so two rows that set different
- * columns stay two. A version is not remembered beyond a delete: an older row that comes later is
- * put.
+ * columns stay two. So do two of different targets, routes into the same table. A version is not
+ * remembered beyond a delete: an older row that comes later is put.
  *
  * One worker thread; memory is kept from key to key.
  */
@@ -33,6 +33,7 @@
 
 /* One row: columns as its action and omit mask say. */
 struct outcome_step {
+    const struct target *target;
     enum row_action action;
     uint64_t omit;
     struct str tuple; /* borrowed from the batch, or `own` */

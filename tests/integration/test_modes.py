@@ -1,5 +1,6 @@
 """Rows with a key: what a table holds is what its records come to, one after the other."""
 
+import datetime
 import json
 import random
 import re
@@ -247,6 +248,59 @@ def test_parents_and_children(bench, path):
     bench.check(log, "parents", model=Model("upsert", ["id"], ["id", "note"], deletes=True))
     bench.check(log, "children", model=Model("upsert", ["id", "part"], ["id", "part", "note"], deletes=True))
     assert bench.value("SELECT count(*) FROM children") > 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_two_routes_into_one_table_keep_the_order_of_records(bench, path):
+    log = bench.topic(partitions=2)
+    bench.sql("CREATE TABLE things (id int PRIMARY KEY, a text, b text)")
+    rng = random.Random(11)
+    made = []
+    for i in range(2000):
+        n = rng.randrange(20)
+        value = {"id": n, "kind": rng.choice("ab"), "note": f"{i}"}
+        made.append((n % 2, None, json.dumps(value).encode(), None, None))
+    log.send_many(made)
+    route = {"topics": [log.topic], "table": "things", "format": "json", "on_error": "stop", "mode": "upsert"}
+    routes = [
+        route | {"name": name, "when": f"value.kind = '{name}'", "columns": {name: "value.note"}} for name in ("b", "a")
+    ]
+    bench.drain(bench.config(routes=routes, batch={"write_path": path}))
+
+    def row(record):
+        value = json.loads(record.value)
+        return {"id": value["id"], "a": None, "b": None} | {value["kind"]: value["note"]}
+
+    bench.check(log, "things", model=Model("upsert", ["id"], ["id", "a", "b"], row=row))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_key_that_only_sql_can_compare(bench, path):
+    log = bench.topic(partitions=2)
+    bench.sql(
+        """CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+           CREATE TABLE things (name text COLLATE nocase, at timestamp(0), note text, PRIMARY KEY (name, at))"""
+    )
+    rng = random.Random(13)
+    made = []
+    for i in range(1500):
+        n = rng.randrange(6)
+        key = {"name": rng.choice([f"Name {n}", f"NAME {n}", f"name {n}"])}
+        key["at"] = rng.choice(["2026-01-01T00:00:00", "2026-01-01T00:00:00.3", "2026-01-01T00:00:01.2"])
+        value = None if rng.random() < 0.2 else json.dumps({"note": f"{i}"}).encode()
+        made.append((n % 2, json.dumps(key).encode(), value, None, None))
+    log.send_many(made)
+    route = {"mode": "upsert", "delete": "tombstone", "columns": {"name": "key.name", "at": "key.at"}}
+    bench.drain(bench.config(log, "things", route=route, batch={"write_path": path, "max_rows": 700}))
+
+    def row(record):
+        key = json.loads(record.key)
+        at = datetime.datetime.fromisoformat(key["at"][:19])
+        return {"name": key["name"].lower(), "at": at} | (json.loads(record.value) if record.value else {})
+
+    bench.sql("ALTER TABLE things ALTER name TYPE text COLLATE \"C\"; UPDATE things SET name = lower(name)")
+    model = Model("upsert", ["name", "at"], ["name", "at", "note"], row=row, deletes=True)
+    bench.check(log, "things", model=model)
 
 
 # ---- who writes at the same time ----

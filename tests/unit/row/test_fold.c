@@ -58,6 +58,7 @@ static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind
 {
     *x = (struct fixture){.version_bytes = id % 2 == 0 ? 8 : 2};
     x->target.id = id;
+    x->table.oid = id + 1;
     x->target.table = &x->table;
     x->target.columns = x->filled;
     x->target.has_version = kind->has_version;
@@ -278,7 +279,7 @@ struct content {
 
 static struct stored *row_at(struct content *c, const struct fixture *x, const struct row *row)
 {
-    return &c->rows[x->target.id][row->values[COLUMN_KEY] * KEYS + row->values[COLUMN_KEY2]];
+    return &c->rows[x->table.oid - 1][row->values[COLUMN_KEY] * KEYS + row->values[COLUMN_KEY2]];
 }
 
 static void set(struct stored *s, const struct fixture *x, const struct row *row)
@@ -483,6 +484,13 @@ static void test_groups_store_what_the_rows_would(void **state)
         seed = at;
         for (uint32_t i = 0; i < targets; i++) {
             make_fixture(&fixtures[i], i, &kinds[chance(ARRAY_LEN(kinds))]);
+        }
+        if (targets == TARGETS && chance(2) == 0) { /* the last one fills the table of the first */
+            const struct kind *kind = &kinds[chance(ARRAY_LEN(kinds))];
+            make_fixture(&fixtures[0], 0, kind);
+            make_fixture(&fixtures[TARGETS - 1], TARGETS - 1, kind);
+            fixtures[TARGETS - 1].target.omit_leaves = chance(2) == 0;
+            fixtures[TARGETS - 1].table.oid = 1;
         }
         random_content(&want);
         struct content got = want;
