@@ -82,6 +82,7 @@
  *     place.{c,h}                  where a mapping reads what it needs
  *     mapping_mode.c               key, version and mark, as the mode wants them
  *     mapping_rest.c               unknown_fields
+ *     mapping_change.c             what a mapping of change events has beside columns
  *     fill.h                       the inside of a mapping
  *     fields.{c,h}                 the names that a mapping wants from a document, as a tree
  *     compare.{c,h}                the order of two cells
@@ -91,6 +92,10 @@
  *     decode.{c,h}                 a record by its mapping: read, then write a row
  *     record.{c,h}                 which rows a record makes, and what is done with them
  *     decode_json.{c,h}            fields of documents into cells
+ *     debezium.{c,h}               change events: the envelope, its schema part, what it lacks
+ *     logical.{c,h}                values that are more than their JSON says: by schema, by column
+ *     logical_apply.c              ... made into what the encoders take
+ *     unscaled.{c,h}               decimals in two's complement
  *     decode_raw.{c,h}             keys, headers, the record's own numbers into cells
  *     decode_rest.{c,h}            fields that no column takes
  *     document.{c,h}               one JSON document, strictly read
@@ -106,6 +111,7 @@
  *     encode_time.c                date, time, timestamps, interval
  *     encode_net.c                 inet, cidr, hardware addresses
  *     encode_array.c               arrays, hstore
+ *     base64.{c,h}                 bytes in JSON
  *     decimal.{c,h}                decimal text, exactly
  *     moment.{c,h}                 RFC 3339 and the calendar
  *     interval.{c,h}               spans of time

@@ -148,6 +148,56 @@ static bool check_tables(struct load *l, const struct config_route *route)
     return true;
 }
 
+/* What only change events have. */
+static bool check_no_envelope(struct load *l, const struct config_route *route)
+{
+    const struct {
+        const char *name;
+        struct position pos;
+        bool is_set;
+    } changes[] = {
+        {"delete: change", route->delete_pos, route->delete == CONFIG_DELETE_CHANGE},
+        {"on_truncate", route->on_truncate_pos, route->on_truncate != ON_TRUNCATE_APPLY},
+        {"time_precision", route->time_precision_pos,
+         route->time_precision != TIME_PRECISION_ADAPTIVE},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+        if (changes[i].is_set) {
+            load_error(l, changes[i].pos, "'%s' is for change events, and envelope is none",
+                       changes[i].name);
+            return error_hint(l->err, "envelope: debezium");
+        }
+    }
+    return true;
+}
+
+static bool check_envelope(struct load *l, const struct config_route *route)
+{
+    if (route->envelope == CONFIG_ENVELOPE_NONE) {
+        return check_no_envelope(l, route);
+    }
+    if (route->format == CONFIG_FORMAT_RAW) {
+        return load_error(l, route->format_pos, "with envelope debezium records are JSON, not raw");
+    }
+    if (*route->explode != '\0') {
+        return load_error(
+            l, route->explode_pos,
+            "with envelope debezium a record is one row, and 'explode' makes several");
+    }
+    if (route->delete == CONFIG_DELETE_TOMBSTONE) {
+        load_error(l, route->delete_pos,
+                   "with envelope debezium the events say what is deleted, not tombstones");
+        return error_hint(l->err, "delete: change, or off");
+    }
+    if (*route->soft_delete != '\0' && route->on_truncate == ON_TRUNCATE_APPLY) {
+        load_error(l, route->soft_delete_pos,
+                   "'soft_delete' keeps rows, and on_truncate: apply does not");
+        return error_hint(l->err, "on_truncate: ignore");
+    }
+    return true;
+}
+
 static bool check_mode(struct load *l, const struct config_route *route)
 {
     if (route->mode == MODE_APPEND) {
@@ -171,7 +221,7 @@ static bool check_route(struct load *l, const struct config_route *route)
             return false;
         }
     }
-    return check_tables(l, route) && check_mode(l, route);
+    return check_tables(l, route) && check_envelope(l, route) && check_mode(l, route);
 }
 
 /* ---- the same topic twice into the same table ---- */

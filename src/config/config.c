@@ -357,6 +357,25 @@ static void name_routes(struct config *cfg)
     }
 }
 
+/* Change events change rows, and say which ones are deleted, unless the file says something else.
+ */
+static void set_change_defaults(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        struct config_route *route = &cfg->routes[i];
+
+        if (route->envelope == CONFIG_ENVELOPE_NONE) {
+            continue;
+        }
+        if (route->mode_pos.line == 0) {
+            route->mode = MODE_UPSERT;
+        }
+        if (route->delete_pos.line == 0 && route->mode != MODE_APPEND) {
+            route->delete = CONFIG_DELETE_CHANGE;
+        }
+    }
+}
+
 static bool load_all(struct load *l)
 {
     struct config *cfg = l->cfg;
@@ -370,6 +389,7 @@ static bool load_all(struct load *l)
         cfg->kafka.group = mem_printf("pgsinkd-%s", cfg->sink);
     }
     name_routes(cfg);
+    set_change_defaults(cfg);
     stop_without_schema(cfg);
     return check_config(l);
 }

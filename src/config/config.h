@@ -104,6 +104,9 @@ struct config_key {
 #define CONFIG_TYPE_FORMAT enum config_format
 #define CONFIG_TYPE_MODE enum config_mode
 #define CONFIG_TYPE_DELETE enum config_delete
+#define CONFIG_TYPE_ENVELOPE enum config_envelope
+#define CONFIG_TYPE_ON_TRUNCATE enum config_on_truncate
+#define CONFIG_TYPE_TIME_PRECISION enum config_time_precision
 #define CONFIG_TYPE_ON_ERROR enum config_on_error
 #define CONFIG_TYPE_NUL enum config_nul
 #define CONFIG_TYPE_NUMBERS enum config_numbers

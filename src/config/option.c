@@ -101,6 +101,12 @@ const struct option_word *option_words(enum option_kind kind, size_t *out_n)
         return WORDS(config_mode_words);
     case OPTION_DELETE:
         return WORDS(config_delete_words);
+    case OPTION_ENVELOPE:
+        return WORDS(config_envelope_words);
+    case OPTION_ON_TRUNCATE:
+        return WORDS(config_on_truncate_words);
+    case OPTION_TIME_PRECISION:
+        return WORDS(config_time_precision_words);
     case OPTION_ON_ERROR:
         return WORDS(config_on_error_words);
     case OPTION_NUL:

@@ -104,6 +104,9 @@ static void add_values(const struct option *o, struct buf *out)
     case OPTION_FORMAT:
     case OPTION_MODE:
     case OPTION_DELETE:
+    case OPTION_ENVELOPE:
+    case OPTION_ON_TRUNCATE:
+    case OPTION_TIME_PRECISION:
     case OPTION_ON_ERROR:
     case OPTION_NUL:
     case OPTION_NUMBERS:

@@ -334,6 +334,9 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_FORMAT:
     case OPTION_MODE:
     case OPTION_DELETE:
+    case OPTION_ENVELOPE:
+    case OPTION_ON_TRUNCATE:
+    case OPTION_TIME_PRECISION:
     case OPTION_ON_ERROR:
     case OPTION_NUL:
     case OPTION_NUMBERS:

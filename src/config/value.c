@@ -371,6 +371,9 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
     case OPTION_FORMAT:
     case OPTION_MODE:
     case OPTION_DELETE:
+    case OPTION_ENVELOPE:
+    case OPTION_ON_TRUNCATE:
+    case OPTION_TIME_PRECISION:
     case OPTION_ON_ERROR:
     case OPTION_NUL:
     case OPTION_NUMBERS:

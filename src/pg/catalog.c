@@ -31,7 +31,9 @@ static const char relation_sql[] =
     " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
     " pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),"
     " pg_catalog.has_table_privilege(c.oid, 'DELETE'),"
-    " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')"
+    " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'),"
+    " EXISTS (SELECT FROM pg_catalog.pg_constraint f"
+    " WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conrelid <> c.oid)"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE c.relname = $2::pg_catalog.name"
     " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
@@ -51,7 +53,8 @@ enum {
     REL_SELECT,
     REL_UPDATE,
     REL_DELETE,
-    REL_TRUNCATE
+    REL_TRUNCATE,
+    REL_REFERENCED
 };
 
 static const char *kind_name(char kind)
@@ -527,6 +530,7 @@ static struct table *new_table(const PGresult *r)
     t->may_update = is_true(r, 0, REL_UPDATE);
     t->may_delete = is_true(r, 0, REL_DELETE);
     t->may_truncate = is_true(r, 0, REL_TRUNCATE);
+    t->is_referenced = is_true(r, 0, REL_REFERENCED);
     t->name = mem_strdup(PQgetvalue(r, 0, REL_NAME));
     table_quote_ident(&quoted, t->schema);
     buf_add_u8(&quoted, '.');

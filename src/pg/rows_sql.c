@@ -339,6 +339,10 @@ void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_sourc
     case ROW_DELETE:
         add_delete(out, s, source, stage);
         return;
+    case ROW_TRUNCATE:
+        buf_printf(out, "%s %s", table_truncates(s->target->table) ? "TRUNCATE" : "DELETE FROM",
+                   s->target->table->quoted);
+        return;
     }
 }
 

@@ -31,7 +31,8 @@ bool rows_are_direct(const struct rows_shape *s) _pure_;
  * keys that only SQL can compare. */
 bool rows_unnest(const struct rows_shape *s) _pure_;
 
-/* Appends INSERT, UPDATE or DELETE. stage names the temporary table, or is NULL for ROWS_UNNEST. */
+/* Appends INSERT, UPDATE, DELETE or TRUNCATE. stage names the temporary table, or is NULL for
+ * ROWS_UNNEST. */
 void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_source source,
                     const char *stage);
 

@@ -97,8 +97,13 @@ bool txn_is_bare(const struct rows_shape *s)
     return target_width(s->target, s->action, s->omit) == 0;
 }
 
-void txn_add_bare_insert(struct buf *out, const struct rows_shape *s, size_t rows)
+void txn_add_bare(struct buf *out, const struct rows_shape *s, size_t rows)
 {
+    if (s->action == ROW_TRUNCATE) {
+        buf_add_u8(out, ';');
+        rows_sql_store(out, s, ROWS_UNNEST, NULL);
+        return;
+    }
     buf_printf(out, ";INSERT INTO %s SELECT FROM pg_catalog.generate_series(1, %zu)",
                s->target->table->quoted, rows);
 }

@@ -137,7 +137,7 @@ static void add_groups(struct txn *t)
         const struct fold_group *g = &t->fold.groups[i];
         const struct rows_shape shape = {g->target, g->action, g->omit};
         if (txn_is_bare(&shape)) {
-            txn_add_bare_insert(&t->sql, &shape, g->row_count);
+            txn_add_bare(&t->sql, &shape, g->row_count);
             txn_expect(&t->flights[0],
                        (struct answer){.kind = ANSWER_ROWS, .target = shape.target});
         } else if (rows_are_direct(&shape)) {

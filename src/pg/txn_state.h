@@ -120,9 +120,9 @@ void txn_expect(struct flight *f, struct answer a);
 void txn_add_same(struct buf *out, const struct table *t);
 void txn_take_same(struct flight *f, const PGresult *res);
 
-/* Rows without columns. */
+/* Rows without columns: so many to be inserted, or a truncate. */
 bool txn_is_bare(const struct rows_shape *s);
-void txn_add_bare_insert(struct buf *out, const struct rows_shape *s, size_t rows);
+void txn_add_bare(struct buf *out, const struct rows_shape *s, size_t rows);
 
 /* The connection is closed, and with it all flights end; the oldest one's fault says why. */
 enum txn_step txn_lost(struct txn *t, struct txn_result *out);

@@ -185,10 +185,10 @@ static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
     return sent;
 }
 
-static bool send_bare_insert(struct txn *t, const struct rows_shape *shape, size_t rows)
+static bool send_bare(struct txn *t, const struct rows_shape *shape, size_t rows)
 {
     buf_clear(&t->sql);
-    txn_add_bare_insert(&t->sql, shape, rows);
+    txn_add_bare(&t->sql, shape, rows);
     txn_expect(youngest(t), (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
     return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql) + 1, 0, NULL, NULL, NULL, NULL, 1);
 }
@@ -205,7 +205,7 @@ static bool send_group(struct txn *t, const struct fold_group *g)
 {
     const struct rows_shape shape = {g->target, g->action, g->omit};
     if (txn_is_bare(&shape)) {
-        return send_bare_insert(t, &shape, g->row_count);
+        return send_bare(t, &shape, g->row_count);
     }
     struct statement *s = statements_of(t->statements, &shape);
     fill_store(t, g, s);

@@ -143,6 +143,10 @@ struct mapping *chooser_new(const struct mapping_spec *spec, struct error *err)
     fields_init(&m->value);
     fields_init(&m->key);
     fields_init(&m->item);
+    m->envelope = spec->envelope;
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_begin(m);
+    }
     return build(m, spec, err) ? m : mapping_free(m);
 }
 

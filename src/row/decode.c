@@ -6,6 +6,7 @@
 #include "row/decode.h"
 
 #include "base/mem.h"
+#include "row/debezium.h"
 #include "row/decode_json.h"
 #include "row/decode_raw.h"
 #include "row/decode_rest.h"
@@ -25,7 +26,10 @@ struct decoder {
     struct buf headers;
     struct buf rest;
     struct encoder encoder;
+    struct debezium *changes;  /* made when first needed */
     const struct message *msg; /* read last */
+    enum change_op change;
+    bool turned; /* columns of the row come from before the change */
 };
 
 struct decoder *decoder_new(void)
@@ -41,6 +45,7 @@ struct decoder *decoder_free(struct decoder *d)
         document_free(d->value);
         document_free(d->key);
         document_free(d->item);
+        debezium_free(d->changes);
         encoder_done(&d->encoder);
         buf_done(&d->headers);
         buf_done(&d->rest);
@@ -49,6 +54,12 @@ struct decoder *decoder_free(struct decoder *d)
         free(d);
     }
     return NULL;
+}
+
+/* The number of the cell that fills the column. */
+static inline uint32_t place_of(const struct decoder *d, const struct fill *f)
+{
+    return d->turned && f->before != 0 ? f->before : f->cell;
 }
 
 /* ---- reading ---- */
@@ -64,13 +75,13 @@ static void make_room(struct decoder *d, const struct mapping *m)
 static bool read_key(struct decoder *d, const struct mapping *m, const struct message *msg,
                      struct error *err)
 {
-    if (m->key.count == 1) {
-        return true;
-    }
     if (!d->key) {
         d->key = document_new();
     }
-    if (!decode_json_key(m, d->key, msg, d->cells, err)) {
+    bool ok = m->envelope == ENVELOPE_NONE ? decode_json_key(m, d->key, msg, d->cells, err)
+                                           : debezium_read_key(d->changes, m, d->key, msg,
+                                                               d->cells + mapping_key_cell(m), err);
+    if (!ok) {
         return false;
     }
     d->encoder.odd_json |= msg->key.p && document_is_odd(d->key);
@@ -80,10 +91,18 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
 static bool read_value(struct decoder *d, const struct mapping *m, const struct message *msg,
                        struct error *err)
 {
+    d->change = CHANGE_CREATE;
+    d->turned = false;
     if (!m->reads_value) {
         return true;
     }
-    if (!decode_json_value(m, d->value, msg, d->cells, err)) {
+    if (m->envelope != ENVELOPE_NONE && !d->changes) {
+        d->changes = debezium_new();
+    }
+    bool ok = m->envelope == ENVELOPE_NONE
+                  ? decode_json_value(m, d->value, msg, d->cells, err)
+                  : debezium_read(d->changes, m, d->value, msg, d->cells, &d->change, err);
+    if (!ok) {
         return false;
     }
     d->encoder.odd_json |= msg->value.p && document_is_odd(d->value);
@@ -174,16 +193,18 @@ static bool must_not_be_null(const struct fill *f)
 static bool settle_lacking(struct decoder *d, const struct mapping *m, const struct fill *f,
                            uint64_t *omit, struct error *err)
 {
-    struct cell *c = &d->cells[f->cell];
+    struct cell *c = &d->cells[place_of(d, f)];
     if (c->kind == CELL_ABSENT) {
-        const struct cell *blocked = in_the_way(d, m, f->place.origin, f->cell);
+        const struct cell *blocked = in_the_way(d, m, f->place.origin, place_of(d, f));
         if (blocked) {
             error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be",
                       f->field_text, cell_kind_name(blocked));
             error_sqlstate(err, "22P02");
             return column_fault(err, f->column);
         }
-        if (f->omit_bit >= 0) {
+        bool needed = d->change == CHANGE_CREATE && f->omit_bit >= 0 &&
+                      (m->needed >> f->omit_bit & 1) != 0;
+        if (f->omit_bit >= 0 && !needed) {
             *omit |= UINT64_C(1) << f->omit_bit;
             return true;
         }
@@ -230,7 +251,7 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     make_room(d, m);
     d->msg = msg;
     d->encoder.odd_json = false;
-    if (!read_value(d, m, msg, err) || !read_key(d, m, msg, err)) {
+    if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
         return false;
     }
     decode_raw(m, msg, d->cells, &d->headers);
@@ -291,6 +312,58 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
     return true;
 }
 
+/* ---- change events ---- */
+
+enum change_op decoder_change(const struct decoder *d)
+{
+    return d->change;
+}
+
+/* As the source wrote them: 1.0 and 1.00 differ. */
+static bool differ(const struct cell *a, const struct cell *b)
+{
+    return a->kind != b->kind || (a->kind == CELL_BOOL && a->truth != b->truth) ||
+           (a->kind != CELL_BOOL && !str_eq(a->text, b->text));
+}
+
+bool decoder_moves(const struct decoder *d, const struct mapping *m)
+{
+    bool moves = false;
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (!f->is_key || f->before == 0) {
+            continue;
+        }
+        if (d->cells[f->before].kind <= CELL_NULL) {
+            return false; /* the source does not tell */
+        }
+        moves |= differ(&d->cells[f->before], &d->cells[f->cell]);
+    }
+    return moves;
+}
+
+void decoder_turn(struct decoder *d, bool before)
+{
+    d->turned = before;
+}
+
+bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err)
+{
+    bool read = m->reads_key;
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (f->in_key == 0 || d->cells[f->before].kind > CELL_NULL) {
+            continue;
+        }
+        if (!read && !read_key(d, m, d->msg, err)) {
+            return false;
+        }
+        read = true;
+        d->cells[f->before] = d->cells[mapping_key_cell(m) + f->in_key];
+    }
+    return true;
+}
+
 /* ---- rows ---- */
 
 /* Is it one of the columns that a row of that action holds, whatever it omits? */
@@ -301,6 +374,8 @@ static bool takes_part(const struct fill *f, enum row_action action)
         return f->is_key || f->is_version;
     case ROW_SOFT_DELETE:
         return f->is_key || f->is_version || f->is_mark;
+    case ROW_TRUNCATE:
+        return false;
     case ROW_INSERT:
     case ROW_IGNORE:
     case ROW_UPSERT:
@@ -328,7 +403,8 @@ static void set_mark(struct decoder *d, const struct fill *f, enum row_action ac
 static bool settle_rest(struct decoder *d, const struct mapping *m, struct error *err)
 {
     struct cell rest;
-    if (!decode_rest(m, &d->cells[0], &d->encoder.plain, &d->rest, &rest, err)) {
+    uint32_t root = d->turned ? m->change.before : m->row;
+    if (!decode_rest(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
         return false;
     }
     if (m->unknown == UNKNOWN_COLLECT) {
@@ -346,7 +422,7 @@ bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action 
     }
     const struct fill *end = m->fills + m->fill_count;
     for (const struct fill *f = m->fills; f < end; f++) {
-        const struct cell *c = &d->cells[f->cell];
+        const struct cell *c = &d->cells[place_of(d, f)];
         if (f->is_mark) {
             set_mark(d, f, action);
         } else if ((c->kind <= CELL_NULL || is_empty_null(f, c)) && takes_part(f, action) &&
@@ -373,8 +449,9 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
             continue;
         }
         v.column = f->column;
-        v.cell = &d->cells[f->cell];
+        v.cell = &d->cells[place_of(d, f)];
         v.unit = v.cell->kind == CELL_INT ? UNIT_MS : f->unit; /* the record's own timestamp */
+        d->encoder.logical = m->logicals ? debezium_logical(d->changes, m, i) : NULL;
         if (is_empty_null(f, v.cell)) {
             buf_add_u32(out, UINT32_MAX);
         } else if (!encode_value(&v)) {

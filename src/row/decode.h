@@ -41,6 +41,25 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
 /* What was read, by the numbers of the mapping's cells. */
 const struct cell *decoder_cells(const struct decoder *d);
 
+/*
+ * What a change event did to its row; of other records CHANGE_CREATE. CHANGE_NONE: nothing that
+ * concerns a row.
+ */
+enum change_op { CHANGE_NONE, CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE, CHANGE_TRUNCATE };
+enum change_op decoder_change(const struct decoder *d);
+
+/* Has a change event read last changed the key of its row? */
+bool decoder_moves(const struct decoder *d, const struct mapping *m);
+
+/* From here on, the columns of the row are what they were before the change, or after it again. */
+void decoder_turn(struct decoder *d, bool before);
+
+/*
+ * Takes from the record's key what the row before the change lacks of its own key. Fault: the key
+ * is not what the format says.
+ */
+bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err) _must_;
+
 /* Does the mapping's condition hold for what was read? */
 bool decoder_takes(const struct decoder *d, const struct mapping *m);
 

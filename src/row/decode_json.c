@@ -13,7 +13,7 @@ static bool is_object(const struct cell *c)
     return c->kind == CELL_JSON && *c->text.p == '{';
 }
 
-static bool read_fields(const char *what, const struct fields *f, struct document *d,
+bool decode_json_fields(const char *what, const struct fields *f, struct document *d,
                         struct str text, struct cell *cells, struct error *err)
 {
     if (!text.p) {
@@ -35,17 +35,17 @@ static bool read_fields(const char *what, const struct fields *f, struct documen
 bool decode_json_value(const struct mapping *m, struct document *d, const struct message *msg,
                        struct cell *cells, struct error *err)
 {
-    return read_fields("value", &m->value, d, msg->value, cells, err);
+    return decode_json_fields("value", &m->value, d, msg->value, cells, err);
 }
 
 bool decode_json_key(const struct mapping *m, struct document *d, const struct message *msg,
                      struct cell *cells, struct error *err)
 {
-    return read_fields("key", &m->key, d, msg->key, cells + mapping_key_cell(m), err);
+    return decode_json_fields("key", &m->key, d, msg->key, cells + mapping_key_cell(m), err);
 }
 
 bool decode_json_item(const struct mapping *m, struct document *d, struct str text,
                       struct cell *cells, struct error *err)
 {
-    return read_fields("element", &m->item, d, text, cells + mapping_item_cell(m), err);
+    return decode_json_fields("element", &m->item, d, text, cells + mapping_item_cell(m), err);
 }

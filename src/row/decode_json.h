@@ -8,6 +8,13 @@
 #include "row/message.h"
 
 /*
+ * The fields that f asks for, cells[0] being the whole document; an absent text is null. `what` is
+ * its name in faults: "value", "key".
+ */
+bool decode_json_fields(const char *what, const struct fields *f, struct document *d,
+                        struct str text, struct cell *cells, struct error *err) _must_;
+
+/*
  * The fields of the value, cells[0] being the whole of it. A null value, Kafka's or JSON's, has no
  * fields. Fault: not valid JSON; not an object although fields are wanted.
  */

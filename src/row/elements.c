@@ -149,6 +149,22 @@ void elements_value(struct elements *e, struct cell *out)
     out->text = (struct str){.p = p, .n = (size_t) (e->p - p)};
 }
 
+bool elements_find(struct str object, const char *name, struct buf *plain, struct cell *out)
+{
+    struct elements e;
+    struct str its;
+    elements_open(&e, object, plain);
+    while (elements_next(&e)) {
+        elements_name(&e, &its);
+        bool found = str_eq_z(its, name);
+        elements_value(&e, out);
+        if (found) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int elements_depth(struct str json)
 {
     int depth = 0;

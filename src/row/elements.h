@@ -27,6 +27,12 @@ void elements_name(struct elements *e, struct str *out);
 /* The value that is next. */
 void elements_value(struct elements *e, struct cell *out);
 
+/*
+ * The value of that name in an object, as elements_value makes it (of several the first); false if
+ * the object has none.
+ */
+bool elements_find(struct str object, const char *name, struct buf *plain, struct cell *out) _must_;
+
 /* How many brackets [ the text begins with. */
 int elements_depth(struct str json) _pure_;
 

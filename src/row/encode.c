@@ -30,6 +30,7 @@ void encoder_done(struct encoder *e)
 {
     buf_done(&e->scratch);
     buf_done(&e->plain);
+    logical_scratch_done(&e->meant);
     e->document = document_free(e->document);
 }
 
@@ -42,17 +43,42 @@ static bool is_loose(const struct value *v)
     return (number && v->cell->kind == CELL_STRING) || (text && v->cell->kind == CELL_NUMBER);
 }
 
+static bool encode_plain(const struct value *v)
+{
+    if (v->rules->strict_numbers && is_loose(v)) {
+        return cell_fault(v->cell, v->err, "is %s, which %s does not take with numbers: strict",
+                          cell_kind_name(v->cell), value_type_name(v));
+    }
+    return encoders[v->column->type](v);
+}
+
+/* A value that is more than its JSON says. The elements of an array have a meaning of their own. */
+static bool encode_meant(const struct value *v, const struct logical *l)
+{
+    struct cell meant;
+    struct value as = *v;
+    as.unit = l->unit;
+    if (l->kind != LOGICAL_PLAIN && l->kind != LOGICAL_ARRAY) {
+        if (!logical_apply(l, v->cell, &v->encoder->meant, &meant, v->err)) {
+            return false;
+        }
+        as.cell = &meant;
+        as.unit = l->kind == LOGICAL_DAYS && meant.kind == CELL_NUMBER ? UNIT_S : l->unit;
+    }
+    v->encoder->logical = l->element;
+    bool ok = encode_plain(&as);
+    v->encoder->logical = l;
+    return ok;
+}
+
 bool encode_value(const struct value *v)
 {
     if (v->cell->kind <= CELL_NULL) {
         buf_add_u32(v->out, UINT32_MAX);
         return true;
     }
-    if (v->rules->strict_numbers && is_loose(v)) {
-        return cell_fault(v->cell, v->err, "is %s, which %s does not take with numbers: strict",
-                          cell_kind_name(v->cell), value_type_name(v));
-    }
-    return encoders[v->column->type](v);
+    const struct logical *l = v->encoder->logical;
+    return l ? encode_meant(v, l) : encode_plain(v);
 }
 
 bool encode_text_of(const struct value *v, struct digits *digits, struct str *out)

@@ -17,14 +17,17 @@
 #include "base/error.h"
 #include "row/cell.h"
 #include "row/document.h"
+#include "row/logical.h"
 #include "row/mapping.h"
 #include "row/table.h"
 
 struct encoder {
-    struct buf scratch;        /* of the function that runs */
-    struct buf plain;          /* of an array's element, without its escapes */
-    struct document *document; /* to check a text that has to be JSON; made when first needed */
-    bool odd_json;             /* document_is_odd of what the cells came from */
+    struct buf scratch;            /* of the function that runs */
+    struct buf plain;              /* of an array's element, without its escapes */
+    struct document *document;     /* to check a text that has to be JSON; made when first needed */
+    const struct logical *logical; /* what the value at hand is; NULL: what its JSON says */
+    struct logical_scratch meant;
+    bool odd_json; /* document_is_odd of what the cells came from */
 };
 
 void encoder_done(struct encoder *e);

@@ -61,11 +61,23 @@ struct fill {
     bool empty_as_null;
     enum time_unit unit;
     bool may_lack;     /* can the record lack it, so that a DEFAULT comes in? */
+    bool is_image;     /* of a change event: the column of that name of the row */
+    uint32_t before;   /* ... its cell in the row as it was; 0 = not read */
+    uint32_t in_key;   /* ... its node in the key; 0 = not read */
     char *source_text; /* "value.customer.name"; owned */
     char *field_text;  /* "customer.name"; owned; of a path */
 };
 
 struct chooser;
+
+/* Cells of the parts of a change event. */
+struct change_cells {
+    uint32_t schema;
+    uint32_t payload;
+    uint32_t op;
+    uint32_t before;
+    uint32_t after;
+};
 
 struct mapping {
     struct chooser *chooser; /* it only finds the mapping, see chooser.h; then no table, no fills */
@@ -99,6 +111,15 @@ struct mapping {
     char *array_text; /* "value.items"; owned */
     bool has_index;
     uint32_t index_cell;
+    enum mapping_envelope envelope;
+    struct change_cells change;
+    uint32_t row;             /* the node of the value whose fields are columns */
+    struct logical *logicals; /* per fill; what its values are where no schema says it */
+    uint64_t fingerprint;     /* of what the meanings of a schema depend on */
+    uint64_t needed;          /* omit bits of columns that an upsert cannot leave out */
+    enum time_precision precision;
+    bool truncates;
+    bool reads_key;   /* paths lead into the key */
     bool reads_value; /* the value has to be read as JSON */
     bool wants_headers;
     char **encodings;   /* per table column: how it goes */
@@ -152,5 +173,20 @@ void mapping_bind_shape(struct mapping *m);
  * so that unknown_fields does not take them. */
 struct chooser *chooser_free(struct chooser *c);
 void chooser_mention(struct mapping *m, const char *template);
+
+/*
+ * mapping_change.c: change events, in the order of building. The parts of the envelope, before any
+ * column; the column `f` is filled from the row of the event; which columns an update may leave
+ * out; the row as it was, once the key is known; what the values are, once everything has its cell.
+ */
+void mapping_change_begin(struct mapping *m);
+void mapping_change_image(struct fill *f);
+void mapping_change_omits(struct mapping *m);
+void mapping_change_before(struct mapping *m);
+void mapping_change_end(struct mapping *m);
+void mapping_change_done(struct mapping *m);
+
+/* Does the value's node belong to the row of the event, before or after the change? */
+bool mapping_change_holds(const struct mapping *m, uint32_t node);
 
 #endif

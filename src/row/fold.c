@@ -91,9 +91,13 @@ static uint64_t prefix_of(const uint8_t *key, size_t n)
     return __builtin_bswap64(v);
 }
 
-static void add_entries(struct fold *f, const struct batch_part *p)
+/* The rows from that one on. */
+static void add_entries(struct fold *f, const struct batch_part *p, uint32_t first_seq)
 {
     for (size_t row = 0; row < p->row_count; row++) {
+        if (p->rows[row].seq < first_seq) {
+            continue;
+        }
         struct str tuple = batch_tuple(p, row);
         size_t key = f->keys.n;
         add_key(&f->keys, p, tuple);
@@ -253,16 +257,40 @@ static bool is_same_table(const struct target *a, const struct target *b)
     return a->key_count > 0 && b->key_count > 0 && a->table->oid == b->table->oid;
 }
 
+/* The last truncate of the table becomes a group. Returns the seq of the first row that counts. */
+static uint32_t take_truncate(struct fold *f, const struct batch *b, const struct target *t)
+{
+    const struct batch_part *last = NULL;
+    uint32_t seq = 0;
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        if (p->action != ROW_TRUNCATE || p->row_count == 0 || !is_same_table(p->target, t)) {
+            continue;
+        }
+        if (last == NULL || p->rows[p->row_count - 1].seq > seq) {
+            last = p;
+            seq = p->rows[p->row_count - 1].seq;
+        }
+    }
+    if (last != NULL) {
+        const struct fold_group like = {
+            .target = last->target, .action = ROW_TRUNCATE, .part = FOLD_NO_PART};
+        add_tuple(f, &like, batch_tuple(last, last->row_count - 1));
+    }
+    return seq;
+}
+
 static void fold_table(struct fold *f, const struct batch *b, const struct target *t)
 {
+    uint32_t first_seq = take_truncate(f, b, t);
     bool by_sql = false;
     f->entry_count = 0;
     buf_clear(&f->keys);
     buf_add_u8(&f->keys, 0); /* so that an empty key has a place too */
     for (size_t i = 0; i < b->part_count; i++) {
         const struct target *other = b->parts[i].target;
-        if (is_same_table(other, t)) {
-            add_entries(f, &b->parts[i]);
+        if (is_same_table(other, t) && b->parts[i].action != ROW_TRUNCATE) {
+            add_entries(f, &b->parts[i], first_seq);
             by_sql = by_sql || other->keys_by_sql;
         }
     }
@@ -285,6 +313,11 @@ static bool is_first_of_table(const struct batch *b, size_t part)
 
 /* ---- order ---- */
 
+static bool takes_away(const struct fold_group *g)
+{
+    return g->action == ROW_DELETE || g->action == ROW_TRUNCATE;
+}
+
 static int compare_groups(const void *x, const void *y)
 {
     const struct fold_group *a = x;
@@ -292,14 +325,17 @@ static int compare_groups(const void *x, const void *y)
     if (a->round != b->round) {
         return a->round < b->round ? -1 : 1;
     }
-    bool del_a = a->action == ROW_DELETE;
-    bool del_b = b->action == ROW_DELETE;
+    bool del_a = takes_away(a);
+    bool del_b = takes_away(b);
     if (del_a != del_b) {
         return del_a ? -1 : 1;
     }
     int by_target = (a->target->id > b->target->id) - (a->target->id < b->target->id);
     if (by_target != 0) {
         return del_a ? -by_target : by_target;
+    }
+    if (a->action != b->action && (a->action == ROW_TRUNCATE || b->action == ROW_TRUNCATE)) {
+        return a->action == ROW_TRUNCATE ? -1 : 1;
     }
     if (a->action != b->action) {
         return a->action < b->action ? -1 : 1;

@@ -7,10 +7,12 @@
  * what is overwritten at once need not be written. In the order of the keys, so that two workers
  * that write the same rows lock them in the same order and cannot wait for each other.
  *
- * Groups come in rounds. In each round: deletes, the last target first; then all others, the first
- * target first. So a row is there before what refers to it, if the routes are in that order. A key
- * whose rows come to several has each in a round of its own, but a delete and the row after it
- * share one.
+ * A truncate makes all rows of its target before it void, and is the first of its groups.
+ *
+ * Groups come in rounds. In each round: truncates and deletes, the last target first; then all
+ * others, the first target first. So a row is there before what refers to it, if the routes are in
+ * that order. A key whose rows come to several has each in a round of its own, but a delete and the
+ * row after it share one.
  *
  * Keys are compared by their encoded bytes; of numeric, float and char(n) by a normal form. Where
  * only SQL can compare them (citext; target.keys_by_sql), groups are runs of rows as they came,

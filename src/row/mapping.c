@@ -60,7 +60,8 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
 {
     struct error err;
     const char *path = conventional(underscored, ARRAY_LEN(underscored), c->name);
-    if (c->generated || c->identity) {
+    bool changes = m->envelope != ENVELOPE_NONE;
+    if (c->generated || c->identity_always || (c->identity && !changes)) {
         return false;
     }
     if (!path && m->explodes) {
@@ -76,6 +77,9 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
         return false;
     }
     *out = (struct path){.root = m->explodes ? PATH_ITEM : PATH_VALUE};
+    if (changes) {
+        path_add(out, STR_LIT("after"));
+    }
     path_add(out, str_of(c->name));
     return true;
 }
@@ -372,9 +376,13 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
     }
     r->places = mem_array(1, sizeof *r->places);
     bool ok = add_path(m, r, &path, err);
+    bool is_image = m->envelope != ENVELOPE_NONE && path.root == PATH_VALUE;
     path_done(&path);
     if (ok) {
         add_fill(m, column, r);
+    }
+    if (ok && is_image) {
+        mapping_change_image(&m->fills[m->fill_count - 1]);
     }
     return ok;
 }
@@ -461,6 +469,10 @@ static bool may_be_left_out(const struct mapping *m, const struct fill *f)
 static bool number_omit_bits(struct mapping *m, struct error *err)
 {
     int bits = 0;
+    if (m->envelope != ENVELOPE_NONE && m->target.omit_leaves) {
+        mapping_change_omits(m);
+        return true;
+    }
     for (size_t i = 0; i < m->fill_count; i++) {
         struct fill *f = &m->fills[i];
         bool needed = f->is_key || f->is_version || f->is_mark;
@@ -479,6 +491,9 @@ static bool number_omit_bits(struct mapping *m, struct error *err)
 
 static void finish(struct mapping *m)
 {
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_before(m);
+    }
     place_seal(m);
     m->target.column_count = m->fill_count;
     for (size_t i = 0; i < m->fill_count; i++) {
@@ -494,6 +509,9 @@ static void finish(struct mapping *m)
         m->target.keys_by_sql |= f->is_key && f->column->compare_as;
     }
     mapping_bind_shape(m);
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_end(m);
+    }
 }
 
 /* *part says what a fault is about. */
@@ -550,11 +568,15 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     m->action = spec->action;
     m->deletes = spec->deletes;
     m->marks = spec->soft_delete != NULL;
+    m->envelope = spec->envelope;
+    m->precision = spec->precision;
+    m->truncates = spec->truncates;
     m->target = (struct target){
         .id = target_id,
         .table = table,
         .route = spec->route,
-        .omit_leaves = spec->action == ROW_UPDATE,
+        .omit_leaves = spec->action == ROW_UPDATE ||
+                       (spec->action == ROW_UPSERT && spec->envelope != ENVELOPE_NONE),
         .columns = mem_array(n, sizeof *m->target.columns),
     };
     m->fills = mem_array(n, sizeof *m->fills);
@@ -563,6 +585,9 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     fields_init(&m->value);
     fields_init(&m->key);
     fields_init(&m->item);
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_begin(m);
+    }
     return build(m, spec, spec->out_part ? spec->out_part : &part, err) ? m : mapping_free(m);
 }
 
@@ -578,6 +603,7 @@ struct mapping *mapping_free(struct mapping *m)
     for (size_t i = 0; m->encodings && i < m->table->column_count; i++) {
         free(m->encodings[i]);
     }
+    mapping_change_done(m);
     fields_done(&m->value);
     fields_done(&m->key);
     fields_done(&m->item);

@@ -69,8 +69,23 @@ struct value_rules {
     bool empty_as_null;  /* empty strings, but in json */
 };
 
-/* Which records delete the row of their key. */
-enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE };
+/* What a record is: a row, or a change event (row/debezium.h) that holds one. */
+enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM };
+
+/*
+ * The source's `time.precision.mode`: in which unit it writes times where the column has to tell.
+ * Adaptive: milliseconds for a precision of at most three digits, else microseconds.
+ */
+enum time_precision {
+    PRECISION_ADAPTIVE,
+    PRECISION_ADAPTIVE_TIME_MICROSECONDS, /* adaptive, but a time of day has microseconds */
+    PRECISION_CONNECT,                    /* milliseconds */
+    PRECISION_MICROSECONDS,
+    PRECISION_NANOSECONDS,
+};
+
+/* Which records delete the row of their key. DELETE_CHANGE: the change events of deletes. */
+enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE, DELETE_CHANGE };
 
 /* What a column may get: what a path leads to, or a constant. Exactly one of the two. */
 struct mapping_value {
@@ -100,11 +115,14 @@ struct mapping_spec {
     const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
     size_t key_count;
     enum mapping_delete deletes;
-    const char *soft_delete;   /* column, or NULL */
-    const char *only_if_newer; /* column, or NULL */
-    const char *named_by;      /* the template of the table's name, for a chooser; or NULL */
-    const char *explode;       /* the path of an array, or NULL */
-    const char *when;          /* a condition, see row/condition.h; NULL = every record */
+    enum mapping_envelope envelope;
+    enum time_precision precision; /* of change events without a schema part */
+    bool truncates;                /* a truncate of the source is one of the target */
+    const char *soft_delete;       /* column, or NULL */
+    const char *only_if_newer;     /* column, or NULL */
+    const char *named_by;          /* the template of the table's name, for a chooser; or NULL */
+    const char *explode;           /* the path of an array, or NULL */
+    const char *when;              /* a condition, see row/condition.h; NULL = every record */
     struct value_rules rules;
     enum unknown_policy unknown;
     const char *unknown_column;  /* UNKNOWN_COLLECT */

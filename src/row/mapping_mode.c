@@ -14,7 +14,8 @@ static bool needs_key(const struct mapping_spec *spec)
 {
     bool by_key = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE ||
                   spec->action == ROW_DELETE;
-    return by_key || spec->deletes != DELETE_OFF || spec->key_count > 0;
+    bool changes = spec->envelope != ENVELOPE_NONE && spec->action != ROW_INSERT;
+    return by_key || changes || spec->deletes != DELETE_OFF || spec->key_count > 0;
 }
 
 static struct fill *fill_of(struct mapping *m, const char *column)
@@ -195,6 +196,8 @@ static bool check_privileges(const struct mapping *m, const struct mapping_spec 
 {
     bool updates = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE || spec->soft_delete;
     bool deletes = spec->action == ROW_DELETE || (spec->deletes != DELETE_OFF && !m->marks);
+    deletes |= m->envelope != ENVELOPE_NONE && m->truncates && spec->action != ROW_INSERT &&
+               !table_truncates(m->table);
     return require(m, m->table->may_select || m->target.key_count == 0, "SELECT", err) &&
            require(m, m->table->may_update || !updates, "UPDATE", err) &&
            require(m, m->table->may_delete || !deletes, "DELETE", err);

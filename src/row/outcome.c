@@ -131,6 +131,7 @@ static enum relation before_change(const struct target *t, const struct outcome_
         return newer == 0 ? TOGETHER : BOTH;
     case ROW_INSERT:
     case ROW_IGNORE:
+    case ROW_TRUNCATE:
         break;
     }
     return BOTH;
@@ -158,6 +159,8 @@ static enum relation relate(const struct target *t, const struct outcome_step *a
         return before_change(t, a, b, newer);
     case ROW_DELETE:
         return before_delete(a, newer);
+    case ROW_TRUNCATE:
+        break; /* fold.c takes them out */
     }
     return BOTH;
 }

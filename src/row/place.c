@@ -59,6 +59,7 @@ static struct place add_source(struct mapping *m, enum source_kind kind, struct 
 struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
 {
     m->reads_value |= p->root == PATH_VALUE && m->format == FORMAT_JSON;
+    m->reads_key |= p->root == PATH_KEY && p->name_count > 0;
     m->wants_headers |= p->root == PATH_HEADERS;
     if (p->root == PATH_VALUE && p->name_count > 0) {
         return (struct place){ORIGIN_VALUE, tree_node(&m->value, p)};

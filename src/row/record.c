@@ -11,6 +11,8 @@ static bool is_delete(const struct mapping *m, const struct message *msg)
         break;
     case DELETE_TOMBSTONE:
         return !msg->value.p;
+    case DELETE_CHANGE:
+        break;
     }
     return false;
 }
@@ -29,6 +31,9 @@ static bool add_row(struct decoder *d, const struct mapping *m, enum row_action 
     uint64_t omit;
     if (!decoder_settle(d, m, action, &omit, err)) {
         return false;
+    }
+    if (action == ROW_UPSERT && (omit & m->needed) != 0) {
+        action = ROW_UPDATE; /* an INSERT would fail, even where the row is there */
     }
     uint32_t part = batch_part(b, &m->target, action, omit);
     if (!decoder_write(d, m, action, omit, batch_row_begin(b, part), err)) {
@@ -71,11 +76,61 @@ static bool add_elements(struct decoder *d, const struct mapping *m, const struc
     return true;
 }
 
+/* ---- change events ---- */
+
+/* The row is there no more: by the key it had. A history keeps the row as it was. */
+static bool add_deleted(struct decoder *d, const struct mapping *m, struct batch *b,
+                        struct error *err)
+{
+    if (m->deletes == DELETE_OFF && m->action != ROW_INSERT) {
+        return true;
+    }
+    enum row_action action = m->action == ROW_INSERT ? ROW_INSERT
+                             : m->marks              ? ROW_SOFT_DELETE
+                                                     : ROW_DELETE;
+    decoder_turn(d, true);
+    return decoder_complete(d, m, err) && add_row(d, m, action, b, err);
+}
+
+/* The row has a new key: the one of the old key goes first. */
+static bool add_updated(struct decoder *d, const struct mapping *m, struct batch *b,
+                        struct error *err)
+{
+    if (m->action == ROW_UPSERT && decoder_moves(d, m)) {
+        if (!add_deleted(d, m, b, err)) {
+            return false;
+        }
+        decoder_turn(d, false);
+    }
+    return add_row(d, m, m->action, b, err);
+}
+
+static bool add_change(struct decoder *d, const struct mapping *m, struct batch *b,
+                       struct error *err)
+{
+    switch (decoder_change(d)) {
+    case CHANGE_NONE:
+        return true;
+    case CHANGE_CREATE:
+        return add_row(d, m, m->action, b, err);
+    case CHANGE_UPDATE:
+        return add_updated(d, m, b, err);
+    case CHANGE_DELETE:
+        return add_deleted(d, m, b, err);
+    case CHANGE_TRUNCATE:
+        return !m->truncates || m->action == ROW_INSERT || add_row(d, m, ROW_TRUNCATE, b, err);
+    }
+    __builtin_unreachable();
+}
+
 static bool add_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
                      struct batch *b, struct error *err)
 {
     if (!m->when_per_element && !decoder_takes(d, m)) {
         return true;
+    }
+    if (m->envelope != ENVELOPE_NONE) {
+        return add_change(d, m, b, err);
     }
     return m->explodes ? add_elements(d, m, msg, b, err) : add_row(d, m, action_of(m, msg), b, err);
 }
@@ -84,7 +139,8 @@ static bool add_rows(struct decoder *d, const struct mapping *m, const struct me
 static bool add_chosen(struct decoder *d, const struct mapping *chooser, const struct message *msg,
                        struct batch *b, struct error *err)
 {
-    if (!chooser->when_per_element && !decoder_takes(d, chooser)) {
+    bool is_nothing = decoder_change(d) == CHANGE_NONE;
+    if (is_nothing || (!chooser->when_per_element && !decoder_takes(d, chooser))) {
         return true;
     }
     const struct mapping *m = chooser_find(chooser, decoder_cells(d), err);

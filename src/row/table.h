@@ -75,6 +75,7 @@ struct table {
     bool may_update;
     bool may_delete;
     bool may_truncate;
+    bool is_referenced;     /* by a foreign key: TRUNCATE refuses it, empty or not */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
     char *signature;        /* of its columns: changes when any of them does */
@@ -88,6 +89,12 @@ struct unique {
     uint32_t *columns; /* indices into the table's columns */
     size_t column_count;
 };
+
+/* Can it be emptied by TRUNCATE, or does that take a DELETE? */
+static inline bool table_truncates(const struct table *t)
+{
+    return t->may_truncate && !t->is_referenced;
+}
 
 /* Frees the table and what it owns. NULL is fine. */
 void table_free(struct table *t);
@@ -109,6 +116,7 @@ enum row_action {
     ROW_UPDATE,      /* the row of the same key updated, if there is one */
     ROW_DELETE,      /* the row of the same key deleted, if there is one */
     ROW_SOFT_DELETE, /* the row of the same key marked as deleted, if there is one */
+    ROW_TRUNCATE,    /* all rows deleted; its tuple has no columns */
 };
 
 /*
@@ -155,6 +163,9 @@ static inline bool target_holds(const struct target *t, size_t column, enum row_
     }
     if (action == ROW_SOFT_DELETE) {
         return c->is_key || c->is_version || c->is_mark;
+    }
+    if (action == ROW_TRUNCATE) {
+        return false;
     }
     return c->omit_bit < 0 || (omit >> c->omit_bit & 1) == 0;
 }

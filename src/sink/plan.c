@@ -327,12 +327,27 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         [MODE_IGNORE] = ROW_IGNORE,
         [MODE_UPDATE] = ROW_UPDATE,
     };
+    static const enum mapping_delete deletes[] = {
+        [CONFIG_DELETE_OFF] = DELETE_OFF,
+        [CONFIG_DELETE_TOMBSTONE] = DELETE_TOMBSTONE,
+        [CONFIG_DELETE_CHANGE] = DELETE_CHANGE,
+    };
+    static const enum time_precision precisions[] = {
+        [TIME_PRECISION_ADAPTIVE] = PRECISION_ADAPTIVE,
+        [TIME_PRECISION_ADAPTIVE_TIME] = PRECISION_ADAPTIVE_TIME_MICROSECONDS,
+        [TIME_PRECISION_CONNECT] = PRECISION_CONNECT,
+        [TIME_PRECISION_MICROSECONDS] = PRECISION_MICROSECONDS,
+        [TIME_PRECISION_NANOSECONDS] = PRECISION_NANOSECONDS,
+    };
     return (struct mapping_spec){
         .route = route->name,
         .action = actions[route->mode],
         .key = (const char *const *) route->key.items,
         .key_count = route->key.count,
-        .deletes = route->delete == CONFIG_DELETE_TOMBSTONE ? DELETE_TOMBSTONE : DELETE_OFF,
+        .deletes = deletes[route->delete],
+        .envelope = route->envelope == CONFIG_ENVELOPE_DEBEZIUM ? ENVELOPE_DEBEZIUM : ENVELOPE_NONE,
+        .precision = precisions[route->time_precision],
+        .truncates = route->on_truncate == ON_TRUNCATE_APPLY,
         .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
         .only_if_newer = *route->only_if_newer ? route->only_if_newer : NULL,
         .rules = rules_of(route),

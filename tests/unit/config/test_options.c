@@ -20,6 +20,14 @@ static bool needs_key(const struct option *o)
     return false;
 }
 
+/* Of use for change events alone. */
+static bool needs_envelope(const struct option *o, const char *value)
+{
+    return (strcmp(o->name, "on_truncate") == 0 && strcmp(value, "apply") != 0) ||
+           (strcmp(o->name, "time_precision") == 0 && strcmp(value, "adaptive") != 0) ||
+           strcmp(value, "change") == 0;
+}
+
 /* A file in which one option has a value; required ones are there already. */
 static void with_value(const struct option *o, const char *value, struct buf *out)
 {
@@ -38,6 +46,9 @@ static void with_value(const struct option *o, const char *value, struct buf *ou
         }
         if (strcmp(o->name, "table") != 0) {
             buf_add_z(out, "    table: t\n");
+        }
+        if (needs_envelope(o, value)) {
+            buf_add_z(out, "    envelope: debezium\n");
         }
         if (needs_key(o)) {
             buf_add_z(out, "    mode: upsert\n");

@@ -339,6 +339,9 @@ static void apply(struct content *c, const struct fixture *x, const struct row *
             *s = (struct stored){0};
         }
         return;
+    case ROW_TRUNCATE:
+        memset(c->rows[x->target.id], 0, sizeof c->rows[x->target.id]);
+        return;
     }
 }
 
@@ -373,14 +376,20 @@ static void apply_group(struct content *c, const struct fixture *x, const struct
     assert_ptr_equal(at, g->bytes.p + g->bytes.n);
 }
 
+static bool takes_away(enum row_action action)
+{
+    return action == ROW_DELETE || action == ROW_TRUNCATE;
+}
+
 static void check_order(const struct fold *f)
 {
     for (size_t i = 1; i < f->group_count; i++) {
         const struct fold_group *a = &f->groups[i - 1];
         const struct fold_group *b = &f->groups[i];
-        bool deletes = b->action == ROW_DELETE;
+        bool deletes = takes_away(b->action);
         assert_true(a->round <= b->round);
-        if (a->round == b->round && a->action != ROW_DELETE) {
+        assert_false(b->action == ROW_TRUNCATE && a->target == b->target);
+        if (a->round == b->round && !takes_away(a->action)) {
             assert_false(deletes);
             assert_true(a->target->id <= b->target->id);
         } else if (a->round == b->round && deletes) {
@@ -421,18 +430,22 @@ static void random_content(struct content *c)
     }
 }
 
-static enum row_action random_action(void)
+/* What an INSERT before a truncate has refused is of no interest: only one of the two comes. */
+static enum row_action random_action(bool truncates)
 {
     static const enum row_action actions[] = {
         ROW_UPSERT, ROW_UPSERT, ROW_UPSERT, ROW_UPDATE, ROW_DELETE, ROW_SOFT_DELETE, ROW_IGNORE,
     };
-    return chance(200) == 0 ? ROW_INSERT : actions[chance(ARRAY_LEN(actions))];
+    if (chance(truncates ? 15 : 200) == 0) {
+        return truncates ? ROW_TRUNCATE : ROW_INSERT;
+    }
+    return actions[chance(ARRAY_LEN(actions))];
 }
 
 static struct row random_row(const struct fixture *x, enum row_action action)
 {
     struct row row = {.action = action};
-    bool may_omit = action != ROW_DELETE && action != ROW_SOFT_DELETE;
+    bool may_omit = action != ROW_DELETE && action != ROW_SOFT_DELETE && action != ROW_TRUNCATE;
     row.omit = may_omit ? chance(4) : 0;
     row.values[COLUMN_KEY] = (int) chance(KEYS);
     row.values[COLUMN_KEY2] = x->target.key_count > 1 ? (int) chance(KEYS) : 0;
@@ -447,12 +460,13 @@ static struct row random_row(const struct fixture *x, enum row_action action)
 static void fill_at_random(struct batch *b, const struct fixture *fixtures, size_t n)
 {
     uint32_t records = 1 + chance(chance(4) == 0 ? 60 : 8);
+    bool truncates = chance(3) == 0;
     uint32_t span = batch_span(b, b, "orders", 0, 1, 0);
     for (uint32_t i = 0; i < records; i++) {
         batch_record_begin(b, span, i, -1, -1);
         for (uint32_t rows = chance(3); rows > 0; rows--) {
             const struct fixture *x = &fixtures[chance((uint32_t) n)];
-            struct row row = random_row(x, random_action());
+            struct row row = random_row(x, random_action(truncates));
             add_row(b, x, &row);
         }
         batch_record_end(b);

@@ -1,0 +1,475 @@
+"""Change events as Debezium really writes them: a source table becomes a target table that is its equal.
+
+Source and target are two schemas of the test's database, so SQL can compare them.
+"""
+
+import random
+
+import pytest
+
+from kit import wait
+from kit.connect import Connect
+from kit.debezium import Source
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def shared_connect(root, shared_kafka):
+    """Kafka Connect for all tests of this file: its start is what takes time."""
+    worker = Connect(root, shared_kafka.bootstrap, "postgres").start()
+    yield worker
+    worker.destroy()
+
+
+@pytest.fixture
+def connect(shared_connect, postgres, kafka):  # noqa: ARG001 - both are running, whatever the test before did
+    return shared_connect
+
+
+STOPPED = r"1 of 1 partitions stopped before their end"
+
+# What differs where a record has no schema part: see docs/debezium.md.
+WITHOUT_SCHEMA = {"decimal_handling_mode": "string"}
+ALWAYS = {"interval_handling_mode": "string"}
+
+
+def options(schemas):
+    return ALWAYS | ({} if schemas else WITHOUT_SCHEMA)
+
+
+def tables(bench, **columns):
+    """The same tables in both schemas: name=columns."""
+    for schema in ("source", "target"):
+        bench.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        for name, text in columns.items():
+            bench.sql(f"CREATE TABLE {schema}.{name} ({text})")
+
+
+def route(source, name, **more):
+    return {"topics": [source.topic(name)], "table": f"target.{name}", "envelope": "debezium",
+            "on_error": "stop"} | more  # fmt: skip
+
+
+def same(bench, *names):
+    """Each table of the source has the rows of the target, as PostgreSQL prints them."""
+    for name in names:
+        for one, other in (("source", "target"), ("target", "source")):
+            rows = bench.sql(
+                f"SELECT left(r::text, 300) FROM {one}.{name} AS r"
+                f" EXCEPT ALL SELECT left(r::text, 300) FROM {other}.{name} AS r"
+            )
+            missing = "\n".join(row for (row,) in rows[:5])
+            assert not rows, f"{len(rows)} rows of {one}.{name} are not in {other}.{name}:\n{missing}"
+        digest = "SELECT count(*), md5(string_agg(md5(r::text), '' ORDER BY md5(r::text))) FROM {}.{} AS r"
+        assert bench.sql(digest.format("source", name)) == bench.sql(digest.format("target", name))
+
+
+def stored(bench, *logs):
+    """The ledger says that all of the topics is stored; and what became of it has no other trace."""
+    bench.stop()
+    for log in logs:
+        assert bench.next_offset(log) == log.ends()[0]
+    assert not bench.value("SELECT count(*) FROM pgsinkd.gaps")
+
+
+# ---- types ----
+
+# column: (type, value), and whether a record without a schema can tell it
+TYPES = {
+    "bo": ("bool", "true"),
+    "i2": ("int2", "-32768"),
+    "i4": ("int4", "2147483647"),
+    "i8": ("int8", "-9223372036854775808"),
+    "f4": ("float4", "1.1"),
+    "f8": ("float8", "1e300"),
+    "n": ("numeric", "123456789012345678901234567890.123456789"),
+    "nn": ("numeric", "-0.000000000000000000000000000000000000000001"),
+    "n2": ("numeric(12,2)", "-1234567890.12"),
+    "n0": ("numeric(5,0)", "-12345"),
+    "mo": ("money", "'$1,234.50'"),
+    "te": ("text", "'h' || chr(228) || chr(8364) || E'\\n\\\\\"'"),
+    "vc": ("varchar(10)", "'varchar'"),
+    "ch": ("char(5)", "'ab'"),
+    "by": ("bytea", r"'\x00ff10'"),
+    "uu": ("uuid", "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'"),
+    "js": ("json", """'{"a":  1}'"""),
+    "jb": ("jsonb", """'{"b": [1, 2.50, "\\u00e4"]}'"""),
+    "xm": ("xml", "'<a>x</a>'"),
+    "da": ("date", "'2024-02-29'"),
+    "ti": ("time", "'13:14:15.123456'"),
+    "ti3": ("time(3)", "'13:14:15.123'"),
+    "ts": ("timestamp", "'2024-02-29 13:14:15.123456'"),
+    "ts3": ("timestamp(3)", "'1969-12-31 23:59:59.5'"),
+    "ts0": ("timestamp(0)", "'2024-02-29 13:14:15'"),
+    "tz": ("timestamptz", "'2024-02-29 13:14:15.123456+02'"),
+    "iv": ("interval", "'-1 year 2 mons -3 days 04:05:06.789'"),
+    "ine": ("inet", "'10.1.2.3/24'"),
+    "cid": ("cidr", "'10.1.0.0/16'"),
+    "mac": ("macaddr", "'08:00:2b:01:02:03'"),
+    "bit1": ("bit", "B'1'"),
+    "bit3": ("bit(3)", "B'001'"),
+    "bit16": ("bit(16)", "B'0000101011110000'"),
+    "vb": ("bit varying(20)", "B'1011011'"),
+    "mood": ("public.mood", "'glad'"),
+    "pos": ("public.positive", "7"),
+    "po": ("point", "'(1.5,-2)'"),
+    "r4": ("int4range", "'[1,5)'"),
+    "tzr": ("tstzrange", "'[2024-01-01 00:00:00+00,2024-01-02 00:00:00+00)'"),
+    "cit": ("public.citext", "'CiTe'"),
+    "hs": ("public.hstore", """'a=>1, "b c"=>NULL, d=>"x\\"y"'"""),
+    "lt": ("public.ltree", "'a.b.c'"),
+    "tsv": ("tsvector", "'a b'"),
+    "oi": ("oid", "4294967295"),
+    "ai": ("int4[]", "'{1,NULL,3}'"),
+    "at": ("text[]", """'{a,NULL,"b \\"c",""}'"""),
+    "an": ("numeric(10,2)[]", "'{1.50,NULL}'"),
+    "anu": ("numeric[]", "'{1.5,NULL,100}'"),
+    "ats": ("timestamp[]", """'{"2024-02-29 13:14:15.123456"}'"""),
+    "ad": ("date[]", "'{2024-02-29,NULL}'"),
+    "au": ("uuid[]", "'{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'"),
+    "aj": ("jsonb[]", """ARRAY['{"a": 1}', '"x"']::jsonb[]"""),
+    "am": ("public.mood[]", "'{sad,ok}'"),
+    "aby": ("bytea[]", r"ARRAY['\x0102'::bytea]"),
+}
+
+# Types that Debezium has no word for: it writes the bytes of their text, which only the schema tells.
+UNKNOWN = {
+    "pair": ("public.pair", "ROW(1, 'x')"),
+    "ln": ("line", "'{1,2,3}'"),
+    "bx": ("box", "'(1,1),(0,0)'"),
+    "ci": ("circle", "'<(0,0),2>'"),
+    "mr": ("int4multirange", "'{[1,3),[5,7)}'"),
+    "tsq": ("tsquery", "'a & b'"),
+    "lsn": ("pg_lsn", "'16/B374D848'"),
+}
+
+EXTREMES = [
+    {"f4": "'NaN'", "f8": "'-Infinity'", "ts": "'infinity'", "tz": "'-infinity'", "ti": "'24:00'"},
+    {"ts": "'-infinity'", "ts3": "'infinity'", "tz": "'infinity'", "da": "'infinity'", "ti3": "'00:00'"},
+    {"ts3": "'-infinity'", "da": "'-infinity'", "ad": "'{infinity,-infinity}'"},
+    {"ts": "'0044-03-15 12:00:00.5 BC'", "tz": "'0044-03-15 12:00:00+00 BC'", "ts3": "'0001-01-01'"},
+    {"ts": "'99999-03-15'", "tz": "'99999-03-15 12:00:00+00'", "da": "'99999-03-15'"},
+    {"n2": "0", "n0": "99999", "n": "'-1e100'", "jb": "'null'", "js": "'\"x\"'", "at": "'{}'"},
+    {"te": "''", "by": "''", "hs": "''", "vb": "B'1'", "iv": "'0'", "da": "'1969-12-31'"},
+    {"n": "repeat('9', 3000)::numeric + 0.5", "te": "repeat('x', 5000)"},
+]
+
+PRELUDE = """
+CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree;
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad');
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TYPE pair AS (a int, b text);
+"""
+
+
+def insert(bench, values, ident):
+    names = "".join(f", {name}" for name in values)
+    bench.sql(f"INSERT INTO source.types (id{names}) VALUES ({ident}{''.join(f', {v}' for v in values.values())})")
+
+
+@pytest.mark.parametrize("schemas", [True, False], ids=["schema", "plain"])
+def test_every_type(bench, connect, schemas):
+    """Read by a snapshot, and followed: each value arrives as it was, also at the ends of its range."""
+    for statement in PRELUDE.strip().split(";\n"):
+        bench.sql(statement)
+    types = TYPES | (UNKNOWN if schemas else {})
+    tables(bench, types="id int PRIMARY KEY, " + ", ".join(f"{name} {kind}" for name, (kind, _) in types.items()))
+    usual = {name: value for name, (_, value) in types.items()}
+    rows = [usual, {}, *EXTREMES]
+    for i, row in enumerate(rows):
+        insert(bench, row, i)
+    with Source(bench, connect, schemas=schemas, include_unknown_datatypes="true", **options(schemas)) as source:
+        for i, row in enumerate(rows):
+            insert(bench, row, 100 + i)
+        bench.sql("UPDATE source.types SET i4 = 1 WHERE id = 0")
+        log = source.log("types", 2 * len(rows) + 1)
+    bench.drain(bench.config(routes=[route(source, "types")]))
+    same(bench, "types")
+    stored(bench, log)
+
+
+@pytest.mark.parametrize("mode", ["connect", "microseconds", "nanoseconds", "adaptive_time_microseconds", "isostring"])
+def test_units_of_times_without_a_schema(bench, connect, mode):
+    """The route says what the records do not: the source's time.precision.mode."""
+    tables(bench, times="id int PRIMARY KEY, ti time(3), ts timestamp(3), ts6 timestamp(3), da date")
+    with Source(bench, connect, time_precision_mode=mode) as source:
+        bench.sql(
+            "INSERT INTO source.times VALUES (1, '13:14:15.123', '2024-02-29 13:14:15.123', '1900-01-01', '2024-02-29')"
+        )
+        log = source.log("times", 1)
+    precision = {} if mode == "isostring" else {"time_precision": mode}
+    bench.drain(bench.config(routes=[route(source, "times", **precision)]))
+    same(bench, "times")
+    stored(bench, log)
+
+
+# ---- changes ----
+
+
+@pytest.mark.parametrize("schemas", [True, False], ids=["schema", "plain"])
+def test_changes_of_a_table(bench, connect, schemas):
+    """Inserts, updates, deletes, changes of the key, and a truncate in the middle, while the daemon runs."""
+    tables(bench, things="a int, b text, note text, at timestamptz DEFAULT now(), PRIMARY KEY (a, b)")
+    bench.sql("INSERT INTO source.things SELECT i, 'x', 'snapshot' FROM generate_series(1, 100) AS i")
+    with Source(bench, connect, schemas=schemas, **options(schemas)) as source:
+        d = bench.start(bench.config(routes=[route(source, "things")]))
+        log = source.log("things", 100)
+        bench.wait_stored(log)
+        same(bench, "things")
+        bench.sql("UPDATE source.things SET note = 'changed' WHERE a % 2 = 0")
+        bench.sql("UPDATE source.things SET b = 'y' WHERE a % 10 = 0")
+        bench.sql("UPDATE source.things SET a = a + 1000 WHERE a > 90")
+        bench.sql("DELETE FROM source.things WHERE a BETWEEN 20 AND 30")
+        bench.sql("UPDATE source.things SET note = NULL WHERE a = 1")
+        log = source.log("things", 100 + 50 + 10 * 3 + 10 * 3 + 11 * 2 + 1)
+        bench.wait_stored(log)
+        same(bench, "things")
+        count = log.count()
+        bench.sql("TRUNCATE source.things")
+        bench.sql("INSERT INTO source.things VALUES (1, 'new', 'after')")
+        log = source.log("things", count + 2)
+        bench.wait_stored(log)
+        same(bench, "things")
+        assert d.running
+    stored(bench, log)
+
+
+def test_a_random_history_in_one_batch_and_in_many(bench, connect):
+    """The same events, read at once and a few at a time, come to the same table."""
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    tables(bench, things="id int PRIMARY KEY, n int, short text, big text")
+    bench.sql("ALTER TABLE source.things ALTER big SET STORAGE EXTERNAL")
+    bench.sql("CREATE TABLE target.again (LIKE target.things INCLUDING ALL)")
+    with Source(bench, connect) as source:
+        for _ in range(600):
+            ident = rng.randint(1, 25)
+            what = rng.choices(["put", "change", "big", "move", "delete", "truncate"], [8, 12, 6, 3, 4, 0.2])[0]
+            if what == "put":
+                big = f"repeat('{rng.randint(0, 9)}', {rng.choice([10, 3000])})"
+                bench.sql(
+                    f"INSERT INTO source.things VALUES ({ident}, 0, 'a', {big}) ON CONFLICT (id) DO UPDATE SET n = 7"
+                )
+            elif what == "change":
+                bench.sql(f"UPDATE source.things SET n = n + 1, short = 's{rng.randint(0, 99)}' WHERE id = {ident}")
+            elif what == "big":
+                bench.sql(f"UPDATE source.things SET big = repeat('{rng.randint(0, 9)}', 4000) WHERE id = {ident}")
+            elif what == "move":  # tells big too, or it would be lost: see below
+                bench.sql(
+                    f"UPDATE source.things SET id = {ident + 100}, big = 'moved' WHERE id = {ident}"
+                    f" AND NOT EXISTS (SELECT FROM source.things WHERE id = {ident + 100})"
+                )
+            elif what == "delete":
+                bench.sql(f"DELETE FROM source.things WHERE id IN ({ident}, {ident + 100})")
+            else:
+                bench.sql("TRUNCATE source.things")
+        bench.sql("INSERT INTO source.things VALUES (-1, 0, 'the end', '')")
+        wait.until(lambda: ends_with(source.log("things", 1), b'"the end"'), "the last event")
+        log = source.log("things", 1)
+    bench.drain(bench.config(routes=[route(source, "things")]))
+    same(bench, "things")
+    few = bench.config(routes=[route(source, "things", table="target.again")], batch={"max_rows": 3})
+    few["sink"] = f"{bench.sink}-few"
+    bench.drain(few)
+    assert not bench.sql("SELECT * FROM target.things EXCEPT SELECT * FROM target.again")
+    assert bench.value("SELECT count(*) FROM target.things") == bench.value("SELECT count(*) FROM target.again")
+    stored(bench, log)
+
+
+def ends_with(log, text):
+    last = max(log.records[0])
+    return text in (log.records[0][last].value or b"")
+
+
+# ---- TOAST ----
+
+
+@pytest.mark.parametrize("schemas", [True, False], ids=["schema", "plain"])
+def test_a_large_value_that_did_not_change_is_left_alone(bench, connect, schemas):
+    """PostgreSQL does not log it, Debezium writes a placeholder, the target keeps what it has."""
+    large = {"te": "text NOT NULL", "vc": "varchar", "by": "bytea", "jb": "jsonb", "xm": "xml", "at": "text[]",
+             "ai": "int[]", "au": "uuid[]", "aby": "bytea[]", "hs": "public.hstore"}  # fmt: skip
+    bench.sql("CREATE EXTENSION hstore")
+    tables(bench, large="id int PRIMARY KEY, n int, " + ", ".join(f"{name} {kind}" for name, kind in large.items()))
+    for name in large:
+        bench.sql(f"ALTER TABLE source.large ALTER {name} SET STORAGE EXTERNAL")
+    with Source(bench, connect, schemas=schemas, **options(schemas)) as source:
+        bench.sql(
+            "INSERT INTO source.large SELECT i, 0, repeat('t', 3000), repeat('v', 3000), repeat('b', 3000)::bytea,"
+            """ ('"' || repeat('j', 3000) || '"')::jsonb, ('<a>' || repeat('x', 3000) || '</a>')::xml,"""
+            " array_fill('x'::text, ARRAY[1000]), array_fill(7, ARRAY[1000]),"
+            " array_fill('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, ARRAY[300]),"
+            " array_fill('x'::bytea, ARRAY[1000]), hstore('k', repeat('h', 3000))"
+            " FROM generate_series(1, 3) AS i"
+        )
+        bench.sql("UPDATE source.large SET n = 1")
+        bench.sql("UPDATE source.large SET n = 2, vc = 'short', at = '{a}' WHERE id = 2")
+        log = source.log("large", 7)
+        bench.drain(bench.config(routes=[route(source, "large")]))  # all in one batch
+        same(bench, "large")
+        bench.sql("UPDATE source.large SET n = 3")
+        log = source.log("large", 10)
+    assert b"__debezium_unavailable_value" in log.records[0][9].value
+    bench.drain(bench.config(routes=[route(source, "large")]))  # of rows that are there
+    same(bench, "large")
+    stored(bench, log)
+
+
+def test_a_new_key_without_a_large_value_is_a_fault(bench, connect):
+    """Debezium makes a delete and a create of it, and the create lacks what did not change: the row would be
+    stored without it. With REPLICA IDENTITY FULL nothing is lacking."""
+    tables(bench, large="id int PRIMARY KEY, big text")
+    bench.sql("ALTER TABLE source.large ALTER big SET STORAGE EXTERNAL")
+    with Source(bench, connect) as source:
+        bench.sql("INSERT INTO source.large VALUES (1, repeat('x', 3000))")
+        bench.sql("ALTER TABLE source.large REPLICA IDENTITY FULL")
+        bench.sql("UPDATE source.large SET id = 2")
+        log = source.log("large", 4)
+        config = bench.config(routes=[route(source, "large")])
+        bench.drain(config)
+        same(bench, "large")
+        bench.sql("ALTER TABLE source.large REPLICA IDENTITY DEFAULT")
+        bench.sql("UPDATE source.large SET id = 3")
+        log = source.log("large", 7)
+    d = bench.drain(config, code=1, allow=[r"the source does not tell the value of .big.", STOPPED])
+    assert "REPLICA IDENTITY FULL" in d.log()
+    assert bench.next_offset(log) == 6
+
+
+# ---- truncates, deletes, histories ----
+
+
+def test_a_truncate_can_be_ignored(bench, connect):
+    tables(bench, things="id int PRIMARY KEY")
+    with Source(bench, connect) as source:
+        bench.sql("INSERT INTO source.things VALUES (1)")
+        bench.sql("TRUNCATE source.things")
+        bench.sql("INSERT INTO source.things VALUES (2)")
+        log = source.log("things", 3)
+    bench.drain(bench.config(routes=[route(source, "things", on_truncate="ignore")]))
+    assert bench.sql("SELECT id FROM target.things ORDER BY 1") == [(1,), (2,)]
+    stored(bench, log)
+
+
+def test_a_truncate_of_tables_that_refer_to_each_other(bench, connect):
+    """TRUNCATE refuses a table that a foreign key refers to, even an empty one."""
+    tables(bench, parents="id int PRIMARY KEY", children="id int PRIMARY KEY, parent int")
+    bench.sql("ALTER TABLE target.children ADD FOREIGN KEY (parent) REFERENCES target.parents")
+    with Source(bench, connect) as source:
+        bench.sql("INSERT INTO source.parents VALUES (1), (2)")
+        bench.sql("INSERT INTO source.children VALUES (1, 1), (2, 2)")
+        source.log("parents", 2)
+        source.log("children", 2)
+        for name in ("parents", "children"):
+            bench.drain(bench.config(routes=[route(source, name)]))
+        same(bench, "parents", "children")
+        bench.sql("TRUNCATE source.parents, source.children")
+        bench.sql("INSERT INTO source.parents VALUES (3)")
+        logs = [source.log("parents", 4), source.log("children", 3)]
+    for name in ("children", "parents"):
+        bench.drain(bench.config(routes=[route(source, name)]))
+    same(bench, "parents", "children")
+    stored(bench, *logs)
+
+
+def test_soft_deletes_and_versions(bench, connect):
+    """A deleted row is marked; what is older than the row in the table changes nothing."""
+    tables(bench, things="id int PRIMARY KEY, note text")
+    bench.sql("ALTER TABLE target.things ADD gone boolean NOT NULL DEFAULT false, ADD lsn bigint")
+    with Source(bench, connect) as source:
+        bench.sql("INSERT INTO source.things VALUES (1, 'a'), (2, 'b'), (3, 'c')")
+        bench.sql("DELETE FROM source.things WHERE id = 1")
+        bench.sql("UPDATE source.things SET note = 'changed' WHERE id = 2")
+        log = source.log("things", 6)
+    more = {"soft_delete": "gone", "on_truncate": "ignore", "only_if_newer": "lsn",
+            "columns": {"lsn": "value.source.lsn"}}  # fmt: skip
+    bench.drain(bench.config(routes=[route(source, "things", **more)]))
+    rows = "SELECT id, note, gone FROM target.things ORDER BY id"
+    assert bench.sql(rows) == [(1, "a", True), (2, "changed", False), (3, "c", False)]
+    bench.sql("UPDATE target.things SET lsn = lsn + 1, note = 'newer' WHERE id = 2")
+    again = bench.config(routes=[route(source, "things", **more)])
+    again["sink"] = f"{bench.sink}-again"
+    bench.drain(again)
+    assert bench.sql(rows) == [(1, "a", True), (2, "newer", False), (3, "c", False)]
+    stored(bench, log)
+
+
+def test_a_history(bench, connect):
+    """Mode append: each change is a row, a delete the row as it was."""
+    tables(bench, things="id int PRIMARY KEY, note text")
+    bench.sql("ALTER TABLE source.things REPLICA IDENTITY FULL")
+    bench.sql("CREATE TABLE target.history (seq int GENERATED ALWAYS AS IDENTITY, id int, note text, op text,"
+              " was text, at timestamptz)")  # fmt: skip
+    with Source(bench, connect, schemas=True) as source:
+        bench.sql("INSERT INTO source.things VALUES (1, 'a')")
+        bench.sql("UPDATE source.things SET note = 'b'")
+        bench.sql("DELETE FROM source.things")
+        bench.sql("TRUNCATE source.things")
+        log = source.log("things", 5)
+    columns = {"op": "value.op", "was": "value.before.note", "at": {"from": "value.ts_ms", "unit": "ms"}}
+    bench.drain(
+        bench.config(routes=[route(source, "things", table="target.history", mode="append", columns=columns)])
+    )
+    rows = bench.sql("SELECT id, note, op, was FROM target.history ORDER BY seq")
+    assert rows == [(1, "a", "c", None), (1, "b", "u", "a"), (1, "b", "d", "b")]
+    assert bench.value("SELECT min(now() - at) < '10 min' AND max(now() - at) >= '0' FROM target.history")
+    stored(bench, log)
+
+
+def test_what_is_no_change_event(bench):
+    """A record of another kind stops its partition, with words that say what is wrong."""
+    log = bench.topic()
+    bench.sql("CREATE TABLE things (id int PRIMARY KEY)")
+    log.send(b'{"before": null, "after": {"id": 1}, "op": "c"}')
+    log.send(b'{"id": 2}')
+    config = bench.config(log, "things", route={"envelope": "debezium", "mode": "upsert"})
+    bench.drain(config, code=1, allow=[r"the value is no change event: it has no field .op.", STOPPED])
+    assert bench.sql("SELECT id FROM things") == [(1,)]
+    assert bench.next_offset(log) == 1
+
+
+def test_a_truncate_beside_a_refused_row(bench, connect):
+    """A batch in which PostgreSQL refuses a row is tried row by row, and the truncate in its place."""
+    tables(bench, things="id int PRIMARY KEY, n int")
+    bench.sql("ALTER TABLE target.things ADD CHECK (n < 10)")
+    with Source(bench, connect) as source:
+        bench.sql("INSERT INTO source.things VALUES (1, 1), (2, 20)")
+        bench.sql("TRUNCATE source.things")
+        bench.sql("INSERT INTO source.things VALUES (3, 3), (4, 40), (5, 5)")
+        log = source.log("things", 6)
+    bench.drain(bench.config(routes=[route(source, "things", on_error="dead_letter")]))
+    assert bench.sql("SELECT * FROM target.things ORDER BY id") == [(3, 3), (5, 5)]
+    assert bench.sql('SELECT "offset", sqlstate FROM pgsinkd.dead_letters ORDER BY 1') == [(1, "23514"), (4, "23514")]
+    stored(bench, log)
+
+
+def test_a_condition_sees_the_envelope(bench, connect):
+    tables(bench, things="id int PRIMARY KEY, kind text")
+    with Source(bench, connect, schemas=True) as source:
+        bench.sql("INSERT INTO source.things VALUES (1, 'a'), (2, 'b')")
+        bench.sql("UPDATE source.things SET kind = 'c' WHERE id = 1")
+        log = source.log("things", 3)
+    when = "value.op = 'c' and value.after.kind in ('a', 'b')"
+    bench.drain(bench.config(routes=[route(source, "things", when=when)]))
+    assert bench.sql("SELECT * FROM target.things ORDER BY id") == [(1, "a"), (2, "b")]
+    stored(bench, log)
+
+
+def test_the_source_names_the_table(bench, connect):
+    """Changes of several tables in one topic: the envelope says which one."""
+    tables(bench, cats="id int PRIMARY KEY, name text", dogs="id int PRIMARY KEY, good bool")
+    reroute = {"transforms": "one", "transforms_one_type": "io.debezium.transforms.ByLogicalTableRouter",
+               "transforms_one_topic_regex": "(.*)(cats|dogs)", "transforms_one_topic_replacement": "$1all"}  # fmt: skip
+    with Source(bench, connect, schemas=True, **reroute) as source:
+        bench.sql("INSERT INTO source.cats VALUES (1, 'a'), (2, 'b')")
+        bench.sql("INSERT INTO source.dogs VALUES (1, true), (3, false)")
+        bench.sql("DELETE FROM source.cats WHERE id = 1")
+        bench.sql("TRUNCATE source.dogs")
+        bench.sql("INSERT INTO source.dogs VALUES (4, true)")
+        log = source.log("all", 8)
+    named = route(source, "all", table="target.{value.source.table}", tables=["cats", "dogs"])
+    bench.drain(bench.config(routes=[named]))
+    same(bench, "cats", "dogs")
+    stored(bench, log)
