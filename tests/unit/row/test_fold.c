@@ -340,7 +340,7 @@ static void apply(struct content *c, const struct fixture *x, const struct row *
         }
         return;
     case ROW_TRUNCATE:
-        memset(c->rows[x->target.id], 0, sizeof c->rows[x->target.id]);
+        memset(c->rows[x->table.oid - 1], 0, sizeof c->rows[0]);
         return;
     }
 }
