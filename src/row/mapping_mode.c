@@ -208,8 +208,18 @@ static bool check_privileges(const struct mapping *m, const struct mapping_spec 
 /* COPY passes them over, INSERT does not, and ON CONFLICT is refused. */
 static bool check_rules(const struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
-    if (!m->table->has_rules || spec->action == ROW_INSERT) {
+    const struct column *cast = NULL;
+    for (size_t i = 0; i < m->fill_count && !cast; i++) {
+        cast = m->fills[i].column->cast ? m->fills[i].column : NULL;
+    }
+    if (!m->table->has_rules || (spec->action == ROW_INSERT && !cast)) {
         return true;
+    }
+    if (spec->action == ROW_INSERT) {
+        error_set(err, ERROR_SETUP,
+                  "table %s has rules, and column '%s' (%s) needs a cast, which COPY cannot do",
+                  m->table->quoted, cast->name, cast->type_name);
+        return error_hint(err, "Make triggers of the rules and DROP RULE.");
     }
     error_set(err, ERROR_SETUP, "table %s has rules, and this mode cannot write to such a table",
               m->table->quoted);

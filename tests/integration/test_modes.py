@@ -483,6 +483,13 @@ REFUSED = {
         "only_if_newer: a tombstone has no value.v to compare",
         None,
     ),
+    "rules and a cast": (
+        "CREATE TABLE things (id int PRIMARY KEY, note int4range);"
+        "CREATE RULE nothing AS ON INSERT TO things DO INSTEAD NOTHING",
+        {"mode": "append"},
+        "has rules, and column 'note' (int4range) needs a cast",
+        None,
+    ),
     "rules": (
         "CREATE TABLE things (id int PRIMARY KEY, note text);"
         "CREATE RULE nothing AS ON INSERT TO things DO INSTEAD NOTHING",
