@@ -181,7 +181,7 @@ static void commit(struct crew *c, usec_t now)
 
 void crew_commit_turn(struct crew *c, usec_t now)
 {
-    if (!c->committing && now >= next_time(c)) {
+    if (!c->committing && now >= next_time(c) && any_due(c)) {
         commit(c, now);
     }
 }
