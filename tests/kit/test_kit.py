@@ -325,6 +325,24 @@ def test_checker_counts_the_rows_of_each_record(good):
     )
 
 
+def test_checker_lets_at_least_once_double_and_no_more(good):
+    mode = {"delivery": "at_least_once", "positions": {0: 10, 1: 5}}
+    good.insert(0, 3)
+    good.check(**mode)
+    good.finds("ledger", **mode | {"positions": {0: 9, 1: 5}})
+    good.delete(1, 2)
+    good.finds("loss", **mode)
+
+
+def test_checker_lets_at_most_once_lose_and_no_more(good):
+    mode = {"delivery": "at_most_once", "positions": {0: 10, 1: 5}}
+    good.delete(1, 2)
+    good.check(**mode)
+    good.finds("ledger", **mode | {"positions": {0: 10}})
+    good.insert(0, 9)
+    good.finds("double", **mode)
+
+
 def test_checker_names_what_it_found(good):
     good.delete(0, 4)
     with pytest.raises(ledger.LedgerError, match=r"things: 1 x loss\n  loss: 0@4 is not in the database"):
