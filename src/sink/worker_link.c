@@ -81,8 +81,16 @@ static void set_state(struct link *l, enum link_state state)
 
 static void give_up(struct worker *w, const struct error *err)
 {
+    struct error told = *err;
+    if (told.class == ERROR_SETUP && *told.hint == '\0') {
+        error_hint(&told,
+                   strcmp(told.sqlstate, "42501") == 0
+                       ? "Grant what `pgsinkd init --print` lists, then start again."
+                       : "This is not the fault of a record: mend the table, its triggers or "
+                         "the server, then start again. Nothing is lost.");
+    }
     w->dead = true;
-    worker_report(w, REPORT_FATAL, NULL, 0, err);
+    worker_report(w, REPORT_FATAL, NULL, 0, &told);
 }
 
 /* The connection is gone. Everything we hold must be claimed again, which also settles an unknown

@@ -345,31 +345,6 @@ def test_synchronous_commit_is_a_setting(bench, setting):
     bench.check(log)
 
 
-def test_disk_full_is_infrastructure(bench):
-    """53100 and its like are waited out. A tiny temporary tablespace is not at hand: a trigger raises it."""
-    log = bench.topic(partitions=2)
-    bench.plain_table()
-    bench.sql(
-        """CREATE TABLE full_disk (full_now bool);
-           INSERT INTO full_disk VALUES (true);
-           CREATE FUNCTION no_space() RETURNS trigger LANGUAGE plpgsql AS $$
-           BEGIN
-               IF (SELECT full_now FROM full_disk) THEN
-                   RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
-               END IF;
-               RETURN NEW;
-           END $$;
-           CREATE TRIGGER no_space BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION no_space()"""
-    )
-    log.fill(1000)
-    d = bench.start(bench.config(log))
-    d.wait_log("53100|No space left")
-    wait.stays(lambda: d.running and bench.rows() == 0, "waiting", 1.5)
-    bench.sql("UPDATE full_disk SET full_now = false")
-    bench.wait_stored(log)
-    bench.check(log)
-
-
 def test_the_table_vanishes_and_comes_back(bench):
     """42P01 at run time: that is the operator's doing, so it is said once, and nothing is lost."""
     log = bench.topic(partitions=2)

@@ -6,6 +6,8 @@
     kafka.py     an Apache Kafka broker of our own
     records.py   produce records whose every offset is known
     proxy.py     a TCP proxy that cuts, resets, swallows and delays
+    disk.py      a full disk
+    bad.py       bad records of every kind
     daemon.py    pgsinkd: config file, start, readiness, log
     ledger.py    THE checker: each offset exactly once
     dead_letters.py  its part about dead letters
