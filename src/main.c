@@ -78,6 +78,7 @@
  *     path.{c,h}                   value.a.b, key, headers.x, meta.offset
  *     mapping.{c,h}                paths onto columns, compiled once
  *     mapping_shape.c              explode and when of a mapping
+ *     mapping_sql.c                expressions, and what they name
  *     chooser.{c,h}                which table a record names
  *     place.{c,h}                  where a mapping reads what it needs
  *     mapping_mode.c               key, version and mark, as the mode wants them

@@ -6,6 +6,7 @@
 #include "config/load.h"
 
 #define VALUES_MAX 32
+#define SQL_MAX 8192
 
 static const struct option_word units[] = {
     {"s", CONFIG_UNIT_S, true},
@@ -93,15 +94,32 @@ static bool read_unit(struct load *l, const struct node *n, struct config_column
     return true;
 }
 
+static bool read_sql(struct load *l, const struct node *n, const char *label,
+                     struct config_column *out)
+{
+    struct str text = {0};
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    if (text.n == 0 || text.n > SQL_MAX) {
+        return load_error(l, n->pos, "'sql' in '%s' holds an expression of 1 to %d bytes", label,
+                          SQL_MAX);
+    }
+    out->sql = mem_strndup(text.p, text.n);
+    out->sql_pos = n->pos;
+    return true;
+}
+
 static bool read_column_key(struct load *l, const struct node *n, const char *label,
                             struct config_column *out)
 {
-    static const char *const names[] = {"from", "const", "coalesce", "unit"};
+    static const char *const names[] = {"from", "const", "coalesce", "sql", "unit"};
 
     if (str_eq_z(n->key, "unit")) {
         return read_unit(l, n, out);
     }
-    if (out->value_count > 0) {
+    if (out->value_count > 0 || out->sql != NULL) {
         return load_error(l, n->key_pos, "'%s' has a value already", label);
     }
     if (str_eq_z(n->key, "from")) {
@@ -113,11 +131,14 @@ static bool read_column_key(struct load *l, const struct node *n, const char *la
     if (str_eq_z(n->key, "coalesce")) {
         return read_coalesce(l, n, label, out);
     }
+    if (str_eq_z(n->key, "sql")) {
+        return read_sql(l, n, label, out);
+    }
     load_error(l, n->key_pos, "unknown key '%s' in '%s'", load_show(n->key).text, label);
     return load_hint_nearest(l, n->key, names, ARRAY_LEN(names));
 }
 
-/* {from: path, unit: ms}, {const: text}, {coalesce: [path, ...]} */
+/* {from: path, unit: ms}, {const: text}, {coalesce: [path, ...]}, {sql: expression} */
 static bool read_column_map(struct load *l, const struct node *n, const char *label,
                             struct config_column *out)
 {
@@ -126,7 +147,10 @@ static bool read_column_map(struct load *l, const struct node *n, const char *la
             return false;
         }
     }
-    if (out->value_count == 0) {
+    if (out->sql != NULL && out->unit != CONFIG_UNIT_NONE) {
+        return load_error(l, out->unit_pos, "'unit' does not go with 'sql' in '%s'", label);
+    }
+    if (out->value_count == 0 && out->sql == NULL) {
         return load_error(l, n->pos, "missing 'from' in '%s'", label);
     }
     return true;
@@ -177,6 +201,7 @@ void column_done(struct config_columns *list)
             mem_freep(&c->values[k].constant);
         }
         mem_freep(&c->values);
+        mem_freep(&c->sql);
         mem_freep(&c->column);
     }
     mem_freep(&list->items);

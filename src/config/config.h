@@ -69,11 +69,13 @@ struct config_value {
 struct config_column {
     char *column;                /* exact */
     struct config_value *values; /* the first that is there counts */
-    size_t value_count;          /* at least one */
+    size_t value_count;          /* at least one, or */
+    char *sql;                   /* an expression that PostgreSQL computes; else NULL */
     bool is_list;                /* written as coalesce */
     enum config_unit unit;
     struct position pos; /* of the column's name */
     struct position unit_pos;
+    struct position sql_pos;
 };
 
 struct config_columns {

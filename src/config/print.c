@@ -220,6 +220,11 @@ static void print_column(const struct config *cfg, const struct config_column *c
     buf_add_z(out, "\n      ");
     print_scalar(str_of(c->column), out);
     buf_add_z(out, ":");
+    if (c->sql != NULL) {
+        buf_add_z(out, "\n        sql: ");
+        print_text(cfg, c->sql_pos, c->sql, out);
+        return;
+    }
     if (c->unit == CONFIG_UNIT_NONE && c->values[0].path != NULL && !c->is_list) {
         print_column_value(cfg, &c->values[0], " ", out);
         return;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/oids.h"
+#include "pg/rows_sql.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -562,6 +563,33 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
         return NULL;
     }
     return t;
+}
+
+static bool check_expression(struct conn *c, const struct target *t,
+                             const struct target_expression *e, struct error *err)
+{
+    _cleanup_buf_ struct buf sql = {0};
+    rows_sql_check(&sql, t, e);
+    _cleanup_result_ PGresult *r = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
+    if (r) {
+        return true;
+    }
+    bool wants_parameter = strcmp(err->sqlstate, "08P01") == 0; /* $1 */
+    if (wants_parameter || (err->class != ERROR_LINK && err->class != ERROR_AGAIN)) {
+        err->class = ERROR_SETUP;
+        snprintf(err->column, sizeof err->column, "%s", e->column->name);
+    }
+    return error_wrap(err, "column '%s': sql", e->column->name);
+}
+
+bool catalog_check_expressions(struct conn *c, const struct target *t, struct error *err)
+{
+    for (size_t i = 0; i < t->expression_count; i++) {
+        if (!check_expression(c, t, &t->expressions[i], err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t encoding_size,

@@ -23,6 +23,12 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
  */
 void catalog_same_sql(struct buf *out, const struct table *t);
 
+/*
+ * Can PostgreSQL compute the target's expressions, and store what comes out? ERROR_SETUP with the
+ * server's words and err->column; ERROR_LINK.
+ */
+bool catalog_check_expressions(struct conn *c, const struct target *t, struct error *err) _must_;
+
 /* The server's version as PostgreSQL counts (150004), and "UTF8" or another encoding. */
 bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t encoding_size,
                     struct error *err) _must_;

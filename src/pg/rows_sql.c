@@ -8,7 +8,7 @@ static bool holds(const struct rows_shape *s, size_t column)
 
 bool rows_are_direct(const struct rows_shape *s)
 {
-    if (s->action != ROW_INSERT) {
+    if (s->action != ROW_INSERT || s->target->expression_count > 0) {
         return false;
     }
     for (size_t i = 0; i < s->target->column_count; i++) {
@@ -42,6 +42,20 @@ bool rows_unnest(const struct rows_shape *s)
 
 enum list { LIST_NAMES, LIST_STAGED, LIST_VALUES, LIST_ARRAYS };
 
+/* How many columns PostgreSQL computes in such rows. */
+static size_t computed(const struct rows_shape *s)
+{
+    bool fills = s->action == ROW_INSERT || s->action == ROW_IGNORE || s->action == ROW_UPSERT ||
+                 s->action == ROW_UPDATE;
+    return fills ? s->target->expression_count : 0;
+}
+
+/* Is it a field that goes into a column of the table? */
+static bool is_written(const struct rows_shape *s, size_t column)
+{
+    return holds(s, column) && !s->target->columns[column].is_input;
+}
+
 static void add_name(struct buf *out, const struct rows_shape *s, size_t column)
 {
     table_quote_ident(out, s->target->columns[column].column->name);
@@ -74,12 +88,25 @@ static void add_comparable(struct buf *out, const struct rows_shape *s, size_t c
     }
 }
 
-/* The columns that rows of this shape hold, in their order. */
+/* The columns that are computed, behind n others. */
+static void add_computed(struct buf *out, const struct rows_shape *s, enum list list, size_t n)
+{
+    for (size_t i = 0; i < computed(s); i++) {
+        buf_add_z(out, n++ > 0 ? "," : "");
+        if (list == LIST_NAMES) {
+            table_quote_ident(out, s->target->expressions[i].column->name);
+        } else {
+            buf_printf(out, "s.e%zu", i);
+        }
+    }
+}
+
+/* The columns that rows of this shape hold, in their order; of the table, but for LIST_STAGED. */
 static void add_list(struct buf *out, const struct rows_shape *s, enum list list)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (!holds(s, i)) {
+        if (!(list == LIST_STAGED ? holds(s, i) : is_written(s, i))) {
             continue;
         }
         buf_add_z(out, n++ > 0 ? "," : "");
@@ -98,6 +125,9 @@ static void add_list(struct buf *out, const struct rows_shape *s, enum list list
             add_cast(out, s, i);
             break;
         }
+    }
+    if (list == LIST_NAMES || list == LIST_VALUES) {
+        add_computed(out, s, list, n);
     }
 }
 
@@ -171,7 +201,7 @@ static void add_stage(struct buf *out, const struct rows_shape *s, const char *s
     }
 }
 
-static void add_source(struct buf *out, const struct rows_shape *s, enum rows_source source,
+static void add_fields(struct buf *out, const struct rows_shape *s, enum rows_source source,
                        const char *stage)
 {
     switch (source) {
@@ -185,6 +215,41 @@ static void add_source(struct buf *out, const struct rows_shape *s, enum rows_so
         add_places(out, s, stage);
         return;
     }
+}
+
+/* The names that expressions have for the fields that they need. */
+static void add_inputs(struct buf *out, const struct rows_shape *s)
+{
+    size_t n = 0;
+    buf_add_z(out, ",LATERAL (SELECT ");
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (s->target->columns[i].is_input) {
+            buf_printf(out, "%ss.c%zu AS ", n++ > 0 ? "," : "", i);
+            add_name(out, s, i);
+        }
+    }
+    buf_add_z(out, ") record");
+}
+
+/*
+ * s: the fields, and e0, e1, ... the expressions. They are computed in a query of their own, where
+ * the names of the table's columns cannot be taken for theirs.
+ */
+static void add_source(struct buf *out, const struct rows_shape *s, enum rows_source source,
+                       const char *stage)
+{
+    if (computed(s) == 0) {
+        add_fields(out, s, source, stage);
+        return;
+    }
+    buf_add_z(out, "(SELECT s.*");
+    for (size_t i = 0; i < computed(s); i++) {
+        buf_printf(out, ",(%s\n) AS e%zu", s->target->expressions[i].sql, i);
+    }
+    buf_add_z(out, " FROM ");
+    add_fields(out, s, source, stage);
+    add_inputs(out, s);
+    buf_add_z(out, ") s");
 }
 
 /* ---- conditions ---- */
@@ -235,7 +300,8 @@ static void add_not_newer(struct buf *out, const struct rows_shape *s, const cha
  * new row would have, so that a row only depends on its last record; unless it is to be left. */
 static bool is_set(const struct rows_shape *s, size_t column)
 {
-    return !s->target->columns[column].is_key && (holds(s, column) || !s->target->omit_leaves);
+    const struct target_column *c = &s->target->columns[column];
+    return !c->is_key && !c->is_input && (holds(s, column) || !s->target->omit_leaves);
 }
 
 static void add_on_conflict(struct buf *out, const struct rows_shape *s)
@@ -259,6 +325,13 @@ static void add_on_conflict(struct buf *out, const struct rows_shape *s)
             add_name(out, s, i);
         }
     }
+    for (size_t i = 0; i < computed(s) && s->action == ROW_UPSERT; i++) {
+        const char *name = s->target->expressions[i].column->name;
+        buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
+        table_quote_ident(out, name);
+        buf_add_z(out, "=EXCLUDED.");
+        table_quote_ident(out, name);
+    }
     if (n == 0) {
         buf_add_z(out, "NOTHING");
     } else {
@@ -269,7 +342,7 @@ static void add_on_conflict(struct buf *out, const struct rows_shape *s)
 static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_source source,
                        const char *stage)
 {
-    bool none = target_width(s->target, s->action, s->omit) == 0;
+    bool none = target_width(s->target, s->action, s->omit) + computed(s) == 0;
     buf_printf(out, "INSERT INTO %s AS g ", s->target->table->quoted);
     if (!none) {
         buf_add_u8(out, '(');
@@ -277,7 +350,7 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
         buf_add_z(out, ") ");
     }
     buf_add_z(out, "SELECT ");
-    if (source == ROWS_UNNEST) {
+    if (source == ROWS_UNNEST && computed(s) == 0) {
         add_list(out, s, LIST_ARRAYS);
     } else {
         add_list(out, s, LIST_VALUES);
@@ -296,12 +369,17 @@ static void add_update(struct buf *out, const struct rows_shape *s, enum rows_so
     size_t begin = out->n;
     buf_printf(out, "UPDATE %s AS g SET ", s->target->table->quoted);
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (!s->target->columns[i].is_key && holds(s, i)) {
+        if (!s->target->columns[i].is_key && is_written(s, i)) {
             buf_add_z(out, n++ > 0 ? "," : "");
             add_name(out, s, i);
             buf_add_u8(out, '=');
             add_value(out, s, i);
         }
+    }
+    for (size_t i = 0; i < computed(s); i++) {
+        buf_add_z(out, n++ > 0 ? "," : "");
+        table_quote_ident(out, s->target->expressions[i].column->name);
+        buf_printf(out, "=s.e%zu", i);
     }
     if (n == 0) { /* it has no columns but the key: there is nothing to do */
         out->n = begin;
@@ -376,4 +454,21 @@ void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stag
         add_list(out, s, LIST_NAMES);
     }
     buf_add_z(out, ") FROM STDIN (FORMAT binary)");
+}
+
+/* OFFSET keeps the planner from computing with these NULLs. */
+void rows_sql_check(struct buf *out, const struct target *t, const struct target_expression *e)
+{
+    size_t n = 0;
+    buf_printf(out, "EXPLAIN INSERT INTO %s (", t->table->quoted);
+    table_quote_ident(out, e->column->name);
+    buf_printf(out, ") SELECT (%s\n) FROM (SELECT ", e->sql);
+    for (size_t i = 0; i < t->column_count; i++) {
+        const struct column *c = t->columns[i].column;
+        if (t->columns[i].is_input) {
+            buf_printf(out, "%sNULL::%s AS ", n++ > 0 ? "," : "", c->wire_name);
+            table_quote_ident(out, c->name);
+        }
+    }
+    buf_add_z(out, " OFFSET 0) record");
 }

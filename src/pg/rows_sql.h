@@ -45,4 +45,10 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
 /* Appends COPY ... FROM STDIN (FORMAT binary) into the table (stage NULL) or the stage. */
 void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
 
+/*
+ * Appends an EXPLAIN that fails where storing rows would because of one expression: of what it
+ * names, of its type, of a privilege. It computes nothing.
+ */
+void rows_sql_check(struct buf *out, const struct target *t, const struct target_expression *e);
+
 #endif

@@ -58,6 +58,7 @@ struct fill {
     bool is_key;
     bool is_version;
     bool is_mark;
+    bool is_input; /* see mapping_sql.c */
     bool empty_as_null;
     enum time_unit unit;
     bool may_lack;     /* can the record lack it, so that a DEFAULT comes in? */
@@ -69,6 +70,8 @@ struct fill {
 };
 
 struct chooser;
+
+#define MAPPING_INPUTS 9
 
 /* Cells of the parts of a change event. */
 struct change_cells {
@@ -108,7 +111,9 @@ struct mapping {
     bool takes_whole_items;
     struct place array; /* that is exploded */
     uint32_t array_cell;
-    char *array_text; /* "value.items"; owned */
+    char *array_text;                     /* "value.items"; owned */
+    struct column inputs[MAPPING_INPUTS]; /* that expressions name */
+    size_t input_count;
     bool has_index;
     uint32_t index_cell;
     enum mapping_envelope envelope;
@@ -168,6 +173,11 @@ bool mapping_check_path(const struct mapping *m, const struct path *p, struct er
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_set_when(struct mapping *m, const char *text, struct error *err);
 void mapping_bind_shape(struct mapping *m);
+
+/* mapping_sql.c. A column that PostgreSQL computes; behind all columns, what these name. */
+void mapping_add_expression(struct mapping *m, const struct column *c, const char *sql);
+void mapping_add_inputs(struct mapping *m);
+void mapping_free_sql(struct mapping *m);
 
 /* chooser.c. free returns NULL. mention: the fields that name the table are known to the mapping,
  * so that unknown_fields does not take them. */

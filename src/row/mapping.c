@@ -387,6 +387,14 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
     return ok;
 }
 
+static void add_expression(struct mapping *m, size_t column, const char *sql)
+{
+    const struct column *c = &m->table->columns[column];
+    mapping_add_expression(m, c, sql);
+    m->notes[column] = m->target.expressions[m->target.expression_count - 1].sql;
+    m->encodings[column] = mem_strdup("computed by PostgreSQL");
+}
+
 static bool add_entry(struct mapping *m, size_t column, const struct mapping_entry *entry,
                       struct recipe *r, struct error *err)
 {
@@ -394,6 +402,10 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
         error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS%s and cannot be filled",
                   r->column->generated ? "" : " AS IDENTITY");
         return error_hint(err, "Take its entry out of columns:.");
+    }
+    if (entry->sql) {
+        add_expression(m, column, entry->sql);
+        return true;
     }
     struct mapping_value path = {.path = entry->path};
     const struct mapping_value *values = entry->path ? &path : entry->values;
@@ -505,6 +517,7 @@ static void finish(struct mapping *m)
             .is_key = f->is_key,
             .is_version = f->is_version,
             .is_mark = f->is_mark,
+            .is_input = f->is_input,
         };
         m->target.keys_by_sql |= f->is_key && f->column->compare_as;
     }
@@ -539,8 +552,9 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, enum mappi
             return false;
         }
     }
+    mapping_add_inputs(m);
     *part = MAPPING_TABLE;
-    if (m->fill_count == 0) {
+    if (m->fill_count == 0 && m->target.expression_count == 0) {
         error_set(err, ERROR_SETUP, "no column of table %s is filled", m->table->quoted);
         return error_hint(err, "Map columns with columns:, or use a format whose names the table "
                                "has.");
@@ -577,9 +591,9 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
         .route = spec->route,
         .omit_leaves = spec->action == ROW_UPDATE ||
                        (spec->action == ROW_UPSERT && spec->envelope != ENVELOPE_NONE),
-        .columns = mem_array(n, sizeof *m->target.columns),
+        .columns = mem_array(n + MAPPING_INPUTS, sizeof *m->target.columns),
     };
-    m->fills = mem_array(n, sizeof *m->fills);
+    m->fills = mem_array(n + MAPPING_INPUTS, sizeof *m->fills);
     m->encodings = mem_array(n, sizeof *m->encodings);
     m->notes = mem_array(n, sizeof *m->notes);
     fields_init(&m->value);
@@ -614,6 +628,7 @@ struct mapping *mapping_free(struct mapping *m)
         free(m->choices[i].places);
         free(m->choices[i].cells);
     }
+    mapping_free_sql(m);
     m->chooser = chooser_free(m->chooser);
     m->when = condition_free(m->when);
     free(m->when_places);

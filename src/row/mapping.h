@@ -28,6 +28,10 @@
  * several values the first one counts that is there and not null; if there is none, the column is
  * lacking where all of them are, and NULL otherwise.
  *
+ * An expression (`sql`) is computed by PostgreSQL over the rows of a batch. It may name value
+ * (jsonb; bytea with format raw), key (text), headers (jsonb), topic, partition, offset, timestamp,
+ * and with explode item (jsonb) and index. Such a column is neither part of the key nor a version.
+ *
  * Paths, as users write them:
  *   value             the whole value         value.a.b       a field, nested
  *   key               the whole key           key.a           a field of a JSON key
@@ -100,6 +104,7 @@ struct mapping_entry {
     const struct mapping_value *values; /* the first of these that is there and not null */
     size_t value_count;
     enum time_unit unit;
+    const char *sql; /* instead of all these: computed by PostgreSQL */
 };
 
 /* What of a spec a fault is about; for a column err->column says which. */

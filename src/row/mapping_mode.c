@@ -21,7 +21,7 @@ static bool needs_key(const struct mapping_spec *spec)
 static struct fill *fill_of(struct mapping *m, const char *column)
 {
     for (size_t i = 0; i < m->fill_count; i++) {
-        if (strcmp(m->fills[i].column->name, column) == 0) {
+        if (!m->fills[i].is_input && strcmp(m->fills[i].column->name, column) == 0) {
             return &m->fills[i];
         }
     }

@@ -130,12 +130,20 @@ struct target_column {
     bool is_key;
     bool is_version; /* a row with a lower one changes nothing */
     bool is_mark;    /* says that the row is deleted (soft delete) */
+    bool is_input;   /* no column of the table: expressions name it */
+};
+
+/* A column that PostgreSQL computes. Its row in SQL has the inputs by their names. */
+struct target_expression {
+    const struct column *column;
+    char *sql;
 };
 
 #define TARGET_OMIT_MAX 64
 
 /*
- * A table and the columns that are filled, in the order of the encoded fields: what a COPY names.
+ * A table and the columns that are filled: those of the encoded fields, in their order, and those
+ * that PostgreSQL computes from such fields.
  * `id` numbers the targets of a plan from 0, in the order of the routes.
  */
 struct target {
@@ -144,6 +152,8 @@ struct target {
     const char *route; /* its name, for dead letters; NULL: of none */
     struct target_column *columns;
     size_t column_count;
+    struct target_expression *expressions; /* of all rows but deletes */
+    size_t expression_count;
     size_t key_count;
     bool has_version;
     bool keys_by_sql; /* the key has a column that only SQL can compare (compare_as) */

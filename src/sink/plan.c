@@ -286,6 +286,7 @@ static struct entries entries_of(const struct config_columns *columns)
             .values = v,
             .value_count = c->value_count,
             .unit = (enum time_unit) c->unit,
+            .sql = c->sql,
         };
         for (size_t k = 0; k < c->value_count; k++) {
             *v++ = (struct mapping_value){c->values[k].path, c->values[k].constant};
@@ -406,8 +407,16 @@ bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
         return false;
     }
     enum mapping_part part;
-    return compile(job, &part, err) ||
-           config_error_locate(job->cfg, place_of(route, part, err), err);
+    if (!compile(job, &part, err)) {
+        return config_error_locate(job->cfg, place_of(route, part, err), err);
+    }
+    if (!catalog_check_expressions(c, mapping_target(job->mapping), err)) {
+        error_wrap(err, "table %s", job->table->quoted);
+        return err->class == ERROR_SETUP
+                   ? config_error_locate(job->cfg, place_of(route, MAPPING_COLUMN, err), err)
+                   : false;
+    }
+    return true;
 }
 
 void plan_add(struct plan *p, struct plan_job *job)

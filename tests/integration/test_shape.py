@@ -1,5 +1,6 @@
 """What shapes rows: conditions, constants, the first of several values, arrays that make many rows."""
 
+import datetime
 import functools
 import json
 import pathlib
@@ -294,6 +295,100 @@ def test_check_shows_every_table_and_the_place_of_one_that_is_missing(bench):
     assert bad.returncode == 4
     place = re.search(r"check2\.yaml:(\d+):\d+: .*events_b", bad.stderr)
     assert "events_b" in (bench.root / "check2.yaml").read_text().splitlines()[int(place[1]) - 1]
+
+
+# ---- sql ----
+
+
+def sql_table(bench):
+    bench.sql("CREATE TABLE customers (id bigint PRIMARY KEY, ref text UNIQUE)")
+    bench.sql("INSERT INTO customers SELECT n, 'c-' || n FROM generate_series(0, 99) n")
+    bench.sql(f"CREATE TABLE events ({KEPT}, id bigint NOT NULL, email text, customer_id bigint, at timestamptz)")
+
+
+SQL = {
+    "email": {"sql": "lower(value->>'email')"},
+    "customer_id": {"sql": "(SELECT id FROM customers c WHERE c.ref = value->>'ref')"},
+    "at": {"sql": "record.timestamp + interval '1 hour' -- of the record"},
+}
+
+
+def sql_record(n):
+    return json.dumps({"id": n, "email": f"User{n}@Example.ORG", "ref": f"c-{n % 120}"}).encode()
+
+
+def sql_contents(r):
+    n = r.json["id"]
+    customer = n % 120 if n % 120 < 100 else None
+    return {"id": n, "email": f"user{n}@example.org", "customer_id": customer, "at": r.time + datetime.timedelta(hours=1)}
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("write_path", ["copy", "unnest"])
+def test_postgresql_computes_columns(bench, write_path):
+    log = bench.topic(partitions=2)
+    sql_table(bench)
+    log.send_many((i % 2, None, sql_record(i), None, None) for i in range(3000))
+    bench.drain(bench.config(log, route={"columns": SQL}, batch={"write_path": write_path}))
+    bench.check(log, contents=sql_contents)
+
+
+@pytest.mark.parametrize("write_path", ["copy", "unnest"])
+def test_computed_columns_of_an_upsert(bench, write_path):
+    log = bench.topic(partitions=2)
+    bench.sql("CREATE TABLE events (id int PRIMARY KEY, n int, twice int, value text)")
+    log.send_many((i % 2, None, json.dumps({"id": i % 10, "n": i, "value": "x"}).encode(), None, None) for i in range(999))
+    log.send(None, partition=0, key=b"4")
+    route = {
+        "mode": "upsert", "delete": "tombstone",
+        "columns": {"id": {"coalesce": ["value.id", "key"]}, "twice": {"sql": "2 * (value->>'n')::int"}},
+    }  # fmt: skip
+    bench.drain(bench.config(log, route=route, batch={"write_path": write_path}))
+    bench.stop()
+    last = {i % 10: i for i in range(999)}
+    want = [(k, n, 2 * n, "x") for k, n in sorted(last.items()) if k != 4]
+    assert bench.sql("SELECT id, n, twice, value FROM events ORDER BY id") == want
+    assert sum(bench.next_offsets(log).values()) == 1000
+
+
+def test_what_an_expression_refuses_is_a_fault_of_its_record(bench):
+    log = bench.topic()
+    bench.sql(f"CREATE TABLE events ({KEPT}, id bigint NOT NULL, part int)")
+    log.send_many((0, None, json.dumps({"id": i, "of": 0 if i in (5, 700) else 1 + i}).encode(), None, None) for i in range(1000))
+    route = {"columns": {"part": {"sql": "1000 / (value->>'of')::int"}}, "on_error": "dead_letter"}
+    bench.drain(bench.config(log, route=route), allow=["dead letter"])
+    bench.check(
+        log,
+        dead={(0, 5), (0, 700)},
+        contents=lambda r: {"id": r.json["id"], "part": 1000 // (r.json["of"] or 1)},
+    )
+    assert bench.sql("SELECT DISTINCT sqlstate FROM pgsinkd.dead_letters") == [("22012",)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("lower(valu->>'x')", 'column "valu" does not exist'),
+        ("value->>'x'", "is of type bigint but expression is of type text"),
+        ("(SELECT 1 FROM nowhere)", 'relation "nowhere" does not exist'),
+        ("1); DROP TABLE events; SELECT (1", "cannot insert multiple commands"),
+        ("(SELECT id FROM secret LIMIT 1)", "permission denied for table secret"),
+        ("$1", "bind message supplies 0 parameters"),
+    ],
+)
+def test_a_bad_expression_has_its_place_in_the_file(bench, sql, words):
+    log = bench.topic()
+    bench.sql(f"CREATE TABLE events ({KEPT}, id bigint NOT NULL)")
+    bench.sql("CREATE TABLE secret (id bigint)")
+    bench.sql(f"CREATE ROLE role_{bench.sink} LOGIN PASSWORD 'x'")
+    bench.sql(f"GRANT INSERT, SELECT ON events TO role_{bench.sink}")
+    bench.sql(f"GRANT CREATE ON DATABASE {bench.database} TO role_{bench.sink}")
+    dsn = bench.dsn(user=f"role_{bench.sink}", password="x")
+    config = bench.config(log, route={"columns": {"id": {"sql": sql}}}, postgres={"dsn": dsn})
+    result = bench.command("check", config)
+    assert result.returncode == 4, result.stdout
+    assert re.search(r"check1\.yaml:\d+:\d+: table .*column 'id': sql: .*" + re.escape(words), result.stderr)
+    assert bench.value("SELECT to_regclass('events') IS NOT NULL")
 
 
 # ---- the examples of the documentation ----

@@ -192,6 +192,87 @@ static void test_stages(void **state)
     assert_false(rows_are_direct(&(struct rows_shape){&target, ROW_UPSERT, 2}));
 }
 
+/* ---- expressions ---- */
+
+static struct column value_column = {.name = (char[]){"value"},
+                                     .type = TYPE_JSONB,
+                                     .wire_array_oid = 3807,
+                                     .wire_name = (char[]){"jsonb"}};
+
+static struct target_column with_input[] = {
+    {.column = &columns[0], .omit_bit = -1, .is_key = true},
+    {.column = &value_column, .omit_bit = -1, .is_input = true},
+};
+
+static struct target_expression computed[] = {
+    {.column = &columns[3], .sql = (char[]){"lower(value->>'e') -- x"}},
+    {.column = &columns[1], .sql = (char[]){"1"}},
+};
+
+static struct target computing = {
+    .table = &table,
+    .columns = with_input,
+    .column_count = ARRAY_LEN(with_input),
+    .expressions = computed,
+    .expression_count = ARRAY_LEN(computed),
+    .key_count = 1,
+};
+
+static void check_computing(enum row_action action, enum rows_source source, const char *want)
+{
+    struct buf sql _cleanup_buf_ = {0};
+    rows_sql_store(&sql, &(struct rows_shape){&computing, action, 0}, source,
+                   source == ROWS_UNNEST ? NULL : "stage");
+    assert_sql(&sql, want);
+}
+
+static void test_expressions(void **state)
+{
+    (void) state;
+    check_computing(
+        ROW_INSERT, ROWS_UNNEST,
+        "INSERT INTO \"s\".\"t\" AS g (\"id\",\"a \"\"b\"\"\",\"v\") SELECT "
+        "s.c0,s.e0,s.e1 FROM (SELECT s.*,(lower(value->>'e') -- x\n) AS e0,(1\n) AS e1 "
+        "FROM (SELECT pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1) s,LATERAL "
+        "(SELECT s.c1 AS \"value\") record) s");
+    check_computing(ROW_UPSERT, ROWS_STAGE,
+                    "INSERT INTO \"s\".\"t\" AS g (\"id\",\"a \"\"b\"\"\",\"v\") SELECT "
+                    "s.c0,s.e0,s.e1 FROM (SELECT s.*,(lower(value->>'e') -- x\n) AS e0,(1\n) AS e1 "
+                    "FROM pg_temp.stage s,LATERAL (SELECT s.c1 AS \"value\") record) s ON CONFLICT "
+                    "(\"id\") DO UPDATE SET \"a \"\"b\"\"\"=EXCLUDED.\"a \"\"b\"\"\","
+                    "\"v\"=EXCLUDED.\"v\"");
+    check_computing(ROW_UPDATE, ROWS_STAGE,
+                    "UPDATE \"s\".\"t\" AS g SET \"a \"\"b\"\"\"=s.e0,\"v\"=s.e1 FROM (SELECT s.*,"
+                    "(lower(value->>'e') -- x\n) AS e0,(1\n) AS e1 FROM pg_temp.stage s,LATERAL "
+                    "(SELECT s.c1 AS \"value\") record) s WHERE g.\"id\"=s.c0");
+    check_computing(ROW_DELETE, ROWS_STAGE,
+                    "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s WHERE g.\"id\"=s.c0");
+}
+
+static void test_a_check_of_an_expression(void **state)
+{
+    (void) state;
+    struct buf sql _cleanup_buf_ = {0};
+    rows_sql_check(&sql, &computing, &computed[0]);
+    assert_sql(&sql,
+               "EXPLAIN INSERT INTO \"s\".\"t\" (\"a \"\"b\"\"\") SELECT (lower(value->>'e') -- "
+               "x\n) FROM (SELECT NULL::jsonb AS \"value\" OFFSET 0) record");
+}
+
+static void test_rows_that_are_computed_are_not_copied_into_the_table(void **state)
+{
+    (void) state;
+    struct buf sql _cleanup_buf_ = {0};
+    struct rows_shape shape = {&computing, ROW_INSERT, 0};
+    assert_false(rows_are_direct(&shape));
+    assert_true(rows_unnest(&shape));
+    rows_sql_create(&sql, &shape, "stage", false);
+    assert_sql(&sql, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (c0 integer,c1 jsonb) ON "
+                     "COMMIT DELETE ROWS");
+    rows_sql_copy(&sql, &shape, "stage", false);
+    assert_sql(&sql, "COPY pg_temp.stage (c0,c1) FROM STDIN (FORMAT binary)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +282,9 @@ int main(void)
         cmocka_unit_test(test_keys_that_only_sql_compares),
         cmocka_unit_test(test_a_key_alone),
         cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_expressions),
+        cmocka_unit_test(test_a_check_of_an_expression),
+        cmocka_unit_test(test_rows_that_are_computed_are_not_copied_into_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

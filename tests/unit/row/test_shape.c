@@ -483,6 +483,100 @@ static void test_explode_that_is_refused(void **state)
                    MAPPING_WHEN, "when: there are no elements");
 }
 
+/* ---- expressions ---- */
+
+static void expect_inputs(const struct mapping *m, const char *want)
+{
+    struct buf got _cleanup_buf_ = {0};
+    const struct target *t = mapping_target(m);
+    for (size_t i = 0; i < t->column_count; i++) {
+        buf_printf(&got, "%s%s%s ", t->columns[i].column->name, t->columns[i].is_input ? ":" : "",
+                   t->columns[i].is_input ? t->columns[i].column->wire_name : "");
+    }
+    kit_assert_text(buf_cstr(&got), want);
+}
+
+static struct bench sql_bench(const char *sql, struct mapping_spec spec)
+{
+    struct mapping_entry entry = {.column = "x", .sql = sql};
+    spec.route = "t";
+    spec.entries = &entry;
+    spec.entry_count = 1;
+    return bench_of(KIT_TABLE(kit_column("id", TYPE_INT2), kit_column("x", TYPE_TEXT)), spec);
+}
+
+static void test_what_expressions_name_is_staged(void **state)
+{
+    (void) state;
+    struct bench b = sql_bench("lower(value->>'a')", (struct mapping_spec){0});
+    expect_inputs(b.mapping, "id value:jsonb ");
+    expect_rows(&b, "{\"id\": 1}",
+                "0002"
+                "000000020001"
+                "0000000a01"
+                "7b226964223a20317d");
+    const struct target *t = mapping_target(b.mapping);
+    assert_int_equal(t->expression_count, 1);
+    kit_assert_text(t->expressions[0].column->name, "x");
+    kit_assert_text(t->expressions[0].sql, "lower(value->>'a')");
+    const char *source;
+    const char *encoding;
+    mapping_describe(b.mapping, 1, &source, &encoding);
+    kit_assert_text(source, "lower(value->>'a')");
+    kit_assert_text(encoding, "computed by PostgreSQL");
+    bench_done(&b);
+
+    b = sql_bench("KEY || topic || \"offset\"::text||partition-headers, record.timestamp valued, "
+                  "the_key, item",
+                  (struct mapping_spec){0});
+    expect_inputs(b.mapping, "id key:text headers:jsonb topic:text partition:integer offset:bigint "
+                             "timestamp:timestamptz ");
+    assert_true(mapping_wants_headers(b.mapping));
+    bench_done(&b);
+    b = sql_bench("item->>index", (struct mapping_spec){.explode = "value.items"});
+    expect_inputs(b.mapping, "id item:jsonb index:integer ");
+    expect_rows(&b, "{\"items\": [{\"id\": 1}]}",
+                "0003"
+                "000000020001"
+                "0000000a01"
+                "7b226964223a20317d"
+                "0000000400000000");
+    bench_done(&b);
+}
+
+static void test_rows_of_expressions_have_a_field(void **state)
+{
+    (void) state;
+    struct bench b = sql_bench("now()", (struct mapping_spec){0});
+    expect_inputs(b.mapping, "id partition:integer ");
+    bench_done(&b);
+    struct mapping_entry entry = {.column = "x", .sql = "convert_from(value, 'latin1')"};
+    struct mapping_spec spec = spec_of(&entry, 1, NULL);
+    spec.format = FORMAT_RAW;
+    b = bench_of(KIT_TABLE(kit_column("x", TYPE_TEXT)), spec);
+    expect_inputs(b.mapping, "value:bytea ");
+    expect_rows(&b, "ab",
+                "0001"
+                "000000026162");
+    bench_done(&b);
+}
+
+static void test_a_column_named_like_an_input(void **state)
+{
+    (void) state;
+    struct mapping_entry entry = {.column = "x", .sql = "value->>'y'"};
+    struct mapping_spec spec = spec_of(&entry, 1, NULL);
+    spec.only_if_newer = "value";
+    expect_refused(KIT_TABLE(kit_column("id", TYPE_INT2), kit_column("x", TYPE_TEXT)), spec,
+                   MAPPING_TABLE,
+                   "only_if_newer: nothing fills column 'value' of table "
+                   "\"public\".\"t\"");
+    struct bench b = bench_of(KIT_TABLE(kit_column("value", TYPE_INT2), kit_column("x", TYPE_TEXT)),
+                              spec_of(&entry, 1, NULL));
+    expect_inputs(b.mapping, "value value:jsonb ");
+    bench_done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -507,6 +601,9 @@ int main(void)
         cmocka_unit_test(test_conditions_of_records_and_of_elements),
         cmocka_unit_test(test_coalesce_of_element_and_record),
         cmocka_unit_test(test_explode_that_is_refused),
+        cmocka_unit_test(test_what_expressions_name_is_staged),
+        cmocka_unit_test(test_rows_of_expressions_have_a_field),
+        cmocka_unit_test(test_a_column_named_like_an_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
