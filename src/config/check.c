@@ -113,6 +113,7 @@ static bool check_append(struct load *l, const struct config_route *route)
     } keyed[] = {
         {"key", route->key_pos, route->key.count > 0},
         {"delete", route->delete_pos, route->delete != CONFIG_DELETE_OFF},
+        {"delete_when", route->delete_when_pos, *route->delete_when != '\0'},
         {"soft_delete", route->soft_delete_pos, *route->soft_delete != '\0'},
         {"only_if_newer", route->only_if_newer_pos, *route->only_if_newer != '\0'},
     };
@@ -185,6 +186,11 @@ static bool check_envelope(struct load *l, const struct config_route *route)
             l, route->explode_pos,
             "with envelope debezium a record is one row, and 'explode' makes several");
     }
+    if (*route->delete_when != '\0') {
+        load_error(l, route->delete_when_pos,
+                   "with envelope debezium the events say what is deleted");
+        return error_hint(l->err, "delete: change, or off");
+    }
     if (route->delete == CONFIG_DELETE_TOMBSTONE) {
         load_error(l, route->delete_pos,
                    "with envelope debezium the events say what is deleted, not tombstones");
@@ -203,9 +209,10 @@ static bool check_mode(struct load *l, const struct config_route *route)
     if (route->mode == MODE_APPEND) {
         return check_append(l, route);
     }
-    if (*route->soft_delete != '\0' && route->delete == CONFIG_DELETE_OFF) {
+    if (*route->soft_delete != '\0' && route->delete == CONFIG_DELETE_OFF &&
+        *route->delete_when == '\0') {
         load_error(l, route->soft_delete_pos, "'soft_delete' needs 'delete', which is off");
-        return error_hint(l->err, "delete: tombstone");
+        return error_hint(l->err, "delete: tombstone, or delete_when: value.op = 'd'");
     }
     if (*route->only_if_newer != '\0' && route->mode == MODE_IGNORE) {
         return load_error(l, route->only_if_newer_pos,

@@ -24,9 +24,11 @@ static const struct rule codes[] = {
     {"40003", ERROR_LINK},   /* statement_completion_unknown */
     {"54011", ERROR_SETUP},  /* too_many_columns */
     {"54023", ERROR_SETUP},  /* too_many_arguments */
-    {"55P02", ERROR_SETUP},  /* cant_change_runtime_param */
-    {"57014", ERROR_AGAIN},  /* query_canceled: by an operator, or a timeout */
-    {"57000", ERROR_AGAIN},  /* operator_intervention */
+    {"55000",
+     ERROR_SETUP}, /* object_not_in_prerequisite_state: ON CONFLICT and a deferrable index */
+    {"55P02", ERROR_SETUP}, /* cant_change_runtime_param */
+    {"57014", ERROR_AGAIN}, /* query_canceled: by an operator, or a timeout */
+    {"57000", ERROR_AGAIN}, /* operator_intervention */
 };
 
 static const struct rule classes[] = {

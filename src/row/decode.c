@@ -266,7 +266,12 @@ const struct cell *decoder_cells(const struct decoder *d)
 
 bool decoder_takes(const struct decoder *d, const struct mapping *m)
 {
-    return !m->when || condition_holds(m->when, d->cells);
+    return !m->when.condition || condition_holds(m->when.condition, d->cells);
+}
+
+bool decoder_deletes(const struct decoder *d, const struct mapping *m)
+{
+    return m->delete_when.condition && condition_holds(m->delete_when.condition, d->cells);
 }
 
 /* ---- elements ---- */

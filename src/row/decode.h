@@ -63,6 +63,9 @@ bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *
 /* Does the mapping's condition hold for what was read? */
 bool decoder_takes(const struct decoder *d, const struct mapping *m);
 
+/* Does delete_when? */
+bool decoder_deletes(const struct decoder *d, const struct mapping *m);
+
 /*
  * Looks whether what was read makes a row for that action. *out_omit has the omit_bit set of each
  * column with a DEFAULT that the record does not fill. Faults are ERROR_RECORD with err->column

@@ -82,6 +82,12 @@ struct change_cells {
     uint32_t after;
 };
 
+/* A condition, and where its operands are. */
+struct filter {
+    struct condition *condition; /* NULL: there is none */
+    struct place *places;
+};
+
 struct mapping {
     struct chooser *chooser; /* it only finds the mapping, see chooser.h; then no table, no fills */
     const struct table *table;
@@ -104,8 +110,8 @@ struct mapping {
     struct choice *choices;
     size_t choice_count;
     size_t choice_cap;
-    struct condition *when; /* NULL = every record */
-    struct place *when_places;
+    struct filter when;        /* records and elements that are taken */
+    struct filter delete_when; /* those that delete; without a condition: none */
     bool when_per_element;
     bool explodes;
     bool takes_whole_items;
@@ -172,6 +178,8 @@ bool mapping_check_rest(const struct column *c, struct error *err);
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err);
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_set_when(struct mapping *m, const char *text, struct error *err);
+bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err);
+void filter_done(struct filter *f);
 void mapping_bind_shape(struct mapping *m);
 
 /* mapping_sql.c. A column that PostgreSQL computes; behind all columns, what these name. */

@@ -566,6 +566,10 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, enum mappi
     if (spec->when && !mapping_set_when(m, spec->when, err)) {
         return false;
     }
+    *part = MAPPING_DELETE_WHEN;
+    if (spec->delete_when && !mapping_set_delete_when(m, spec->delete_when, err)) {
+        return false;
+    }
     finish(m);
     return true;
 }
@@ -630,8 +634,8 @@ struct mapping *mapping_free(struct mapping *m)
     }
     mapping_free_sql(m);
     m->chooser = chooser_free(m->chooser);
-    m->when = condition_free(m->when);
-    free(m->when_places);
+    filter_done(&m->when);
+    filter_done(&m->delete_when);
     free(m->array_text);
     free(m->choices);
     free(m->sources);

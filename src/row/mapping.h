@@ -108,7 +108,13 @@ struct mapping_entry {
 };
 
 /* What of a spec a fault is about; for a column err->column says which. */
-enum mapping_part { MAPPING_TABLE, MAPPING_COLUMN, MAPPING_WHEN, MAPPING_EXPLODE };
+enum mapping_part {
+    MAPPING_TABLE,
+    MAPPING_COLUMN,
+    MAPPING_WHEN,
+    MAPPING_DELETE_WHEN,
+    MAPPING_EXPLODE,
+};
 
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
@@ -127,6 +133,7 @@ struct mapping_spec {
     const char *only_if_newer;     /* column, or NULL */
     const char *named_by;          /* the template of the table's name, for a chooser; or NULL */
     const char *explode;           /* the path of an array, or NULL */
+    const char *delete_when;       /* a condition: those records delete; NULL = none */
     const char *when;              /* a condition, see row/condition.h; NULL = every record */
     struct value_rules rules;
     enum unknown_policy unknown;

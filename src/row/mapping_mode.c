@@ -15,7 +15,8 @@ static bool needs_key(const struct mapping_spec *spec)
     bool by_key = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE ||
                   spec->action == ROW_DELETE;
     bool changes = spec->envelope != ENVELOPE_NONE && spec->action != ROW_INSERT;
-    return by_key || changes || spec->deletes != DELETE_OFF || spec->key_count > 0;
+    return by_key || changes || spec->deletes != DELETE_OFF || spec->delete_when ||
+           spec->key_count > 0;
 }
 
 static struct fill *fill_of(struct mapping *m, const char *column)
@@ -195,7 +196,8 @@ static bool check_privileges(const struct mapping *m, const struct mapping_spec 
                              struct error *err)
 {
     bool updates = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE || spec->soft_delete;
-    bool deletes = spec->action == ROW_DELETE || (spec->deletes != DELETE_OFF && !m->marks);
+    bool deletes = spec->action == ROW_DELETE ||
+                   ((spec->deletes != DELETE_OFF || spec->delete_when) && !m->marks);
     deletes |= m->envelope != ENVELOPE_NONE && m->truncates && spec->action != ROW_INSERT &&
                !table_truncates(m->table);
     return require(m, m->table->may_select || m->target.key_count == 0, "SELECT", err) &&
@@ -275,10 +277,11 @@ void mapping_describe_mode(const struct mapping *m, struct buf *out)
             buf_printf(out, ", only if %s is newer", m->fills[i].column->name);
         }
     }
-    if (m->deletes != DELETE_TOMBSTONE) {
+    if (m->deletes != DELETE_TOMBSTONE && !m->delete_when.condition) {
         return;
     }
-    buf_add_z(out, m->marks ? ", a tombstone sets " : ", a tombstone deletes");
+    buf_printf(out, ", %s %s", m->deletes == DELETE_TOMBSTONE ? "a tombstone" : "delete_when",
+               m->marks ? "sets " : "deletes");
     for (size_t i = 0; i < m->fill_count; i++) {
         buf_add_z(out, m->fills[i].is_mark ? m->fills[i].column->name : "");
     }

@@ -7,6 +7,7 @@
 #include "row/path.h"
 #include "row/place.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err)
@@ -76,30 +77,61 @@ bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, str
 
 /* ---- when ---- */
 
-bool mapping_set_when(struct mapping *m, const char *text, struct error *err)
+static bool set_filter(struct mapping *m, struct filter *f, const char *text, struct error *err)
 {
-    m->when = condition_new(text, err);
-    if (!m->when) {
-        return error_wrap(err, "when");
+    f->condition = condition_new(text, err);
+    if (!f->condition) {
+        return false;
     }
-    size_t n = condition_path_count(m->when);
-    m->when_places = mem_array(MAX(n, 1), sizeof *m->when_places);
+    size_t n = condition_path_count(f->condition);
+    f->places = mem_array(MAX(n, 1), sizeof *f->places);
     for (size_t i = 0; i < n; i++) {
-        const struct path *path = condition_path(m->when, i);
+        const struct path *path = condition_path(f->condition, i);
         if (!mapping_check_path(m, path, err)) {
-            return error_wrap(err, "when");
+            return false;
         }
-        m->when_places[i] = place_operand(m, path);
-        m->when_per_element |= path->root == PATH_ITEM ||
-                               (path->root == PATH_META && path->meta == META_INDEX);
+        f->places[i] = place_operand(m, path);
     }
     return true;
+}
+
+static bool is_of_element(const struct path *path)
+{
+    return path->root == PATH_ITEM || (path->root == PATH_META && path->meta == META_INDEX);
+}
+
+bool mapping_set_when(struct mapping *m, const char *text, struct error *err)
+{
+    if (!set_filter(m, &m->when, text, err)) {
+        return error_wrap(err, "when");
+    }
+    for (size_t i = 0; i < condition_path_count(m->when.condition); i++) {
+        m->when_per_element |= is_of_element(condition_path(m->when.condition, i));
+    }
+    return true;
+}
+
+bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err)
+{
+    return set_filter(m, &m->delete_when, text, err) || error_wrap(err, "delete_when");
+}
+
+void filter_done(struct filter *f)
+{
+    f->condition = condition_free(f->condition);
+    free(f->places);
+}
+
+static void bind(const struct mapping *m, const struct filter *f)
+{
+    for (size_t i = 0; f->condition && i < condition_path_count(f->condition); i++) {
+        condition_bind(f->condition, i, place_cell(m, f->places[i]));
+    }
 }
 
 void mapping_bind_shape(struct mapping *m)
 {
     m->array_cell = place_cell(m, m->array);
-    for (size_t i = 0; m->when && i < condition_path_count(m->when); i++) {
-        condition_bind(m->when, i, place_cell(m, m->when_places[i]));
-    }
+    bind(m, &m->when);
+    bind(m, &m->delete_when);
 }

@@ -4,22 +4,16 @@
 #include "row/chooser.h"
 #include "row/fill.h"
 
-static bool is_delete(const struct mapping *m, const struct message *msg)
+static bool is_delete(const struct decoder *d, const struct mapping *m, const struct message *msg)
 {
-    switch (m->deletes) {
-    case DELETE_OFF:
-        break;
-    case DELETE_TOMBSTONE:
-        return !msg->value.p;
-    case DELETE_CHANGE:
-        break;
-    }
-    return false;
+    bool is_tombstone = !msg->value.p;
+    return (m->deletes == DELETE_TOMBSTONE && is_tombstone) || decoder_deletes(d, m);
 }
 
-static enum row_action action_of(const struct mapping *m, const struct message *msg)
+static enum row_action action_of(const struct decoder *d, const struct mapping *m,
+                                 const struct message *msg)
 {
-    if (!is_delete(m, msg)) {
+    if (!is_delete(d, m, msg)) {
         return m->action;
     }
     return m->marks ? ROW_SOFT_DELETE : ROW_DELETE;
@@ -58,7 +52,7 @@ static bool add_element(struct decoder *d, const struct mapping *m, const struct
     if (m->when_per_element && !decoder_takes(d, m)) {
         return true;
     }
-    return add_row(d, m, action_of(m, msg), b, err) || error_wrap(err, "element %u", index);
+    return add_row(d, m, action_of(d, m, msg), b, err) || error_wrap(err, "element %u", index);
 }
 
 static bool add_elements(struct decoder *d, const struct mapping *m, const struct message *msg,
@@ -132,7 +126,8 @@ static bool add_rows(struct decoder *d, const struct mapping *m, const struct me
     if (m->envelope != ENVELOPE_NONE) {
         return add_change(d, m, b, err);
     }
-    return m->explodes ? add_elements(d, m, msg, b, err) : add_row(d, m, action_of(m, msg), b, err);
+    return m->explodes ? add_elements(d, m, msg, b, err)
+                       : add_row(d, m, action_of(d, m, msg), b, err);
 }
 
 /* Through a chooser: the record is read twice, by what names its table and by its columns. */

@@ -243,6 +243,9 @@ static struct position place_of(const struct config_route *route, enum mapping_p
     if (part == MAPPING_WHEN) {
         return route->when_pos;
     }
+    if (part == MAPPING_DELETE_WHEN) {
+        return route->delete_when_pos;
+    }
     if (part == MAPPING_EXPLODE) {
         return route->explode_pos;
     }
@@ -358,6 +361,7 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         .named_by = route->table.is_by_record ? route->table.name : NULL,
         .explode = *route->explode ? route->explode : NULL,
         .when = *route->when ? route->when : NULL,
+        .delete_when = *route->delete_when ? route->delete_when : NULL,
         .out_part = out_part,
     };
 }

@@ -251,6 +251,32 @@ def test_parents_and_children(bench, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("mark", [None, "gone"])
+def test_a_condition_deletes(bench, mark, path):
+    """A field says what happened; tombstones, which follow deletes in a compacted topic, delete too."""
+    log = bench.topic(partitions=2)
+    bench.sql("CREATE TABLE things (id int PRIMARY KEY, op text, n int, gone boolean NOT NULL DEFAULT false)")
+    route = {"mode": "upsert", "delete": "tombstone", "delete_when": "value.op in ('d', 'x')", "on_error": "stop"}
+    route |= {"columns": {"id": "key.id"}} | ({"soft_delete": mark} if mark else {})
+    config = bench.config(log, "things", route=route, batch={"write_path": path})
+    rng = random.Random(7)
+    bench.start(config)
+    for n in range(1500):
+        k = rng.randrange(40)
+        value = None if n % 17 == 0 else json.dumps({"op": rng.choice("cud x"), "n": n}).encode()
+        log.send(value, partition=k % 2, key=json.dumps({"id": k}).encode())
+    bench.wait_stored(log)
+    model = Model(
+        "upsert",
+        ["id"],
+        ["id", "op", "n", "gone"] if mark else ["id", "op", "n"],
+        deletes=lambda r: r.value is None or r.json["op"] in ("d", "x"),
+        mark=mark,
+    )
+    bench.check(log, "things", model=model)
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_two_routes_into_one_table_keep_the_order_of_records(bench, path):
     log = bench.topic(partitions=2)
     bench.sql("CREATE TABLE things (id int PRIMARY KEY, a text, b text)")

@@ -24,7 +24,7 @@ class Model:
     columns: list  # that the route fills, the key among them
     row: object = json_row  # record -> {column: value as psycopg reads it}; what is lacking is left out
     defaults: dict = field(default_factory=dict)  # of columns that have a DEFAULT; others are NULL
-    deletes: bool = False  # a record without a value deletes
+    deletes: object = False  # True: a record without a value deletes; or record -> bool
     mark: str | None = None  # soft_delete: a boolean column
     version: str | None = None  # only_if_newer
     start: list = field(default_factory=list)  # rows that are there before, as dicts
@@ -41,7 +41,7 @@ class Model:
 
     def _apply(self, rows, record):
         came = {name: value for name, value in self.row(record).items() if name in self.columns}
-        deletes = self.deletes and record.value is None
+        deletes = self.deletes(record) if callable(self.deletes) else self.deletes and record.value is None
         if self.mark:
             came[self.mark] = deletes
         key = self._key(came)

@@ -10,7 +10,8 @@
 
 static bool needs_key(const struct option *o)
 {
-    static const char *const names[] = {"key", "delete", "soft_delete", "only_if_newer"};
+    static const char *const names[] = {"key", "delete", "delete_when", "soft_delete",
+                                        "only_if_newer"};
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(o->section, SECTION_ROUTE) == 0 && strcmp(o->name, names[i]) == 0) {
