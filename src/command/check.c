@@ -186,6 +186,12 @@ static void check_route(struct check *k, size_t route, bool have_postgres, bool 
     _cleanup_buf_ struct buf name = {0};
     table_name_print(&r->table, &name);
     printf("route %zu -> %s\n", route + 1, buf_cstr(&name));
+    if (*r->explode != '\0') {
+        printf("  explode %s\n", r->explode);
+    }
+    if (*r->when != '\0') {
+        printf("  when %s\n", r->when);
+    }
     if (have_kafka) {
         if (check_topics(k, route) == 0) {
             printf("  no topic matches yet\n");

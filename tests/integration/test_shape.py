@@ -285,9 +285,11 @@ def test_check_shows_every_table_and_the_place_of_one_that_is_missing(bench):
     log = bench.topic()
     bench.sql(f"CREATE TABLE events_a ({KEPT}, id bigint NOT NULL)")
     bench.sql(f"CREATE TABLE events_b ({KEPT}, id bigint NOT NULL)")
-    config = bench.config(log, "events_{value.kind}", route={"tables": ["events_a", "events_b"]})
+    route = {"tables": ["events_a", "events_b"], "when": "value.kind != 'x'", "explode": "value.items"}
+    config = bench.config(log, "events_{value.kind}", route=route)
     good = bench.command("check", config)
     assert good.returncode == 0, good.stderr
+    assert "  explode value.items\n  when value.kind != 'x'\n" in good.stdout
     assert 'table "public"."events_a"' in good.stdout
     assert 'table "public"."events_b"' in good.stdout
     bench.sql("DROP TABLE events_b")
