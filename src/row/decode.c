@@ -445,6 +445,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
                    uint64_t omit, struct buf *out, struct error *err)
 {
     size_t begin = out->n;
+    d->encoder.logical = NULL;
     struct value v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
     bool all = omit == 0 && action < ROW_DELETE; /* the usual row */
     buf_add_u16(out, (uint16_t) (all ? m->fill_count : target_width(&m->target, action, omit)));
@@ -456,7 +457,9 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.column = f->column;
         v.cell = &d->cells[place_of(d, f)];
         v.unit = v.cell->kind == CELL_INT ? UNIT_MS : f->unit; /* the record's own timestamp */
-        d->encoder.logical = m->logicals ? debezium_logical(d->changes, m, i) : NULL;
+        if (m->logicals) {
+            d->encoder.logical = debezium_logical(d->changes, m, i);
+        }
         if (is_empty_null(f, v.cell)) {
             buf_add_u32(out, UINT32_MAX);
         } else if (!encode_value(&v)) {

@@ -406,7 +406,7 @@ def examples(name):
     return found
 
 
-SHAPING = examples("shaping.md")
+SHAPING = examples("shaping.md") + examples("debezium.md")
 
 
 @pytest.mark.parametrize("blocks", [b for _, b in SHAPING], ids=[title for title, _ in SHAPING])
@@ -414,7 +414,7 @@ def test_the_examples_of_the_documentation(bench, blocks):
     """sql is executed, yaml and json are routes and records; text are queries and what psql prints."""
     yaml = "".join(text for language, text in blocks if language == "yaml")
     setup = [text for language, text in blocks if language == "sql"]
-    log = bench.topic(name=re.search(r"topics: \[([\w-]+)\]", yaml)[1])
+    log = bench.topic(name=re.search(r"topics: \[([\w.-]+)\]", yaml)[1])
     bench.sql("".join(setup))
     for language, text in blocks:
         if language == "json":

@@ -513,23 +513,20 @@ static void test_more_schemas_than_are_remembered(void **state)
     bench_done(&b);
 }
 
+#define CREATED "{\"op\":\"c\",\"after\":{\"id\":1,\"note\":\"a\"}}"
+
 static void test_odd_forms_of_the_schema_part(void **state)
 {
     (void) state;
     struct bench b = small_bench(change_spec(ROW_UPSERT));
     static const char *const same[] = {
-        "{\"schema\":{\"type\":\"struct\"},\"payload\":{\"op\":\"c\",\"after\":{\"id\":1,\"n"
-        "ote\":\"a\"}}}",
-        "{\"schema\":{\"type\":\"struct\"},\"payload\":{\"op\":\"c\",\"after\":{\"id\":1,\"n"
-        "ote\":\"a\"}},\"x\":1}",
-        "{\"schema\":{\"type\":\"struct\"},\"payload\":{\"op\":\"c\",\"after\":{\"id\":1,\"n"
-        "ote\":\"a\"}}} ",
-        "{\"schema\":{\"fields\":1},\"payload\":{\"op\":\"c\",\"after\":{\"id\":1,\"note\":"
-        "\"a\"}}}",
-        "{\"schema\":{\"fields\":[1,{\"field\":2}]},\"payload\":{\"op\":\"c\",\"after\":{\"i"
-        "d\":1,\"note\":\"a\"}}}",
-        "{\"schema\":null,\"payload\":{\"op\":\"c\",\"after\":{\"id\":1,\"note\":\"a\"}}}",
-        "{\"schema\":\"x\",\"payload\":{\"op\":\"c\",\"after\":{\"id\":1,\"note\":\"a\"}}}",
+        "{\"schema\":{\"type\":\"struct\"},\"payload\":" CREATED "}",
+        "{\"schema\":{\"type\":\"struct\"},\"payload\":" CREATED ",\"x\":1}",
+        "{\"schema\":{\"type\":\"struct\"},\"payload\":" CREATED "} ",
+        "{\"schema\":{\"fields\":1},\"payload\":" CREATED "}",
+        "{\"schema\":{\"fields\":[1,{\"field\":2}]},\"payload\":" CREATED "}",
+        "{\"schema\":null,\"payload\":" CREATED "}",
+        "{\"schema\":\"x\",\"payload\":" CREATED "}",
     };
     for (size_t i = 0; i < ARRAY_LEN(same); i++) {
         expect_taken(&b, NULL, same[i]);
