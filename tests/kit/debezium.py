@@ -90,6 +90,22 @@ class Source:
         return read_back(broker, topic)
 
 
+class Mirror:
+    """A model for bench.check: the table holds what another one holds, or `(VALUES ...) AS v`, as PostgreSQL prints it."""
+
+    LIMIT = 5  # of differences shown
+
+    def __init__(self, of):
+        self.of = of
+
+    def faults(self, db, table, _records):
+        found = []
+        for kind, one, other in (("lacks", self.of, table), ("invention", table, self.of)):
+            rows = db.execute(f"SELECT r::text FROM {one} AS r EXCEPT ALL SELECT r::text FROM {other} AS r").fetchall()
+            found += [(kind, f"{table}: {row[:300]}") for (row,) in rows[: self.LIMIT]]
+        return found
+
+
 def read_back(broker, topic):
     """A Log of what somebody else has produced."""
     log = Log(broker, topic, broker.partitions(topic))
