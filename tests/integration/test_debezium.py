@@ -474,3 +474,18 @@ def test_the_source_names_the_table(bench, connect):
     bench.drain(bench.config(routes=[named]))
     same(bench, "cats")
     check(bench, log, "dogs")
+
+
+@pytest.mark.parametrize("schemas", [True, False], ids=["schema", "plain"])
+def test_sql_sees_the_envelope(bench, connect, schemas):
+    """An expression gets the envelope as `value`, without its schema part."""
+    tables(bench, people="id int PRIMARY KEY, mail text")
+    bench.sql("ALTER TABLE target.people ADD op text")
+    with Source(bench, connect, schemas=schemas) as source:
+        bench.sql("INSERT INTO source.people VALUES (1, 'Ada@Example'), (2, 'Bob@Example'), (3, NULL)")
+        bench.sql("DELETE FROM source.people WHERE id = 2")
+        bench.sql("UPDATE source.people SET mail = 'ADA' WHERE id = 1")
+        log = source.log("people", 6)
+    columns = {"mail": {"sql": "lower(value->'after'->>'mail')"}, "op": {"sql": "value->>'op'"}}
+    bench.drain(bench.config(routes=[route(source, "people", columns=columns)]))
+    check(bench, log, "people", "(1, 'ada', 'u'), (3, NULL, 'c')")
