@@ -54,9 +54,17 @@ struct txn *txn_free(struct txn *t)
         free(t->order);
         free(t->schema);
         free(t->sink);
+        free(t->letters_of);
         free(t);
     }
     return NULL;
+}
+
+void txn_take_letters(struct txn *t, const char *route)
+{
+    assert(t->schema && !t->ledger);
+    free(t->letters_of);
+    t->letters_of = mem_strdup(route);
 }
 
 /* --- what the paths ask of a batch --- */
@@ -182,7 +190,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->path = path;
     f->answer_count = 0;
     f->answer = 0;
-    f->advanced = !t->ledger;
+    f->advanced = !t->ledger && !t->letters_of;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
     f->fatal = false;
@@ -202,6 +210,7 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
                struct error *err)
 {
     assert(!batch_is_empty(b));
+    assert(path != TXN_UNNEST || !t->letters_of);
     assert(t->flight_count == 0 || (path == TXN_UNNEST && txn_may_follow(t) && t->c == c));
     if (t->flight_count == 0) {
         t->c = c;
@@ -448,11 +457,13 @@ static void name_table(struct flight *f, const PGresult *res)
 }
 
 /* Before, or beside, any row: the database is not as pgsinkd needs it. */
-static void blame_setup(struct flight *f)
+static void blame_setup(const struct txn *t, struct flight *f)
 {
     f->fault.class = ERROR_SETUP;
-    error_wrap(&f->fault,
-               f->advanced ? "cannot make a temporary table" : "cannot advance the ledger");
+    error_wrap(&f->fault, "%s",
+               f->advanced     ? "cannot make a temporary table"
+               : t->letters_of ? "cannot take dead letters"
+                               : "cannot advance the ledger");
     if (f->advanced && strcmp(f->fault.sqlstate, "42501") == 0) {
         error_hint(&f->fault, "GRANT TEMPORARY ON DATABASE ... TO the role that pgsinkd connects "
                               "as;");
@@ -486,6 +497,6 @@ void txn_take_fault(struct txn *t, const PGresult *res)
     } else if (f->fault.class == ERROR_SETUP && of_rows) {
         name_table(f, res);
     } else if (f->fault.class == ERROR_RECORD || f->fault.class == ERROR_SETUP) {
-        blame_setup(f);
+        blame_setup(t, f);
     }
 }

@@ -39,7 +39,8 @@
  * lost after the end of the transaction was sent and before its answer was read is TXN_UNKNOWN:
  * only the ledger tells (invariant I9).
  *
- * Invariants I1 (rows only together with the advance) and I9 live here. Worker thread.
+ * Invariants I1 (rows only together with the advance) and I9 live here. Worker thread; a replay's
+ * txn: scout.
  */
 #ifndef PG_TXN_H
 #define PG_TXN_H
@@ -85,6 +86,13 @@ struct txn;
  */
 struct txn *txn_new(const char *schema, const char *sink, bool ledger) _must_;
 struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's */
+
+/*
+ * From now on transactions take dead letters of this route out of their table instead of advancing
+ * the ledger: each span of a batch is one, known by its topic, partition and `from`. ERROR_FENCED:
+ * one of them is gone. Not by unnest. For a txn without ledger, with a schema.
+ */
+void txn_take_letters(struct txn *t, const char *route);
 
 /*
  * May another batch be sent by unnest behind those on their way, before their answers are here? It

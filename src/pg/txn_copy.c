@@ -4,6 +4,8 @@
  *     SELECT "pgsinkd".advance('sink', '{...}', ...);
  *     COPY "s"."t" ("a","b") FROM STDIN (FORMAT binary);COPY ...
  *
+ * A replay's begins with take_dead_letters() instead.
+ *
  * When can the server have committed? It commits after the last statement, so not before the last
  * CopyDone has left libpq: that point stands in end_of_copy.
  *
@@ -29,11 +31,12 @@ static const char copy_trailer[] = {'\377', '\377'};
 
 /* --- the query string --- */
 
-static void add_advance(struct txn *t, const struct batch *b)
+/* SELECT "pgsinkd".function('sink','{topics}' */
+static void add_call(struct txn *t, const struct batch *b, const char *function)
 {
     buf_add_z(&t->sql, "SELECT ");
     table_quote_ident(&t->sql, t->schema);
-    buf_add_z(&t->sql, ".advance(");
+    buf_printf(&t->sql, ".%s(", function);
     sql_literal(&t->sql, t->sink);
     buf_add_z(&t->sql, ",'");
     sql_array_open(&t->sql);
@@ -42,16 +45,40 @@ static void add_advance(struct txn *t, const struct batch *b)
     }
     sql_array_close(&t->sql);
     buf_add_u8(&t->sql, '\'');
+}
+
+static void add_field(struct txn *t, const struct batch *b, enum span_field field)
+{
+    buf_add_z(&t->sql, ",'");
+    sql_array_open(&t->sql);
+    for (size_t i = 0; i < b->span_count; i++) {
+        sql_array_i64(&t->sql, txn_span_field(&b->spans[t->order[i]], field));
+    }
+    sql_array_close(&t->sql);
+    buf_add_u8(&t->sql, '\'');
+}
+
+static void add_advance(struct txn *t, const struct batch *b)
+{
+    add_call(t, b, "advance");
     for (int field = 0; field < SPAN_FIELDS; field++) {
-        buf_add_z(&t->sql, ",'");
-        sql_array_open(&t->sql);
-        for (size_t i = 0; i < b->span_count; i++) {
-            sql_array_i64(&t->sql, txn_span_field(&b->spans[t->order[i]], (enum span_field) field));
-        }
-        sql_array_close(&t->sql);
-        buf_add_u8(&t->sql, '\'');
+        add_field(t, b, (enum span_field) field);
     }
     buf_add_u8(&t->sql, ')');
+}
+
+static void add_take_letters(struct txn *t, const struct batch *b)
+{
+    add_call(t, b, "take_dead_letters");
+    add_field(t, b, SPAN_PARTITION);
+    add_field(t, b, SPAN_FROM);
+    buf_add_z(&t->sql, ",'");
+    sql_array_open(&t->sql);
+    for (size_t i = 0; i < b->span_count; i++) {
+        sql_array_text_quoted(&t->sql, t->letters_of);
+    }
+    sql_array_close(&t->sql);
+    buf_add_z(&t->sql, "')");
 }
 
 /* Has a group before this one, of an earlier round, left its rows in the same temporary table? */
@@ -161,8 +188,12 @@ bool txn_copy_send(struct txn *t, struct error *err)
         buf_add_z(&t->sql, "BEGIN;");
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     }
-    if (t->ledger) {
+    if (t->letters_of) {
+        add_take_letters(t, f->b);
+    } else if (t->ledger) {
         add_advance(t, f->b);
+    }
+    if (!f->advanced) {
         txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
     }
     if (f->path == TXN_EACH) {

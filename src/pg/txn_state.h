@@ -63,7 +63,8 @@ struct txn {
     char *schema; /* NULL: there is none */
     bool ledger;  /* a transaction begins with advance() */
     char *sink;
-    struct conn *c;                     /* NULL = nothing under way */
+    char *letters_of; /* the route whose dead letters are taken, instead of advance(); or NULL */
+    struct conn *c;   /* NULL = nothing under way */
     struct flight flights[TXN_FLIGHTS]; /* oldest first */
     size_t flight_count;
     struct buf sql;

@@ -477,6 +477,88 @@ static void test_fenced(void **state)
     free_target(g);
 }
 
+/* --- a replay's --- */
+
+static void make_letters(const char *offsets)
+{
+    char sql[300];
+
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO pgsinkd.dead_letters (sink, topic, partition, \"offset\", route,"
+        " error_class, message) SELECT 'unit', 'it''s', 3, o, 'the {\"route''s\"}', 'record', ''"
+        " FROM unnest('%s'::bigint[]) o",
+        offsets);
+    operator_ask(admin, sql);
+}
+
+/* A batch in which a letter of each of two offsets makes a row; a third one makes none. */
+static void add_letters(const struct target *g, int *tags)
+{
+    for (int64_t i = 0; i < 3; i++) {
+        uint32_t span = batch_span(b, &tags[i], "it's", 3, 0, 70 + i);
+        batch_record_begin(b, span, 70 + i, 1700000000123, -1);
+        if (i < 2) {
+            uint32_t part = batch_part(b, g, ROW_INSERT, 0);
+            struct buf *out = batch_row_begin(b, part);
+            buf_add_u16(out, 1);
+            buf_add_u32(out, 1);
+            buf_add_u8(out, (uint8_t) ('a' + i));
+            batch_row_end(b, part);
+        }
+        batch_record_end(b);
+    }
+}
+
+static void takes_letters(enum txn_path how)
+{
+    struct target *g = make_target("replayed", "a text CHECK (a <> 'x')", 0);
+    static const char letters[] = "SELECT string_agg(\"offset\"::text, ' ' ORDER BY \"offset\")"
+                                  " FROM pgsinkd.dead_letters";
+    static const char rows[] = "SELECT string_agg(a, ' ' ORDER BY a) FROM replayed";
+    int tags[3];
+
+    operator_ask(admin, "DELETE FROM pgsinkd.dead_letters");
+    txn_free(t);
+    t = txn_new(SCHEMA, "unit", false);
+    txn_take_letters(t, "the {\"route's\"}");
+    path = how;
+    add_letters(g, tags);
+
+    /* One of them is gone: nothing is done. */
+    make_letters("{70,72,99}");
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_FENCED);
+    assert_has(r.error.text, "it's-3@71: sink 'unit' has no such dead letter");
+    assert_true(conn_is_open(c));
+    assert_string_equal(operator_ask(admin, letters), "70 72 99");
+    assert_string_equal(operator_ask(admin, rows), "");
+
+    make_letters("{71}");
+    r = run();
+    assert_int_equal(r.outcome, TXN_COMMITTED);
+    assert_string_equal(operator_ask(admin, letters), "99");
+    assert_string_equal(operator_ask(admin, rows), "a b");
+    assert_string_equal(ledger_line(), "100 1"); /* as it was claimed */
+
+    r = run();
+    assert_int_equal(r.error.class, ERROR_FENCED);
+    assert_string_equal(operator_ask(admin, rows), "a b");
+    free_target(g);
+}
+
+static void test_letters_are_taken_with_their_rows(void **state)
+{
+    (void) state;
+    enum txn_path was = path;
+
+    takes_letters(TXN_COPY);
+    batch_clear(b);
+    takes_letters(TXN_EACH);
+    path = was;
+}
+
 static void test_standby_meanwhile(void **state)
 {
     (void) state;
@@ -717,6 +799,7 @@ int main(void)
         TEST(test_early_error),
         TEST(test_setup_faults),
         TEST(test_fenced),
+        TEST(test_letters_are_taken_with_their_rows),
         TEST(test_standby_meanwhile),
         TEST(test_terminated_before_the_end),
         TEST(test_terminated_in_commit),
