@@ -1,6 +1,6 @@
 /*
- * Dead letters for commands. Bytes travel as hexadecimal digits, so that one text result carries
- * all; a cursor keeps memory small however many there are. Main thread.
+ * Dead letters for commands and replays. Bytes travel as hexadecimal digits, so that one text
+ * result carries all; a cursor keeps memory small however many there are. Main thread, scout.
  */
 #include "pg/letters.h"
 
@@ -9,6 +9,8 @@
 #include "pg/libpq.h"
 #include "pg/sql.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,22 +53,42 @@ enum field {
     FIELD_FAILED_AT,
     FIELD_ATTEMPTS,
     FIELD_REPLAY_REQUESTED_AT,
+    FIELD_TIMESTAMP_MS,
     FIELD_KEY,
     FIELD_VALUE,
     FIELD_HEADERS,
 };
 
-#define LINE_FIELDS                                                                                \
-    "d.topic, d.partition, d.\"offset\", d.route, " TIME(                                          \
-        "d.timestamp") ", d.error_class,"                                                          \
-                       " d.sqlstate, d.message, d.\"column\", " TIME(                              \
-                           "d.failed_at") ", d.attempts, " TIME("d.replay_requested_at")
+#define TIME_MS(column) "(extract(epoch FROM " column ") * 1000)::pg_catalog.int8"
+#define FAULT_FIELDS "d.error_class, d.sqlstate, d.message, d.\"column\", " TIME("d.failed_at")
+#define REPLAY_FIELDS "d.attempts, " TIME("d.replay_requested_at") ", " TIME_MS("d.timestamp")
+#define PLACE_FIELDS "d.topic, d.partition, d.\"offset\", d.route, " TIME("d.timestamp")
+#define LINE_FIELDS PLACE_FIELDS ", " FAULT_FIELDS ", " REPLAY_FIELDS
 
 static const char read_lines_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELECT " LINE_FIELDS
                                      ", NULL, NULL, NULL FROM " CHOSEN;
-static const char read_whole_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELECT " LINE_FIELDS
-                                     ", " HEX("d.key") ", " HEX("d.value") ", " HEADERS
-                                                                           " FROM " CHOSEN;
+#define WHOLE_FIELDS LINE_FIELDS ", " HEX("d.key") ", " HEX("d.value") ", " HEADERS
+static const char read_whole_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELECT " WHOLE_FIELDS
+                                     " FROM " CHOSEN;
+
+#define MARKED "$S.dead_letters d WHERE d.sink = $1 AND d.replay_requested_at IS NOT NULL"
+static const char marked_sql[] = "SELECT EXISTS (SELECT FROM " MARKED ")";
+static const char stranger_sql[] = "SELECT pg_catalog.min(d.route) FROM " MARKED
+                                   " AND d.route <> ALL ($2::text[])";
+/* Bytes are summed up from what the row says of them: none is read that is not wanted. */
+static const char read_marked_sql[] =
+    "DECLARE letters NO SCROLL CURSOR FOR SELECT " WHOLE_FIELDS " FROM (SELECT l.*,"
+    " pg_catalog.sum(coalesce(pg_catalog.octet_length(l.key), 0)"
+    " + coalesce(pg_catalog.octet_length(l.value), 0)"
+    " + coalesce(pg_catalog.pg_column_size(l.header_names), 0)"
+    " + coalesce(pg_catalog.pg_column_size(l.header_values), 0))"
+    " OVER (ORDER BY l.topic, l.partition, l.\"offset\""
+    " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before"
+    " FROM (SELECT d.* FROM " MARKED " AND d.route = $2"
+    " ORDER BY d.topic, d.partition, d.\"offset\" LIMIT $3 FOR UPDATE SKIP LOCKED) l) d"
+    " WHERE coalesce(d.before, 0) < $4::pg_catalog.int8"
+    " ORDER BY d.topic, d.partition, d.\"offset\"";
+
 static const char replay_sql[] =
     "SELECT $S.replay($1, $2, $3, $4, $5, $6, $7, $8, $9), pg_catalog.now()";
 static const char discard_sql[] = "SELECT $S.discard($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -135,6 +157,22 @@ bool letters_read(struct letters *l, bool whole, struct error *err)
     }
     _cleanup_result_ PGresult *declared = ask_chosen(l, whole ? read_whole_sql : read_lines_sql,
                                                      err);
+    return declared && fetch(l, err);
+}
+
+bool letters_read_marked(struct letters *l, const char *route, uint32_t limit, size_t bytes,
+                         struct error *err)
+{
+    char number[16];
+    char size[24];
+    const char *values[] = {l->values[0], route, number, size};
+
+    snprintf(number, sizeof number, "%" PRIu32, limit);
+    snprintf(size, sizeof size, "%zu", bytes);
+    if (!conn_run(l->c, "BEGIN", err)) {
+        return false;
+    }
+    _cleanup_result_ PGresult *declared = ask(l, read_marked_sql, ARRAY_LEN(values), values, err);
     return declared && fetch(l, err);
 }
 
@@ -214,6 +252,7 @@ static void read_letter(struct letters *l)
     letter->failed_at = text(l, FIELD_FAILED_AT);
     letter->attempts = text(l, FIELD_ATTEMPTS);
     letter->replay_requested_at = text(l, FIELD_REPLAY_REQUESTED_AT);
+    letter->timestamp_ms = text(l, FIELD_TIMESTAMP_MS);
     letter->key = bytes(l, FIELD_KEY);
     letter->value = bytes(l, FIELD_VALUE);
     read_headers(l);
@@ -231,6 +270,38 @@ bool letters_next(struct letters *l, const struct letter **out, struct error *er
     read_letter(l);
     l->row++;
     *out = &l->letter;
+    return true;
+}
+
+/* ---- marked ones ---- */
+
+bool letters_marked(struct letters *l, bool *out_any, struct error *err)
+{
+    _cleanup_result_ PGresult *res = ask(l, marked_sql, 1, l->values, err);
+
+    if (!res) {
+        return false;
+    }
+    *out_any = strcmp(PQgetvalue(res, 0, 0), "t") == 0;
+    return true;
+}
+
+bool letters_marked_stranger(struct letters *l, const char *const *routes, size_t n,
+                             char **out_route, struct error *err)
+{
+    _cleanup_buf_ struct buf known = {0};
+
+    sql_array_open(&known);
+    for (size_t i = 0; i < n; i++) {
+        sql_array_text(&known, routes[i]);
+    }
+    sql_array_close(&known);
+    const char *values[] = {l->values[0], buf_cstr(&known)};
+    _cleanup_result_ PGresult *res = ask(l, stranger_sql, ARRAY_LEN(values), values, err);
+    if (!res) {
+        return false;
+    }
+    *out_route = PQgetisnull(res, 0, 0) ? NULL : mem_strdup(PQgetvalue(res, 0, 0));
     return true;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Dead letters as an operator deals with them: chosen by the arguments of choose_dead_letters(),
- * read one by one, asked to be tried again, given up. How the daemon writes them is not here.
- * Blocking. @thread main
+ * read one by one, asked to be tried again, given up; and those that a replay is to take. How the
+ * daemon writes them is not here. Blocking. @thread main, scout
  */
 #ifndef PG_LETTERS_H
 #define PG_LETTERS_H
@@ -47,7 +47,8 @@ struct letter {
     const char *failed_at;
     const char *attempts;
     const char *replay_requested_at;
-    struct str key; /* absent = NULL; only when read as a whole, as the next two */
+    const char *timestamp_ms; /* milliseconds since 1970 */
+    struct str key;           /* absent = NULL; only when read as a whole, as the next two */
     struct str value;
     struct letter_header *headers;
     size_t header_count;
@@ -75,6 +76,22 @@ bool letters_read(struct letters *l, bool whole, struct error *err) _must_;
 
 /* The next one, valid until the call after it, or NULL behind the last. */
 bool letters_next(struct letters *l, const struct letter **out, struct error *err) _must_;
+
+/*
+ * For a replay: are any of the sink marked; and the first route of marked ones that is none of
+ * these, or NULL (the caller frees it).
+ */
+bool letters_marked(struct letters *l, bool *out_any, struct error *err) _must_;
+bool letters_marked_stranger(struct letters *l, const char *const *routes, size_t n,
+                             char **out_route, struct error *err) _must_;
+
+/*
+ * Starts to read marked ones of a route as a whole, as many as `limit` at most and no more once
+ * they have so many bytes, in the order of their offsets. Those that another replay is about to
+ * take are left out. letters_next as above.
+ */
+bool letters_read_marked(struct letters *l, const char *route, uint32_t limit, size_t bytes,
+                         struct error *err) _must_;
 
 /* Calls replay() or discard(); the number of dead letters concerned goes to *out_count. */
 bool letters_replay(struct letters *l, int64_t *out_count, struct error *err) _must_;
