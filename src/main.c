@@ -46,6 +46,8 @@
  *     crew_ask.c                   questions to the scout, what follows from the answers
  *     crew_commit.c                which offsets are committed to the group, and when
  *     crew_fetch.c                 which partitions are fetched, and from where
+ *     replayer.{c,h}               when dead letters are tried again
+ *     replay.{c,h}                 ... and how: a chunk of them in one transaction
  *     scout.{c,h}                  the one thread that may block
  *     mail.h                       orders, reports, and the exchange that starts a partition
  *     worker.{c,h}                 a worker's thread: loop, orders, reports
@@ -135,7 +137,7 @@
  *     statements.{c,h}             one for each shape, and what of it is prepared
  *     oids.h                       numbers of types
  *     ledger.{c,h}                 claim, evict, gap, ends
- *     letters.{c,h}                dead letters, for commands
+ *     letters.{c,h}                dead letters, for commands and replays
  *     catalog.{c,h}                target tables as the server knows them
  *     schema.{c,h}                 upgrade steps of the project's own schema
  *     steps.h                      sql/, embedded when the program is built

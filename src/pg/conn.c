@@ -69,6 +69,7 @@ struct conn *conn_new(const struct conn_settings *settings)
     c->dsn = dsn_new(settings->dsn);
     c->application_name = mem_strdup(settings->application_name);
     c->setup_sql = setup_sql(settings);
+    c->listen_sink = settings->listen_sink ? mem_strdup(settings->listen_sink) : NULL;
     c->timeout_usec = settings->timeout_usec;
     c->deadline = USEC_NEVER;
     c->stop_fd = -1;
@@ -87,6 +88,7 @@ struct conn *conn_free(struct conn *c)
         dsn_free(c->dsn);
         free(c->application_name);
         free(c->setup_sql);
+        free(c->listen_sink);
         free(c);
     }
     return NULL;
@@ -100,7 +102,7 @@ void conn_close(struct conn *c)
     c->deadline = USEC_NEVER;
     c->events = 0;
     c->copy_in = false;
-    c->notified = false;
+    c->news = (struct conn_news){false, false};
     c->notice.class = ERROR_NONE;
 }
 
@@ -359,12 +361,24 @@ void conn_begin(struct conn *c)
     c->deadline = clock_mono() + c->timeout_usec;
 }
 
+/* replay() says "replay:" and the sink, all others speak of the ledger. */
+static void take_notification(struct conn *c, const char *payload)
+{
+    static const char replay[] = "replay:";
+
+    if (strncmp(payload, replay, strlen(replay)) != 0) {
+        c->news.ledger = true;
+    } else if (c->listen_sink && strcmp(payload + strlen(replay), c->listen_sink) == 0) {
+        c->news.replay = true;
+    }
+}
+
 static void take_notifications(struct conn *c)
 {
     PGnotify *n;
 
     while ((n = PQnotifies(c->pg))) {
-        c->notified = true;
+        take_notification(c, n->extra);
         PQfreemem(n);
     }
 }
@@ -451,12 +465,12 @@ bool conn_lost(struct conn *c, struct error *err)
     return error_wrap(err, "connection to postgresql lost");
 }
 
-bool conn_idle(struct conn *c, bool *out_notified, struct error *err)
+bool conn_idle(struct conn *c, struct conn_news *out, struct error *err)
 {
     struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
 
     assert(c->phase == CONN_IDLE);
-    *out_notified = false;
+    *out = (struct conn_news){false, false};
     if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg)) {
         return conn_lost(c, err);
     }
@@ -464,8 +478,8 @@ bool conn_idle(struct conn *c, bool *out_notified, struct error *err)
     if (c->notice.class != ERROR_NONE) {
         return conn_lost(c, err);
     }
-    *out_notified = c->notified;
-    c->notified = false;
+    *out = c->news;
+    c->news = (struct conn_news){false, false};
     return true;
 }
 

@@ -22,6 +22,7 @@ struct conn_settings {
     const char *application_name;
     const char *synchronous_commit; /* "on", "off", ... */
     const char *listen_channel;     /* LISTEN to this after connecting; NULL = none */
+    const char *listen_sink;        /* whose replays are news; NULL = nobody's */
     usec_t lock_timeout_usec;       /* the session's lock_timeout */
     usec_t timeout_usec;            /* longest wait for one answer */
 };
@@ -49,13 +50,19 @@ int conn_fd(const struct conn *c);
 short conn_events(const struct conn *c);
 usec_t conn_deadline(const struct conn *c); /* USEC_NEVER when idle */
 
+/* What notifications on the listened channel have said. */
+struct conn_news {
+    bool ledger; /* somebody has changed it by hand */
+    bool replay; /* replay() has marked dead letters of listen_sink */
+};
+
 /*
  * Idle connections: reads what the server has sent without being asked. False when the connection
- * is gone. *out_notified is set when a notification on the listened channel came in. To be called
- * after each operation too: a notification may have come together with its answer, and then nothing
- * makes the descriptor readable.
+ * is gone. *out has what has come in since it was asked last. To be called after each operation
+ * too: a notification may have come together with its answer, and then nothing makes the descriptor
+ * readable.
  */
-bool conn_idle(struct conn *c, bool *out_notified, struct error *err) _must_;
+bool conn_idle(struct conn *c, struct conn_news *out, struct error *err) _must_;
 
 /* How long an empty query took when the session began: the network's round trip, nearly. */
 usec_t conn_round_trip(const struct conn *c);

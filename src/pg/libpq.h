@@ -37,11 +37,12 @@ struct conn {
     usec_t round_trip;
     usec_t deadline;
     short events;
-    bool copy_in;        /* an operation is in the middle of COPY FROM STDIN */
-    bool notified;       /* a notification came while an operation ran */
-    bool read_only;      /* what the session's setup found */
-    int stop_fd;         /* readable = give up waiting, in the blocking calls; -1 = none */
-    struct error notice; /* the last thing a dying server said without being asked */
+    bool copy_in;          /* an operation is in the middle of COPY FROM STDIN */
+    struct conn_news news; /* what has come while an operation ran */
+    char *listen_sink;     /* NULL = nobody's replays are news */
+    bool read_only;        /* what the session's setup found */
+    int stop_fd;           /* readable = give up waiting, in the blocking calls; -1 = none */
+    struct error notice;   /* the last thing a dying server said without being asked */
 };
 
 /* An operation starts and ends. @thread the connection's */

@@ -14,6 +14,7 @@
 #include "sink/policy.h"
 #include "sink/prepare.h"
 #include "sink/progress.h"
+#include "sink/replayer.h"
 #include "sink/scout.h"
 #include "sink/worker.h"
 
@@ -54,6 +55,7 @@ struct app {
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
     struct crew *crew;
+    struct replayer replayer;
     struct progress progress;
     bool ready;
     bool stopping;
@@ -105,12 +107,14 @@ static void log_memory_bound(const struct app *a)
     /* A response may come on top of a full queue while the next is on its way, each with what the
      * library adds to its messages. */
     uint64_t fetching = 2 * 2 * m.fetch_bytes;
-    uint64_t bound = workers * (m.queue_bytes + batches) + fetching + PROGRAM_BYTES;
+    uint64_t replay = config_needs_schema(a->cfg) ? a->cfg->batch.max_bytes : 0;
+    uint64_t bound = workers * (m.queue_bytes + batches) + fetching + replay + PROGRAM_BYTES;
     log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) "
-             "+ %llu MiB fetching + %llu MiB program",
+             "+ %llu MiB fetching + %llu MiB replay + %llu MiB program",
              (unsigned long long) (bound >> 20), workers,
              (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
-             (unsigned long long) (fetching >> 20), (unsigned long long) (PROGRAM_BYTES >> 20));
+             (unsigned long long) (fetching >> 20), (unsigned long long) (replay >> 20),
+             (unsigned long long) (PROGRAM_BYTES >> 20));
 }
 
 static void log_delivery(const struct app *a)
@@ -132,6 +136,7 @@ static bool start(struct app *a)
     }
     start_workers(a);
     a->scout = scout_start(a->cfg, a->client, &a->answers);
+    replayer_init(&a->replayer, config_needs_schema(a->cfg));
     struct crew_config cc = {
         .cfg = a->cfg,
         .client = a->client,
@@ -290,6 +295,9 @@ static void take_report(struct app *a, const struct report *r)
     case REPORT_EASED:
         log_notice("postgresql: worker %u goes on", worker_number(r->worker));
         break;
+    case REPORT_REPLAY:
+        replayer_want(&a->replayer);
+        break;
     case REPORT_LETTER:
         log_warning("%s", r->error.text);
         break;
@@ -325,6 +333,9 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     if (useless) {
         log_fault(LOG_LEVEL_ERROR, &answer->error);
         begin_stop(a, EXIT_TARGET);
+        scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_REPLAY) {
+        replayer_answer(&a->replayer, answer, clock_mono());
         scout_mail_free(answer);
     } else {
         crew_answer(a->crew, answer);
@@ -399,7 +410,7 @@ static void tick(struct app *a, usec_t now)
 
 static void check_end(struct app *a)
 {
-    if (!a->until_end || a->stopping || !crew_at_end(a->crew)) {
+    if (!a->until_end || a->stopping || !crew_at_end(a->crew) || !replayer_is_idle(&a->replayer)) {
         return;
     }
     struct crew_summary s = crew_summary(a->crew);
@@ -426,7 +437,7 @@ static void wait_for_events(struct app *a)
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
     };
-    usec_t at = MIN(a->tick_at, crew_deadline(a->crew));
+    usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
     if (a->until_end && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
     }
@@ -445,6 +456,14 @@ static bool is_over(const struct app *a)
     return a->stopping && (done || clock_mono() >= stop_deadline(a));
 }
 
+static void turn_replay(struct app *a, usec_t now)
+{
+    struct scout_mail *question = replayer_turn(&a->replayer, now);
+    if (question != NULL) {
+        scout_ask(a->scout, question);
+    }
+}
+
 /* Everything that can be done without waiting. */
 static void turn(struct app *a)
 {
@@ -454,6 +473,7 @@ static void turn(struct app *a)
     usec_t now = clock_mono();
     if (!a->stopping) {
         crew_turn(a->crew, now);
+        turn_replay(a, now);
         say_ready(a);
         check_end(a);
     } else {

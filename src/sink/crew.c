@@ -267,6 +267,7 @@ void crew_report(struct crew *c, const struct report *r)
     case REPORT_EVICTED:
     case REPORT_TROUBLE:
     case REPORT_EASED:
+    case REPORT_REPLAY:
     case REPORT_LETTER:
     case REPORT_STALE:
     case REPORT_FATAL:

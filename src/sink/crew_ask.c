@@ -359,6 +359,8 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_PING:
         c->asking_ping = false;
         break;
+    case SCOUT_REPLAY:
+        break; /* the replayer's */
     case SCOUT_AWAY:
         c->away = true;
         log_warning("kafka: brokers cannot be reached: %s; trying again until they can",

@@ -89,6 +89,7 @@ enum report_kind {
     REPORT_EVICTED,  /* offset = number of backends ended, which held lines of the ledger */
     REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
     REPORT_EASED,    /* ... and has got past it */
+    REPORT_REPLAY,   /* dead letters may have been marked by replay() */
     REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
     REPORT_STALE, /* error: a table is not as the plan has it; nothing is written until ORDER_PLAN
                    */

@@ -455,8 +455,7 @@ static const struct topic_plan *find_topic(const struct plan *p, const char *top
     return NULL;
 }
 
-/* What turns the topic's records into rows by that route; NULL while a table is missing. */
-static const struct mapping *mapping_for(const struct plan *p, size_t route, const char *topic)
+const struct mapping *plan_mapping(const struct plan *p, size_t route, const char *topic)
 {
     const struct loaded *l = NULL;
     for (size_t i = 0; i < plan_table_count(p, route); i++) {
@@ -481,7 +480,7 @@ const struct topic_plan *plan_topic(struct plan *p, const char *topic)
         if (!plan_route_takes(p, r, topic)) {
             continue;
         }
-        const struct mapping *m = mapping_for(p, r, topic);
+        const struct mapping *m = plan_mapping(p, r, topic);
         if (m == NULL) {
             free(t->topic);
             free(t->mappings);

@@ -69,6 +69,9 @@ void plan_renew(struct plan *p, struct plan_job **jobs, size_t n);
  * no mappings. */
 const struct topic_plan *plan_topic(struct plan *p, const char *topic);
 
+/* What one route makes of a topic that it takes; NULL while jobs of it are missing. */
+const struct mapping *plan_mapping(const struct plan *p, size_t route, const char *topic);
+
 /* How many tables a route has for one topic. */
 size_t plan_table_count(const struct plan *p, size_t route);
 

@@ -26,7 +26,8 @@ struct scout {
     struct mailbox questions;
     struct thread thread;
     int stop_fd;
-    struct conn *conn; /* opened for SCOUT_PLAN, closed afterwards */
+    struct conn *conn;        /* opened for SCOUT_PLAN, closed afterwards */
+    struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
     struct backoff backoff;
     bool away;
 };
@@ -163,6 +164,20 @@ static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
+/* A route that cannot be stored to is an answer too: the replay goes on behind it. */
+static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!conn_is_open(s->replay_conn) && !conn_open_wait(s->replay_conn, s->stop_fd, err)) {
+        return false;
+    }
+    if (replay_chunk(&m->replay, s->cfg, s->replay_conn, s->stop_fd, err)) {
+        return true;
+    }
+    conn_close(s->replay_conn); /* whatever transaction is open */
+    m->error = *err;
+    return err->class == ERROR_SETUP;
+}
+
 static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
 {
     bool ok = true;
@@ -179,6 +194,8 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_PLAN:
     case SCOUT_RENEW:
         return ask_plan(s, m, err); /* says nothing about the brokers */
+    case SCOUT_REPLAY:
+        return ask_replay(s, m, err);
     case SCOUT_TOPICS:
         ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
         break;
@@ -249,6 +266,7 @@ static void run(void *arg)
             }
         }
         conn_close(s->conn);
+        conn_close(s->replay_conn);
         wait_until(s, USEC_NEVER, true);
     }
 }
@@ -269,6 +287,9 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
     s->client = client;
     s->answers = answers;
     s->conn = conn_new(&settings);
+    settings.timeout_usec = cfg->postgres.timeout;
+    settings.lock_timeout_usec = MIN(settings.lock_timeout_usec, ASK_TIMEOUT);
+    s->replay_conn = conn_new(&settings);
     mailbox_init(&s->questions);
     s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->stop_fd < 0) {
@@ -301,6 +322,7 @@ bool scout_stop(struct scout *s, usec_t timeout)
     }
     mailbox_done(&s->questions);
     conn_free(s->conn);
+    conn_free(s->replay_conn);
     close(s->stop_fd);
     free(s);
     return true;

@@ -12,6 +12,7 @@
 #include "base/mailbox.h"
 #include "kafka/lookup.h"
 #include "sink/plan.h"
+#include "sink/replay.h"
 
 enum scout_kind {
     SCOUT_FIRST,     /* refs: first offsets: without a ledger the group's; or as kafka.start says */
@@ -20,6 +21,7 @@ enum scout_kind {
     SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
     SCOUT_RENEW,     /* jobs: the same, for tables that have changed */
     SCOUT_TOPICS,    /* topics: all there are */
+    SCOUT_REPLAY,    /* replay: its next chunk; error: a route that cannot be (ERROR_SETUP) */
     SCOUT_PING,      /* can the brokers be reached? */
     SCOUT_REACHABLE, /* only an answer: the brokers answer again */
     SCOUT_AWAY,      /* only an answer: they do not; error */
@@ -38,9 +40,10 @@ struct scout_mail {
     size_t job_count;
     struct lookup_topic *topics;
     size_t topic_count;
-    char *topic;        /* SCOUT_PLAN: whose plan it is */
-    bool failed;        /* no answer this time: error */
-    struct error error; /* also SCOUT_AWAY; SCOUT_PLAN: a table of no use (ERROR_SETUP) */
+    char *topic;          /* SCOUT_PLAN: whose plan it is */
+    struct replay replay; /* SCOUT_REPLAY */
+    bool failed;          /* no answer this time: error */
+    struct error error;   /* also SCOUT_AWAY; SCOUT_PLAN: a table of no use (ERROR_SETUP) */
 };
 
 struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs);

@@ -45,7 +45,8 @@ void worker_link_init(struct worker *w)
         .dsn = cfg->postgres.dsn,
         .application_name = name,
         .synchronous_commit = synchronous_commit_text(cfg->postgres.synchronous_commit),
-        .listen_channel = config_has_ledger(cfg) ? "pgsinkd" : NULL,
+        .listen_channel = config_needs_schema(cfg) ? "pgsinkd" : NULL,
+        .listen_sink = cfg->sink,
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
     };
@@ -190,6 +191,7 @@ static void step_connecting(struct worker *w)
         l->down_told = false;
         worker_report(w, REPORT_UP, NULL, 0, NULL);
     }
+    worker_report(w, REPORT_REPLAY, NULL, 0, NULL); /* asked for while nobody listened */
 }
 
 /* ---- operations on the ledger ---- */
@@ -410,16 +412,20 @@ static bool look_for_news(struct worker *w)
 {
     struct link *l = &w->link;
     struct error err;
-    bool notified = false;
+    struct conn_news news;
     if (!l->check_idle) {
         return true;
     }
     l->check_idle = false;
-    if (!conn_idle(l->conn, &notified, &err)) {
+    if (!conn_idle(l->conn, &news, &err)) {
         link_lost(w, &err);
         return false;
     }
-    for (size_t i = 0; notified && i < w->slot_count; i++) {
+    if (news.replay) {
+        worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
+    }
+    bool moved = news.ledger && l->ledger != NULL;
+    for (size_t i = 0; moved && i < w->slot_count; i++) {
         w->slots[i]->reclaim = slot_owns(w->slots[i]); /* somebody has changed the ledger by hand */
     }
     return true;

@@ -211,15 +211,15 @@ static void test_interrupted(void **state)
 }
 
 /* Calls conn_idle until it has something to say, at most 5 s. */
-static bool idle_until(struct conn *c, bool *notified, struct error *err)
+static bool idle_until(struct conn *c, struct conn_news *news, struct error *err)
 {
     for (usec_t end = clock_mono() + 5 * USEC_PER_SEC; clock_mono() < end;) {
         struct pollfd p = {.fd = conn_fd(c), .events = conn_events(c)};
         poll(&p, 1, 100);
-        if (!conn_idle(c, notified, err)) {
+        if (!conn_idle(c, news, err)) {
             return false;
         }
-        if (*notified) {
+        if (news->ledger || news->replay) {
             return true;
         }
     }
@@ -240,12 +240,12 @@ static void test_terminated_while_idle(void **state)
     (void) state;
     struct conn *c = server_open();
     struct error err;
-    bool notified;
+    struct conn_news news;
 
-    assert_true(conn_idle(c, &notified, &err));
-    assert_false(notified);
+    assert_true(conn_idle(c, &news, &err));
+    assert_false(news.ledger);
     terminate(c);
-    assert_false(idle_until(c, &notified, &err));
+    assert_false(idle_until(c, &news, &err));
     assert_int_equal(err.class, ERROR_LINK);
     assert_string_equal(err.sqlstate, "57P01");
     assert_has(err.text, "terminating connection due to administrator command");
@@ -258,20 +258,39 @@ static void test_notifications(void **state)
     (void) state;
     struct conn *c = server_open();
     struct error err;
-    bool notified;
+    struct conn_news news;
 
     operator_ask(admin, "NOTIFY pgsinkd, 'x'");
-    assert_true(idle_until(c, &notified, &err));
-    assert_true(notified);
-    assert_true(conn_idle(c, &notified, &err));
-    assert_false(notified);
+    assert_true(idle_until(c, &news, &err));
+    assert_true(news.ledger);
+    assert_false(news.replay);
+    assert_true(conn_idle(c, &news, &err));
+    assert_false(news.ledger);
 
     /* One that comes together with the answer of an operation. */
     operator_ask(admin, "NOTIFY pgsinkd, 'y'");
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
-    assert_true(conn_idle(c, &notified, &err));
-    assert_true(notified);
+    assert_true(conn_idle(c, &news, &err));
+    assert_true(news.ledger);
+    conn_free(c);
+}
+
+static void test_notifications_of_replays(void **state)
+{
+    (void) state;
+    struct conn *c = server_open();
+    struct error err;
+    struct conn_news news;
+
+    operator_ask(admin, "SELECT pg_notify('pgsinkd', 'replay:other'), pg_notify('pgsinkd', 'x')");
+    assert_true(idle_until(c, &news, &err));
+    assert_true(news.ledger);
+    assert_false(news.replay);
+    operator_ask(admin, "NOTIFY pgsinkd, 'replay:s'");
+    assert_true(idle_until(c, &news, &err));
+    assert_true(news.replay);
+    assert_false(news.ledger);
     conn_free(c);
 }
 
@@ -321,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_terminated_while_idle),
         cmocka_unit_test(test_notifications),
+        cmocka_unit_test(test_notifications_of_replays),
         cmocka_unit_test(test_blocking_statements),
         cmocka_unit_test(test_deadline_of_an_answer),
     };

@@ -212,14 +212,14 @@ static void test_ends(void **state)
 static bool told(void)
 {
     struct error err;
-    bool notified;
+    struct conn_news news;
     bool any = false;
 
     for (int i = 0; i < 3 && !any; i++) {
         struct pollfd p = {.fd = conn_fd(c), .events = POLLIN};
         poll(&p, 1, 50);
-        assert_ok(conn_idle(c, &notified, &err), &err);
-        any = notified;
+        assert_ok(conn_idle(c, &news, &err), &err);
+        any = news.ledger;
     }
     return any;
 }
