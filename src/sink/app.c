@@ -136,7 +136,7 @@ static bool start(struct app *a)
     }
     start_workers(a);
     a->scout = scout_start(a->cfg, a->client, &a->answers);
-    replayer_init(&a->replayer, config_needs_schema(a->cfg));
+    replayer_init(&a->replayer, config_needs_schema(a->cfg), a->cfg->route_count);
     struct crew_config cc = {
         .cfg = a->cfg,
         .client = a->client,
@@ -530,6 +530,7 @@ static bool stop(struct app *a)
         return false;
     }
     crew_free(a->crew);
+    replayer_done(&a->replayer);
     for (size_t i = 0; i < a->worker_count; i++) {
         struct feed *feed = worker_feed(a->workers[i]);
         worker_free(a->workers[i]);

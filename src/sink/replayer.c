@@ -1,26 +1,37 @@
 /* See replayer.h. Main thread. */
 #include "sink/replayer.h"
 
+#include "base/mem.h"
+
+#include <stdlib.h>
+
 /* Longer than this and the next chunk has half as many letters: the scout is wanted by others. */
 #define CHUNK_TIME USEC_PER_SEC
 /* When marks are left, because another daemon has these letters under way, or their table is of no
  * use. */
 #define AGAIN_AFTER (10 * USEC_PER_SEC)
 
-void replayer_init(struct replayer *r, bool able)
+void replayer_init(struct replayer *r, bool able, size_t route_count)
 {
     *r = (struct replayer){
         .able = able,
         .wanted = true,
         .again_at = USEC_NEVER,
         .at = {.limit = REPLAY_LETTERS},
+        .fault_count = route_count + 2, /* the last one: behind letters of no route */
     };
+    r->faults = mem_array(r->fault_count, sizeof *r->faults);
+}
+
+void replayer_done(struct replayer *r)
+{
+    free(r->faults);
+    r->faults = NULL;
 }
 
 void replayer_want(struct replayer *r)
 {
     r->wanted = true;
-    r->again = false;
 }
 
 static void begin(struct replayer *r)
@@ -36,7 +47,6 @@ struct scout_mail *replayer_turn(struct replayer *r, usec_t now)
 {
     if (now >= r->again_at) {
         r->again_at = USEC_NEVER;
-        r->again = !r->wanted;
         r->wanted = true;
     }
     if (!r->able || r->asking || (!r->under_way && !r->wanted)) {
@@ -73,6 +83,15 @@ static void tell_trouble(struct replayer *r, const struct error *err)
     }
 }
 
+/* A route that cannot be stored to is tried again and again. */
+static void tell_fault(struct replayer *r, const struct error *err)
+{
+    uint64_t held_back;
+    if (log_limit_pass(&r->faults[MIN(r->at.route, r->fault_count - 1)], &held_back)) {
+        log_fault(LOG_LEVEL_ERROR, err);
+    }
+}
+
 static void finish(struct replayer *r, usec_t now)
 {
     r->under_way = false;
@@ -94,8 +113,8 @@ void replayer_answer(struct replayer *r, const struct scout_mail *m, usec_t now)
     r->failed += m->replay.failed;
     if (m->failed) {
         tell_trouble(r, &m->error);
-    } else if (m->error.class != ERROR_NONE && !r->again) {
-        log_fault(LOG_LEVEL_ERROR, &m->error);
+    } else if (m->error.class != ERROR_NONE) {
+        tell_fault(r, &m->error);
     }
     if (r->at.over) {
         finish(r, now);

@@ -14,17 +14,19 @@ struct replayer {
     bool wanted;    /* once more, from the beginning */
     bool under_way; /* not over yet */
     bool asking;    /* the scout has a question */
-    bool again;     /* nobody wants it: marks were left */
     usec_t asked_at;
     usec_t again_at;
     struct replay at;
     uint64_t stored; /* by all of its chunks */
     uint64_t failed;
     struct log_limit trouble;
+    struct log_limit *faults; /* by where a replay goes on behind them */
+    size_t fault_count;
 };
 
 /* The first replay is wanted at once: of what was marked while nobody ran. */
-void replayer_init(struct replayer *r, bool able);
+void replayer_init(struct replayer *r, bool able, size_t route_count);
+void replayer_done(struct replayer *r);
 
 /* Letters may have been marked. */
 void replayer_want(struct replayer *r);

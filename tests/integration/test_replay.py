@@ -134,6 +134,7 @@ def test_what_is_chosen_is_stored(bench, two, name):
         bench.check(two[where], where, contents=SAME, dead=dead, replayed=again)
 
 
+@pytest.mark.sanitize
 def test_what_is_still_bad_stays(bench):
     """One attempt more, the new fault, no mark; its neighbours are stored."""
     log = bench.topic(partitions=2)
@@ -373,6 +374,7 @@ def test_the_command_waits(bench):
     bench.check(log, contents=SAME, replayed=everything(log) - {(0, 31)})
 
 
+@pytest.mark.sanitize
 def test_many_in_chunks(bench):
     log = bench.topic(partitions=4)
     tables(bench, "events")
@@ -456,6 +458,7 @@ def test_without_a_ledger(bench, delivery):
 # Whatever happens
 
 
+@pytest.mark.sanitize
 def test_two_daemons(bench):
     """Each letter is replayed by one of them."""
     log = bench.topic(partitions=4)

@@ -12,7 +12,14 @@ static struct replayer r;
 static int setup(void **state)
 {
     (void) state;
-    replayer_init(&r, true);
+    replayer_init(&r, true, 2);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void) state;
+    replayer_done(&r);
     return 0;
 }
 
@@ -89,7 +96,8 @@ static void test_once_at_the_start(void **state)
 static void test_no_table(void **state)
 {
     (void) state;
-    replayer_init(&r, false);
+    replayer_done(&r);
+    replayer_init(&r, false, 2);
     replayer_want(&r);
     assert_true(replayer_is_idle(&r));
     assert_false(exchange(T0, 1, say_over));
@@ -170,7 +178,7 @@ static void test_a_route_of_no_use_is_passed(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup(f, setup)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_once_at_the_start),
         TEST(test_no_table),
