@@ -26,14 +26,15 @@
  * which stores them range by range and names those that the server refuses, all in one transaction.
  * If there are any it is rolled back, and the caller sends the batch again without them.
  *
- *     BEGIN; SELECT advance(...); COPY ...; SELECT ... store_each(...)  --->
+ *     BEGIN; SELECT advance(...); LOCK ...; COPY ...; SELECT ... store_each(...)  --->
  *                                              <---  the rows refused, each with its error
  *     COMMIT, or ROLLBACK if there are any     --->
  *
- * Tables may change while we run. Rows by arrays and from temporary tables are converted by SQL, or
- * refused. COPY BINARY would take the bytes of one type for another's: so it locks the table
- * against that, and asks whether its columns are those that the rows were made for; if not nothing
- * is stored. By unnest the same is asked once a second, to notice columns that are new.
+ * Tables may change while we run. COPY BINARY would take the bytes of one type for another's: so a
+ * transaction with a COPY locks the tables against that, and asks whether their columns are those
+ * that the rows were made for; if not nothing is stored. So does `each`, or records would be
+ * blamed for what a table has become. Rows by arrays are converted by SQL, or refused; there the
+ * same is asked once a second, to notice columns that are new.
  *
  * Start, then step until it is done; the batch is read meanwhile and must not change. A connection
  * lost after the end of the transaction was sent and before its answer was read is TXN_UNKNOWN:

@@ -81,44 +81,6 @@ static void add_take_letters(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "')");
 }
 
-/* Has a group before this one, of an earlier round, left its rows in the same temporary table? */
-static bool is_stage_used(const struct txn *t, size_t group)
-{
-    const struct fold_group *g = &t->fold.groups[group];
-
-    for (size_t i = 0; i < group; i++) {
-        const struct fold_group *at = &t->fold.groups[i];
-        if (at->target == g->target && at->action == g->action && at->omit == g->omit) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Rows that SQL has to do something with first: into a temporary table, and from there. */
-static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
-{
-    const struct statement *s = statements_of(t->statements, shape);
-    struct flight *f = &t->flights[0];
-
-    buf_add_u8(&t->sql, ';');
-    if (is_stage_used(t, group)) {
-        buf_printf(&t->sql, "TRUNCATE pg_temp.%s", s->stage);
-    } else {
-        rows_sql_create(&t->sql, shape, s->stage, false);
-    }
-    txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
-    buf_add_u8(&t->sql, ';');
-    rows_sql_copy(&t->sql, shape, s->stage, false);
-    txn_expect(
-        f, (struct answer){
-               .kind = ANSWER_COPY, .target = shape->target, .group = group, .relation = s->stage});
-    buf_add_u8(&t->sql, ';');
-    rows_sql_store(&t->sql, shape, ROWS_STAGE, s->stage);
-    txn_expect(f, (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
-    t->copies_left++;
-}
-
 static bool is_checked(const struct flight *f, const struct target *target)
 {
     for (size_t i = 0; i < f->answer_count; i++) {
@@ -144,6 +106,55 @@ static void add_check(struct txn *t, const struct target *target)
     buf_add_u8(&t->sql, ';');
     txn_add_same(&t->sql, target->table);
     txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
+}
+
+/* Has a group before this one, of an earlier round, left its rows in the same temporary table? */
+static bool is_stage_used(const struct txn *t, size_t group)
+{
+    const struct fold_group *g = &t->fold.groups[group];
+
+    for (size_t i = 0; i < group; i++) {
+        const struct fold_group *at = &t->fold.groups[i];
+        if (at->target == g->target && at->action == g->action && at->omit == g->omit) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Rows that SQL has to do something with first: into a temporary table, and from there. */
+static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
+{
+    const struct statement *s = statements_of(t->statements, shape);
+    struct flight *f = &t->flights[0];
+
+    add_check(t, shape->target);
+    buf_add_u8(&t->sql, ';');
+    if (is_stage_used(t, group)) {
+        buf_printf(&t->sql, "TRUNCATE pg_temp.%s", s->stage);
+    } else {
+        rows_sql_create(&t->sql, shape, s->stage, false);
+    }
+    txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+    buf_add_u8(&t->sql, ';');
+    rows_sql_copy(&t->sql, shape, s->stage, false);
+    txn_expect(
+        f, (struct answer){
+               .kind = ANSWER_COPY, .target = shape->target, .group = group, .relation = s->stage});
+    buf_add_u8(&t->sql, ';');
+    rows_sql_store(&t->sql, shape, ROWS_STAGE, s->stage);
+    txn_expect(f, (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
+    t->copies_left++;
+}
+
+/* Rows that a table refuses because it has changed are no fault of theirs. */
+static void add_checks(struct txn *t, const struct batch *b)
+{
+    for (size_t i = 0; i < b->part_count; i++) {
+        if (b->parts[i].row_count > 0) {
+            add_check(t, b->parts[i].target);
+        }
+    }
 }
 
 static void add_direct(struct txn *t, const struct rows_shape *shape, size_t group)
@@ -197,6 +208,7 @@ bool txn_copy_send(struct txn *t, struct error *err)
         txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
     }
     if (f->path == TXN_EACH) {
+        add_checks(t, f->b);
         txn_each_add_sql(t, f->b);
     } else {
         add_groups(t);

@@ -3,6 +3,7 @@
 import pytest
 
 from kit import wait
+from kit.model import Model
 
 PATHS = ["copy", "unnest"]
 
@@ -84,3 +85,69 @@ def test_tables_named_by_records(bench):
               " UNION ALL SELECT seq, _partition, _offset FROM events_b")
     bench.check(log, contents=lambda r: {})
     assert d.wait_exit(10) == 0
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_column_is_added_to_rows_with_a_key(bench, path):
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (a int PRIMARY KEY, b text)")
+    d = bench.start(bench.config(log, route={"mode": "upsert"}, batch={"write_path": path}))
+    d.allow("have changed")
+    numbers(bench, log, 10)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events ADD COLUMN c int")
+    wait.until(
+        lambda: numbers(bench, log, 1) or bench.value("SELECT count(c) FROM events WHERE c = 7"),
+        "the new column to be filled",
+    )
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log, model=Model("upsert", ["a"], ["a", "b"]))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("mode", ["append", "upsert"])
+def test_a_column_that_must_not_be_null_is_added(bench, mode, path):
+    """PostgreSQL refuses rows that were made before; that is no fault of their records."""
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int UNIQUE)")
+    route = {"mode": mode, "on_error": "dead_letter"} | ({"key": ["a"]} if mode == "upsert" else {})
+    d = bench.start(bench.config(log, route=route, batch={"write_path": path}))
+    d.allow("have changed")
+    numbers(bench, log, 10)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events ADD COLUMN c int; UPDATE events SET c = 7; ALTER TABLE events ALTER COLUMN c SET NOT NULL")
+    for _ in range(5):
+        numbers(bench, log, 20)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log, dead=0, contents=lambda r: {"a": r.json["a"], "c": 7})
+
+
+ENDS = {
+    "DROP TABLE events": ("table 'events' does not exist", "Create the table first"),
+    "ALTER TABLE events DROP COLUMN b": ("has no column 'b'", "Column names are case-sensitive"),
+    "DROP INDEX by_a": ("has no unique index on", 'CREATE UNIQUE INDEX CONCURRENTLY ON "public"."events" ("a")'),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("alter", ENDS)
+def test_a_table_that_the_route_cannot_use_any_more(bench, alter, path):
+    """It ends, with everything stored that could be, no dead letter, and a word about what it needs."""
+    said, hint = ENDS[alter]
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (a int, b text); CREATE UNIQUE INDEX by_a ON events (a)")
+    route = {"mode": "upsert", "key": ["a"], "columns": {"b": "value.b"}, "on_error": "dead_letter"}
+    d = bench.start(bench.config(log, route=route, batch={"write_path": path}))
+    d.allow(said)
+    numbers(bench, log, 10)
+    bench.wait_stored(log)
+    bench.sql(alter)
+    numbers(bench, log, 1)
+    assert d.wait_exit() == 4
+    assert f"HINT: {hint}" in d.log()
+    bench.sql("DROP TABLE IF EXISTS events; CREATE TABLE events (a int PRIMARY KEY, b text)")
+    bench.move(log, 0, 0)
+    bench.drain(bench.config(log, route=route, batch={"write_path": path}))
+    bench.check(log, model=Model("upsert", ["a"], ["a", "b"]))
