@@ -47,7 +47,7 @@ COMMENT ON COLUMN :"schema".dead_letters.header_values IS
 COMMENT ON COLUMN :"schema".dead_letters.error_class IS
     'Who refused it: record = pgsinkd, when it made the row; database = PostgreSQL, when it stored it.';
 COMMENT ON COLUMN :"schema".dead_letters.sqlstate IS
-    'PostgreSQL''s code for the fault; NULL when pgsinkd found it before PostgreSQL saw the record.';
+    'PostgreSQL''s code for the fault, also of those that pgsinkd found before PostgreSQL saw the record; NULL where PostgreSQL has none.';
 COMMENT ON COLUMN :"schema".dead_letters.message IS 'What is wrong with the record.';
 COMMENT ON COLUMN :"schema".dead_letters."column" IS 'Column at fault, where one is known.';
 COMMENT ON COLUMN :"schema".dead_letters.failed_at IS 'When it failed last.';

@@ -3,14 +3,12 @@
 import datetime
 import functools
 import json
-import pathlib
 import re
 
 import pytest
 
 from kit import ledger
 
-DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 STOPPED = ["partitions stopped before their end"]
 KEPT = "seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint"
 
@@ -391,44 +389,3 @@ def test_a_bad_expression_has_its_place_in_the_file(bench, sql, words):
     assert result.returncode == 4, result.stdout
     assert re.search(r"check1\.yaml:\d+:\d+: table .*column 'id': sql: .*" + re.escape(words), result.stderr)
     assert bench.value("SELECT to_regclass('events') IS NOT NULL")
-
-
-# ---- the examples of the documentation ----
-
-
-def examples(name):
-    """[(title, [(language, text)])] of each section of a file that has a route."""
-    found = []
-    for section in re.split(r"^#+ ", (DOCS / name).read_text(), flags=re.M)[1:]:
-        blocks = re.findall(r"^```(\w+)\n(.*?)^```$", section, flags=re.M | re.S)
-        if any(language == "yaml" for language, _ in blocks):
-            found.append((section.splitlines()[0], blocks))
-    return found
-
-
-SHAPING = examples("shaping.md") + examples("debezium.md")
-
-
-@pytest.mark.parametrize("blocks", [b for _, b in SHAPING], ids=[title for title, _ in SHAPING])
-def test_the_examples_of_the_documentation(bench, blocks):
-    """sql is executed, yaml and json are routes and records; text are queries and what psql prints."""
-    yaml = "".join(text for language, text in blocks if language == "yaml")
-    setup = [text for language, text in blocks if language == "sql"]
-    log = bench.topic(name=re.search(r"topics: \[([\w.-]+)\]", yaml)[1])
-    bench.sql("".join(setup))
-    for language, text in blocks:
-        if language == "json":
-            log.send_many((0, None, line.encode(), None, None) for line in text.splitlines())
-    base = bench.config(log, routes=[])
-    del base["routes"]
-    head = "\n".join(f"{key}: {json.dumps(value)}" for key, value in base.items())
-    bench.drain(f"{head}\n{yaml}")
-    settings = "".join(re.findall(r"^SET .*$", "".join(setup), flags=re.M))
-    for language, text in blocks:
-        if language != "text":
-            continue
-        for query, answer in re.findall(r"^=> (.*)\n((?:(?!=> ).*\n)*)", text, flags=re.M):
-            got = bench.psql("-P", "footer=off", "-q", "-c", settings, "-c", query)
-            shown = [line.rstrip() for line in got.stdout.strip("\n").split("\n")]  # as in the page
-            assert shown == answer.strip("\n").split("\n"), got.stderr
-    assert bench.next_offset(log) == log.ends()[0]
