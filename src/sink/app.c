@@ -98,12 +98,28 @@ static void start_workers(struct app *a)
     }
 }
 
+/*
+ * How many batches a worker can hold: the open one and the one on its way. Beside it is a copy: one
+ * row for each key, where rows have one (row/fold.h); the rows with their places, and then the batch
+ * anew with dead letters in it, where records may become some.
+ */
+static uint64_t batches_held(const struct config *cfg)
+{
+    bool folds = false;
+    bool rewrites = false;
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        folds |= cfg->routes[i].mode != MODE_APPEND;
+        rewrites |= cfg->routes[i].on_error == ON_ERROR_DEAD_LETTER;
+    }
+    return UINT64_C(2) + folds + rewrites;
+}
+
 /* Invariant I8: what queues, batches and one response can hold together. */
 static void log_memory_bound(const struct app *a)
 {
     uint32_t workers = config_workers(a->cfg);
     struct client_memory m = client_memory(a->cfg, workers);
-    uint64_t batches = 2 * a->cfg->batch.max_bytes;
+    uint64_t batches = batches_held(a->cfg) * a->cfg->batch.max_bytes;
     /* A response may come on top of a full queue while the next is on its way, each with what the
      * library adds to its messages. */
     uint64_t fetching = 2 * 2 * m.fetch_bytes;
