@@ -100,8 +100,8 @@ static void start_workers(struct app *a)
 
 /*
  * How many batches a worker can hold: the open one and the one on its way. Beside it is a copy: one
- * row for each key, where rows have one (row/fold.h); the rows with their places, and then the batch
- * anew with dead letters in it, where records may become some.
+ * row for each key, where rows have one (row/fold.h); the rows with their places, and then the
+ * batch anew with dead letters in it, where records may become some.
  */
 static uint64_t batches_held(const struct config *cfg)
 {
