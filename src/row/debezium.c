@@ -5,11 +5,12 @@
 #include "row/decode_json.h"
 #include "row/elements.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Schemas that are remembered: more topics than a worker reads in turn make it parse again. */
-enum { SCHEMAS_MAX = 256 };
+/* What a worker remembers of schemas; beyond it, all are learned again. */
+enum { SCHEMAS_MAX = 256, SCHEMA_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* A schema part, and what it says about the columns of a mapping. */
 struct remembered {
@@ -23,6 +24,7 @@ struct remembered {
 struct debezium {
     struct remembered schemas[SCHEMAS_MAX];
     size_t schema_count;
+    size_t schema_bytes;
     size_t last;            /* recognised last */
     struct buf payloads[2]; /* of value and key, where they had to be copied */
     struct buf plain;
@@ -45,12 +47,20 @@ static void forget(struct remembered *r)
     *r = (struct remembered){0};
 }
 
+static void forget_all(struct debezium *z)
+{
+    for (size_t i = 0; i < z->schema_count; i++) {
+        forget(&z->schemas[i]);
+    }
+    z->schema_count = 0;
+    z->schema_bytes = 0;
+    z->last = 0;
+}
+
 struct debezium *debezium_free(struct debezium *z)
 {
     if (z) {
-        for (size_t i = 0; i < z->schema_count; i++) {
-            forget(&z->schemas[i]);
-        }
+        forget_all(z);
         buf_done(&z->payloads[0]);
         buf_done(&z->payloads[1]);
         buf_done(&z->plain);
@@ -169,10 +179,10 @@ static void learn_fill(struct debezium *z, const struct mapping *m, bool of_key,
 static const struct remembered *learn(struct debezium *z, const struct mapping *m, bool of_key,
                                       struct str schema)
 {
-    bool full = z->schema_count == SCHEMAS_MAX;
-    z->last = full ? (z->last + 1) % SCHEMAS_MAX : z->schema_count++;
+    assert(z->schema_count < SCHEMAS_MAX);
+    z->last = z->schema_count++;
+    z->schema_bytes += schema.n;
     struct remembered *r = &z->schemas[z->last];
-    forget(r);
     *r = (struct remembered){
         .fingerprint = m->fingerprint,
         .of_key = of_key,
@@ -373,6 +383,11 @@ bool debezium_read(struct debezium *z, const struct mapping *m, struct document 
                    const struct message *msg, struct cell *cells, enum change_op *out_op,
                    struct error *err)
 {
+    /* A record teaches two at most, of its value and of its key; nothing refers to them yet. */
+    if (z->schema_count > SCHEMAS_MAX - 2 || z->schema_bytes > SCHEMA_BYTES_MAX) {
+        forget_all(z);
+    }
+    z->of_key = NULL;
     if (!read_value(z, m, d, msg->value, cells, err)) {
         return false;
     }
