@@ -17,6 +17,7 @@ struct rule {
 static const struct rule codes[] = {
     {SQLSTATE_FENCED, ERROR_FENCED},
     {"22P04", ERROR_SETUP},  /* bad_copy_file_format: rows encoded for another shape of table */
+    {"2200H", ERROR_SETUP},  /* sequence_generator_limit_exceeded: no record is to blame */
     {"25006", ERROR_LINK},   /* read_only_sql_transaction: a standby, or a fenced-off primary */
     {"25P03", ERROR_LINK},   /* idle_in_transaction_session_timeout ends the session */
     {"25P04", ERROR_LINK},   /* transaction_timeout as well */

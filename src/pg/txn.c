@@ -195,6 +195,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->fault.class = ERROR_NONE;
     f->fatal = false;
     f->changed = false;
+    f->no_temporary = false;
     f->fault_part = TXN_NO_ROW;
     f->fault_row = TXN_NO_ROW;
     return f;
@@ -242,12 +243,18 @@ enum txn_step txn_step(struct txn *t, struct txn_result *out)
     return t->flights[0].path == TXN_UNNEST ? txn_unnest_step(t, out) : txn_copy_step(t, out);
 }
 
-void txn_abandon(struct txn *t)
+enum txn_outcome txn_abandon(struct txn *t)
 {
+    bool may_commit = false;
+
+    for (size_t i = 0; i < t->flight_count; i++) {
+        may_commit = may_commit || t->flights[i].may_commit;
+    }
     if (t->c) {
         conn_close(TAKE_PTR(t->c));
     }
     t->flight_count = 0;
+    return may_commit ? TXN_UNKNOWN : TXN_ROLLED_BACK;
 }
 
 /* --- the end --- */
@@ -279,6 +286,7 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .part = f.fault_part,
         .row = f.fault_row,
         .changed = f.changed,
+        .no_temporary = f.no_temporary,
     };
     return TXN_DONE;
 }
@@ -464,7 +472,8 @@ static void blame_setup(const struct txn *t, struct flight *f)
                f->advanced     ? "cannot make a temporary table"
                : t->letters_of ? "cannot take dead letters"
                                : "cannot advance the ledger");
-    if (f->advanced && strcmp(f->fault.sqlstate, "42501") == 0) {
+    f->no_temporary = f->advanced && strcmp(f->fault.sqlstate, "42501") == 0;
+    if (f->no_temporary) {
         error_hint(&f->fault, "GRANT TEMPORARY ON DATABASE ... TO the role that pgsinkd connects "
                               "as;");
     }

@@ -69,6 +69,7 @@ struct txn_result {
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* ERROR_RECORD: the batch part and row PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
+    bool no_temporary;  /* our role may not make temporary tables */
     bool changed;       /* a table's columns have changed: the catalog is to be read again */
 };
 
@@ -130,7 +131,7 @@ const struct txn_refusal *txn_refusals(const struct txn *t, size_t *out_n);
 /* Can store_each find the bad rows of b? Not where rules say what an INSERT is. */
 bool txn_fits_each(const struct txn *t, const struct batch *b);
 
-/* Gives up at once: closes the connection. The outcome is unknown. */
-void txn_abandon(struct txn *t);
+/* Gives up at once: closes the connection. Unknown only when what commits may be on its way. */
+enum txn_outcome txn_abandon(struct txn *t);
 
 #endif

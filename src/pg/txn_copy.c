@@ -96,7 +96,7 @@ static void add_check(struct txn *t, const struct target *target)
 {
     struct flight *f = &t->flights[0];
 
-    if (is_checked(f, target)) {
+    if (is_checked(f, target) || !target->route) { /* our own table is no route's */
         return;
     }
     if (target->table->may_lock) {

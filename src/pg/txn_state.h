@@ -47,6 +47,7 @@ struct flight {
                            open */
     struct error fault; /* the first error of the transaction */
     bool fatal;
+    bool no_temporary; /* our role may not make temporary tables */
     bool changed;      /* a table has other columns than the rows were made for */
     size_t fault_part; /* the row that the fault names */
     size_t fault_row;

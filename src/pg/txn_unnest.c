@@ -231,7 +231,7 @@ static bool send_checks(struct txn *t)
     for (size_t i = 0; i < t->fold.group_count; i++) {
         const struct target *target = t->fold.groups[i].target;
         bool again = i > 0 && t->fold.groups[i - 1].target == target;
-        if (!again && !send_check(t, target)) {
+        if (!again && target->route && !send_check(t, target)) {
             return false;
         }
     }

@@ -307,6 +307,18 @@ void batch_keep(struct batch *b, const struct message *msg)
     }
 }
 
+/* The length of a record as it came, which begins there. */
+static size_t raw_length(const struct batch *b, size_t begin)
+{
+    const uint8_t *at = b->raw.p + begin;
+    kept_str(&at); /* key */
+    kept_str(&at); /* value */
+    for (uint32_t n = 2 * kept_u32(&at); n > 0; n--) {
+        kept_str(&at);
+    }
+    return (size_t) (at - b->raw.p) - begin;
+}
+
 bool batch_has_kept(const struct batch *b, size_t record)
 {
     return b->records[record].raw != BATCH_NOT_KEPT;
@@ -534,6 +546,22 @@ static void part_drop(struct batch_part *p, const uint32_t *to)
     p->bytes.n = at;
 }
 
+/* Closes the holes that dropped records leave in the raw bytes; the others move down in order. */
+static void compact_raw(struct batch *b)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < b->record_count; i++) {
+        if (batch_has_kept(b, i)) {
+            size_t begin = b->records[i].raw;
+            size_t n = raw_length(b, begin);
+            memmove(b->raw.p + end, b->raw.p + begin, n);
+            b->records[i].raw = end;
+            end += n;
+        }
+    }
+    b->raw.n = end;
+}
+
 static void drop_records(struct batch *b, uint32_t span)
 {
     uint32_t *to _cleanup_mem_ = mem_array(MAX(b->record_count, 1), sizeof *to);
@@ -548,6 +576,7 @@ static void drop_records(struct batch *b, uint32_t span)
         }
     }
     b->record_count = kept;
+    compact_raw(b);
     b->bytes = 0;
     for (size_t i = 0; i < b->part_count; i++) {
         part_drop(&b->parts[i], to);

@@ -306,6 +306,7 @@ static void answer_topics(struct crew *c, const struct scout_mail *m)
 
 void crew_renew(struct crew *c)
 {
+    c->renew_again = c->renewing;
     if (c->renewing) {
         return;
     }
@@ -318,7 +319,7 @@ void crew_renew(struct crew *c)
 void crew_renewed(struct crew *c, struct scout_mail *m)
 {
     c->renewing = false;
-    if (m->failed) {
+    if (m->failed || c->renew_again) {
         crew_renew(c);
         scout_mail_free(m);
         return;
@@ -327,8 +328,8 @@ void crew_renewed(struct crew *c, struct scout_mail *m)
     m->job_count = 0;
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
+        p->plan = p->plan != NULL ? plan_topic(c->cc.plan, p->topic) : NULL;
         if (p->worker != NULL && p->state != PARTITION_RELEASING) {
-            p->plan = plan_topic(c->cc.plan, p->topic);
             partition_post(p, ORDER_PLAN, -1, 0, -1);
         }
     }

@@ -94,7 +94,8 @@ struct crew {
     bool asking_first;
     bool asking_ends;
     bool asking_ping;
-    bool renewing; /* the tables are being looked up anew */
+    bool renew_again; /* ... and again, for they have changed meanwhile */
+    bool renewing;    /* the tables are being looked up anew */
     usec_t ends_at;
 };
 

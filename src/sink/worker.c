@@ -65,7 +65,8 @@ static void order_adopt(struct worker *w, const struct order *o)
 {
     struct slot *s = slot_of(w, o);
     if (s == NULL) {
-        w->stale = w->stale && w->slot_count > 0; /* it comes with the plan of today */
+        w->stale = w->stale &&
+                   w->slot_count > w->releasing_count; /* it comes with the plan of today */
         s = mem_zalloc(sizeof *s);
         s->partition = o->partition;
         s->topic = o->topic;
@@ -164,7 +165,7 @@ static void take_orders(struct worker *w)
 static void release_slots(struct worker *w)
 {
     bool unwell = w->link.state == LINK_DOWN || w->link.state == LINK_CONNECTING || w->dead ||
-                  w->link.retry_at > clock_mono();
+                  w->link.retry_at > clock_mono() || w->stale;
     for (size_t i = w->slot_count; i-- > 0 && w->releasing_count > 0;) {
         struct slot *s = w->slots[i];
         if (s->state != SLOT_RELEASING) {

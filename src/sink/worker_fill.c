@@ -66,6 +66,9 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
     }
     for (size_t i = 0; i < s->plan->mapping_count; i++) {
         const struct mapping *m = s->plan->mappings[i];
+        if (mapping_wants_headers(m)) { /* a column may have come while we run */
+            feed_headers(w->wc.feed, msg);
+        }
         if (!record_rows(w->decoder, m, msg, w->open, &err) &&
             !worker_reject(w, mapping_target(m), msg, &err)) {
             batch_record_abort(w->open);

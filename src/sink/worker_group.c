@@ -188,9 +188,10 @@ void worker_group_end(struct worker *w)
         return;
     }
     if (w->link.state == LINK_WRITING) {
-        txn_abandon(w->link.txn);
-        tell_doubt(w, w->outbox[0]);
-        worker_settle_commit(w, 0);
+        if (txn_abandon(w->link.txn) == TXN_UNKNOWN) {
+            tell_doubt(w, w->outbox[0]);
+            worker_settle_commit(w, 0);
+        }
     }
     for (size_t i = 0; i < w->slot_count; i++) {
         worker_group_take_back(w, w->slots[i]);

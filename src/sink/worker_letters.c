@@ -86,6 +86,13 @@ bool worker_reject(struct worker *w, const struct target *target, struct message
 
 /* ---- found by PostgreSQL ---- */
 
+static void keep_from_now(struct worker *w)
+{
+    if (w->wc.policies->letters != NULL) {
+        w->keep_until = clock_mono() + KEEP_FOR;
+    }
+}
+
 bool worker_keeps(const struct worker *w)
 {
     return w->keep_until > clock_mono();
@@ -284,7 +291,7 @@ void worker_condemn(struct worker *w, const struct txn_result *r)
     c.list = txn_refusals(w->link.txn, &c.count);
     struct error why;
     size_t stop = find_stop(w, w->outbox[0], &c, &why);
-    w->keep_until = clock_mono() + KEEP_FOR;
+    keep_from_now(w);
     if (c.count > 0 && stop == c.count) {
         bury(w, &c);
         return;
@@ -316,7 +323,7 @@ bool worker_bury_only(struct worker *w, const struct txn_result *r, struct error
     struct txn_refusal *rows _cleanup_mem_ = mem_array(batch_row_count(b), sizeof *rows);
     struct condemned c = {.list = rows, .count = all_rows(b, r, rows)};
     *out_why = r->error;
-    w->keep_until = clock_mono() + KEEP_FOR;
+    keep_from_now(w);
     if (c.count == 0 || find_stop(w, b, &c, out_why) < c.count) {
         return false;
     }

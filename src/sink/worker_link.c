@@ -103,6 +103,8 @@ static void link_lost(struct worker *w, const struct error *err)
     set_state(l, LINK_DOWN);
     l->flying = 0;
     l->failed = 0;
+    l->copy_once = false;
+    l->each_once = false;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
     atomic_store_explicit(&w->stats.linked, false, memory_order_relaxed);
     for (size_t i = 0; i < w->slot_count; i++) {

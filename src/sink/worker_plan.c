@@ -6,15 +6,21 @@
  */
 #include "sink/worker_state.h"
 
+void worker_plan_changed(struct worker *w, const struct error *err)
+{
+    if (!w->stale) {
+        w->stale = true;
+        worker_report(w, REPORT_STALE, NULL, 0, err);
+    }
+}
+
+/* What the catalog does not explain is not tried for ever. */
 bool worker_plan_stale(struct worker *w, const struct error *err)
 {
     if (w->stale_tried) {
         return false;
     }
-    if (!w->stale) {
-        w->stale = true;
-        worker_report(w, REPORT_STALE, NULL, 0, err);
-    }
+    worker_plan_changed(w, err);
     return true;
 }
 
@@ -49,6 +55,6 @@ void worker_plan_apply(struct worker *w)
             renew(w, w->slots[i]);
         }
     }
+    w->stale_tried = w->stale;
     w->stale = false;
-    w->stale_tried = true;
 }

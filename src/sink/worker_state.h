@@ -102,6 +102,7 @@ struct worker {
     struct link link;
     bool stopping;
     bool plans_due;   /* some slots have a next plan */
+    bool each_denied; /* our role may not make temporary tables */
     bool stale;       /* REPORT_STALE is out: nothing is written until the new plan is here */
     bool stale_tried; /* with the new plan nothing has been stored yet */
     bool dead;        /* REPORT_FATAL is out: nothing is written any more */
@@ -138,6 +139,7 @@ bool worker_link_wants_claim(const struct worker *w); /* or a gap: before anythi
  * again. take: the plan that main has made; apply: once nothing is on its way.
  */
 bool worker_plan_stale(struct worker *w, const struct error *err);
+void worker_plan_changed(struct worker *w, const struct error *err); /* its columns are others */
 void worker_plan_take(struct worker *w, struct slot *s, const struct topic_plan *plan);
 void worker_plan_apply(struct worker *w);
 

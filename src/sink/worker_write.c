@@ -33,6 +33,13 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
 }
 
+/* store_each() is of our schema, which need not be there without ledger and dead letters. */
+static bool may_try_each(const struct worker *w)
+{
+    bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
+    return has_schema && !w->each_denied && txn_fits_each(w->link.txn, w->outbox[0]);
+}
+
 bool worker_write_start(struct worker *w)
 {
     struct link *l = &w->link;
@@ -51,7 +58,9 @@ bool worker_write_start(struct worker *w)
     const struct batch *b = w->outbox[0];
     /* After a lost write too: whatever it is that only a pipeline fails on, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
-    enum txn_path path = l->each_once ? TXN_EACH : copy ? TXN_COPY : path_choose(&l->path, b);
+    enum txn_path path = l->each_once && may_try_each(w) ? TXN_EACH
+                         : copy                          ? TXN_COPY
+                                                         : path_choose(&l->path, b);
     l->copy_once = false;
     l->each_once = false;
     l->followers = 0;
@@ -108,13 +117,6 @@ static void follow(struct worker *w)
 
 /* ---- answers ---- */
 
-/* store_each() is of our schema, which need not be there without ledger and dead letters. */
-static bool may_try_each(const struct worker *w)
-{
-    bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
-    return has_schema && txn_fits_each(w->link.txn, w->outbox[0]);
-}
-
 /* All are answered, and the oldest in the outbox was refused. */
 static void act_on(struct worker *w, const struct txn_result *r)
 {
@@ -133,6 +135,13 @@ static void act_on(struct worker *w, const struct txn_result *r)
         } else {
             worker_isolate(w, r);
         }
+    } else if (r->error.class == ERROR_SETUP && r->changed) {
+        worker_link_succeeded(w);
+        worker_plan_changed(w, &r->error);
+    } else if (r->no_temporary && r->path == TXN_EACH) {
+        w->each_denied = true;
+        worker_link_succeeded(w);
+        l->copy_once = true; /* names one row at a time */
     } else {
         worker_link_failed(w, &r->error);
     }
@@ -144,7 +153,7 @@ static void note_change(struct worker *w, const struct txn_result *r)
     if (r->changed) {
         struct error err;
         error_set(&err, ERROR_SETUP, "the columns of a table have changed");
-        worker_plan_stale(w, &err);
+        worker_plan_changed(w, &err);
     }
 }
 

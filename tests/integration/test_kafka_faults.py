@@ -310,6 +310,7 @@ def test_kafka_offsets_are_committed_for_lag_tools(bench):
     for n in (100, 200, 300):  # again and again: the library must tell how each of them ended
         wait.until(lambda n=n: bench.kafka.committed(group, log.topic) == dict.fromkeys(range(3), n), "the commits")
         log.fill(300)
+    bench.wait_stored(log)
     bench.check(log)
 
 
