@@ -281,7 +281,6 @@ static void bury(struct worker *w, const struct condemned *c)
     rewrite(w, b, c, to);
     w->outbox[0] = to;
     worker_recycle(w, b);
-    w->link.each_once = true;
 }
 
 void worker_condemn(struct worker *w, const struct txn_result *r)
