@@ -10,6 +10,7 @@
  *     -p N      all into partition N instead of by their keys
  *     -r N      into the partitions 0 to N-1 in turn instead of by their keys
  *     -s RATE   so many records a second
+ *     -b N      every N-th record is bad: its value lacks the last byte
  *
  * Ends when the brokers have taken all. Not installed.
  */
@@ -37,6 +38,7 @@ struct options {
     uint64_t count;
     uint64_t rate;     /* 0 = as fast as possible */
     uint64_t in_turn;  /* number of partitions; 0 = not in turn */
+    uint64_t bad;      /* every so manieth is bad; 0 = none */
     int32_t partition; /* RD_KAFKA_PARTITION_UA = by key */
     const char *codec;
     const char *brokers;
@@ -94,6 +96,9 @@ static void send_record(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct op
 {
     static struct record r;
     o->kind->make(&r, number);
+    if (o->bad > 0 && number % o->bad == 0) {
+        r.value_size--;
+    }
     int32_t partition = o->in_turn > 0 ? (int32_t) ((number - o->first) % o->in_turn)
                                        : o->partition;
     while (rd_kafka_produce(topic, partition, RD_KAFKA_MSG_F_COPY, r.value, r.value_size, r.key,
@@ -149,7 +154,7 @@ static struct options read_arguments(int argc, char **argv)
     struct options o = {.first = 1, .codec = "none", .partition = RD_KAFKA_PARTITION_UA};
     const char *kind = "events";
     int c;
-    while ((c = getopt(argc, argv, "k:f:z:p:r:s:")) != -1) {
+    while ((c = getopt(argc, argv, "k:f:z:p:r:s:b:")) != -1) {
         switch (c) {
         case 'k':
             kind = optarg;
@@ -169,13 +174,16 @@ static struct options read_arguments(int argc, char **argv)
         case 's':
             o.rate = number_of(optarg, 1, 10000000);
             break;
+        case 'b':
+            o.bad = number_of(optarg, 1, INT64_MAX);
+            break;
         default:
             exit(2);
         }
     }
     if (argc - optind != 3) {
         fprintf(stderr, "usage: producer [-k KIND] [-f FIRST] [-z CODEC] [-p PARTITION]"
-                        " [-r PARTITIONS] [-s RATE] BROKERS TOPIC COUNT\n");
+                        " [-r PARTITIONS] [-s RATE] [-b N] BROKERS TOPIC COUNT\n");
         exit(2);
     }
     o.kind = record_kind_find(kind);
