@@ -2,7 +2,7 @@
 
 A section of a page that has a route is one example. Its blocks are done from top to bottom:
 
-    sql           is executed
+    sql           is executed; a replay that it asks for is made
     yaml          is the rest of the sink's configuration, until the next one
     json          are records for the topic of the configuration: a value a line
     records       the same: `key | value` a line, without a value a tombstone
@@ -82,7 +82,7 @@ class Page:
         self.yaml = ""
         self.tables = {}  # of all routes so far
         self.settings = ""
-        self.pending = False  # records that no daemon has seen
+        self.pending = False  # records, or wishes, that no daemon has seen
         self.answers = {}  # query -> the lines of its last answer
 
     def config(self):
@@ -97,9 +97,12 @@ class Page:
     def do_sql(self, text):
         self.settings += "".join(re.findall(r"^SET .*$", text, flags=re.M))
         self.bench.sql(text)
+        self.pending |= "pgsinkd.replay(" in text
 
     def do_yaml(self, text):
-        self.yaml = text
+        named = re.search(r"^sink: (.*)\n", text)
+        self.bench.sink = named[1] if named else self.bench.sink
+        self.yaml = text[named.end() :] if named else text
         self.tables |= dict.fromkeys(re.findall(r"table: ([\w.]+)$", text, flags=re.M))
         for listed in re.findall(r"tables: \[(.*)\]", text):
             self.tables |= dict.fromkeys(listed.split(", "))
