@@ -67,6 +67,7 @@ static bool next_piece(const char **at, struct str *out_text, char **out_path)
 {
     const char *p = *at;
     *out_path = NULL;
+    *out_text = (struct str){0};
     if (*p == '{') {
         size_t n = strcspn(p, "}");
         bool topic = strncmp(p, "{topic}", n + 1) == 0;
@@ -81,7 +82,7 @@ static bool next_piece(const char **at, struct str *out_text, char **out_path)
 
 static bool add_parts(struct mapping *m, const char *template, struct error *err)
 {
-    struct str text;
+    struct str text = {0};
     char *path;
     while (next_piece(&template, &text, &path)) {
         if (!path) {
