@@ -138,7 +138,7 @@ BEGIN
         IF EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE name = 'pgsinkd_each_' || p) THEN
             EXECUTE 'DEALLOCATE pgsinkd_each_' || p; -- of a transaction that was rolled back
         END IF;
-        IF p = ANY (runs_part) THEN
+        IF p = ANY (runs_part) AND statements[p] NOT LIKE 'TRUNCATE %' THEN -- which cannot be prepared
             EXECUTE pg_catalog.format('PREPARE pgsinkd_each_%s (integer, integer) AS %s', p, statements[p]);
         END IF;
     END LOOP;
@@ -180,8 +180,10 @@ BEGIN
                     WHILE at <= todo_last[q] LOOP
                         upto := least(at + size - 1, todo_last[q]);
                         BEGIN
-                            EXECUTE pg_catalog.format('EXECUTE pgsinkd_each_%s(%s, %s)',
-                                                      runs_part[todo_run[q]], at, upto);
+                            EXECUTE CASE WHEN statements[runs_part[todo_run[q]]] LIKE 'TRUNCATE %'
+                                         THEN statements[runs_part[todo_run[q]]]
+                                         ELSE pg_catalog.format('EXECUTE pgsinkd_each_%s(%s, %s)',
+                                                                runs_part[todo_run[q]], at, upto) END;
                             size := 2 * (upto - at + 1);
                             at := upto + 1;
                         EXCEPTION WHEN OTHERS OR assert_failure THEN

@@ -433,10 +433,8 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
         n++;
     }
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (holds(s, i)) {
-            buf_printf(out, "%sc%zu %s", n++ > 0 ? "," : "", i,
-                       s->target->columns[i].column->wire_name);
-        }
+        buf_printf(out, "%sc%zu %s", n++ > 0 ? "," : "", i,
+                   s->target->columns[i].column->wire_name);
     }
     buf_add_z(out, ") ON COMMIT DELETE ROWS");
 }
@@ -456,13 +454,14 @@ void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stag
     buf_add_z(out, ") FROM STDIN (FORMAT binary)");
 }
 
-/* OFFSET keeps the planner from computing with these NULLs. */
+/* OFFSET keeps the planner from computing with these NULLs, and CASE refuses a function that
+ * returns a set, which would make none or many rows of one. */
 void rows_sql_check(struct buf *out, const struct target *t, const struct target_expression *e)
 {
     size_t n = 0;
     buf_printf(out, "EXPLAIN INSERT INTO %s (", t->table->quoted);
     table_quote_ident(out, e->column->name);
-    buf_printf(out, ") SELECT (%s\n) FROM (SELECT ", e->sql);
+    buf_printf(out, ") SELECT (CASE WHEN true THEN (%s\n) END) FROM (SELECT ", e->sql);
     for (size_t i = 0; i < t->column_count; i++) {
         const struct column *c = t->columns[i].column;
         if (t->columns[i].is_input) {

@@ -37,7 +37,8 @@ void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_sourc
                     const char *stage);
 
 /*
- * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT. With places it has an
+ * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT, for
+ * rows of all shapes of the target. With places it has an
  * index, and a first column "place".
  */
 void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places);

@@ -54,14 +54,29 @@ static void init_advance(struct statement *s, const char *schema)
     s->sql = take_sql(&sql);
 }
 
-static void init_store(struct statement *s, const struct rows_shape *shape, size_t number)
+/* All shapes of a target share one temporary table of each kind: PostgreSQL empties every one at
+ * each COMMIT, and columns may be left out in a great many ways. */
+static size_t first_of_target(const struct statements *all, const struct target *target,
+                              size_t number)
+{
+    for (size_t i = 0; i < number; i++) {
+        if (all->stores[i]->shape.target == target) {
+            return i;
+        }
+    }
+    return number;
+}
+
+static void init_store(const struct statements *all, struct statement *s,
+                       const struct rows_shape *shape, size_t number)
 {
     const struct target *target = shape->target;
     struct buf sql = {0};
 
     snprintf(s->name, sizeof s->name, "store%zu", number);
-    snprintf(s->stage, sizeof s->stage, "pgsinkd_stage%zu", number);
-    snprintf(s->places, sizeof s->places, "pgsinkd_each%zu", number);
+    size_t first = first_of_target(all, target, number);
+    snprintf(s->stage, sizeof s->stage, "pgsinkd_stage%zu", first);
+    snprintf(s->places, sizeof s->places, "pgsinkd_each%zu", first);
     s->shape = *shape;
     s->may_prepare = number < PREPARED_MAX;
     s->parameter_types = mem_array(MAX(target->column_count, 1), sizeof *s->parameter_types);
@@ -136,6 +151,6 @@ struct statement *statements_of(struct statements *s, const struct rows_shape *s
     struct statement *made = mem_zalloc(sizeof *made);
     s->last = s->store_count++;
     s->stores[s->last] = made;
-    init_store(made, shape, s->last);
+    init_store(s, made, shape, s->last);
     return made;
 }

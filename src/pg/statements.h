@@ -22,7 +22,7 @@ struct statement {
     enum statement_state state;
     struct rows_shape shape; /* target NULL: advance() */
     bool may_prepare;        /* not where too many would be */
-    char stage[24];          /* the temporary table for its rows */
+    char stage[24];          /* the temporary table for rows of its target */
     char places[24];         /* the one with places */
     char *sql;               /* from arrays */
     size_t parameter_count;

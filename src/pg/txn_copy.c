@@ -108,14 +108,15 @@ static void add_check(struct txn *t, const struct target *target)
     txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
 }
 
-/* Has a group before this one, of an earlier round, left its rows in the same temporary table? */
+/* Has a group before this one left its rows in the same temporary table? */
 static bool is_stage_used(const struct txn *t, size_t group)
 {
     const struct fold_group *g = &t->fold.groups[group];
 
     for (size_t i = 0; i < group; i++) {
         const struct fold_group *at = &t->fold.groups[i];
-        if (at->target == g->target && at->action == g->action && at->omit == g->omit) {
+        const struct rows_shape shape = {at->target, at->action, at->omit};
+        if (at->target == g->target && !txn_is_bare(&shape) && !rows_are_direct(&shape)) {
             return true;
         }
     }
@@ -282,7 +283,7 @@ static void begin_rows(struct txn *t)
     const struct flight *f = &t->flights[0];
     const struct answer *a = txn_expected(f);
 
-    t->rows = f->path == TXN_EACH ? txn_each_rows(t, &f->b->parts[a->group])
+    t->rows = f->path == TXN_EACH ? txn_each_rows(t, f->b, a->group)
                                   : t->fold.groups[a->group].bytes;
     t->c->copy_in = true;
     t->header_sent = false;

@@ -37,14 +37,28 @@ static void find_runs(struct txn *t, const struct batch *b)
     batch_walk_done(&walk);
 }
 
-static void add_stage(struct txn *t, const struct rows_shape *shape, size_t part)
+/* Parts of one target share a table: the place of a part's first row there, less one. */
+static size_t first_place(const struct batch *b, size_t part)
 {
+    size_t n = 0;
+    for (size_t i = 0; i < part; i++) {
+        n += b->parts[i].target == b->parts[part].target ? b->parts[i].row_count : 0;
+    }
+    return n;
+}
+
+static void add_stage(struct txn *t, const struct batch *b, size_t part)
+{
+    const struct batch_part *p = &b->parts[part];
+    const struct rows_shape *shape = &(struct rows_shape){p->target, p->action, p->omit};
     const struct statement *s = statements_of(t->statements, shape);
     struct flight *f = &t->flights[0];
 
-    buf_add_u8(&t->sql, ';');
-    rows_sql_create(&t->sql, shape, s->places, true);
-    txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+    if (first_place(b, part) == 0) {
+        buf_add_u8(&t->sql, ';');
+        rows_sql_create(&t->sql, shape, s->places, true);
+        txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+    }
     buf_add_u8(&t->sql, ';');
     rows_sql_copy(&t->sql, shape, s->places, true);
     txn_expect(
@@ -73,13 +87,17 @@ static void add_statements(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "]::pg_catalog.text[]");
 }
 
-static void add_run_array(struct txn *t, size_t field)
+static void add_run_array(struct txn *t, const struct batch *b, size_t field)
 {
+    size_t *places _cleanup_mem_ = mem_array(MAX(b->part_count, 1), sizeof *places);
+    for (size_t i = 0; i < b->part_count; i++) {
+        places[i] = first_place(b, i);
+    }
     buf_add_z(&t->sql, ",'");
     sql_array_open(&t->sql);
     for (size_t i = 0; i < t->run_count; i++) {
         const struct run *r = &t->runs[i];
-        const uint32_t values[] = {r->part, r->first, r->last};
+        const size_t values[] = {r->part, places[r->part] + r->first, places[r->part] + r->last};
         sql_array_i64(&t->sql, (int64_t) values[field] + 1); /* SQL counts from 1 */
     }
     sql_array_close(&t->sql);
@@ -91,7 +109,7 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
         if (p->row_count > 0) {
-            add_stage(t, &(struct rows_shape){p->target, p->action, p->omit}, i);
+            add_stage(t, b, i);
         }
     }
     find_runs(t, b);
@@ -100,16 +118,18 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, ".store_each(");
     add_statements(t, b);
     for (size_t field = 0; field < 3; field++) {
-        add_run_array(t, field);
+        add_run_array(t, b, field);
     }
     buf_add_z(&t->sql, ") ORDER BY run, place");
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
 }
 
 /* The tuples of a part, each with its place in front. */
-struct str txn_each_rows(struct txn *t, const struct batch_part *p)
+struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part)
 {
     struct buf *out = &t->staged;
+    const struct batch_part *p = &b->parts[part];
+    size_t first = first_place(b, part);
 
     buf_clear(out);
     for (size_t row = 0; row < p->row_count; row++) {
@@ -117,7 +137,7 @@ struct str txn_each_rows(struct txn *t, const struct batch_part *p)
         const uint8_t *bytes = (const uint8_t *) tuple.p;
         buf_add_u16(out, (uint16_t) ((bytes[0] << 8 | bytes[1]) + 1));
         buf_add_u32(out, sizeof(uint32_t));
-        buf_add_u32(out, (uint32_t) row + 1);
+        buf_add_u32(out, (uint32_t) (first + row) + 1);
         buf_add(out, tuple.p + 2, tuple.n - 2);
     }
     return (struct str){.p = (const char *) out->p, .n = out->n};
@@ -145,6 +165,22 @@ static void set_fault(struct error *err, const PGresult *res, int row, const str
     error_wrap(err, "table '%s.%s'", table->schema, table->name);
 }
 
+/* The row that a run and a place name. False: there is none. */
+static bool find_row(const struct txn *t, uint64_t run, uint64_t place, struct txn_refusal *out)
+{
+    const struct batch *b = t->flights[0].b;
+    if (run == 0 || run > t->run_count) {
+        return false;
+    }
+    const struct run *r = &t->runs[run - 1];
+    size_t first = first_place(b, r->part);
+    if (place < first + r->first + 1 || place > first + r->last + 1) {
+        return false;
+    }
+    *out = (struct txn_refusal){.part = r->part, .row = place - first - 1};
+    return true;
+}
+
 bool txn_each_take(struct txn *t, const PGresult *res)
 {
     const struct batch *b = t->flights[0].b;
@@ -152,15 +188,15 @@ bool txn_each_take(struct txn *t, const PGresult *res)
     for (int row = 0; row < PQntuples(res); row++) {
         uint64_t run;
         uint64_t place;
+        struct txn_refusal r;
         if (!str_to_u64(str_of(PQgetvalue(res, row, EACH_RUN)), &run) ||
-            !str_to_u64(str_of(PQgetvalue(res, row, EACH_PLACE)), &place) || run == 0 ||
-            run > t->run_count || place == 0 || place > b->parts[t->runs[run - 1].part].row_count) {
+            !str_to_u64(str_of(PQgetvalue(res, row, EACH_PLACE)), &place) ||
+            !find_row(t, run, place, &r)) {
             return false;
         }
+        set_fault(&r.error, res, row, b->parts[r.part].target->table);
         t->refusals = mem_grow(t->refusals, &t->refusal_cap, t->refusal_count, sizeof *t->refusals);
-        struct txn_refusal *r = &t->refusals[t->refusal_count++];
-        *r = (struct txn_refusal){.part = t->runs[run - 1].part, .row = place - 1};
-        set_fault(&r->error, res, row, b->parts[r->part].target->table);
+        t->refusals[t->refusal_count++] = r;
     }
     return true;
 }

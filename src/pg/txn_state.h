@@ -139,7 +139,7 @@ void txn_take_fault(struct txn *t, const PGresult *res);
 /* each: txn_each.c. add_sql appends the statements behind advance(); end sends COMMIT or ROLLBACK.
  */
 void txn_each_add_sql(struct txn *t, const struct batch *b);
-struct str txn_each_rows(struct txn *t, const struct batch_part *p);
+struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part);
 bool txn_each_take(struct txn *t, const PGresult *res);
 bool txn_each_end(struct txn *t);
 

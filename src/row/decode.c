@@ -25,6 +25,7 @@ struct decoder {
     struct buf plain; /* of decoder_elements */
     struct buf headers;
     struct buf rest;
+    bool rest_known; /* of this record */
     struct encoder encoder;
     struct debezium *changes;  /* made when first needed */
     const struct message *msg; /* read last */
@@ -250,6 +251,7 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
 {
     make_room(d, m);
     d->msg = msg;
+    d->rest_known = false;
     d->encoder.odd_json = false;
     if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
         return false;
@@ -415,6 +417,7 @@ static bool settle_rest(struct decoder *d, const struct mapping *m, struct error
     if (m->unknown == UNKNOWN_COLLECT) {
         d->cells[mapping_source_cell(m) + m->rest.number] = rest;
     }
+    d->rest_known = m->explodes; /* it is the same for all elements */
     return true;
 }
 
@@ -422,7 +425,8 @@ bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action 
                     uint64_t *out_omit, struct error *err)
 {
     uint64_t omit = 0;
-    if (m->unknown != UNKNOWN_IGNORE && !settle_rest(d, m, err)) {
+    bool asks = m->unknown != UNKNOWN_IGNORE && action < ROW_DELETE && !d->rest_known;
+    if (asks && !settle_rest(d, m, err)) {
         return false;
     }
     const struct fill *end = m->fills + m->fill_count;

@@ -107,6 +107,10 @@ static bool apply_days(const struct logical *l, const struct cell *in, struct ce
             return true;
         }
     }
+    if (in->kind == CELL_NUMBER && !cell_is_whole(in)) {
+        out->kind = CELL_JSON; /* not a count of days: no encoder of times takes it */
+        return true;
+    }
     if (cell_is_whole(in) && !CHECKED_MUL(in->number, INT64_C(86400), &out->number)) {
         *out = *in;
         out->is_short = false;

@@ -492,9 +492,13 @@ static bool number_omit_bits(struct mapping *m, struct error *err)
             continue;
         }
         if (bits == TARGET_OMIT_MAX) {
-            error_set(err, ERROR_SETUP, "table %s: more than %d columns with a DEFAULT are filled",
-                      m->table->quoted, TARGET_OMIT_MAX);
-            return error_hint(err, "Drop the DEFAULT of columns that every record fills.");
+            error_set(err, ERROR_SETUP, "table %s: more than %d columns %s are filled",
+                      m->table->quoted, TARGET_OMIT_MAX,
+                      m->target.omit_leaves ? "that a record may lack" : "with a DEFAULT");
+            return error_hint(err,
+                              m->target.omit_leaves
+                                  ? "Mode update leaves alone what is lacking, in so many at most."
+                                  : "Drop the DEFAULT of columns that every record fills.");
         }
         f->omit_bit = bits++;
     }

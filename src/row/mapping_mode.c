@@ -29,10 +29,34 @@ static struct fill *fill_of(struct mapping *m, const char *column)
     return NULL;
 }
 
+/* What deletes must have the key: a tombstone has no value, a change event of a delete no "after".
+ */
+static bool check_key_source(const struct mapping *m, const struct fill *f, struct error *err)
+{
+    bool of_value = f->place.origin == ORIGIN_VALUE;
+    if (m->deletes == DELETE_TOMBSTONE && of_value) {
+        error_set(err, ERROR_SETUP,
+                  "key: column '%s' comes from %s, which a tombstone does not have",
+                  f->column->name, f->source_text);
+        return error_hint(err, "Map it from the record's key: %s: key.%s", f->column->name,
+                          f->column->name);
+    }
+    if (m->deletes == DELETE_CHANGE && of_value && !f->is_image) {
+        error_set(err, ERROR_SETUP, "key: column '%s' comes from %s, which a delete does not have",
+                  f->column->name, f->source_text);
+        return error_hint(err, "Map it from the record's key: %s: key.%s", f->column->name,
+                          f->column->name);
+    }
+    return true;
+}
+
 static bool set_key_column(struct mapping *m, const char *name, struct error *err)
 {
     struct fill *f = fill_of(m, name);
     if (f && !f->is_mark) {
+        if (!check_key_source(m, f, err)) {
+            return false;
+        }
         m->target.key_count += f->is_key ? 0 : 1;
         f->is_key = true;
         return true;
@@ -153,6 +177,11 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
                           "Add the column, or map it with columns:, for instance %s: "
                           "meta.offset",
                           name);
+    }
+    if (f->is_mark || f->is_key) {
+        error_set(err, ERROR_SETUP, "only_if_newer: column '%s' is %s", name,
+                  f->is_mark ? "what soft_delete sets" : "part of the key");
+        return error_hint(err, "Name a column of its own.");
     }
     if (!is_version_type(f->column->type)) {
         error_set(err, ERROR_SETUP, "only_if_newer: column '%s' is %s", name, f->column->type_name);

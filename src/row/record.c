@@ -39,13 +39,26 @@ static bool add_row(struct decoder *d, const struct mapping *m, enum row_action 
 
 /* A record with more elements is not what anybody meant, and its rows would not fit into memory. */
 #define ELEMENTS_MAX 100000
+#define ELEMENTS_BYTES_MAX ((size_t) 64 << 20)
+
+static bool is_too_much(uint32_t index, size_t bytes, struct error *err)
+{
+    if (index < ELEMENTS_MAX && bytes <= ELEMENTS_BYTES_MAX) {
+        return false;
+    }
+    if (index == ELEMENTS_MAX) {
+        error_set(err, ERROR_RECORD, "the array has more than %d elements", ELEMENTS_MAX);
+    } else {
+        error_set(err, ERROR_RECORD, "the rows of its elements have more than %zu MiB",
+                  ELEMENTS_BYTES_MAX >> 20);
+    }
+    error_sqlstate(err, "54000");
+    return true;
+}
 
 static bool add_element(struct decoder *d, const struct mapping *m, const struct message *msg,
                         struct elements *next, uint32_t index, struct batch *b, struct error *err)
 {
-    if (index == ELEMENTS_MAX) {
-        return error_set(err, ERROR_RECORD, "the array has more than %d elements", ELEMENTS_MAX);
-    }
     if (!decoder_element(d, m, next, index, err)) {
         return error_wrap(err, "element %u", index);
     }
@@ -59,11 +72,13 @@ static bool add_elements(struct decoder *d, const struct mapping *m, const struc
                          struct batch *b, struct error *err)
 {
     struct elements elements;
+    size_t before = b->bytes;
     if (!decoder_elements(d, m, &elements, err)) {
         return false;
     }
     for (uint32_t i = 0; elements_next(&elements); i++) {
-        if (!add_element(d, m, msg, &elements, i, b, err)) {
+        if (is_too_much(i, b->bytes - before, err) ||
+            !add_element(d, m, msg, &elements, i, b, err)) {
             return false;
         }
     }

@@ -151,3 +151,104 @@ def test_a_table_that_the_route_cannot_use_any_more(bench, alter, path):
     bench.move(log, 0, 0)
     bench.drain(bench.config(log, route=route, batch={"write_path": path}))
     bench.check(log, model=Model("upsert", ["a"], ["a", "b"]))
+
+
+EVENTS = "CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int, b text)"
+
+
+def some(log, n, partition):
+    for _ in range(n):
+        log.send_json(partition=partition, a=1, b="x", c=7)
+
+
+def test_a_worker_that_was_idle_at_the_first_change_meets_the_second(bench):
+    log = bench.topic(partitions=2)
+    bench.sql(EVENTS)
+    d = bench.start(bench.config(log, workers=2, batch={"write_path": "copy"}))
+    d.allow("changed")
+    for p in (0, 1):
+        some(log, 5, p)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events ADD COLUMN c int")
+    some(log, 5, 0)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events DROP COLUMN b")
+    some(log, 5, 1)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log, contents=lambda r: {"a": 1})
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_migration_of_many_statements(bench, path):
+    log = bench.topic()
+    bench.sql(EVENTS)
+    d = bench.start(bench.config(log, batch={"write_path": path}))
+    d.allow("changed")
+    some(log, 5, 0)
+    bench.wait_stored(log)
+    for n in range(12):
+        bench.sql(f"ALTER TABLE events ADD COLUMN x{n} int")
+        some(log, 20, 0)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log, contents=lambda r: {"a": 1})
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_most_once"])
+def test_partitions_are_revoked_while_the_catalog_is_read(bench, delivery):
+    """The catalog cannot be read for a while: what waits for it is given back, not kept."""
+    log = bench.topic(partitions=2)
+    bench.sql(EVENTS)
+    proxy, dsn = bench.postgres_proxy()
+    d = bench.start(bench.config(log, workers=1, delivery=delivery, postgres={"dsn": dsn}))
+    d.allow("changed", "does not exist", "revoked partition")
+    for p in (0, 1):
+        some(log, 5, p)
+    wait.until(lambda: bench.rows() == 10, "the first rows")
+    target = proxy.target
+    proxy.target = ("127.0.0.1", 1)  # for new connections
+    bench.sql("ALTER TABLE events DROP COLUMN b")
+    for p in (0, 1):
+        some(log, 5, p)
+    d.wait_log("does not exist")
+    e = bench.start(bench.config(log, workers=1, delivery=delivery), ready=False)
+    d.wait_log("revoked")
+    proxy.target = target
+    e.wait_ready(60)
+    for p in (0, 1):
+        some(log, 5, p)
+    wait.until(lambda: bench.rows() == 30, "all rows", 60)
+    bench.check(log, contents=lambda r: {"a": 1}, delivery=delivery)
+
+
+def test_a_column_for_headers_is_added(bench):
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, a int)")
+    d = bench.start(bench.config(log))
+    d.allow("changed")
+    log.send_json(a=1)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE events ADD COLUMN _headers jsonb")
+
+    def arrives():
+        log.send(b'{"a": 1}', headers=[("h", b"v")])
+        return bench.value("SELECT count(*) FROM events WHERE _headers->>'h' = 'v'")
+
+    wait.until(arrives, "headers in the new column")
+    bench.wait_stored(log)
+    bench.check(log, contents=lambda r: {"a": 1})
+
+
+def test_the_table_of_dead_letters_gets_a_column(bench):
+    log = bench.topic()
+    bench.sql(EVENTS)
+    d = bench.start(bench.config(log, batch={"write_path": "copy"}, route={"on_error": "dead_letter"}))
+    d.allow("dead letter")
+    some(log, 1, 0)
+    bench.wait_stored(log)
+    bench.sql("ALTER TABLE pgsinkd.dead_letters ADD COLUMN ticket text")
+    log.send(b"no json")
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log, contents=lambda r: {"a": 1}, dead=1)

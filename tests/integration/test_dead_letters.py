@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from kit import wait
+from kit import ledger, wait
 from kit.bad import BAD, COLUMN, TABLE, contents
 from kit.model import Model
 from kit.records import numbered
@@ -484,3 +484,80 @@ def test_bad_records_do_not_need_a_transaction_each(bench, kind, every):
     bench.drain(config(bench, log))
     assert bench.value(transactions) - before < 100
     bench.check(log, contents=contents, dead=places(r for r in sent if r.value == BAD[kind]))
+
+
+# What surrounds a bad record
+
+
+def test_an_operator_goes_back_while_large_records_are_kept(bench):
+    """Batches keep records after a refusal; dropping them gives the room back."""
+    log = bench.topic()
+    bench.sql(
+        "CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint,"
+        " id int CHECK (id >= 0))"
+    )
+    d = bench.start(bench.config(log, workers=1, route={"on_error": "dead_letter"}))
+    d.allow("dead letter")
+    log.send_json(id=-1)
+    bench.wait_stored(log)
+    log.send_json(id=1)
+    bench.wait_stored(log)
+    with bench.postgres.connect(bench.database) as other:
+        other.autocommit = False
+        other.execute("UPDATE pgsinkd.offsets SET next_offset = 1")
+        log.send_json(id=2)
+        for n in range(30):
+            log.send_json(id=3 + n, pad="x" * 900_000)
+        # the open batch is full when the transaction that waits for the line goes on
+        wait.until(lambda: bench.value(WAITING) > 0, "the daemon to wait for the line")
+        other.commit()
+    wait.until(lambda: bench.next_offset(log) == log.ends()[0], "all to be stored", 60)
+    assert bench.value("SELECT count(DISTINCT _offset) FROM events") == 32
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'pgsinkd %'"
+
+
+def test_a_table_with_rules_beside_one_that_refuses(bench):
+    """Rules make of an INSERT what they like, so its rows only ever go by COPY."""
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, id int)")
+    bench.sql("CREATE RULE r AS ON INSERT TO events DO INSTEAD NOTHING")
+    bench.sql("CREATE TABLE other (_partition int, _offset bigint, id int CHECK (id >= 0))")
+    routes = [{"topics": [log.topic], "table": table, "on_error": "dead_letter"} for table in ("events", "other")]
+    d = bench.start(bench.config(log, workers=1, routes=routes))
+    d.allow("dead letter")
+    for n in (1, -1, 3):
+        log.send_json(id=n)
+        bench.wait_stored(log)
+    assert bench.sql("SELECT id FROM events ORDER BY _offset") == [(1,), (-1,), (3,)]
+    assert bench.sql("SELECT id FROM other ORDER BY _offset") == [(1,), (3,)]
+    assert bench.sql("SELECT route FROM pgsinkd.dead_letters") == [("other",)]
+
+
+@pytest.mark.parametrize("on_error", ["stop", "dead_letter"])
+def test_a_role_that_may_not_make_temporary_tables(bench, on_error):
+    log = bench.topic()
+    bench.sql(
+        "CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint,"
+        " id int CHECK (id >= 0))"
+    )
+    role = f"clerk_{bench.sink}"
+    bench.sql(f"CREATE ROLE {role} LOGIN PASSWORD 'clerk'")
+    bench.sql(f"GRANT INSERT ON events TO {role}")
+    bench.sql(f"GRANT CREATE ON DATABASE {bench.database} TO {role}")
+    bench.sql(f"REVOKE TEMPORARY ON DATABASE {bench.database} FROM PUBLIC")
+    for n in range(20):
+        log.send_json(id=-1 if n == 13 else n)
+    dsn = bench.dsn(user=role, password="clerk")
+    d = bench.start(bench.config(log, workers=1, route={"on_error": on_error}, postgres={"dsn": dsn}))
+    d.allow("violates check constraint")
+    contents = ledger.json_fields("id")
+    if on_error == "dead_letter":
+        bench.wait_stored(log)
+        assert d.running
+        bench.check(log, contents=contents, dead={(0, 13)})
+    else:
+        d.wait_log("violates check constraint")
+        assert d.running
+        bench.check(log, contents=contents, stops={0: 13})

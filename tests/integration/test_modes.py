@@ -481,13 +481,13 @@ REFUSED = {
     ),
     "no column for the mark": (
         "CREATE TABLE things (id int PRIMARY KEY, note text)",
-        {"mode": "upsert", "delete": "tombstone", "soft_delete": "gone"},
+        {"mode": "upsert", "delete_when": "value.v = 0", "soft_delete": "gone"},
         "soft_delete: table \"public\".\"things\" has no column 'gone'",
         'ALTER TABLE "public"."things" ADD COLUMN gone timestamptz',
     ),
     "a mark of another type": (
         "CREATE TABLE things (id int PRIMARY KEY, gone int, note text)",
-        {"mode": "upsert", "delete": "tombstone", "soft_delete": "gone"},
+        {"mode": "upsert", "delete_when": "value.v = 0", "soft_delete": "gone"},
         "soft_delete: it is integer",
         'ALTER TABLE "public"."things" ALTER gone TYPE timestamptz USING NULL',
     ),
@@ -505,7 +505,7 @@ REFUSED = {
     ),
     "a version that a tombstone lacks": (
         "CREATE TABLE things (id int PRIMARY KEY, v bigint, note text)",
-        {"mode": "upsert", "only_if_newer": "v", "delete": "tombstone"},
+        {"columns": {"id": "key.id"}, "mode": "upsert", "only_if_newer": "v", "delete": "tombstone"},
         "only_if_newer: a tombstone has no value.v to compare",
         None,
     ),
@@ -598,7 +598,7 @@ def test_check_tells_mode_key_and_deletes(bench):
     for route, told in [
         ({"mode": "append"}, "mode append"),
         ({"mode": "upsert"}, "mode upsert, key (id, part)"),
-        ({"mode": "ignore", "delete": "tombstone"}, "mode ignore, key (id, part), a tombstone deletes"),
+        ({"mode": "ignore", "delete": "tombstone"} | keys, "mode ignore, key (id, part), a tombstone deletes"),
         (
             {"mode": "update", "key": ["part", "id"], "delete": "tombstone", "soft_delete": "gone"} | keys,
             "mode update, key (id, part), a tombstone sets gone",

@@ -371,9 +371,9 @@ def test_what_an_expression_refuses_is_a_fault_of_its_record(bench):
         ("lower(valu->>'x')", 'column "valu" does not exist'),
         ("value->>'x'", "is of type bigint but expression is of type text"),
         ("(SELECT 1 FROM nowhere)", 'relation "nowhere" does not exist'),
-        ("1); DROP TABLE events; SELECT (1", "cannot insert multiple commands"),
+        ("1); DROP TABLE events; SELECT (1", "syntax error at or near"),
         ("(SELECT id FROM secret LIMIT 1)", "permission denied for table secret"),
-        ("$1", "bind message supplies 0 parameters"),
+        ("$1", "expression is of type text"),
     ],
 )
 def test_a_bad_expression_has_its_place_in_the_file(bench, sql, words):

@@ -173,11 +173,11 @@ static void test_stages(void **state)
     struct rows_shape shape = {&target, ROW_UPSERT, 1};
     rows_sql_create(&sql, &shape, "stage", false);
     assert_sql(&sql, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (c0 integer,c1 bigint,"
-                     "c2 boolean,c4 text) ON COMMIT DELETE ROWS");
+                     "c2 boolean,c3 text,c4 text) ON COMMIT DELETE ROWS");
     rows_sql_create(&sql, &shape, "stage", true);
     assert_sql(&sql,
                "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (place integer PRIMARY KEY,"
-               "c0 integer,c1 bigint,c2 boolean,c4 text) ON COMMIT DELETE ROWS");
+               "c0 integer,c1 bigint,c2 boolean,c3 text,c4 text) ON COMMIT DELETE ROWS");
     rows_sql_copy(&sql, &shape, "stage", false);
     assert_sql(&sql, "COPY pg_temp.stage (c0,c1,c2,c4) FROM STDIN (FORMAT binary)");
     rows_sql_copy(&sql, &shape, "stage", true);
@@ -255,8 +255,9 @@ static void test_a_check_of_an_expression(void **state)
     struct buf sql _cleanup_buf_ = {0};
     rows_sql_check(&sql, &computing, &computed[0]);
     assert_sql(&sql,
-               "EXPLAIN INSERT INTO \"s\".\"t\" (\"a \"\"b\"\"\") SELECT (lower(value->>'e') -- "
-               "x\n) FROM (SELECT NULL::jsonb AS \"value\" OFFSET 0) record");
+               "EXPLAIN INSERT INTO \"s\".\"t\" (\"a \"\"b\"\"\") SELECT (CASE WHEN true THEN "
+               "(lower(value->>'e') -- "
+               "x\n) END) FROM (SELECT NULL::jsonb AS \"value\" OFFSET 0) record");
 }
 
 static void test_rows_that_are_computed_are_not_copied_into_the_table(void **state)
