@@ -405,7 +405,6 @@ def mixed(log, total, share):
     return {(r.partition, r.offset) for r in log.send_many(batch) if r.value in BAD.values()}
 
 
-@pytest.mark.sanitize
 @PATHS
 def test_kill_9_while_dead_letters_are_written(bench, path):
     log = bench.topic(partitions=4)
@@ -424,7 +423,6 @@ def test_kill_9_while_dead_letters_are_written(bench, path):
     assert set(letters(bench, log, "attempts").values()) == {(1,)}
 
 
-@pytest.mark.sanitize
 @pytest.mark.parametrize("action", ["crash", "error"])
 @pytest.mark.parametrize("name", ["txn.mid_copy", "txn.before_commit", "txn.tried", "txn.after_commit"])
 def test_faults_while_dead_letters_are_written(bench, name, action):

@@ -229,7 +229,6 @@ def test_kafka_restarts(bench, delivery):
 # ---- hand-overs ----
 
 
-@pytest.mark.sanitize
 @PROTOCOLS
 @pytest.mark.parametrize(("delivery", "commit"), STRATEGIES)
 def test_an_orderly_hand_over_doubles_and_loses_nothing(bench, delivery, commit, protocol):

@@ -332,7 +332,6 @@ def test_a_key_that_only_sql_can_compare(bench, path):
 # ---- who writes at the same time ----
 
 
-@pytest.mark.sanitize
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("mode", ["upsert", "update"])
 def test_two_daemons_write_the_same_rows(bench, mode, path):

@@ -85,7 +85,6 @@ def ballast(n):
 
 
 @PATHS
-@pytest.mark.sanitize
 def test_the_disk_is_full(bench, path):
     mixture = Mixture(bench, path)
     with disk.full(bench, "events") as repair:
@@ -310,7 +309,6 @@ def set_trouble(bench, code):
 
 
 @PATHS
-@pytest.mark.sanitize
 def test_faults_that_pass(bench, path):
     mixture = Mixture(bench, path, TROUBLE)
     d = mixture.start()
