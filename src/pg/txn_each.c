@@ -1,8 +1,9 @@
 /*
- * Which rows of a batch are refused, see txn.h. The rows of each part go into a temporary table of
- * their own, with their places; then store_each() (sql/002_dead_letters.sql) is given a statement
- * for each part, and the runs: ranges of places, in the order in which the rows were made. So rows
- * of several parts are tried in their order, which keys and foreign keys may depend on.
+ * Which rows of a batch are refused, see txn.h. The rows of each target go into a temporary table,
+ * those of its parts one behind the other, with their places; then store_each()
+ * (sql/002_dead_letters.sql) is given a statement for each part, and the runs: ranges of places, in
+ * the order in which the rows were made. So rows of several parts are tried in their order, which
+ * keys and foreign keys may depend on.
  *
  * All in an explicit transaction, for the client decides how it ends. Worker thread.
  */
@@ -107,8 +108,7 @@ static void add_run_array(struct txn *t, const struct batch *b, size_t field)
 void txn_each_add_sql(struct txn *t, const struct batch *b)
 {
     for (size_t i = 0; i < b->part_count; i++) {
-        const struct batch_part *p = &b->parts[i];
-        if (p->row_count > 0) {
+        if (b->parts[i].row_count > 0) {
             add_stage(t, b, i);
         }
     }

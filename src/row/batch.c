@@ -324,6 +324,16 @@ bool batch_has_kept(const struct batch *b, size_t record)
     return b->records[record].raw != BATCH_NOT_KEPT;
 }
 
+void batch_keep_again(struct batch *b, const struct batch *from, size_t record)
+{
+    assert(b->in_record);
+    if (batch_has_kept(from, record)) {
+        size_t begin = from->records[record].raw;
+        b->records[b->record_count].raw = b->raw.n;
+        buf_add(&b->raw, from->raw.p + begin, raw_length(from, begin));
+    }
+}
+
 size_t batch_kept_headers(const struct batch *b, size_t record)
 {
     const uint8_t *at = b->raw.p + b->records[record].raw;

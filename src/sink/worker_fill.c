@@ -1,7 +1,7 @@
 /*
  * From the queue into the open batch: the hot path. Each record is decoded, encoded and let go of
- * at once. Nothing here touches the connection; what is wrong with a record stops its partition.
- * Worker thread.
+ * at once. Nothing here touches the connection; a record that makes no rows because something is
+ * wrong with it becomes a dead letter, or stops its partition. Worker thread.
  */
 #include "kafka/feed.h"
 #include "row/record.h"

@@ -154,28 +154,30 @@ static size_t find_stop(struct worker *w, const struct batch *b, const struct co
     return c->count;
 }
 
+/* The slots of refused records that were not kept, each once. `out` has room for every span. */
+static size_t find_not_kept(const struct batch *b, const struct condemned *c, struct slot **out)
+{
+    bool *found _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof *found);
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        size_t record = record_of(b, &c->list[i]);
+        uint32_t span = b->records[record].span;
+        if (!batch_has_kept(b, record) && !found[span]) {
+            found[span] = true;
+            out[n++] = b->spans[span].tag;
+        }
+    }
+    return n;
+}
+
 /* Fetches the partitions of the refused records again, and keeps what comes. */
 static bool fetch_again(struct worker *w, const struct batch *b, const struct condemned *c)
 {
-    struct slot **slots _cleanup_mem_ = mem_array(c->count, sizeof(struct slot *));
-    size_t n = 0;
+    struct slot **slots _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof(struct slot *));
+    size_t n = find_not_kept(b, c, slots);
     struct error why;
     error_set(&why, ERROR_RECORD, "postgresql refuses a record, which has to be kept as it came");
-    for (size_t i = 0; i < c->count; i++) {
-        size_t record = record_of(b, &c->list[i]);
-        struct slot *s = b->spans[b->records[record].span].tag;
-        if (!batch_has_kept(b, record) && (n == 0 || slots[n - 1] != s)) {
-            slots[n++] = s;
-        }
-    }
     for (size_t i = 0; i < n; i++) {
-        bool dropped = false;
-        for (size_t k = 0; k < i; k++) {
-            dropped = dropped || slots[k] == slots[i];
-        }
-        if (dropped) {
-            continue;
-        }
         worker_read_again(w, slots[i], &why);
     }
     return n > 0;
@@ -227,13 +229,7 @@ static void begin_record(const struct batch *b, size_t record, struct batch *to)
 {
     const struct batch_record *r = &b->records[record];
     batch_record_begin(to, r->span, r->offset, r->timestamp_ms, r->leader_epoch);
-    if (batch_has_kept(b, record)) {
-        size_t n = batch_kept_headers(b, record);
-        struct message_header *headers _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *headers);
-        struct message msg;
-        batch_kept(b, record, &msg, headers);
-        batch_keep(to, &msg);
-    }
+    batch_keep_again(to, b, record);
 }
 
 /* The batch anew, with dead letters in the place of what is refused. */
