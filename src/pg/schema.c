@@ -148,7 +148,10 @@ static bool check_grants(struct conn *c, const char *schema, struct error *err)
     fill(&sql,
          "SELECT p.name, p.privilege, current_user"
          " FROM (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'),"
-         " ('gaps', 'SELECT'), ('gaps', 'INSERT'), ('dead_letters', 'SELECT'),"
+         " ('gaps', 'SELECT'), ('gaps', 'INSERT'), ('partitions', 'SELECT'),"
+         " ('partitions', 'INSERT'), ('partitions', 'UPDATE'), ('topic_entries', 'SELECT'),"
+         " ('topic_entries', 'INSERT'), ('static_members', 'SELECT'),"
+         " ('static_members', 'INSERT'), ('static_members', 'UPDATE'), ('dead_letters', 'SELECT'),"
          " ('dead_letters', 'INSERT'), ('dead_letters', 'UPDATE'), ('dead_letters', 'DELETE'))"
          " AS p(name, privilege)"
          " JOIN pg_catalog.pg_class t ON t.relname = p.name"
