@@ -183,8 +183,7 @@ COMMENT ON FUNCTION :"schema".claim(text, text, text[], integer[], bigint[], tex
 
 CREATE FUNCTION :"schema".first_use(sink text, entry text, topics text[], partitions integer[],
                                     first_offsets bigint[], first_reason text)
-    RETURNS TABLE (topic text, partition integer, next_offset bigint)
-    LANGUAGE plpgsql
+    RETURNS SETOF integer LANGUAGE plpgsql
     SET search_path = pg_catalog, :"schema", pg_temp
 AS $$
 #variable_conflict use_column
@@ -195,11 +194,15 @@ BEGIN
         RETURN; -- another daemon of this sink was faster, and has written its rows
     END IF;
     RETURN QUERY
-    WITH made AS (
+    WITH wanted AS (
+        SELECT u.topic COLLATE "C" AS topic, u.partition, u.first_offset, u.place::integer AS place
+          FROM unnest(topics, partitions, first_offsets)
+               WITH ORDINALITY AS u(topic, partition, first_offset, place)
+    ), made AS (
         INSERT INTO offsets AS o (sink, topic, partition, next_offset, owner_epoch, updated_at)
-        SELECT first_use.sink, u.topic, u.partition, u.first_offset, 0, clock_timestamp()
-          FROM unnest(topics, partitions, first_offsets) AS u(topic, partition, first_offset)
-         ORDER BY u.topic COLLATE "C", u.partition
+        SELECT first_use.sink, w.topic, w.partition, w.first_offset, 0, clock_timestamp()
+          FROM wanted w
+         ORDER BY w.topic, w.partition
         ON CONFLICT (sink, topic, partition) DO NOTHING
         RETURNING o.topic, o.partition, o.next_offset
     ), noted AS (
@@ -209,11 +212,11 @@ BEGIN
            SET first_offset = excluded.first_offset, first_reason = excluded.first_reason,
                first_at = now(), cluster_id = NULL, topic_id = NULL
     )
-    SELECT m.topic, m.partition, m.next_offset FROM made m ORDER BY 1, 2;
+    SELECT w.place FROM wanted w JOIN made m ON m.topic = w.topic AND m.partition = w.partition;
 END
 $$;
 COMMENT ON FUNCTION :"schema".first_use(text, text, text[], integer[], bigint[], text) IS
-    'Writes down that a sink uses an entry of topics for the first time, and in the same transaction a row of the ledger, without owner, for each partition that it matches now. Returns the rows that it has made. Called by pgsinkd.';
+    'Writes down that a sink uses an entry of topics for the first time, and in the same transaction a row of the ledger, without owner, for each partition that it matches now. Returns the places in the arrays of those whose rows it has made. Called by pgsinkd.';
 
 -- Only by whoever owns the partition, under the row's lock, which is the shortest way to say so.
 CREATE FUNCTION :"schema".note_log(sink text, topics text[], partitions integer[], owner_epochs bigint[],
@@ -224,6 +227,8 @@ AS $$
 #variable_conflict use_column
 DECLARE
     c record;
+    fp bigint;
+    by_hand boolean;
 BEGIN
     FOR c IN
         SELECT u.topic, u.partition, u.owner_epoch, u.cluster_id, u.topic_id
@@ -231,21 +236,28 @@ BEGIN
                AS u(topic, partition, owner_epoch, cluster_id, topic_id)
          ORDER BY u.topic COLLATE "C", u.partition
     LOOP
-        UPDATE offsets o
-           SET fp_offset = nullif(o.fp_offset, -1), updated_at = clock_timestamp()
+        SELECT o.fp_offset INTO fp
+          FROM offsets o
          WHERE o.sink = note_log.sink AND o.topic = c.topic AND o.partition = c.partition
-           AND o.owner_epoch = c.owner_epoch;
+           AND o.owner_epoch = c.owner_epoch
+           FOR NO KEY UPDATE;
         CONTINUE WHEN NOT FOUND;
+        by_hand := coalesce(fp < 0, false);
         INSERT INTO partitions AS p (sink, topic, partition, first_reason, cluster_id, topic_id)
         VALUES (note_log.sink, c.topic, c.partition, 'begun by an earlier version', c.cluster_id, c.topic_id)
         ON CONFLICT (sink, topic, partition) DO UPDATE
-           SET cluster_id = coalesce(excluded.cluster_id, p.cluster_id),
-               topic_id = coalesce(excluded.topic_id, p.topic_id);
+           SET cluster_id = CASE WHEN by_hand THEN excluded.cluster_id
+                                 ELSE coalesce(excluded.cluster_id, p.cluster_id) END,
+               topic_id = CASE WHEN by_hand THEN excluded.topic_id
+                               ELSE coalesce(excluded.topic_id, p.topic_id) END;
+        UPDATE offsets o
+           SET fp_offset = NULL, updated_at = clock_timestamp()
+         WHERE o.sink = note_log.sink AND o.topic = c.topic AND o.partition = c.partition AND by_hand;
     END LOOP;
 END
 $$;
 COMMENT ON FUNCTION :"schema".note_log(text, text[], integer[], bigint[], text[], text[]) IS
-    'Writes down which log the offsets of partitions belong to, as far as the caller owns them. NULL leaves an id as it is. Called by pgsinkd.';
+    'Writes down which log the offsets of partitions belong to, as far as the caller owns them. NULL leaves an id as it is, unless next_offset was set by hand: then what was known before does not count. Called by pgsinkd.';
 
 CREATE OR REPLACE FUNCTION :"schema".gap(sink text, topic text, partition integer, owner_epoch bigint,
                               from_offset bigint, next_offset bigint, reason text)

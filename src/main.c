@@ -38,12 +38,16 @@
  * sink/: the corridor, the only room that decides, counts and logs
  *     app.{c,h}                    start order, main's loop, stop order, exit code
  *     prepare.{c,h}                the database reached, schema and tables read, before workers
+ *     entries.{c,h}                entries of topics, and which have been used before
  *     plan.{c,h}                   configuration and catalog into mappings per topic
  *     policy.{c,h}                 what becomes of records that cannot be stored
  *     crew.{c,h}                   main's view of partitions; reports of workers
  *     crew_state.h                 what the crew's files share
  *     crew_rebalance.c             what the group gives and takes
  *     crew_ask.c                   questions to the scout, what follows from the answers
+ *     crew_first.c                 where partitions begin that the ledger does not know
+ *     crew_verify.c                is it still the same log?
+ *     crew_gap.c                   if not, or outside of it: where to go on
  *     crew_commit.c                which offsets are committed to the group, and when
  *     crew_fetch.c                 which partitions are fetched, and from where
  *     replayer.{c,h}               when dead letters are tried again
@@ -73,9 +77,11 @@
  *     nudge.{c,h}                  wakes the library's threads, which oversleep
  *     rejoin.{c,h}                 when a member may be joining again, and must not commit
  *     lookup.{c,h}                 blocking questions, for the scout
+ *     probe.{c,h}                  ... and single records, read again by a consumer of its own
  *
  * row/: the workshop: from a record to encoded rows; pure
  *     message.h                    a record, borrowed
+ *     identity.{c,h}               which log is it? fingerprints, ids, what they say together
  *     table.{c,h}                  a target table, and the part of it that is filled
  *     path.{c,h}                   value.a.b, key, headers.x, meta.offset
  *     mapping.{c,h}                paths onto columns, compiled once
@@ -136,7 +142,8 @@
  *     rows_sql.{c,h}               the SQL that stores rows of one shape
  *     statements.{c,h}             one for each shape, and what of it is prepared
  *     oids.h                       numbers of types
- *     ledger.{c,h}                 claim, evict, gap, ends
+ *     ledger.{c,h}                 claim, evict, gap, ends, ids of logs
+ *     topic_entries.{c,h}          entries of topics, their first use
  *     letters.{c,h}                dead letters, for commands and replays
  *     catalog.{c,h}                target tables as the server knows them
  *     schema.{c,h}                 upgrade steps of the project's own schema
@@ -158,6 +165,7 @@
  *     buf.{c,h}                    a growing byte buffer
  *     str.{c,h}                    views of text
  *     clock.{c,h}                  microseconds
+ *     crc32c.{c,h}                 a checksum
  *     backoff.{c,h}                pauses between tries
  *     thread.{c,h}                 threads; whose thread is this
  *     mailbox.{c,h}                the one queue between threads

@@ -181,6 +181,9 @@ usec_t config_lock_timeout(const struct config *cfg);
  */
 void config_print(const struct config *cfg, struct buf *out);
 
+/* kafka.start as it is written in a file. */
+void config_print_start(const struct config *cfg, struct buf *out);
+
 /*
  * Fills err (ERROR_SETUP) with "file:line:column: text" and returns false. For a position that is
  * not in the file the text starts with "file: ".

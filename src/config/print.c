@@ -169,7 +169,7 @@ static void print_word(enum option_kind kind, const void *field, struct buf *out
     }
 }
 
-static void print_start(const struct config *cfg, struct buf *out)
+void config_print_start(const struct config *cfg, struct buf *out)
 {
     switch (cfg->kafka.start) {
     case START_EARLIEST:
@@ -320,7 +320,7 @@ static void print_single(const struct config *cfg, const struct option *o, struc
         print_option_text(cfg, o, pos, *(char *const *) field, out);
         break;
     case OPTION_START:
-        print_start(cfg, out);
+        config_print_start(cfg, out);
         break;
     case OPTION_RATE:
         print_rate(field, out);

@@ -131,7 +131,7 @@ static void set_defaults(rd_kafka_conf_t *conf, const struct config *cfg, uint32
     set_own(conf, "group.id", cfg->kafka.group, false);
 }
 
-static bool set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
+bool client_set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
 {
     char text[256];
     if (rd_kafka_conf_set(conf, "bootstrap.servers", cfg->kafka.brokers, text, sizeof text) !=
@@ -161,7 +161,7 @@ static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct err
     return true;
 }
 
-static rd_kafka_conf_t *make_conf(const struct config *cfg, uint32_t workers, struct error *err)
+rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set_defaults(conf, cfg, workers);
@@ -184,11 +184,11 @@ static rd_kafka_conf_t *make_conf(const struct config *cfg, uint32_t workers, st
 static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, bool connect,
                                  struct rejoin **out_rejoin, struct error *err)
 {
-    rd_kafka_conf_t *conf = make_conf(cfg, workers, err);
+    rd_kafka_conf_t *conf = client_conf(cfg, workers, err);
     if (conf == NULL) {
         return NULL;
     }
-    if (connect && !set_brokers(conf, cfg, err)) {
+    if (connect && !client_set_brokers(conf, cfg, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
@@ -333,9 +333,26 @@ void client_accept(struct client *c)
     rd_kafka_topic_partition_list_destroy(none);
 }
 
+/*
+ * With the epoch of the last record the library notices a truncation at the next change of leader.
+ * Before 2.4 that made it loop or start over (librdkafka #4261, #4433, #4680).
+ */
+static void set_epochs(rd_kafka_topic_partition_list_t *list, const struct partition_ref *refs)
+{
+#if RD_KAFKA_VERSION >= 0x020400ff
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_set_leader_epoch(&list->elems[i], refs[i].leader_epoch);
+    }
+#else
+    (void) list;
+    (void) refs;
+#endif
+}
+
 bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+    set_epochs(list, refs);
     bool ok;
     if (c->cooperative) {
         ok = client_take_error(rd_kafka_incremental_assign(c->rk, list), "cannot fetch", err);
@@ -475,6 +492,14 @@ bool client_close(struct client *c, usec_t deadline)
     close(c->fd);
     free(c);
     return true;
+}
+
+bool client_cluster_id(const struct client *c, char *out, size_t size)
+{
+    char *id = rd_kafka_clusterid(c->rk, 0);
+    snprintf(out, size, "%s", id != NULL ? id : "");
+    rd_kafka_mem_free(c->rk, id);
+    return out[0] != '\0';
 }
 
 const char *client_library_version(void)

@@ -21,6 +21,7 @@ struct client;
 struct partition_ref {
     const char *topic;
     int32_t partition;
+    int32_t leader_epoch; /* client_fetch: of the record before offset; -1 unknown */
     int64_t offset;
 };
 
@@ -87,6 +88,12 @@ bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
  * @thread main
  */
 bool client_close(struct client *c, usec_t deadline);
+
+/*
+ * The id of the cluster that the brokers belong to, as they have said last; false: not yet, and out
+ * is "". Never waits. @thread main
+ */
+bool client_cluster_id(const struct client *c, char *out, size_t size);
 
 /* The version of the library that runs: "2.0.2". */
 const char *client_library_version(void);

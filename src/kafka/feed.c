@@ -15,13 +15,17 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define EPOCHS_VERSION 0x02010000
+
 struct feed {
     const struct client *client;
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     int fd;
     bool want_headers;
-    rd_kafka_event_t *last;          /* what the last item borrows from */
+    bool want_broker;                /* the library does not watch leader epochs (before 2.1) */
+    rd_kafka_event_t *prior;         /* what the last but one item borrows from */
+    rd_kafka_event_t *last;          /* ... and the last */
     const rd_kafka_message_t *taken; /* there */
     struct message_header *headers;
     size_t header_cap;
@@ -43,6 +47,7 @@ struct feed *feed_new(struct client *c, bool want_headers)
     f->client = c;
     f->rk = c->rk;
     f->want_headers = want_headers;
+    f->want_broker = rd_kafka_version() < EPOCHS_VERSION;
     f->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (f->fd < 0) {
         abort();
@@ -91,12 +96,17 @@ struct feed_route *feed_unroute(struct feed_route *r)
     return NULL;
 }
 
+static void let_go(rd_kafka_event_t **ev)
+{
+    if (*ev != NULL) {
+        rd_kafka_event_destroy(TAKE_PTR(*ev));
+    }
+}
+
 void feed_release(struct feed *f)
 {
-    if (f->last != NULL) {
-        rd_kafka_event_destroy(f->last);
-        f->last = NULL;
-    }
+    let_go(&f->prior);
+    let_go(&f->last);
 }
 
 static struct str str_or_absent(const void *p, size_t n)
@@ -164,6 +174,7 @@ static void take_message(struct feed *f, const rd_kafka_message_t *rkm, struct f
     out->topic_id = rkm->rkt;
     out->partition = rkm->partition;
     out->offset = rkm->offset;
+    out->broker = f->want_broker ? rd_kafka_message_broker_id(rkm) : -1;
     struct message *m = &out->message;
     m->topic = str_of(rd_kafka_topic_name(rkm->rkt));
     m->partition = rkm->partition;
@@ -198,7 +209,28 @@ static enum feed_kind error_kind(rd_kafka_resp_err_t code)
         code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED) {
         return FEED_CORRUPT;
     }
+    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        return FEED_UNKNOWN;
+    }
     return FEED_TROUBLE;
+}
+
+/*
+ * The library (2.1 and later) says of a truncated log only in words that it is one, and where it
+ * ends: "Partition log truncation detected at ...: broker end offset is 90 (...)".
+ */
+void feed_read_reset(const char *text, bool *out_truncated, int64_t *out_log_end)
+{
+    static const char says_end[] = "broker end offset is ";
+    const char *end = strstr(text, says_end);
+    *out_truncated = strstr(text, "truncation detected") != NULL;
+    *out_log_end = -1;
+    if (*out_truncated && end != NULL) {
+        const char *digits = end + strlen(says_end);
+        struct str number = {.p = digits, .n = strspn(digits, "0123456789")};
+        *out_log_end = str_to_i64(number, out_log_end) ? *out_log_end : -1;
+    }
 }
 
 static void take_error(rd_kafka_event_t *ev, struct feed_item *out)
@@ -213,13 +245,15 @@ static void take_error(rd_kafka_event_t *ev, struct feed_item *out)
     snprintf(out->topic, sizeof out->topic, "%s", tp->topic);
     if (out->kind != FEED_END) {
         snprintf(out->text, sizeof out->text, "%.250s", rd_kafka_event_error_string(ev));
+        feed_read_reset(rd_kafka_event_error_string(ev), &out->truncated, &out->log_end);
     }
     rd_kafka_topic_partition_destroy(tp);
 }
 
 void feed_take(struct feed *f, struct feed_item *out)
 {
-    feed_release(f);
+    let_go(&f->prior);
+    f->prior = TAKE_PTR(f->last);
     out->kind = FEED_NONE;
     rd_kafka_event_t *ev = rd_kafka_queue_poll(f->queue, 0);
     if (ev == NULL) {

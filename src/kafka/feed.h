@@ -29,15 +29,19 @@ enum feed_kind {
     FEED_END,     /* the partition's end was reached: everything before `offset` has been taken */
     FEED_RESET,   /* `offset` is outside the log: fetching of this partition has ended */
     FEED_CORRUPT, /* records cannot be read (CRC, compression): fetching would loop */
+    FEED_UNKNOWN, /* text: the brokers do not know the topic, for now; the library tries again */
     FEED_TROUBLE, /* text: an error of this partition that the library retries */
 };
 
 struct feed_item {
     enum feed_kind kind;
-    struct message message; /* borrowed until the next feed_take or feed_release */
+    struct message message; /* borrowed until the second feed_take from now, or feed_release */
     const void *topic_id;   /* equal pointers = equal topics: saves comparing names per record */
     int32_t partition;
     int64_t offset;
+    int32_t broker;  /* MESSAGE: that it came from; -1 where the library watches epochs itself */
+    bool truncated;  /* RESET: the log was truncated below `offset`, */
+    int64_t log_end; /*   and ends here now; -1: the library does not say where */
     char topic[250]; /* not for FEED_MESSAGE, whose message.topic has it */
     char text[256];
 };
@@ -53,7 +57,7 @@ struct feed_route *feed_route(struct feed *f, const char *topic, int32_t partiti
 struct feed_route *feed_unroute(struct feed_route *r); /* returns NULL */
 
 /*
- * Takes the next item and lets go of the one before. After FEED_NONE feed_fd wakes; whoever stops
+ * Takes the next item and lets go of the last but one. After FEED_NONE feed_fd wakes; whoever stops
  * taking earlier must remember that more may be waiting, for no new wake-up comes then. @thread
  * worker
  */
@@ -62,6 +66,8 @@ void feed_take(struct feed *f, struct feed_item *out);
  * worker
  */
 void feed_headers(struct feed *f, struct message *m);
-void feed_release(struct feed *f); /* lets go of the last item. @thread worker */
+/* What the text of an offset reset says of a truncated log; log_end -1: nothing. @thread any */
+void feed_read_reset(const char *text, bool *out_truncated, int64_t *out_log_end);
+void feed_release(struct feed *f); /* lets go of the last two items. @thread worker */
 
 #endif

@@ -27,6 +27,10 @@ struct client {
 /* A list of the library's from refs; the caller destroys it. */
 rd_kafka_topic_partition_list_t *client_list(const struct partition_ref *refs, size_t n);
 
+/* The configuration of a consumer, but for its brokers; NULL: ERROR_SETUP. The caller frees it. */
+rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct error *err) _must_;
+bool client_set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err) _must_;
+
 /* Moves err into *out: "<context>: <text>", and destroys it. NULL is success. Returns success. */
 bool client_take_error(rd_kafka_error_t *error, const char *context, struct error *out);
 

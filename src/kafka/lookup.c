@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "kafka/librdkafka.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,25 +61,23 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
     return ok;
 }
 
-/* A time after the last record is answered with RD_KAFKA_OFFSET_END: those start at their end. */
-static bool ask_ends_of_rest(struct client *c, struct partition_ref *refs, size_t n, usec_t timeout,
-                             struct error *err)
+/*
+ * A time after the last record is answered with RD_KAFKA_OFFSET_END: those start at their end.
+ * Which is asked for first: a record that arrives between the two questions has a later time than
+ * asked for, and must not be passed.
+ */
+static bool ask_by_time(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
+                        usec_t timeout, struct error *err)
 {
-    struct partition_ref *rest = mem_array(n, sizeof *rest);
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (refs[i].offset == RD_KAFKA_OFFSET_END) {
-            rest[count++] = refs[i];
-        }
-    }
-    bool ok = count == 0 || ask(c, rest, count, LOOKUP_LATEST, timeout, err);
-    count = 0;
+    struct partition_ref *ends = mem_array(n, sizeof *ends);
+    memcpy(ends, refs, n * sizeof *ends);
+    bool ok = ask(c, ends, n, LOOKUP_LATEST, timeout, err) && ask(c, refs, n, at_ms, timeout, err);
     for (size_t i = 0; ok && i < n; i++) {
         if (refs[i].offset == RD_KAFKA_OFFSET_END) {
-            refs[i].offset = rest[count++].offset;
+            refs[i].offset = ends[i].offset;
         }
     }
-    free(rest);
+    free(ends);
     return ok;
 }
 
@@ -88,7 +87,8 @@ bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int6
     if (n == 0) {
         return true;
     }
-    return ask(c, refs, n, at_ms, timeout, err) && ask_ends_of_rest(c, refs, n, timeout, err);
+    return at_ms < 0 ? ask(c, refs, n, at_ms, timeout, err)
+                     : ask_by_time(c, refs, n, at_ms, timeout, err);
 }
 
 bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, usec_t timeout,
@@ -107,6 +107,13 @@ bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, us
         }
     }
     return ok;
+}
+
+void lookup_cluster_id(struct client *c, char *out, size_t size, usec_t timeout)
+{
+    char *id = rd_kafka_clusterid(c->rk, timeout_ms(timeout));
+    snprintf(out, size, "%s", id != NULL ? id : "");
+    rd_kafka_mem_free(c->rk, id);
 }
 
 bool lookup_ping(struct client *c, usec_t timeout, struct error *err)
@@ -147,3 +154,94 @@ void lookup_topics_free(struct lookup_topic *topics, size_t n)
     }
     free(topics);
 }
+
+/* ---- ids of topics ---- */
+
+#if RD_KAFKA_VERSION >= 0x020300ff
+
+bool lookup_has_topic_ids(void)
+{
+    return rd_kafka_version() >= 0x02030000;
+}
+
+/* Names without repetition, in the order in which they come first. */
+static size_t distinct_topics(const struct lookup_id *items, size_t n, const char **out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool is_new = true;
+        for (size_t k = count; is_new && k-- > 0;) { /* they come in runs */
+            is_new = strcmp(out[k], items[i].topic) != 0;
+        }
+        if (is_new) {
+            out[count++] = items[i].topic;
+        }
+    }
+    return count;
+}
+
+static void take_id(const rd_kafka_TopicDescription_t *d, struct lookup_id *items, size_t n)
+{
+    if (rd_kafka_error_code(rd_kafka_TopicDescription_error(d)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    const char *id = rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(d));
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(items[i].topic, rd_kafka_TopicDescription_name(d)) == 0) {
+            snprintf(items[i].id, sizeof items[i].id, "%s", id);
+        }
+    }
+}
+
+static void take_ids(rd_kafka_event_t *ev, struct lookup_id *items, size_t n)
+{
+    if (ev == NULL || rd_kafka_event_error(ev) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    size_t count = 0;
+    const rd_kafka_TopicDescription_t **topics = rd_kafka_DescribeTopics_result_topics(
+        rd_kafka_event_DescribeTopics_result(ev), &count);
+    for (size_t i = 0; i < count; i++) {
+        take_id(topics[i], items, n);
+    }
+}
+
+void lookup_topic_ids(struct client *c, struct lookup_id *items, size_t n, usec_t timeout)
+{
+    const char **names = mem_array(n, sizeof *names);
+    size_t count = distinct_topics(items, n, names);
+    rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names(names, count);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(c->rk,
+                                                                 RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
+    char text[128];
+    (void) rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms(timeout), text,
+                                                     sizeof text);
+    rd_kafka_DescribeTopics(c->rk, topics, options, queue);
+    rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, timeout_ms(timeout) + 100);
+    take_ids(ev, items, n);
+    if (ev != NULL) {
+        rd_kafka_event_destroy(ev);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_TopicCollection_destroy(topics);
+    free(names);
+}
+
+#else
+
+bool lookup_has_topic_ids(void)
+{
+    return false;
+}
+
+void lookup_topic_ids(struct client *c, struct lookup_id *items, size_t n, usec_t timeout)
+{
+    (void) c;
+    (void) items;
+    (void) n;
+    (void) timeout;
+}
+
+#endif

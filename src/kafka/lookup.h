@@ -28,6 +28,22 @@ bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int6
 bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, usec_t timeout,
                       struct error *err) _must_;
 
+/* The id of the cluster that the brokers belong to; "": they do not answer, or have none. */
+void lookup_cluster_id(struct client *c, char *out, size_t size, usec_t timeout);
+
+/* A topic and its id in base64; "" = not known. */
+struct lookup_id {
+    const char *topic; /* borrowed */
+    char id[40];
+};
+
+/* Does the library know ids of topics? From 2.3 on. @thread any */
+bool lookup_has_topic_ids(void);
+
+/* The ids of the topics, which may repeat; one that cannot be had stays as it is. Without
+ * lookup_has_topic_ids nothing is asked. */
+void lookup_topic_ids(struct client *c, struct lookup_id *items, size_t n, usec_t timeout);
+
 /* Does any broker answer? */
 bool lookup_ping(struct client *c, usec_t timeout, struct error *err) _must_;
 

@@ -10,10 +10,11 @@
 #include "pg/sql.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum ledger_op { LEDGER_CLAIM, LEDGER_EVICT, LEDGER_GAP, LEDGER_ENDS, LEDGER_OPS };
+enum ledger_op { LEDGER_CLAIM, LEDGER_EVICT, LEDGER_GAP, LEDGER_ENDS, LEDGER_NOTE, LEDGER_OPS };
 
 struct ledger {
     char *sink;
@@ -27,13 +28,14 @@ struct ledger {
     size_t evicted;
     bool answered;
     struct error fault; /* of the operation under way */
-    struct buf arrays[4];
+    struct buf arrays[5];
 };
 
 /* Each $S is the schema. */
 static const char *const statements[LEDGER_OPS] = {
-    [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine"
-                     " FROM $S.claim($1, $2, $3, $4, $5, $6)",
+    [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine, inserted, begun,"
+                     " fp_offset, fp_crc, cluster_id, topic_id"
+                     " FROM $S.claim($1, $2, $3, $4, $5, $6, $7)",
     /* A row's xmax is the transaction that holds its lock. Another role's backend is not ours to
        end. */
     [LEDGER_EVICT] =
@@ -56,6 +58,7 @@ static const char *const statements[LEDGER_OPS] = {
                     " SET end_offset = l.end_offset, end_seen_at = pg_catalog.now()"
                     " FROM l WHERE o.sink = l.sink AND o.topic = l.topic"
                     " AND o.partition = l.partition",
+    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)",
 };
 
 struct ledger *ledger_new(const char *schema, const char *sink, const char *owner)
@@ -146,9 +149,11 @@ bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *e
     begin(l, c, LEDGER_CLAIM, entries, n);
     for (size_t i = 0; i < n; i++) {
         sql_array_i64(&l->arrays[2], entries[i].first_offset);
+        sql_array_text(&l->arrays[3],
+                       entries[i].first_reason != NULL ? entries[i].first_reason : "");
     }
-    const char *values[] = {l->sink,     l->owner,    array(l, 0),
-                            array(l, 1), array(l, 2), only_mine ? "t" : "f"};
+    const char *values[] = {l->sink,     l->owner,    array(l, 0),          array(l, 1),
+                            array(l, 2), array(l, 3), only_mine ? "t" : "f"};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -193,12 +198,51 @@ bool ledger_ends_start(struct ledger *l, struct conn *c, struct ledger_entry *en
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
+static void add_id(struct buf *out, const char *id)
+{
+    if (id[0] == '\0') {
+        sql_array_null(out);
+    } else {
+        sql_array_text(out, id);
+    }
+}
+
+bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                       struct error *err)
+{
+    begin(l, c, LEDGER_NOTE, entries, n);
+    for (size_t i = 0; i < n; i++) {
+        sql_array_i64(&l->arrays[2], entries[i].owner_epoch);
+        add_id(&l->arrays[3], entries[i].ids.cluster);
+        add_id(&l->arrays[4], entries[i].ids.topic);
+    }
+    const char *values[] = {l->sink,     array(l, 0), array(l, 1),
+                            array(l, 2), array(l, 3), array(l, 4)};
+    return send_statement(l, ARRAY_LEN(values), values, err);
+}
+
 static int64_t number(const PGresult *res, int row, int column, int64_t null)
 {
     return PQgetisnull(res, row, column) ? null : strtoll(PQgetvalue(res, row, column), NULL, 10);
 }
 
-/* Lines of (place, next_offset, owner_epoch, leader_epoch, mine). */
+static bool truth(const PGresult *res, int row, int column)
+{
+    return *PQgetvalue(res, row, column) == 't';
+}
+
+/* In SQL -1 stands for "by hand", for nobody sets a column to NULL who means to say something. */
+static struct fingerprint take_fingerprint(const PGresult *res, int row, int column)
+{
+    int64_t offset = number(res, row, column, FINGERPRINT_NONE);
+    if (!PQgetisnull(res, row, column) && offset < 0) {
+        offset = FINGERPRINT_BY_HAND;
+    }
+    return (struct fingerprint){.offset = offset,
+                                .crc = (uint32_t) number(res, row, column + 1, 0)};
+}
+
+/* Rows of the columns of LEDGER_CLAIM. */
 static void take_lines(struct ledger *l, const PGresult *res)
 {
     for (size_t i = 0; i < l->n; i++) {
@@ -206,7 +250,9 @@ static void take_lines(struct ledger *l, const PGresult *res)
         e->next_offset = LEDGER_UNKNOWN;
         e->owner_epoch = 0;
         e->leader_epoch = -1;
-        e->mine = false;
+        e->mine = e->inserted = e->begun = false;
+        e->fp = (struct fingerprint){.offset = FINGERPRINT_NONE};
+        e->ids = (struct log_ids){{""}, {""}};
     }
     for (int row = 0; row < PQntuples(res); row++) {
         int64_t place = number(res, row, 0, 0);
@@ -215,7 +261,12 @@ static void take_lines(struct ledger *l, const PGresult *res)
         e->next_offset = number(res, row, 1, LEDGER_UNKNOWN);
         e->owner_epoch = number(res, row, 2, 0);
         e->leader_epoch = (int32_t) number(res, row, 3, -1);
-        e->mine = *PQgetvalue(res, row, 4) == 't';
+        e->mine = truth(res, row, 4);
+        e->inserted = truth(res, row, 5);
+        e->begun = truth(res, row, 6);
+        e->fp = take_fingerprint(res, row, 7);
+        snprintf(e->ids.cluster, sizeof e->ids.cluster, "%s", PQgetvalue(res, row, 9));
+        snprintf(e->ids.topic, sizeof e->ids.topic, "%s", PQgetvalue(res, row, 10));
     }
 }
 
@@ -241,6 +292,7 @@ static void take_result(struct ledger *l, const PGresult *res)
         l->entries->next_offset = l->gap_to;
         break;
     case LEDGER_ENDS:
+    case LEDGER_NOTE:
     case LEDGER_OPS:
         break;
     }
@@ -254,6 +306,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         [LEDGER_EVICT] = "end the former owner's session",
         [LEDGER_GAP] = "record a gap",
         [LEDGER_ENDS] = "write end offsets",
+        [LEDGER_NOTE] = "write which log it is",
     };
     struct conn *c = TAKE_PTR(l->c);
 

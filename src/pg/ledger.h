@@ -15,20 +15,26 @@
 
 #include "base/error.h"
 #include "pg/conn.h"
+#include "row/identity.h"
 
 #define LEDGER_UNKNOWN INT64_C(-1)
 
-/* A line of the ledger as one operation asks for or reports it. */
+/* A row of the ledger as one operation asks for or reports it. */
 struct ledger_entry {
     const char *topic; /* borrowed from the caller, who keeps it until the operation ends */
     int32_t partition;
     int64_t first_offset; /* in: inserted when the ledger has no line; LEDGER_UNKNOWN = then only
                              report */
-    int64_t next_offset;  /* out: LEDGER_UNKNOWN = no such line, nothing claimed */
-    int64_t owner_epoch;  /* out */
-    int32_t leader_epoch; /* out: -1 unknown */
-    bool mine;            /* out: claimed; false = unknown line, or (only_mine) another owns it */
-    void *tag;            /* the caller's */
+    const char *first_reason; /* in, borrowed: why there, with a first_offset */
+    int64_t next_offset;      /* out: LEDGER_UNKNOWN = no such line, nothing claimed */
+    int64_t owner_epoch;      /* out */
+    int32_t leader_epoch;     /* out: -1 unknown */
+    bool mine;             /* out: claimed; false = unknown line, or (only_mine) another owns it */
+    bool inserted;         /* out: with the first offset */
+    bool begun;            /* out: it has had a row before: without one, it was deleted by hand */
+    struct fingerprint fp; /* out: offset FINGERPRINT_NONE, FINGERPRINT_BY_HAND, or of a record */
+    struct log_ids ids;    /* out: of the log that next_offset belongs to; note: what they are */
+    void *tag;             /* the caller's */
 };
 
 enum ledger_step { LEDGER_WAIT, LEDGER_DONE, LEDGER_FAILED };
@@ -76,6 +82,14 @@ bool ledger_gap_start(struct ledger *l, struct conn *c, struct ledger_entry *ent
  * entries carry the end in first_offset and owner_epoch. Never touches next_offset.
  */
 bool ledger_ends_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                       struct error *err) _must_;
+
+/*
+ * Writes down the ids of the logs that the entries' partitions belong to, as far as owner_epoch is
+ * still that of the entry; empty ids stay as they are. From then on a next_offset that was set by
+ * hand counts for that log.
+ */
+bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
                        struct error *err) _must_;
 
 enum ledger_step ledger_step(struct ledger *l, struct error *err) _must_;

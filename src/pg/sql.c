@@ -72,6 +72,12 @@ void sql_array_i64(struct buf *out, int64_t value)
     buf_add(out, p, (size_t) (digits + sizeof digits - p));
 }
 
+void sql_array_null(struct buf *out)
+{
+    separate(out);
+    buf_add_z(out, "NULL");
+}
+
 void sql_array_close(struct buf *out)
 {
     buf_add_u8(out, '}');

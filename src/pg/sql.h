@@ -15,6 +15,7 @@ void sql_array_open(struct buf *out);
 void sql_array_text(struct buf *out, const char *text);
 void sql_array_text_quoted(struct buf *out, const char *text);
 void sql_array_i64(struct buf *out, int64_t value);
+void sql_array_null(struct buf *out);
 void sql_array_close(struct buf *out);
 
 /* A copy of sql with the schema's name, quoted, in place of each $S. The caller frees it. */

@@ -37,8 +37,9 @@ static char *take_sql(struct buf *sql)
 static void init_advance(struct statement *s, const char *schema)
 {
     static const uint32_t types[] = {
-        OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY,
-        OID_INT8_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY, OID_INT8_ARRAY,
+        OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
+        OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
+        OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY,
     };
     struct buf sql = {0};
 
@@ -50,7 +51,7 @@ static void init_advance(struct statement *s, const char *schema)
     }
     buf_add_z(&sql, "SELECT ");
     table_quote_ident(&sql, schema);
-    buf_add_z(&sql, ".advance($1,$2,$3,$4,$5,$6,$7,$8,$9)");
+    buf_add_z(&sql, ".advance($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)");
     s->sql = take_sql(&sql);
 }
 

@@ -133,6 +133,10 @@ int64_t txn_span_field(const struct span *s, enum span_field field)
         return s->last_timestamp_ms;
     case SPAN_END:
         return s->end_offset;
+    case SPAN_FP_OFFSET:
+        return s->fp.offset;
+    case SPAN_FP_CRC:
+        return (int32_t) s->fp.crc; /* PostgreSQL has no unsigned integers */
     case SPAN_FIELDS:
         break;
     }

@@ -108,6 +108,8 @@ enum span_field {
     SPAN_LEADER_EPOCH,
     SPAN_TIMESTAMP,
     SPAN_END,
+    SPAN_FP_OFFSET,
+    SPAN_FP_CRC,
     SPAN_FIELDS
 };
 

@@ -137,11 +137,19 @@ uint32_t batch_span(struct batch *b, void *tag, const char *topic, int32_t parti
             .next = from,
             .last_timestamp_ms = -1,
             .end_offset = -1,
+            .fp = {.offset = FINGERPRINT_NONE},
             .tag = tag,
         };
     }
     b->last_span = (uint32_t) (s - b->spans);
     return b->last_span;
+}
+
+void batch_span_mark(struct batch *b, uint32_t span, struct fingerprint fp)
+{
+    assert(span < b->span_count);
+    assert(fp.offset >= b->spans[span].from && fp.offset < b->spans[span].next);
+    b->spans[span].fp = fp;
 }
 
 void batch_span_skip(struct batch *b, uint32_t span, int64_t next)
@@ -437,6 +445,7 @@ static void split_record(struct batch *b, const struct batch_record *r, struct b
     struct span *s = &b->spans[r->span];
     uint32_t to = batch_span(head, s->tag, s->topic, s->partition, s->owner_epoch, s->from);
     head->spans[to].end_offset = s->end_offset;
+    head->spans[to].fp = s->fp;
     batch_record_begin(head, to, r->offset, r->timestamp_ms, r->leader_epoch);
     head->records[head->record_count].raw = r->raw;
     batch_record_end(head);
@@ -484,9 +493,11 @@ static void split_spans(struct batch *b, const struct batch *head, uint32_t *to)
 {
     for (size_t i = 0; i < b->span_count; i++) {
         struct span *s = &b->spans[i];
-        const struct span *h = batch_find(head, s->tag);
+        struct span *h = batch_find(head, s->tag);
         to[i] = 0;
         if (h) {
+            struct span *without = s->fp.offset >= h->next ? h : s;
+            without->fp.offset = FINGERPRINT_NONE;
             s->from = h->next;
             to[i] = s->from == s->next ? UINT32_MAX : 0;
         }

@@ -14,6 +14,7 @@
 #define ROW_BATCH_H
 
 #include "base/buf.h"
+#include "row/identity.h"
 #include "row/message.h"
 #include "row/table.h"
 
@@ -27,6 +28,7 @@ struct span {
     int64_t next;              /* ... and after it */
     int64_t last_timestamp_ms; /* of the last record; -1 = there is none, or it has none */
     int64_t end_offset;        /* last known end of the partition; -1 unknown */
+    struct fingerprint fp;     /* of a record of this span, the last if known; or none */
     void *tag;                 /* the worker's slot for this partition */
 };
 
@@ -122,6 +124,9 @@ bool batch_has_kept(const struct batch *b, size_t record);
 size_t batch_kept_headers(const struct batch *b, size_t record);
 void batch_kept(const struct batch *b, size_t record, struct message *out,
                 struct message_header *headers);
+
+/* The fingerprint of the record that the span has taken last. */
+void batch_span_mark(struct batch *b, uint32_t span, struct fingerprint fp);
 
 /* Moves a span forward over offsets that hold no record (markers, aborted transactions,
  * compaction). */

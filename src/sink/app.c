@@ -45,6 +45,7 @@ struct app {
     char owner[320];
     struct plan *plan;
     struct policies *policies;
+    struct entries entries;
     struct client *client;
     struct mailbox reports;
     struct mailbox answers;
@@ -160,6 +161,7 @@ static bool start(struct app *a)
         .scout = a->scout,
         .workers = a->workers,
         .worker_count = a->worker_count,
+        .entries = &a->entries,
         .until_end = a->until_end,
     };
     a->crew = crew_new(&cc);
@@ -558,7 +560,9 @@ static bool stop(struct app *a)
 
 static enum exit_code run(struct app *a)
 {
-    if (!prepare_target(a->cfg, a->plan, a->policies, a->signal_fd, &a->code)) {
+    struct prepared p = {
+        .cfg = a->cfg, .plan = a->plan, .policies = a->policies, .entries = &a->entries};
+    if (!prepare_target(&p, a->signal_fd, &a->code)) {
         return a->code;
     }
     if (start(a)) {
@@ -588,10 +592,12 @@ enum exit_code app_run(const struct config *cfg, bool until_end)
     name_owner(&a);
     a.plan = plan_new(cfg);
     a.policies = policies_new(cfg);
+    a.entries = entries_of(cfg);
     enum exit_code code = run(&a);
     free_mail(&a);
     plan_free(a.plan);
     policies_free(a.policies);
+    entries_done(&a.entries);
     close(a.signal_fd);
     return code;
 }

@@ -87,8 +87,7 @@ static size_t least_loaded(const struct crew *c)
 
 /* ---- orders ---- */
 
-void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq,
-                    int64_t from)
+struct order *partition_order(struct partition *p, enum order_kind kind)
 {
     struct order *o = mem_zalloc(sizeof *o);
     o->kind = kind;
@@ -97,10 +96,7 @@ void partition_post(struct partition *p, enum order_kind kind, int64_t offset, u
     o->number = p->number;
     o->plan = p->plan;
     o->share = &p->share;
-    o->offset = offset;
-    o->seq = seq;
-    o->from = from;
-    worker_post(p->worker, o);
+    return o;
 }
 
 void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
@@ -115,7 +111,10 @@ void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
         p->worker = c->cc.workers[p->worker_index];
         c->load[p->worker_index]++;
     }
-    partition_post(p, ORDER_ADOPT, first_offset, 0, -1);
+    struct order *o = partition_order(p, ORDER_ADOPT);
+    o->offset = first_offset;
+    o->first_reason = p->first_reason;
+    worker_post(p->worker, o);
 }
 
 /* ---- reports ---- */
@@ -130,10 +129,14 @@ static void report_start(struct crew *c, struct partition *p, const struct repor
                    p->number, (long long) r->offset);
     }
     p->retry_at = USEC_NEVER; /* what it was waiting for is overtaken */
-    p->start = START_WANTED;
+    if (r->inserted) {
+        log_info("%s-%d: begins at offset %lld: %s", p->topic, p->number, (long long) r->offset,
+                 p->first_reason != NULL ? p->first_reason : "as before");
+    }
     p->start_offset = r->offset;
     p->start_seq = r->seq;
-    crew_note_start(c);
+    p->known = r->known;
+    crew_verify_start(c, p);
     c->started_once = true;
     if (p->first_stored < 0) {
         p->first_stored = r->offset;
@@ -146,13 +149,6 @@ static void report_resumed(struct partition *p, const struct report *r)
     if (p->start == START_ASKED && p->start_seq == r->seq) {
         p->start = START_ANSWERED;
     }
-}
-
-static void report_reset(struct partition *p, const struct report *r)
-{
-    partition_set(p, PARTITION_GAPPED);
-    p->reset_offset = r->offset;
-    p->range_due = true;
 }
 
 /* How to go on behind a record that stops its partition. */
@@ -237,8 +233,7 @@ void crew_report(struct crew *c, const struct report *r)
     }
     switch (r->kind) {
     case REPORT_UNKNOWN:
-        p->start = START_NONE; /* its line was deleted in the middle of a start */
-        p->first_due = true;
+        crew_first_unknown(p, r->begun);
         break;
     case REPORT_START:
         report_start(c, p, r);
@@ -247,7 +242,7 @@ void crew_report(struct crew *c, const struct report *r)
         report_resumed(p, r);
         break;
     case REPORT_RESET:
-        report_reset(p, r);
+        crew_gap_report(p, r);
         break;
     case REPORT_STOPPED:
         report_stopped(c, p, r);
@@ -302,6 +297,7 @@ void crew_turn(struct crew *c, usec_t now)
             retry(c, c->partitions[i]);
         }
     }
+    crew_verify_turn(c, now);
     crew_ask_turn(c, now);
     crew_fetch_turn(c, now);
     crew_commit_turn(c, now);

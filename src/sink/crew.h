@@ -10,6 +10,7 @@
 #define SINK_CREW_H
 
 #include "kafka/events.h"
+#include "sink/entries.h"
 #include "sink/mail.h"
 #include "sink/plan.h"
 #include "sink/scout.h"
@@ -24,7 +25,8 @@ struct crew_config {
     struct scout *scout;
     struct worker **workers;
     size_t worker_count;
-    bool until_end; /* find out where partitions end when they are first started */
+    struct entries *entries; /* of topics; crew notes those that are used by now */
+    bool until_end;          /* find out where partitions end when they are first started */
 };
 
 struct crew *crew_new(const struct crew_config *cc) _must_;

@@ -11,7 +11,6 @@
 
 #include <string.h>
 
-#define RANGE_RETRY USEC_PER_SEC
 #define ENDS_INTERVAL (10 * USEC_PER_SEC)
 
 /* ---- plans ---- */
@@ -21,7 +20,8 @@ static bool plan_is_asked_for(const struct crew *c, const struct partition *othe
 {
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
-        if (p != other && p->state == PARTITION_PLANNING && strcmp(p->topic, topic) == 0) {
+        if (p != other && p->state == PARTITION_PLANNING && !p->held_back &&
+            strcmp(p->topic, topic) == 0) {
             return true;
         }
     }
@@ -71,7 +71,7 @@ static void answer_plan(struct crew *c, struct scout_mail *m)
     }
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
-        if (p->state == PARTITION_PLANNING && strcmp(p->topic, m->topic) == 0) {
+        if (p->state == PARTITION_PLANNING && !p->held_back && strcmp(p->topic, m->topic) == 0) {
             if (usable) {
                 crew_plan_or_adopt(c, p);
             } else {
@@ -83,9 +83,8 @@ static void answer_plan(struct crew *c, struct scout_mail *m)
 
 /* ---- questions ---- */
 
-/* Asks one question about all partitions that `due` selects; NULL when there are none. */
-static struct scout_mail *question(struct crew *c, enum scout_kind kind,
-                                   bool (*due)(const struct partition *p))
+struct scout_mail *crew_question(const struct crew *c, enum scout_kind kind,
+                                 bool (*due)(const struct partition *p))
 {
     size_t n = 0;
     for (size_t i = 0; i < c->count; i++) {
@@ -105,11 +104,6 @@ static struct scout_mail *question(struct crew *c, enum scout_kind kind,
     return m;
 }
 
-static bool first_is_due(const struct partition *p)
-{
-    return p->first_due;
-}
-
 static bool end_is_due(const struct partition *p)
 {
     bool owned = p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED ||
@@ -120,15 +114,6 @@ static bool end_is_due(const struct partition *p)
 static bool target_is_due(const struct partition *p)
 {
     return p->target_due;
-}
-
-static void ask_first(struct crew *c)
-{
-    struct scout_mail *m = c->asking_first ? NULL : question(c, SCOUT_FIRST, first_is_due);
-    if (m != NULL) {
-        c->asking_first = true;
-        scout_ask(c->cc.scout, m);
-    }
 }
 
 void crew_ask_ping(struct crew *c)
@@ -147,12 +132,12 @@ static void ask_ends(struct crew *c, usec_t now)
     struct scout_mail *m = NULL;
     if (now >= c->ends_at) {
         c->ends_at = now + ENDS_INTERVAL;
-        m = question(c, SCOUT_ENDS, end_is_due);
+        m = crew_question(c, SCOUT_ENDS, end_is_due);
         if (m == NULL) {
             crew_ask_ping(c);
         }
     } else {
-        m = question(c, SCOUT_ENDS, target_is_due);
+        m = crew_question(c, SCOUT_ENDS, target_is_due);
     }
     if (m != NULL) {
         c->asking_ends = true;
@@ -160,54 +145,28 @@ static void ask_ends(struct crew *c, usec_t now)
     }
 }
 
-static void ask_ranges(struct crew *c)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        struct partition *p = c->partitions[i];
-        if (p->range_due) {
-            p->range_due = false;
-            struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
-            scout_mail_set(m, 0, p->topic, p->number, p->generation);
-            scout_ask(c->cc.scout, m);
-        }
-    }
-}
-
 void crew_ask_turn(struct crew *c, usec_t now)
 {
-    ask_first(c);
-    ask_ranges(c);
+    crew_first_ask(c);
+    crew_first_ask_offsets(c);
+    crew_verify_ask(c);
+    crew_gap_ask(c);
     ask_ends(c, now);
 }
 
 /* ---- answers ---- */
 
-static struct partition *wanted(const struct crew *c, const struct scout_mail *m, size_t i)
+struct partition *crew_wanted(const struct crew *c, const struct scout_mail *m, size_t i)
 {
     struct partition *p = index_find(&c->index, m->refs[i].topic, m->refs[i].partition);
     return p != NULL && p->generation == m->generations[i] ? p : NULL;
-}
-
-static void answer_first(struct crew *c, const struct scout_mail *m)
-{
-    c->asking_first = false;
-    for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
-        struct partition *p = wanted(c, m, i);
-        if (p != NULL && p->first_due && m->refs[i].offset >= 0) {
-            p->first_due = false;
-            if (m->in_group[i]) {
-                crew_commit_note(p, m->refs[i].offset);
-            }
-            crew_adopt(c, p, m->refs[i].offset);
-        }
-    }
 }
 
 static void answer_ends(struct crew *c, const struct scout_mail *m)
 {
     c->asking_ends = false;
     for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
-        struct partition *p = wanted(c, m, i);
+        struct partition *p = crew_wanted(c, m, i);
         if (p == NULL || m->refs[i].offset < 0) {
             continue;
         }
@@ -216,74 +175,6 @@ static void answer_ends(struct crew *c, const struct scout_mail *m)
             p->target_due = false;
             p->target = m->refs[i].offset;
         }
-    }
-}
-
-static const char *on_gap_place(enum config_on_gap policy)
-{
-    return policy == ON_GAP_EARLIEST ? "earliest" : "latest";
-}
-
-static void hint_gap(const struct crew *c, const struct partition *p, bool below, struct error *err)
-{
-    const struct config *cfg = c->cc.cfg;
-    const char *why = below ? "Kafka has deleted these records. Set kafka.on_gap, or"
-                            : "Was the topic created anew, or is this another cluster? To go on,";
-    if (config_has_ledger(cfg)) {
-        error_hint(err,
-                   "%s move the ledger: UPDATE %s.offsets SET next_offset = ... WHERE sink = '%s' "
-                   "AND topic = '%s' AND partition = %d;",
-                   why, cfg->postgres.schema, cfg->sink, p->topic, p->number);
-    } else {
-        error_hint(err,
-                   "%s stop and move the group: kafka-consumer-groups.sh --group %s --topic %s:%d "
-                   "--reset-offsets --to-offset ... --execute",
-                   why, cfg->kafka.group, p->topic, p->number);
-    }
-}
-
-/* The ledger's offset is outside [low, high]: stop, or go on where the operator has chosen and
- * write down what is passed. */
-static void decide_gap(struct crew *c, struct partition *p, int64_t low, int64_t high)
-{
-    struct error err;
-    enum config_on_gap policy = c->cc.cfg->kafka.on_gap;
-    long long at = p->reset_offset;
-    bool below = p->reset_offset < low;
-    if (policy == ON_GAP_STOP) {
-        error_set(&err, ERROR_RECORD,
-                  "%s-%d@%lld: next_offset %lld is %s the log, which holds offsets %lld to %lld",
-                  p->topic, p->number, at, at, below ? "below" : "above", (long long) low,
-                  (long long) high);
-        hint_gap(c, p, below, &err);
-        log_fault(LOG_LEVEL_ERROR, &err);
-        partition_set(p, PARTITION_STOPPED);
-        return;
-    }
-    int64_t to = policy == ON_GAP_EARLIEST ? low : high;
-    bool ledger = config_has_ledger(c->cc.cfg);
-    log_warning("%s-%d@%lld: outside the log, which holds offsets %lld to %lld; going on at the "
-                "%s, %lld%s%s%s",
-                p->topic, p->number, at, (long long) low, (long long) high, on_gap_place(policy),
-                (long long) to, ledger ? ", and writing the range to " : "",
-                ledger ? c->cc.cfg->postgres.schema : "", ledger ? ".gaps" : "");
-    partition_post(p, ORDER_GAP, to, 0, p->reset_offset);
-}
-
-/* Not if the partition starts elsewhere by now: an operator was faster. */
-static void answer_range(struct crew *c, const struct scout_mail *m)
-{
-    struct partition *p = wanted(c, m, 0);
-    if (p == NULL || p->state != PARTITION_GAPPED || p->start != START_NONE) {
-        return;
-    }
-    if (m->failed) {
-        p->range_due = true;
-    } else if (p->reset_offset >= m->refs[0].offset && p->reset_offset <= m->high) {
-        /* Inside by now: fetch again, but not in a tight loop. */
-        p->retry_at = clock_mono() + RANGE_RETRY;
-    } else {
-        decide_gap(c, p, m->refs[0].offset, m->high);
     }
 }
 
@@ -330,7 +221,7 @@ void crew_renewed(struct crew *c, struct scout_mail *m)
         struct partition *p = c->partitions[i];
         p->plan = p->plan != NULL ? plan_topic(c->cc.plan, p->topic) : NULL;
         if (p->worker != NULL && p->state != PARTITION_RELEASING) {
-            partition_post(p, ORDER_PLAN, -1, 0, -1);
+            worker_post(p->worker, partition_order(p, ORDER_PLAN));
         }
     }
     scout_mail_free(m);
@@ -340,13 +231,19 @@ void crew_answer(struct crew *c, struct scout_mail *m)
 {
     switch (m->kind) {
     case SCOUT_FIRST:
-        answer_first(c, m);
+        crew_first_answer(c, m);
+        break;
+    case SCOUT_FIRST_USE:
+        crew_first_answer_use(c, m);
+        break;
+    case SCOUT_VERIFY:
+        crew_verify_answer(c, m);
         break;
     case SCOUT_ENDS:
         answer_ends(c, m);
         break;
     case SCOUT_RANGE:
-        answer_range(c, m);
+        crew_gap_answer(c, m);
         break;
     case SCOUT_PLAN:
         answer_plan(c, m);
@@ -356,6 +253,7 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         return;
     case SCOUT_TOPICS:
         answer_topics(c, m);
+        crew_first_topics(c, m);
         break;
     case SCOUT_PING:
         c->asking_ping = false;

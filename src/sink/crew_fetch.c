@@ -30,7 +30,7 @@ void crew_note_start(struct crew *c)
  */
 static bool to_unfetch(const struct partition *p, bool all)
 {
-    return p->fetched && (all || p->start != START_NONE || p->state == PARTITION_STOPPED);
+    return p->fetched && (all || p->start >= START_WANTED || p->state == PARTITION_STOPPED);
 }
 
 static void unfetch(struct crew *c, bool all)
@@ -54,7 +54,8 @@ static void unfetch(struct crew *c, bool all)
 /* In the next client_fetch: those to be started, and those that were only in the way. */
 static bool to_fetch(const struct partition *p)
 {
-    return !p->fetched && (p->start != START_NONE || p->state == PARTITION_FETCHING);
+    bool is_only_in_the_way = p->state == PARTITION_FETCHING && p->start == START_NONE;
+    return !p->fetched && (p->start >= START_WANTED || is_only_in_the_way);
 }
 
 /* Routes before the library is told: collects what to fetch. */
@@ -70,6 +71,7 @@ static size_t prepare_fetch(struct crew *c, struct partition_ref *refs)
             .topic = p->topic,
             .partition = p->number,
             .offset = p->start != START_NONE ? p->start_offset : partition_stored(p),
+            .leader_epoch = p->known.leader_epoch,
         };
         feed_unroute(p->route);
         p->route = feed_route(worker_feed(p->worker), p->topic, p->number);
@@ -98,7 +100,9 @@ static bool ask_resume(struct crew *c)
         struct partition *p = c->partitions[i];
         if (p->start == START_WANTED) {
             p->start = START_ASKED;
-            partition_post(p, ORDER_RESUME, -1, p->start_seq, -1);
+            struct order *o = partition_order(p, ORDER_RESUME);
+            o->seq = p->start_seq;
+            worker_post(p->worker, o);
         }
         answered = answered && p->start != START_ASKED;
     }
@@ -133,8 +137,9 @@ static bool starts_can_wait(const struct crew *c, usec_t now)
         return false;
     }
     for (size_t i = 0; i < c->count; i++) {
-        if (c->partitions[i]->state == PARTITION_CLAIMING &&
-            c->partitions[i]->start == START_NONE) {
+        const struct partition *p = c->partitions[i];
+        if (p->start == START_UNVERIFIED ||
+            (p->state == PARTITION_CLAIMING && p->start == START_NONE)) {
             return true;
         }
     }

@@ -19,7 +19,7 @@ static void assign(struct crew *c, const struct event *e)
     log_info("%zu partition%s assigned", e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
         if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
-            crew_plan_or_adopt(c, crew_add(c, &e->refs[i]));
+            crew_first_begin(c, crew_add(c, &e->refs[i]));
         }
     }
 }
@@ -51,7 +51,7 @@ static void release(struct crew *c, struct partition *p, bool wait)
     }
     index_remove(&c->index, p->topic, p->number);
     p->start = START_NONE;
-    p->first_due = p->range_due = p->target_due = false;
+    p->first_due = p->verify_due = p->range_due = p->target_due = false;
     partition_set(p, PARTITION_RELEASING);
     if (p->worker == NULL) {
         crew_forget(c, p);
@@ -59,7 +59,7 @@ static void release(struct crew *c, struct partition *p, bool wait)
     }
     p->awaited = wait;
     c->revoke_waits += wait;
-    partition_post(p, ORDER_RELEASE, -1, 0, -1);
+    worker_post(p->worker, partition_order(p, ORDER_RELEASE));
 }
 
 static void revoke(struct crew *c, const struct event *e)

@@ -3,7 +3,10 @@
  *     crew.c            partitions, orders to workers, their reports, the round of the day
  *     crew_rebalance.c  what the group gives and takes
  *     crew_commit.c     what is committed to the group, and when
- *     crew_ask.c        questions to the scout, and what follows from its answers
+ *     crew_first.c      where partitions begin that the ledger does not know
+ *     crew_verify.c     is it still the same log?
+ *     crew_gap.c        if not, or outside of it: where to go on
+ *     crew_ask.c        the other questions to the scout, and what follows from its answers
  *     crew_fetch.c      which partitions the library fetches, and from where
  * Main thread only.
  */
@@ -27,9 +30,17 @@ enum partition_state {
 /* How far a start has come (sink/mail.h). */
 enum start_state {
     START_NONE,
-    START_WANTED,   /* REPORT_START has come: start_offset, start_seq */
-    START_ASKED,    /* the older fetch has stopped, ORDER_RESUME is posted */
-    START_ANSWERED, /* REPORT_RESUMED has come: fetch it */
+    START_UNVERIFIED, /* REPORT_START has come: start_offset, start_seq, known */
+    START_WANTED,     /* it is the same log */
+    START_ASKED,      /* the older fetch has stopped, ORDER_RESUME is posted */
+    START_ANSWERED,   /* REPORT_RESUMED has come: fetch it */
+};
+
+/* Why an offset is not where it should be. */
+enum reset_cause {
+    RESET_RANGE,         /* the library says that it is outside of the log */
+    RESET_TRUNCATED,     /* ... that the log was truncated, at log_end */
+    RESET_CREATED_AGAIN, /* the topic is another one */
 };
 
 struct partition {
@@ -44,16 +55,23 @@ struct partition {
     struct share share;
     bool fetched; /* in the library's assignment */
     enum start_state start;
-    bool first_due; /* its first offset is to be asked for */
-    bool range_due; /* its range is to be asked for */
+    bool held_back;           /* PLANNING: its entry of topics is not written down yet */
+    bool first_due;           /* its first offset is to be asked for, */
+    bool by_start;            /*   as kafka.start says */
+    const char *first_reason; /* why it begins there; static */
+    bool verify_due;          /* UNVERIFIED: its log is to be asked for */
+    bool range_due;           /* its range is to be asked for */
     int64_t start_offset;
     uint64_t start_seq;
-    int64_t reset_offset; /* GAPPED: what was out of range */
-    usec_t retry_at;      /* USEC_NEVER = no */
-    int64_t committed;    /* what the group has, as far as we know; -1 unknown */
-    bool committing;      /* ... and a commit is on its way that changes it */
-    int64_t first_stored; /* until_end: the ledger at the first claim, -1 before */
-    int64_t target;       /* until_end: where it ended then, -1 unknown */
+    struct known_log known;       /* of the log, as of the last REPORT_START */
+    int64_t reset_offset;         /* GAPPED: what was out of range, */
+    enum reset_cause reset_cause; /*   and why; */
+    int64_t log_end;              /*   TRUNCATED: where the log now ends, -1 unknown */
+    usec_t retry_at;              /* USEC_NEVER = no */
+    int64_t committed;            /* what the group has, as far as we know; -1 unknown */
+    bool committing;              /* ... and a commit is on its way that changes it */
+    int64_t first_stored;         /* until_end: the ledger at the first claim, -1 before */
+    int64_t target;               /* until_end: where it ended then, -1 unknown */
     bool target_due;
     usec_t lost_at; /* claimed by another last, 0 = never */
     bool awaited;   /* RELEASING: a revocation waits for it */
@@ -92,6 +110,12 @@ struct crew {
     struct backoff commit_backoff;
     /* questions under way, one of a kind */
     bool asking_first;
+    bool asking_verify;
+    bool asking_use;        /* an entry of topics is used for the first time: */
+    bool asking_use_topics; /*   which topics there are, then where they begin */
+    bool use_told;          /* the trouble with it is told */
+    char cluster_id[64];    /* of the brokers, as looked at last; "" = not known yet */
+    usec_t cluster_at;      /* when it is looked at next */
     bool asking_ends;
     bool asking_ping;
     bool renew_again; /* ... and again, for they have changed meanwhile */
@@ -114,8 +138,7 @@ struct partition *crew_add(struct crew *c, const struct partition_ref *ref);
 void crew_forget(struct crew *c, struct partition *p);                      /* frees it */
 void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset); /* -1 unknown */
 void partition_set(struct partition *p, enum partition_state state);        /* the one door */
-void partition_post(struct partition *p, enum order_kind kind, int64_t offset, uint64_t seq,
-                    int64_t from);
+struct order *partition_order(struct partition *p, enum order_kind kind);   /* for worker_post */
 
 void crew_let_go(struct crew *c, struct partition *p); /* RELEASING, and nobody needs it any more */
 
@@ -130,7 +153,40 @@ usec_t crew_commit_deadline(const struct crew *c);
 /* crew_rebalance.c */
 void crew_end_revoke(struct crew *c); /* answers the library, whoever has let go by then */
 
-/* crew_ask.c */
+/* crew_first.c */
+void crew_first_begin(struct crew *c, struct partition *p); /* newly assigned */
+void crew_first_unknown(struct partition *p, bool begun);   /* the ledger has no row of it */
+void crew_first_ask(struct crew *c);
+void crew_first_ask_offsets(struct crew *c);
+void crew_first_topics(struct crew *c, const struct scout_mail *m);
+void crew_first_answer_use(struct crew *c, const struct scout_mail *m);
+void crew_first_answer(struct crew *c, const struct scout_mail *m);
+
+/* crew_verify.c */
+void crew_verify_start(struct crew *c, struct partition *p); /* REPORT_START has come */
+void crew_verify_turn(struct crew *c, usec_t now); /* do the brokers still belong to the cluster? */
+void crew_verify_ask(struct crew *c);
+void crew_verify_answer(struct crew *c, const struct scout_mail *m);
+
+/*
+ * crew_gap.c
+ * begin: the range of the log is asked for, then it is decided. stop: nothing is decided; err says
+ * what has happened, why what a person should know of it.
+ */
+void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause);
+void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err);
+void crew_gap_report(struct partition *p, const struct report *r); /* REPORT_RESET */
+void crew_gap_ask(struct crew *c);
+void crew_gap_answer(struct crew *c, const struct scout_mail *m);
+
+/*
+ * crew_ask.c
+ * question: one about all partitions that `due` selects, NULL when there are none. wanted: the
+ * partition that the i-th answer is for, NULL when it has gone, or come again, since.
+ */
+struct scout_mail *crew_question(const struct crew *c, enum scout_kind kind,
+                                 bool (*due)(const struct partition *p));
+struct partition *crew_wanted(const struct crew *c, const struct scout_mail *m, size_t i);
 void crew_plan_or_adopt(struct crew *c, struct partition *p);
 void crew_ask_ping(struct crew *c);
 void crew_ask_turn(struct crew *c, usec_t now); /* asks what is to be asked */

@@ -31,6 +31,7 @@
 
 #include "base/error.h"
 #include "base/mailbox.h"
+#include "row/identity.h"
 
 #include <stdatomic.h>
 
@@ -48,10 +49,27 @@ struct share {
     _Atomic int64_t committed; /* what it has, as far as kafka.commit waits for it; -1 unknown */
 };
 
+/* Why a partition passes offsets that are not stored. */
+enum gap_cause {
+    GAP_DELETED,       /* by retention, before they were read */
+    GAP_OVERWRITTEN,   /* the log was truncated: other records are there now, or will be */
+    GAP_CREATED_AGAIN, /* the topic is a new one of the same name */
+};
+
+struct gap {
+    int64_t from; /* the next record, else the gap is not made */
+    int64_t to;   /* where to go on; below `from` where the log is another one */
+    enum gap_cause cause;
+    int64_t low; /* the log's bounds then */
+    int64_t high;
+};
+
 enum order_kind {
     ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
     ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
-    ORDER_GAP,     /* move the ledger to `offset`, write the range to gaps */
+    ORDER_GAP,     /* move the ledger over `gap`, and write the range to gaps */
+    ORDER_VERIFY,  /* its log may be another one: start again, which verifies it */
+    ORDER_NOTE,    /* its log is that of `ids`: write it down */
     ORDER_PLAN,    /* tables have changed: drop its records, read them again by the new plan */
     ORDER_RELEASE, /* finish or drop its records, forget it */
     ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
@@ -66,21 +84,24 @@ struct order {
     int32_t number;
     const struct topic_plan *plan;
     struct share *share;
-    int64_t offset;    /* ADOPT: the first offset or -1; GAP: where to go on */
-    int64_t from;      /* GAP: only if this is still the next record */
-    uint64_t seq;      /* RESUME */
-    uint64_t deadline; /* STOP: monotonic microseconds */
+    int64_t offset;           /* ADOPT: the first offset or -1 */
+    const char *first_reason; /* ADOPT, with a first offset: why there; static */
+    struct gap gap;           /* GAP */
+    struct log_ids ids;       /* NOTE */
+    uint64_t seq;             /* RESUME */
+    uint64_t deadline;        /* STOP: monotonic microseconds */
 };
 
 enum report_kind {
-    REPORT_UNKNOWN, /* the ledger has no line: adopt again with a first offset */
-    REPORT_START,   /* fetch the partition from `offset`, after ORDER_RESUME seq is answered; error:
-                       why it is fetched anew, ERROR_NONE when the ledger says so */
-    REPORT_RESUMED, /* it reads again, as of `seq`: the fetch may begin */
-    REPORT_RESET,   /* `offset` is outside the log */
-    REPORT_STOPPED, /* a record at `offset` cannot be stored: error */
-    REPORT_CORRUPT, /* the records at `offset` cannot be read: error */
-    REPORT_DUE,     /* share.due of some of its partitions has moved */
+    REPORT_UNKNOWN, /* the ledger has no row: adopt again with a first offset */
+    REPORT_START, /* verify `known`, then fetch the partition from `offset`, after ORDER_RESUME seq
+                     is answered; error: why it is fetched again, ERROR_NONE when the ledger says
+                     so */
+    REPORT_RESUMED,  /* it reads again, as of `seq`: the fetch may begin */
+    REPORT_RESET,    /* `offset` is outside the log, or the log was truncated below it */
+    REPORT_STOPPED,  /* a record at `offset` cannot be stored: error */
+    REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */
+    REPORT_DUE,      /* share.due of some of its partitions has moved */
     REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */
     REPORT_LOST,     /* owned by another now: error */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
@@ -97,6 +118,13 @@ enum report_kind {
     REPORT_ENDED, /* after ORDER_STOP: the thread is about to return */
 };
 
+/* What is known of the log in which a partition's offsets were read. */
+struct known_log {
+    struct fingerprint fp; /* or FINGERPRINT_BY_HAND: whatever log is there now */
+    struct log_ids ids;
+    int32_t leader_epoch; /* of the last record; -1 unknown */
+};
+
 struct report {
     struct mail mail;
     enum report_kind kind;
@@ -104,6 +132,11 @@ struct report {
     struct partition *partition; /* NULL where none is concerned */
     int64_t offset;
     uint64_t seq;
+    struct known_log known; /* START */
+    bool inserted;          /* START: the partition's row of the ledger is new */
+    bool begun;             /* UNKNOWN: it has had one, which was deleted by hand */
+    bool truncated;         /* RESET: the library says so, */
+    int64_t log_end;        /*   and that the log now ends here; -1: not where */
     struct error error;
 };
 

@@ -105,14 +105,17 @@ struct plan *plan_free(struct plan *p)
     return NULL;
 }
 
-bool plan_route_takes(const struct plan *p, size_t route, const char *topic)
+bool plan_entry_takes(const struct plan *p, size_t route, size_t item, const char *topic)
 {
     const struct config_topics *topics = &p->cfg->routes[route].topics;
-    for (size_t i = 0; i < topics->count; i++) {
-        bool takes = topics->items[i].is_regex
-                         ? regexec(&p->patterns[route][i], topic, 0, NULL, 0) == 0
-                         : strcmp(topics->items[i].name, topic) == 0;
-        if (takes) {
+    return topics->items[item].is_regex ? regexec(&p->patterns[route][item], topic, 0, NULL, 0) == 0
+                                        : strcmp(topics->items[item].name, topic) == 0;
+}
+
+bool plan_route_takes(const struct plan *p, size_t route, const char *topic)
+{
+    for (size_t i = 0; i < p->cfg->routes[route].topics.count; i++) {
+        if (plan_entry_takes(p, route, i, topic)) {
             return true;
         }
     }

@@ -37,6 +37,9 @@ struct plan_job {
 struct plan *plan_new(const struct config *cfg) _must_;
 struct plan *plan_free(struct plan *p); /* returns NULL */
 
+/* Does this entry of a route's topics take the topic? */
+bool plan_entry_takes(const struct plan *p, size_t route, size_t item, const char *topic);
+
 /* Does this route take the topic? */
 bool plan_route_takes(const struct plan *p, size_t route, const char *topic);
 

@@ -69,10 +69,10 @@ static bool load_letters(const struct config *cfg, struct policies *policies, st
     return table != NULL && policies_set_letters(policies, table, err);
 }
 
-/* What is ours there: the ledger, dead letters. */
-static bool prepare_schema(const struct config *cfg, struct policies *policies, struct conn *c,
-                           struct error *err)
+/* What is ours there: the ledger, dead letters, the entries of topics. */
+static bool prepare_schema(const struct prepared *p, struct conn *c, struct error *err)
 {
+    const struct config *cfg = p->cfg;
     int applied = 0;
     if (!config_needs_schema(cfg)) {
         return true;
@@ -84,26 +84,28 @@ static bool prepare_schema(const struct config *cfg, struct policies *policies, 
         log_notice("schema %s brought to version %d", cfg->postgres.schema,
                    schema_version_wanted());
     }
-    return !policies_want_letters(policies) || load_letters(cfg, policies, c, err);
+    if (config_has_ledger(cfg) && !entries_load(p->entries, cfg, p->plan, c, err)) {
+        return false;
+    }
+    return !policies_want_letters(p->policies) || load_letters(cfg, p->policies, c, err);
 }
 
 /* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
-static bool prepare_once(const struct config *cfg, struct plan *plan, struct policies *policies,
-                         struct conn *c, int stop_fd, struct error *err)
+static bool prepare_once(const struct prepared *p, struct conn *c, int stop_fd, struct error *err)
 {
     if (!conn_is_open(c) && !conn_open_wait(c, stop_fd, err)) {
         return false;
     }
-    if (!prepare_schema(cfg, policies, c, err)) {
+    if (!prepare_schema(p, c, err)) {
         return false;
     }
     struct plan_job **jobs;
-    size_t n = plan_missing(plan, NULL, &jobs);
+    size_t n = plan_missing(p->plan, NULL, &jobs);
     bool ok = true;
     for (size_t i = 0; i < n; i++) {
         ok = ok && plan_job_run(jobs[i], c, err);
         if (ok) {
-            plan_add(plan, jobs[i]);
+            plan_add(p->plan, jobs[i]);
         } else {
             plan_job_free(jobs[i]);
         }
@@ -118,9 +120,9 @@ static bool stop_requested(int stop_fd, usec_t until)
     return poll(&fd, 1, clock_poll_ms(clock_mono(), until)) > 0;
 }
 
-bool prepare_target(const struct config *cfg, struct plan *plan, struct policies *policies,
-                    int stop_fd, enum exit_code *out_code)
+bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_code)
 {
+    const struct config *cfg = p->cfg;
     struct error err = {0};
     struct backoff backoff;
     bool told = false;
@@ -130,7 +132,7 @@ bool prepare_target(const struct config *cfg, struct plan *plan, struct policies
     struct conn *c = conn_new(&settings);
     backoff_init(&backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
     bool ok;
-    while (!(ok = prepare_once(cfg, plan, policies, c, stop_fd, &err))) {
+    while (!(ok = prepare_once(p, c, stop_fd, &err))) {
         if (err.class == ERROR_SETUP) {
             log_fault(LOG_LEVEL_ERROR, &err);
             *out_code = EXIT_TARGET;

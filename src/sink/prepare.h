@@ -7,6 +7,7 @@
 
 #include "pg/conn.h"
 #include "sink/app.h"
+#include "sink/entries.h"
 #include "sink/plan.h"
 #include "sink/policy.h"
 
@@ -19,11 +20,18 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
 /* One line: the mode of delivery and what it means. */
 void prepare_describe_delivery(const struct config *cfg, struct buf *out);
 
+/* What is filled in from the database; all are the caller's. */
+struct prepared {
+    const struct config *cfg;
+    struct plan *plan;
+    struct policies *policies;
+    struct entries *entries;
+};
+
 /*
  * Tries for ever while the database is away. False: there is nothing to run; *out_code is
  * EXIT_TARGET when a person must act (logged), and stays as it is when stop_fd has become readable.
  */
-bool prepare_target(const struct config *cfg, struct plan *plan, struct policies *policies,
-                    int stop_fd, enum exit_code *out_code);
+bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_code);
 
 #endif

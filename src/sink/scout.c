@@ -9,6 +9,8 @@
 #include "base/backoff.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "kafka/probe.h"
+#include "pg/topic_entries.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -28,6 +30,7 @@ struct scout {
     int stop_fd;
     struct conn *conn;        /* opened for SCOUT_PLAN, closed afterwards */
     struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
+    struct probe *probe;      /* made for SCOUT_VERIFY, freed afterwards */
     struct backoff backoff;
     bool away;
 };
@@ -40,6 +43,8 @@ struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs)
     m->refs = mem_array(refs, sizeof *m->refs);
     m->generations = mem_array(refs, sizeof *m->generations);
     m->in_group = mem_array(refs, sizeof *m->in_group);
+    m->by_start = mem_array(refs, sizeof *m->by_start);
+    m->logs = kind == SCOUT_VERIFY ? mem_array(refs, sizeof *m->logs) : NULL;
     return m;
 }
 
@@ -64,6 +69,10 @@ void scout_mail_free(struct scout_mail *m)
     free(m->refs);
     free(m->generations);
     free(m->in_group);
+    free(m->by_start);
+    free(m->logs);
+    free(m->entry);
+    free(m->reason);
     free(m->topic);
     free(m);
 }
@@ -99,39 +108,162 @@ static int64_t start_of(const struct config *cfg)
     return LOOKUP_EARLIEST;
 }
 
-/* kafka.start for those that the group has no offset for. */
-static bool ask_start_of_rest(struct scout *s, struct scout_mail *m, struct error *err)
+/* The first offsets at at_ms of those that are still without one, and by_start or not. */
+static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64_t at_ms,
+                     struct error *err)
 {
-    struct partition_ref *rest = mem_array(m->ref_count, sizeof *rest);
+    struct partition_ref *some = mem_array(m->ref_count, sizeof *some);
     size_t n = 0;
     for (size_t i = 0; i < m->ref_count; i++) {
-        if (m->refs[i].offset == LOOKUP_NONE) {
-            rest[n++] = m->refs[i];
+        if (m->refs[i].offset == LOOKUP_NONE && m->by_start[i] == by_start) {
+            some[n++] = m->refs[i];
         }
     }
-    bool ok = lookup_offsets(s->client, rest, n, start_of(s->cfg), ASK_TIMEOUT, err);
+    bool ok = lookup_offsets(s->client, some, n, at_ms, ASK_TIMEOUT, err);
     n = 0;
     for (size_t i = 0; ok && i < m->ref_count; i++) {
-        if (m->refs[i].offset == LOOKUP_NONE) {
-            m->refs[i].offset = rest[n++].offset;
+        if (m->refs[i].offset == LOOKUP_NONE && m->by_start[i] == by_start) {
+            m->refs[i].offset = some[n++].offset;
         }
     }
-    free(rest);
+    free(some);
     return ok;
 }
 
-static bool ask_first(struct scout *s, struct scout_mail *m, struct error *err)
+static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    if (config_has_ledger(s->cfg)) {
-        return lookup_offsets(s->client, m->refs, m->ref_count, start_of(s->cfg), ASK_TIMEOUT, err);
-    }
     if (!lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err)) {
         return false;
     }
     for (size_t i = 0; i < m->ref_count; i++) {
         m->in_group[i] = m->refs[i].offset >= 0;
     }
-    return ask_start_of_rest(s, m, err);
+    return true;
+}
+
+static void ask_nothing_yet(struct scout_mail *m)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->refs[i].offset = LOOKUP_NONE;
+    }
+}
+
+static bool ask_first(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    ask_nothing_yet(m);
+    return (config_has_ledger(s->cfg) || ask_group(s, m, err)) &&
+           ask_some(s, m, true, start_of(s->cfg), err) &&
+           ask_some(s, m, false, LOOKUP_EARLIEST, err);
+}
+
+static bool is_partial(const struct scout_mail *m)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (m->refs[i].offset == LOOKUP_FAILED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In m->refs stay those partitions that have got a row by this. */
+static bool write_first_use(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct ledger_entry *rows _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *rows);
+    size_t n = 0;
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (m->refs[i].offset >= 0) {
+            rows[n++] = (struct ledger_entry){.topic = m->refs[i].topic,
+                                              .partition = m->refs[i].partition,
+                                              .first_offset = m->refs[i].offset,
+                                              .tag = &m->refs[i]};
+        }
+    }
+    if (!topic_entries_use(s->conn, s->cfg->postgres.schema, s->cfg->sink, m->entry, m->reason,
+                           rows, n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct partition_ref *ref = rows[i].tag;
+        ref->offset = rows[i].inserted ? ref->offset : SCOUT_HAS_ROW;
+    }
+    return true;
+}
+
+/*
+ * Everything that the entry matches, or nothing: a partition that got its row later would begin at
+ * its earliest record. Only where that is what kafka.start says too may one be left out that does
+ * not answer.
+ */
+static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!lookup_offsets(s->client, m->refs, m->ref_count, start_of(s->cfg), ASK_TIMEOUT, err)) {
+        return false;
+    }
+    if (is_partial(m) && s->cfg->kafka.start != START_EARLIEST) {
+        return error_set(err, ERROR_LINK, "a partition of topics entry '%s' does not answer",
+                         m->entry);
+    }
+    return (conn_is_open(s->conn) || conn_open_wait(s->conn, s->stop_fd, err)) &&
+           write_first_use(s, m, err);
+}
+
+/* Records further back are not fetched only to be compared: what lies between may be much. */
+#define PROBE_DISTANCE 10000
+
+static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_log *log)
+{
+    return log->fp.offset >= 0 && ref->offset - log->fp.offset <= PROBE_DISTANCE;
+}
+
+static void take_evidence(struct scout_mail *m, const struct probe_item *items)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
+            m->logs[i].evidence = items->evidence;
+            m->refs[i].offset = items->answered ? m->refs[i].offset : LOOKUP_FAILED;
+            items++;
+        }
+    }
+}
+
+static bool look_at_records(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct probe_item *items _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *items);
+    size_t n = 0;
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
+            items[n++] = (struct probe_item){.topic = m->refs[i].topic,
+                                             .partition = m->refs[i].partition,
+                                             .want = m->logs[i].fp};
+        }
+    }
+    if (n == 0) {
+        return true;
+    }
+    if (s->probe == NULL) {
+        s->probe = probe_new(s->cfg, err);
+    }
+    if (s->probe == NULL || !probe_ask(s->probe, items, n, ASK_TIMEOUT, err)) {
+        return false;
+    }
+    take_evidence(m, items);
+    return true;
+}
+
+static void ask_ids(struct scout *s, struct scout_mail *m)
+{
+    struct log_ids ids = {{""}, {""}};
+    struct lookup_id *topics _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *topics);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        topics[i].topic = m->refs[i].topic;
+    }
+    lookup_cluster_id(s->client, ids.cluster, sizeof ids.cluster, ASK_TIMEOUT);
+    lookup_topic_ids(s->client, topics, m->ref_count, ASK_TIMEOUT);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->logs[i].ids = ids;
+        snprintf(m->logs[i].ids.topic, sizeof ids.topic, "%s", topics[i].id);
+    }
 }
 
 static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
@@ -185,6 +317,12 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_FIRST:
         ok = ask_first(s, m, err);
         break;
+    case SCOUT_FIRST_USE:
+        return ask_first_use(s, m, err);
+    case SCOUT_VERIFY:
+        ask_ids(s, m);
+        ok = look_at_records(s, m, err);
+        break;
     case SCOUT_ENDS:
         ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);
         break;
@@ -226,16 +364,6 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
 }
 
-static bool is_partial(const struct scout_mail *m)
-{
-    for (size_t i = 0; i < m->ref_count; i++) {
-        if (m->refs[i].offset == LOOKUP_FAILED) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void handle(struct scout *s, struct scout_mail *m)
 {
     struct error err;
@@ -267,6 +395,7 @@ static void run(void *arg)
         }
         conn_close(s->conn);
         conn_close(s->replay_conn);
+        s->probe = probe_free(s->probe);
         wait_until(s, USEC_NEVER, true);
     }
 }
@@ -321,6 +450,7 @@ bool scout_stop(struct scout *s, usec_t timeout)
         scout_mail_free(q);
     }
     mailbox_done(&s->questions);
+    probe_free(s->probe);
     conn_free(s->conn);
     conn_free(s->replay_conn);
     close(s->stop_fd);

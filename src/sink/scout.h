@@ -11,11 +11,16 @@
 
 #include "base/mailbox.h"
 #include "kafka/lookup.h"
+#include "row/identity.h"
 #include "sink/plan.h"
 #include "sink/replay.h"
 
 enum scout_kind {
-    SCOUT_FIRST,     /* refs: first offsets: without a ledger the group's; or as kafka.start says */
+    SCOUT_FIRST,     /* refs: first offsets: without a ledger the group's, else as kafka.start says
+                        (by_start) or the earliest */
+    SCOUT_FIRST_USE, /* entry is used for the first time: refs, all that it matches, get rows of the
+                        ledger as kafka.start says, with reason */
+    SCOUT_VERIFY,    /* refs: is it the log that is known? evidence and ids of each */
     SCOUT_ENDS,      /* refs: ends (last stable offsets) */
     SCOUT_RANGE,     /* refs[0]: low (offset) and high */
     SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
@@ -27,14 +32,29 @@ enum scout_kind {
     SCOUT_AWAY,      /* only an answer: they do not; error */
 };
 
+#define SCOUT_HAS_ROW                                                                              \
+    INT64_C(-4) /* answer to FIRST_USE, in refs.offset: the ledger has a row of it */
+
+/* The log of one partition. refs.offset is where it is to be read next. */
+struct scout_log {
+    struct fingerprint fp;      /* of a stored record; or none */
+    uint64_t seq;               /* of the start that waits for the answer */
+    enum log_evidence evidence; /* out */
+    struct log_ids ids;         /* out */
+};
+
 /* Question and answer in one block. Topics are copied. */
 struct scout_mail {
     struct mail mail;
     enum scout_kind kind;
     struct partition_ref *refs;
     size_t ref_count;
-    uint64_t *generations; /* of the partitions: is an answer still wanted? */
-    bool *in_group;        /* FIRST: the group has this offset */
+    uint64_t *generations;  /* of the partitions: is an answer still wanted? */
+    bool *in_group;         /* FIRST: the group has this offset */
+    bool *by_start;         /* FIRST: as kafka.start says */
+    struct scout_log *logs; /* VERIFY */
+    char *entry;            /* FIRST_USE: as written in the file; */
+    char *reason;           /*   why its partitions begin where they do */
     int64_t high;
     struct plan_job **jobs;
     size_t job_count;

@@ -5,6 +5,7 @@
 #ifndef SINK_SLOT_H
 #define SINK_SLOT_H
 
+#include "pg/ledger.h"
 #include "sink/mail.h"
 
 enum slot_state {
@@ -25,20 +26,25 @@ struct slot {
     const struct topic_plan *next_plan; /* as soon as nothing is on its way; NULL: none */
     struct share *share;
     enum slot_state state;
-    bool reclaim;         /* claim again, if still ours, before anything else is written */
-    int64_t first_offset; /* for a line the ledger lacks; -1 unknown */
-    int64_t
-        inserted_at; /* where the line began that our claim inserted; -1 = it was there before */
-    bool relinked;   /* the connection was lost since the last claim */
-    int64_t owner_epoch;   /* of our claim */
-    int64_t stored;        /* the ledger's next_offset as we know it */
-    int64_t expect;        /* first offset to accept; where the next span starts */
-    uint32_t span;         /* index of its span in the open batch, */
+    bool reclaim;             /* claim again, if still ours, before anything else is written */
+    int64_t first_offset;     /* for a row the ledger lacks; -1 unknown */
+    const char *first_reason; /* why there; static */
+    int64_t inserted_at; /* where the row began that our claim inserted; -1 = it was there before */
+    bool relinked;       /* the connection was lost since the last claim */
+    int64_t owner_epoch; /* of our claim */
+    int64_t stored;      /* the ledger's next_offset as we know it */
+    int64_t expect;      /* first offset to accept; where the next span starts */
+    uint32_t span;       /* index of its span in the open batch, */
     uint64_t span_open_id; /*   valid while this equals the worker's open_id */
     int64_t end_told;      /* the end that the ledger has last been told */
     uint64_t told_at;      /* monotonic time of that */
     uint64_t seq;          /* of the last REPORT_START */
-    int64_t gap_to;        /* >= 0: an ORDER_GAP waits for the batches to drain */
+    struct gap gap;        /* to >= 0: an ORDER_GAP waits for the batches to drain */
+    struct known_log
+        known;       /* of the log; fp: of the ledger at first, then of the last record taken */
+    bool note_due;   /* known.ids are to be written down */
+    bool suspect;    /* its topic was unknown for a moment: the log may be another one */
+    int32_t broker;  /* that the last record came from; -1 none yet, or not told */
     bool taken_back; /* the group has more than is due: nothing is sent before that is mended */
     struct report *fault; /* why it has stopped; not told yet */
 };

@@ -74,7 +74,9 @@ static void order_adopt(struct worker *w, const struct order *o)
         s->plan = o->plan;
         s->share = o->share;
         s->state = SLOT_CLAIMING;
-        s->stored = s->expect = s->end_told = s->gap_to = s->inserted_at = -1;
+        s->stored = s->expect = s->end_told = s->gap.to = s->inserted_at = -1;
+        s->known.fp.offset = FINGERPRINT_NONE;
+        s->known.leader_epoch = s->broker = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
         w->slots[w->slot_count++] = s;
         index_put(&w->index, s->topic, s->number, s);
@@ -85,6 +87,7 @@ static void order_adopt(struct worker *w, const struct order *o)
         worker_start_at(w, s, s->expect); /* still claimed: another try at the same offset */
     }
     s->first_offset = o->offset;
+    s->first_reason = o->first_reason;
     if (w->delivery != DELIVERY_EXACTLY_ONCE && s->state == SLOT_CLAIMING) {
         worker_group_adopt(w, s);
     }
@@ -112,9 +115,33 @@ static void order_resume(struct worker *w, struct slot *s, uint64_t seq)
     }
 }
 
+static void order_gap(struct worker *w, struct slot *s, const struct gap *gap)
+{
+    if (s != NULL && slot_owns(s) && s->expect == gap->from) {
+        s->gap = *gap;
+        w->flush = true;
+    }
+}
+
+static void order_verify(struct worker *w, struct slot *s)
+{
+    if (s != NULL && s->state == SLOT_READING) {
+        struct error why;
+        error_set(&why, ERROR_AGAIN, "the brokers belong to another cluster now");
+        worker_verify_again(w, s, &why);
+    }
+}
+
+static void order_note(struct slot *s, const struct log_ids *ids)
+{
+    if (s != NULL && slot_owns(s)) {
+        s->known.ids = *ids;
+        s->note_due = true;
+    }
+}
+
 static void take_order(struct worker *w, const struct order *o)
 {
-    struct slot *s;
     switch (o->kind) {
     case ORDER_ADOPT:
         order_adopt(w, o);
@@ -123,11 +150,13 @@ static void take_order(struct worker *w, const struct order *o)
         order_resume(w, slot_of(w, o), o->seq);
         break;
     case ORDER_GAP:
-        s = slot_of(w, o);
-        if (s != NULL && slot_owns(s) && s->expect == o->from) {
-            s->gap_to = o->offset;
-            w->flush = true;
-        }
+        order_gap(w, slot_of(w, o), &o->gap);
+        break;
+    case ORDER_VERIFY:
+        order_verify(w, slot_of(w, o));
+        break;
+    case ORDER_NOTE:
+        order_note(slot_of(w, o), &o->ids);
         break;
     case ORDER_PLAN:
         worker_plan_take(w, slot_of(w, o), o->plan);

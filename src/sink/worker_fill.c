@@ -81,11 +81,50 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
     s->expect = msg->offset + 1;
 }
 
-static void take_message(struct worker *w, struct feed_item *item)
+/*
+ * May other records be at the offsets of this slot's log by now? The topic was unknown for a
+ * moment, so it may be a new one; or another broker leads the partition, perhaps one that lacked
+ * the newest records when it was elected (the library watches leader epochs itself from 2.1 on).
+ */
+static bool is_in_doubt(const struct slot *s, int32_t broker)
+{
+    return s->suspect || (s->broker >= 0 && broker >= 0 && s->broker != broker);
+}
+
+static void verify(struct worker *w, struct slot *s)
+{
+    struct error why;
+    error_set(&why, ERROR_AGAIN, "%s",
+              s->suspect ? "its topic was unknown for a moment" : "another broker leads it now");
+    worker_verify_again(w, s, &why);
+}
+
+/* The slot whose record was taken, or NULL. */
+static struct slot *take_message(struct worker *w, struct feed_item *item)
 {
     struct slot *s = find_slot(w, item);
-    if (s != NULL && slot_accepts(s, item->offset)) {
-        add_record(w, s, &item->message);
+    if (s == NULL || !slot_accepts(s, item->offset)) {
+        return NULL;
+    }
+    if (is_in_doubt(s, item->broker)) {
+        verify(w, s);
+        return NULL;
+    }
+    s->broker = item->broker;
+    add_record(w, s, &item->message);
+    return s->expect == item->offset + 1 ? s : NULL;
+}
+
+/*
+ * The fingerprint of the last record of a run, so once for many records. Its event is still held
+ * while the item after it is looked at.
+ */
+static void mark_run(struct worker *w, struct slot *s, const struct message *last)
+{
+    if (s != NULL && w->link.ledger != NULL && s->span_open_id == w->open_id) {
+        s->known.fp = fingerprint_of(last);
+        s->known.leader_epoch = last->leader_epoch;
+        batch_span_mark(w->open, s->span, s->known.fp);
     }
 }
 
@@ -98,6 +137,7 @@ static void take_trouble(struct worker *w, const struct feed_item *item)
     struct error err;
     error_set(&err, ERROR_LINK, "%s-%d: %s", item->topic, item->partition, item->text);
     worker_report(w, REPORT_TROUBLE, s, item->offset, &err);
+    s->suspect = s->suspect || item->kind == FEED_UNKNOWN;
 }
 
 /* A word about fetching that is only of interest if the slot is reading now. */
@@ -115,6 +155,10 @@ static void take_end(struct worker *w, const struct feed_item *item)
     if (s == NULL) {
         return;
     }
+    if (is_in_doubt(s, -1)) {
+        verify(w, s);
+        return;
+    }
     atomic_store_explicit(&s->share->end, item->offset, memory_order_relaxed);
     if (item->offset > s->expect) {
         batch_span_skip(w->open, span_of(w, s), item->offset);
@@ -130,7 +174,10 @@ static void take_reset(struct worker *w, const struct feed_item *item)
         struct error err;
         error_set(&err, ERROR_RECORD, "%s-%d@%lld: %s", s->topic, s->number, (long long) s->expect,
                   item->text);
-        worker_report(w, REPORT_RESET, s, s->expect, &err);
+        struct report *r = worker_report_new(w, REPORT_RESET, s, s->expect, &err);
+        r->truncated = item->truncated;
+        r->log_end = item->log_end;
+        mailbox_post(w->wc.reports, &r->mail);
     }
 }
 
@@ -145,33 +192,50 @@ static void take_corrupt(struct worker *w, const struct feed_item *item)
     }
 }
 
+/* The slot whose record was taken, or NULL. */
+static struct slot *take_item(struct worker *w, struct feed_item *item)
+{
+    switch (item->kind) {
+    case FEED_MESSAGE:
+        return take_message(w, item);
+    case FEED_NONE:
+        w->more = false;
+        break;
+    case FEED_END:
+        take_end(w, item);
+        break;
+    case FEED_RESET:
+        take_reset(w, item);
+        break;
+    case FEED_CORRUPT:
+        take_corrupt(w, item);
+        break;
+    case FEED_UNKNOWN:
+    case FEED_TROUBLE:
+        take_trouble(w, item);
+        break;
+    case FEED_OTHER:
+        break;
+    }
+    return NULL;
+}
+
 void worker_fill(struct worker *w)
 {
-    struct feed_item item;
+    struct feed_item items[2]; /* the last and the one before, whose records are both still there */
+    struct slot *run = NULL;
+    unsigned i = 0;
     w->keeps = worker_keeps(w);
-    for (unsigned i = 0; i < FILL_RECORDS && worker_has_room(w); i++) {
-        feed_take(w->wc.feed, &item);
-        switch (item.kind) {
-        case FEED_NONE:
-            w->more = false;
-            return;
-        case FEED_MESSAGE:
-            take_message(w, &item);
-            break;
-        case FEED_END:
-            take_end(w, &item);
-            break;
-        case FEED_RESET:
-            take_reset(w, &item);
-            break;
-        case FEED_CORRUPT:
-            take_corrupt(w, &item);
-            break;
-        case FEED_TROUBLE:
-            take_trouble(w, &item);
-            break;
-        case FEED_OTHER:
-            break;
+    for (bool go_on = true; go_on && i < FILL_RECORDS && worker_has_room(w); i++) {
+        struct feed_item *item = &items[i % 2];
+        feed_take(w->wc.feed, item);
+        struct slot *taken = take_item(w, item);
+        if (taken != run) {
+            mark_run(w, run, &items[(i + 1) % 2].message);
+            run = taken;
         }
+        go_on = item->kind != FEED_NONE;
     }
+    mark_run(w, run, &items[(i + 1) % 2].message);
+    feed_release(w->wc.feed);
 }

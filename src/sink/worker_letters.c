@@ -222,6 +222,7 @@ static void copy_spans(const struct batch *b, struct batch *to)
         const struct span *s = &b->spans[i];
         uint32_t span = batch_span(to, s->tag, s->topic, s->partition, s->owner_epoch, s->from);
         to->spans[span].end_offset = s->end_offset;
+        to->spans[span].fp = s->fp;
     }
 }
 

@@ -242,7 +242,9 @@ static bool start_claim(struct worker *w, bool only_mine)
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
         if (only_mine ? s->reclaim && slot_owns(s) : s->state == SLOT_CLAIMING) {
-            add_entry(l, s)->first_offset = only_mine ? LEDGER_UNKNOWN : s->first_offset;
+            struct ledger_entry *e = add_entry(l, s);
+            e->first_offset = only_mine ? LEDGER_UNKNOWN : s->first_offset;
+            e->first_reason = s->first_reason;
         }
     }
     if (l->entry_count == 0) {
@@ -260,11 +262,22 @@ bool worker_link_wants_claim(const struct worker *w)
 {
     for (size_t i = 0; i < w->slot_count; i++) {
         const struct slot *s = w->slots[i];
-        if (s->state == SLOT_CLAIMING || (slot_owns(s) && (s->reclaim || s->gap_to >= 0))) {
+        if (s->state == SLOT_CLAIMING || (slot_owns(s) && (s->reclaim || s->gap.to >= 0))) {
             return true;
         }
     }
     return false;
+}
+
+static void describe_gap(const struct gap *gap, char *out, size_t size)
+{
+    static const char *const causes[] = {
+        [GAP_DELETED] = "deleted before it was stored",
+        [GAP_OVERWRITTEN] = "overwritten: the log was truncated",
+        [GAP_CREATED_AGAIN] = "the topic was created again",
+    };
+    snprintf(out, size, "%s; the log held offsets %lld to %lld", causes[gap->cause],
+             (long long) gap->low, (long long) gap->high);
 }
 
 static bool start_gap(struct worker *w)
@@ -272,22 +285,43 @@ static bool start_gap(struct worker *w)
     struct link *l = &w->link;
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->gap_to < 0 || !slot_owns(s) || worker_in_batches(w, s)) {
+        if (s->gap.to < 0 || !slot_owns(s) || worker_in_batches(w, s)) {
             continue;
         }
         if (l->ledger == NULL) {
-            worker_start_at(w, s, s->gap_to);
+            worker_start_at(w, s, s->gap.to);
             continue;
         }
         struct error err;
+        char reason[160];
+        describe_gap(&s->gap, reason, sizeof reason);
         l->entry_count = 0;
         struct ledger_entry *e = add_entry(l, s);
-        worker_link_begin(
-            w, LINK_GAPPING,
-            ledger_gap_start(l->ledger, l->conn, e, s->gap_to, "offset out of range", &err), &err);
+        worker_link_begin(w, LINK_GAPPING,
+                          ledger_gap_start(l->ledger, l->conn, e, s->gap.to, reason, &err), &err);
         return true;
     }
     return false;
+}
+
+static bool start_note(struct worker *w)
+{
+    struct link *l = &w->link;
+    l->entry_count = 0;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        if (s->note_due && slot_owns(s)) {
+            add_entry(l, s)->ids = s->known.ids;
+        }
+    }
+    if (l->entry_count == 0) {
+        return false;
+    }
+    struct error err;
+    worker_link_begin(w, LINK_NOTING,
+                      ledger_note_start(l->ledger, l->conn, l->entries, l->entry_count, &err),
+                      &err);
+    return true;
 }
 
 static bool start_tell(struct worker *w)
@@ -338,6 +372,17 @@ static void claimed(struct worker *w)
     }
 }
 
+static void noted(struct worker *w)
+{
+    struct link *l = &w->link;
+    for (size_t i = 0; i < l->entry_count; i++) {
+        struct slot *s = l->entries[i].tag;
+        s->note_due = false;
+    }
+    l->entry_count = 0;
+    worker_link_succeeded(w);
+}
+
 static void gap_moved(struct worker *w)
 {
     struct link *l = &w->link;
@@ -345,7 +390,8 @@ static void gap_moved(struct worker *w)
     struct slot *s = e.tag;
     l->entry_count = 0;
     worker_link_succeeded(w);
-    s->gap_to = -1;
+    s->gap.to = -1;
+    s->known = (struct known_log){.fp = {.offset = FINGERPRINT_BY_HAND}, .leader_epoch = -1};
     if (slot_owns(s)) {
         worker_start_at(w, s, e.next_offset);
     }
@@ -399,6 +445,8 @@ static void step_ledger(struct worker *w)
         claimed(w);
     } else if (l->state == LINK_GAPPING) {
         gap_moved(w);
+    } else if (l->state == LINK_NOTING) {
+        noted(w);
     } else {
         if (l->state == LINK_EVICTING) {
             worker_report(w, REPORT_EVICTED, NULL, (int64_t) ledger_evicted(l->ledger), NULL);
@@ -446,7 +494,8 @@ static bool start_something(struct worker *w)
     if (!w->stopping && start_claim(w, false)) {
         return true;
     }
-    return start_claim(w, true) || start_gap(w) || (!w->stale && worker_write_start(w)) ||
+    return start_claim(w, true) || start_gap(w) || start_note(w) ||
+           (!w->stale && worker_write_start(w)) ||
            (!w->stopping && w->link.ledger != NULL && start_tell(w));
 }
 
@@ -464,6 +513,7 @@ static void step(struct worker *w)
     case LINK_CLAIMING:
     case LINK_EVICTING:
     case LINK_GAPPING:
+    case LINK_NOTING:
     case LINK_TELLING:
         step_ledger(w);
         break;

@@ -111,21 +111,40 @@ static void set_stored(struct slot *s, int64_t next_offset)
     atomic_store_explicit(&s->share->stored, next_offset, memory_order_release);
 }
 
-static void start_at(struct worker *w, struct slot *s, int64_t offset, const struct error *why)
+/* WAITING, until main has verified the log and begun to fetch from `offset`. */
+static void ask_start(struct worker *w, struct slot *s, int64_t offset, const struct error *why,
+                      bool inserted)
+{
+    s->seq++;
+    s->suspect = false;
+    s->broker = -1;
+    slot_set(s, SLOT_WAITING);
+    struct report *r = worker_report_new(w, REPORT_START, s, offset, why);
+    r->known = s->known;
+    r->inserted = inserted;
+    mailbox_post(w->wc.reports, &r->mail);
+}
+
+static void start_at(struct worker *w, struct slot *s, int64_t offset, const struct error *why,
+                     bool inserted)
 {
     set_stored(s, offset);
     worker_group_begin(w, s, offset);
     s->expect = offset;
-    s->gap_to = -1;
+    s->gap.to = -1;
     worker_forget_fault(w, s);
-    s->seq++;
-    slot_set(s, SLOT_WAITING);
-    worker_report(w, REPORT_START, s, offset, why);
+    ask_start(w, s, offset, why, inserted);
 }
 
 void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
 {
-    start_at(w, s, offset, NULL);
+    start_at(w, s, offset, NULL, false);
+}
+
+/* What was taken stays in its batches: the next record is still the one that is expected. */
+void worker_verify_again(struct worker *w, struct slot *s, const struct error *why)
+{
+    ask_start(w, s, s->expect, why, false);
 }
 
 void worker_read_again(struct worker *w, struct slot *s, const struct error *why)
@@ -133,7 +152,7 @@ void worker_read_again(struct worker *w, struct slot *s, const struct error *why
     worker_drop(w, s);
     worker_group_take_back(w, s);
     if (slot_owns(s)) {
-        start_at(w, s, s->stored, why);
+        start_at(w, s, s->stored, why, false);
     }
 }
 
@@ -193,12 +212,31 @@ static void begin_anew(struct worker *w, struct slot *s)
     /* Gone with commits that the server has lost, and not by hand: then where it began is where it
      * begins. */
     s->first_offset = s->relinked ? s->inserted_at : LEDGER_UNKNOWN;
+    s->first_reason = "its row was lost with the server's last commits: where it had begun";
     s->relinked = false;
     slot_set(s, SLOT_LOST);
     slot_set(s, SLOT_CLAIMING);
 }
 
 /* ---- claims ---- */
+
+static struct known_log known_log(const struct ledger_entry *e)
+{
+    return (struct known_log){.fp = e->fp, .ids = e->ids, .leader_epoch = e->leader_epoch};
+}
+
+/* By seek() to just where it was, for no value changes otherwise: "try again". */
+static bool is_touched(const struct slot *s, const struct ledger_entry *e)
+{
+    return e->owner_epoch > s->owner_epoch + 1;
+}
+
+void worker_report_unknown(struct worker *w, const struct slot *s, bool begun)
+{
+    struct report *r = worker_report_new(w, REPORT_UNKNOWN, s, -1, NULL);
+    r->begun = begun;
+    mailbox_post(w->wc.reports, &r->mail);
+}
 
 void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e)
 {
@@ -207,15 +245,16 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
     }
     if (!e->mine) {
         slot_set(s, SLOT_UNKNOWN);
-        worker_report(w, REPORT_UNKNOWN, s, -1, NULL);
+        worker_report_unknown(w, s, e->begun);
         return;
     }
-    if (s->first_offset >= 0 && e->owner_epoch == 1) {
-        s->inserted_at = e->next_offset; /* the line is ours from its beginning */
+    if (e->inserted) {
+        s->inserted_at = e->next_offset; /* the row is ours from its beginning */
     }
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
-    worker_start_at(w, s, e->next_offset);
+    s->known = known_log(e);
+    start_at(w, s, e->next_offset, NULL, e->inserted);
 }
 
 /* The batches that hold the chain, oldest first; the last is the open one. */
@@ -271,15 +310,17 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger
         lose(w, s);
         return;
     }
+    bool touched = is_touched(s, e);
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
     s->relinked = false;
-    if (meet_ledger(w, s, e->next_offset)) {
+    if (!touched && meet_ledger(w, s, e->next_offset)) {
         set_stored(s, e->next_offset);
         drop_empty(w);
         return;
     }
     worker_drop(w, s);
+    s->known = known_log(e);
     worker_start_at(w, s, e->next_offset);
 }
 

@@ -48,7 +48,7 @@ static struct rig *rig_new(enum config_delivery delivery, enum config_commit com
             .number = i,
             .share = &r->shares[i],
             .state = SLOT_READING,
-            .gap_to = -1,
+            .gap.to = -1,
             .end_told = -1,
         };
         r->all[i] = &r->slots[i];

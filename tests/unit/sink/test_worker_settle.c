@@ -59,7 +59,7 @@ static struct rig *rig_new(void)
             .share = &r->shares[i],
             .state = SLOT_READING,
             .owner_epoch = 7,
-            .gap_to = -1,
+            .gap.to = -1,
             .end_told = -1,
         };
         r->all[i] = &r->slots[i];
@@ -200,7 +200,7 @@ static void check_rows(struct rig *r)
 
 static void claim_again(struct rig *r, int slot, int64_t ledger)
 {
-    struct ledger_entry e = {.next_offset = ledger, .owner_epoch = 9, .mine = true};
+    struct ledger_entry e = {.next_offset = ledger, .owner_epoch = 8, .mine = true};
 
     r->slots[slot].reclaim = true;
     worker_settle_reclaim(&r->w, &r->slots[slot], &e);
@@ -213,13 +213,13 @@ static void expect_met(struct rig *r, int slot, int64_t ledger, size_t spans)
 
     assert_int_equal(chain_of(r, slot, chain), spans);
     for (size_t i = 0; i < spans; i++) {
-        assert_int_equal(chain[i]->owner_epoch, 9);
+        assert_int_equal(chain[i]->owner_epoch, 8);
     }
     assert_true(spans == 0 || (chain[0]->from == ledger && chain[spans - 1]->next == s->expect));
     assert_int_equal(s->state, SLOT_READING);
     assert_int_equal(s->stored, ledger);
     assert_int_equal(atomic_load(&s->share->stored), ledger);
-    assert_int_equal(s->owner_epoch, 9);
+    assert_int_equal(s->owner_epoch, 8);
     assert_false(s->reclaim);
 }
 
@@ -287,10 +287,10 @@ static void test_somebody_has_moved_the_line(void **state)
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         struct rig *r = two_batches();
         struct span *chain[8];
-        r->slots[0].gap_to = 5;
+        r->slots[0].gap.to = 5;
         claim_again(r, 0, places[i]);
         expect_moved(r, 0, places[i]);
-        assert_int_equal(r->slots[0].gap_to, -1);
+        assert_int_equal(r->slots[0].gap.to, -1);
         assert_int_equal(chain_of(r, 1, chain), 2);
         check_rows(r);
         rig_free(r);
@@ -364,7 +364,7 @@ static void test_a_waiting_or_stopped_slot_stays_so(void **state)
 static void test_owned_by_another(void **state)
 {
     struct rig *r = two_batches();
-    struct ledger_entry e = {.next_offset = 0, .owner_epoch = 9, .mine = false};
+    struct ledger_entry e = {.next_offset = 0, .owner_epoch = 8, .mine = false};
     struct span *chain[8];
 
     (void) state;
@@ -381,7 +381,7 @@ static void test_owned_by_another(void **state)
 static void test_an_answer_that_comes_too_late(void **state)
 {
     struct rig *r = rig_new();
-    struct ledger_entry e = {.next_offset = 5, .owner_epoch = 9, .mine = true};
+    struct ledger_entry e = {.next_offset = 5, .owner_epoch = 8, .mine = true};
 
     (void) state;
     r->slots[0].state = SLOT_LOST;
@@ -405,9 +405,9 @@ static void test_first_claim(void **state)
     expect_report(r, REPORT_UNKNOWN, 2, -1);
 
     slot_set(s, SLOT_CLAIMING);
-    e = (struct ledger_entry){.next_offset = 42, .owner_epoch = 9, .mine = true};
+    e = (struct ledger_entry){.next_offset = 42, .owner_epoch = 8, .mine = true};
     worker_settle_claim(&r->w, s, &e);
-    assert_int_equal(s->owner_epoch, 9);
+    assert_int_equal(s->owner_epoch, 8);
     assert_int_equal(s->seq, 1);
     expect_moved(r, 2, 42);
     rig_free(r);
@@ -657,7 +657,7 @@ static void test_the_first_of_two_faults_is_told(void **state)
 /* What is not told yet is void when the line is another's, or has moved. */
 static void test_a_fault_is_void_when_the_line_moves(void **state)
 {
-    struct ledger_entry e = {.next_offset = 0, .owner_epoch = 9, .mine = false};
+    struct ledger_entry e = {.next_offset = 0, .owner_epoch = 8, .mine = false};
     struct rig *r = two_batches();
 
     (void) state;

@@ -1,0 +1,177 @@
+/* See probe.h. Never retries. The scout's thread. */
+#include "kafka/probe.h"
+
+#include "base/mem.h"
+#include "kafka/librdkafka.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct probe {
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *queue;
+};
+
+/* One record of each partition is wanted, so little is fetched ahead; properties that any version
+ * of the library knows. */
+static const char *const FRUGAL[][2] = {
+    {"queued.min.messages", "1"},
+    {"queued.max.messages.kbytes", "1024"},
+    {"fetch.message.max.bytes", "65536"},
+    {"fetch.wait.max.ms", "10"},
+};
+
+struct probe *probe_new(const struct config *cfg, struct error *err)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = client_conf(cfg, 1, err);
+    if (conf == NULL) {
+        return NULL;
+    }
+    if (!client_set_brokers(conf, cfg, err)) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(FRUGAL); i++) {
+        (void) rd_kafka_conf_set(conf, FRUGAL[i][0], FRUGAL[i][1], text, sizeof text);
+    }
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (rk == NULL) {
+        rd_kafka_conf_destroy(conf);
+        error_set(err, ERROR_SETUP, "librdkafka refuses the properties: %s", text);
+        return NULL;
+    }
+    struct probe *p = mem_zalloc(sizeof *p);
+    p->rk = rk;
+    rd_kafka_poll_set_consumer(rk);
+    rd_kafka_set_log_queue(rk, NULL);
+    p->queue = rd_kafka_queue_get_consumer(rk);
+    return p;
+}
+
+struct probe *probe_free(struct probe *p)
+{
+    if (p != NULL) {
+        rd_kafka_queue_destroy(p->queue);
+        rd_kafka_destroy_flags(p->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        free(p);
+    }
+    return NULL;
+}
+
+static struct probe_item *find(struct probe_item *items, size_t n, const char *topic,
+                               int32_t partition)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].partition == partition && strcmp(items[i].topic, topic) == 0) {
+            return items[i].answered ? NULL : &items[i];
+        }
+    }
+    return NULL;
+}
+
+static void answer(struct probe_item *item, enum log_evidence evidence)
+{
+    item->evidence = evidence;
+    item->answered = true;
+}
+
+static struct str bytes_of(const void *p, size_t n)
+{
+    return (struct str){.p = p, .n = p == NULL ? 0 : n};
+}
+
+/* A later record says that the one we look for is gone: compacted, or aborted and never stored. */
+static void take_record(struct probe_item *item, const rd_kafka_message_t *rkm)
+{
+    if (rkm->offset != item->want.offset) {
+        answer(item, EVIDENCE_NONE);
+        return;
+    }
+    rd_kafka_timestamp_type_t type;
+    struct message m = {
+        .offset = rkm->offset,
+        .timestamp_ms = rd_kafka_message_timestamp(rkm, &type),
+        .key = bytes_of(rkm->key, rkm->key_len),
+        .value = bytes_of(rkm->payload, rkm->len),
+    };
+    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
+        m.timestamp_ms = -1;
+    }
+    bool same = fingerprint_of(&m).crc == item->want.crc;
+    answer(item, same ? EVIDENCE_SAME : EVIDENCE_OTHER);
+}
+
+static bool is_settled_by(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
+           code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET; /* below the log, or above it */
+}
+
+/* 1 when an item is answered by this event. */
+static size_t take_event(rd_kafka_event_t *ev, struct probe_item *items, size_t n)
+{
+    struct probe_item *item = NULL;
+    if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_FETCH) {
+        const rd_kafka_message_t *rkm = rd_kafka_event_message_next(ev);
+        item = rkm == NULL || rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR
+                   ? NULL
+                   : find(items, n, rd_kafka_topic_name(rkm->rkt), rkm->partition);
+        if (item != NULL) {
+            take_record(item, rkm);
+        }
+    } else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR &&
+               is_settled_by(rd_kafka_event_error(ev))) {
+        rd_kafka_topic_partition_t *tp = rd_kafka_event_topic_partition(ev);
+        item = tp == NULL ? NULL : find(items, n, tp->topic, tp->partition);
+        if (item != NULL) {
+            answer(item, EVIDENCE_NONE);
+        }
+        if (tp != NULL) {
+            rd_kafka_topic_partition_destroy(tp);
+        }
+    }
+    return item != NULL;
+}
+
+static size_t read_answers(struct probe *p, struct probe_item *items, size_t n, usec_t deadline)
+{
+    size_t answered = 0;
+    for (usec_t now = clock_mono(); answered < n && now < deadline; now = clock_mono()) {
+        rd_kafka_event_t *ev = rd_kafka_queue_poll(p->queue, clock_poll_ms(now, deadline));
+        if (ev != NULL) {
+            answered += take_event(ev, items, n);
+            rd_kafka_event_destroy(ev);
+        }
+    }
+    return answered;
+}
+
+static bool begin(struct probe *p, const struct probe_item *items, size_t n, struct error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
+    for (size_t i = 0; i < n; i++) {
+        rd_kafka_topic_partition_list_add(list, items[i].topic, items[i].partition)->offset =
+            items[i].want.offset;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_assign(p->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+           error_set(err, ERROR_LINK, "records cannot be looked at: %s", rd_kafka_err2str(code));
+}
+
+bool probe_ask(struct probe *p, struct probe_item *items, size_t n, usec_t timeout,
+               struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        items[i].answered = false;
+    }
+    if (!begin(p, items, n, err)) {
+        return false;
+    }
+    size_t answered = read_answers(p, items, n, clock_mono() + timeout);
+    (void) rd_kafka_assign(p->rk, NULL);
+    return answered > 0 ||
+           error_set(err, ERROR_LINK, "%s-%d@%lld: the record cannot be read", items[0].topic,
+                     items[0].partition, (long long) items[0].want.offset);
+}

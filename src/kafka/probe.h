@@ -1,0 +1,34 @@
+/*
+ * A look at single records: is the record that was once stored still at its offset? By a consumer
+ * of its own, without a group, so that neither the fetching of the others nor their assignment is
+ * touched. Blocks. @thread scout
+ */
+#ifndef KAFKA_PROBE_H
+#define KAFKA_PROBE_H
+
+#include "kafka/client.h"
+#include "row/identity.h"
+
+struct probe;
+
+struct probe_item {
+    const char *topic; /* borrowed */
+    int32_t partition;
+    struct fingerprint want;
+    enum log_evidence evidence; /* out, when answered: SAME or OTHER; NONE: there is no record */
+    bool answered;              /* out */
+};
+
+/* Connects in the background. NULL: ERROR_SETUP. */
+struct probe *probe_new(const struct config *cfg, struct error *err) _must_;
+struct probe *probe_free(struct probe *p); /* returns NULL */
+
+/*
+ * Reads each item's partition from want.offset on. The record there, a later one, or the end of the
+ * partition settles the question. Items that are not answered in time stay so; false, when none is:
+ * ERROR_LINK.
+ */
+bool probe_ask(struct probe *p, struct probe_item *items, size_t n, usec_t timeout,
+               struct error *err) _must_;
+
+#endif
