@@ -55,9 +55,7 @@ def postgres(shared_postgres):
 @pytest.fixture
 def kafka(shared_kafka):
     """The shared broker, running whatever the test before did to it."""
-    if shared_kafka.popen is None or shared_kafka.popen.poll() is not None:
-        shared_kafka.start()
-    shared_kafka.thaw()
+    shared_kafka.revive()
     shared_kafka.proxy.heal()
     return shared_kafka
 

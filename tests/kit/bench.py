@@ -281,8 +281,9 @@ class Bench:
         wait.until(lambda: self.tally(table)[1] >= want, f"{want} different records in {table}", timeout)
 
     def check(self, log, table="events", *, delivery="exactly_once", **expected):
-        """THE checker, see ledger.py. The daemons that still run are stopped first."""
+        """THE checker, see ledger.py. The daemons that still run are stopped first; Kafka runs again."""
         self.stop()
+        self.kafka.revive()
         if delivery != "exactly_once":
             expected |= {"delivery": delivery, "positions": self.kafka.committed(self.group, log.topic)}
         ledger.check(self.connected(), self.sink, log, table, **expected)

@@ -2,13 +2,15 @@
 
 import datetime
 
+from kit.generations import Partition
+
 COLUMNS = (
     'partition, "offset", route, timestamp, key, value, header_names, header_values, error_class, message, attempts'
 )
 
 
-def check(db, sink, log, expect, faults):
-    """The set of (partition, offset) that are dead letters of the topic; what is wrong with them goes to faults.
+def check(db, sink, log, partitions, expect, faults):
+    """Notes the dead letters of the topic in their generations; what is wrong with them goes to faults.
 
     expect.dead   a set of (partition, offset), or how many there are
     expect.route  only those of this route; None: of all, and then no record may be there for two
@@ -28,21 +30,31 @@ def check(db, sink, log, expect, faults):
     elif places != sorted(expect.dead):
         faults.append(("dead letters", f"{places} instead of {sorted(expect.dead)}"))
     for row in found:
-        _letter(log, expect, row, faults)
-    return set(places)
+        _letter(partitions.setdefault(row[0], Partition()), row, faults)
 
 
-def _letter(log, expect, row, faults):
-    partition, offset, route, timestamp, key, value, names, values, error_class, message, attempts = row
-    name = f"{partition}@{offset}"
-    record = log.records.get(partition, {}).get(offset)
+def _holder(partition, offset, value):
+    """The log from which the dead letter came: the newest whose record there has that value, or the newest of all."""
+    for log in reversed(partition.logs):
+        if offset in log.records and log.records[offset].value == value:
+            return log
+    return partition.now
+
+
+def _letter(partition, row, faults):
+    number, offset, route, timestamp, key, value, names, values, error_class, message, attempts = row
+    log = _holder(partition, offset, value)
+    log.dead.add(offset)
+    name = f"{number}@{offset}{log.label}"
+    record = log.records.get(offset)
     if record is None:
+        if offset in log.unknown:
+            return  # there is a finding for that
         faults.append(("invention", f"{name} is a dead letter, but no such record was committed"))
         return
-    stop = expect.stops.get(partition)
-    if stop is not None and offset >= stop:
-        faults.append(("stop", f"{name} is a dead letter, though the partition stands at {stop}"))
-    if offset < expect.start.get(partition, 0):
+    if log.stop is not None and offset >= log.stop:
+        faults.append(("stop", f"{name} is a dead letter, though the partition stands at {log.stop}"))
+    if offset < log.start:
         faults.append(("start", f"{name} is a dead letter, though the partition starts later"))
     got = {
         "timestamp": timestamp and timestamp.astimezone(datetime.UTC),

@@ -11,10 +11,12 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from kit import process, wait
@@ -61,6 +63,14 @@ log.cleaner.backoff.ms=200
 log.segment.delete.delay.ms=100
 file.delete.delay.ms=100
 """
+
+
+@dataclass
+class Shown:
+    """What a plain read_committed consumer is shown of a partition, from its first stored offset to its end."""
+
+    end: int = 0  # where it waits for more: the last stable offset
+    offsets: list = field(default_factory=list)  # of the records it got; the others are markers, aborted, compacted
 
 
 class Broker:
@@ -137,6 +147,12 @@ class Broker:
     def thaw(self):
         process.thaw(self.popen.pid)
 
+    def revive(self):
+        """Lets it run and answer, whatever was done to it before."""
+        if self.popen is None or self.popen.poll() is not None:
+            self.start()
+        self.thaw()
+
     def destroy(self):
         if self.popen is not None:
             self.kill()
@@ -203,32 +219,35 @@ class Broker:
 
     def visible(self, name):
         """{partition: [offsets]} that a plain read_committed consumer sees, from start to end."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "group.id": "kit",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "enable.auto.commit": False,
-                **CLIENT,
-            }
-        )
-        seen = {p: [] for p in range(self.partitions(name))}
-        consumer.assign([TopicPartition(name, p, 0) for p in seen])
-        ended = set()
+        return {p: shown.offsets for p, shown in self.shown(name).items()}
+
+    def shown(self, name, patience=20):
+        """{partition: Shown}, read again from Kafka; empty for a topic that is not there.
+
+        Made for millions of records: batches, and nothing of a record is kept but its offset. patience: seconds in
+        which something must come.
+        """
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, **READER, **CLIENT})
+        # Asked by the consumer itself: if it does not know the leaders when it is assigned, that takes 0.5 s.
+        shown = {p: Shown() for p in consumer.list_topics(name, timeout=10).topics[name].partitions}
+        consumer.assign([TopicPartition(name, p, OFFSET_BEGINNING) for p in shown])
+        open_, heard = set(shown), time.monotonic()
         try:
-            while len(ended) < len(seen):
-                message = consumer.poll(20)
-                assert message is not None, f"reading {name} back takes too long"
-                if message.error() is None:
-                    seen[message.partition()].append(message.offset())
-                elif message.error().code() == KafkaError._PARTITION_EOF:
-                    ended.add(message.partition())
-                else:
-                    raise AssertionError(str(message.error()))
+            while open_:
+                batch = consumer.consume(5000, 0.02)  # which waits that long for the last of the 5000
+                if batch:
+                    heard = time.monotonic()
+                assert time.monotonic() < heard + patience * wait.FACTOR, f"reading {name} back takes too long"
+                for message in batch:
+                    if message.error() is None:
+                        shown[message.partition()].offsets.append(message.offset())
+                    else:
+                        assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                        shown[message.partition()].end = message.offset()
+                        open_.discard(message.partition())
         finally:
             consumer.close()
-        return seen
+        return shown
 
     def group(self, name):
         """(state, [client ids of the members]) of a consumer group."""
@@ -270,6 +289,15 @@ class Broker:
 
 # Options of the kit's own clients: quiet, and back soon after a broker restart.
 CLIENT = {"log_level": 0, "reconnect.backoff.max.ms": 300, "socket.timeout.ms": 10000}
+
+# And of the one that reads a topic again: an empty fetch, which reports the end of a partition, does not wait.
+READER = {
+    "group.id": "kit",
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "enable.auto.commit": False,
+    "fetch.wait.max.ms": 5,
+}
 
 
 def _string(text):

@@ -11,6 +11,16 @@ Every integration and chaos test ends with check(). What it proves, for one topi
                    partition where nothing visible follows (transaction markers, compaction)
   7. a stop        a partition that stands at offset X has everything below X and nothing from X on
   8. dead letters  those which the test announced and no others, each holding its record as it was produced
+  9. Kafka's side  each offset that a plain read_committed consumer sees below next_offset is accounted for too,
+                   and the producer knows it; next_offset never lies beyond the end that this consumer reaches
+
+The log is known from two sides. Kafka is read again, so that no record can be forgotten by a test; and the producer
+has kept its tally, for what retention, DeleteRecords or a new topic of the same name has removed. Each offset of
+either side must be accounted for. An offset that neither knows holds a marker, an aborted or a compacted record.
+
+A topic that was created again, or whose log was truncated, has several logs (see generations.py). `former` says how
+far each former one was stored; 1 to 5 then hold for each log alone, and the rows of a log come before those of the
+next. `held` names the partitions that have noticed it and stand still: their ledger says what it said before.
 
 The other modes of delivery are proved with delivery= and positions=, what the group has committed:
 at_least_once drops 2 (no double), at_most_once drops 1 (no loss); then 6 is about the group's offsets.
@@ -29,8 +39,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kit import dead_letters
+from kit import dead_letters, generations
+from kit.generations import Partition
 
+NO_ROW = (ValueError, TypeError, LookupError, AttributeError)  # how contents() fails for a record that is no row
 LIMIT = 20  # faults shown; there may be thousands
 
 
@@ -66,7 +78,12 @@ def offsets_only(_record):
 
 @dataclass
 class Expected:
-    """What differs from `every record of the log is a row`."""
+    """What differs from `every record of the log is a row`.
+
+    None of them lets the ledger pass what Kafka shows without a word: `start` lies within the log, and everything
+    from there on is accounted for; the ledger of a partition in `stops` says exactly that offset; gaps, `dead` and
+    `without` name what they excuse, and nothing else may be missing there.
+    """
 
     start: dict = field(default_factory=dict)  # partition -> first offset to be stored
     stops: dict = field(default_factory=dict)  # partition -> offset it stands at
@@ -79,9 +96,15 @@ class Expected:
     delivery: str = "exactly_once"
     order: bool = True  # False: a zombie may have stored its last batch behind its heir's
     positions: dict | None = None  # partition -> next offset; default: those of the ledger
+    former: dict | list = field(default_factory=dict)  # of log.former: partition -> next_offset; default: all stored
+    held: set = field(default_factory=set)  # partitions whose ledger still means the log before: nothing of this one
 
     def rows_of(self, record):
         return 1 if self.rows is None or record is None else self.rows(record)
+
+    def former_of(self, n):
+        """What is expected of log.former[n]; one dict stands for the only one."""
+        return (self.former if isinstance(self.former, list) else [self.former])[n] if self.former else {}
 
 
 def check(db, sink, log, table, *, contents=None, model=None, **expected):
@@ -95,32 +118,36 @@ def check(db, sink, log, table, *, contents=None, model=None, **expected):
     others    see Expected
     """
     expect = Expected(**expected)
-    contents = contents or json_fields("id", "note")
     faults = []
-    stored = {} if model else _rows(db, log, table, contents, expect.replayed, faults)
-    if not expect.order:
-        faults = [(kind, text) for kind, text in faults if kind != "order"]
-    gaps = _gaps(db, sink, log.topic)
+    shown, gaps = log.shown(), _gaps(db, sink, log.topic)
+    partitions = generations.partitions(log, shown, gaps, expect)
+    if not model:
+        _rows(db, log, table, contents or json_fields("id", "note"), expect, partitions, faults)
     _same_gaps(expect, gaps, faults)
-    expect.dead = dead_letters.check(db, sink, log, expect, faults)  # from here on what there is
+    dead_letters.check(db, sink, log, partitions, expect, faults)
     if model:
-        faults += model.faults(db, table, _passed(log, expect, gaps))
-    for p in [] if model else sorted(set(log.records) | set(stored)):
-        _partition(p, log.records.get(p, {}), stored.get(p, {}), gaps.get(p, []), expect, faults)
-    _ledger(db, sink, log, expect, gaps, faults)
+        faults += model.faults(db, table, _passed(partitions, expect))
+    entries = _entries(db, sink, log) if expect.positions is None else expect.positions
+    for p in sorted(set(partitions) | set(entries)):
+        partition = partitions.setdefault(p, Partition())
+        _tally(p, partition.now, shown.get(p), faults)
+        if not model:
+            for generation in partition.logs:
+                _generation(p, generation, expect, faults)
+            _unknown(p, partition, entries.get(p, 0), expect, faults)
+        _ledger(p, partition, entries.get(p), shown.get(p), faults)
     if faults:
         raise LedgerError(log.topic, faults)
 
 
-def _passed(log, expect, gaps):
+def _passed(partitions, expect):
     """The records that are to be applied, in the order of each partition."""
-    for p, records in sorted(log.records.items()):
-        for offset, record in sorted(records.items()):
-            skipped = any(first <= offset < after for first, after in gaps.get(p, []))
-            beyond = p in expect.stops and offset >= expect.stops[p]
-            other = (p, offset) in expect.dead or (p, offset) in expect.without
-            if offset >= expect.start.get(p, 0) and not (skipped or beyond or other):
-                yield record
+    for p, partition in sorted(partitions.items()):
+        for log in partition.logs:
+            for offset, record in sorted(log.records.items()):
+                other = offset in log.dead or (p, offset) in expect.without
+                if log.wants(offset) and not (log.skipped(offset) or other):
+                    yield record
 
 
 def _columns(db, table):
@@ -131,8 +158,8 @@ def _columns(db, table):
     return {name for (name,) in rows}
 
 
-def _rows(db, log, table, contents, replayed, faults):
-    """{partition: {offset: times}} of the table; checks order, invention and contents on the way."""
+def _rows(db, log, table, contents, expect, partitions, faults):
+    """Gives each row to its generation; checks order, invention and contents on the way."""
     columns = _columns(db, table)
     wanted = _contents_columns(log, contents)
     where = "WHERE _topic = %s" if "_topic" in columns else ""
@@ -140,43 +167,65 @@ def _rows(db, log, table, contents, replayed, faults):
     rows = db.execute(
         f"SELECT _partition, _offset{listed} FROM {table} {where} ORDER BY seq", [log.topic] if where else None
     )
-    stored, last = {}, {}
-    for partition, offset, *values in rows:
-        name = f"{partition}@{offset}"
-        offsets = stored.setdefault(partition, {})
-        offsets[offset] = offsets.get(offset, 0) + 1
-        if (partition, offset) not in replayed:
-            if offset <= last.get(partition, -1) and offsets[offset] == 1:
-                faults.append(("order", f"{name} was stored after {partition}@{last[partition]}"))
-            last[partition] = max(offset, last.get(partition, -1))
-        record = log.records.get(partition, {}).get(offset)
-        if record is None:
-            faults.append(("invention", f"{name} is a row, but no such record was committed"))
-            continue
-        want = contents(record)
-        if isinstance(want, list):
-            want = want[offsets[offset] - 1] if offsets[offset] <= len(want) else {}
+    for p, offset, *values in rows:
         got = dict(zip(wanted, values, strict=True))
-        if not _alike(got, want):
-            faults.append(("contents", f"{name} is {got} instead of {want}"))
-    return stored
+        generation, late = partitions.setdefault(p, Partition()).take(
+            offset, expect.rows_of, lambda log, offset=offset, got=got: _fits(log, offset, contents, got)
+        )
+        _row(p, offset, got, generation, late, contents, expect, faults)
+
+
+def _row(p, offset, got, generation, late, contents, expect, faults):
+    name = f"{p}@{offset}{generation.label}"
+    times = generation.rows[offset] = generation.rows.get(offset, 0) + 1
+    if (p, offset) not in expect.replayed:
+        if expect.order and (late or (offset <= generation.last and times == 1)):
+            before = "a row of the next log" if late else f"{p}@{generation.last}"
+            faults.append(("order", f"{name} was stored after {before}"))
+        generation.last = max(offset, generation.last)
+    record = generation.records.get(offset)
+    if record is None:
+        if offset not in generation.unknown:
+            faults.append(("invention", f"{name} is a row, but no such record was committed"))
+        return
+    want = _want(contents, record, times)
+    if not _alike(got, want):
+        faults.append(("contents", f"{name} is {got} instead of {want}"))
+
+
+def _want(contents, record, times):
+    """What the n-th row of a record says; None where it makes fewer."""
+    want = contents(record)
+    if isinstance(want, list):
+        return want[times - 1] if times <= len(want) else None
+    return want
+
+
+def _fits(generation, offset, contents, got):
+    """Is the row one of this generation's record?"""
+    try:
+        want = _want(contents, generation.records[offset], generation.rows.get(offset, 0) + 1)
+    except NO_ROW:
+        return False
+    return _alike(got, want)
 
 
 def _contents_columns(log, contents):
     """The columns that contents() speaks of. It may fail for bad records, which are no rows anyhow."""
-    for records in log.records.values():
-        for record in records.values():
+    for generation in [log.records, *(former.records for former in log.former)]:
+        for record in (record for records in generation.values() for record in records.values()):
             try:
                 found = contents(record)
                 if found != []:
                     return list(found[0] if isinstance(found, list) else found)
-            except (ValueError, TypeError, LookupError, AttributeError):
+            except NO_ROW:
                 continue
     return []
 
 
 def _alike(got, want):
-    return got == want or all(g == want[c] or (g is None and want[c] is None) for c, g in got.items())
+    """A row beyond those that its record makes is a double; what it says is not compared."""
+    return want is None or got == want or all(g == want[c] or (g is None and want[c] is None) for c, g in got.items())
 
 
 def _exists(db, relation):
@@ -184,11 +233,12 @@ def _exists(db, relation):
 
 
 def _gaps(db, sink, topic):
+    """{partition: [(from, next)]}, in the order in which they were recorded."""
     found = {}
     if _exists(db, "pgsinkd.gaps"):
         for partition, first, after in db.execute(
             "SELECT partition, from_offset, next_offset FROM pgsinkd.gaps"
-            " WHERE sink = %s AND topic = %s ORDER BY 1, 2",
+            " WHERE sink = %s AND topic = %s ORDER BY partition, recorded_at",
             [sink, topic],
         ):
             found.setdefault(partition, []).append((first, after))
@@ -201,55 +251,82 @@ def _same_gaps(expect, gaps, faults):
             faults.append(("gaps", f"{p}: recorded {gaps.get(p, [])} instead of {expect.gaps.get(p, [])}"))
 
 
-def _partition(p, records, stored, gaps, expect, faults):
-    """Loss, doubles and stops of one partition."""
-    start = expect.start.get(p, 0)
-    stop = expect.stops.get(p)
-    for offset, times in stored.items():
-        if times > expect.rows_of(records.get(offset)) and expect.delivery != "at_least_once":
-            faults.append(("double", f"{p}@{offset} is there {times} times"))
-        if stop is not None and offset >= stop:
-            faults.append(("stop", f"{p}@{offset} is a row, though the partition stands at {stop}"))
-        if offset < start:
-            faults.append(("start", f"{p}@{offset} is a row, though the partition starts at {start}"))
-        if any(first <= offset < after for first, after in gaps):
-            faults.append(("double", f"{p}@{offset} is a row and a recorded skip"))
-        if (p, offset) in expect.dead:
-            faults.append(("double", f"{p}@{offset} is a row and a dead letter"))
-    for offset, record in records.items():
-        if offset < start or (stop is not None and offset >= stop):
-            continue
-        if stored.get(offset, 0) >= expect.rows_of(record):
-            continue
-        if (p, offset) in expect.dead or (p, offset) in expect.without:
-            continue
-        if any(first <= offset < after for first, after in gaps) or expect.delivery == "at_most_once":
-            continue
-        faults.append(("loss", f"{p}@{offset} is not in the database"))
+def _entries(db, sink, log):
+    """{partition: next_offset}."""
+    return dict(
+        db.execute(
+            "SELECT partition, next_offset FROM pgsinkd.offsets WHERE sink = %s AND topic = %s", [sink, log.topic]
+        ).fetchall()
+    )
 
 
-def _ledger(db, sink, log, expect, gaps, faults):
-    """next_offset. Where nothing invisible follows the last record, low and high are the same."""
-    entries = expect.positions
-    if entries is None:
-        entries = dict(
-            db.execute(
-                "SELECT partition, next_offset FROM pgsinkd.offsets WHERE sink = %s AND topic = %s", [sink, log.topic]
-            ).fetchall()
-        )
-    ends = log.ends()
-    for p in sorted(set(log.records) | set(entries)):
-        records = log.records.get(p, {})
-        if p not in entries:
-            if records:
-                faults.append(("ledger", f"{p} is unknown to it"))
+def _generation(p, log, expect, faults):
+    """Loss, doubles and stops of one log of a partition."""
+    for offset, times in log.rows.items():
+        _surplus(p, offset, times, log, expect, faults)
+    for offset, record in log.records.items():
+        if not log.wants(offset) or log.rows.get(offset, 0) >= expect.rows_of(record):
             continue
-        at, end = entries[p], ends.get(p, 0)
-        start = expect.start.get(p, 0)
-        stop = expect.stops.get(p, end)
-        passed = [o for o in records if start <= o < stop]
-        low = max([o + 1 for o in passed] + [after for _, after in gaps.get(p, [])], default=start)
-        high = max(low, stop)
-        if not low <= at <= high:
-            want = str(low) if low == high else f"{low} … {high}"
-            faults.append(("ledger", f"{p}: next_offset is {at} instead of {want} (end {end})"))
+        if not _excused(p, offset, log, expect):
+            faults.append(("loss", f"{p}@{offset}{log.label} is not in the database"))
+
+
+def _surplus(p, offset, times, log, expect, faults):
+    """What is wrong with an offset for which there are rows."""
+    name = f"{p}@{offset}{log.label}"
+    if times > expect.rows_of(log.records.get(offset)) and expect.delivery != "at_least_once":
+        faults.append(("double", f"{name} is there {times} times"))
+    if log.stop is not None and offset >= log.stop:
+        faults.append(("stop", f"{name} is a row, though the partition stands at {log.stop}"))
+    if offset < log.start:
+        faults.append(("start", f"{name} is a row, though the partition starts at {log.start}"))
+    if log.skipped(offset):
+        faults.append(("double", f"{name} is a row and a recorded skip"))
+    if offset in log.dead:
+        faults.append(("double", f"{name} is a row and a dead letter"))
+    if (p, offset) in expect.without:
+        faults.append(("double", f"{name} is a row, though the operator passed over it"))
+
+
+def _excused(p, offset, log, expect):
+    """Is there a reason why that offset has no row?"""
+    return (
+        offset in log.dead or log.skipped(offset) or (p, offset) in expect.without or expect.delivery == "at_most_once"
+    )
+
+
+def _tally(p, log, shown, faults):
+    """Whether the producer and Kafka speak of the same log."""
+    for offset in sorted(log.unknown):
+        faults.append(("tally", f"{p}@{offset} is in Kafka, but its producer does not know it"))
+    beyond = [offset for offset in log.records if shown and offset >= shown.end]
+    if beyond:
+        faults.append(("tally", f"{p}@{min(beyond)} was committed, but Kafka's log ends at {shown.end}"))
+
+
+def _unknown(p, partition, at, expect, faults):
+    """What only Kafka knows of has no row either, though the ledger has passed it."""
+    log = partition.now
+    for offset in sorted(log.unknown - log.rows.keys()):
+        if offset < at and log.wants(offset) and not _excused(p, offset, log, expect):
+            faults.append(("loss", f"{p}@{offset} is in Kafka below {at}, but not in the database"))
+
+
+def _ledger(p, partition, at, shown, faults):
+    """next_offset: exactly the offset of a stop, else anywhere after the last visible record up to the log's end."""
+    log = partition.now
+    if at is None:
+        if log.offsets or partition.held is not None:
+            faults.append(("ledger", f"{p} is unknown to it"))
+        return
+    passed = [o + 1 for o in log.offsets if log.wants(o)] + [after for _, after in log.gaps]
+    low = max(passed, default=log.start)
+    end = shown.end if shown else low
+    high = end
+    if partition.held is not None:
+        low = high = partition.held
+    elif log.stop is not None:
+        low, high = log.stop, min(log.stop, end)
+    if not low <= at <= high:
+        want = str(low) if low == high else f"{low} … {high}"
+        faults.append(("ledger", f"{p}: next_offset is {at} instead of {want} (end {end})"))

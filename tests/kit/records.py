@@ -1,7 +1,15 @@
 """Records whose every offset is known: what was produced is the first half of the proof.
 
-A Log is a topic and everything that was ever committed to it, per partition and offset. The checker
-compares a table with it.
+A Log is a topic and everything that was ever committed to it, per partition and offset: the producer's tally.
+The checker compares a table with it, and with what Kafka shows.
+
+Offsets may come to name other records:
+
+    log.recreate()             the topic was deleted and created again
+    log.truncate_at({0: 90})   the log of partition 0 was cut at 90 (an unclean election, which the test has made)
+
+Then what was there before moves to log.former, oldest first, and log.records goes on with the log as it is now.
+No numbered record is produced twice, so rows of the one are never taken for rows of the other.
 """
 
 import datetime
@@ -48,6 +56,14 @@ def padded(size):
     return make
 
 
+@dataclass
+class Former:
+    """The logs that partitions had before: all they held, and from where on other records took their place."""
+
+    records: dict  # partition -> {offset: Record}
+    cut: dict  # partition -> first offset that was used again; 0 after a topic was created again
+
+
 class Log:
     """A topic, its producer, and what was produced: records[partition][offset]."""
 
@@ -57,6 +73,7 @@ class Log:
         self.broker = broker
         self.topic = topic
         self.records = {p: {} for p in range(partitions)}
+        self.former = []
         self._count = dict.fromkeys(range(partitions), 0)  # records ever sent, per partition
         self._failed = None
         self.connect()
@@ -93,6 +110,27 @@ class Log:
         for p in range(len(self.records), total):
             self.records[p] = {}
             self._count[p] = 0
+        self.connect()
+
+    def shown(self):
+        """{partition: kafka.Shown}: the topic, read again."""
+        return self.broker.shown(self.topic)
+
+    def recreate(self, partitions=None, **config):
+        """Deletes the topic and creates it again, with as many partitions unless told otherwise, and empty."""
+        self.broker.delete_topic(self.topic)
+        partitions = partitions or len(self.records)
+        self.broker.create_topic(self.topic, partitions, **config)
+        self.former.append(Former(self.records, dict.fromkeys(self.records, 0)))
+        self.records = {p: {} for p in range(partitions)}
+        self._count |= {p: 0 for p in range(partitions) if p not in self._count}
+        self.connect()
+
+    def truncate_at(self, cuts):
+        """Takes note that the log has lost what lies at {partition: offset} and above."""
+        self.former.append(Former({p: dict(self.records[p]) for p in cuts}, cuts))
+        for p, cut in cuts.items():
+            self.records[p] = {o: r for o, r in self.records[p].items() if o < cut}
         self.connect()
 
     def forget(self, before):

@@ -13,14 +13,16 @@ import pytest
 from confluent_kafka import Producer
 
 from kit import daemon, ledger, process, proxy, tally, wait
+from kit.kafka import Shown
 from kit.proxy import DOWN, UP, Proxy
-from kit.records import Record, numbered
+from kit.records import Former, Record, numbered
 
 LEDGER = """
 CREATE SCHEMA pgsinkd;
 CREATE TABLE pgsinkd.offsets (sink text, topic text, partition int4, next_offset int8 NOT NULL,
     PRIMARY KEY (sink, topic, partition));
-CREATE TABLE pgsinkd.gaps (sink text, topic text, partition int4, from_offset int8, next_offset int8);
+CREATE TABLE pgsinkd.gaps (sink text, topic text, partition int4, from_offset int8, next_offset int8,
+    recorded_at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE pgsinkd.dead_letters (sink text, topic text, partition int4, "offset" int8, route text,
     timestamp timestamptz, key bytea, value bytea, header_names bytea[], header_values bytea[],
     error_class text, message text, attempts int4);
@@ -31,19 +33,29 @@ CREATE TABLE pgsinkd.dead_letters (sink text, topic text, partition int4, "offse
 # The checker
 
 
+def plain(p, offsets, first=0):
+    """{offset: Record} of numbered records, of which the lowest possible has the number `first`."""
+    return {o: Record(p, o, None, numbered(p, first + o), 0) for o in offsets}
+
+
 class FakeLog:
     """A log without a broker: so many records per partition, some offsets left out as markers are."""
 
     def __init__(self, ends, holes=()):
         self.topic = "things"
-        self._ends = ends
-        self.records = {
-            p: {o: Record(p, o, None, numbered(p, o), 0) for o in range(end) if (p, o) not in holes}
-            for p, end in ends.items()
-        }
+        self.records = {p: plain(p, [o for o in range(end) if (p, o) not in holes]) for p, end in ends.items()}
+        self.former = []
+        self.kafka = {p: Shown(end, sorted(self.records[p])) for p, end in ends.items()}
 
-    def ends(self):
-        return self._ends
+    def shown(self):
+        return self.kafka
+
+    def replace(self, p, cut, end):
+        """From `cut` on, other records take the place of those that are there, up to `end`."""
+        self.former.append(Former({p: self.records[p]}, {p: cut}))
+        kept = {o: r for o, r in self.records[p].items() if o < cut}
+        self.records[p] = kept | plain(p, range(cut, end), first=1000 * len(self.former))
+        self.kafka[p] = Shown(end, sorted(self.records[p]))
 
 
 class Target:
@@ -343,6 +355,274 @@ def test_checker_lets_at_most_once_lose_and_no_more(good):
     good.finds("double", **mode)
 
 
+# What Kafka shows, beside the producer's tally
+
+
+def test_checker_finds_a_record_that_the_test_forgot(good):
+    del good.log.records[0][4]
+    good.finds("tally")
+    good.delete(0, 4)
+    good.finds("tally", "loss")
+    good.finds("tally", without={(0, 4)})
+
+
+def test_checker_finds_records_that_the_test_forgot_and_the_ledger_passed(good):
+    """As if a partition had been left out of the tally: with it alone all looks right."""
+    good.log.records[1].clear()
+    good.delete(1, 0, 5)
+    good.finds("tally", "loss")
+    good.finds("tally", "loss", stops={1: 5})
+    good.finds("tally", "double", "loss", without={(0, 1)} | {(1, o) for o in range(4)})
+
+
+def test_checker_finds_forgotten_records_that_the_ledger_has_not_reached(good):
+    del good.log.records[0][9]
+    good.delete(0, 9)
+    good.ledger(0, 9)
+    good.finds("tally", "ledger")
+    good.bench.sql("DELETE FROM pgsinkd.offsets WHERE partition = 1")
+    good.log.records[1].clear()
+    good.delete(1, 0, 5)
+    good.finds("tally", "ledger")
+
+
+def test_checker_finds_a_partition_that_the_test_does_not_know(good):
+    good.log.kafka[3] = Shown(2, [0, 1])
+    good.finds("tally", "ledger")
+    good.ledger(3, 2)
+    good.finds("tally", "loss")
+
+
+def test_checker_finds_a_tally_beyond_the_end_of_kafkas_log(good):
+    """A topic was created again, and the test does not say so."""
+    good.log.kafka[0] = Shown(6, list(range(6)))
+    good.finds("tally", "ledger")
+
+
+def test_checker_needs_no_visible_record_of_what_retention_deleted(good):
+    good.log.kafka[0].offsets = [8, 9]
+    good.check()
+    good.delete(0, 3)
+    good.finds("loss")
+
+
+def test_checker_takes_the_tally_alone_where_the_topic_is_deleted(good):
+    good.log.kafka = {}
+    good.check()
+    good.ledger(0, 11)
+    good.finds("ledger")
+
+
+def test_checker_knows_dead_letters_of_forgotten_records(good):
+    good.letter(0, 4)
+    good.delete(0, 4)
+    del good.log.records[0][4]
+    good.finds("tally", dead=1)
+
+
+# A ledger that has moved too far looks right with none of the options
+
+
+def test_checker_lets_no_start_excuse_a_ledger_beyond_the_end(good):
+    good.delete(0, 0, 10)
+    good.check(start={0: 10})
+    good.ledger(0, 5000)
+    good.finds("ledger", start={0: 5000})
+    good.finds("ledger", start={0: 10})
+
+
+def test_checker_lets_no_start_excuse_a_ledger_below_it(good):
+    good.delete(0, 0, 10)
+    good.ledger(0, 6)
+    good.finds("ledger", start={0: 10})
+
+
+def test_checker_lets_no_stop_excuse_a_ledger_elsewhere(bench):
+    """With markers before the stop the ledger may not stand among them, nor a stop beyond the end."""
+    target = Target(bench, {0: 10}, holes={(0, 6), (0, 7)})
+    target.delete(0, 8, 10)
+    target.ledger(0, 6)
+    target.finds("ledger", stops={0: 8})
+    target.check(stops={0: 6})
+    target.ledger(0, 8)
+    target.check(stops={0: 8})
+    for offset in (8, 9):
+        target.insert(0, offset)
+    target.ledger(0, 5000)
+    target.finds("ledger", stops={0: 5000})
+
+
+def test_checker_lets_no_gap_excuse_a_ledger_beyond_the_end(good):
+    good.delete(0, 5, 10)
+    good.gap(0, 5, 5000)
+    good.ledger(0, 5000)
+    good.finds("ledger", gaps={0: [(5, 5000)]})
+
+
+def test_checker_lets_no_operator_excuse_what_is_stored(good):
+    good.finds("double", without={(0, 4)})
+
+
+@pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
+def test_checker_lets_no_delivery_excuse_a_position_beyond_the_end(good, delivery):
+    good.finds("ledger", delivery=delivery, positions={0: 11, 1: 5})
+
+
+# A topic that was created again, a log that was truncated
+
+
+@pytest.fixture
+def again(good):
+    """Partition 0 held 10 records, and holds 5 others since the topic was created again; all 15 are stored."""
+    good.log.replace(0, cut=0, end=5)
+    for offset in range(5):
+        good.insert(0, offset)
+    good.gap(0, 10, 0)
+    good.ledger(0, 5)
+    return good
+
+
+ANEW = {"gaps": {0: [(10, 0)]}}
+
+
+def test_checker_passes_a_topic_that_was_created_again(again):
+    again.check(**ANEW)
+    again.check(former={0: 10}, **ANEW)
+    again.check(contents=ledger.offsets_only, **ANEW)
+    again.finds("gaps")
+
+
+def test_checker_does_not_take_the_rows_of_the_former_topic_for_those_of_the_new_one(good):
+    """The trial's loss: the new topic has grown past next_offset, and nobody has noticed."""
+    good.log.replace(0, cut=0, end=15)
+    for offset in range(10, 15):
+        good.insert(0, offset)
+    good.ledger(0, 15)
+    good.finds("loss")
+    good.finds("loss", contents=ledger.offsets_only)
+
+
+@pytest.mark.parametrize("contents", [None, ledger.offsets_only], ids=["numbered", "alike"])
+def test_checker_finds_a_loss_in_either_topic(again, contents):
+    again.bench.sql("DELETE FROM events WHERE seq = (SELECT min(seq) FROM events WHERE _partition = 0)")
+    again.finds("loss", contents=contents, **ANEW)
+    again.bench.sql("DELETE FROM events WHERE seq = (SELECT max(seq) FROM events WHERE _partition = 0)")
+    with pytest.raises(ledger.LedgerError, match=r"2 x loss\n.*0@0 of former log 0 is not.*\n.*0@4 is not"):
+        again.check(contents=contents, **ANEW)
+
+
+def test_checker_finds_a_double_in_either_topic(again):
+    again.insert(0, 4)
+    again.finds("double", **ANEW)
+    again.delete(0, 4)
+    again.insert(0, 4)
+    again.finds("loss", **ANEW)
+    former = again.log.former[0].records[0]
+    again.insert(0, 4, **former[4].json)
+    again.finds("order", **ANEW)
+    again.insert(0, 4, **former[4].json)
+    again.finds("order", "double", **ANEW)
+
+
+def test_checker_finds_a_broken_order_in_the_new_topic(again):
+    again.bench.sql("DELETE FROM events WHERE note IN ('0-1003', '0-1004')")
+    again.insert(0, 4)
+    again.insert(0, 3)
+    again.finds("order", **ANEW)
+
+
+def test_checker_knows_how_far_the_former_topic_was_stored(again):
+    again.finds("stop", former={0: 8}, **ANEW)
+    again.bench.sql("UPDATE pgsinkd.gaps SET from_offset = 8")
+    again.bench.sql("DELETE FROM events WHERE note IN ('0-8', '0-9')")
+    again.check(former={0: 8}, gaps={0: [(8, 0)]})
+    again.finds("loss", gaps={0: [(8, 0)]})
+
+
+def test_checker_knows_which_part_of_the_new_topic_a_passage_excuses(good):
+    """Kafka's latest: the gap leads from 10 in the former log to 20 in the new one, which had 20 then."""
+    good.log.replace(0, cut=0, end=22)
+    good.insert(0, 20)
+    good.insert(0, 21)
+    good.gap(0, 10, 20)
+    good.ledger(0, 22)
+    good.check(gaps={0: [(10, 20)]})
+    good.insert(0, 3)
+    good.finds("order", "double", gaps={0: [(10, 20)]})
+
+
+def test_checker_tells_a_gap_of_the_former_topic_apart(again):
+    again.bench.sql("DELETE FROM events WHERE note IN ('0-2', '0-3')")
+    again.finds("loss", **ANEW)
+    again.bench.sql("UPDATE pgsinkd.gaps SET recorded_at = recorded_at + interval '1 s'")
+    again.gap(0, 2, 4)
+    again.check(gaps={0: [(2, 4), (10, 0)]})
+    again.bench.sql("UPDATE pgsinkd.gaps SET recorded_at = recorded_at + interval '5 s' WHERE from_offset = 2")
+    again.finds("loss", "double", gaps={0: [(10, 0), (2, 4)]})
+
+
+def test_checker_knows_a_partition_that_stays_in_the_former_topic(good):
+    good.log.replace(0, cut=0, end=15)
+    good.finds("loss", "ledger")
+    good.check(held={0})
+    good.ledger(0, 11)
+    good.finds("ledger", held={0})
+    good.ledger(0, 10)
+    good.insert(0, 0)
+    good.finds("stop", held={0})
+
+
+def test_checker_knows_a_topic_that_was_created_again_twice(again):
+    again.log.replace(0, cut=0, end=3)
+    for offset in range(3):
+        again.insert(0, offset)
+    again.gap(0, 5, 0)
+    again.ledger(0, 3)
+    gaps = {0: [(10, 0), (5, 0)]}
+    again.check(gaps=gaps)
+    again.check(gaps=gaps, former=[{0: 10}, {0: 5}])
+    again.finds("stop", gaps=gaps, former=[{0: 10}, {0: 4}])
+
+
+@pytest.mark.parametrize("contents", [None, ledger.offsets_only], ids=["numbered", "alike"])
+def test_checker_knows_a_log_that_was_truncated(good, contents):
+    """8 and 9 are there twice, once as each log had them; what lies below the cut is there once."""
+    good.log.replace(0, cut=8, end=12)
+    good.finds("loss", "ledger", contents=contents)
+    for offset in range(8, 12):
+        good.insert(0, offset)
+    good.gap(0, 10, 8)
+    good.ledger(0, 12)
+    expected = {"gaps": {0: [(10, 8)]}, "contents": contents}
+    good.check(**expected)
+    good.insert(0, 11)
+    good.finds("double", **expected)
+    good.delete(0, 11)
+    good.finds("loss", **expected)
+
+
+def test_checker_knows_a_log_that_was_truncated_above_what_is_stored(good):
+    """Nobody can see it in the rows: those from 6 on were read after the cut."""
+    good.log.replace(0, cut=8, end=10)
+    good.delete(0, 8, 10)
+    good.insert(0, 8)
+    good.insert(0, 9)
+    good.check(former={0: 6})
+    good.delete(0, 7)
+    good.finds("loss", former={0: 6})
+
+
+def test_checker_finds_dead_letters_of_either_topic(again):
+    former = again.log.former[0].records[0]
+    again.bench.sql("DELETE FROM events WHERE note IN ('0-3', '0-1004')")
+    again.letter(0, 3, value=former[3].value)
+    again.letter(0, 4)
+    again.check(dead={(0, 3), (0, 4)}, **ANEW)
+    again.bench.sql('DELETE FROM pgsinkd.dead_letters WHERE "offset" = 3')
+    again.letter(0, 3)
+    again.finds("double", "loss", dead={(0, 3), (0, 4)}, **ANEW)
+
+
 def test_checker_names_what_it_found(good):
     good.delete(0, 4)
     with pytest.raises(ledger.LedgerError, match=r"things: 1 x loss\n  loss: 0@4 is not in the database"):
@@ -636,6 +916,54 @@ def test_kafka_topics_grow_and_go(bench):
     log.fill(9)
     assert log.ends() == {0: 3, 1: 3, 2: 3}
     bench.kafka.delete_topic(log.topic)
+    assert log.shown() == {}
+
+
+def test_kafka_shows_what_there_is_and_where_it_ends(bench):
+    """Batches of many partitions, deleted records, an aborted transaction, an open one, and an empty partition."""
+    log = bench.topic(4)
+    log.fill(30_000, partitions=[0, 1, 2])
+    log.delete_records({0: 9000, 1: 10_000})
+    tx = bench.transactions(log)
+    tx.begin()
+    tx.fill(5, partitions=[2])
+    tx.abort()
+    last = log.fill(1, partitions=[2])[0]
+    assert last.offset in (10_005, 10_006)  # the marker is written by itself
+    tx.begin()
+    tx.fill(5, partitions=[2])
+    shown = {
+        0: Shown(10_000, list(range(9000, 10_000))),
+        1: Shown(10_000),
+        2: Shown(10_007, sorted(log.records[2])),
+        3: Shown(0),
+    }
+    wait.until(lambda: log.shown() == shown, "the marker of the aborted transaction", timeout=10)
+    assert bench.kafka.visible(log.topic) == {p: sorted(r) for p, r in log.records.items()}
+    tx.abort()
+
+
+def test_kafka_creates_a_topic_again(bench):
+    log = bench.topic(2)
+    before = log.fill(10)
+    log.recreate()
+    after = log.fill(4)
+    assert log.shown() == {0: Shown(2, [0, 1]), 1: Shown(2, [0, 1])}
+    assert log.former[0].records == {p: {r.offset: r for r in before if r.partition == p} for p in (0, 1)}
+    assert log.former[0].cut == {0: 0, 1: 0}
+    assert log.records == {p: {r.offset: r for r in after if r.partition == p} for p in (0, 1)}
+    assert not {r.value for r in before} & {r.value for r in after}
+
+
+def test_kafka_runs_again_when_the_checker_needs_it(bench, kafka):
+    log = bench.topic(1)
+    bench.plain_table()
+    log.fill(10)
+    bench.sql(LEDGER)
+    for how in (kafka.stop, kafka.kill, kafka.freeze):
+        how()
+        with pytest.raises(ledger.LedgerError, match="10 x loss, 1 x ledger|1 x ledger, 10 x loss"):
+            bench.check(log)
 
 
 def test_kafka_survives_restart_and_kill(bench, kafka):
