@@ -1,4 +1,8 @@
-"""What all Python tests share: the path to the kit, and one PostgreSQL and one Kafka per run."""
+"""What all Python tests share: the path to the kit, and one PostgreSQL and one Kafka per run.
+
+Two more kinds of Kafka are started for the first test that asks for them: a broker that can be replaced by another
+cluster (own_kafka, own_bench), and a cluster of three brokers (cluster, cluster_bench).
+"""
 
 import os
 import re
@@ -12,6 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from kit.bench import Bench  # noqa: E402
+from kit.cluster import Cluster  # noqa: E402
 from kit.kafka import Broker  # noqa: E402
 from kit.postgres import Postgres  # noqa: E402
 
@@ -60,8 +65,34 @@ def kafka(shared_kafka):
     return shared_kafka
 
 
+@pytest.fixture(scope="session")
+def shared_own_kafka(root):
+    broker = Broker(root, "own-kafka").format().start()
+    yield broker
+    broker.kill() if KEEP else broker.destroy()
+
+
 @pytest.fixture
-def bench(request, root, postgres, kafka):
+def own_kafka(shared_own_kafka):
+    """A broker whose cluster a test may replace, see Broker.replaced()."""
+    shared_own_kafka.revive()
+    return shared_own_kafka
+
+
+@pytest.fixture(scope="session")
+def shared_cluster(root):
+    cluster = Cluster(root).format().revive()
+    yield cluster
+    cluster.kill() if KEEP else cluster.destroy()
+
+
+@pytest.fixture
+def cluster(shared_cluster):
+    """Three brokers, all running whatever the test before did to them."""
+    return shared_cluster.revive()
+
+
+def bench_of(request, root, postgres, kafka):
     """Everything one test needs, see kit/bench.py. After the test the daemons' logs are searched."""
     name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_"))[:40]  # socket paths must be short
     b = Bench(Path(tempfile.mkdtemp(prefix=f"{name}-", dir=root)), postgres, kafka)
@@ -71,3 +102,21 @@ def bench(request, root, postgres, kafka):
     faults = b.close()
     if faults:
         pytest.fail("the daemon's log shows what it must not:\n" + "\n".join(faults), pytrace=False)
+
+
+@pytest.fixture
+def bench(request, root, postgres, kafka):
+    """A bench on the shared servers."""
+    yield from bench_of(request, root, postgres, kafka)
+
+
+@pytest.fixture
+def own_bench(request, root, postgres, own_kafka):
+    """A bench on a broker that may be replaced."""
+    yield from bench_of(request, root, postgres, own_kafka)
+
+
+@pytest.fixture
+def cluster_bench(request, root, postgres, cluster):
+    """A bench on three brokers."""
+    yield from bench_of(request, root, postgres, cluster)

@@ -2,9 +2,14 @@
 
 It has two listeners. `bootstrap` leads straight to the broker; `proxied` is advertised as the port of a
 proxy of the kit (see proxy.py), so that a client of that listener can never go round the proxy.
+
+    with broker.replaced():    # another cluster answers there
+
+A cluster of several brokers is in cluster.py.
 """
 
 import base64
+import contextlib
 import os
 import shutil
 import signal
@@ -26,7 +31,7 @@ VERSION = "4.1.1"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgsinkd-tests"
 JARS = CACHE / f"kafka-{VERSION}" / "libs"
 
-JAVA = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+JAVA = ["-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 
 SETTINGS = """\
 process.roles=broker,controller
@@ -37,17 +42,18 @@ advertised.listeners=DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{proxy}
 listener.security.protocol.map=DIRECT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=DIRECT
 controller.listener.names=CONTROLLER
-log.dirs={logs}
+"""
+COMMON = """\
 num.network.threads=2
 num.io.threads=4
 num.recovery.threads.per.data.dir=2
 offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={copies}
 transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={copies}
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.replication.factor={copies}
 share.coordinator.state.topic.min.isr=1
 broker.heartbeat.interval.ms=300
 broker.session.timeout.ms=2000
@@ -65,6 +71,12 @@ file.delete.delay.ms=100
 """
 
 
+def program(main, *argv, heap="512m"):
+    """The command line of one of Kafka's programs."""
+    return ["java", f"-Xmx{heap}", *JAVA, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp", f"{JARS}/*", main, *map(str, argv)]  # fmt: skip
+
+
 @dataclass
 class Shown:
     """What a plain read_committed consumer is shown of a partition, from its first stored offset to its end."""
@@ -73,19 +85,19 @@ class Shown:
     offsets: list = field(default_factory=list)  # of the records it got; the others are markers, aborted, compacted
 
 
-class Broker:
-    def __init__(self, root: Path):
-        self.root = root / "kafka"
+class Server:
+    """One JVM of Kafka: its directory, settings and process."""
+
+    HEAP = "512m"
+
+    def __init__(self, root: Path, settings):
+        self.root = root
         self.root.mkdir()
         self.log = self.root / "log"
+        self.data = self.root / "data"
         self.properties = self.root / "server.properties"
-        ports = {name: process.free_port() for name in ("direct", "behind", "controller")}
-        self.bootstrap = f"127.0.0.1:{ports['direct']}"
-        self.proxy = Proxy(("127.0.0.1", ports["behind"]))
-        self.proxied = f"127.0.0.1:{self.proxy.port}"
-        self.properties.write_text(SETTINGS.format(logs=self.root / "data", proxy=self.proxy.port, **ports))
+        self.properties.write_text(f"{settings}log.dirs={self.data}\n")
         self.popen = None
-        self._admin = None
 
     def format(self):
         """Writes the storage directory of a new cluster."""
@@ -94,37 +106,24 @@ class Broker:
         if cluster.startswith("-"):  # would be taken for an option
             cluster = "A" + cluster[1:]
         done = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties),
+            program("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties),
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return self
 
-    def _java(self, main, *argv):
-        return ["java", *JAVA, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-                "-cp", f"{JARS}/*", main, *map(str, argv)]  # fmt: skip
+    @property
+    def running(self):
+        return self.popen is not None and self.popen.poll() is None
 
-    # Life
-
-    def start(self, ready=True):
+    def spawn(self):
         with self.log.open("ab") as log:
-            self.popen = process.spawn(self._java("kafka.Kafka", self.properties), stdout=log, cwd="/")
-        if ready:
-            self.wait_ready()
-        return self
+            argv = program("kafka.Kafka", self.properties, heap=self.HEAP)
+            self.popen = process.spawn(argv, stdout=log, cwd="/")
 
-    def wait_ready(self):
-        wait.until(self._answers, f"Kafka to answer; its log is {self.log}", timeout=60, interval=0.1)
-
-    def _answers(self):
-        assert self.popen.poll() is None, f"Kafka ended: {self.log.read_text()[-2000:]}"
-        host, port = self.bootstrap.split(":")
-        try:
-            socket.create_connection((host, int(port)), 1).close()
-            return self.admin.list_topics(timeout=2).brokers
-        except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
-            return False
+    def assert_running(self):
+        assert self.running, f"Kafka ended: {self.log.read_text()[-2000:]}"
 
     def stop(self):
         """A clean shutdown; kill -9 when it takes too long."""
@@ -147,19 +146,12 @@ class Broker:
     def thaw(self):
         process.thaw(self.popen.pid)
 
-    def revive(self):
-        """Lets it run and answer, whatever was done to it before."""
-        if self.popen is None or self.popen.poll() is not None:
-            self.start()
-        self.thaw()
 
-    def destroy(self):
-        if self.popen is not None:
-            self.kill()
-        self.proxy.close()
-        shutil.rmtree(self.root, ignore_errors=True)
+class Administration:
+    """What a test asks of Kafka, be it one broker or several: `bootstrap` leads to it."""
 
-    # Administration
+    COPIES = 1  # of a topic that does not say how many
+    _admin = None
 
     @property
     def admin(self):
@@ -167,16 +159,24 @@ class Broker:
             self._admin = AdminClient({"bootstrap.servers": self.bootstrap, **CLIENT})
         return self._admin
 
-    def create_topic(self, name, partitions=1, **config):
+    def cluster_id(self):
+        return self.admin.list_topics(timeout=5).cluster_id
+
+    def create_topic(self, name, partitions=1, replication_factor=None, **config):
         """Config keys are written with underscores: cleanup_policy="compact"."""
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
-        topic = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
+        topic = NewTopic(
+            name, num_partitions=partitions, replication_factor=replication_factor or self.COPIES, config=config
+        )
         self._done(self.admin.create_topics([topic], request_timeout=60))  # thousands of partitions take long
         self._wait_partitions(name, partitions)
 
+    def has_topic(self, name):
+        return name in self.admin.list_topics(timeout=5).topics
+
     def delete_topic(self, name):
         self._done(self.admin.delete_topics([name], request_timeout=10))
-        wait.until(lambda: name not in self.admin.list_topics(timeout=5).topics, f"{name} to be deleted")
+        wait.until(lambda: not self.has_topic(name), f"{name} to be deleted")
 
     def add_partitions(self, name, total):
         self._done(self.admin.create_partitions([NewPartitions(name, total)], request_timeout=10))
@@ -195,7 +195,7 @@ class Broker:
         def there():
             topic = self.admin.list_topics(name, timeout=5).topics[name]
             return topic.error is None and len(topic.partitions) == total and all(
-                p.leader == 1 for p in topic.partitions.values()
+                p.leader > 0 for p in topic.partitions.values()
             )
 
         wait.until(there, f"{name} to have {total} partitions")
@@ -266,25 +266,85 @@ class Broker:
             consumer.close()
 
     def delete_records(self, name, before):
-        """Deletes what lies below {partition: offset}, as retention does.
+        """Deletes what lies below {partition: offset}, as retention does."""
+        for p, offset in before.items():
+            self._delete_records(name, p, offset)
 
+    def leader_address(self, _name, _partition):
+        """(host, port) of the broker that leads a partition."""
+        host, port = self.bootstrap.split(":")
+        return host, int(port)
+
+    def _delete_records(self, name, partition, before):
+        """
         The Python client of Debian 12 has no such call, so the request (DeleteRecords, version 1) is
         written by hand.
         """
-        partitions = b"".join(struct.pack(">iq", p, offset) for p, offset in before.items())
-        body = struct.pack(">i", 1) + _string(name) + struct.pack(">i", len(before)) + partitions
+        body = struct.pack(">i", 1) + _string(name) + struct.pack(">i", 1) + struct.pack(">iq", partition, before)
         body += struct.pack(">i", 10000)
         request = struct.pack(">hhi", 21, 1, 1) + _string("kit") + body
-        host, port = self.bootstrap.split(":")
-        with socket.create_connection((host, int(port)), 15) as s:
+        with socket.create_connection(self.leader_address(name, partition), 15) as s:
             s.sendall(struct.pack(">i", len(request)) + request)
             (length,) = struct.unpack(">i", s.recv(4, socket.MSG_WAITALL))
             answer = s.recv(length, socket.MSG_WAITALL)
-        at = 4 + 4 + 4 + 2 + len(name) + 4  # correlation id, throttle time, one topic, its name
-        for i in range(len(before)):
-            partition, low, error = struct.unpack_from(">iqh", answer, at + 14 * i)
-            assert error == 0, f"DeleteRecords of {name}-{partition}: error {error}"
-            assert low == before[partition]
+        at = 4 + 4 + 4 + 2 + len(name) + 4  # correlation id, throttle time, one topic, its name, one partition
+        _, low, error = struct.unpack_from(">iqh", answer, at)
+        assert error == 0, f"DeleteRecords of {name}-{partition}: error {error}"
+        assert low == before
+
+
+class Broker(Server, Administration):
+    def __init__(self, root: Path, name="kafka"):
+        ports = {listener: process.free_port() for listener in ("direct", "behind", "controller")}
+        self.bootstrap = f"127.0.0.1:{ports['direct']}"
+        self.proxy = Proxy(("127.0.0.1", ports["behind"]))
+        self.proxied = f"127.0.0.1:{self.proxy.port}"
+        settings = SETTINGS.format(proxy=self.proxy.port, **ports) + COMMON.format(copies=1)
+        super().__init__(root / name, settings)
+
+    def start(self, ready=True):
+        self.spawn()
+        if ready:
+            self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        wait.until(self._answers, f"Kafka to answer; its log is {self.log}", timeout=60, interval=0.1)
+
+    def _answers(self):
+        self.assert_running()
+        host, port = self.bootstrap.split(":")
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+            return self.admin.list_topics(timeout=2).brokers
+        except Exception:  # noqa: BLE001 - whatever it is, it does not answer yet
+            return False
+
+    def revive(self):
+        """Lets it run and answer, whatever was done to it before."""
+        if not self.running:
+            self.start()
+        self.thaw()
+
+    @contextlib.contextmanager
+    def replaced(self):
+        """Another cluster answers on the same ports, new and empty; after that, this one again."""
+        self.stop()
+        own = self.data.rename(self.root / "replaced")
+        self.format().start()
+        try:
+            yield self
+        finally:
+            self.kill()
+            shutil.rmtree(self.data)
+            own.rename(self.data)
+            self.start()
+
+    def destroy(self):
+        if self.popen is not None:
+            self.kill()
+        self.proxy.close()
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
 # Options of the kit's own clients: quiet, and back soon after a broker restart.

@@ -117,8 +117,12 @@ class Log:
         return self.broker.shown(self.topic)
 
     def recreate(self, partitions=None, **config):
-        """Deletes the topic and creates it again, with as many partitions unless told otherwise, and empty."""
-        self.broker.delete_topic(self.topic)
+        """Deletes the topic and creates it again, empty, with as many partitions unless told otherwise.
+
+        It need not be there: the broker may have been replaced by another cluster.
+        """
+        if self.broker.has_topic(self.topic):
+            self.broker.delete_topic(self.topic)
         partitions = partitions or len(self.records)
         self.broker.create_topic(self.topic, partitions, **config)
         self.former.append(Former(self.records, dict.fromkeys(self.records, 0)))

@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import Producer
 
 from kit import daemon, ledger, process, proxy, tally, wait
+from kit.debezium import read_back
 from kit.kafka import Shown
 from kit.proxy import DOWN, UP, Proxy
 from kit.records import Former, Record, numbered
@@ -960,7 +961,7 @@ def test_kafka_runs_again_when_the_checker_needs_it(bench, kafka):
     bench.plain_table()
     log.fill(10)
     bench.sql(LEDGER)
-    for how in (kafka.stop, kafka.kill, kafka.freeze):
+    for how in (kafka.kill, kafka.freeze):
         how()
         with pytest.raises(ledger.LedgerError, match="10 x loss, 1 x ledger|1 x ledger, 10 x loss"):
             bench.check(log)
@@ -976,6 +977,60 @@ def test_kafka_survives_restart_and_kill(bench, kafka):
     kafka.start()
     log.fill(10)
     assert log.ends() == {0: 30}
+
+
+def test_kafka_is_replaced_by_another_cluster(own_bench, own_kafka):
+    """Same address, same names, other records; then the first one is back as it was."""
+    log = own_bench.topic(2)
+    before = log.fill(10)
+    cluster = own_kafka.cluster_id()
+    with own_kafka.replaced():
+        assert own_kafka.cluster_id() not in (None, cluster)
+        assert not own_kafka.has_topic(log.topic)
+        other = own_bench.topic(name=log.topic)
+        other.fill(3)
+        assert other.shown() == {0: Shown(3, [0, 1, 2])}
+    assert own_kafka.cluster_id() == cluster
+    assert log.shown() == {0: Shown(5, list(range(5))), 1: Shown(5, list(range(5)))}
+    log.connect()
+    assert [r.offset for r in log.fill(2)] == [5, 5]
+    assert not {r.value for r in before} & {r.value for r in log.fill(2)}
+
+
+def test_kafka_is_a_cluster_whose_brokers_may_die(cluster_bench, cluster):
+    log = cluster_bench.topic(3, replication_factor=3)
+    log.fill(30)
+    first = cluster.leader(log.topic)
+    cluster.nodes[first].kill()
+    wait.until(lambda: cluster.leader(log.topic) != first, "another leader")
+    log.fill(30)
+    log.delete_records({0: 5})
+    cluster.start(first)
+    cluster.wait_in_sync(log.topic, [1, 2, 3])
+    second = cluster.leader(log.topic)
+    cluster.nodes[second].freeze()
+    wait.until(lambda: cluster.leader(log.topic) != second, "another leader")
+    cluster.nodes[second].thaw()
+    log.fill(30)
+    assert cluster.visible(log.topic) == {p: sorted(r) for p, r in log.records.items()}
+    assert cluster.watermarks(log.topic)[0] == (5, 30)
+
+
+def test_kafka_loses_the_tail_of_a_log(cluster_bench, cluster):
+    """An unclean election: the offsets of records that a consumer has read are used again for others."""
+    log = cluster_bench.topic(2)
+    log.fill(40)
+    read = []
+    assert cluster.lose_tail(log, 5, partition=1, meanwhile=lambda: read.extend(log.shown()[1].offsets)) == 20
+    assert read == list(range(25))
+    assert log.shown()[1] == Shown(20, list(range(20)))
+    lost, others = log.former[0].records[1], log.fill(8, partitions=[1])
+    assert [r.offset for r in others] == list(range(20, 28))
+    assert not {r.value for r in lost.values()} & {r.value for r in others}
+    cluster.revive()
+    cluster.wait_in_sync(log.topic, cluster.partition(log.topic, 1).replicas, 1)
+    again = read_back(cluster, log.topic)
+    assert {o: r.value for o, r in again.records[1].items()} == {o: r.value for o, r in log.records[1].items()}
 
 
 def test_kafka_behind_its_proxy(bench, kafka):
