@@ -111,7 +111,7 @@ class Cluster(Administration):
             with contextlib.suppress(KafkaException):
                 return set(numbers) <= self.admin.list_topics(timeout=2).brokers.keys()
 
-        wait.until(there, f"brokers {numbers} of the cluster in {self.root}", timeout=60, interval=0.1)
+        wait.until(there, f"brokers {numbers} of the cluster in {self.root}", timeout=100, interval=0.1)
 
     def kill(self):
         for node in (*self.nodes.values(), self.controller):

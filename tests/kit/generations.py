@@ -90,6 +90,7 @@ def _partition(p, log, shown, gaps, expect):
         start = min(former.cut[p], stop)
         passed = [(start, after) for _, after in passage]
     records = log.records.get(p, {})
+    assert logs or not held, f"{p} has no former log in which it could be held"
     unknown = set(shown.offsets) - records.keys() if shown else set()
     logs.append(Generation(records, start, start if held else expect.stops.get(p), passed + gaps, unknown))
     return Partition(logs, logs[-2].stop if held else None)

@@ -956,6 +956,21 @@ def test_kafka_creates_a_topic_again(bench):
     assert not {r.value for r in before} & {r.value for r in after}
 
 
+def test_bench_does_not_take_a_former_log_for_the_new_one(bench):
+    """The ledger says 10, of the topic that was deleted; the new one holds 4."""
+    log = bench.topic()
+    log.fill(10)
+    bench.sql(LEDGER)
+    bench.sql("INSERT INTO pgsinkd.offsets VALUES (%s, %s, 0, 10)", bench.sink, log.topic)
+    bench.wait_stored(log)
+    log.recreate()
+    log.fill(4)
+    with pytest.raises(AssertionError, match=r"not all of .* was stored .*\{0: \(10, 4\)\}"):
+        bench.wait_stored(log, timeout=0.1)
+    bench.move(log, 0, 4)
+    bench.wait_stored(log)
+
+
 def test_kafka_runs_again_when_the_checker_needs_it(bench, kafka):
     log = bench.topic(1)
     bench.plain_table()
