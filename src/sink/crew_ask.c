@@ -184,11 +184,9 @@ static void answer_topics(struct crew *c, const struct scout_mail *m)
     c->asking_ping = false;
     c->nothing_matches = !m->failed;
     for (size_t i = 0; i < m->topic_count; i++) {
-        for (size_t r = 0; r < c->cc.cfg->route_count; r++) {
-            if (plan_route_takes(c->cc.plan, r, m->topics[i].name)) {
-                c->nothing_matches = false;
-                return;
-            }
+        if (plan_takes(c->cc.plan, m->topics[i].name)) {
+            c->nothing_matches = false;
+            return;
         }
     }
 }

@@ -8,9 +8,26 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define RELEASE_BUDGET (5 * USEC_PER_SEC) /* how long a revocation waits for last batches */
 
+/*
+ * One warning for each topic. Kafka hands a static member its old assignment, whatever it
+ * subscribes to now; and another daemon of the group may have other routes.
+ */
+static void note_stranger(const struct event *e, size_t at)
+{
+    const char *topic = e->refs[at].topic;
+    for (size_t i = at; i-- > 0;) {
+        if (strcmp(e->refs[i].topic, topic) == 0) {
+            return;
+        }
+    }
+    log_warning("topic '%s': assigned to this member, but no route takes it; not read", topic);
+}
+
+/* Invariant I10: what no route takes never gets as far as a partition. */
 static void assign(struct crew *c, const struct event *e)
 {
     client_accept(c->cc.client);
@@ -18,7 +35,9 @@ static void assign(struct crew *c, const struct event *e)
     c->assigned_at = clock_mono();
     log_info("%zu partition%s assigned", e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
-        if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
+        if (!plan_takes(c->cc.plan, e->refs[i].topic)) {
+            note_stranger(e, i);
+        } else if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
             crew_first_begin(c, crew_add(c, &e->refs[i]));
         }
     }

@@ -129,6 +129,16 @@ static bool comes_later(const struct plan *p, size_t route)
     return t->is_template && !t->is_by_record;
 }
 
+bool plan_takes(const struct plan *p, const char *topic)
+{
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        if (plan_route_takes(p, r, topic)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool plan_wants_headers(const struct plan *p)
 {
     for (size_t i = 0; i < p->loaded_count; i++) {
@@ -426,6 +436,15 @@ bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
     return true;
 }
 
+static void add_loaded(struct plan *p, const struct loaded *l)
+{
+    p->loaded = mem_grow(p->loaded, &p->loaded_cap, p->loaded_count, sizeof *p->loaded);
+    p->loaded[p->loaded_count++] = *l;
+    if (p->choosers[l->route] != NULL) {
+        chooser_add(p->choosers[l->route], l->table_name, l->mapping);
+    }
+}
+
 void plan_add(struct plan *p, struct plan_job *job)
 {
     assert(job->mapping != NULL);
@@ -433,17 +452,13 @@ void plan_add(struct plan *p, struct plan_job *job)
         if (p->choosers[job->route] == NULL) {
             p->choosers[job->route] = TAKE_PTR(job->chooser);
         }
-        p->loaded = mem_grow(p->loaded, &p->loaded_cap, p->loaded_count, sizeof *p->loaded);
-        p->loaded[p->loaded_count++] = (struct loaded){
+        struct loaded l = {
             .route = job->route,
             .table_name = TAKE_PTR(job->table_name),
             .table = TAKE_PTR(job->table),
             .mapping = TAKE_PTR(job->mapping),
         };
-        const struct loaded *l = &p->loaded[p->loaded_count - 1];
-        if (p->choosers[l->route] != NULL) {
-            chooser_add(p->choosers[l->route], l->table_name, l->mapping);
-        }
+        add_loaded(p, &l);
     }
     plan_job_free(job);
 }
@@ -492,6 +507,7 @@ const struct topic_plan *plan_topic(struct plan *p, const char *topic)
         }
         t->mappings[t->mapping_count++] = m;
     }
+    assert(t->mapping_count > 0); /* else the ledger would pass its records */
     p->topics = mem_grow(p->topics, &p->topic_cap, p->topic_count, sizeof *p->topics);
     p->topics[p->topic_count++] = t;
     return t;
@@ -525,6 +541,24 @@ size_t plan_renew_jobs(struct plan *p, struct plan_job ***out)
     return p->loaded_count;
 }
 
+/*
+ * Tables that were loaded while the jobs were under way. They belong to the plan from then on; no
+ * route whose records name the table is among them, for its tables are all loaded at start.
+ */
+static void carry_over(struct plan *p, struct plan *former)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < former->loaded_count; i++) {
+        struct loaded *l = &former->loaded[i];
+        if (find_loaded(p, l->route, l->table_name) == NULL) {
+            add_loaded(p, l);
+        } else {
+            former->loaded[kept++] = *l;
+        }
+    }
+    former->loaded_count = kept;
+}
+
 void plan_renew(struct plan *p, struct plan_job **jobs, size_t n)
 {
     struct plan *former = mem_zalloc(sizeof *former);
@@ -542,4 +576,5 @@ void plan_renew(struct plan *p, struct plan_job **jobs, size_t n)
     for (size_t i = 0; i < n; i++) {
         plan_add(p, jobs[i]);
     }
+    carry_over(p, former);
 }

@@ -43,6 +43,9 @@ bool plan_entry_takes(const struct plan *p, size_t route, size_t item, const cha
 /* Does this route take the topic? */
 bool plan_route_takes(const struct plan *p, size_t route, const char *topic);
 
+/* Does any route? A topic that none takes has no plan (invariant I10). */
+bool plan_takes(const struct plan *p, const char *topic);
+
 /* Do any mappings want record headers? Templates may: then true as soon as a route names headers at
  * all. */
 bool plan_wants_headers(const struct plan *p);
@@ -63,13 +66,14 @@ void plan_add(struct plan *p, struct plan_job *job);
 
 /*
  * Tables have changed: the jobs that look up anew what the plan has, and their results in the place
- * of what they were. Topic plans handed out before stay valid as long as the plan.
+ * of what they were. What was added after the jobs were made stays as it is. Topic plans handed out
+ * before stay valid as long as the plan.
  */
 size_t plan_renew_jobs(struct plan *p, struct plan_job ***out);
 void plan_renew(struct plan *p, struct plan_job **jobs, size_t n);
 
-/* The plan of a topic, made on first use; NULL while jobs are missing. A topic no route takes has
- * no mappings. */
+/* The plan of a topic that a route takes, made on first use, with one mapping at least; NULL while
+ * jobs are missing. */
 const struct topic_plan *plan_topic(struct plan *p, const char *topic);
 
 /* What one route makes of a topic that it takes; NULL while jobs of it are missing. */

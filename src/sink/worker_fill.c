@@ -8,6 +8,8 @@
 #include "sink/plan.h"
 #include "sink/worker_state.h"
 
+#include <assert.h>
+
 /* Records taken before the connection is looked at again: keeps PostgreSQL fed while a batch is
  * being filled. */
 #define FILL_RECORDS 512
@@ -59,6 +61,7 @@ static void drop_idle_span(struct worker *w, struct slot *s)
 static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
+    assert(s->plan->mapping_count > 0); /* I10: else it would be passed without a row */
     batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
     if (w->keeps) {
         feed_headers(w->wc.feed, msg);
