@@ -50,6 +50,7 @@
  *     crew_gap.c                   if not, or outside of it: where to go on
  *     crew_commit.c                which offsets are committed to the group, and when
  *     crew_fetch.c                 which partitions are fetched, and from where
+ *     drain.{c,h}                  what --until-end has to read, and what is said at its end
  *     replayer.{c,h}               when dead letters are tried again
  *     replay.{c,h}                 ... and how: a chunk of them in one transaction
  *     scout.{c,h}                  the one thread that may block
@@ -144,6 +145,7 @@
  *     oids.h                       numbers of types
  *     ledger.{c,h}                 claim, evict, gap, ends, ids of logs
  *     topic_entries.{c,h}          entries of topics, their first use
+ *     holders.{c,h}                who holds partitions, and where they stand
  *     letters.{c,h}                dead letters, for commands and replays
  *     catalog.{c,h}                target tables as the server knows them
  *     schema.{c,h}                 upgrade steps of the project's own schema
@@ -174,6 +176,7 @@
  */
 #include "command/command.h"
 #include "config/config.h"
+#include "config/units.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -199,9 +202,15 @@ static const char DEAD_LETTERS_MORE[] =
     "  --sqlstate CODE (or its first characters), --since TIME, --until TIME, --limit N\n"
     "list, show: --json prints one JSON object a line\n";
 
+static const char RUN_MORE[] =
+    "  --until-end         store what the topics of the file hold now, then stop: 0 only if every\n"
+    "                      partition was read to its end; else 1, or 5 where a topic does not\n"
+    "                      exist, with a line for each topic that says why\n"
+    "  --timeout DURATION  with --until-end: give up after this time (30s, 10m, 2h)\n";
+
 static const struct verb VERBS[] = {
     {"run", "run -c FILE [--until-end]",
-     "the daemon; --until-end stores what is there now, then stops", NULL, "cu", false,
+     "the daemon; --until-end stores what is there now, then stops", RUN_MORE, "cuT", false,
      command_run},
     {"check", "check -c FILE", "everything that can be checked without writing, and the plan", NULL,
      "c", false, command_check},
@@ -258,6 +267,7 @@ static bool wants_config(const struct verb *verb)
 static const struct option OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
     {"until-end", no_argument, NULL, 'u'},
+    {"timeout", required_argument, NULL, 'T'},
     {"print", no_argument, NULL, 'p'},
     {"route", required_argument, NULL, 'r'},
     {"topic", required_argument, NULL, 't'},
@@ -275,7 +285,18 @@ static const struct option OPTIONS[] = {
 
 static const char TERM_LETTERS[] = "rtnosabl"; /* in the order of enum letters_term */
 
-static void take_option(int letter, struct command_args *args, const char **out_file)
+/* False: no duration that ends ever. */
+static bool take_timeout(const char *text, struct command_args *args)
+{
+    bool ok = units_duration(str_of(text), &args->run.timeout_usec) == UNITS_OK &&
+              args->run.timeout_usec > 0;
+    if (!ok) {
+        fprintf(stderr, "pgsinkd: --timeout: '%s' is not a duration such as 30s or 10m\n", text);
+    }
+    return ok;
+}
+
+static bool take_option(int letter, struct command_args *args, const char **out_file)
 {
     const char *term = strchr(TERM_LETTERS, letter);
 
@@ -283,12 +304,24 @@ static void take_option(int letter, struct command_args *args, const char **out_
         args->terms[term - TERM_LETTERS] = optarg;
     } else if (letter == 'c') {
         *out_file = optarg;
+    } else if (letter == 'T') {
+        return take_timeout(optarg, args);
     }
-    args->until_end |= letter == 'u';
+    args->run.until_end |= letter == 'u';
     args->print |= letter == 'p';
     args->json |= letter == 'J';
     args->wait |= letter == 'W';
     args->yes |= letter == 'Y';
+    return true;
+}
+
+static bool is_timeout_of_nothing(const struct command_args *args)
+{
+    if (args->run.timeout_usec > 0 && !args->run.until_end) {
+        fprintf(stderr, "pgsinkd: --timeout is for --until-end only\n");
+        return true;
+    }
+    return false;
 }
 
 /* False: the verb has no such option, wants a word more or less, or the file. */
@@ -297,12 +330,12 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
 {
     int letter;
     while ((letter = getopt_long(argc, argv, "c:", OPTIONS, NULL)) != -1) {
-        if (letter == '?' || strchr(verb->options, letter) == NULL) {
+        if (letter == '?' || strchr(verb->options, letter) == NULL ||
+            !take_option(letter, args, out_file)) {
             return false;
         }
-        take_option(letter, args, out_file);
     }
-    if (argc - optind != (verb->wants_word ? 1 : 0)) {
+    if (argc - optind != (verb->wants_word ? 1 : 0) || is_timeout_of_nothing(args)) {
         return false;
     }
     args->word = verb->wants_word ? argv[optind] : NULL;

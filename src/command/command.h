@@ -12,7 +12,7 @@
 
 struct command_args {
     const struct config *cfg; /* NULL for verbs that need none */
-    bool until_end;           /* run --until-end */
+    struct app_options run;   /* run --until-end --timeout */
     bool print;               /* init --print */
     const char *word;         /* dead-letters list, show, replay, discard */
     const char *terms[LETTERS_TERMS];

@@ -19,5 +19,5 @@ enum exit_code command_run(const struct command_args *args)
     }
     log_info("pgsinkd %s, librdkafka %s, sink '%s'", PGSINKD_VERSION, client_library_version(),
              args->cfg->sink);
-    return app_run(args->cfg, args->until_end);
+    return app_run(args->cfg, &args->run);
 }

@@ -4,22 +4,43 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-int signals_open(void)
+/* fd -1: a new descriptor. */
+static int watch(int fd, bool alarm)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    int fd = -1;
-    if (sigprocmask(SIG_BLOCK, &set, NULL) == 0) {
-        fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (alarm) {
+        sigaddset(&set, SIGALRM);
     }
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
+        return -1;
+    }
+    return signalfd(fd, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int signals_open(void)
+{
+    int fd = watch(-1, false);
     if (fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
         abort(); /* only a bug or a kernel without signalfd */
     }
     return fd;
+}
+
+void signals_alarm(int fd, usec_t after)
+{
+    struct itimerval timer = {
+        .it_value = {.tv_sec = (time_t) (after / USEC_PER_SEC),
+                     .tv_usec = (suseconds_t) (after % USEC_PER_SEC)},
+    };
+    if (watch(fd, true) < 0 || setitimer(ITIMER_REAL, &timer, NULL) != 0) {
+        abort();
+    }
 }
 
 int signals_take(int fd)

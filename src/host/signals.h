@@ -1,14 +1,18 @@
 /*
- * Signals as a descriptor: SIGTERM and SIGINT ask to stop. Blocked in every thread (before the
- * first is started), read by the main loop. SIGPIPE is ignored: writes report EPIPE. Main thread.
+ * Signals as a descriptor: SIGTERM and SIGINT ask to stop, SIGALRM says that the time of
+ * signals_alarm is over. Blocked in every thread (before the first is started), read by the main
+ * loop. SIGPIPE is ignored: writes report EPIPE. Main thread.
  */
 #ifndef HOST_SIGNALS_H
 #define HOST_SIGNALS_H
 
-#include "base/base.h"
+#include "base/clock.h"
 
 /* Blocks the signals and returns the signalfd, which lives until the process ends. */
 int signals_open(void);
+
+/* Has the descriptor report SIGALRM, once, after this time, which is not 0. */
+void signals_alarm(int fd, usec_t after);
 
 /* The number of a signal that came, or 0. Does not wait. */
 int signals_take(int fd);

@@ -10,6 +10,7 @@
 #include "host/signals.h"
 #include "kafka/events.h"
 #include "sink/crew.h"
+#include "sink/drain.h"
 #include "sink/plan.h"
 #include "sink/policy.h"
 #include "sink/prepare.h"
@@ -19,6 +20,7 @@
 #include "sink/worker.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +42,6 @@
 
 struct app {
     const struct config *cfg;
-    bool until_end;
     int signal_fd;
     char owner[320];
     struct plan *plan;
@@ -56,6 +57,7 @@ struct app {
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
     struct crew *crew;
+    struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;
     struct progress progress;
     bool ready;
@@ -162,10 +164,9 @@ static bool start(struct app *a)
         .workers = a->workers,
         .worker_count = a->worker_count,
         .entries = &a->entries,
-        .until_end = a->until_end,
     };
     a->crew = crew_new(&cc);
-    progress_init(&a->progress, a->until_end);
+    progress_init(&a->progress, a->drain != NULL);
     if (!config_has_ledger(a->cfg)) {
         log_delivery(a);
     }
@@ -198,12 +199,40 @@ static void begin_stop(struct app *a, enum exit_code code)
     }
 }
 
+/* What the crew knows of the drain's targets; nothing before there is a crew. */
+static void look_at_targets(struct app *a)
+{
+    usec_t now = clock_mono();
+    if (a->crew == NULL) {
+        return;
+    }
+    struct crew_summary s = crew_summary(a->crew);
+    drain_note_group(a->drain, &s, now);
+    for (size_t i = 0; i < drain_count(a->drain); i++) {
+        struct partition_ref ref = drain_ref(a->drain, i);
+        struct crew_place place = crew_place(a->crew, ref.topic, ref.partition);
+        drain_note(a->drain, i, &place, now);
+    }
+}
+
+/* A drain that is ended before its end has failed; the daemon has not. */
+static enum exit_code code_of_signal(struct app *a, int number)
+{
+    if (number != SIGALRM) {
+        log_notice("stopping on %s", strsignal(number));
+    }
+    if (a->drain == NULL) {
+        return EXIT_OK;
+    }
+    look_at_targets(a);
+    return drain_report(a->drain, number == SIGALRM ? DRAIN_TIMEOUT : DRAIN_SIGNAL);
+}
+
 static void take_signals(struct app *a)
 {
     int number = signals_take(a->signal_fd);
     if (number != 0 && !a->stopping) {
-        log_notice("stopping on %s", strsignal(number));
-        begin_stop(a, EXIT_OK);
+        begin_stop(a, code_of_signal(a, number));
     }
 }
 
@@ -355,6 +384,10 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());
         scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_TARGETS || answer->kind == SCOUT_TARGET_ENDS ||
+               answer->kind == SCOUT_LEDGER) {
+        drain_answer(a->drain, answer, clock_mono());
+        scout_mail_free(answer);
     } else {
         crew_answer(a->crew, answer);
     }
@@ -423,22 +456,23 @@ static void tick(struct app *a, usec_t now)
     a->tick_at = now + TICK;
     struct totals t = progress_totals(a->workers, a->worker_count);
     struct crew_summary s = crew_summary(a->crew);
-    progress_tick(&a->progress, &t, &s);
+    struct drain_left left = a->drain != NULL ? drain_left(a->drain) : (struct drain_left){0};
+    progress_tick(&a->progress, &t, &s, &left);
 }
 
-static void check_end(struct app *a)
+static void turn_drain(struct app *a, usec_t now)
 {
-    if (!a->until_end || a->stopping || !crew_at_end(a->crew) || !replayer_is_idle(&a->replayer)) {
+    if (a->drain == NULL) {
         return;
     }
-    struct crew_summary s = crew_summary(a->crew);
-    if (s.partitions == 0) {
-        log_warning("no partitions are assigned: nothing to store");
+    look_at_targets(a);
+    struct scout_mail *question = drain_turn(a->drain, now);
+    if (question != NULL) {
+        scout_ask(a->scout, question);
     }
-    if (s.stopped > 0) {
-        log_error("%zu of %zu partitions stopped before their end", s.stopped, s.partitions);
+    if (drain_is_over(a->drain, now) && replayer_is_idle(&a->replayer)) {
+        begin_stop(a, drain_report(a->drain, DRAIN_OVER));
     }
-    begin_stop(a, s.stopped > 0 ? EXIT_FAULT : EXIT_OK);
 }
 
 /* Of the loop: first for the workers, then for what the group is to have of them. */
@@ -456,7 +490,7 @@ static void wait_for_events(struct app *a)
         {.fd = a->answers.fd, .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
-    if (a->until_end && !a->stopping) {
+    if (a->drain != NULL && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
     }
     if (a->watchdog_interval > 0) {
@@ -493,7 +527,7 @@ static void turn(struct app *a)
         crew_turn(a->crew, now);
         turn_replay(a, now);
         say_ready(a);
-        check_end(a);
+        turn_drain(a, now);
     } else {
         crew_commit_turn(a->crew, now);
     }
@@ -563,7 +597,7 @@ static enum exit_code run(struct app *a)
     struct prepared p = {
         .cfg = a->cfg, .plan = a->plan, .policies = a->policies, .entries = &a->entries};
     if (!prepare_target(&p, a->signal_fd, &a->code)) {
-        return a->code;
+        return a->code != EXIT_OK ? a->code : code_of_signal(a, signals_take(a->signal_fd));
     }
     if (start(a)) {
         loop(a);
@@ -575,6 +609,10 @@ static enum exit_code run(struct app *a)
     }
     struct totals t = progress_totals(a->workers, a->worker_count);
     progress_end(&a->progress, &t);
+    if (a->drain != NULL && a->code == EXIT_OK && !crew_commit_is_over(a->crew)) {
+        log_error("kafka: what was read is stored, but the group does not have all of its offsets");
+        a->code = EXIT_FAULT;
+    }
     if (!stop(a)) {
         log_warning("not everything ended in time; exiting without waiting");
         _exit((int) a->code);
@@ -582,10 +620,13 @@ static enum exit_code run(struct app *a)
     return a->code;
 }
 
-enum exit_code app_run(const struct config *cfg, bool until_end)
+enum exit_code app_run(const struct config *cfg, const struct app_options *options)
 {
-    struct app a = {.cfg = cfg, .until_end = until_end, .code = EXIT_OK};
+    struct app a = {.cfg = cfg, .code = EXIT_OK};
     a.signal_fd = signals_open();
+    if (options->timeout_usec > 0) {
+        signals_alarm(a.signal_fd, options->timeout_usec);
+    }
     a.watchdog_interval = notify_watchdog_interval();
     mailbox_init(&a.reports);
     mailbox_init(&a.answers);
@@ -593,8 +634,10 @@ enum exit_code app_run(const struct config *cfg, bool until_end)
     a.plan = plan_new(cfg);
     a.policies = policies_new(cfg);
     a.entries = entries_of(cfg);
+    a.drain = options->until_end ? drain_new(cfg, a.plan) : NULL;
     enum exit_code code = run(&a);
     free_mail(&a);
+    drain_free(a.drain);
     plan_free(a.plan);
     policies_free(a.policies);
     entries_done(&a.entries);

@@ -17,7 +17,15 @@ enum exit_code {
     EXIT_SOURCE = 5,
 };
 
-/* Runs until a signal, a fatal fault, or with until_end the ends of all partitions. */
-enum exit_code app_run(const struct config *cfg, bool until_end);
+struct app_options {
+    bool until_end;      /* end when all is read that the topics hold at the start */
+    usec_t timeout_usec; /* until_end: at the latest after this time; 0 = for ever */
+};
+
+/*
+ * Runs until a signal, a fatal fault, or with until_end the ends of all partitions: then EXIT_OK
+ * only when each was read to it.
+ */
+enum exit_code app_run(const struct config *cfg, const struct app_options *options);
 
 #endif

@@ -22,7 +22,6 @@
 #define LOST_FIRST_RETRY (2 * USEC_PER_SEC)
 #define LOST_RETRY (30 * USEC_PER_SEC)
 #define LOST_MEMORY (300 * USEC_PER_SEC)
-#define EMPTY_GRACE (10 * USEC_PER_SEC)
 #define CORRUPT_RETRY (60 * USEC_PER_SEC)
 
 /* ---- partitions ---- */
@@ -34,6 +33,13 @@ void partition_set(struct partition *p, enum partition_state state)
     p->retry_at = USEC_NEVER;
 }
 
+void partition_stop(struct partition *p, const char *why)
+{
+    partition_set(p, PARTITION_STOPPED);
+    free(p->why);
+    p->why = mem_strdup(why);
+}
+
 struct partition *crew_add(struct crew *c, const struct partition_ref *ref)
 {
     struct partition *p = mem_zalloc(sizeof *p);
@@ -41,7 +47,7 @@ struct partition *crew_add(struct crew *c, const struct partition_ref *ref)
     p->number = ref->partition;
     p->generation = ++c->last_generation;
     p->retry_at = USEC_NEVER;
-    p->first_stored = p->target = p->committed = -1;
+    p->committed = -1;
     atomic_init(&p->share.stored, -1);
     atomic_init(&p->share.end, -1);
     atomic_init(&p->share.due, -1);
@@ -56,6 +62,7 @@ static void partition_free(struct partition *p)
 {
     feed_unroute(p->route);
     free(p->topic);
+    free(p->why);
     free(p);
 }
 
@@ -138,10 +145,6 @@ static void report_start(struct crew *c, struct partition *p, const struct repor
     p->known = r->known;
     crew_verify_start(c, p);
     c->started_once = true;
-    if (p->first_stored < 0) {
-        p->first_stored = r->offset;
-        p->target_due = c->cc.until_end;
-    }
 }
 
 static void report_resumed(struct partition *p, const struct report *r)
@@ -175,16 +178,14 @@ static void report_stopped(struct crew *c, struct partition *p, const struct rep
     if (err.hint[0] == '\0') {
         hint_skip(c->cc.cfg, p, (long long) r->offset + 1, &err);
     }
-    partition_set(p, PARTITION_STOPPED);
+    partition_stop(p, err.text);
     crew_note_start(c); /* the others go on without it */
     log_fault(LOG_LEVEL_ERROR, &err);
 }
 
-/* Trouble that time may mend. */
-static void report_trouble(struct partition *p, enum partition_state state, const struct report *r,
-                           usec_t retry)
+/* Trouble that time may mend. The state is set already. */
+static void report_trouble(struct partition *p, const struct report *r, usec_t retry)
 {
-    partition_set(p, state);
     log_warning("%s; trying again in %llu s", r->error.text,
                 (unsigned long long) (retry / USEC_PER_SEC));
     p->retry_at = clock_mono() + retry;
@@ -200,7 +201,8 @@ static void report_lost(struct partition *p, const struct report *r)
     bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
     p->lost_at = now;
     p->start = START_NONE;
-    report_trouble(p, PARTITION_LOST, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
+    partition_set(p, PARTITION_LOST);
+    report_trouble(p, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
 }
 
 void crew_let_go(struct crew *c, struct partition *p)
@@ -248,7 +250,8 @@ void crew_report(struct crew *c, const struct report *r)
         report_stopped(c, p, r);
         break;
     case REPORT_CORRUPT:
-        report_trouble(p, PARTITION_STOPPED, r, CORRUPT_RETRY);
+        partition_stop(p, r->error.text);
+        report_trouble(p, r, CORRUPT_RETRY);
         crew_note_start(c); /* the others go on without it */
         break;
     case REPORT_LOST:
@@ -326,26 +329,6 @@ bool crew_is_ready(const struct crew *c)
     return c->started_once || (c->count == 0 && (c->assigned_once || c->nothing_matches));
 }
 
-bool crew_at_end(const struct crew *c)
-{
-    if (c->revoking || !(c->assigned_once || c->nothing_matches)) {
-        return false;
-    }
-    if (c->count == 0 && client_is_cooperative(c->cc.client) &&
-        clock_mono() < c->assigned_at + EMPTY_GRACE) {
-        return false; /* a cooperative group gives a new member its partitions in a second round */
-    }
-    for (size_t i = 0; i < c->count; i++) {
-        const struct partition *p = c->partitions[i];
-        bool over = p->state == PARTITION_STOPPED ||
-                    (p->target >= 0 && partition_stored(p) >= p->target);
-        if (!over) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static uint64_t above(int64_t high, int64_t low)
 {
     return high > low ? (uint64_t) (high - low) : 0;
@@ -353,7 +336,7 @@ static uint64_t above(int64_t high, int64_t low)
 
 struct crew_summary crew_summary(const struct crew *c)
 {
-    struct crew_summary s = {0};
+    struct crew_summary s = {.joined = c->assigned_once, .away = c->away};
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
         if (p->state == PARTITION_RELEASING) {
@@ -367,12 +350,30 @@ struct crew_summary crew_summary(const struct crew *c)
         if (stored >= 0 && partition_end(p) >= 0) {
             s.lag += above(partition_end(p), stored);
         }
-        if (p->target >= 0) {
-            s.total += above(p->target, p->first_stored);
-            s.to_go += above(p->target, stored);
-        }
     }
     return s;
+}
+
+static enum crew_hold hold_of(const struct partition *p)
+{
+    if (p == NULL || p->state == PARTITION_LOST) {
+        return CREW_ELSEWHERE;
+    }
+    if (p->state == PARTITION_STOPPED && p->start == START_NONE) {
+        return CREW_STOPPED;
+    }
+    bool reads = p->state == PARTITION_FETCHING && p->start == START_NONE;
+    return reads ? CREW_READING : CREW_BUSY;
+}
+
+struct crew_place crew_place(const struct crew *c, const char *topic, int32_t partition)
+{
+    const struct partition *p = index_find(&c->index, topic, partition);
+    return (struct crew_place){
+        .hold = hold_of(p),
+        .stored = p != NULL ? partition_stored(p) : -1,
+        .why = p != NULL ? p->why : NULL,
+    };
 }
 
 struct crew *crew_new(const struct crew_config *cc)

@@ -26,7 +26,6 @@ struct crew_config {
     struct worker **workers;
     size_t worker_count;
     struct entries *entries; /* of topics; crew notes those that are used by now */
-    bool until_end;          /* find out where partitions end when they are first started */
 };
 
 struct crew *crew_new(const struct crew_config *cc) _must_;
@@ -50,19 +49,30 @@ usec_t crew_deadline(const struct crew *c);
 /* The service is ready: the first claim is made, or it is known that nothing is assigned. */
 bool crew_is_ready(const struct crew *c);
 
-/* run --until-end: every partition is stored up to where it ended at the start, or has stopped. */
-bool crew_at_end(const struct crew *c);
-
 struct crew_summary {
     size_t partitions;
     size_t fetching;
     size_t stopped; /* by a fault, waiting for an operator */
     size_t lost;
-    uint64_t lag;   /* records not stored yet, where the end is known */
-    uint64_t to_go; /* until_end: records up to the targets */
-    uint64_t total; /* until_end: records from the first claim to the targets */
+    uint64_t lag; /* records not stored yet, where the end is known */
+    bool joined;  /* the group has given an assignment, be it an empty one */
+    bool away;    /* the brokers cannot be reached, as far as is known */
 };
 struct crew_summary crew_summary(const struct crew *c);
+
+/* How one partition stands in this process. */
+enum crew_hold {
+    CREW_ELSEWHERE, /* not ours; or the ledger says that another has claimed it since */
+    CREW_BUSY,      /* ours, and not read yet or not at this moment: claimed, moved, begun */
+    CREW_READING,   /* ours, and read */
+    CREW_STOPPED,   /* ours, and stopped by a fault */
+};
+struct crew_place {
+    enum crew_hold hold;
+    int64_t stored;  /* next_offset as it was stored last; -1 unknown */
+    const char *why; /* STOPPED: the fault, borrowed until the crew is called next; may be NULL */
+};
+struct crew_place crew_place(const struct crew *c, const char *topic, int32_t partition);
 
 /*
  * Offsets to the group. crew_turn commits what is due; in a stop, which begins with

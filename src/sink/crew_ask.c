@@ -75,7 +75,7 @@ static void answer_plan(struct crew *c, struct scout_mail *m)
             if (usable) {
                 crew_plan_or_adopt(c, p);
             } else {
-                partition_set(p, PARTITION_STOPPED);
+                partition_stop(p, m->error.text);
             }
         }
     }
@@ -108,12 +108,7 @@ static bool end_is_due(const struct partition *p)
 {
     bool owned = p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED ||
                  p->state == PARTITION_GAPPED;
-    return p->target_due || (owned && p->worker != NULL);
-}
-
-static bool target_is_due(const struct partition *p)
-{
-    return p->target_due;
+    return owned && p->worker != NULL;
 }
 
 void crew_ask_ping(struct crew *c)
@@ -126,20 +121,14 @@ void crew_ask_ping(struct crew *c)
 
 static void ask_ends(struct crew *c, usec_t now)
 {
-    if (c->asking_ends) {
+    if (c->asking_ends || now < c->ends_at) {
         return;
     }
-    struct scout_mail *m = NULL;
-    if (now >= c->ends_at) {
-        c->ends_at = now + ENDS_INTERVAL;
-        m = crew_question(c, SCOUT_ENDS, end_is_due);
-        if (m == NULL) {
-            crew_ask_ping(c);
-        }
+    c->ends_at = now + ENDS_INTERVAL;
+    struct scout_mail *m = crew_question(c, SCOUT_ENDS, end_is_due);
+    if (m == NULL) {
+        crew_ask_ping(c);
     } else {
-        m = crew_question(c, SCOUT_ENDS, target_is_due);
-    }
-    if (m != NULL) {
         c->asking_ends = true;
         scout_ask(c->cc.scout, m);
     }
@@ -167,13 +156,8 @@ static void answer_ends(struct crew *c, const struct scout_mail *m)
     c->asking_ends = false;
     for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
         struct partition *p = crew_wanted(c, m, i);
-        if (p == NULL || m->refs[i].offset < 0) {
-            continue;
-        }
-        atomic_store_explicit(&p->share.end, m->refs[i].offset, memory_order_relaxed);
-        if (p->target_due) {
-            p->target_due = false;
-            p->target = m->refs[i].offset;
+        if (p != NULL && m->refs[i].offset >= 0) {
+            atomic_store_explicit(&p->share.end, m->refs[i].offset, memory_order_relaxed);
         }
     }
 }
@@ -258,6 +242,10 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         break;
     case SCOUT_REPLAY:
         break; /* the replayer's */
+    case SCOUT_TARGETS:
+    case SCOUT_TARGET_ENDS:
+    case SCOUT_LEDGER:
+        break; /* the drain's */
     case SCOUT_AWAY:
         c->away = true;
         log_warning("kafka: brokers cannot be reached: %s; trying again until they can",

@@ -42,7 +42,7 @@ void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct 
     hint_accept(c, p, why, err);
     log_fault(LOG_LEVEL_ERROR, err);
     p->start = START_NONE;
-    partition_set(p, PARTITION_STOPPED);
+    partition_stop(p, err->text);
     crew_note_start(c); /* the others go on without it */
 }
 

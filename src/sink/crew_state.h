@@ -70,12 +70,10 @@ struct partition {
     usec_t retry_at;              /* USEC_NEVER = no */
     int64_t committed;            /* what the group has, as far as we know; -1 unknown */
     bool committing;              /* ... and a commit is on its way that changes it */
-    int64_t first_stored;         /* until_end: the ledger at the first claim, -1 before */
-    int64_t target;               /* until_end: where it ended then, -1 unknown */
-    bool target_due;
-    usec_t lost_at; /* claimed by another last, 0 = never */
-    bool awaited;   /* RELEASING: a revocation waits for it */
-    bool released;  /* ... and its worker has let go: only its offset is still to be committed */
+    char *why;                    /* STOPPED: the fault, without its hint; NULL before the first */
+    usec_t lost_at;               /* claimed by another last, 0 = never */
+    bool awaited;                 /* RELEASING: a revocation waits for it */
+    bool released; /* ... and its worker has let go: only its offset is still to be committed */
 };
 
 struct crew {
@@ -138,7 +136,8 @@ struct partition *crew_add(struct crew *c, const struct partition_ref *ref);
 void crew_forget(struct crew *c, struct partition *p);                      /* frees it */
 void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset); /* -1 unknown */
 void partition_set(struct partition *p, enum partition_state state);        /* the one door */
-struct order *partition_order(struct partition *p, enum order_kind kind);   /* for worker_post */
+void partition_stop(struct partition *p, const char *why); /* ... to STOPPED; why is copied */
+struct order *partition_order(struct partition *p, enum order_kind kind); /* for worker_post */
 
 void crew_let_go(struct crew *c, struct partition *p); /* RELEASING, and nobody needs it any more */
 

@@ -60,37 +60,38 @@ static void eta_text(char *out, size_t size, uint64_t to_go, double per_second)
     }
 }
 
-static void draw_bar(struct progress *p, const struct totals *t, const struct crew_summary *s)
+static void draw_bar(struct progress *p, const struct totals *t, const struct drain_left *left)
 {
     char eta[32];
     char bar[BAR_WIDTH + 1];
-    double done = s->total > 0 ? 1.0 - (double) s->to_go / (double) s->total : 0;
+    double done = left->total > 0 ? 1.0 - (double) left->to_go / (double) left->total : 0;
     size_t filled = (size_t) (done * BAR_WIDTH);
-    eta_text(eta, sizeof eta, s->to_go, p->rows_per_second);
+    eta_text(eta, sizeof eta, left->to_go, p->rows_per_second);
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', MIN(filled, (size_t) BAR_WIDTH));
     bar[BAR_WIDTH] = '\0';
     fprintf(stderr, "\r[%s] %3.0f %%  %llu rows  %.0f rows/s  lag %llu  eta %s\033[K", bar,
             done * 100, (unsigned long long) t->rows, p->rows_per_second,
-            (unsigned long long) s->to_go, eta);
+            (unsigned long long) left->to_go, eta);
     fflush(stderr);
     p->bar_shown = true;
 }
 
-void progress_tick(struct progress *p, const struct totals *t, const struct crew_summary *s)
+void progress_tick(struct progress *p, const struct totals *t, const struct crew_summary *s,
+                   const struct drain_left *left)
 {
     usec_t now = clock_mono();
     update_rate(p, t, now);
     notify_status("%zu partitions, %.0f rows/s, lag %llu%s", s->partitions, p->rows_per_second,
                   (unsigned long long) s->lag, s->stopped > 0 ? ", some stopped by a fault" : "");
     if (p->bar) {
-        draw_bar(p, t, s);
+        draw_bar(p, t, left);
     } else if (p->until_end && now >= p->next_line) {
         char eta[32];
         p->next_line = now + LINE_INTERVAL;
-        eta_text(eta, sizeof eta, s->to_go, p->rows_per_second);
+        eta_text(eta, sizeof eta, left->to_go, p->rows_per_second);
         log_info("%llu rows, %.0f rows/s, lag %llu, eta %s", (unsigned long long) t->rows,
-                 p->rows_per_second, (unsigned long long) s->to_go, eta);
+                 p->rows_per_second, (unsigned long long) left->to_go, eta);
     }
 }
 

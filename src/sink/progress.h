@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "sink/crew.h"
+#include "sink/drain.h"
 
 struct progress {
     bool until_end;
@@ -31,8 +32,9 @@ struct totals progress_totals(struct worker *const *workers, size_t n);
 
 void progress_init(struct progress *p, bool until_end);
 
-/* To be called about once a second. */
-void progress_tick(struct progress *p, const struct totals *t, const struct crew_summary *s);
+/* To be called about once a second. What is left is shown with until_end only. */
+void progress_tick(struct progress *p, const struct totals *t, const struct crew_summary *s,
+                   const struct drain_left *left);
 void progress_end(struct progress *p, const struct totals *t);
 
 #endif

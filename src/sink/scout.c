@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "kafka/probe.h"
+#include "pg/holders.h"
 #include "pg/topic_entries.h"
 
 #include <poll.h>
@@ -28,7 +29,7 @@ struct scout {
     struct mailbox questions;
     struct thread thread;
     int stop_fd;
-    struct conn *conn;        /* opened for SCOUT_PLAN, closed afterwards */
+    struct conn *conn;        /* opened for SCOUT_PLAN and SCOUT_LEDGER, closed afterwards */
     struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
     struct probe *probe;      /* made for SCOUT_VERIFY, freed afterwards */
     struct backoff backoff;
@@ -73,6 +74,10 @@ void scout_mail_free(struct scout_mail *m)
     free(m->logs);
     free(m->entry);
     free(m->reason);
+    for (size_t i = 0; m->owners != NULL && i < m->ref_count; i++) {
+        free(m->owners[i]);
+    }
+    free(m->owners);
     free(m->topic);
     free(m);
 }
@@ -130,7 +135,7 @@ static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64
     return ok;
 }
 
-static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
+static bool ask_committed(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err)) {
         return false;
@@ -151,7 +156,7 @@ static void ask_nothing_yet(struct scout_mail *m)
 static bool ask_first(struct scout *s, struct scout_mail *m, struct error *err)
 {
     ask_nothing_yet(m);
-    return (config_has_ledger(s->cfg) || ask_group(s, m, err)) &&
+    return (config_has_ledger(s->cfg) || ask_committed(s, m, err)) &&
            ask_some(s, m, true, start_of(s->cfg), err) &&
            ask_some(s, m, false, LOOKUP_EARLIEST, err);
 }
@@ -310,6 +315,39 @@ static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
     return err->class == ERROR_SETUP;
 }
 
+/* Without a ledger the group's offsets say where a partition stands, and nothing says whose it is.
+ */
+static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    m->owners = mem_array(m->ref_count, sizeof *m->owners);
+    bool ok = lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err);
+    note_brokers(s, ok, err);
+    return ok;
+}
+
+static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!config_has_ledger(s->cfg)) {
+        return ask_group(s, m, err);
+    }
+    if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {
+        return false;
+    }
+    struct holder *holders = mem_array(m->ref_count, sizeof *holders);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        holders[i] = (struct holder){.topic = m->refs[i].topic, .partition = m->refs[i].partition};
+    }
+    bool ok = holders_read(s->conn, s->cfg->postgres.schema, s->cfg->sink, holders, m->ref_count,
+                           err);
+    m->owners = mem_array(m->ref_count, sizeof *m->owners);
+    for (size_t i = 0; ok && i < m->ref_count; i++) {
+        m->refs[i].offset = holders[i].next_offset;
+        m->owners[i] = holders[i].owner;
+    }
+    free(holders);
+    return ok;
+}
+
 static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
 {
     bool ok = true;
@@ -324,6 +362,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         ok = look_at_records(s, m, err);
         break;
     case SCOUT_ENDS:
+    case SCOUT_TARGET_ENDS:
         ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);
         break;
     case SCOUT_RANGE:
@@ -334,7 +373,10 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         return ask_plan(s, m, err); /* says nothing about the brokers */
     case SCOUT_REPLAY:
         return ask_replay(s, m, err);
+    case SCOUT_LEDGER:
+        return ask_ledger(s, m, err);
     case SCOUT_TOPICS:
+    case SCOUT_TARGETS:
         ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
         break;
     case SCOUT_PING:

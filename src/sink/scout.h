@@ -28,8 +28,11 @@ enum scout_kind {
     SCOUT_TOPICS,    /* topics: all there are */
     SCOUT_REPLAY,    /* replay: its next chunk; error: a route that cannot be (ERROR_SETUP) */
     SCOUT_PING,      /* can the brokers be reached? */
-    SCOUT_REACHABLE, /* only an answer: the brokers answer again */
-    SCOUT_AWAY,      /* only an answer: they do not; error */
+    SCOUT_TARGETS,   /* topics: all there are, for the drain, as the next two are */
+    SCOUT_TARGET_ENDS, /* refs: ends; generations: the drain's own numbers of its targets */
+    SCOUT_LEDGER,      /* refs, owners: where the ledger, or the group, has partitions */
+    SCOUT_REACHABLE,   /* only an answer: the brokers answer again */
+    SCOUT_AWAY,        /* only an answer: they do not; error */
 };
 
 #define SCOUT_HAS_ROW                                                                              \
@@ -55,6 +58,7 @@ struct scout_mail {
     struct scout_log *logs; /* VERIFY */
     char *entry;            /* FIRST_USE: as written in the file; */
     char *reason;           /*   why its partitions begin where they do */
+    char **owners;          /* LEDGER: of each ref, or NULL; NULL as a whole before the answer */
     int64_t high;
     struct plan_job **jobs;
     size_t job_count;

@@ -163,7 +163,7 @@ def test_a_deferred_constraint_fails_at_commit(bench):
 
 def test_until_end_with_a_stopped_partition_exits_1(bench):
     log, bad = bad_log(bench, BAD["not json"])
-    d = bench.drain(bench.config(log), code=1, allow=[at(log, 0, bad), "stopped before"])
+    d = bench.drain(bench.config(log), code=1, allow=[at(log, 0, bad), "not read to its end"])
     assert re.search(at(log, 0, bad), d.lines("error")[0])
     bench.check(log, contents=contents, stops={0: bad})
 

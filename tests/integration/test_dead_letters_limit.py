@@ -24,7 +24,7 @@ BAD = {
 }
 
 
-STOPPED = "partitions stopped before their end"
+STOPPED = "is not read to its end"
 
 
 def fill(log, bad, total=200, every=5, partition=0):

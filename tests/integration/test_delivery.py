@@ -375,7 +375,7 @@ def test_a_bad_record_stops_its_partition_and_the_group_stands_there(bench, deli
     offset = log.send(bad).offset
     log.fill(1000)
     config = config_of(bench, log, delivery, workers=1)
-    d = bench.drain(config, code=1, allow=["events", "stopped before", f"-0@{offset}"])
+    d = bench.drain(config, code=1, allow=["events", "not read to its end", f"-0@{offset}"])
     assert f"--group {bench.group} --topic {log.topic}:0 --reset-offsets --to-offset {offset + 1}" in d.log()
     bench.check(log, delivery=delivery, stops={0: offset})
 

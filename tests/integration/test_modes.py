@@ -427,7 +427,7 @@ def test_a_key_that_is_null_is_a_fault(bench, mode, key, value, said):
     log.send(value, key=key)
     log.send_json(id=2, note="never")
     d = bench.start(bench.config(log, "things", route={"mode": mode, "key": ["id"]}), ready=False)
-    d.allow(re.escape(f"{log.topic}-0@1: "), "stopped before their end")
+    d.allow(re.escape(f"{log.topic}-0@1: "), "is not read to its end")
     d.wait_log(re.escape(said))
     bench.wait_stored(log, ends={0: 1})
     bench.check(log, "things", stops={0: 1}, model=Model(mode, ["id"], ["id", "note"]))

@@ -9,7 +9,7 @@ import pytest
 
 from kit import ledger
 
-STOPPED = ["partitions stopped before their end"]
+STOPPED = ["is not read to its end"]
 KEPT = "seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint"
 
 
