@@ -525,9 +525,9 @@ static void turn(struct app *a)
     usec_t now = clock_mono();
     if (!a->stopping) {
         crew_turn(a->crew, now);
+        turn_drain(a, now); /* its questions first: a replay's chunk may take long */
         turn_replay(a, now);
         say_ready(a);
-        turn_drain(a, now);
     } else {
         crew_commit_turn(a->crew, now);
     }

@@ -65,6 +65,7 @@ struct drain {
     usec_t ledger_at;
     bool joined;
     usec_t quiet_since; /* when something moved last */
+    bool told;          /* that others are waited for */
 };
 
 /* ---- life ---- */
@@ -412,6 +413,18 @@ static bool same(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static void tell_waiting(struct drain *d)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        n += fate_of(&d->targets[i]) == FATE_ELSEWHERE;
+    }
+    if (n > 0 && d->joined && !d->told) {
+        d->told = true;
+        log_info("waiting for %zu partition%s of other members", n, n == 1 ? "" : "s");
+    }
+}
+
 static void answer_ledger(struct drain *d, const struct scout_mail *m, usec_t now)
 {
     d->ledger_at = now + LEDGER_INTERVAL;
@@ -428,6 +441,7 @@ static void answer_ledger(struct drain *d, const struct scout_mail *m, usec_t no
         free(t->owner);
         t->owner = mem_strdup(m->owners[i]);
     }
+    tell_waiting(d);
 }
 
 void drain_answer(struct drain *d, const struct scout_mail *m, usec_t now)
@@ -451,8 +465,11 @@ static void describe_place(const struct drain_target *t, struct buf *out)
 {
     if (t->at < 0) {
         buf_add_z(out, " before its first claim");
-    } else {
-        buf_printf(out, " at offset %lld of %lld", (long long) t->at, (long long) t->end);
+        return;
+    }
+    buf_printf(out, " at offset %lld", (long long) t->at);
+    if (t->end >= 0) {
+        buf_printf(out, t->at <= t->end ? " of %lld" : ", beyond its end %lld", (long long) t->end);
     }
 }
 
@@ -543,6 +560,18 @@ bool drain_describe(const struct drain *d, size_t i, enum drain_end end, struct 
     return is_missing(d, t) || !t->is_pattern || !d->reached;
 }
 
+static void report_topic(const struct drain *d, size_t i, const char *text)
+{
+    struct error err;
+    if (!is_missing(d, &d->topics[i])) {
+        log_error("%s", text);
+        return;
+    }
+    error_set(&err, ERROR_SETUP, "%s", text);
+    error_hint(&err, "Check its name in the file, and that this user may describe it.");
+    log_fault(LOG_LEVEL_ERROR, &err);
+}
+
 enum exit_code drain_report(const struct drain *d, enum drain_end end)
 {
     _cleanup_buf_ struct buf text = {0};
@@ -554,7 +583,7 @@ enum exit_code drain_report(const struct drain *d, enum drain_end end)
     for (size_t i = 0; i < d->topic_count; i++) {
         buf_clear(&text);
         if (drain_describe(d, i, end, &text)) {
-            log_error("%s", buf_cstr(&text));
+            report_topic(d, i, buf_cstr(&text));
             bool source = code == EXIT_SOURCE || is_missing(d, &d->topics[i]);
             code = source ? EXIT_SOURCE : EXIT_FAULT;
         }

@@ -315,12 +315,14 @@ static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
     return err->class == ERROR_SETUP;
 }
 
-/* Without a ledger the group's offsets say where a partition stands, and nothing says whose it is.
+/*
+ * Without a ledger the group's offsets say where a partition stands, or it stands where it will
+ * begin; and nothing says whose it is.
  */
 static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
 {
     m->owners = mem_array(m->ref_count, sizeof *m->owners);
-    bool ok = lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err);
+    bool ok = ask_first(s, m, err);
     note_brokers(s, ok, err);
     return ok;
 }
