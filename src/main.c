@@ -50,7 +50,9 @@
  *     crew_gap.c                   if not, or outside of it: where to go on
  *     crew_commit.c                which offsets are committed to the group, and when
  *     crew_fetch.c                 which partitions are fetched, and from where
- *     drain.{c,h}                  what --until-end has to read, and what is said at its end
+ *     drain.{c,h}                  what --until-end has to read, and how far that is read
+ *     drain_state.h                what its files share
+ *     drain_report.c               what is said at its end, and the exit code
  *     replayer.{c,h}               when dead letters are tried again
  *     replay.{c,h}                 ... and how: a chunk of them in one transaction
  *     scout.{c,h}                  the one thread that may block

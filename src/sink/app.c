@@ -199,22 +199,6 @@ static void begin_stop(struct app *a, enum exit_code code)
     }
 }
 
-/* What the crew knows of the drain's targets; nothing before there is a crew. */
-static void look_at_targets(struct app *a)
-{
-    usec_t now = clock_mono();
-    if (a->crew == NULL) {
-        return;
-    }
-    struct crew_summary s = crew_summary(a->crew);
-    drain_note_group(a->drain, &s, now);
-    for (size_t i = 0; i < drain_count(a->drain); i++) {
-        struct partition_ref ref = drain_ref(a->drain, i);
-        struct crew_place place = crew_place(a->crew, ref.topic, ref.partition);
-        drain_note(a->drain, i, &place, now);
-    }
-}
-
 /* A drain that is ended before its end has failed; the daemon has not. */
 static enum exit_code code_of_signal(struct app *a, int number)
 {
@@ -224,7 +208,9 @@ static enum exit_code code_of_signal(struct app *a, int number)
     if (a->drain == NULL) {
         return EXIT_OK;
     }
-    look_at_targets(a);
+    if (a->crew != NULL) {
+        drain_look(a->drain, a->crew, clock_mono());
+    }
     return drain_report(a->drain, number == SIGALRM ? DRAIN_TIMEOUT : DRAIN_SIGNAL);
 }
 
@@ -384,8 +370,7 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());
         scout_mail_free(answer);
-    } else if (answer->kind == SCOUT_TARGETS || answer->kind == SCOUT_TARGET_ENDS ||
-               answer->kind == SCOUT_LEDGER) {
+    } else if (drain_asks(answer->kind)) {
         drain_answer(a->drain, answer, clock_mono());
         scout_mail_free(answer);
     } else {
@@ -465,7 +450,7 @@ static void turn_drain(struct app *a, usec_t now)
     if (a->drain == NULL) {
         return;
     }
-    look_at_targets(a);
+    drain_look(a->drain, a->crew, now);
     struct scout_mail *question = drain_turn(a->drain, now);
     if (question != NULL) {
         scout_ask(a->scout, question);

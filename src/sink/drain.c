@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sink/drain_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,53 +21,6 @@
 /* Beside the session's timeout: a rebalance, and the first batch of whoever takes over. */
 #define PATIENCE (15 * USEC_PER_SEC)
 #define SESSION_TIMEOUT (45 * USEC_PER_SEC) /* the library's default */
-#define SHOWN 3                             /* partitions of a topic in its line */
-
-struct drain_topic {
-    char *name; /* or the pattern */
-    bool is_pattern;
-    bool found;
-    size_t first; /* of its targets, which are in a row */
-    size_t count;
-};
-
-struct drain_target {
-    size_t topic;
-    int32_t partition;
-    int64_t end;      /* at the start; -1 = not known yet */
-    int64_t log_end;  /* as it was asked for last */
-    int64_t asked_at; /* `at` when it was asked for */
-    bool inside;      /* above its end, and the log has grown so far: it is the same log */
-    int64_t first;    /* next_offset when it was ours first; -1 = it never was */
-    int64_t at;       /* next_offset as it was heard of last; -1 = not at all */
-    enum crew_hold hold;
-    char *why;   /* STOPPED; may be NULL */
-    char *owner; /* by the ledger, NULL = none */
-};
-
-struct drain {
-    const struct config *cfg;
-    const struct plan *plan;
-    struct drain_topic
-        *topics; /* names and patterns of the file first, then what patterns have found */
-    size_t topic_count;
-    size_t topic_cap;
-    struct drain_target *targets;
-    size_t count;
-    size_t cap;
-    usec_t patience;
-    bool begun;     /* Kafka has been asked, */
-    bool reached;   /*   and has answered */
-    bool asking;    /* the scout has a question */
-    bool complete;  /* what is missing now is missing */
-    size_t answers; /* to SCOUT_TARGETS */
-    usec_t topics_at;
-    usec_t ends_at;
-    usec_t ledger_at;
-    bool joined;
-    usec_t quiet_since; /* when something moved last */
-    bool told;          /* that others are waited for */
-};
 
 /* ---- life ---- */
 
@@ -142,11 +96,6 @@ size_t drain_count(const struct drain *d)
     return d->count;
 }
 
-size_t drain_topic_count(const struct drain *d)
-{
-    return d->topic_count;
-}
-
 struct partition_ref drain_ref(const struct drain *d, size_t i)
 {
     const struct drain_target *t = &d->targets[i];
@@ -156,25 +105,18 @@ struct partition_ref drain_ref(const struct drain *d, size_t i)
 
 /* ---- judging ---- */
 
-enum fate {
-    FATE_OPEN, /* to be found out, or read by this process */
-    FATE_READ,
-    FATE_STOPPED,
-    FATE_ELSEWHERE, /* to be read by another member */
-};
-
 /*
  * A ledger above the end is right where the log has grown meanwhile, and wrong where the topic was
  * created again with fewer records: so the log's end is asked for once more.
  */
-static bool is_above(const struct drain_target *t)
+bool drain_is_above(const struct drain_target *t)
 {
     return t->end >= 0 && t->at > t->end && !t->inside;
 }
 
 /* What is ours counts as read once it is fetched: whatever is to be found out about its log at the
  * claim has been. */
-static enum fate fate_of(const struct drain_target *t)
+enum fate drain_fate(const struct drain_target *t)
 {
     if (t->hold == CREW_STOPPED) {
         return FATE_STOPPED;
@@ -182,7 +124,7 @@ static enum fate fate_of(const struct drain_target *t)
     if (t->end < 0 || t->hold == CREW_BUSY) {
         return FATE_OPEN;
     }
-    if (t->at >= t->end && !is_above(t)) {
+    if (t->at >= t->end && !drain_is_above(t)) {
         return FATE_READ;
     }
     return t->hold == CREW_ELSEWHERE ? FATE_ELSEWHERE : FATE_OPEN;
@@ -195,7 +137,7 @@ bool drain_is_over(const struct drain *d, usec_t now)
         return false;
     }
     for (size_t i = 0; i < d->count; i++) {
-        enum fate fate = fate_of(&d->targets[i]);
+        enum fate fate = drain_fate(&d->targets[i]);
         if (fate == FATE_OPEN) {
             return false;
         }
@@ -226,7 +168,7 @@ void drain_note(struct drain *d, size_t i, const struct crew_place *place, usec_
         t->at = place->stored;
         t->first = t->first < 0 ? t->at : t->first;
     }
-    if (moved || fate_of(t) == FATE_OPEN) {
+    if (moved || drain_fate(t) == FATE_OPEN) {
         d->quiet_since = now;
     }
 }
@@ -240,11 +182,22 @@ void drain_note_group(struct drain *d, const struct crew_summary *crew, usec_t n
     d->joined = crew->joined;
 }
 
+void drain_look(struct drain *d, const struct crew *c, usec_t now)
+{
+    struct crew_summary s = crew_summary(c);
+    drain_note_group(d, &s, now);
+    for (size_t i = 0; i < d->count; i++) {
+        const struct drain_target *t = &d->targets[i];
+        struct crew_place place = crew_place(c, d->topics[t->topic].name, t->partition);
+        drain_note(d, i, &place, now);
+    }
+}
+
 /* ---- questions ---- */
 
 static bool end_is_due(const struct drain_target *t)
 {
-    return t->end < 0 || is_above(t);
+    return t->end < 0 || drain_is_above(t);
 }
 
 static bool ledger_is_due(const struct drain_target *t)
@@ -300,7 +253,7 @@ static bool ours_are_read(const struct drain *d)
 {
     for (size_t i = 0; i < d->count; i++) {
         const struct drain_target *t = &d->targets[i];
-        if (t->hold != CREW_ELSEWHERE && fate_of(t) == FATE_OPEN) {
+        if (t->hold != CREW_ELSEWHERE && drain_fate(t) == FATE_OPEN) {
             return false;
         }
     }
@@ -413,14 +366,14 @@ static bool same(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static void tell_waiting(struct drain *d)
+static void log_waiting(struct drain *d)
 {
     size_t n = 0;
     for (size_t i = 0; i < d->count; i++) {
-        n += fate_of(&d->targets[i]) == FATE_ELSEWHERE;
+        n += drain_fate(&d->targets[i]) == FATE_ELSEWHERE;
     }
-    if (n > 0 && d->joined && !d->told) {
-        d->told = true;
+    if (n > 0 && d->joined && !d->waits_logged) {
+        d->waits_logged = true;
         log_info("waiting for %zu partition%s of other members", n, n == 1 ? "" : "s");
     }
 }
@@ -441,7 +394,12 @@ static void answer_ledger(struct drain *d, const struct scout_mail *m, usec_t no
         free(t->owner);
         t->owner = mem_strdup(m->owners[i]);
     }
-    tell_waiting(d);
+    log_waiting(d);
+}
+
+bool drain_asks(enum scout_kind kind)
+{
+    return kind == SCOUT_TARGETS || kind == SCOUT_TARGET_ENDS || kind == SCOUT_LEDGER;
 }
 
 void drain_answer(struct drain *d, const struct scout_mail *m, usec_t now)
@@ -457,141 +415,6 @@ void drain_answer(struct drain *d, const struct scout_mail *m, usec_t now)
     } else {
         answer_ledger(d, m, now);
     }
-}
-
-/* ---- the end ---- */
-
-static void describe_place(const struct drain_target *t, struct buf *out)
-{
-    if (t->at < 0) {
-        buf_add_z(out, " before its first claim");
-        return;
-    }
-    buf_printf(out, " at offset %lld", (long long) t->at);
-    if (t->end >= 0) {
-        buf_printf(out, t->at <= t->end ? " of %lld" : ", beyond its end %lld", (long long) t->end);
-    }
-}
-
-static void describe_holder(const struct drain *d, const struct drain_target *t, struct buf *out)
-{
-    if (!config_has_ledger(d->cfg)) {
-        buf_add_z(out, " is held by another member of the group, and stands");
-    } else if (t->owner != NULL) {
-        buf_printf(out, " is held by %s, and stands", t->owner);
-    } else {
-        buf_add_z(out, " is held by nobody, and stands");
-    }
-    describe_place(t, out);
-}
-
-static void describe_target(const struct drain *d, const struct drain_target *t, struct buf *out)
-{
-    buf_printf(out, "partition %d", t->partition);
-    if (t->hold == CREW_STOPPED) {
-        buf_add_z(out, " has stopped");
-        describe_place(t, out);
-        buf_printf(out, ": %s", t->why != NULL ? t->why : "a fault");
-    } else if (t->end < 0) {
-        buf_add_z(out, ": where it ends is not known");
-    } else if (is_above(t)) {
-        buf_printf(out, ": next_offset %lld is above the log, which ends at %lld",
-                   (long long) t->at, (long long) t->log_end);
-    } else if (t->hold == CREW_ELSEWHERE) {
-        describe_holder(d, t, out);
-    } else {
-        buf_add_z(out, " stands");
-        describe_place(t, out);
-    }
-}
-
-static const char *end_text(enum drain_end end)
-{
-    switch (end) {
-    case DRAIN_SIGNAL:
-        return "ended by a signal before it was read to its end";
-    case DRAIN_TIMEOUT:
-        return "--timeout was over before it was read to its end";
-    case DRAIN_OVER:
-        break;
-    }
-    return "it is not read to its end";
-}
-
-static bool describe_targets(const struct drain *d, const struct drain_topic *topic,
-                             enum drain_end end, struct buf *out)
-{
-    size_t n = 0;
-    for (size_t i = topic->first; i < topic->first + topic->count; i++) {
-        const struct drain_target *t = &d->targets[i];
-        if (fate_of(t) == FATE_READ) {
-            continue;
-        }
-        if (n == 0) {
-            buf_printf(out, "topic '%s': %s", topic->name, end_text(end));
-        }
-        if (n++ < SHOWN) {
-            buf_add_z(out, n == 1 ? ": " : "; ");
-            describe_target(d, t, out);
-        }
-    }
-    if (n > SHOWN) {
-        buf_printf(out, "; and %zu more", n - SHOWN);
-    }
-    return n > 0;
-}
-
-static bool is_missing(const struct drain *d, const struct drain_topic *t)
-{
-    return d->complete && !t->is_pattern && !t->found;
-}
-
-bool drain_describe(const struct drain *d, size_t i, enum drain_end end, struct buf *out)
-{
-    const struct drain_topic *t = &d->topics[i];
-    if (t->found) {
-        return describe_targets(d, t, end, out);
-    }
-    if (is_missing(d, t)) {
-        buf_printf(out, "topic '%s' does not exist, or may not be seen", t->name);
-    } else if (!t->is_pattern || !d->reached) {
-        buf_printf(out, "topic '%s': %s", t->name, end_text(end));
-    }
-    return is_missing(d, t) || !t->is_pattern || !d->reached;
-}
-
-static void report_topic(const struct drain *d, size_t i, const char *text)
-{
-    struct error err;
-    if (!is_missing(d, &d->topics[i])) {
-        log_error("%s", text);
-        return;
-    }
-    error_set(&err, ERROR_SETUP, "%s", text);
-    error_hint(&err, "Check its name in the file, and that this user may describe it.");
-    log_fault(LOG_LEVEL_ERROR, &err);
-}
-
-enum exit_code drain_report(const struct drain *d, enum drain_end end)
-{
-    _cleanup_buf_ struct buf text = {0};
-    enum exit_code code = EXIT_OK;
-    if (end == DRAIN_TIMEOUT && d->begun && !d->reached) {
-        log_error("kafka: no broker could be reached before --timeout was over");
-        return EXIT_SOURCE;
-    }
-    for (size_t i = 0; i < d->topic_count; i++) {
-        buf_clear(&text);
-        if (drain_describe(d, i, end, &text)) {
-            report_topic(d, i, buf_cstr(&text));
-            bool source = code == EXIT_SOURCE || is_missing(d, &d->topics[i]);
-            code = source ? EXIT_SOURCE : EXIT_FAULT;
-        }
-    }
-    if (code == EXIT_OK && d->count == 0) {
-        log_warning("no topic matches: nothing to store");
-    }
-    return code;
 }
 
 static uint64_t above(int64_t high, int64_t low)

@@ -29,14 +29,21 @@ struct drain *drain_free(struct drain *d); /* returns NULL */
 /* The next question for the scout, whose it then is; NULL: none now. To be called in each turn. */
 struct scout_mail *drain_turn(struct drain *d, usec_t now);
 
-/* Its answer: SCOUT_TARGETS, _TARGET_ENDS, _LEDGER. The caller frees it. */
+/* Is this kind of question a drain's? */
+bool drain_asks(enum scout_kind kind);
+
+/* The answer to it. The caller frees it. */
 void drain_answer(struct drain *d, const struct scout_mail *m, usec_t now);
 
 /* The targets that are known by now, numbered from 0; one keeps its number. */
 size_t drain_count(const struct drain *d);
 struct partition_ref drain_ref(const struct drain *d, size_t i); /* topic borrowed; the end */
 
-/* How the i-th target stands in this process, and the group: in each turn, before drain_is_over. */
+/* Takes over what the crew knows of the targets and of the group: in each turn, before
+ * drain_is_over. */
+void drain_look(struct drain *d, const struct crew *c, usec_t now);
+
+/* Its parts, for tests: how the i-th target stands in this process; how this process stands. */
 void drain_note(struct drain *d, size_t i, const struct crew_place *place, usec_t now);
 void drain_note_group(struct drain *d, const struct crew_summary *crew, usec_t now);
 
