@@ -29,6 +29,8 @@
 #define MESSAGE_OVERHEAD_BYTES UINT64_C(350)
 /* The library's main thread answers at once; it never waits for a broker. */
 #define SERVED_TIMEOUT_MS 1000
+/* No event says when a member has left. */
+#define LEAVE_POLL_MS 10
 
 struct property {
     const char *name;
@@ -240,6 +242,17 @@ static uint64_t half_of(rd_kafka_t *rk, const char *limit)
     return MAX(number / 2, 1);
 }
 
+static const char *instance_id_of(const struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
+        const struct config_property *p = &cfg->kafka.properties.items[i];
+        if (strcmp(p->name, "group.instance.id") == 0 && p->value[0] != '\0') {
+            return p->value;
+        }
+    }
+    return NULL;
+}
+
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
 {
     struct rejoin *rejoin = NULL;
@@ -249,6 +262,7 @@ struct client *client_new(const struct config *cfg, uint32_t workers, struct err
         return NULL;
     }
     struct client *c = mem_zalloc(sizeof *c);
+    c->instance_id = instance_id_of(cfg);
     c->rejoin = rejoin;
     c->rk = rk;
     c->nudge = nudge_new(rk);
@@ -285,6 +299,24 @@ bool client_subscribe(struct client *c, const struct config *cfg, struct error *
         return error_set(err, ERROR_SETUP, "cannot subscribe: %s", rd_kafka_err2str(code));
     }
     return true;
+}
+
+const char *client_instance_id(const struct client *c)
+{
+    return c->instance_id;
+}
+
+void client_unsubscribe(struct client *c)
+{
+    rd_kafka_unsubscribe(c->rk);
+}
+
+bool client_is_member(const struct client *c)
+{
+    char *id = rd_kafka_memberid(c->rk);
+    bool is_member = id != NULL && id[0] != '\0';
+    rd_kafka_mem_free(c->rk, id);
+    return is_member;
 }
 
 int client_fd(const struct client *c)
@@ -436,6 +468,32 @@ bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
     return c->commit_pending;
 }
 
+/* Takes one event of a consumer that ends, answering a rebalance with nothing. */
+static void serve_last(struct client *c, rd_kafka_queue_t *queue, int timeout_ms)
+{
+    rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, timeout_ms);
+    if (ev != NULL && rd_kafka_event_type(ev) == RD_KAFKA_EVENT_REBALANCE) {
+        if (rd_kafka_event_error(ev) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && c->cooperative) {
+            rd_kafka_error_destroy(
+                rd_kafka_incremental_unassign(c->rk, rd_kafka_event_topic_partition_list(ev)));
+        } else {
+            rd_kafka_assign(c->rk, NULL);
+        }
+    }
+    rd_kafka_event_destroy(ev);
+}
+
+void client_leave(struct client *c, usec_t deadline)
+{
+    if (c->instance_id == NULL) {
+        return;
+    }
+    client_unsubscribe(c);
+    while (client_is_member(c) && clock_mono() < deadline) {
+        serve_last(c, c->queue, LEAVE_POLL_MS);
+    }
+}
+
 /* rd_kafka_consumer_close with a deadline: polls the queue ourselves, answering the last
  * revocation. */
 static bool leave_group(struct client *c, usec_t deadline)
@@ -453,17 +511,7 @@ static bool leave_group(struct client *c, usec_t deadline)
         if (now >= deadline) {
             return false; /* the queue stays with the rest */
         }
-        rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, MIN(clock_poll_ms(now, deadline), 100));
-        if (ev != NULL && rd_kafka_event_type(ev) == RD_KAFKA_EVENT_REBALANCE) {
-            if (rd_kafka_event_error(ev) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS &&
-                c->cooperative) {
-                rd_kafka_error_destroy(
-                    rd_kafka_incremental_unassign(c->rk, rd_kafka_event_topic_partition_list(ev)));
-            } else {
-                rd_kafka_assign(c->rk, NULL);
-            }
-        }
-        rd_kafka_event_destroy(ev);
+        serve_last(c, queue, MIN(clock_poll_ms(now, deadline), 100));
     }
     rd_kafka_queue_destroy(queue);
     return true;

@@ -45,6 +45,22 @@ struct client *client_new(const struct config *cfg, uint32_t workers, struct err
 /* Joins the group with the topics and patterns of the routes. @thread main */
 bool client_subscribe(struct client *c, const struct config *cfg, struct error *err) _must_;
 
+/* group.instance.id, as long as the configuration lives; NULL: this is no static member.
+ * @thread any */
+const char *client_instance_id(const struct client *c);
+
+/*
+ * Leaves the group for good, as a static member too, whose partitions are then given to others and
+ * not kept for it. EVENT_REVOKE comes first and must be answered, if anything is assigned; no event
+ * says when the member has left: ask client_is_member. client_subscribe must wait for that, or the
+ * library forgets that it was to leave. @thread main
+ */
+void client_unsubscribe(struct client *c);
+
+/* Has the group's coordinator given us an id? Waits for the library's own thread, not for a broker.
+ * @thread main */
+bool client_is_member(const struct client *c);
+
 /* Readable when events wait (kafka/events.h). @thread main */
 int client_fd(const struct client *c);
 
@@ -82,9 +98,17 @@ bool client_may_inform(const struct client *c);
 bool client_commit(struct client *c, const struct partition_ref *refs, size_t n);
 
 /*
- * Leaves the group and frees everything, at the latest at the deadline (monotonic). False: the
- * library did not let go in time, the memory stays, and the process should end with _exit. All
- * feeds and routes must be gone.
+ * Before client_close, of a process that is not expected back: leaves the group as
+ * client_unsubscribe does and answers the revocation itself; waits until that is done, or until
+ * the deadline (monotonic). Without it a static member stays one until its session is over. What is
+ * not static leaves by client_close. @thread main
+ */
+void client_leave(struct client *c, usec_t deadline);
+
+/*
+ * Leaves the group, if it is no static member, and frees everything, at the latest at the deadline
+ * (monotonic). False: the library did not let go in time, the memory stays, and the process should
+ * end with _exit. All feeds and routes must be gone.
  * @thread main
  */
 bool client_close(struct client *c, usec_t deadline);
