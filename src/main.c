@@ -49,6 +49,9 @@
  *     crew_verify.c                is it still the same log?
  *     crew_gap.c                   if not, or outside of it: where to go on
  *     crew_commit.c                which offsets are committed to the group, and when
+ *     crew_member.c                a static member whose old assignment does not fit
+ *     crew_unread.c                what nobody in the group reads
+ *     unread.{c,h}                 ... since when, and what is to be said
  *     crew_fetch.c                 which partitions are fetched, and from where
  *     drain.{c,h}                  what --until-end has to read, and how far that is read
  *     drain_state.h                what its files share
@@ -149,6 +152,7 @@
  *     topic_entries.{c,h}          entries of topics, their first use
  *     holders.{c,h}                who holds partitions, and where they stand
  *     letters.{c,h}                dead letters, for commands and replays
+ *     members.{c,h}                what static members have subscribed to last
  *     catalog.{c,h}                target tables as the server knows them
  *     schema.{c,h}                 upgrade steps of the project's own schema
  *     steps.h                      sql/, embedded when the program is built

@@ -32,6 +32,7 @@
 #define STOP_BATCHES (2500 * USEC_PER_MSEC)
 #define STOP_WORKERS (3200 * USEC_PER_MSEC)
 #define STOP_COMMITS (3900 * USEC_PER_MSEC)
+#define STOP_LEAVE (4200 * USEC_PER_MSEC)
 #define STOP_ALL (4500 * USEC_PER_MSEC)
 #define TICK USEC_PER_SEC
 #define END_CHECK (50 * USEC_PER_MSEC)
@@ -554,6 +555,12 @@ static usec_t time_left(const struct app *a)
     return now < end ? end - now : 0;
 }
 
+/* Of what nobody starts again: the group need not keep partitions for it. */
+static bool is_for_good(const struct app *a)
+{
+    return a->drain != NULL || a->code == EXIT_CONFIG || a->code == EXIT_TARGET;
+}
+
 /* False: a thread or the library does not let go; the process must end without freeing. */
 static bool stop(struct app *a)
 {
@@ -574,6 +581,9 @@ static bool stop(struct app *a)
         feed_free(feed);
     }
     free(a->workers);
+    if (is_for_good(a)) {
+        client_leave(a->client, a->stop_began + STOP_LEAVE);
+    }
     return client_close(a->client, a->stop_began + STOP_ALL);
 }
 

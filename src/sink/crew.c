@@ -301,6 +301,8 @@ void crew_turn(struct crew *c, usec_t now)
         }
     }
     crew_verify_turn(c, now);
+    crew_member_turn(c, now);
+    crew_unread_turn(c, now);
     crew_ask_turn(c, now);
     crew_fetch_turn(c, now);
     crew_commit_turn(c, now);
@@ -316,6 +318,7 @@ usec_t crew_deadline(const struct crew *c)
         at = MIN(at, c->revoke_deadline);
     }
     at = MIN(at, MIN(crew_fetch_deadline(c), crew_commit_deadline(c)));
+    at = MIN(at, MIN(crew_member_deadline(c), crew_unread_deadline(c)));
     for (size_t i = 0; i < c->count; i++) {
         at = MIN(at, c->partitions[i]->retry_at);
     }
@@ -326,7 +329,8 @@ usec_t crew_deadline(const struct crew *c)
 
 bool crew_is_ready(const struct crew *c)
 {
-    return c->started_once || (c->count == 0 && (c->assigned_once || c->nothing_matches));
+    bool started = c->started_once || (c->count == 0 && (c->assigned_once || c->nothing_matches));
+    return started && crew_member_is_at_rest(c);
 }
 
 static uint64_t above(int64_t high, int64_t low)
@@ -382,6 +386,8 @@ struct crew *crew_new(const struct crew_config *cc)
     c->cc = *cc;
     c->load = mem_array(cc->worker_count, sizeof *c->load);
     crew_commit_init(c);
+    crew_member_init(c);
+    crew_unread_init(c);
     return c;
 }
 
@@ -389,6 +395,9 @@ void crew_free(struct crew *c)
 {
     if (c == NULL) {
         return;
+    }
+    if (c->revoking) {
+        crew_end_revoke(c); /* or the library would wait for it when it is closed */
     }
     for (size_t i = 0; i < c->count; i++) {
         partition_free(c->partitions[i]);
@@ -400,5 +409,7 @@ void crew_free(struct crew *c)
     free(c->partitions);
     free(c->load);
     index_done(&c->index);
+    crew_member_done(c);
+    unread_free(c->unread);
     free(c);
 }

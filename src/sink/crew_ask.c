@@ -240,6 +240,13 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_PING:
         c->asking_ping = false;
         break;
+    case SCOUT_MEMBER:
+    case SCOUT_JOINED:
+        crew_member_answer(c, m);
+        break;
+    case SCOUT_GROUP:
+        crew_unread_answer(c, m);
+        break;
     case SCOUT_REPLAY:
         break; /* the replayer's */
     case SCOUT_TARGETS:

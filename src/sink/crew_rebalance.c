@@ -33,14 +33,17 @@ static void assign(struct crew *c, const struct event *e)
     client_accept(c->cc.client);
     c->assigned_once = true;
     c->assigned_at = clock_mono();
+    bool stranger = false;
     log_info("%zu partition%s assigned", e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
         if (!plan_takes(c->cc.plan, e->refs[i].topic)) {
             note_stranger(e, i);
+            stranger = true;
         } else if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
             crew_first_begin(c, crew_add(c, &e->refs[i]));
         }
     }
+    crew_member_assigned(c, e, stranger);
 }
 
 void crew_end_revoke(struct crew *c)

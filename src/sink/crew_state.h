@@ -8,6 +8,8 @@
  *     crew_gap.c        if not, or outside of it: where to go on
  *     crew_ask.c        the other questions to the scout, and what follows from its answers
  *     crew_fetch.c      which partitions the library fetches, and from where
+ *     crew_member.c     a static member whose old assignment does not fit its routes
+ *     crew_unread.c     partitions that nobody in the group reads
  * Main thread only.
  */
 #ifndef SINK_CREW_STATE_H
@@ -16,6 +18,7 @@
 #include "base/backoff.h"
 #include "sink/crew.h"
 #include "sink/index.h"
+#include "sink/unread.h"
 
 enum partition_state {
     PARTITION_PLANNING, /* its topic's tables are being looked up */
@@ -76,6 +79,35 @@ struct partition {
     bool released; /* ... and its worker has let go: only its offset is still to be committed */
 };
 
+/* Drawn in crew_member.c. */
+enum member_state {
+    MEMBER_SETTLED,
+    MEMBER_JOINING,
+    MEMBER_ASKING,
+    MEMBER_DOUBTING,
+    MEMBER_YIELDING,
+    MEMBER_LEAVING,
+    MEMBER_REJOINING,
+};
+
+struct member {
+    const char *id; /* group.instance.id; NULL: not static, and always settled */
+    enum member_state state;
+    usec_t at; /* when to look again */
+    usec_t leave_deadline;
+    char **topics; /* that exist and a route takes, in order, as far as was asked */
+    size_t topic_count;
+    char **former; /* those of the last time, in order, as found written down */
+    size_t former_count;
+    bool stranger; /* a topic was assigned that no route takes */
+    bool doubted;  /* partitions were unread when the group was asked last */
+    bool kept;     /* former was found */
+    bool rejoined; /* in this start, or about to */
+    bool noted;    /* topics are written down, or about to be */
+    bool noting;   /* ... and the answer is not here yet */
+    bool unkept;   /* they cannot be: a right is missing */
+};
+
 struct crew {
     struct crew_config cc;
     struct partition **partitions; /* all, those being released too */
@@ -116,9 +148,13 @@ struct crew {
     usec_t cluster_at;      /* when it is looked at next */
     bool asking_ends;
     bool asking_ping;
+    bool asking_group;
     bool renew_again; /* ... and again, for they have changed meanwhile */
     bool renewing;    /* the tables are being looked up anew */
     usec_t ends_at;
+    usec_t group_at;
+    struct unread *unread;
+    struct member member;
 };
 
 static inline int64_t partition_stored(const struct partition *p)
@@ -189,6 +225,25 @@ struct partition *crew_wanted(const struct crew *c, const struct scout_mail *m, 
 void crew_plan_or_adopt(struct crew *c, struct partition *p);
 void crew_ask_ping(struct crew *c);
 void crew_ask_turn(struct crew *c, usec_t now); /* asks what is to be asked */
+
+/* crew_member.c */
+void crew_member_init(struct crew *c);
+void crew_member_done(struct crew *c);
+/* stranger: among them is a topic that no route takes. */
+void crew_member_assigned(struct crew *c, const struct event *e, bool stranger);
+void crew_member_answer(struct crew *c, struct scout_mail *m); /* SCOUT_MEMBER, SCOUT_JOINED */
+/* SCOUT_GROUP; missing: a topic of which partitions are unread, or NULL. */
+void crew_member_group(struct crew *c, const struct scout_mail *m, const char *missing);
+void crew_member_turn(struct crew *c, usec_t now);
+usec_t crew_member_deadline(const struct crew *c);
+bool crew_member_is_at_rest(const struct crew *c); /* settled, or only doubts */
+
+/* crew_unread.c */
+void crew_unread_init(struct crew *c);
+void crew_unread_ask(struct crew *c);                                /* the group, now */
+void crew_unread_answer(struct crew *c, const struct scout_mail *m); /* SCOUT_GROUP */
+void crew_unread_turn(struct crew *c, usec_t now);
+usec_t crew_unread_deadline(const struct crew *c);
 
 /* crew_fetch.c */
 void crew_note_start(struct crew *c); /* the assignment of the library is to be made anew */

@@ -11,6 +11,7 @@
 #include "base/thread.h"
 #include "kafka/probe.h"
 #include "pg/holders.h"
+#include "pg/members.h"
 #include "pg/topic_entries.h"
 
 #include <poll.h>
@@ -29,7 +30,7 @@ struct scout {
     struct mailbox questions;
     struct thread thread;
     int stop_fd;
-    struct conn *conn;        /* opened for SCOUT_PLAN and SCOUT_LEDGER, closed afterwards */
+    struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
     struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
     struct probe *probe;      /* made for SCOUT_VERIFY, freed afterwards */
     struct backoff backoff;
@@ -59,15 +60,16 @@ void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t n
 
 void scout_mail_free(struct scout_mail *m)
 {
-    for (size_t i = 0; i < m->ref_count; i++) {
-        free((void *) (uintptr_t) m->refs[i].topic);
+    lookup_held_free(m->refs, m->ref_count);
+    for (size_t i = 0; i < m->name_count; i++) {
+        free(m->names[i]);
     }
+    free(m->names);
     for (size_t i = 0; i < m->job_count; i++) {
         plan_job_free(m->jobs[i]);
     }
     lookup_topics_free(m->topics, m->topic_count);
     free(m->jobs);
-    free(m->refs);
     free(m->generations);
     free(m->in_group);
     free(m->by_start);
@@ -301,6 +303,55 @@ static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
+static struct members_key member_key(const struct scout *s)
+{
+    return (struct members_key){
+        .schema = s->cfg->postgres.schema,
+        .sink = s->cfg->sink,
+        .instance_id = client_instance_id(s->client),
+    };
+}
+
+/* A right that is missing is an answer; only a database that is away is asked again. */
+static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct members_key key = member_key(s);
+    if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {
+        return false;
+    }
+    bool ok = m->kind == SCOUT_JOINED
+                  ? members_write(s->conn, &key, m->names, m->name_count, err)
+                  : members_read(s->conn, &key, &m->named, &m->names, &m->name_count, err);
+    if (!ok && err->class == ERROR_SETUP) {
+        m->error = *err;
+        return true;
+    }
+    return ok;
+}
+
+static bool ask_topics(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    bool ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
+    note_brokers(s, ok, err);
+    return ok;
+}
+
+static bool ask_member(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    return ask_topics(s, m, err) && (!config_has_ledger(s->cfg) || ask_members(s, m, err));
+}
+
+/* After the topics: so what a rebalance has just given out is not taken for missing. */
+static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!ask_topics(s, m, err)) {
+        return false;
+    }
+    free(TAKE_PTR(m->refs)); /* of none, as it was made */
+    m->group = lookup_group(s->client, s->cfg->kafka.group, &m->refs, &m->ref_count, ASK_TIMEOUT);
+    return true;
+}
+
 /* A route that cannot be stored to is an answer too: the replay goes on behind it. */
 static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
 {
@@ -319,9 +370,12 @@ static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
  * Without a ledger the group's offsets say where a partition stands, or it stands where it will
  * begin; and nothing says whose it is.
  */
-static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
+static bool ask_positions(struct scout *s, struct scout_mail *m, struct error *err)
 {
     m->owners = mem_array(m->ref_count, sizeof *m->owners);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->by_start[i] = true;
+    }
     bool ok = ask_first(s, m, err);
     note_brokers(s, ok, err);
     return ok;
@@ -330,7 +384,7 @@ static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
 static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!config_has_ledger(s->cfg)) {
-        return ask_group(s, m, err);
+        return ask_positions(s, m, err);
     }
     if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {
         return false;
@@ -378,9 +432,16 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_LEDGER:
         return ask_ledger(s, m, err);
     case SCOUT_TOPICS:
+        return ask_topics(s, m, err);
     case SCOUT_TARGETS:
         ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
         break;
+    case SCOUT_MEMBER:
+        return ask_member(s, m, err);
+    case SCOUT_JOINED:
+        return ask_members(s, m, err);
+    case SCOUT_GROUP:
+        return ask_group(s, m, err);
     case SCOUT_PING:
         ok = lookup_ping(s->client, ASK_TIMEOUT, err);
         break;
