@@ -79,7 +79,7 @@ static inline struct unit_end unit_run(void (*body)(void *arg), void *arg)
         _exit(0);
     }
     close(fds[1]);
-    for (;;) {
+    while (used < sizeof end.said - 1) {
         ssize_t n = read(fds[0], end.said + used, sizeof end.said - 1 - used);
         if (n <= 0) {
             break;
