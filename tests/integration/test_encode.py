@@ -253,6 +253,8 @@ INTERVALS = strings(
     "3000000000 hours", "-2147483648 days ago", "1 yr 2 yrs", "1 hr 2 min 3 secs", "12 minutes", "1 microsecond",
 )  # fmt: skip
 INTERVALS += values("true", "[]", "{}") + keys("1 day", "nope")
+# PostgreSQL applies the precision. Of the two largest, version 15 makes nonsense then, and version 17 refuses them.
+INTERVALS_TO_ROUND = [c for c in INTERVALS if c.text not in ("2562047788:00:54.775807", "9223372036854775807 us")]
 
 INETS = strings(
     "1.2.3.4", "0.0.0.0", "255.255.255.255", "1.2.3.4/24", "1.2.3.4/32", "1.2.3.4/0", "1.2.3.4/33", "1.2.3.4/",
@@ -344,7 +346,7 @@ TABLE = {
     "timestamp(3)": STAMPS,
     "timestamptz(0)": STAMPS,
     "interval": INTERVALS,
-    "interval(2)": INTERVALS,
+    "interval(2)": INTERVALS_TO_ROUND,
     "inet": INETS,
     "cidr": CIDRS,
     "macaddr": MACS,
