@@ -57,6 +57,7 @@ def places(records):
 # Found by pgsinkd
 
 
+@pytest.mark.system
 @PATHS
 def test_what_we_find(bench, path):
     log = bench.topic(partitions=2)
@@ -219,6 +220,7 @@ def test_all_of_a_batch(bench, path, total):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 @PATHS
 def test_faults_of_all_kinds_at_random(bench, path):
     """In small batches, some of which are all bad, with several workers."""

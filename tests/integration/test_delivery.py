@@ -38,6 +38,7 @@ def once_each(bench, log):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 @pytest.mark.parametrize(("delivery", "commit"), STRATEGIES)
 def test_all_is_stored_once_and_an_orderly_restart_doubles_nothing(bench, delivery, commit):
     log = bench.topic(partitions=4)

@@ -738,6 +738,7 @@ def show(faults):
     assert not faults, f"{len(faults)} differences:\n" + "\n".join(faults[:40])
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("sql_type", TABLE)
 def test_encoder_equals_postgres(prover, sql_type):
     show(prover.differences(sql_type, TABLE[sql_type]))

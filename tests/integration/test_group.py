@@ -33,6 +33,7 @@ def test_three_daemons_join_and_leave_while_records_come_in(bench, protocol):
     bench.check(log)
 
 
+@pytest.mark.system
 @PROTOCOLS
 def test_two_daemons_share_the_partitions(bench, protocol):
     log = bench.topic(partitions=8)

@@ -6,6 +6,7 @@ from kit import wait
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 def test_the_broker_restarts_during_a_drain(bench):
     log = bench.topic(partitions=8)
     bench.plain_table()
@@ -97,6 +98,7 @@ def test_a_slow_network_to_kafka(bench):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 def test_aborted_transactions_never_reach_the_table(bench):
     log = bench.topic(partitions=3)
     bench.plain_table()
@@ -204,6 +206,7 @@ def drained_then_deleted(bench, upto, total=100):
     return log
 
 
+@pytest.mark.system
 def test_a_gap_stops_its_partition(bench):
     log = drained_then_deleted(bench, upto=150, total=200)
     d = bench.start(bench.config(log), ready=False).allow(r"\b0\b.*100.*150|150.*100")
@@ -268,6 +271,7 @@ def test_retention_of_what_is_stored_is_no_gap(bench):
     bench.check(log)
 
 
+@pytest.mark.system
 def test_a_ledger_beyond_the_end_stops_its_partition(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()
@@ -300,6 +304,7 @@ def test_a_topic_that_was_made_anew_and_is_shorter_stops(bench):
     assert bench.rows() == 100
 
 
+@pytest.mark.system
 def test_kafka_offsets_are_committed_for_lag_tools(bench):
     log = bench.topic(partitions=3)
     bench.plain_table()

@@ -124,6 +124,7 @@ def check_all(bench, log, models):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 @pytest.mark.parametrize("path", PATHS)
 def test_every_mode_through_kills_and_batches_of_all_sizes(bench, path):
     log = bench.topic(partitions=3)

@@ -11,6 +11,7 @@ def times(bench):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 def test_backwards_while_idle(bench):
     """Rows come again because the operator wants them: from there on, once, without new records."""
     log = bench.topic(partitions=2)

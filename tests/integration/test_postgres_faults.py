@@ -15,6 +15,7 @@ def state_changes(d):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 def test_postgresql_restarts_immediately_five_times(bench):
     log = bench.topic(partitions=8)
     bench.plain_table()
@@ -229,6 +230,7 @@ def test_failover_to_a_standby_that_lost_the_last_commits(bench):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 @pytest.mark.parametrize(("path", "tag"), [("copy", b"COPY "), ("unnest", b"INSERT 0 ")])
 def test_the_answer_to_commit_is_lost(bench, path, tag):
     """The transaction is stored, the daemon cannot know: it must ask the ledger, not guess."""

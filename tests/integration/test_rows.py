@@ -270,6 +270,7 @@ def test_big_records(bench, size):
     bench.check(log, contents=lambda r: {"value": r.value})
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
 def test_compressed_topics(bench, codec):
     log = bench.topic(partitions=2, compression_type=codec)

@@ -20,6 +20,7 @@ def busy(bench, partitions=4, records=60_000, **changes):
     return log, d
 
 
+@pytest.mark.system
 def test_ready_comes_after_the_first_claim(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()
@@ -229,6 +230,7 @@ def fed(d, seconds, at_least):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 def test_the_watchdog_is_fed_when_idle(bench):
     log = bench.topic()
     bench.plain_table()

@@ -71,6 +71,7 @@ def record(rng):
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 def test_both_paths_store_the_same(bench):
     log = bench.topic(partitions=3)
     rng = random.Random(20261124)
