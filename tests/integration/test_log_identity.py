@@ -1,66 +1,259 @@
-"""The log is still the same log: topics that are created again, other clusters, what begins when."""
+"""The log must still be the same log: topics that are created again, truncated logs, other clusters."""
 
 import pytest
 
 from kit import wait
 
-
-def refill(bench, log, records, note="new"):
-    """The topic is deleted and created again, with other records: {partition: [their notes]}."""
-    partitions = len(log.records)
-    bench.kafka.delete_topic(log.topic)
-    bench.kafka.create_topic(log.topic, partitions)
-    log.connect()
-    batch = [(p, None, b'{"id": %d, "note": "%s"}' % (n, note.encode()), None, log.EPOCH + 500_000 + n)
-             for n in range(records) for p in range(partitions)]  # fmt: skip
-    if batch:
-        log.send_many(batch, keep=False)
+OTHER = r"another log|above the log|created again|truncated"
+SIZES = pytest.mark.parametrize("records", [50, 100, 150], ids=["fewer", "as-many", "more"])
 
 
-def stands_at(bench, log, offset):
-    """All of the former log is stored, and nothing of the new one; the ledger has not moved."""
-    assert bench.next_offsets(log) == dict.fromkeys(log.records, offset)
-    assert bench.value("SELECT count(*) FROM events WHERE note = 'new'") == 0
-    assert bench.value("SELECT count(*) FROM pgsinkd.gaps") == 0
+def stored(bench, partitions=2, **changes):
+    """100 records of each partition are stored: (log, config, running daemon)."""
+    log = bench.topic(partitions=partitions)
+    bench.plain_table()
+    log.fill(100 * partitions)
+    config = bench.config(log, **changes)
+    d = bench.start(config)
+    bench.wait_stored(log)
+    return log, config, d
+
+
+def wait_errors(d, count):
+    wait.until(lambda: len(d.lines("error")) >= count, f"{count} errors")
+    wait.stays(lambda: d.running and len(d.lines("error")) == count, "one error each", 1)
+
+
+# ---- a topic of the same name ----
 
 
 @pytest.mark.sanitize
+@SIZES
 @pytest.mark.parametrize("policy", ["stop", "earliest", "latest"])
-@pytest.mark.parametrize("records", [50, 100, 150])
 def test_created_again_while_it_was_down(bench, records, policy):
-    """Fewer, as many, more records than were stored: nobody knows which log it is, so it always stops."""
-    log = bench.topic(partitions=2)
-    bench.plain_table()
-    log.fill(200)
-    config = bench.config(log, kafka={"on_gap": policy})
-    d = bench.start(config)
-    bench.wait_stored(log)
+    """Without ids of topics nobody can know which log it is: whatever on_gap says, it stops."""
+    log, config, d = stored(bench, kafka={"on_gap": policy})
     d.terminate()
-    refill(bench, log, records)
-    d = bench.start(config, ready=False).allow(r"another log|above the log")
-    wait.until(lambda: len(d.lines("error")) == 2, "an error for each partition")
-    wait.stays(lambda: d.running and len(d.lines("error")) == 2, "one error each", 1)
+    log.recreate()
+    log.fill(2 * records)
+    d = bench.start(config, ready=False).allow(OTHER)
+    wait_errors(d, 2)
     assert "seek('" in d.log()
-    stands_at(bench, log, 100)
-    d.terminate()
+    bench.check(log, stops={0: 0, 1: 0}, held={0, 1})
+
+
+@SIZES
+def test_created_again_while_it_runs(bench, records):
+    log, config, d = stored(bench)
+    d.allow(OTHER)
+    log.recreate()
+    log.fill(2 * records)
+    wait_errors(d, 2)
+    bench.check(log, stops={0: 0, 1: 0}, held={0, 1})
 
 
 def test_the_new_log_is_accepted_by_seek(bench):
-    log = bench.topic(partitions=2)
+    log, config, d = stored(bench)
+    d.terminate()
+    log.recreate()
+    log.fill(300)
+    d = bench.start(config, ready=False).allow(OTHER)
+    wait_errors(d, 2)
+    bench.sql("SELECT pgsinkd.seek(%s, %s, 1, 0)", bench.sink, log.topic)
+    bench.wait_stored(log, ends={1: 150})
+    d.terminate()
+    d = bench.start(config, ready=False).allow(OTHER)
+    wait_errors(d, 1)
+    bench.check(log, stops={0: 0}, held={0})
+
+
+def test_the_new_log_is_accepted_by_update(bench):
+    log, config, d = stored(bench)
+    d.terminate()
+    log.recreate()
+    log.fill(300)
+    bench.sql("UPDATE pgsinkd.offsets SET next_offset = 0 WHERE sink = %s", bench.sink)
+    bench.start(config)
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+# ---- no false alarm ----
+
+
+def test_the_last_record_is_compacted_away(bench):
+    log = bench.topic(
+        partitions=1, cleanup_policy="compact", segment_ms=100, min_cleanable_dirty_ratio=0.001,
+        min_compaction_lag_ms=0, delete_retention_ms=100,
+    )  # fmt: skip
     bench.plain_table()
-    log.fill(200)
-    d = bench.start(bench.config(log))
+    log.send_many([(0, b"same", b'{"id": %d, "note": "a"}' % n, None, None) for n in range(100)])
+    config = bench.config(log)
+    d = bench.start(config)
     bench.wait_stored(log)
     d.terminate()
-    refill(bench, log, 150)
-    d = bench.start(bench.config(log), ready=False).allow(r"another log")
-    wait.until(lambda: len(d.lines("error")) == 2, "an error for each partition")
-    bench.sql("SELECT pgsinkd.seek(%s, %s, 1, 0)", bench.sink, log.topic)
-    wait.until(lambda: bench.value("SELECT count(*) FROM events WHERE note = 'new'") == 150, "its records")
-    assert bench.next_offsets(log) == {0: 100, 1: 150}
+
+    def compacted():
+        log.send_many([(0, b"same", b'{"id": 0, "note": "roll"}', None, None)])
+        return min(bench.kafka.visible(log.topic)[0]) > 99
+
+    wait.until(compacted, "the fingerprint's record to be gone", timeout=60, interval=0.3)
+    bench.kafka.configure_topic(log.topic, cleanup_policy="delete")
+    seen = bench.kafka.visible(log.topic)[0]
+    log.records = {0: {o: r for o, r in log.records[0].items() if o < 100 or o in seen}}
+    bench.drain(config)
+    bench.check(log)
+
+
+def test_the_last_record_is_deleted_by_retention(bench):
+    log, config, d = stored(bench, partitions=1)
     d.terminate()
-    d = bench.start(bench.config(log), ready=False).allow(r"another log")
-    wait.until(lambda: d.lines("error"), "the error of the other")
-    wait.stays(lambda: len(d.lines("error")) == 1, "one error", 1)
-    assert bench.rows() == 350
+    bench.kafka.delete_records(log.topic, {0: 100})
+    log.fill(100)
+    bench.drain(config)
+    bench.check(log)
+
+
+def test_what_follows_the_last_record_are_markers_and_aborted_records(bench):
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    tx = bench.transactions(log)
+    tx.begin()
+    tx.fill(50)
+    tx.commit()
+    tx.begin()
+    tx.fill(50)
+    tx.abort()
+    config = bench.config(log)
+    for _ in range(2):
+        bench.drain(config)
+    fp_offset, next_offset = bench.sql("SELECT fp_offset, next_offset FROM pgsinkd.offsets")[0]
+    assert (fp_offset, next_offset) == (49, 102)
+    log.fill(10)
+    bench.drain(config)
+    bench.check(log)
+
+
+def test_the_fingerprint_lies_too_far_back(bench):
+    """More than 10,000 offsets: they are not fetched only to be compared."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(10)
+    config = bench.config(log)
+    bench.drain(config)
+    tx = bench.transactions(log)
+    tx.begin()
+    tx.fill(11_000)
+    tx.abort()
+    bench.drain(config)
+    assert bench.sql("SELECT fp_offset, next_offset FROM pgsinkd.offsets") == [(9, 11_011)]
+    log.fill(10)
+    bench.drain(config)
+    bench.check(log)
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("protocol", ["roundrobin", "cooperative-sticky"])
+def test_other_brokers_lead_the_partitions(cluster_bench, protocol):
+    """A clean change of leaders: each partition's log is verified, and found to be the same."""
+    bench, cluster = cluster_bench, cluster_bench.kafka
+    log = bench.topic(partitions=6)
+    bench.plain_table()
+    log.fill(6000)
+    d = bench.start(bench.config(log, properties={"partition.assignment.strategy": protocol}))
+    bench.wait_stored(log)
+    for number in list(cluster.nodes):
+        cluster.nodes[number].stop()
+        log.fill(600)
+        bench.wait_stored(log)
+        cluster.start(number)
+        log.fill(600)
+        bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
+# ---- ids ----
+
+
+def test_ids_are_written_down(bench):
+    log, config, d = stored(bench)
+    wait.until(lambda: bench.value("SELECT count(cluster_id) FROM pgsinkd.partitions") == 2, "the ids")
+    assert bench.value("SELECT count(DISTINCT cluster_id) FROM pgsinkd.partitions") == 1
+    bench.check(log)
+
+
+def test_a_migrated_cluster_keeps_its_offsets(bench):
+    """Another id, the same records: the fingerprint decides, and the new ids are noted."""
+    log, config, d = stored(bench)
     d.terminate()
+    before = bench.value("SELECT min(cluster_id) FROM pgsinkd.partitions")
+    bench.sql("UPDATE pgsinkd.partitions SET cluster_id = 'the former one'")
+    d = bench.start(config)
+    log.fill(100)
+    bench.wait_stored(log)
+    assert len([text for text in d.lines("notice") if "the same records are there" in text]) == 2
+    assert bench.sql("SELECT DISTINCT cluster_id FROM pgsinkd.partitions") == [(before,)]
+    bench.check(log)
+
+
+def test_ids_decide_where_no_record_can(bench):
+    log, config, d = stored(bench)
+    d.terminate()
+    bench.sql("UPDATE pgsinkd.partitions SET cluster_id = 'the former one'")
+    bench.sql("UPDATE pgsinkd.offsets SET fp_offset = NULL, fp_crc = NULL WHERE partition = 1")
+    log.fill(100)
+    d = bench.start(config).allow("cluster 'the former one'")
+    bench.wait_stored(log, ends={0: 150})
+    wait_errors(d, 1)
+    bench.check(log, stops={1: 100})
+
+
+@pytest.mark.parametrize("policy", ["stop", "earliest", "latest"])
+def test_another_cluster_under_the_same_name(own_bench, policy):
+    """While it was down the address has come to lead to another cluster, with a topic of the same name."""
+    bench = own_bench
+    log, config, d = stored(bench, kafka={"on_gap": policy})
+    d.terminate()
+    with bench.kafka.replaced():
+        log.recreate()
+        log.fill(400)
+        d = bench.start(config, ready=False).allow("belongs to cluster")
+        wait_errors(d, 2)
+        bench.check(log, stops={0: 0, 1: 0}, held={0, 1})
+
+
+def test_another_cluster_takes_over_while_it_runs(own_bench):
+    bench = own_bench
+    log, config, d = stored(bench)
+    d.allow("belongs to cluster", OTHER, "kafka: ")
+    with bench.kafka.replaced():
+        log.recreate()
+        log.fill(400)
+        wait.until(lambda: len([text for text in d.lines("error") if log.topic in text]) == 2, "an error each", 60)
+        bench.check(log, stops={0: 0, 1: 0}, held={0, 1})
+
+
+# ---- truncation ----
+
+
+def test_the_log_was_truncated_while_it_was_down(cluster_bench):
+    """An unclean election has lost records that were stored, and others took their offsets."""
+    bench, cluster = cluster_bench, cluster_bench.kafka
+    log, config, d = stored(bench, partitions=1)
+    cluster.lose_tail(log, 10, meanwhile=lambda: (bench.wait_stored(log), d.terminate()))
+    log.fill(40)
+    d = bench.start(config, ready=False).allow(OTHER)
+    wait_errors(d, 1)
+    bench.check(log, stops={0: 100}, held={0})
+
+
+def test_the_log_is_truncated_while_it_runs(cluster_bench):
+    bench, cluster = cluster_bench, cluster_bench.kafka
+    log, config, d = stored(bench, partitions=1)
+    d.allow(OTHER)
+    cluster.lose_tail(log, 10, meanwhile=lambda: bench.wait_stored(log))
+    log.fill(40)
+    wait.until(lambda: d.lines("error"), "the error", timeout=60)
+    assert d.running
+    bench.check(log, stops={0: 100}, held={0})

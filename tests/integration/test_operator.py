@@ -192,3 +192,41 @@ def test_a_fenced_transaction_has_its_own_sqlstate(bench):
     )
     assert "SK001" in source
     bench.check(log, contents=ledger.json_fields("id"))
+
+
+@pytest.mark.parametrize("strategy", ["roundrobin", "cooperative-sticky"])
+def test_seek_to_where_it_stands_means_try_again(bench, strategy):
+    """The cause is repaired, and nothing else tells a stopped partition so."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    bench.sql("ALTER TABLE events ADD CHECK (id <> 13)")
+    log.fill(20)
+    refused = log.send_json(partition=0, id=13, note="refused")
+    log.fill(20)
+    d = bench.start(bench.config(log, properties={"partition.assignment.strategy": strategy}))
+    d.allow("23514")
+    bench.wait_stored(log, ends={0: refused.offset, 1: 20})
+    wait.until(lambda: d.lines("error"), "the error")
+    seek = "SELECT pgsinkd.seek(%s, %s, 0, %s)"
+    assert bench.value(seek, bench.sink, log.topic, refused.offset) == refused.offset
+    wait.until(lambda: len(d.lines("error")) == 2, "the same error again")
+    bench.sql("ALTER TABLE events DROP CONSTRAINT events_id_check")
+    bench.value(seek, bench.sink, log.topic, refused.offset)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
+def test_seek_to_where_it_stands_loses_and_doubles_nothing(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(20_000)
+    d = bench.start(bench.config(log, batch={"max_rows": 200}))
+    bench.wait_rows(1)
+    for _ in range(20):
+        with bench.db.transaction():
+            at = bench.value("SELECT next_offset FROM pgsinkd.offsets WHERE partition = 0 FOR UPDATE")
+            bench.value("SELECT pgsinkd.seek(%s, %s, 0, %s)", bench.sink, log.topic, at)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)

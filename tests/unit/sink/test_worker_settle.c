@@ -378,6 +378,27 @@ static void test_owned_by_another(void **state)
     rig_free(r);
 }
 
+/* seek() to where it stands: the value is the same, so only the epoch says that somebody was there. */
+static void test_try_again(void **state)
+{
+    struct rig *r = rig_new();
+    struct ledger_entry e = {.next_offset = 0, .owner_epoch = 9, .mine = true};
+    struct slot *s = &r->slots[0];
+
+    (void) state;
+    add_records(r, 0, 3);
+    worker_settle_reclaim(&r->w, s, &e);
+    assert_int_equal(s->owner_epoch, 9);
+    assert_false(worker_in_batches(&r->w, s));
+    expect_moved(r, 0, 0);
+
+    s->state = SLOT_STOPPED;
+    e.owner_epoch = 11;
+    worker_settle_reclaim(&r->w, s, &e);
+    expect_moved(r, 0, 0);
+    rig_free(r);
+}
+
 static void test_an_answer_that_comes_too_late(void **state)
 {
     struct rig *r = rig_new();
@@ -793,6 +814,7 @@ int main(void)
         cmocka_unit_test(test_only_the_last_is_left_and_was_stored),
         cmocka_unit_test(test_a_waiting_or_stopped_slot_stays_so),
         cmocka_unit_test(test_owned_by_another),
+        cmocka_unit_test(test_try_again),
         cmocka_unit_test(test_an_answer_that_comes_too_late),
         cmocka_unit_test(test_first_claim),
         cmocka_unit_test(test_random_chains),
