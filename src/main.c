@@ -291,7 +291,7 @@ static const struct option OPTIONS[] = {
 
 static const char TERM_LETTERS[] = "rtnosabl"; /* in the order of enum letters_term */
 
-/* False: no duration that ends ever. */
+/* False: not a duration, or one of nothing. */
 static bool take_timeout(const char *text, struct command_args *args)
 {
     bool ok = units_duration(str_of(text), &args->run.timeout_usec) == UNITS_OK &&
@@ -321,13 +321,13 @@ static bool take_option(int letter, struct command_args *args, const char **out_
     return true;
 }
 
-static bool is_timeout_of_nothing(const struct command_args *args)
+static bool fits_together(const struct command_args *args)
 {
     if (args->run.timeout_usec > 0 && !args->run.until_end) {
         fprintf(stderr, "pgsinkd: --timeout is for --until-end only\n");
-        return true;
+        return false;
     }
-    return false;
+    return true;
 }
 
 /* False: the verb has no such option, wants a word more or less, or the file. */
@@ -341,7 +341,7 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
             return false;
         }
     }
-    if (argc - optind != (verb->wants_word ? 1 : 0) || is_timeout_of_nothing(args)) {
+    if (argc - optind != (verb->wants_word ? 1 : 0) || !fits_together(args)) {
         return false;
     }
     args->word = verb->wants_word ? argv[optind] : NULL;

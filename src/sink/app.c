@@ -456,7 +456,11 @@ static void turn_drain(struct app *a, usec_t now)
     if (question != NULL) {
         scout_ask(a->scout, question);
     }
-    if (drain_is_over(a->drain, now) && replayer_is_idle(&a->replayer)) {
+}
+
+static void check_end(struct app *a, usec_t now)
+{
+    if (a->drain != NULL && drain_is_over(a->drain, now) && replayer_is_idle(&a->replayer)) {
         begin_stop(a, drain_report(a->drain, DRAIN_OVER));
     }
 }
@@ -514,6 +518,7 @@ static void turn(struct app *a)
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
         turn_replay(a, now);
         say_ready(a);
+        check_end(a, now);
     } else {
         crew_commit_turn(a->crew, now);
     }

@@ -62,6 +62,7 @@ def test_a_topic_that_does_not_exist(bench, delivery):
     assert "does not exist, or may not be seen" in line_of(d, missing)
 
 
+@pytest.mark.sanitize
 def test_the_other_topics_are_drained_first(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()
@@ -121,6 +122,7 @@ def created_again(bench, log, total):
     return again
 
 
+@pytest.mark.sanitize
 def test_a_topic_created_again_with_fewer_records(bench):
     log = bench.topic(partitions=1)
     bench.plain_table()
@@ -303,6 +305,19 @@ def test_drains_together(bench, delivery, members):
     bench.check(log, delivery=delivery)
 
 
+@DELIVERIES
+def test_drains_together_where_partitions_are_empty(bench, delivery):
+    """Nothing is ever stored of them, so the group has no offset: that they end where they begin is enough."""
+    log = bench.topic(partitions=6)
+    bench.plain_table()
+    log.fill(1000, partitions=[2])
+    config = bench.config(log, delivery=delivery)
+    both = [start_drain(bench, config) for _ in range(2)]
+    assert [d.wait_exit(60) for d in both] == [0, 0], bench.logs()
+    bench.check(log, delivery=delivery)
+
+
+@pytest.mark.sanitize
 @pytest.mark.parametrize("protocol", ["roundrobin", "cooperative-sticky"])
 def test_a_drain_beside_a_daemon(bench, protocol):
     """What the daemon reads counts, also beyond the end that the drain has seen at its start."""
@@ -356,6 +371,7 @@ def start_statics(bench, log, session_ms, **top):
     return pair
 
 
+@pytest.mark.sanitize
 def test_a_static_member_that_is_gone(bench):
     """Its partitions stay its own until its session is over: --timeout comes first."""
     log = bench.topic(partitions=4)
