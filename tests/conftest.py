@@ -1,7 +1,8 @@
 """What all Python tests share: the path to the kit, and one PostgreSQL and one Kafka per run.
 
-Two more kinds of Kafka are started for the first test that asks for them: a broker that can be replaced by another
-cluster (own_kafka, own_bench), and a cluster of three brokers (cluster, cluster_bench).
+Two more kinds of Kafka are started for the first test of a file that asks for them, and end with the file, since idle
+ones cost CPU: a broker that can be replaced by another cluster (own_kafka, own_bench), and a cluster of three brokers
+(cluster, cluster_bench).
 """
 
 import os
@@ -65,9 +66,9 @@ def kafka(shared_kafka):
     return shared_kafka
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_own_kafka(root):
-    broker = Broker(root, "own-kafka").format().start()
+    broker = Broker(Path(tempfile.mkdtemp(prefix="own-", dir=root))).format().start()
     yield broker
     broker.kill() if KEEP else broker.destroy()
 
@@ -79,9 +80,9 @@ def own_kafka(shared_own_kafka):
     return shared_own_kafka
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_cluster(root):
-    cluster = Cluster(root).format().revive()
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="cluster-", dir=root))).format().revive()
     yield cluster
     cluster.kill() if KEEP else cluster.destroy()
 

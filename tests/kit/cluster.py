@@ -71,8 +71,7 @@ class Cluster(Administration):
     COPIES = 2  # so that one broker is left when both that have a partition are down
 
     def __init__(self, root: Path):
-        self.root = root / "cluster"
-        self.root.mkdir()
+        self.root = root
         port = process.free_port()
         self.controller = Node(self.root, CONTROLLER, CONTROLLER_SETTINGS.format(id=CONTROLLER, controller=port))
         self.ports = {n: process.free_port() for n in BROKERS}

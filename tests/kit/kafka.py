@@ -294,13 +294,13 @@ class Administration:
 
 
 class Broker(Server, Administration):
-    def __init__(self, root: Path, name="kafka"):
+    def __init__(self, root: Path):
         ports = {listener: process.free_port() for listener in ("direct", "behind", "controller")}
         self.bootstrap = f"127.0.0.1:{ports['direct']}"
         self.proxy = Proxy(("127.0.0.1", ports["behind"]))
         self.proxied = f"127.0.0.1:{self.proxy.port}"
         settings = SETTINGS.format(proxy=self.proxy.port, **ports) + COMMON.format(copies=1)
-        super().__init__(root / name, settings)
+        super().__init__(root / "kafka", settings)
 
     def start(self, ready=True):
         self.spawn()
