@@ -21,7 +21,7 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from kit import process, wait
@@ -69,6 +69,13 @@ log.cleaner.backoff.ms=200
 log.segment.delete.delay.ms=100
 file.delete.delay.ms=100
 """
+
+# For a moment after the broker stood still.
+NO_LEADER = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._UNKNOWN_PARTITION,
+)
 
 
 def program(main, *argv, heap="512m"):
@@ -205,12 +212,20 @@ class Administration:
 
     def watermarks(self, name):
         """{partition: (first offset, end offset)}; the end counts transaction markers too."""
+        return wait.until(lambda: self._watermarks(name), f"the leaders of {name}")
+
+    def _watermarks(self, name):
+        """None while a partition has no leader; a consumer that has seen this may never ask again."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "kit", **CLIENT})
         try:
             return {
                 p: consumer.get_watermark_offsets(TopicPartition(name, p), timeout=10)
                 for p in range(self.partitions(name))
             }
+        except KafkaException as e:
+            if e.args[0].code() not in NO_LEADER:
+                raise
+            return None
         finally:
             consumer.close()
 
