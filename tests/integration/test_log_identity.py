@@ -1,8 +1,10 @@
 """The log must still be the same log: topics that are created again, truncated logs, other clusters."""
 
+import re
+
 import pytest
 
-from kit import wait
+from kit import daemon, wait
 
 OTHER = r"another log|above the log|created again|truncated"
 SIZES = pytest.mark.parametrize("records", [50, 100, 150], ids=["fewer", "as-many", "more"])
@@ -24,24 +26,50 @@ def wait_errors(d, count):
     wait.stays(lambda: d.running and len(d.lines("error")) == count, "one error each", 1)
 
 
+def librdkafka():
+    """The version of the library under the daemon: what it reports and knows differs."""
+    return tuple(map(int, re.search(r"librdkafka (\d+)\.(\d+)", daemon.command("version").stdout).groups()))
+
+
+def knows_topic_ids():
+    return librdkafka() >= (2, 3)
+
+
+def reports_truncation():
+    return librdkafka() >= (2, 4)  # with the epochs that it is given from then on
+
+
 # ---- a topic of the same name ----
 
 
 @pytest.mark.sanitize
+@pytest.mark.system
 @SIZES
 @pytest.mark.parametrize("policy", ["stop", "earliest", "latest"])
 def test_created_again_while_it_was_down(bench, records, policy):
-    """Without ids of topics nobody can know which log it is: whatever on_gap says, it stops."""
+    """Where ids of topics are not known nobody can say which log it is: whatever on_gap says, it stops."""
     log, config, d = stored(bench, kafka={"on_gap": policy})
     d.terminate()
     log.recreate()
     log.fill(2 * records)
+    if knows_topic_ids() and policy != "stop":
+        to = 0 if policy == "earliest" else records
+        bench.start(config)
+        wait.until(lambda: bench.value("SELECT count(*) FROM pgsinkd.gaps") == 2, "the gaps")
+        assert bench.sql("SELECT DISTINCT reason FROM pgsinkd.gaps") == [
+            (f"the topic was created again; the log held offsets 0 to {records}",)
+        ]
+        log.fill(20)
+        bench.wait_stored(log)
+        bench.check(log, gaps={0: [(100, to)], 1: [(100, to)]})
+        return
     d = bench.start(config, ready=False).allow(OTHER)
     wait_errors(d, 2)
     assert "seek('" in d.log()
     bench.check(log, stops={0: 0, 1: 0}, held={0, 1})
 
 
+@pytest.mark.system
 @SIZES
 def test_created_again_while_it_runs(bench, records):
     log, config, d = stored(bench)
@@ -176,13 +204,16 @@ def test_other_brokers_lead_the_partitions(cluster_bench, protocol):
 # ---- ids ----
 
 
+@pytest.mark.system
 def test_ids_are_written_down(bench):
     log, config, d = stored(bench)
     wait.until(lambda: bench.value("SELECT count(cluster_id) FROM pgsinkd.partitions") == 2, "the ids")
     assert bench.value("SELECT count(DISTINCT cluster_id) FROM pgsinkd.partitions") == 1
+    assert bench.value("SELECT count(topic_id) FROM pgsinkd.partitions") == (2 if knows_topic_ids() else 0)
     bench.check(log)
 
 
+@pytest.mark.system
 def test_a_migrated_cluster_keeps_its_offsets(bench):
     """Another id, the same records: the fingerprint decides, and the new ids are noted."""
     log, config, d = stored(bench)
@@ -209,6 +240,7 @@ def test_ids_decide_where_no_record_can(bench):
     bench.check(log, stops={1: 100})
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("policy", ["stop", "earliest", "latest"])
 def test_another_cluster_under_the_same_name(own_bench, policy):
     """While it was down the address has come to lead to another cluster, with a topic of the same name."""
@@ -237,6 +269,7 @@ def test_another_cluster_takes_over_while_it_runs(own_bench):
 # ---- truncation ----
 
 
+@pytest.mark.system
 def test_the_log_was_truncated_while_it_was_down(cluster_bench):
     """An unclean election has lost records that were stored, and others took their offsets."""
     bench, cluster = cluster_bench, cluster_bench.kafka
@@ -248,12 +281,18 @@ def test_the_log_was_truncated_while_it_was_down(cluster_bench):
     bench.check(log, stops={0: 100}, held={0})
 
 
-def test_the_log_is_truncated_while_it_runs(cluster_bench):
+@pytest.mark.system
+@pytest.mark.parametrize("policy", ["stop", "earliest"])
+def test_the_log_is_truncated_while_it_runs(cluster_bench, policy):
     bench, cluster = cluster_bench, cluster_bench.kafka
-    log, config, d = stored(bench, partitions=1)
+    log, config, d = stored(bench, partitions=1, kafka={"on_gap": policy})
     d.allow(OTHER)
-    cluster.lose_tail(log, 10, meanwhile=lambda: bench.wait_stored(log))
+    cut = cluster.lose_tail(log, 10, meanwhile=lambda: bench.wait_stored(log))
     log.fill(40)
+    if reports_truncation() and policy == "earliest":
+        bench.wait_stored(log, timeout=60)
+        bench.check(log, gaps={0: [(cut + 10, cut)]})
+        return
     wait.until(lambda: d.lines("error"), "the error", timeout=60)
     assert d.running
     bench.check(log, stops={0: 100}, held={0})
