@@ -1,4 +1,5 @@
-/* feed.c: what the library's words say of a truncated log. Its texts are those of librdkafka 2.1 to 2.15. */
+/* feed.c: what the library's words say of a truncated log. Its texts are those of librdkafka 2.1
+ * to 2.15. */
 #include "kafka/feed.h"
 
 #include "unit.h"
@@ -18,9 +19,10 @@ static void test_what_a_reset_says(void **state)
     expect("fetch failed due to requested offset not available on the broker: "
            "Broker: Offset out of range (broker 1)",
            false, -1);
-    expect("Partition log truncation detected at offset 100 (leader epoch 1): broker end offset is 90 "
-           "(offset leader epoch 1): Local: Partition log truncation detected by consumer (broker 2)",
-           true, 90);
+    expect(
+        "Partition log truncation detected at offset 100 (leader epoch 1): broker end offset is 90 "
+        "(offset leader epoch 1): Local: Partition log truncation detected by consumer (broker 2)",
+        true, 90);
     expect("Unable to validate offset and epoch: log truncation detected", true, -1);
     expect("Partition log truncation detected: broker end offset is none", true, -1);
     expect("", false, -1);

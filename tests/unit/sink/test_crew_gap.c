@@ -1,5 +1,6 @@
-/* crew_gap.c: what kafka.on_gap decides and what it does not, for every cause. librdkafka 2.0.2 cannot report
- * a truncated log, nor know the ids of topics: here the crew is given the reports. One thread. */
+/* crew_gap.c: what kafka.on_gap decides and what it does not, for every cause. librdkafka 2.0.2
+ * cannot report a truncated log, nor know the ids of topics: here the crew is given the reports.
+ * One thread. */
 #include "sink/crew_state.h"
 
 #include "base/log.h"

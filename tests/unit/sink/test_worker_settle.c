@@ -378,7 +378,8 @@ static void test_owned_by_another(void **state)
     rig_free(r);
 }
 
-/* seek() to where it stands: the value is the same, so only the epoch says that somebody was there. */
+/* seek() to where it stands: the value is the same, so only the epoch says that somebody was there.
+ */
 static void test_try_again(void **state)
 {
     struct rig *r = rig_new();
