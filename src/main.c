@@ -82,6 +82,7 @@
  *     feed.{c,h}                   one queue of records per worker
  *     nudge.{c,h}                  wakes the library's threads, which oversleep
  *     rejoin.{c,h}                 when a member may be joining again, and must not commit
+ *     group.{c,h}                  who in the group has what
  *     lookup.{c,h}                 blocking questions, for the scout
  *     probe.{c,h}                  ... and single records, read again by a consumer of its own
  *

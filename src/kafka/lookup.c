@@ -147,103 +147,89 @@ bool lookup_topics(struct client *c, struct lookup_topic **out, size_t *out_n, u
     return true;
 }
 
+/* Each costs a request; more than so many are found faster among all. */
+#define NAMED_MAX 16
+
+static bool is_among(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The names that the routes give, each once. False: there are patterns, or too many. */
+static bool take_names(const struct config *cfg, const char *names[NAMED_MAX], size_t *out_n)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        const struct config_topics *topics = &cfg->routes[i].topics;
+        for (size_t k = 0; k < topics->count; k++) {
+            if (is_among(names, n, topics->items[k].name)) {
+                continue;
+            }
+            if (topics->items[k].is_regex || n == NAMED_MAX) {
+                return false;
+            }
+            names[n++] = topics->items[k].name;
+        }
+    }
+    *out_n = n;
+    return true;
+}
+
+/* A topic that does not exist is an answer: one without partitions. */
+static bool ask_topic(struct client *c, const char *name, int *out_partitions, usec_t timeout,
+                      struct error *err)
+{
+    const struct rd_kafka_metadata *md;
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, name, NULL);
+    if (rkt == NULL) {
+        return error_set(err, ERROR_LINK, "topic '%s' cannot be asked for", name);
+    }
+    rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 0, rkt, &md, timeout_ms(timeout));
+    rd_kafka_topic_destroy(rkt);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return error_set(err, ERROR_LINK, "%s", rd_kafka_err2str(code));
+    }
+    *out_partitions = md->topic_cnt == 1 ? md->topics[0].partition_cnt : 0;
+    rd_kafka_metadata_destroy(md);
+    return true;
+}
+
+bool lookup_subscribed(struct client *c, const struct config *cfg, struct lookup_topic **out,
+                       size_t *out_n, usec_t timeout, struct error *err)
+{
+    const char *names[NAMED_MAX];
+    size_t n = 0;
+    if (!take_names(cfg, names, &n)) {
+        return lookup_topics(c, out, out_n, timeout, err);
+    }
+    struct lookup_topic *topics = mem_array(n, sizeof *topics);
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        int partitions = 0;
+        if (!ask_topic(c, names[i], &partitions, timeout, err)) {
+            lookup_topics_free(topics, found);
+            return false;
+        }
+        if (partitions > 0) {
+            topics[found++] = (struct lookup_topic){mem_strdup(names[i]), partitions};
+        }
+    }
+    *out = topics;
+    *out_n = found;
+    return true;
+}
+
 void lookup_topics_free(struct lookup_topic *topics, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         free(topics[i].name);
     }
     free(topics);
-}
-
-/* ---- the group ---- */
-
-/* What all members have, in order. */
-static rd_kafka_topic_partition_list_t *held_by_all(
-    const rd_kafka_ConsumerGroupDescription_t *group)
-{
-    rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(16);
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_MemberAssignment_t *a = rd_kafka_MemberDescription_assignment(
-            rd_kafka_ConsumerGroupDescription_member(group, i));
-        const rd_kafka_topic_partition_list_t *of_one =
-            a != NULL ? rd_kafka_MemberAssignment_partitions(a) : NULL;
-        for (int k = 0; of_one != NULL && k < of_one->cnt; k++) {
-            rd_kafka_topic_partition_list_add(all, of_one->elems[k].topic,
-                                              of_one->elems[k].partition);
-        }
-    }
-    rd_kafka_topic_partition_list_sort(all, NULL, NULL);
-    return all;
-}
-
-static void take_held(const rd_kafka_ConsumerGroupDescription_t *group, struct partition_ref **out,
-                      size_t *out_n)
-{
-    rd_kafka_topic_partition_list_t *all = held_by_all(group);
-    *out_n = (size_t) all->cnt;
-    *out = mem_array(*out_n, sizeof **out);
-    for (size_t i = 0; i < *out_n; i++) {
-        (*out)[i] = (struct partition_ref){.topic = mem_strdup(all->elems[i].topic),
-                                           .partition = all->elems[i].partition,
-                                           .offset = -1};
-    }
-    rd_kafka_topic_partition_list_destroy(all);
-}
-
-/* The description in the event, NULL when there is none. */
-static const rd_kafka_ConsumerGroupDescription_t *description(rd_kafka_event_t *ev)
-{
-    const rd_kafka_DescribeConsumerGroups_result_t *result =
-        ev != NULL ? rd_kafka_event_DescribeConsumerGroups_result(ev) : NULL;
-    if (result == NULL || rd_kafka_event_error(ev) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return NULL;
-    }
-    size_t n = 0;
-    const rd_kafka_ConsumerGroupDescription_t **groups =
-        rd_kafka_DescribeConsumerGroups_result_groups(result, &n);
-    return n == 1 && rd_kafka_ConsumerGroupDescription_error(groups[0]) == NULL ? groups[0] : NULL;
-}
-
-static void send_describe(struct client *c, const char *group, rd_kafka_queue_t *queue,
-                          usec_t timeout)
-{
-    char ignored[64];
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(
-        c->rk, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    (void) rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms(timeout), ignored,
-                                                     sizeof ignored);
-    rd_kafka_DescribeConsumerGroups(c->rk, &group, 1, options, queue);
-    rd_kafka_AdminOptions_destroy(options);
-}
-
-enum lookup_state lookup_group(struct client *c, const char *group, struct partition_ref **out,
-                               size_t *out_n, usec_t timeout)
-{
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
-    send_describe(c, group, queue, timeout);
-    rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, timeout_ms(timeout));
-    const rd_kafka_ConsumerGroupDescription_t *found = description(ev);
-    enum lookup_state state = LOOKUP_UNKNOWN;
-    if (found != NULL) {
-        state = rd_kafka_ConsumerGroupDescription_state(found) ==
-                        RD_KAFKA_CONSUMER_GROUP_STATE_STABLE
-                    ? LOOKUP_STABLE
-                    : LOOKUP_UNSETTLED;
-    }
-    if (state == LOOKUP_STABLE) {
-        take_held(found, out, out_n);
-    }
-    rd_kafka_event_destroy(ev);
-    rd_kafka_queue_destroy(queue);
-    return state;
-}
-
-void lookup_held_free(struct partition_ref *refs, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        free((void *) (uintptr_t) refs[i].topic);
-    }
-    free(refs);
 }
 
 /* ---- ids of topics ---- */

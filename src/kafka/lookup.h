@@ -1,6 +1,6 @@
 /*
  * Questions to the brokers that block, each with a deadline: first offsets, ends, what the group
- * has committed, what topics there are, who in the group has what. Errors are ERROR_KAFKA class
+ * has committed, what topics there are. Errors are ERROR_KAFKA class
  * only when the brokers refuse this client for good; ERROR_LINK otherwise.
  * @thread scout (and commands before any thread starts)
  */
@@ -55,21 +55,13 @@ struct lookup_topic {
 /* All topics the brokers tell this client about. Freed by lookup_topics_free. */
 bool lookup_topics(struct client *c, struct lookup_topic **out, size_t *out_n, usec_t timeout,
                    struct error *err) _must_;
-void lookup_topics_free(struct lookup_topic *topics, size_t n);
-
-enum lookup_state {
-    LOOKUP_UNKNOWN,   /* the brokers cannot say, or not to this client */
-    LOOKUP_UNSETTLED, /* a rebalance is under way, or nobody is in it */
-    LOOKUP_STABLE,
-};
 
 /*
- * The state of this client's own group, and when it is stable the partitions that its members have,
- * in order of topic (strcmp) and number; offsets mean nothing. Whoever cannot be asked gives
- * LOOKUP_UNKNOWN. Freed by lookup_held_free.
+ * Those that the routes of cfg may take, as far as they exist. Where only a few names are given it
+ * asks for these alone: a cluster may have very many topics.
  */
-enum lookup_state lookup_group(struct client *c, const char *group, struct partition_ref **out,
-                               size_t *out_n, usec_t timeout);
-void lookup_held_free(struct partition_ref *refs, size_t n);
+bool lookup_subscribed(struct client *c, const struct config *cfg, struct lookup_topic **out,
+                       size_t *out_n, usec_t timeout, struct error *err) _must_;
+void lookup_topics_free(struct lookup_topic *topics, size_t n);
 
 #endif

@@ -358,8 +358,8 @@ static void note_unseen(struct crew *c)
 static void doubt(struct crew *c, const struct scout_mail *m, const char *missing)
 {
     struct member *me = &c->member;
-    bool unread = m->group == LOOKUP_STABLE && missing != NULL;
-    bool again = m->failed || m->group == LOOKUP_UNSETTLED || (unread && !me->doubted);
+    bool unread = m->group == GROUP_STABLE && missing != NULL;
+    bool again = m->failed || m->group == GROUP_UNSETTLED || (unread && !me->doubted);
     me->doubted = unread;
     if (again) {
         me->at = clock_mono() + DOUBT_PAUSE;
@@ -370,7 +370,7 @@ static void doubt(struct crew *c, const struct scout_mail *m, const char *missin
     } else {
         set_state(me, MEMBER_SETTLED, USEC_NEVER);
     }
-    if (!again && m->group == LOOKUP_UNKNOWN) {
+    if (!again && m->group == GROUP_UNKNOWN) {
         note_unseen(c);
     }
 }
@@ -384,7 +384,7 @@ void crew_member_group(struct crew *c, const struct scout_mail *m, const char *m
     if (me->state == MEMBER_DOUBTING) {
         doubt(c, m, missing);
     }
-    bool all_read = !m->failed && m->group == LOOKUP_STABLE && missing == NULL;
+    bool all_read = !m->failed && m->group == GROUP_STABLE && missing == NULL;
     if (me->id != NULL && me->state == MEMBER_SETTLED && all_read) {
         note_all_read(c, m);
     }

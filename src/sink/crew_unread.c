@@ -45,22 +45,6 @@ usec_t crew_unread_deadline(const struct crew *c)
     return c->asking_group ? USEC_NEVER : c->group_at; /* an answer wakes by itself */
 }
 
-/* In the order that lookup_group promises. */
-static int compare_refs(const void *a, const void *b)
-{
-    const struct partition_ref *x = a;
-    const struct partition_ref *y = b;
-    int order = strcmp(x->topic, y->topic);
-    return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
-}
-
-static bool is_held(const struct scout_mail *m, const char *topic, int32_t partition)
-{
-    struct partition_ref ref = {.topic = topic, .partition = partition};
-    return m->ref_count > 0 &&
-           bsearch(&ref, m->refs, m->ref_count, sizeof ref, compare_refs) != NULL;
-}
-
 /* Returns a topic that nobody reads in full, NULL when there is none. */
 static const char *look(struct crew *c, const struct scout_mail *m, usec_t now)
 {
@@ -69,7 +53,7 @@ static const char *look(struct crew *c, const struct scout_mail *m, usec_t now)
     for (size_t i = 0; i < m->topic_count; i++) {
         const struct lookup_topic *t = &m->topics[i];
         for (int32_t p = 0; p < t->partition_count && plan_takes(c->cc.plan, t->name); p++) {
-            if (!is_held(m, t->name, p)) {
+            if (!group_holds(m->refs, m->ref_count, t->name, p)) {
                 unread_add(c->unread, t->name, p, now);
                 missing = t->name;
             }
@@ -99,11 +83,11 @@ static void report(const struct crew *c, const struct unread_news *news)
 void crew_unread_answer(struct crew *c, const struct scout_mail *m)
 {
     usec_t now = clock_mono();
-    bool unknown = !m->failed && m->group == LOOKUP_UNKNOWN;
+    bool unknown = !m->failed && m->group == GROUP_UNKNOWN;
     const char *missing = NULL;
     c->asking_group = false;
     c->group_at = now + (unknown ? UNKNOWN_INTERVAL : INTERVAL);
-    if (!m->failed && m->group == LOOKUP_STABLE) {
+    if (!m->failed && m->group == GROUP_STABLE) {
         missing = look(c, m, now);
     }
     struct unread_news news;

@@ -60,7 +60,7 @@ void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t n
 
 void scout_mail_free(struct scout_mail *m)
 {
-    lookup_held_free(m->refs, m->ref_count);
+    group_held_free(m->refs, m->ref_count);
     for (size_t i = 0; i < m->name_count; i++) {
         free(m->names[i]);
     }
@@ -329,26 +329,26 @@ static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err
     return ok;
 }
 
-static bool ask_topics(struct scout *s, struct scout_mail *m, struct error *err)
+static bool ask_subscribed(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    bool ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
+    bool ok = lookup_subscribed(s->client, s->cfg, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
     note_brokers(s, ok, err);
     return ok;
 }
 
 static bool ask_member(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    return ask_topics(s, m, err) && (!config_has_ledger(s->cfg) || ask_members(s, m, err));
+    return ask_subscribed(s, m, err) && (!config_has_ledger(s->cfg) || ask_members(s, m, err));
 }
 
 /* After the topics: so what a rebalance has just given out is not taken for missing. */
 static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    if (!ask_topics(s, m, err)) {
+    if (!ask_subscribed(s, m, err)) {
         return false;
     }
     free(TAKE_PTR(m->refs)); /* of none, as it was made */
-    m->group = lookup_group(s->client, s->cfg->kafka.group, &m->refs, &m->ref_count, ASK_TIMEOUT);
+    m->group = group_ask(s->client, s->cfg->kafka.group, &m->refs, &m->ref_count, ASK_TIMEOUT);
     return true;
 }
 
@@ -432,7 +432,6 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_LEDGER:
         return ask_ledger(s, m, err);
     case SCOUT_TOPICS:
-        return ask_topics(s, m, err);
     case SCOUT_TARGETS:
         ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
         break;

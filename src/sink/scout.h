@@ -10,6 +10,7 @@
 #define SINK_SCOUT_H
 
 #include "base/mailbox.h"
+#include "kafka/group.h"
 #include "kafka/lookup.h"
 #include "row/identity.h"
 #include "sink/plan.h"
@@ -26,9 +27,9 @@ enum scout_kind {
     SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
     SCOUT_RENEW,     /* jobs: the same, for tables that have changed */
     SCOUT_TOPICS,    /* topics: all there are */
-    SCOUT_MEMBER,    /* topics: all there are; names: with which this static member joined last */
+    SCOUT_MEMBER,    /* topics: subscribed; names: with which this static member joined last */
     SCOUT_JOINED,    /* names: written down for the next SCOUT_MEMBER */
-    SCOUT_GROUP,     /* topics: all there are; group, and refs: what its members have */
+    SCOUT_GROUP,     /* topics: subscribed; group, and refs: what its members have */
     SCOUT_REPLAY,    /* replay: its next chunk; error: a route that cannot be (ERROR_SETUP) */
     SCOUT_PING,      /* can the brokers be reached? */
     SCOUT_TARGETS,   /* topics: all there are, for the drain, as the next two are */
@@ -70,7 +71,7 @@ struct scout_mail {
     char **names; /* MEMBER, JOINED: topics */
     size_t name_count;
     bool named; /* MEMBER: names were found; if not and error says why, they cannot be kept */
-    enum lookup_state group;
+    enum group_state group;
     char *topic;          /* SCOUT_PLAN: whose plan it is */
     struct replay replay; /* SCOUT_REPLAY */
     bool failed;          /* no answer this time: error */

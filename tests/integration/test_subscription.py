@@ -250,6 +250,23 @@ def test_others_come_and_go_while_a_member_joins_again(bench):
     bench.check(other, "other")
 
 
+def test_kafka_is_away_while_the_group_is_asked(bench):
+    """Without what is written down the group decides; the question must outlive its broker."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(100)
+    d = bench.start(static(bench, (log.topic, "events"), delivery="at_least_once"), ready=False)
+    d.wait_log("assigned")
+    bench.kafka.kill()
+    d.wait_log("brokers cannot be reached", 20)
+    bench.kafka.start()
+    log.connect()
+    log.fill(100)
+    bench.wait_present(log)
+    assert d.running
+    bench.check(log, delivery="at_least_once")
+
+
 def members(bench):
     return bench.kafka.group(bench.group)[1]
 
