@@ -18,6 +18,8 @@ The log is known from two sides. Kafka is read again, so that no record can be f
 has kept its tally, for what retention, DeleteRecords or a new topic of the same name has removed. Each offset of
 either side must be accounted for. An offset that neither knows holds a marker, an aborted or a compacted record.
 
+A start is not only the test's word: it must be the offset at which pgsinkd says that the partition began.
+
 A topic that was created again, or whose log was truncated, has several logs (see generations.py). `former` says how
 far each former one was stored; 1 to 5 then hold for each log alone, and the rows of a log come before those of the
 next. `held` names the partitions that have noticed it and stand still: their ledger says what it said before.
@@ -127,6 +129,7 @@ def check(db, sink, log, table, *, contents=None, model=None, **expected):
     dead_letters.check(db, sink, log, partitions, expect, faults)
     if model:
         faults += model.faults(db, table, _passed(partitions, expect))
+    _begun(db, sink, log, expect, faults)
     entries = _entries(db, sink, log) if expect.positions is None else expect.positions
     for p in sorted(set(partitions) | set(entries)):
         partition = partitions.setdefault(p, Partition())
@@ -249,6 +252,19 @@ def _same_gaps(expect, gaps, faults):
     for p in sorted(set(expect.gaps) | set(gaps)):
         if expect.gaps.get(p, []) != gaps.get(p, []):
             faults.append(("gaps", f"{p}: recorded {gaps.get(p, [])} instead of {expect.gaps.get(p, [])}"))
+
+
+def _begun(db, sink, log, expect, faults):
+    """Where the test says that a partition starts is where the daemon has written down that it began."""
+    if expect.positions is not None or not _exists(db, "pgsinkd.partitions"):
+        return
+    for p, first in db.execute(
+        "SELECT partition, first_offset FROM pgsinkd.partitions"
+        " WHERE sink = %s AND topic = %s AND first_offset IS NOT NULL",
+        [sink, log.topic],
+    ):
+        if p in expect.start and first != expect.start[p]:
+            faults.append(("start", f"{p} began at {first} instead of {expect.start[p]}"))
 
 
 def _entries(db, sink, log):

@@ -22,6 +22,7 @@ LEDGER = """
 CREATE SCHEMA pgsinkd;
 CREATE TABLE pgsinkd.offsets (sink text, topic text, partition int4, next_offset int8 NOT NULL,
     PRIMARY KEY (sink, topic, partition));
+CREATE TABLE pgsinkd.partitions (sink text, topic text, partition int4, first_offset int8);
 CREATE TABLE pgsinkd.gaps (sink text, topic text, partition int4, from_offset int8, next_offset int8,
     recorded_at timestamptz DEFAULT clock_timestamp());
 CREATE TABLE pgsinkd.dead_letters (sink text, topic text, partition int4, "offset" int8, route text,
@@ -315,6 +316,15 @@ def test_checker_knows_where_a_partition_starts(good):
     good.finds("start", start={0: 4})
     good.delete(0, 0, 4)
     good.finds("loss")
+    good.check(start={0: 4})
+
+
+def test_checker_asks_where_a_partition_began(good):
+    good.delete(0, 0, 4)
+    begun = "INSERT INTO pgsinkd.partitions VALUES (%s, %s, 0, %s)"
+    good.bench.sql(begun, good.bench.sink, good.log.topic, 3)
+    good.finds("start", start={0: 4})
+    good.bench.sql("UPDATE pgsinkd.partitions SET first_offset = 4")
     good.check(start={0: 4})
 
 
