@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STRAGGLER_LIMIT (500 * USEC_PER_MSEC)
+
 struct probe {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
@@ -108,8 +110,8 @@ static bool is_settled_by(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET; /* below the log, or above it */
 }
 
-/* 1 when an item is answered by this event. */
-static size_t take_event(rd_kafka_event_t *ev, struct probe_item *items, size_t n)
+/* Returns whether an item is answered by this event. */
+static bool take_event(rd_kafka_event_t *ev, struct probe_item *items, size_t n)
 {
     struct probe_item *item = NULL;
     if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_FETCH) {
@@ -134,13 +136,17 @@ static size_t take_event(rd_kafka_event_t *ev, struct probe_item *items, size_t 
     return item != NULL;
 }
 
+/* A partition without a leader never answers: once others have, the rest gets a little longer. */
 static size_t read_answers(struct probe *p, struct probe_item *items, size_t n, usec_t deadline)
 {
     size_t answered = 0;
     for (usec_t now = clock_mono(); answered < n && now < deadline; now = clock_mono()) {
         rd_kafka_event_t *ev = rd_kafka_queue_poll(p->queue, clock_poll_ms(now, deadline));
+        if (ev != NULL && take_event(ev, items, n)) {
+            answered++;
+            deadline = MIN(deadline, clock_mono() + STRAGGLER_LIMIT);
+        }
         if (ev != NULL) {
-            answered += take_event(ev, items, n);
             rd_kafka_event_destroy(ev);
         }
     }

@@ -278,7 +278,9 @@ void crew_report(struct crew *c, const struct report *r)
 
 static void retry(struct crew *c, struct partition *p)
 {
-    if (p->state == PARTITION_GAPPED) {
+    if (p->start == START_UNVERIFIED) {
+        crew_verify_again(p);
+    } else if (p->state == PARTITION_GAPPED) {
         p->start = START_ANSWERED; /* its slot is still reading: no RESUME is needed */
         p->start_offset = p->reset_offset;
         crew_note_start(c);
@@ -319,6 +321,7 @@ usec_t crew_deadline(const struct crew *c)
     }
     at = MIN(at, MIN(crew_fetch_deadline(c), crew_commit_deadline(c)));
     at = MIN(at, MIN(crew_member_deadline(c), crew_unread_deadline(c)));
+    at = MIN(at, crew_first_deadline(c));
     for (size_t i = 0; i < c->count; i++) {
         at = MIN(at, c->partitions[i]->retry_at);
     }

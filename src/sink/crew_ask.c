@@ -136,7 +136,7 @@ static void ask_ends(struct crew *c, usec_t now)
 
 void crew_ask_turn(struct crew *c, usec_t now)
 {
-    crew_first_ask(c);
+    crew_first_ask(c, now);
     crew_first_ask_offsets(c);
     crew_verify_ask(c);
     crew_gap_ask(c);

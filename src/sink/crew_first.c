@@ -17,6 +17,8 @@
 
 #include <string.h>
 
+#define USE_RETRY (2 * USEC_PER_SEC)
+
 /* ---- the first use of an entry ---- */
 
 static bool is_held_back(const struct crew *c, const struct partition *p)
@@ -57,28 +59,31 @@ static struct scout_mail *first_use(struct crew *c, const struct entry *entry,
     return m;
 }
 
-void crew_first_ask(struct crew *c)
+usec_t crew_first_deadline(const struct crew *c)
 {
-    if (!c->asking_use && !entries_all_used(c->cc.entries)) {
-        c->asking_use = true;
+    bool asking = c->asking_use_topics || c->asking_use > 0;
+    return asking || entries_all_used(c->cc.entries) ? USEC_NEVER : c->use_at;
+}
+
+void crew_first_ask(struct crew *c, usec_t now)
+{
+    if (now >= crew_first_deadline(c)) {
         c->asking_use_topics = true;
         scout_ask(c->cc.scout, scout_mail_new(SCOUT_TOPICS, 0));
     }
 }
 
-/* One entry after the other: each asks for the topics that there are then. */
 void crew_first_topics(struct crew *c, const struct scout_mail *m)
 {
     if (!c->asking_use_topics) {
         return;
     }
     c->asking_use_topics = false;
-    c->asking_use = !m->failed;
     for (size_t i = 0; i < c->cc.entries->count && !m->failed; i++) {
         const struct entry *entry = &c->cc.entries->items[i];
         if (!entry->used) {
+            c->asking_use++;
             scout_ask(c->cc.scout, first_use(c, entry, m->topics, m->topic_count));
-            return;
         }
     }
 }
@@ -100,8 +105,9 @@ static void note_used(struct crew *c, const char *text)
 
 void crew_first_answer_use(struct crew *c, const struct scout_mail *m)
 {
-    c->asking_use = false;
+    c->asking_use--;
     if (m->failed) {
+        c->use_at = clock_mono() + USE_RETRY;
         if (!c->use_told) {
             c->use_told = true;
             log_warning("topics entry '%s' cannot be used yet: %s; trying again", m->entry,

@@ -141,9 +141,10 @@ struct crew {
     /* questions under way, one of a kind */
     bool asking_first;
     bool asking_verify;
-    bool asking_use;        /* an entry of topics is used for the first time: */
-    bool asking_use_topics; /*   which topics there are, then where they begin */
+    bool asking_use_topics; /* entries of topics are used for the first time: which there are, */
+    size_t asking_use;      /*   then for so many of them where they begin */
     bool use_told;          /* the trouble with it is told */
+    usec_t use_at;          /* not before: it has just failed */
     char cluster_id[64];    /* of the brokers, as looked at last; "" = not known yet */
     usec_t cluster_at;      /* when it is looked at next */
     bool asking_ends;
@@ -191,7 +192,8 @@ void crew_end_revoke(struct crew *c); /* answers the library, whoever has let go
 /* crew_first.c */
 void crew_first_begin(struct crew *c, struct partition *p); /* newly assigned */
 void crew_first_unknown(struct partition *p, bool begun);   /* the ledger has no row of it */
-void crew_first_ask(struct crew *c);
+void crew_first_ask(struct crew *c, usec_t now);
+usec_t crew_first_deadline(const struct crew *c);
 void crew_first_ask_offsets(struct crew *c);
 void crew_first_topics(struct crew *c, const struct scout_mail *m);
 void crew_first_answer_use(struct crew *c, const struct scout_mail *m);
@@ -199,6 +201,7 @@ void crew_first_answer(struct crew *c, const struct scout_mail *m);
 
 /* crew_verify.c */
 void crew_verify_start(struct crew *c, struct partition *p); /* REPORT_START has come */
+void crew_verify_again(struct partition *p);                 /* it had no answer the last time */
 void crew_verify_turn(struct crew *c, usec_t now); /* do the brokers still belong to the cluster? */
 void crew_verify_ask(struct crew *c);
 void crew_verify_answer(struct crew *c, const struct scout_mail *m);

@@ -52,7 +52,10 @@ static const char *look(struct crew *c, const struct scout_mail *m, usec_t now)
     unread_begin(c->unread);
     for (size_t i = 0; i < m->topic_count; i++) {
         const struct lookup_topic *t = &m->topics[i];
-        for (int32_t p = 0; p < t->partition_count && plan_takes(c->cc.plan, t->name); p++) {
+        if (!plan_takes(c->cc.plan, t->name)) {
+            continue;
+        }
+        for (int32_t p = 0; p < t->partition_count; p++) {
             if (!group_holds(m->refs, m->ref_count, t->name, p)) {
                 unread_add(c->unread, t->name, p, now);
                 missing = t->name;

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VERIFY_RETRY USEC_PER_SEC
 #define CLUSTER_INTERVAL (5 * USEC_PER_SEC)
 
 /* ---- starts ---- */
@@ -70,6 +71,12 @@ void crew_verify_start(struct crew *c, struct partition *p)
         p->start = START_UNVERIFIED;
         p->verify_due = true;
     }
+}
+
+void crew_verify_again(struct partition *p)
+{
+    p->retry_at = USEC_NEVER;
+    p->verify_due = true;
 }
 
 static bool is_due(const struct partition *p)
@@ -122,6 +129,10 @@ static void stop_other_log(struct crew *c, struct partition *p)
 
 static void judge(struct crew *c, struct partition *p, const struct scout_log *log)
 {
+    if (!can_be_verified(p)) {
+        begin(c, p, &log->ids);
+        return;
+    }
     switch (log_judge(log->evidence, &p->known.ids, &log->ids)) {
     case LOG_MOVED:
         log_notice("%s-%d: the same records are there under another id of cluster or topic: noted",
@@ -152,7 +163,7 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m)
         struct partition *p = crew_wanted(c, m, i);
         bool awaited = p != NULL && p->start == START_UNVERIFIED && p->start_seq == m->logs[i].seq;
         if (awaited && (m->failed || m->refs[i].offset == LOOKUP_FAILED)) {
-            p->verify_due = true;
+            p->retry_at = clock_mono() + VERIFY_RETRY;
         } else if (awaited) {
             judge(c, p, &m->logs[i]);
         }

@@ -415,8 +415,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         return ask_first_use(s, m, err);
     case SCOUT_VERIFY:
         ask_ids(s, m);
-        ok = look_at_records(s, m, err);
-        break;
+        return look_at_records(s, m, err); /* of a partition without a leader: says nothing */
     case SCOUT_ENDS:
     case SCOUT_TARGET_ENDS:
         ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);
@@ -468,14 +467,22 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
 }
 
+/* Before main asks again. What may fail for a single partition is paced by main itself: the scout
+ * has other questions. */
+static bool needs_pause(const struct scout_mail *m)
+{
+    bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE;
+    return !is_paced && (m->failed || is_partial(m));
+}
+
 static void handle(struct scout *s, struct scout_mail *m)
 {
-    struct error err;
+    struct error err = {0};
     m->failed = !answer(s, m, &err);
     if (m->failed) {
         m->error = err;
     }
-    if (m->failed || is_partial(m)) {
+    if (needs_pause(m)) {
         wait_until(s, clock_mono() + backoff_next(&s->backoff), false);
     } else {
         backoff_reset(&s->backoff);
