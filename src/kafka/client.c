@@ -163,6 +163,24 @@ static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct err
     return true;
 }
 
+/*
+ * That a broker does not know a partition any more, because its topic was deleted or another leads
+ * it now, is said by none of the library's events, only by its log, when it is asked to speak of
+ * topics (event_read_doubt). In steady state it has nothing to say of them.
+ */
+static void watch_topics(rd_kafka_conf_t *conf)
+{
+    char debug[256] = "";
+    size_t size = sizeof debug - sizeof ",topic";
+    if (rd_kafka_conf_get(conf, "debug", debug, &size) != RD_KAFKA_CONF_OK) {
+        debug[0] = '\0';
+    }
+    if (strstr(debug, "topic") == NULL && strstr(debug, "all") == NULL) {
+        strcat(debug, debug[0] != '\0' ? ",topic" : "topic");
+        set_own(conf, "debug", debug, false);
+    }
+}
+
 rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -174,6 +192,7 @@ rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct 
     for (size_t i = 0; i < ARRAY_LEN(PROMISE); i++) {
         set_own(conf, PROMISE[i].name, PROMISE[i].value, false);
     }
+    watch_topics(conf);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
                                        RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_OFFSET_COMMIT);
     return conf;

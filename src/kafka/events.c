@@ -96,13 +96,50 @@ static void take_commit(struct client *c, rd_kafka_event_t *ev, struct event *ou
     }
 }
 
+/*
+ * "[thrd:...]: orders [3]: broker unavailable: fetch: Broker: Unknown topic or partition": the one
+ * place where the library (2.0.2 to 2.15) says that the broker which leads a partition does not
+ * know it any more. It tries again by itself, and takes whatever log is there then.
+ */
+bool event_read_doubt(const char *text, char *topic, size_t size, int32_t *out_partition)
+{
+    const char *end = strstr(text, "]: broker unavailable: ");
+    const char *number = end;
+    while (number != NULL && number > text && number[-1] != '[') {
+        number--;
+    }
+    if (number == NULL || number < text + 2) {
+        return false;
+    }
+    const char *name_end = number - 2; /* " [" */
+    const char *name = name_end;
+    while (name > text && name[-1] != ' ') {
+        name--;
+    }
+    int64_t partition;
+    size_t length = (size_t) (name_end - name);
+    if (length == 0 || length >= size ||
+        !str_to_i64((struct str){.p = number, .n = (size_t) (end - number)}, &partition)) {
+        return false;
+    }
+    memcpy(topic, name, length);
+    topic[length] = '\0';
+    *out_partition = (int32_t) partition;
+    return true;
+}
+
 static void take_log(rd_kafka_event_t *ev, struct event *out)
 {
     const char *facility = NULL;
     const char *text = NULL;
-    if (rd_kafka_event_log(ev, &facility, &text, &out->level) == 0) {
-        out->kind = EVENT_LOG;
-        snprintf(out->text, sizeof out->text, "%s: %.480s", facility, text);
+    if (rd_kafka_event_log(ev, &facility, &text, &out->level) != 0) {
+        return;
+    }
+    out->kind = EVENT_LOG;
+    snprintf(out->text, sizeof out->text, "%s: %.480s", facility, text);
+    if (strcmp(facility, "BROKERUA") == 0 &&
+        event_read_doubt(text, out->topic, sizeof out->topic, &out->partition)) {
+        out->kind = EVENT_DOUBT;
     }
 }
 

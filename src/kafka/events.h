@@ -18,7 +18,9 @@ enum event_kind {
     EVENT_TROUBLE,   /* text: unknown topic and the like; the library goes on by itself */
     EVENT_DENIED,    /* text: the brokers refuse this client (authentication, authorization) */
     EVENT_FATAL,     /* text: this consumer is dead */
-    EVENT_LOG,       /* text, level (syslog number) */
+    EVENT_DOUBT, /* topic, partition: the broker that leads it does not know it any more, for now;
+                    what is fetched next may be of another log. text, as of a log */
+    EVENT_LOG,   /* text, level (syslog number) */
 };
 
 struct event {
@@ -26,6 +28,8 @@ struct event {
     bool lost;
     int level;
     char text[512];
+    char topic[250]; /* DOUBT */
+    int32_t partition;
     struct partition_ref *refs; /* owned by the event, topics too */
     size_t ref_count;
     void *list; /* the library's list behind refs; private */
@@ -34,5 +38,8 @@ struct event {
 /* Takes one event. The caller ends it with event_done. @thread main */
 void event_take(struct client *c, struct event *out);
 void event_done(struct event *e);
+
+/* Reads topic and partition from the text of such a log; for events.c and its test. @thread any */
+bool event_read_doubt(const char *text, char *topic, size_t size, int32_t *out_partition);
 
 #endif

@@ -12,6 +12,8 @@
 struct probe {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
+    size_t left;     /* items of the question that may still be answered */
+    size_t answered; /* ... that are */
 };
 
 /* One record of each partition is wanted, so little is fetched ahead; properties that any version
@@ -66,16 +68,18 @@ static struct probe_item *find(struct probe_item *items, size_t n, const char *t
 {
     for (size_t i = 0; i < n; i++) {
         if (items[i].partition == partition && strcmp(items[i].topic, topic) == 0) {
-            return items[i].answered ? NULL : &items[i];
+            return items[i].answered || items[i].given_up ? NULL : &items[i];
         }
     }
     return NULL;
 }
 
-static void answer(struct probe_item *item, enum log_evidence evidence)
+static void answer(struct probe *p, struct probe_item *item, enum log_evidence evidence)
 {
     item->evidence = evidence;
     item->answered = true;
+    p->answered++;
+    p->left--;
 }
 
 static struct str bytes_of(const void *p, size_t n)
@@ -84,10 +88,10 @@ static struct str bytes_of(const void *p, size_t n)
 }
 
 /* A later record says that the one we look for is gone: compacted, or aborted and never stored. */
-static void take_record(struct probe_item *item, const rd_kafka_message_t *rkm)
+static void take_record(struct probe *p, struct probe_item *item, const rd_kafka_message_t *rkm)
 {
     if (rkm->offset != item->want.offset) {
-        answer(item, EVIDENCE_NONE);
+        answer(p, item, EVIDENCE_NONE);
         return;
     }
     rd_kafka_timestamp_type_t type;
@@ -101,56 +105,65 @@ static void take_record(struct probe_item *item, const rd_kafka_message_t *rkm)
         m.timestamp_ms = -1;
     }
     bool same = fingerprint_of(&m).crc == item->want.crc;
-    answer(item, same ? EVIDENCE_SAME : EVIDENCE_OTHER);
+    answer(p, item, same ? EVIDENCE_SAME : EVIDENCE_OTHER);
 }
 
-static bool is_settled_by(rd_kafka_resp_err_t code)
+/* There is no such partition, now: waiting is of no use. */
+static bool is_hopeless(rd_kafka_resp_err_t code)
 {
-    return code == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
-           code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET; /* below the log, or above it */
+    return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
-/* Returns whether an item is answered by this event. */
-static bool take_event(rd_kafka_event_t *ev, struct probe_item *items, size_t n)
+static void take_error(struct probe *p, struct probe_item *item, rd_kafka_resp_err_t code)
 {
-    struct probe_item *item = NULL;
+    if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+        answer(p, item, EVIDENCE_NONE); /* nothing at or above it; or it is outside of the log */
+    } else if (is_hopeless(code)) {
+        item->given_up = true;
+        p->left--;
+    }
+}
+
+static void take_event(struct probe *p, rd_kafka_event_t *ev, struct probe_item *items, size_t n)
+{
     if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_FETCH) {
         const rd_kafka_message_t *rkm = rd_kafka_event_message_next(ev);
-        item = rkm == NULL || rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR
-                   ? NULL
-                   : find(items, n, rd_kafka_topic_name(rkm->rkt), rkm->partition);
+        struct probe_item *item = rkm == NULL || rkm->err != RD_KAFKA_RESP_ERR_NO_ERROR
+                                      ? NULL
+                                      : find(items, n, rd_kafka_topic_name(rkm->rkt),
+                                             rkm->partition);
         if (item != NULL) {
-            take_record(item, rkm);
+            take_record(p, item, rkm);
         }
-    } else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR &&
-               is_settled_by(rd_kafka_event_error(ev))) {
+    } else if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_ERROR) {
         rd_kafka_topic_partition_t *tp = rd_kafka_event_topic_partition(ev);
-        item = tp == NULL ? NULL : find(items, n, tp->topic, tp->partition);
+        struct probe_item *item = tp == NULL ? NULL : find(items, n, tp->topic, tp->partition);
         if (item != NULL) {
-            answer(item, EVIDENCE_NONE);
+            take_error(p, item, rd_kafka_event_error(ev));
         }
         if (tp != NULL) {
             rd_kafka_topic_partition_destroy(tp);
         }
     }
-    return item != NULL;
 }
 
 /* A partition without a leader never answers: once others have, the rest gets a little longer. */
-static size_t read_answers(struct probe *p, struct probe_item *items, size_t n, usec_t deadline)
+static void read_answers(struct probe *p, struct probe_item *items, size_t n, usec_t deadline)
 {
-    size_t answered = 0;
-    for (usec_t now = clock_mono(); answered < n && now < deadline; now = clock_mono()) {
+    for (usec_t now = clock_mono(); p->left > 0 && now < deadline; now = clock_mono()) {
         rd_kafka_event_t *ev = rd_kafka_queue_poll(p->queue, clock_poll_ms(now, deadline));
-        if (ev != NULL && take_event(ev, items, n)) {
-            answered++;
+        if (ev == NULL) {
+            continue;
+        }
+        size_t before = p->answered;
+        take_event(p, ev, items, n);
+        rd_kafka_event_destroy(ev);
+        if (p->answered > before) {
             deadline = MIN(deadline, clock_mono() + STRAGGLER_LIMIT);
         }
-        if (ev != NULL) {
-            rd_kafka_event_destroy(ev);
-        }
     }
-    return answered;
 }
 
 static bool begin(struct probe *p, const struct probe_item *items, size_t n, struct error *err)
@@ -170,14 +183,16 @@ bool probe_ask(struct probe *p, struct probe_item *items, size_t n, usec_t timeo
                struct error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        items[i].answered = false;
+        items[i].answered = items[i].given_up = false;
     }
     if (!begin(p, items, n, err)) {
         return false;
     }
-    size_t answered = read_answers(p, items, n, clock_mono() + timeout);
+    p->left = n;
+    p->answered = 0;
+    read_answers(p, items, n, clock_mono() + timeout);
     (void) rd_kafka_assign(p->rk, NULL);
-    return answered > 0 ||
+    return p->answered > 0 ||
            error_set(err, ERROR_LINK, "%s-%d@%lld: the record cannot be read", items[0].topic,
                      items[0].partition, (long long) items[0].want.offset);
 }

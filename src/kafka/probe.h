@@ -17,6 +17,7 @@ struct probe_item {
     struct fingerprint want;
     enum log_evidence evidence; /* out, when answered: SAME or OTHER; NONE: there is no record */
     bool answered;              /* out */
+    bool given_up;              /* private */
 };
 
 /* Connects in the background. NULL: ERROR_SETUP. */

@@ -237,6 +237,7 @@ static void note_event(struct app *a, const struct event *e)
         log_warning("kafka: %s", e->text);
         break;
     case EVENT_AWAY:
+    case EVENT_DOUBT:
     case EVENT_LOG:
         log_debug("kafka: %s", e->text);
         break;

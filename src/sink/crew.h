@@ -31,7 +31,8 @@ struct crew_config {
 struct crew *crew_new(const struct crew_config *cc) _must_;
 void crew_free(struct crew *c); /* workers have ended */
 
-void crew_event(struct crew *c, struct event *e); /* EVENT_ASSIGN, _REVOKE, _COMMITTED, _AWAY */
+void crew_event(struct crew *c,
+                struct event *e); /* EVENT_ASSIGN, _REVOKE, _COMMITTED, _AWAY, _DOUBT */
 void crew_report(struct crew *c, const struct report *r); /* those that concern a partition */
 /*
  * Tables have changed: look them up anew. The answer, SCOUT_RENEW, is for renewed, unless it says

@@ -202,6 +202,7 @@ void crew_first_answer(struct crew *c, const struct scout_mail *m);
 /* crew_verify.c */
 void crew_verify_start(struct crew *c, struct partition *p); /* REPORT_START has come */
 void crew_verify_again(struct partition *p);                 /* it had no answer the last time */
+void crew_verify_doubt(const struct crew *c, const struct event *e);
 void crew_verify_turn(struct crew *c, usec_t now); /* do the brokers still belong to the cluster? */
 void crew_verify_ask(struct crew *c);
 void crew_verify_answer(struct crew *c, const struct scout_mail *m);

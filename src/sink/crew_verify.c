@@ -97,6 +97,7 @@ void crew_verify_ask(struct crew *c)
         m->refs[i].offset = p->start_offset;
         m->logs[i].seq = p->start_seq;
         m->logs[i].fp = p->known.fp;
+        m->logs[i].any_distance = p->known.is_doubted;
     }
     scout_ask(c->cc.scout, m);
 }
@@ -170,15 +171,29 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m)
     }
 }
 
-/* ---- another cluster while it runs ---- */
+/* ---- doubts while it runs ---- */
 
-static void verify_all(struct crew *c)
+static void verify_again(struct partition *p, const char *why)
+{
+    if (p->worker != NULL && p->state == PARTITION_FETCHING) {
+        struct order *o = partition_order(p, ORDER_VERIFY);
+        o->why = why;
+        worker_post(p->worker, o);
+    }
+}
+
+void crew_verify_doubt(const struct crew *c, const struct event *e)
+{
+    struct partition *p = index_find(&c->index, e->topic, e->partition);
+    if (p != NULL && config_has_ledger(c->cc.cfg)) {
+        verify_again(p, "its broker does not lead it any more, or does not know its topic");
+    }
+}
+
+static void verify_all(const struct crew *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        struct partition *p = c->partitions[i];
-        if (p->worker != NULL && p->state == PARTITION_FETCHING) {
-            worker_post(p->worker, partition_order(p, ORDER_VERIFY));
-        }
+        verify_again(c->partitions[i], "the brokers belong to another cluster now");
     }
 }
 

@@ -86,6 +86,7 @@ struct order {
     struct share *share;
     int64_t offset;           /* ADOPT: the first offset or -1 */
     const char *first_reason; /* ADOPT, with a first offset: why there; static */
+    const char *why;          /* VERIFY; static */
     struct gap gap;           /* GAP */
     struct log_ids ids;       /* NOTE */
     uint64_t seq;             /* RESUME */
@@ -123,6 +124,7 @@ struct known_log {
     struct fingerprint fp; /* or FINGERPRINT_BY_HAND: whatever log is there now */
     struct log_ids ids;
     int32_t leader_epoch; /* of the last record; -1 unknown */
+    bool is_doubted;      /* fp is of a while before: what was taken since may be of another log */
 };
 
 struct report {

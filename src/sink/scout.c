@@ -220,7 +220,8 @@ static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *e
 
 static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_log *log)
 {
-    return log->fp.offset >= 0 && ref->offset - log->fp.offset <= PROBE_DISTANCE;
+    bool is_near = log->any_distance || ref->offset - log->fp.offset <= PROBE_DISTANCE;
+    return log->fp.offset >= 0 && is_near;
 }
 
 static void take_evidence(struct scout_mail *m, const struct probe_item *items)

@@ -45,6 +45,7 @@ enum scout_kind {
 /* The log of one partition. refs.offset is where it is to be read next. */
 struct scout_log {
     struct fingerprint fp;      /* of a stored record; or none */
+    bool any_distance;          /* read it, however far back it is */
     uint64_t seq;               /* of the start that waits for the answer */
     enum log_evidence evidence; /* out */
     struct log_ids ids;         /* out */

@@ -41,10 +41,11 @@ struct slot {
     uint64_t seq;          /* of the last REPORT_START */
     struct gap gap;        /* to >= 0: an ORDER_GAP waits for the batches to drain */
     struct known_log
-        known;       /* of the log; fp: of the ledger at first, then of the last record taken */
-    bool note_due;   /* known.ids are to be written down */
-    bool suspect;    /* its topic was unknown for a moment: the log may be another one */
-    int32_t broker;  /* that the last record came from; -1 none yet, or not told */
+        known;     /* of the log; fp: of the ledger at first, then of the last record taken */
+    bool note_due; /* known.ids are to be written down */
+    struct fingerprint anchors[2]; /* known.fp of a while ago, and of a while before that: [0] */
+    uint64_t anchored_at;          /* monotonic time of [1] */
+    int32_t broker;                /* that the last record came from; -1 none yet, or not told */
     bool taken_back; /* the group has more than is due: nothing is sent before that is mended */
     struct report *fault; /* why it has stopped; not told yet */
 };

@@ -123,12 +123,11 @@ static void order_gap(struct worker *w, struct slot *s, const struct gap *gap)
     }
 }
 
-static void order_verify(struct worker *w, struct slot *s)
+/* What was taken since main has heard of it may be of another log already. */
+static void order_verify(struct worker *w, struct slot *s, const char *why)
 {
     if (s != NULL && s->state == SLOT_READING) {
-        struct error why;
-        error_set(&why, ERROR_AGAIN, "the brokers belong to another cluster now");
-        worker_verify_again(w, s, &why);
+        worker_verify_again(w, s, s->anchors[0], why);
     }
 }
 
@@ -153,7 +152,7 @@ static void take_order(struct worker *w, const struct order *o)
         order_gap(w, slot_of(w, o), &o->gap);
         break;
     case ORDER_VERIFY:
-        order_verify(w, slot_of(w, o));
+        order_verify(w, slot_of(w, o), o->why);
         break;
     case ORDER_NOTE:
         order_note(slot_of(w, o), &o->ids);

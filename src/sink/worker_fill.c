@@ -85,21 +85,13 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
 }
 
 /*
- * May other records be at the offsets of this slot's log by now? The topic was unknown for a
- * moment, so it may be a new one; or another broker leads the partition, perhaps one that lacked
- * the newest records when it was elected (the library watches leader epochs itself from 2.1 on).
+ * May other records be at the offsets of this slot's log by now? Another broker leads the
+ * partition, perhaps one that lacked the newest records when it was elected. The library watches
+ * that itself, by leader epochs, from 2.1 on; then the broker is not told.
  */
 static bool is_in_doubt(const struct slot *s, int32_t broker)
 {
-    return s->suspect || (s->broker >= 0 && broker >= 0 && s->broker != broker);
-}
-
-static void verify(struct worker *w, struct slot *s)
-{
-    struct error why;
-    error_set(&why, ERROR_AGAIN, "%s",
-              s->suspect ? "its topic was unknown for a moment" : "another broker leads it now");
-    worker_verify_again(w, s, &why);
+    return s->broker >= 0 && broker >= 0 && s->broker != broker;
 }
 
 /* The slot whose record was taken, or NULL. */
@@ -110,12 +102,26 @@ static struct slot *take_message(struct worker *w, struct feed_item *item)
         return NULL;
     }
     if (is_in_doubt(s, item->broker)) {
-        verify(w, s);
+        worker_verify_again(w, s, s->known.fp, "another broker leads it now");
         return NULL;
     }
     s->broker = item->broker;
     add_record(w, s, &item->message);
     return s->expect == item->offset + 1 ? s : NULL;
+}
+
+/* So old is a fingerprint at least by which a slot is verified of which main says that it must be:
+ * older than that word can be. */
+#define ANCHOR_AGE USEC_PER_SEC
+
+static void renew_anchors(struct slot *s)
+{
+    usec_t now = clock_mono();
+    if (now >= s->anchored_at + ANCHOR_AGE) {
+        s->anchors[0] = s->anchors[1];
+        s->anchors[1] = s->known.fp;
+        s->anchored_at = now;
+    }
 }
 
 /*
@@ -128,6 +134,7 @@ static void mark_run(struct worker *w, struct slot *s, const struct message *las
         s->known.fp = fingerprint_of(last);
         s->known.leader_epoch = last->leader_epoch;
         batch_span_mark(w->open, s->span, s->known.fp);
+        renew_anchors(s);
     }
 }
 
@@ -140,7 +147,9 @@ static void take_trouble(struct worker *w, const struct feed_item *item)
     struct error err;
     error_set(&err, ERROR_LINK, "%s-%d: %s", item->topic, item->partition, item->text);
     worker_report(w, REPORT_TROUBLE, s, item->offset, &err);
-    s->suspect = s->suspect || item->kind == FEED_UNKNOWN;
+    if (item->kind == FEED_UNKNOWN && s->state == SLOT_READING && w->link.ledger != NULL) {
+        worker_verify_again(w, s, s->anchors[0], "its topic was unknown for a moment");
+    }
 }
 
 /* A word about fetching that is only of interest if the slot is reading now. */
@@ -156,10 +165,6 @@ static void take_end(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = reading_slot(w, item);
     if (s == NULL) {
-        return;
-    }
-    if (is_in_doubt(s, -1)) {
-        verify(w, s);
         return;
     }
     atomic_store_explicit(&s->share->end, item->offset, memory_order_relaxed);

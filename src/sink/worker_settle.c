@@ -116,7 +116,6 @@ static void ask_start(struct worker *w, struct slot *s, int64_t offset, const st
                       bool inserted)
 {
     s->seq++;
-    s->suspect = false;
     s->broker = -1;
     slot_set(s, SLOT_WAITING);
     struct report *r = worker_report_new(w, REPORT_START, s, offset, why);
@@ -132,6 +131,8 @@ static void start_at(struct worker *w, struct slot *s, int64_t offset, const str
     worker_group_begin(w, s, offset);
     s->expect = offset;
     s->gap.to = -1;
+    s->known.is_doubted = false;
+    s->anchors[0] = s->anchors[1] = s->known.fp;
     worker_forget_fault(w, s);
     ask_start(w, s, offset, why, inserted);
 }
@@ -142,9 +143,13 @@ void worker_start_at(struct worker *w, struct slot *s, int64_t offset)
 }
 
 /* What was taken stays in its batches: the next record is still the one that is expected. */
-void worker_verify_again(struct worker *w, struct slot *s, const struct error *why)
+void worker_verify_again(struct worker *w, struct slot *s, struct fingerprint fp, const char *why)
 {
-    ask_start(w, s, s->expect, why, false);
+    struct error err;
+    error_set(&err, ERROR_AGAIN, "%s", why);
+    s->known.is_doubted = true;
+    s->known.fp = fp.offset >= 0 ? fp : s->known.fp;
+    ask_start(w, s, s->expect, &err, false);
 }
 
 void worker_read_again(struct worker *w, struct slot *s, const struct error *why)

@@ -167,8 +167,11 @@ bool worker_in_batches(const struct worker *w, const struct slot *s);
 void worker_drop(struct worker *w, struct slot *s); /* out of all batches; not while WRITING */
 void worker_start_at(struct worker *w, struct slot *s, int64_t offset); /* WAITING, REPORT_START */
 void worker_read_again(struct worker *w, struct slot *s, const struct error *why);
-/* A slot that reads takes nothing more before main has found its log to be the same. */
-void worker_verify_again(struct worker *w, struct slot *s, const struct error *why);
+/*
+ * A slot that reads takes nothing more before main has found its log to be the same, by fp: of a
+ * record that was taken before there was any doubt.
+ */
+void worker_verify_again(struct worker *w, struct slot *s, struct fingerprint fp, const char *why);
 void worker_report_unknown(struct worker *w, const struct slot *s, bool begun);
 void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err);
