@@ -50,12 +50,6 @@ usec_t crew_deadline(const struct crew *c);
 /* The service is ready: the first claim is made, or it is known that nothing is assigned. */
 bool crew_is_ready(const struct crew *c);
 
-/*
- * What is assigned is what this process will have, until the group changes: a static member neither
- * asks itself whether its assignment fits its routes nor joins again because it does not.
- */
-bool crew_is_settled(const struct crew *c);
-
 struct crew_summary {
     size_t partitions;
     size_t fetching;

@@ -260,14 +260,14 @@ void crew_member_assigned(struct crew *c, const struct event *e, bool stranger)
     }
 }
 
-bool crew_member_is_at_rest(const struct crew *c)
-{
-    return crew_is_settled(c) || c->member.state == MEMBER_DOUBTING;
-}
-
-bool crew_is_settled(const struct crew *c)
+bool crew_member_is_settled(const struct crew *c)
 {
     return c->member.state == MEMBER_SETTLED || c->member.state == MEMBER_JOINING;
+}
+
+bool crew_member_is_at_rest(const struct crew *c)
+{
+    return crew_member_is_settled(c) || c->member.state == MEMBER_DOUBTING;
 }
 
 /* ---- does the assignment fit? ---- */

@@ -240,7 +240,8 @@ void crew_member_answer(struct crew *c, struct scout_mail *m); /* SCOUT_MEMBER, 
 void crew_member_group(struct crew *c, const struct scout_mail *m, const char *missing);
 void crew_member_turn(struct crew *c, usec_t now);
 usec_t crew_member_deadline(const struct crew *c);
-bool crew_member_is_at_rest(const struct crew *c); /* settled, or only doubts */
+bool crew_member_is_settled(const struct crew *c); /* its assignment fits, as far as is known */
+bool crew_member_is_at_rest(const struct crew *c); /* ... or it only doubts */
 
 /* crew_unread.c */
 void crew_unread_init(struct crew *c);

@@ -34,7 +34,7 @@ void crew_unread_turn(struct crew *c, usec_t now)
         return;
     }
     c->group_at = now + INTERVAL;
-    bool in_group = c->assigned_once && !c->revoking && crew_is_settled(c);
+    bool in_group = c->assigned_once && !c->revoking && crew_member_is_settled(c);
     if (in_group && client_is_member(c->cc.client)) {
         crew_unread_ask(c);
     }

@@ -98,6 +98,7 @@ def test_two_daemons_with_different_files(bench):
     bench.check(other, "other")
 
 
+@pytest.mark.sanitize
 @PROTOCOLS
 @DELIVERIES
 def test_a_topic_is_added(bench, protocol, delivery):
@@ -283,6 +284,7 @@ def test_until_end_leaves_the_group(bench, protocol):
     bench.check(log)
 
 
+@pytest.mark.sanitize
 def test_until_end_reads_a_topic_that_was_added(bench):
     kept, other = two_topics(bench)
     kept.fill(100), other.fill(100)
@@ -336,7 +338,7 @@ def test_partitions_that_nobody_reads_are_reported(bench):
     bench.sql("UPDATE pgsinkd.static_members SET topics = %s", [kept.topic, other.topic])
     d = bench.start(static(bench, (kept.topic, "kept"), (other.topic, "other")))
     d.wait_log(f"topic '{other.topic}': nobody in group '{bench.group}' reads partitions 0-1", 100)
-    assert bench.next_offsets(other) == {}
+    assert bench.rows("other") == 0
     bench.start(bench.config(routes=routes((kept.topic, "kept"), (other.topic, "other"))))
     d.wait_log(f"topic '{other.topic}': all its partitions are read again", 40)
     bench.wait_stored(kept), bench.wait_stored(other)
