@@ -198,6 +198,8 @@ BEGIN
         SELECT u.topic COLLATE "C" AS topic, u.partition, u.first_offset, u.place::integer AS place
           FROM unnest(topics, partitions, first_offsets)
                WITH ORDINALITY AS u(topic, partition, first_offset, place)
+         WHERE NOT EXISTS (SELECT FROM partitions p -- else what has no row has come later
+                            WHERE p.sink = first_use.sink AND p.topic = u.topic)
     ), made AS (
         INSERT INTO offsets AS o (sink, topic, partition, next_offset, owner_epoch, updated_at)
         SELECT first_use.sink, w.topic, w.partition, w.first_offset, 0, clock_timestamp()
@@ -216,7 +218,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION :"schema".first_use(text, text, text[], integer[], bigint[], text) IS
-    'Writes down that a sink uses an entry of topics for the first time, and in the same transaction a row of the ledger, without owner, for each partition that it matches now. Returns the places in the arrays of those whose rows it has made. Called by pgsinkd.';
+    'Writes down that a sink uses an entry of topics for the first time, and in the same transaction a row of the ledger, without owner, for each partition that it matches now, but for topics that the sink has begun before. Returns the places in the arrays of those whose rows it has made. Called by pgsinkd.';
 
 -- Only by whoever owns the partition, under the row's lock, which is the shortest way to say so.
 CREATE FUNCTION :"schema".note_log(sink text, topics text[], partitions integer[], owner_epochs bigint[],
@@ -295,7 +297,7 @@ BEGIN
         PERFORM pg_notify('pgsinkd', OLD.sink);
     ELSIF (OLD.sink, OLD.topic, OLD.partition, OLD.next_offset, OLD.owner_epoch)
        <> (NEW.sink, NEW.topic, NEW.partition, NEW.next_offset, NEW.owner_epoch) THEN
-        UPDATE offsets o SET fp_offset = -1, fp_crc = NULL
+        UPDATE offsets o SET fp_offset = -1, fp_crc = NULL, leader_epoch = NULL
          WHERE o.sink = NEW.sink AND o.topic = NEW.topic AND o.partition = NEW.partition
            AND OLD.next_offset <> NEW.next_offset;
         PERFORM pg_notify('pgsinkd', OLD.sink);

@@ -105,6 +105,7 @@ static void take_record(struct probe *p, struct probe_item *item, const rd_kafka
         m.timestamp_ms = -1;
     }
     bool same = fingerprint_of(&m).crc == item->want.crc;
+    item->broker = rd_kafka_message_broker_id(rkm);
     answer(p, item, same ? EVIDENCE_SAME : EVIDENCE_OTHER);
 }
 
@@ -116,10 +117,16 @@ static bool is_hopeless(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
-static void take_error(struct probe *p, struct probe_item *item, rd_kafka_resp_err_t code)
+/* at: where an end is reported. */
+static void take_error(struct probe *p, struct probe_item *item, rd_kafka_resp_err_t code,
+                       int64_t at)
 {
-    if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-        answer(p, item, EVIDENCE_NONE); /* nothing at or above it; or it is outside of the log */
+    if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        item->is_outside = at <= item->want.offset;
+        answer(p, item, EVIDENCE_NONE);
+    } else if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+        item->is_outside = true;
+        answer(p, item, EVIDENCE_NONE);
     } else if (is_hopeless(code)) {
         item->given_up = true;
         p->left--;
@@ -141,7 +148,7 @@ static void take_event(struct probe *p, rd_kafka_event_t *ev, struct probe_item 
         rd_kafka_topic_partition_t *tp = rd_kafka_event_topic_partition(ev);
         struct probe_item *item = tp == NULL ? NULL : find(items, n, tp->topic, tp->partition);
         if (item != NULL) {
-            take_error(p, item, rd_kafka_event_error(ev));
+            take_error(p, item, rd_kafka_event_error(ev), tp->offset);
         }
         if (tp != NULL) {
             rd_kafka_topic_partition_destroy(tp);
@@ -183,7 +190,8 @@ bool probe_ask(struct probe *p, struct probe_item *items, size_t n, usec_t timeo
                struct error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        items[i].answered = items[i].given_up = false;
+        items[i].answered = items[i].given_up = items[i].is_outside = false;
+        items[i].broker = -1;
     }
     if (!begin(p, items, n, err)) {
         return false;

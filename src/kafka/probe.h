@@ -16,6 +16,8 @@ struct probe_item {
     int32_t partition;
     struct fingerprint want;
     enum log_evidence evidence; /* out, when answered: SAME or OTHER; NONE: there is no record */
+    bool is_outside;            /* out: and the log may end before it, or begin after it */
+    int32_t broker;             /* out: that the record came from; -1: none, or not told */
     bool answered;              /* out */
     bool given_up;              /* private */
 };

@@ -30,6 +30,8 @@ void partition_set(struct partition *p, enum partition_state state)
 {
     assert(p->state != PARTITION_RELEASING);
     p->state = state;
+    p->start = START_NONE; /* a start that is under way is overtaken */
+    p->verify_due = false;
     p->retry_at = USEC_NEVER;
 }
 
@@ -280,6 +282,8 @@ static void retry(struct crew *c, struct partition *p)
 {
     if (p->start == START_UNVERIFIED) {
         crew_verify_again(p);
+    } else if (p->state == PARTITION_GAPPED && config_has_ledger(c->cc.cfg)) {
+        crew_verify_doubt(p, "its offset was outside of the log for a moment");
     } else if (p->state == PARTITION_GAPPED) {
         p->start = START_ANSWERED; /* its slot is still reading: no RESUME is needed */
         p->start_offset = p->reset_offset;

@@ -158,6 +158,7 @@ static void answer_ends(struct crew *c, const struct scout_mail *m)
         struct partition *p = crew_wanted(c, m, i);
         if (p != NULL && m->refs[i].offset >= 0) {
             atomic_store_explicit(&p->share.end, m->refs[i].offset, memory_order_relaxed);
+            crew_verify_end(c, p, m->refs[i].offset);
         }
     }
 }

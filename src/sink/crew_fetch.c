@@ -71,7 +71,7 @@ static size_t prepare_fetch(struct crew *c, struct partition_ref *refs)
             .topic = p->topic,
             .partition = p->number,
             .offset = p->start != START_NONE ? p->start_offset : partition_stored(p),
-            .leader_epoch = p->known.leader_epoch,
+            .leader_epoch = p->start != START_NONE ? p->known.leader_epoch : -1,
         };
         feed_unroute(p->route);
         p->route = feed_route(worker_feed(p->worker), p->topic, p->number);
@@ -102,6 +102,7 @@ static bool ask_resume(struct crew *c)
             p->start = START_ASKED;
             struct order *o = partition_order(p, ORDER_RESUME);
             o->seq = p->start_seq;
+            o->broker = p->broker;
             worker_post(p->worker, o);
         }
         answered = answered && p->start != START_ASKED;

@@ -34,19 +34,36 @@ void crew_first_begin(struct crew *c, struct partition *p)
     }
 }
 
-/* All partitions that the entry matches. */
+/* By an entry that is used already: what has no row of such a topic has come later. */
+static bool is_taken(const struct crew *c, const char *topic)
+{
+    for (size_t i = 0; i < c->cc.entries->count; i++) {
+        const struct entry *e = &c->cc.entries->items[i];
+        if (e->used && plan_entry_takes(c->cc.plan, e->route, e->item, topic)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_first_used(const struct crew *c, const struct entry *entry, const char *topic)
+{
+    return plan_entry_takes(c->cc.plan, entry->route, entry->item, topic) && !is_taken(c, topic);
+}
+
+/* All partitions that the entry matches and none before it. */
 static struct scout_mail *first_use(struct crew *c, const struct entry *entry,
                                     const struct lookup_topic *topics, size_t n)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        bool takes = plan_entry_takes(c->cc.plan, entry->route, entry->item, topics[i].name);
+        bool takes = is_first_used(c, entry, topics[i].name);
         count += takes ? (size_t) topics[i].partition_count : 0;
     }
     struct scout_mail *m = scout_mail_new(SCOUT_FIRST_USE, count);
     count = 0;
     for (size_t i = 0; i < n; i++) {
-        bool takes = plan_entry_takes(c->cc.plan, entry->route, entry->item, topics[i].name);
+        bool takes = is_first_used(c, entry, topics[i].name);
         for (int k = 0; takes && k < topics[i].partition_count; k++) {
             scout_mail_set(m, count++, topics[i].name, k, 0);
         }

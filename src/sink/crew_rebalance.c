@@ -114,7 +114,7 @@ void crew_event(struct crew *c, struct event *e)
     } else if (e->kind == EVENT_COMMITTED) {
         crew_commit_answer(c, e);
     } else if (e->kind == EVENT_DOUBT) {
-        crew_verify_doubt(c, e);
+        crew_verify_event(c, e);
     } else if (e->kind == EVENT_AWAY) {
         crew_ask_ping(c);
     }

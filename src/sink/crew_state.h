@@ -67,6 +67,7 @@ struct partition {
     int64_t start_offset;
     uint64_t start_seq;
     struct known_log known;       /* of the log, as of the last REPORT_START */
+    int32_t broker;               /* whose log was found to be the same; -1 none */
     int64_t reset_offset;         /* GAPPED: what was out of range, */
     enum reset_cause reset_cause; /*   and why; */
     int64_t log_end;              /*   TRUNCATED: where the log now ends, -1 unknown */
@@ -200,9 +201,11 @@ void crew_first_answer_use(struct crew *c, const struct scout_mail *m);
 void crew_first_answer(struct crew *c, const struct scout_mail *m);
 
 /* crew_verify.c */
-void crew_verify_start(struct crew *c, struct partition *p); /* REPORT_START has come */
-void crew_verify_again(struct partition *p);                 /* it had no answer the last time */
-void crew_verify_doubt(const struct crew *c, const struct event *e);
+void crew_verify_start(struct crew *c, struct partition *p);  /* REPORT_START has come */
+void crew_verify_again(struct partition *p);                  /* it had no answer the last time */
+void crew_verify_doubt(struct partition *p, const char *why); /* why: static. A slot that reads */
+void crew_verify_event(const struct crew *c, const struct event *e);          /* EVENT_DOUBT */
+void crew_verify_end(const struct crew *c, struct partition *p, int64_t end); /* as asked for */
 void crew_verify_turn(struct crew *c, usec_t now); /* do the brokers still belong to the cluster? */
 void crew_verify_ask(struct crew *c);
 void crew_verify_answer(struct crew *c, const struct scout_mail *m);

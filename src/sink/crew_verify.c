@@ -58,6 +58,7 @@ static void begin(struct crew *c, struct partition *p, const struct log_ids *ids
 
 void crew_verify_start(struct crew *c, struct partition *p)
 {
+    p->broker = -1;
     if (!config_has_ledger(c->cc.cfg)) {
         p->start = START_WANTED;
         crew_note_start(c);
@@ -119,8 +120,8 @@ static void stop_other_log(struct crew *c, struct partition *p)
     struct error err;
     error_set(
         &err, ERROR_RECORD,
-        "%s-%d@%lld: this is another log than the one that was stored: at offset %lld it holds "
-        "another record",
+        "%s-%d@%lld: this is another log than the one that was stored: it does not hold the record "
+        "that was stored at offset %lld",
         p->topic, p->number, (long long) p->start_offset, (long long) p->known.fp.offset);
     crew_gap_stop(
         c, p,
@@ -130,7 +131,9 @@ static void stop_other_log(struct crew *c, struct partition *p)
 
 static void judge(struct crew *c, struct partition *p, const struct scout_log *log)
 {
-    if (!can_be_verified(p)) {
+    p->broker = log->broker;
+    bool is_untouched = p->known.fp.offset == FINGERPRINT_NONE && p->start_offset == 0;
+    if (!can_be_verified(p) || is_untouched) {
         begin(c, p, &log->ids);
         return;
     }
@@ -156,6 +159,14 @@ static void judge(struct crew *c, struct partition *p, const struct scout_log *l
     }
 }
 
+/* An id that was known and cannot be had now may be the only one that could tell. */
+static bool is_unanswered(const struct scout_mail *m, size_t i, const struct log_ids *known)
+{
+    bool lacks_id = lookup_has_topic_ids() && known->topic[0] != '\0' &&
+                    m->logs[i].ids.topic[0] == '\0';
+    return m->refs[i].offset == LOOKUP_FAILED || lacks_id;
+}
+
 /* An answer to an older start, which has begun anew meanwhile, is of no interest. */
 void crew_verify_answer(struct crew *c, const struct scout_mail *m)
 {
@@ -163,7 +174,7 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m)
     for (size_t i = 0; i < m->ref_count; i++) {
         struct partition *p = crew_wanted(c, m, i);
         bool awaited = p != NULL && p->start == START_UNVERIFIED && p->start_seq == m->logs[i].seq;
-        if (awaited && (m->failed || m->refs[i].offset == LOOKUP_FAILED)) {
+        if (awaited && (m->failed || is_unanswered(m, i, &p->known.ids))) {
             p->retry_at = clock_mono() + VERIFY_RETRY;
         } else if (awaited) {
             judge(c, p, &m->logs[i]);
@@ -173,27 +184,40 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m)
 
 /* ---- doubts while it runs ---- */
 
-static void verify_again(struct partition *p, const char *why)
+void crew_verify_doubt(struct partition *p, const char *why)
 {
-    if (p->worker != NULL && p->state == PARTITION_FETCHING) {
-        struct order *o = partition_order(p, ORDER_VERIFY);
-        o->why = why;
-        worker_post(p->worker, o);
+    struct order *o = partition_order(p, ORDER_VERIFY);
+    o->why = why;
+    p->retry_at = USEC_NEVER;
+    worker_post(p->worker, o);
+}
+
+static void doubt_if_read(const struct crew *c, struct partition *p, const char *why)
+{
+    if (p->state == PARTITION_FETCHING && config_has_ledger(c->cc.cfg)) {
+        crew_verify_doubt(p, why);
     }
 }
 
-void crew_verify_doubt(const struct crew *c, const struct event *e)
+void crew_verify_event(const struct crew *c, const struct event *e)
 {
     struct partition *p = index_find(&c->index, e->topic, e->partition);
-    if (p != NULL && config_has_ledger(c->cc.cfg)) {
-        verify_again(p, "its broker does not lead it any more, or does not know its topic");
+    if (p != NULL) {
+        doubt_if_read(c, p, "its broker does not lead it any more, or does not know its topic");
+    }
+}
+
+void crew_verify_end(const struct crew *c, struct partition *p, int64_t end)
+{
+    if (end < partition_stored(p)) {
+        doubt_if_read(c, p, "its log ends before what is stored");
     }
 }
 
 static void verify_all(const struct crew *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        verify_again(c->partitions[i], "the brokers belong to another cluster now");
+        doubt_if_read(c, c->partitions[i], "the brokers belong to another cluster now");
     }
 }
 

@@ -87,6 +87,7 @@ struct order {
     int64_t offset;           /* ADOPT: the first offset or -1 */
     const char *first_reason; /* ADOPT, with a first offset: why there; static */
     const char *why;          /* VERIFY; static */
+    int32_t broker;           /* RESUME: whose log was verified; -1: of none */
     struct gap gap;           /* GAP */
     struct log_ids ids;       /* NOTE */
     uint64_t seq;             /* RESUME */

@@ -21,6 +21,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define PROBE_KEPT (20 * USEC_PER_SEC)
 #define ASK_TIMEOUT (2 * USEC_PER_SEC) /* one question; bounds how long a stop waits */
 
 struct scout {
@@ -32,7 +33,8 @@ struct scout {
     int stop_fd;
     struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
     struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
-    struct probe *probe;      /* made for SCOUT_VERIFY, freed afterwards */
+    struct probe *probe;      /* made for SCOUT_VERIFY, kept for a while */
+    usec_t probed_at;
     struct backoff backoff;
     bool away;
 };
@@ -224,11 +226,42 @@ static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_
     return log->fp.offset >= 0 && is_near;
 }
 
+/*
+ * Where there is nothing at the record's offset, the log has lost it at its start, to retention, or
+ * it ends before: then it is not the log in which that record was. An end that cannot be asked for
+ * is no answer: a broker that has just been elected may not know it yet (KIP-207).
+ */
+static bool look_at_ends(struct scout *s, struct probe_item *items, size_t n, struct error *err)
+{
+    struct partition_ref *ends _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *ends);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].is_outside) {
+            ends[count++] = (struct partition_ref){.topic = items[i].topic,
+                                                   .partition = items[i].partition};
+        }
+    }
+    if (!lookup_offsets(s->client, ends, count, LOOKUP_LATEST, ASK_TIMEOUT, err)) {
+        return false;
+    }
+    count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].is_outside) {
+            int64_t end = ends[count++].offset;
+            items[i].answered = end != LOOKUP_FAILED;
+            items[i].evidence = end <= items[i].want.offset ? EVIDENCE_OTHER : EVIDENCE_NONE;
+        }
+    }
+    return true;
+}
+
 static void take_evidence(struct scout_mail *m, const struct probe_item *items)
 {
     for (size_t i = 0; i < m->ref_count; i++) {
+        m->logs[i].broker = -1;
         if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
             m->logs[i].evidence = items->evidence;
+            m->logs[i].broker = items->broker;
             m->refs[i].offset = items->answered ? m->refs[i].offset : LOOKUP_FAILED;
             items++;
         }
@@ -246,13 +279,12 @@ static bool look_at_records(struct scout *s, struct scout_mail *m, struct error 
                                              .want = m->logs[i].fp};
         }
     }
-    if (n == 0) {
-        return true;
-    }
-    if (s->probe == NULL) {
+    if (n > 0 && s->probe == NULL) {
         s->probe = probe_new(s->cfg, err);
     }
-    if (s->probe == NULL || !probe_ask(s->probe, items, n, ASK_TIMEOUT, err)) {
+    s->probed_at = clock_mono();
+    if (n > 0 && (s->probe == NULL || !probe_ask(s->probe, items, n, ASK_TIMEOUT, err) ||
+                  !look_at_ends(s, items, n, err))) {
         return false;
     }
     take_evidence(m, items);
@@ -491,9 +523,30 @@ static void handle(struct scout *s, struct scout_mail *m)
     mailbox_post(s->answers, &m->mail);
 }
 
+/* Nothing is asked. What a slow network has just connected is kept for the next question. */
+static void rest(struct scout *s)
+{
+    wait_until(s, s->probe != NULL ? s->probed_at + PROBE_KEPT : USEC_NEVER, true);
+    if (s->probe != NULL && clock_mono() >= s->probed_at + PROBE_KEPT) {
+        s->probe = probe_free(s->probe);
+    }
+}
+
+/* The first verification, of the partitions that this process begins with, comes soon: that it need
+ * not wait for connections. */
+static void prepare_probe(struct scout *s)
+{
+    struct error ignored;
+    if (config_has_ledger(s->cfg)) {
+        s->probe = probe_new(s->cfg, &ignored);
+        s->probed_at = clock_mono();
+    }
+}
+
 static void run(void *arg)
 {
     struct scout *s = arg;
+    prepare_probe(s);
     while (!is_stopped(s)) {
         struct mail *m = mailbox_take(&s->questions);
         while (m != NULL) {
@@ -507,8 +560,7 @@ static void run(void *arg)
         }
         conn_close(s->conn);
         conn_close(s->replay_conn);
-        s->probe = probe_free(s->probe);
-        wait_until(s, USEC_NEVER, true);
+        rest(s);
     }
 }
 

@@ -48,6 +48,7 @@ struct scout_log {
     bool any_distance;          /* read it, however far back it is */
     uint64_t seq;               /* of the start that waits for the answer */
     enum log_evidence evidence; /* out */
+    int32_t broker;             /* out: that has shown it; -1 none */
     struct log_ids ids;         /* out */
 };
 

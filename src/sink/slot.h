@@ -45,6 +45,7 @@ struct slot {
     bool note_due; /* known.ids are to be written down */
     struct fingerprint anchors[2]; /* known.fp of a while ago, and of a while before that: [0] */
     uint64_t anchored_at;          /* monotonic time of [1] */
+    int32_t doubtful_broker;       /* of the record for which it is being verified; -1 none */
     int32_t broker;                /* that the last record came from; -1 none yet, or not told */
     bool taken_back; /* the group has more than is due: nothing is sent before that is mended */
     struct report *fault; /* why it has stopped; not told yet */

@@ -76,7 +76,7 @@ static void order_adopt(struct worker *w, const struct order *o)
         s->state = SLOT_CLAIMING;
         s->stored = s->expect = s->end_told = s->gap.to = s->inserted_at = -1;
         s->known.fp.offset = FINGERPRINT_NONE;
-        s->known.leader_epoch = s->broker = -1;
+        s->known.leader_epoch = s->broker = s->doubtful_broker = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
         w->slots[w->slot_count++] = s;
         index_put(&w->index, s->topic, s->number, s);
@@ -107,9 +107,11 @@ static void order_release(struct worker *w, struct slot *s)
 }
 
 /* Orders are taken between records, never while one is in hand: so nothing older follows. */
-static void order_resume(struct worker *w, struct slot *s, uint64_t seq)
+static void order_resume(struct worker *w, struct slot *s, const struct order *o)
 {
-    if (s != NULL && s->state == SLOT_WAITING && s->seq == seq) {
+    if (s != NULL && s->state == SLOT_WAITING && s->seq == o->seq) {
+        s->broker = s->doubtful_broker >= 0 ? s->doubtful_broker : o->broker;
+        s->doubtful_broker = -1;
         slot_set(s, SLOT_READING);
         worker_report(w, REPORT_RESUMED, s, s->expect, NULL);
     }
@@ -146,7 +148,7 @@ static void take_order(struct worker *w, const struct order *o)
         order_adopt(w, o);
         break;
     case ORDER_RESUME:
-        order_resume(w, slot_of(w, o), o->seq);
+        order_resume(w, slot_of(w, o), o);
         break;
     case ORDER_GAP:
         order_gap(w, slot_of(w, o), &o->gap);

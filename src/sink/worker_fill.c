@@ -94,22 +94,6 @@ static bool is_in_doubt(const struct slot *s, int32_t broker)
     return s->broker >= 0 && broker >= 0 && s->broker != broker;
 }
 
-/* The slot whose record was taken, or NULL. */
-static struct slot *take_message(struct worker *w, struct feed_item *item)
-{
-    struct slot *s = find_slot(w, item);
-    if (s == NULL || !slot_accepts(s, item->offset)) {
-        return NULL;
-    }
-    if (is_in_doubt(s, item->broker)) {
-        worker_verify_again(w, s, s->known.fp, "another broker leads it now");
-        return NULL;
-    }
-    s->broker = item->broker;
-    add_record(w, s, &item->message);
-    return s->expect == item->offset + 1 ? s : NULL;
-}
-
 /* So old is a fingerprint at least by which a slot is verified of which main says that it must be:
  * older than that word can be. */
 #define ANCHOR_AGE USEC_PER_SEC
@@ -128,13 +112,37 @@ static void renew_anchors(struct slot *s)
  * The fingerprint of the last record of a run, so once for many records. Its event is still held
  * while the item after it is looked at.
  */
-static void mark_run(struct worker *w, struct slot *s, const struct message *last)
+static void end_run(struct worker *w)
 {
+    struct slot *s = TAKE_PTR(w->run);
     if (s != NULL && w->link.ledger != NULL && s->span_open_id == w->open_id) {
-        s->known.fp = fingerprint_of(last);
-        s->known.leader_epoch = last->leader_epoch;
+        s->known.fp = fingerprint_of(w->run_last);
+        s->known.leader_epoch = w->run_last->leader_epoch;
         batch_span_mark(w->open, s->span, s->known.fp);
         renew_anchors(s);
+    }
+}
+
+static void take_message(struct worker *w, struct feed_item *item)
+{
+    struct slot *s = find_slot(w, item);
+    if (s == NULL || !slot_accepts(s, item->offset)) {
+        return;
+    }
+    if (is_in_doubt(s, item->broker)) {
+        end_run(w); /* the record before this one is what it is verified by */
+        s->doubtful_broker = item->broker;
+        worker_verify_again(w, s, s->known.fp, "another broker leads it now");
+        return;
+    }
+    s->broker = item->broker;
+    add_record(w, s, &item->message);
+    if (s->expect == item->offset + 1) {
+        if (w->run != s) {
+            end_run(w);
+        }
+        w->run = s;
+        w->run_last = &item->message;
     }
 }
 
@@ -200,12 +208,12 @@ static void take_corrupt(struct worker *w, const struct feed_item *item)
     }
 }
 
-/* The slot whose record was taken, or NULL. */
-static struct slot *take_item(struct worker *w, struct feed_item *item)
+static void take_item(struct worker *w, struct feed_item *item)
 {
     switch (item->kind) {
     case FEED_MESSAGE:
-        return take_message(w, item);
+        take_message(w, item);
+        break;
     case FEED_NONE:
         w->more = false;
         break;
@@ -225,25 +233,22 @@ static struct slot *take_item(struct worker *w, struct feed_item *item)
     case FEED_OTHER:
         break;
     }
-    return NULL;
 }
 
 void worker_fill(struct worker *w)
 {
     struct feed_item items[2]; /* the last and the one before, whose records are both still there */
-    struct slot *run = NULL;
-    unsigned i = 0;
+    bool go_on = true;
     w->keeps = worker_keeps(w);
-    for (bool go_on = true; go_on && i < FILL_RECORDS && worker_has_room(w); i++) {
+    for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_has_room(w); i++) {
         struct feed_item *item = &items[i % 2];
         feed_take(w->wc.feed, item);
-        struct slot *taken = take_item(w, item);
-        if (taken != run) {
-            mark_run(w, run, &items[(i + 1) % 2].message);
-            run = taken;
+        take_item(w, item);
+        if (w->run_last != &item->message) {
+            end_run(w); /* this item is not of it, and the next takes the place of its last */
         }
         go_on = item->kind != FEED_NONE;
     }
-    mark_run(w, run, &items[(i + 1) % 2].message);
+    end_run(w);
     feed_release(w->wc.feed);
 }

@@ -377,7 +377,7 @@ static void noted(struct worker *w)
     struct link *l = &w->link;
     for (size_t i = 0; i < l->entry_count; i++) {
         struct slot *s = l->entries[i].tag;
-        s->note_due = false;
+        s->note_due = log_ids_are_news(&l->entries[i].ids, &s->known.ids); /* others meanwhile? */
     }
     l->entry_count = 0;
     worker_link_succeeded(w);

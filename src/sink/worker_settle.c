@@ -116,7 +116,6 @@ static void ask_start(struct worker *w, struct slot *s, int64_t offset, const st
                       bool inserted)
 {
     s->seq++;
-    s->broker = -1;
     slot_set(s, SLOT_WAITING);
     struct report *r = worker_report_new(w, REPORT_START, s, offset, why);
     r->known = s->known;
@@ -132,6 +131,7 @@ static void start_at(struct worker *w, struct slot *s, int64_t offset, const str
     s->expect = offset;
     s->gap.to = -1;
     s->known.is_doubted = false;
+    s->doubtful_broker = -1;
     s->anchors[0] = s->anchors[1] = s->known.fp;
     worker_forget_fault(w, s);
     ask_start(w, s, offset, why, inserted);
@@ -253,8 +253,8 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
         worker_report_unknown(w, s, e->begun);
         return;
     }
-    if (e->inserted) {
-        s->inserted_at = e->next_offset; /* the row is ours from its beginning */
+    if (e->inserted || e->owner_epoch == 1) {
+        s->inserted_at = e->next_offset; /* nobody has had the row before */
     }
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;

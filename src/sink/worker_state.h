@@ -85,6 +85,8 @@ struct worker {
     int32_t last_number;
     struct slot *last_slot;
 
+    struct slot *run;               /* whose records were taken last, one after the other: */
+    const struct message *run_last; /*   the last of them, while its event is held */
     struct decoder *decoder;
     struct batch *open;    /* being filled */
     uint64_t open_id;      /* changes whenever span indices of `open` may have changed */

@@ -87,6 +87,41 @@ def test_an_entry_that_is_added_later_is_a_first_use_of_its_own(bench):
     bench.check(other, start={0: 20, 1: 20})
 
 
+def test_an_entry_that_matches_a_topic_of_an_older_one(bench):
+    """What has no row of that topic has come later: a new entry must not pass it."""
+    log = wild(bench, "first")
+    bench.plain_table()
+    log.fill(10)
+    bench.start(bench.config(log, kafka=LATEST)).terminate()
+    log.add_partitions(2)
+    log.fill(20, partitions=[1])
+    second = wild(bench, "second")
+    second.fill(5)
+    bench.start(bench.config(topics=[log.topic, pattern(bench)], kafka=LATEST))
+    bench.wait_stored(log)
+    second.fill(5)
+    bench.wait_stored(second)
+    bench.check(log, start={0: 10})
+    bench.check(second, start={0: 5})
+
+
+def test_a_failover_loses_the_first_use(bench):
+    """The server has lost the commit of the rows, and nobody has deleted them: they come back as they were."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(30)
+    d = bench.start(bench.config(log, kafka=LATEST))
+    with bench.db.transaction():
+        bench.sql("SET LOCAL session_replication_role = replica")  # without the triggers of changes by hand
+        for table in ("offsets", "partitions", "topic_entries"):
+            bench.sql(f"DELETE FROM pgsinkd.{table}")
+    bench.postgres.terminate_backends()
+    log.fill(10)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log, start={0: 30})
+
+
 def test_a_name_without_a_topic_is_used_all_the_same(bench):
     """Whatever the topic holds when it is noticed has come after that."""
     bench.plain_table()

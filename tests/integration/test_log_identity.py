@@ -71,15 +71,17 @@ def test_created_again_while_it_was_down(bench, records, policy):
 
 @pytest.mark.system
 @SIZES
-def test_created_again_while_it_runs(bench, records):
+@pytest.mark.parametrize("at_once", [False, True], ids=["slowly", "at-once"])
+def test_created_again_while_it_runs(bench, records, at_once):
     log, config, d = stored(bench)
     d.allow(OTHER)
-    log.recreate()
+    log.recreate(at_once=at_once)
     log.fill(2 * records)
     wait_errors(d, 2)
     bench.check(log, stops={0: 0, 1: 0}, held={0, 1})
 
 
+@pytest.mark.system
 def test_the_new_log_is_accepted_by_seek(bench):
     log, config, d = stored(bench)
     d.terminate()
@@ -95,6 +97,7 @@ def test_the_new_log_is_accepted_by_seek(bench):
     bench.check(log, stops={0: 0}, held={0})
 
 
+@pytest.mark.system
 def test_the_new_log_is_accepted_by_update(bench):
     log, config, d = stored(bench)
     d.terminate()
@@ -201,6 +204,66 @@ def test_other_brokers_lead_the_partitions(cluster_bench, protocol):
     bench.check(log)
 
 
+@pytest.mark.system
+def test_an_eager_member_starts_again_under_a_newer_epoch(cluster_bench):
+    """A partition that is fetched again because another one starts has read on under a newer leader epoch."""
+    bench, cluster = cluster_bench, cluster_bench.kafka
+    log, config, d = stored(bench)
+    d.terminate()
+    d = bench.start(config)
+    for n in (200, 300):
+        leader = cluster.leader(log.topic, 0)
+        cluster.nodes[leader].stop()
+        log.fill(200)
+        bench.wait_stored(log)
+        cluster.start(leader)
+        bench.sql("SELECT pgsinkd.seek(%s, %s, 1, %s)", bench.sink, log.topic, n)
+        cluster.wait_in_sync(log.topic, cluster.partition(log.topic, 0).replicas, 0)
+    log.fill(200)
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+def test_a_partition_without_a_leader_holds_up_nobody(cluster_bench):
+    bench, cluster = cluster_bench, cluster_bench.kafka
+    log = bench.topic(partitions=6, replication_factor=1)
+    bench.plain_table()
+    log.fill(600)
+    config = bench.config(log)
+    d = bench.start(config)
+    bench.wait_stored(log)
+    dead = cluster.leader(log.topic, 0)
+    well = [p for p in log.partitions if cluster.leader(log.topic, p) != dead]
+    d.terminate()
+    cluster.nodes[dead].kill()
+    wait.until(lambda: cluster.partition(log.topic, 0).leader < 0, "the partition to be without a leader")
+    log.connect()
+    log.fill(len(well), partitions=well)
+    d = bench.start(config)
+    bench.wait_stored(log, ends=dict.fromkeys(well, 101), timeout=5)
+    assert "cannot be reached" not in d.log()
+    cluster.start(dead)
+    log.connect()
+    log.fill(6)
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+def test_a_slow_network(bench):
+    """To connect and to read one record takes longer than one question may."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(200)
+    config = bench.config(log, kafka={"brokers": bench.kafka.proxied})
+    bench.drain(config)
+    log.fill(20)
+    bench.kafka.proxy.delay = 0.3
+    bench.start(config, ready=False)
+    bench.wait_stored(log, timeout=60)
+    bench.kafka.proxy.delay = 0
+    bench.check(log)
+
+
 # ---- ids ----
 
 
@@ -279,6 +342,47 @@ def test_the_log_was_truncated_while_it_was_down(cluster_bench):
     d = bench.start(config, ready=False).allow(OTHER)
     wait_errors(d, 1)
     bench.check(log, stops={0: 100}, held={0})
+
+
+def test_the_log_is_truncated_while_nothing_is_read(cluster_bench):
+    """Since its start no record has said which broker leads the partition."""
+    bench, cluster = cluster_bench, cluster_bench.kafka
+    log, config, d = stored(bench, partitions=1)
+
+    def start_again():
+        bench.wait_stored(log)
+        d.terminate()
+        bench.start(config).allow(OTHER)
+
+    cluster.lose_tail(log, 10, meanwhile=start_again)
+    log.fill(40)
+    d = bench.daemons[-1]
+    wait.until(lambda: d.lines("error"), "the error", timeout=60)
+    bench.check(log, stops={0: 100}, held={0})
+
+
+def test_a_partition_stops_while_its_log_is_in_doubt(cluster_bench):
+    """PostgreSQL refuses a record that was on its way; the others must start all the same."""
+    bench, cluster = cluster_bench, cluster_bench.kafka
+    log, config, d = stored(bench)
+    bench.sql("ALTER TABLE events ADD CHECK (note <> 'bad')")
+    leader = cluster.leader(log.topic, 0)
+    with bench.postgres.connect(bench.database) as other, other.transaction():
+        other.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        bad = log.send_json(0, id=7, note="bad")
+        wait.until(lambda: bench.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), "the batch to wait")
+        cluster.nodes[leader].kill()
+        wait.until(lambda: cluster.leader(log.topic, 0) != leader, "another leader", timeout=60)
+        log.connect()
+        log.fill(1, partitions=[0])
+        wait.until(lambda: "reading again" in d.log(), "the doubt", timeout=60)
+    d.allow("23514")
+    wait.until(lambda: d.lines("error"), "the error")
+    cluster.start(leader)
+    log.connect()
+    log.fill(20, partitions=[1])
+    bench.wait_stored(log, ends={1: 120}, timeout=60)
+    bench.check(log, stops={0: bad.offset})
 
 
 @pytest.mark.system

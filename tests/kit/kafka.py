@@ -185,6 +185,17 @@ class Administration:
         self._done(self.admin.delete_topics([name], request_timeout=10))
         wait.until(lambda: not self.has_topic(name), f"{name} to be deleted")
 
+    def replace_topic(self, name, partitions):
+        """Deletes a topic and creates it again as soon as the cluster lets it: nobody may notice that it was away."""
+        self._done(self.admin.delete_topics([name], request_timeout=10))
+
+        def created():
+            with contextlib.suppress(KafkaException):  # it exists still
+                self.create_topic(name, partitions)
+                return True
+
+        wait.until(created, f"{name} to be created again", interval=0.001)
+
     def add_partitions(self, name, total):
         self._done(self.admin.create_partitions([NewPartitions(name, total)], request_timeout=10))
         self._wait_partitions(name, total)

@@ -116,15 +116,19 @@ class Log:
         """{partition: kafka.Shown}: the topic, read again."""
         return self.broker.shown(self.topic)
 
-    def recreate(self, partitions=None, **config):
+    def recreate(self, partitions=None, at_once=False, **config):
         """Deletes the topic and creates it again, empty, with as many partitions unless told otherwise.
 
-        It need not be there: the broker may have been replaced by another cluster.
+        It need not be there: the broker may have been replaced by another cluster. at_once: without waiting until
+        it is gone.
         """
-        if self.broker.has_topic(self.topic):
-            self.broker.delete_topic(self.topic)
         partitions = partitions or len(self.records)
-        self.broker.create_topic(self.topic, partitions, **config)
+        if at_once:
+            self.broker.replace_topic(self.topic, partitions)
+        else:
+            if self.broker.has_topic(self.topic):
+                self.broker.delete_topic(self.topic)
+            self.broker.create_topic(self.topic, partitions, **config)
         self.former.append(Former(self.records, dict.fromkeys(self.records, 0)))
         self.records = {p: {} for p in range(partitions)}
         self._count |= {p: 0 for p in range(partitions) if p not in self._count}
