@@ -216,7 +216,7 @@ static const char RUN_MORE[] =
     "  --timeout DURATION  with --until-end: give up after this time (30s, 10m, 2h)\n";
 
 static const struct verb VERBS[] = {
-    {"run", "run -c FILE [--until-end]",
+    {"run", "run -c FILE [--until-end [--timeout DURATION]]",
      "the daemon; --until-end stores what is there now, then stops", RUN_MORE, "cuT", false,
      command_run},
     {"check", "check -c FILE", "everything that can be checked without writing, and the plan", NULL,

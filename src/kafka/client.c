@@ -170,14 +170,13 @@ static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct err
  */
 static void watch_topics(rd_kafka_conf_t *conf)
 {
-    char debug[256] = "";
-    size_t size = sizeof debug - sizeof ",topic";
-    if (rd_kafka_conf_get(conf, "debug", debug, &size) != RD_KAFKA_CONF_OK) {
-        debug[0] = '\0';
-    }
-    if (strstr(debug, "topic") == NULL && strstr(debug, "all") == NULL) {
-        strcat(debug, debug[0] != '\0' ? ",topic" : "topic");
-        set_own(conf, "debug", debug, false);
+    char asked[256] = "";
+    char all[sizeof asked + sizeof ",topic"];
+    size_t size = sizeof asked;
+    bool any = rd_kafka_conf_get(conf, "debug", asked, &size) == RD_KAFKA_CONF_OK && *asked != '\0';
+    if (!any || (strstr(asked, "topic") == NULL && strstr(asked, "all") == NULL)) {
+        snprintf(all, sizeof all, "%s%stopic", any ? asked : "", any ? "," : "");
+        set_own(conf, "debug", all, false);
     }
 }
 

@@ -311,11 +311,11 @@ static void take_report(struct app *a, const struct report *r)
         break;
     case REPORT_EVICTED:
         if (r->offset == 0) {
-            log_limited(a, "postgresql: another session holds lines of the ledger "
+            log_limited(a, "postgresql: another session holds rows of the ledger "
                            "for longer than lock_timeout");
             break;
         }
-        log_warning("postgresql: ended %lld backend(s) that held lines of the ledger for longer "
+        log_warning("postgresql: ended %lld backend(s) that held rows of the ledger for longer "
                     "than lock_timeout",
                     (long long) r->offset);
         break;

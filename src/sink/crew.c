@@ -162,12 +162,12 @@ static void hint_skip(const struct config *cfg, const struct partition *p, long 
 {
     if (config_has_ledger(cfg)) {
         error_hint(err,
-                   "Mend the cause and restart, or skip the record: UPDATE %s.offsets "
-                   "SET next_offset = %lld WHERE sink = '%s' AND topic = '%s' AND partition = %d;",
-                   cfg->postgres.schema, next, cfg->sink, p->topic, p->number);
+                   "Fix the cause and try again: SELECT %s.seek('%s', '%s', %d, %lld); with %lld "
+                   "it skips the record.",
+                   cfg->postgres.schema, cfg->sink, p->topic, p->number, next - 1, next);
     } else {
         error_hint(err,
-                   "Mend the cause and restart, or stop and skip the record: "
+                   "Fix the cause and restart, or stop and skip the record: "
                    "kafka-consumer-groups.sh --group %s --topic %s:%d --reset-offsets "
                    "--to-offset %lld --execute",
                    cfg->kafka.group, p->topic, p->number, next);

@@ -45,7 +45,7 @@ static void describe_target(const struct drain *d, const struct drain_target *t,
         describe_place(t, out);
         buf_printf(out, ": %s", t->why != NULL ? t->why : "a fault");
     } else if (t->end < 0) {
-        buf_add_z(out, ": where it ends is not known");
+        buf_add_z(out, ": its end is not known yet");
     } else if (drain_is_above(t)) {
         buf_printf(out, ": next_offset %lld is above the log, which ends at %lld",
                    (long long) t->at, (long long) t->log_end);

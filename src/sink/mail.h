@@ -109,7 +109,7 @@ enum report_kind {
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
     REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
     REPORT_UP,       /* ... and made again */
-    REPORT_EVICTED,  /* offset = number of backends ended, which held lines of the ledger */
+    REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
     REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
     REPORT_EASED,    /* ... and has got past it */
     REPORT_REPLAY,   /* dead letters may have been marked by replay() */

@@ -240,7 +240,7 @@ def test_a_partition_without_a_leader_holds_up_nobody(cluster_bench):
     log.connect()
     log.fill(len(well), partitions=well)
     d = bench.start(config)
-    bench.wait_stored(log, ends=dict.fromkeys(well, 101), timeout=5)
+    bench.wait_stored(log, ends=dict.fromkeys(well, 101))
     assert "cannot be reached" not in d.log()
     cluster.start(dead)
     log.connect()

@@ -331,7 +331,7 @@ static void test_ends_that_are_not_known_are_asked_for_again(void **state)
     assert_false(drain_is_over(d, T0 + 2 * PATIENCE));
     expect_line("orders", DRAIN_TIMEOUT,
                 "topic 'orders': --timeout was over before it was read to its end: partition 1: "
-                "where it ends is not known");
+                "its end is not known yet");
     hold(1, CREW_STOPPED, 10, T0);
     expect_line("orders", DRAIN_OVER,
                 "topic 'orders': it is not read to its end: partition 1 has stopped at offset 10: "
