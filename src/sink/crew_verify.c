@@ -11,8 +11,9 @@
  *                             GAPPED, STOPPED <----------- another log
  *
  * A worker asks for the same when its partition's log may have been exchanged while it was read
- * (worker_fill.c), and main when the brokers turn out to be those of another cluster. What becomes
- * of a partition whose log is another one: crew_gap.c. Main thread.
+ * (worker_fill.c), and main when the library's log, an asked end or the id of the cluster gives
+ * reason to doubt it. What becomes of a partition whose log is another one: crew_gap.c. Main
+ * thread.
  */
 #include "sink/crew_state.h"
 
