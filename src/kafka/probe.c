@@ -16,11 +16,12 @@ struct probe {
     size_t answered; /* ... that are */
 };
 
-/* One record of each partition is wanted, so little is fetched ahead; properties that any version
- * of the library knows. */
+/*
+ * One record of each partition is wanted, so little is fetched at a time. Not by the limits of the
+ * queue, which is one for all partitions: over a full one the library sleeps for a second
+ * before 2.2.
+ */
 static const char *const FRUGAL[][2] = {
-    {"queued.min.messages", "1"},
-    {"queued.max.messages.kbytes", "1024"},
     {"fetch.message.max.bytes", "65536"},
     {"fetch.wait.max.ms", "10"},
 };
@@ -173,6 +174,21 @@ static void read_answers(struct probe *p, struct probe_item *items, size_t n, us
     }
 }
 
+/*
+ * Who leads a topic that is only assigned is asked for within a second; of one that is made by its
+ * name, at once.
+ */
+static void ask_leaders(struct probe *p, const struct probe_item *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool is_next = i > 0 && strcmp(items[i - 1].topic, items[i].topic) == 0;
+        rd_kafka_topic_t *rkt = is_next ? NULL : rd_kafka_topic_new(p->rk, items[i].topic, NULL);
+        if (rkt != NULL) {
+            rd_kafka_topic_destroy(rkt);
+        }
+    }
+}
+
 static bool begin(struct probe *p, const struct probe_item *items, size_t n, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
@@ -180,6 +196,7 @@ static bool begin(struct probe *p, const struct probe_item *items, size_t n, str
         rd_kafka_topic_partition_list_add(list, items[i].topic, items[i].partition)->offset =
             items[i].want.offset;
     }
+    ask_leaders(p, items, n);
     rd_kafka_resp_err_t code = rd_kafka_assign(p->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
