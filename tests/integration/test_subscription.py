@@ -14,9 +14,9 @@ def routes(*pairs):
     return [{"topics": [topic], "table": table, "format": "json", "mode": "append"} for topic, table in pairs]
 
 
-def static(bench, *pairs, member="one", protocol="roundrobin", **top):
+def static(bench, *pairs, member="one", protocol="roundrobin", properties=None, **top):
     """The configuration of one static member."""
-    properties = {"group.instance.id": member, "partition.assignment.strategy": protocol}
+    properties = {"group.instance.id": member, "partition.assignment.strategy": protocol} | (properties or {})
     return bench.config(routes=routes(*pairs), properties=properties, **top)
 
 
@@ -256,7 +256,9 @@ def test_kafka_is_away_while_the_group_is_asked(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()
     log.fill(100)
-    d = bench.start(static(bench, (log.topic, "events"), delivery="at_least_once"), ready=False)
+    session = {"session.timeout.ms": 30_000}  # it outlives the broker: a commit of a lost session would be fenced
+    config = static(bench, (log.topic, "events"), delivery="at_least_once", properties=session)
+    d = bench.start(config, ready=False)
     d.wait_log("assigned")
     bench.kafka.kill()
     d.wait_log("brokers cannot be reached", 20)
