@@ -202,7 +202,6 @@ static void report_lost(struct partition *p, const struct report *r)
     usec_t now = clock_mono();
     bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
     p->lost_at = now;
-    p->start = START_NONE;
     partition_set(p, PARTITION_LOST);
     report_trouble(p, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
 }

@@ -85,7 +85,6 @@ static void note_fetched(struct crew *c)
         struct partition *p = c->partitions[i];
         if (to_fetch(p)) {
             p->fetched = true;
-            p->start = START_NONE;
             partition_set(p, PARTITION_FETCHING);
         }
     }

@@ -41,7 +41,6 @@ void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct 
 {
     hint_accept(c, p, why, err);
     log_fault(LOG_LEVEL_ERROR, err);
-    p->start = START_NONE;
     partition_stop(p, err->text);
     crew_note_start(c); /* the others go on without it */
 }
@@ -51,7 +50,6 @@ void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct 
 void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause)
 {
     partition_set(p, PARTITION_GAPPED);
-    p->start = START_NONE;
     p->reset_offset = offset;
     p->reset_cause = cause;
     p->range_due = true;

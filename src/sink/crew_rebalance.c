@@ -72,8 +72,7 @@ static void release(struct crew *c, struct partition *p, bool wait)
             .topic = mem_strdup(p->topic), .partition = p->number, .offset = -1};
     }
     index_remove(&c->index, p->topic, p->number);
-    p->start = START_NONE;
-    p->first_due = p->verify_due = p->range_due = false;
+    p->first_due = p->range_due = false;
     partition_set(p, PARTITION_RELEASING);
     if (p->worker == NULL) {
         crew_forget(c, p);

@@ -283,16 +283,6 @@ struct scout_mail *drain_turn(struct drain *d, usec_t now)
 
 /* ---- answers ---- */
 
-static bool is_taken(const struct drain *d, const char *topic)
-{
-    for (size_t r = 0; r < d->cfg->route_count; r++) {
-        if (plan_route_takes(d->plan, r, topic)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_targets(struct drain *d, struct drain_topic *topic, int n)
 {
     topic->found = true;
@@ -315,7 +305,7 @@ static void add_targets(struct drain *d, struct drain_topic *topic, int n)
 /* A topic without partitions is about to be, or no more. */
 static void take_topic(struct drain *d, const struct lookup_topic *found)
 {
-    if (found->partition_count <= 0 || !is_taken(d, found->name)) {
+    if (found->partition_count <= 0 || !plan_takes(d->plan, found->name)) {
         return;
     }
     struct drain_topic *t = find_topic(d, found->name);

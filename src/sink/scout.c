@@ -21,7 +21,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PROBE_KEPT (20 * USEC_PER_SEC)
+#define PROBE_KEPT (20 * USEC_PER_SEC) /* its connections, for the next question */
 #define ASK_TIMEOUT (2 * USEC_PER_SEC) /* one question; bounds how long a stop waits */
 
 struct scout {
@@ -175,7 +175,12 @@ static bool is_partial(const struct scout_mail *m)
     return false;
 }
 
-/* In m->refs stay those partitions that have got a row by this. */
+static bool has_session(struct scout *s, struct conn *conn, struct error *err)
+{
+    return conn_is_open(conn) || conn_open_wait(conn, s->stop_fd, err);
+}
+
+/* In m->refs the offset becomes SCOUT_HAS_ROW where a partition had its row before this. */
 static bool write_first_use(struct scout *s, struct scout_mail *m, struct error *err)
 {
     struct ledger_entry *rows _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *rows);
@@ -213,8 +218,7 @@ static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *e
         return error_set(err, ERROR_LINK, "a partition of topics entry '%s' does not answer",
                          m->entry);
     }
-    return (conn_is_open(s->conn) || conn_open_wait(s->conn, s->stop_fd, err)) &&
-           write_first_use(s, m, err);
+    return has_session(s, s->conn, err) && write_first_use(s, m, err);
 }
 
 /* Records further back are not fetched only to be compared: what lies between may be much. */
@@ -321,7 +325,7 @@ static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
  * again. */
 static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {
+    if (!has_session(s, s->conn, err)) {
         return false;
     }
     for (size_t i = 0; i < m->job_count; i++) {
@@ -349,7 +353,7 @@ static struct members_key member_key(const struct scout *s)
 static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err)
 {
     struct members_key key = member_key(s);
-    if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {
+    if (!has_session(s, s->conn, err)) {
         return false;
     }
     bool ok = m->kind == SCOUT_JOINED
@@ -385,10 +389,10 @@ static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
-/* A route that cannot be stored to is an answer too: the replay goes on behind it. */
+/* A route that cannot be stored to is an answer too: the replay goes on after it. */
 static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    if (!conn_is_open(s->replay_conn) && !conn_open_wait(s->replay_conn, s->stop_fd, err)) {
+    if (!has_session(s, s->replay_conn, err)) {
         return false;
     }
     if (replay_chunk(&m->replay, s->cfg, s->replay_conn, s->stop_fd, err)) {
@@ -419,7 +423,7 @@ static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
     if (!config_has_ledger(s->cfg)) {
         return ask_positions(s, m, err);
     }
-    if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, err)) {
+    if (!has_session(s, s->conn, err)) {
         return false;
     }
     struct holder *holders = mem_array(m->ref_count, sizeof *holders);

@@ -236,7 +236,7 @@ static bool is_touched(const struct slot *s, const struct ledger_entry *e)
     return e->owner_epoch > s->owner_epoch + 1;
 }
 
-void worker_report_unknown(struct worker *w, const struct slot *s, bool begun)
+static void report_unknown(struct worker *w, const struct slot *s, bool begun)
 {
     struct report *r = worker_report_new(w, REPORT_UNKNOWN, s, -1, NULL);
     r->begun = begun;
@@ -250,7 +250,7 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
     }
     if (!e->mine) {
         slot_set(s, SLOT_UNKNOWN);
-        worker_report_unknown(w, s, e->begun);
+        report_unknown(w, s, e->begun);
         return;
     }
     if (e->inserted || e->owner_epoch == 1) {

@@ -174,7 +174,6 @@ void worker_read_again(struct worker *w, struct slot *s, const struct error *why
  * record that was taken before there was any doubt.
  */
 void worker_verify_again(struct worker *w, struct slot *s, struct fingerprint fp, const char *why);
-void worker_report_unknown(struct worker *w, const struct slot *s, bool begun);
 void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err);
 void worker_forget_fault(struct worker *w, struct slot *s);
