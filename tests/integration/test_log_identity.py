@@ -198,6 +198,8 @@ def test_other_brokers_lead_the_partitions(cluster_bench, protocol):
         log.fill(600)
         bench.wait_stored(log)
         cluster.start(number)
+        for p in log.partitions:  # or the next broker to stop is the last one that has the whole log
+            cluster.wait_in_sync(log.topic, cluster.partition(log.topic, p).replicas, p)
         log.fill(600)
         bench.wait_stored(log)
     assert d.running
