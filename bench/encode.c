@@ -1,7 +1,7 @@
 /*
  * encode: what remains of pgsinkd when Kafka and PostgreSQL are taken out. Makes records in memory,
  * then decodes and encodes them into batches, over and over, by the same calls as
- * sink/worker_fill.c, on one thread.
+ * sink/worker/worker_fill.c, on one thread.
  *
  *     encode [-r] [-m COLUMN=PATH]... KIND COUNT NAME:TYPE...
  *
@@ -15,7 +15,7 @@
 #include "tool.h"
 
 #include "base/mem.h"
-#include "row/record.h"
+#include "row/record/record.h"
 
 #include <inttypes.h>
 #include <stdio.h>

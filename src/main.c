@@ -1,185 +1,37 @@
 /*
  * pgsinkd: Kafka topics into PostgreSQL tables, each record exactly once.
  *
- * A tour, in order of flow. docs/ARCHITECTURE.md has the law of the rooms, the threads, the
- * protocol and the invariants. Short of time: sink/mail.h, worker_settle.c, pg/txn.c.
+ * A tour of the rooms, in order of flow, each with its front door. The list in a room's meson.build
+ * says what each of its files is for; docs/ARCHITECTURE.md has the law of the rooms, the threads,
+ * the protocol and the invariants. Short of time: mail.h, worker_settle.c, pg/txn.c.
  *
- * command/: one thin file per verb
- *     command.h                    what the verbs share; exit codes are in sink/app.h
- *     common.c                     how a command says a fault; what it checks in the file
- *     run.c                        the daemon: logging, then sink/app.c
- *     check.c                      both servers, the tables, the plan; writes nothing
- *     config.c                     the file alone, then the effective configuration
- *     init.c                       the schema, now or as a script for psql
- *     dead_letters.c               dead letters: listed, shown, replayed, discarded
- *     letter_text.{c,h}            one of them as a line, in full, as JSON
- *     version.c                    the program's version and its libraries'
- *
- * config/: the file on disk becomes one immutable struct config
- *     config.{c,h}                 load: read, apply, check; errors name file, line, column
- *     options.def                  every option once
- *     option.{c,h}                 the table made of it
- *     refused.def                  librdkafka properties that would break the promise, with reasons
- *     file.{c,h}                   a small file as a whole
- *     position.{c,h}               a place in the file
- *     yaml_reader.{c,h}            libyaml's events into a tree of nodes
- *     load.h                       what the next four share while loading
- *     value.c                      one scalar or list into its field
- *     route.c                      one entry of routes:
- *     column.c                     its columns:
- *     check.c                      what concerns several options at once
- *     expand.{c,h}                 ${ENV}, ${file:...} in values
- *     units.{c,h}                  10MiB, 5s, booleans, choices: whole text or an error
- *     table_name.{c,h}             schema.table, quotes, {topic}, {value.type}
- *     mask.{c,h}                   secrets out of what is printed
- *     print.{c,h}                  the effective configuration as YAML
- *     options_doc.c                documentation and example file, from options.def
- *
- * sink/: the corridor, the only room that decides, counts and logs
- *     app.{c,h}                    start order, main's loop, stop order, exit code
- *     prepare.{c,h}                the database reached, schema and tables read, before workers
- *     entries.{c,h}                entries of topics, and which have been used before
- *     plan.{c,h}                   configuration and catalog into mappings per topic
- *     policy.{c,h}                 what becomes of records that cannot be stored
- *     crew.{c,h}                   main's view of partitions; reports of workers
- *     crew_state.h                 what the crew's files share
- *     crew_rebalance.c             what the group gives and takes
- *     crew_ask.c                   questions to the scout, what follows from the answers
- *     crew_first.c                 where partitions begin that the ledger does not know
- *     crew_verify.c                is it still the same log?
- *     crew_gap.c                   if not, or outside of it: where to go on
- *     crew_commit.c                which offsets are committed to the group, and when
- *     crew_member.c                a static member whose old assignment does not fit
- *     crew_unread.c                what nobody in the group reads
- *     unread.{c,h}                 ... since when, and what is to be said
- *     crew_fetch.c                 which partitions are fetched, and from where
- *     drain.{c,h}                  what --until-end has to read, and how far that is read
- *     drain_state.h                what its files share
- *     drain_report.c               what is said at its end, and the exit code
- *     replayer.{c,h}               when dead letters are tried again
- *     replay.{c,h}                 ... and how: a chunk of them in one transaction
- *     scout.{c,h}                  the one thread that may block
- *     mail.h                       orders, reports, and the exchange that starts a partition
- *     worker.{c,h}                 a worker's thread: loop, orders, reports
- *     worker_state.h               what the worker's files share
- *     worker_fill.c                records into the open batch
- *     worker_link.c                the connection: claim, gap, write, in this order
- *     worker_write.c               batches on their way over it
- *     worker_settle.c              what an answer of the database means for slots and batches
- *     worker_letters.c             records that cannot be stored, as dead letters
- *     worker_plan.c                when tables change while we run
- *     worker_group.c               positions in the group, where there is no ledger
- *     path.{c,h}                   COPY or unnest
- *     slot.{c,h}                   a worker's view of one partition
- *     quota.{c,h}                  so many dead letters in such a time
- *     index.{c,h}                  (topic, number) to slot or partition
- *     progress.{c,h}               rates, STATUS, the bar of --until-end
- *
- * kafka/: the window to the source
- *     client.{c,h}                 the one consumer: made, subscribed, told what to fetch, closed
- *     librdkafka.h                 the library's types, inside this room only
- *     events.{c,h}                 rebalances, errors, logs as plain structs, for main
- *     feed.{c,h}                   one queue of records per worker
- *     nudge.{c,h}                  wakes the library's threads, which oversleep
- *     rejoin.{c,h}                 when a member may be joining again, and must not commit
- *     group.{c,h}                  who in the group has what
- *     lookup.{c,h}                 blocking questions, for the scout
- *     probe.{c,h}                  ... and single records, read again by a consumer of its own
- *
- * row/: the workshop: from a record to encoded rows; pure
- *     message.h                    a record, borrowed
- *     identity.{c,h}               which log is it? fingerprints, ids, what they say together
- *     table.{c,h}                  a target table, and the part of it that is filled
- *     path.{c,h}                   value.a.b, key, headers.x, meta.offset
- *     mapping.{c,h}                paths onto columns, compiled once
- *     mapping_shape.c              explode and when of a mapping
- *     mapping_sql.c                expressions, and what they name
- *     chooser.{c,h}                which table a record names
- *     place.{c,h}                  where a mapping reads what it needs
- *     mapping_mode.c               key, version and mark, as the mode wants them
- *     mapping_rest.c               unknown_fields
- *     mapping_change.c             what a mapping of change events has beside columns
- *     fill.h                       the inside of a mapping
- *     fields.{c,h}                 the names that a mapping wants from a document, as a tree
- *     compare.{c,h}                the order of two cells
- *     condition.{c,h}              when:, compiled once, asked for each record
- *     condition_parse.c            its grammar
- *     condition_tree.h             its compiled form
- *     decode.{c,h}                 a record by its mapping: read, then write a row
- *     record.{c,h}                 which rows a record makes, and what is done with them
- *     decode_json.{c,h}            fields of documents into cells
- *     debezium.{c,h}               change events: the envelope, its schema part, what it lacks
- *     logical.{c,h}                values that are more than their JSON says: by schema, by column
- *     logical_apply.c              ... made into what the encoders take
- *     unscaled.{c,h}               decimals in two's complement
- *     decode_raw.{c,h}             keys, headers, the record's own numbers into cells
- *     decode_rest.{c,h}            fields that no column takes
- *     document.{c,h}               one JSON document, strictly read
- *     escape.{c,h}                 the escapes in its strings
- *     json.h  json.cc              simdjson's first stage behind a C face; the only C++
- *     cell.{c,h}                   one value on its way
- *     dead_letter.{c,h}            a record as a row of the table of dead letters
- *     encode.{c,h}                 a cell into COPY BINARY bytes, by type
- *     elements.{c,h}               a JSON array or object, one element after the other
- *     encode_types.h               the encoders of single types:
- *     encode_number.c              integers, floats, numeric
- *     encode_text.c                text, bytea, uuid, json, jsonb
- *     encode_time.c                date, time, timestamps, interval
- *     encode_net.c                 inet, cidr, hardware addresses
- *     encode_array.c               arrays, hstore
- *     base64.{c,h}                 bytes in JSON
- *     decimal.{c,h}                decimal text, exactly
- *     moment.{c,h}                 RFC 3339 and the calendar
- *     interval.{c,h}               spans of time
- *     ascii.h                      letters and digits, also eight at a time
- *     batch.{c,h}                  rows and spans of one transaction; cut, split, drop
- *     fold.{c,h}                   ... as it is sent: grouped, in the order of the keys
- *     outcome.{c,h}                what the rows of one key come to
- *     tuple.h                      the fields of an encoded row
- *
- * pg/: the window to the target
- *     conn.{c,h}                   one connection that never waits in libpq
- *     libpq.h                      what this room shares, with libpq's types
- *     dsn.{c,h}                    the hosts of a DSN
- *     txn.{c,h}                    a batch in one transaction: advance, rows, COMMIT
- *     txn_state.h                  what its files share
- *     txn_copy.c                   large batches: COPY
- *     txn_unnest.c                 small ones: arrays, in one round trip
- *     txn_each.c                   which rows of a batch are refused
- *     rows_sql.{c,h}               the SQL that stores rows of one shape
- *     statements.{c,h}             one for each shape, and what of it is prepared
- *     oids.h                       numbers of types
- *     ledger.{c,h}                 claim, evict, gap, ends, ids of logs
- *     topic_entries.{c,h}          entries of topics, their first use
- *     holders.{c,h}                who holds partitions, and where they stand
- *     letters.{c,h}                dead letters, for commands and replays
- *     members.{c,h}                what static members have subscribed to last
- *     catalog.{c,h}                target tables as the server knows them
- *     schema.{c,h}                 upgrade steps of the project's own schema
- *     steps.h                      sql/, embedded when the program is built
- *     sql.{c,h}                    literals and arrays
- *     sqlstate.{c,h}               SQLSTATE to error class: who can do something about it
- *     fault.c                      libpq's errors into struct error
- *
- * host/: the window to the operator
- *     signals.{c,h}                a descriptor for SIGTERM and SIGINT
- *     notify.{c,h}                 the service manager
- *
- * base/: words without a domain
- *     base.h                       attributes, ARRAY_LEN, TAKE_PTR
- *     error.{c,h}                  a fault: class, text, hint
- *     log.{c,h}                    lines on stderr
- *     mem.{c,h}                    allocation that cannot fail
- *     arena.{c,h}                  memory that goes all at once
- *     buf.{c,h}                    a growing byte buffer
- *     str.{c,h}                    views of text
- *     clock.{c,h}                  microseconds
- *     crc32c.{c,h}                 a checksum
- *     backoff.{c,h}                pauses between tries
- *     thread.{c,h}                 threads; whose thread is this
- *     mailbox.{c,h}                the one queue between threads
- *     failpoint.{c,h}              named places to crash or fail, for tests
- *     failpoint.def                their names
+ * command/       one thin file per verb                            command/command.h
+ * config/        the file becomes one immutable struct config      config/config.h
+ * sink/          the corridor: decides, counts, logs
+ *     app        start, main's loop, stop                          sink/app/app.h
+ *     plan       what is to be done, made before workers run       sink/plan/plan.h
+ *     crew       main's view of partitions                         sink/crew/crew.h
+ *     worker     one worker's thread                               sink/worker/worker.h
+ *     scout      the thread that may block                         sink/scout/scout.h
+ *     watch      what people see, what --until-end waits for       sink/watch/progress.h
+ *     shared     what crosses threads                              sink/shared/mail.h
+ * kafka/         the window to the source                          kafka/client.h, kafka/feed.h
+ * row/           the workshop: records into encoded rows; pure     row/message.h
+ *     record     one record through one route                      row/record/record.h
+ *     envelope   what surrounds a row: change events               row/envelope/debezium.h
+ *     mapping    which value goes into which column                row/mapping/mapping.h
+ *     format     bytes into cells, one file per format             row/format/json_format.h
+ *     encode     a cell into a column's bytes                      row/encode/encode.h
+ *     schema     what a value means beyond its text                row/schema/logical.h
+ *     json       one document, strictly read                       row/json/document.h
+ *     path       the language of users: paths, conditions          row/path/path.h
+ *     cell       one value on its way                              row/cell/cell.h
+ *     text       what characters say                               row/text/decimal.h
+ *     table      the target                                        row/table/table.h
+ *     batch      what one transaction stores                       row/batch/batch.h
+ * pg/            the window to the target                          pg/txn.h, pg/ledger.h
+ * host/          the window to the operator                        host/notify.h
+ * base/          words without a domain                            base/error.h, base/mailbox.h
  */
 #include "command/command.h"
 #include "config/config.h"

@@ -10,8 +10,8 @@
 #include "kafka/lookup.h"
 #include "pg/catalog.h"
 #include "pg/schema.h"
-#include "sink/plan.h"
-#include "sink/prepare.h"
+#include "sink/plan/plan.h"
+#include "sink/plan/prepare.h"
 
 #include <stdio.h>
 #include <stdlib.h>

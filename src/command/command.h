@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "pg/letters.h"
-#include "sink/app.h"
+#include "sink/app/app.h"
 
 struct command_args {
     const struct config *cfg; /* NULL for verbs that need none */

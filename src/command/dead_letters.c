@@ -8,7 +8,7 @@
 #include "command/letter_text.h"
 #include "pg/conn.h"
 #include "pg/schema.h"
-#include "sink/prepare.h"
+#include "sink/plan/prepare.h"
 
 #include <inttypes.h>
 #include <poll.h>

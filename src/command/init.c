@@ -6,7 +6,7 @@
 #include "command/command.h"
 
 #include "pg/schema.h"
-#include "sink/prepare.h"
+#include "sink/plan/prepare.h"
 
 #include <stdio.h>
 

@@ -1,4 +1,5 @@
-/* pgsinkd run: sets up the log, checks the properties, then sink/app.c is the daemon. Main thread.
+/* pgsinkd run: sets up the log, checks the properties, then sink/app/app.c is the daemon. Main
+ * thread.
  */
 #include "command/command.h"
 

@@ -1,6 +1,6 @@
 /*
  * sd_notify and the watchdog interval, or nothing, see notify.h. When to say what is decided in
- * sink/app.c. Main thread.
+ * sink/app/app.c. Main thread.
  */
 #include "host/notify.h"
 

@@ -1,4 +1,4 @@
-/* signalfd, see signals.h. What a signal means is decided in sink/app.c. Main thread. */
+/* signalfd, see signals.h. What a signal means is decided in sink/app/app.c. Main thread. */
 #include "host/signals.h"
 
 #include <signal.h>

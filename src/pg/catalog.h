@@ -1,13 +1,14 @@
 /*
  * What the server knows about target tables. Blocking, with deadlines. @thread main before workers
- * start, the scout later, when a topic turns up that needs a table of its own: see sink/plan.h.
+ * start, the scout later, when a topic turns up that needs a table of its own: see
+ * sink/plan/plan.h.
  */
 #ifndef PG_CATALOG_H
 #define PG_CATALOG_H
 
 #include "base/error.h"
 #include "pg/conn.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 /*
  * Reads a table's columns and checks that rows can be written into it: it exists, is a table

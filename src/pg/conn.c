@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 #include <assert.h>
 #include <poll.h>

@@ -14,7 +14,7 @@
 #ifndef PG_ROWS_SQL_H
 #define PG_ROWS_SQL_H
 
-#include "row/table.h"
+#include "row/table/table.h"
 
 enum rows_source { ROWS_UNNEST, ROWS_STAGE, ROWS_PLACES };
 

@@ -8,7 +8,7 @@
 #include "pg/libpq.h"
 #include "pg/sql.h"
 #include "pg/steps.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 #include <stdlib.h>
 #include <string.h>

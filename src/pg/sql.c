@@ -2,7 +2,7 @@
 #include "pg/sql.h"
 
 #include "base/mem.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 #include <string.h>
 

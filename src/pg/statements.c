@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "pg/txn_state.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>

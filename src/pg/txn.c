@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "pg/catalog.h"
 #include "pg/txn_state.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 #include <assert.h>
 #include <poll.h>

@@ -20,7 +20,7 @@
  *
  * Rows with a key, and columns that SQL has to cast, go by the same two ways into one more
  * statement: INSERT ... ON CONFLICT, UPDATE or DELETE, from the arrays or from a temporary table
- * that COPY has filled (pg/rows_sql.h). One row for each key is sent (row/fold.h).
+ * that COPY has filled (pg/rows_sql.h). One row for each key is sent (row/batch/fold.h).
  *
  * each, after a batch was refused for a record: all rows into temporary tables, then store_each(),
  * which stores them range by range and names those that the server refuses, all in one transaction.
@@ -48,7 +48,7 @@
 
 #include "base/error.h"
 #include "pg/conn.h"
-#include "row/batch.h"
+#include "row/batch/batch.h"
 
 enum txn_step { TXN_WAIT, TXN_DONE };
 

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "pg/sql.h"
 #include "pg/txn_state.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 #include <poll.h>
 

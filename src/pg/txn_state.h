@@ -12,7 +12,7 @@
 #include "pg/libpq.h"
 #include "pg/statements.h"
 #include "pg/txn.h"
-#include "row/fold.h"
+#include "row/batch/fold.h"
 
 /* What the server answers, statement by statement. unnest: behind them comes that of Sync. */
 enum answer_kind {

@@ -14,7 +14,7 @@
 #include "base/failpoint.h"
 #include "base/mem.h"
 #include "pg/txn_state.h"
-#include "row/table.h"
+#include "row/table/table.h"
 
 #include <assert.h>
 #include <poll.h>

@@ -5,7 +5,7 @@
  * There are four tables of the same shape and content. The rows of a batch go into the first one by
  * one; into the others as a batch, by COPY, unnest and each. Then all hold the same.
  */
-#include "row/batch.h"
+#include "row/batch/batch.h"
 
 #include "server.h"
 

@@ -1,6 +1,6 @@
 /* txn.c against a real server: what is stored, what is refused and where, and what a lost
  * connection means. */
-#include "row/batch.h"
+#include "row/batch/batch.h"
 
 #include "base/failpoint.h"
 

@@ -5,7 +5,7 @@
 #define UNIT_ROW_KIT_H
 
 #include "base/mem.h"
-#include "row/decode.h"
+#include "row/record/decoder.h"
 
 #include "unit.h"
 

@@ -1,0 +1,251 @@
+/* See outcome.h. Worker thread. */
+#include "row/batch/outcome.h"
+
+#include "base/mem.h"
+#include "row/table/tuple.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+void outcome_clear(struct outcome *o)
+{
+    o->count = 0;
+}
+
+void outcome_done(struct outcome *o)
+{
+    for (size_t i = 0; i < o->cap; i++) {
+        buf_done(&o->steps[i].own);
+    }
+    free(o->steps);
+    buf_done(&o->scratch);
+    *o = (struct outcome){0};
+}
+
+/* ---- versions ---- */
+
+/* All types of versions are sent signed and big-endian, and none is NULL. */
+static int64_t version_of(const struct target *t, const struct outcome_step *s)
+{
+    const char *at = tuple_fields(s->tuple);
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (!target_holds(t, i, s->action, s->omit)) {
+            continue;
+        }
+        struct str field = tuple_next(&at);
+        if (t->columns[i].is_version) {
+            struct str data = tuple_data(field);
+            assert(data.n > 0);
+            uint64_t v = (data.p[0] & 0x80) != 0 ? UINT64_MAX : 0;
+            for (size_t k = 0; k < data.n; k++) {
+                v = v << 8 | (uint8_t) data.p[k];
+            }
+            return (int64_t) v;
+        }
+    }
+    assert(false && "a row without the version");
+    return 0;
+}
+
+/* Of b to a; 0 where the target has none. */
+static int compare_versions(const struct target *t, const struct outcome_step *a,
+                            const struct outcome_step *b)
+{
+    if (!t->has_version) {
+        return 0;
+    }
+    int64_t va = version_of(t, a);
+    int64_t vb = version_of(t, b);
+    return (vb > va) - (vb < va);
+}
+
+/* ---- two rows ---- */
+
+enum relation {
+    BOTH,     /* no one row is the same */
+    FIRST,    /* the second changes nothing */
+    THEN,     /* nothing of the first is left */
+    TOGETHER, /* the first, with what the second sets */
+};
+
+/* Does the row set this column where a row is there? An upsert gives a column that it omits its
+ * DEFAULT, unless it is to leave it. */
+static bool sets(const struct target *t, size_t column, const struct outcome_step *s)
+{
+    return target_holds(t, column, s->action, s->omit) ||
+           (s->action == ROW_UPSERT && !t->omit_leaves);
+}
+
+/* Does b set all that a sets? */
+static bool covers(const struct target *t, const struct outcome_step *b,
+                   const struct outcome_step *a)
+{
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (sets(t, i, a) && !sets(t, i, b)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum relation before_delete(const struct outcome_step *a, int newer)
+{
+    if (newer >= 0) {
+        return THEN;
+    }
+    return a->action == ROW_IGNORE ? BOTH : FIRST;
+}
+
+static enum relation before_upsert(const struct target *t, const struct outcome_step *a,
+                                   const struct outcome_step *b, int newer)
+{
+    if (newer < 0) {
+        return a->action == ROW_UPSERT ? FIRST : BOTH;
+    }
+    if (a->action != ROW_DELETE && covers(t, b, a)) {
+        return THEN;
+    }
+    return a->action == ROW_UPSERT && newer == 0 ? TOGETHER : BOTH;
+}
+
+static enum relation before_change(const struct target *t, const struct outcome_step *a,
+                                   const struct outcome_step *b, int newer)
+{
+    switch (a->action) {
+    case ROW_DELETE:
+        return t->has_version && newer >= 0 ? BOTH : FIRST;
+    case ROW_UPSERT:
+        if (newer < 0) {
+            return FIRST;
+        }
+        return newer == 0 || covers(t, b, a) ? TOGETHER : BOTH;
+    case ROW_UPDATE:
+    case ROW_SOFT_DELETE:
+        if (newer < 0) {
+            return FIRST;
+        }
+        if (covers(t, b, a)) {
+            return THEN;
+        }
+        return newer == 0 ? TOGETHER : BOTH;
+    case ROW_INSERT:
+    case ROW_IGNORE:
+    case ROW_TRUNCATE:
+        break;
+    }
+    return BOTH;
+}
+
+static enum relation relate(const struct target *t, const struct outcome_step *a,
+                            const struct outcome_step *b)
+{
+    if (a->target != b->target) {
+        return BOTH;
+    }
+    if (a->action == ROW_INSERT) {
+        return BOTH; /* which may be refused */
+    }
+    int newer = compare_versions(t, a, b);
+    switch (b->action) {
+    case ROW_INSERT:
+        return BOTH;
+    case ROW_IGNORE:
+        return a->action == ROW_IGNORE || a->action == ROW_UPSERT ? FIRST : BOTH;
+    case ROW_UPSERT:
+        return before_upsert(t, a, b, newer);
+    case ROW_UPDATE:
+    case ROW_SOFT_DELETE:
+        return before_change(t, a, b, newer);
+    case ROW_DELETE:
+        return before_delete(a, newer);
+    case ROW_TRUNCATE:
+        break; /* fold.c takes them out */
+    }
+    return BOTH;
+}
+
+/* ---- together ---- */
+
+/* What is held by the row with this action and mask, of b where both a and b hold it. */
+static void merge(struct buf *out, const struct target *t, const struct outcome_step *a,
+                  const struct outcome_step *b, enum row_action action, uint64_t omit)
+{
+    const char *at_a = tuple_fields(a->tuple);
+    const char *at_b = tuple_fields(b->tuple);
+    buf_clear(out);
+    buf_add_u16(out, (uint16_t) target_width(t, action, omit));
+    for (size_t i = 0; i < t->column_count; i++) {
+        struct str field = {0};
+        if (target_holds(t, i, a->action, a->omit)) {
+            field = tuple_next(&at_a);
+        }
+        if (target_holds(t, i, b->action, b->omit)) {
+            field = tuple_next(&at_b);
+        }
+        if (target_holds(t, i, action, omit)) {
+            assert(field.p);
+            buf_add(out, field.p, field.n);
+        }
+    }
+}
+
+/* b becomes a changed by b. A mark holds none of the columns that can be omitted; it is never the
+ * first of two that go together, for whatever changes a row sets its mark too. */
+static void put_together(struct outcome *o, const struct target *t, const struct outcome_step *a,
+                         struct outcome_step *b)
+{
+    uint64_t omit = b->action == ROW_SOFT_DELETE ? a->omit : a->omit & b->omit;
+    assert(a->action != ROW_SOFT_DELETE);
+    merge(&o->scratch, t, a, b, a->action, omit);
+    struct buf own = o->scratch;
+    o->scratch = b->own;
+    b->own = own;
+    b->action = a->action;
+    b->omit = omit;
+    b->tuple = buf_str(&b->own);
+}
+
+/* ---- all rows ---- */
+
+static struct outcome_step *make_room(struct outcome *o)
+{
+    size_t cap = o->cap;
+    o->steps = mem_grow(o->steps, &o->cap, o->count, sizeof *o->steps);
+    if (o->cap > cap) {
+        memset(o->steps + cap, 0, (o->cap - cap) * sizeof *o->steps);
+    }
+    return &o->steps[o->count];
+}
+
+/* With all they own. */
+static void swap_steps(struct outcome_step *a, struct outcome_step *b)
+{
+    struct outcome_step first = *a;
+    *a = *b;
+    *b = first;
+}
+
+void outcome_add(struct outcome *o, const struct target *t, enum row_action action, uint64_t omit,
+                 struct str tuple)
+{
+    struct outcome_step *b = make_room(o);
+    b->target = t;
+    b->action = action;
+    b->omit = omit;
+    b->tuple = tuple;
+    for (; o->count > 0; o->count--, b--) {
+        enum relation relation = relate(t, b - 1, b);
+        if (relation == FIRST) {
+            return;
+        }
+        if (relation == BOTH) {
+            break;
+        }
+        if (relation == TOGETHER) {
+            put_together(o, t, b - 1, b);
+        }
+        swap_steps(b - 1, b);
+    }
+    o->count++;
+}

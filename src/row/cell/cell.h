@@ -1,0 +1,64 @@
+/*
+ * One value read from a record, before it is encoded. Everything is borrowed: from the message, or
+ * from the scratch memory of the decoder that read it, until its next read. Any thread, being plain
+ * data.
+ */
+#ifndef ROW_CELL_CELL_H
+#define ROW_CELL_CELL_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+#define CELL_SHORT_DIGITS 18
+
+enum cell_kind {
+    CELL_ABSENT, /* the record does not have it */
+    CELL_NULL,   /* it is there and null */
+    CELL_BOOL,
+    CELL_INT,    /* a whole number of the record itself: partition, offset, timestamp */
+    CELL_NUMBER, /* a JSON number: text is exactly what the document says */
+    CELL_STRING, /* a JSON string or a name: text is UTF-8, escapes resolved; it may hold U+0000 */
+    CELL_JSON,   /* a JSON object, array or whole document: text as in the document, checked */
+    CELL_BYTES,  /* bytes nobody has looked at: a key, a header, a raw value */
+};
+
+struct cell {
+    enum cell_kind kind;
+    bool truth;     /* CELL_BOOL */
+    bool is_short;  /* CELL_NUMBER: it is number / 10^scale, exactly, and not -0 */
+    uint8_t scale;  /* ... the digits behind its point */
+    int64_t number; /* CELL_INT, CELL_NUMBER if is_short: CELL_SHORT_DIGITS at most */
+    struct str text;
+    struct str raw; /* CELL_STRING from a document: with its quotes and escapes; else absent */
+};
+
+/* Has the value of a JSON number been worked out? */
+static inline bool cell_is_short(const struct cell *c)
+{
+    return c->kind == CELL_NUMBER && c->is_short;
+}
+
+/* Is it a whole number, and in c->number? */
+static inline bool cell_is_whole(const struct cell *c)
+{
+    return c->kind == CELL_INT || (cell_is_short(c) && c->scale == 0);
+}
+
+/* A value as people may read it in an error: quoted when text, shortened, control characters
+ * escaped. */
+struct excerpt {
+    char text[288];
+};
+const char *excerpt_cell(struct excerpt *x, const struct cell *c);
+const char *excerpt_text(struct excerpt *x, struct str s); /* without quotes: names, numbers */
+
+/* What a cell is, in words: "a string", "an object". */
+const char *cell_kind_name(const struct cell *c);
+
+/*
+ * A fault of this value: "<value> <what>", class ERROR_RECORD, SQLSTATE 22P02. Returns false, as
+ * error_set does.
+ */
+bool cell_fault(const struct cell *c, struct error *err, const char *fmt, ...) _printf_(3, 4);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * The names that a mapping asks for, as a tree: node 0 is the whole document, a child is a field of
+ * its parent. Built once (add, then seal), then read by every worker. A node's number is also the
+ * number of the cell that receives it; a parent's number is smaller than its children's.
+ */
+#ifndef ROW_CELL_FIELDS_H
+#define ROW_CELL_FIELDS_H
+
+#include "base/str.h"
+
+#include <string.h>
+
+#define FIELD_NONE UINT32_MAX
+
+/* Readable bytes that a name handed to fields_find needs behind it. */
+#define FIELD_PADDING 8
+
+struct field {
+    char *literal;    /* the name in quotes and a colon, padded; owned */
+    struct str name;  /* there */
+    size_t literal_n; /* 0: not what a document has, or a long one: always search for this name */
+    uint32_t parent;
+    uint32_t children;
+    uint32_t slot; /* where its table of children starts */
+    uint32_t mask; /* size of that table - 1 */
+};
+
+struct fields {
+    struct field *nodes;
+    size_t count;
+    size_t cap;
+    uint32_t *slots; /* node numbers, FIELD_NONE = free */
+};
+
+void fields_init(struct fields *f); /* one node: the root */
+void fields_done(struct fields *f);
+
+/* The child of that name, made if it is new. Not after fields_seal. */
+uint32_t fields_add(struct fields *f, uint32_t parent, struct str name);
+
+/* Builds the tables of children. */
+void fields_seal(struct fields *f);
+
+/* Is node below ancestor? */
+bool fields_below(const struct fields *f, uint32_t node, uint32_t ancestor) _pure_;
+
+/* Are these n bytes the same? False if n is 0. FIELD_PADDING bytes from both on are readable. */
+static inline bool fields_same(const char *a, const char *b, size_t n)
+{
+    uint64_t words[4];
+    if (n == 0) {
+        return false;
+    }
+    if (n > 2 * sizeof *words) {
+        return memcmp(a, b, n) == 0;
+    }
+    memcpy(&words[0], a, sizeof *words);
+    memcpy(&words[1], b, sizeof *words);
+    if (n <= sizeof *words) {
+        return (words[0] ^ words[1]) << (64 - 8 * n) == 0;
+    }
+    memcpy(&words[2], a + n - sizeof *words, sizeof *words);
+    memcpy(&words[3], b + n - sizeof *words, sizeof *words);
+    return words[0] == words[1] && words[2] == words[3];
+}
+
+/* Mixes a name's length, its first and its last eight bytes; only ever compared with itself. */
+static inline uint32_t fields_hash(struct str name)
+{
+    uint64_t first;
+    uint64_t last = 0;
+    memcpy(&first, name.p, sizeof first);
+    if (name.n >= sizeof last) {
+        memcpy(&last, name.p + name.n - sizeof last, sizeof last);
+    } else {
+        first &= (UINT64_C(1) << (8 * name.n)) - 1;
+    }
+    uint64_t h = (first ^ (last * UINT64_C(0x9E3779B97F4A7C15)) ^ name.n) *
+                 UINT64_C(0xD6E8FEB86659FD93);
+    return (uint32_t) (h >> 32);
+}
+
+/* The child of that name, or FIELD_NONE. */
+static inline uint32_t fields_find(const struct fields *f, uint32_t parent, struct str name)
+{
+    const struct field *p = &f->nodes[parent];
+    if (p->children == 0) {
+        return FIELD_NONE;
+    }
+    for (uint32_t i = fields_hash(name);; i++) {
+        uint32_t node = f->slots[p->slot + (i & p->mask)];
+        if (node == FIELD_NONE) {
+            return FIELD_NONE;
+        }
+        struct str its = f->nodes[node].name;
+        if (its.n == name.n && (its.n == 0 || fields_same(its.p, name.p, its.n))) {
+            return node;
+        }
+    }
+}
+
+#endif

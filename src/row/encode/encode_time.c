@@ -1,0 +1,261 @@
+/*
+ * date, time, timestamp, timestamptz, interval: date_send ... interval_send. int32 days or int64
+ * microseconds since 2000-01-01; the ends of the range are infinity.
+ *
+ * What PostgreSQL leaves to the session or drops, decided here: a timestamptz without an offset is
+ * in the route's zone (PostgreSQL: the session's TimeZone); a timestamp, a date and a time ignore
+ * an offset, as PostgreSQL does; a date takes the day of a text with a time, as PostgreSQL does.
+ * The precision of timestamp(3) and the like is applied by PostgreSQL when it reads the field.
+ *
+ * A number is a time only with a declared unit: counted from 1970-01-01 UTC, for `time` from
+ * midnight. A string that holds a number is treated like the number where a unit is declared.
+ * Digits below a microsecond are rounded, half away from zero. Pure; any thread.
+ */
+#include "row/encode/encode_types.h"
+#include "row/text/decimal.h"
+#include "row/text/interval.h"
+#include "row/text/moment.h"
+
+/* timestamp.h: 4714-11-24 BC up to, not including, 294277-01-01. */
+static const int64_t TIMESTAMP_MIN = INT64_C(-211813488000000000);
+static const int64_t TIMESTAMP_END = INT64_C(9223371331200000000);
+
+/* date.h: 4714-11-24 BC up to, not including, 5874898-01-01. */
+static const int64_t DATE_MIN = -2451545;
+static const int64_t DATE_END = INT64_C(2147483494) - 2451545;
+
+static const int64_t USEC_PER_UNIX = MOMENT_UNIX_DAYS * USEC_PER_DAY;
+
+/* Powers of ten from the unit to microseconds. */
+static int unit_shift(enum time_unit unit)
+{
+    switch (unit) {
+    case UNIT_S:
+        return 6;
+    case UNIT_MS:
+        return 3;
+    case UNIT_NS:
+        return -3;
+    case UNIT_US:
+    case UNIT_NONE:
+        break;
+    }
+    return 0;
+}
+
+/* A number with a unit, in microseconds. From 1970, the end of timestamp is beyond int64. */
+struct count {
+    uint64_t usec;
+    bool negative;
+};
+
+/* Whole numbers that stay below 20 digits; false = look closer. */
+static inline bool whole_count(const struct value *v, struct count *out)
+{
+    static const uint32_t powers[] = {1, 0, 0, 1000, 0, 0, 1000000};
+    const struct cell *c = v->cell;
+    int shift = unit_shift(v->unit);
+    if (!cell_is_whole(c) || shift < 0) {
+        return false;
+    }
+    out->negative = c->number < 0;
+    uint64_t n = out->negative ? 0 - (uint64_t) c->number : (uint64_t) c->number;
+    return CHECKED_MUL(n, powers[shift], &out->usec) && out->usec < UINT64_C(10000000000000000000);
+}
+
+/* The value as a number with a unit. *out_is_number = false: it is none. */
+static bool value_count(const struct value *v, bool *out_is_number, struct count *out)
+{
+    const struct cell *c = v->cell;
+    struct digits digits;
+    struct str text;
+    struct decimal d;
+    bool number = c->kind == CELL_NUMBER || c->kind == CELL_INT;
+    *out_is_number = false;
+    if (number && v->unit == UNIT_NONE) {
+        return cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
+                          column_type_name(v->column->type));
+    }
+    if (v->unit != UNIT_NONE && whole_count(v, out)) {
+        *out_is_number = true;
+        return true;
+    }
+    bool no_number = c->kind == CELL_BOOL || (c->kind == CELL_STRING && v->rules->strict_numbers);
+    if (v->unit == UNIT_NONE || no_number || !encode_text_of(v, &digits, &text) ||
+        !decimal_scan(text, &d)) {
+        return true;
+    }
+    *out_is_number = true;
+    out->negative = d.negative;
+    return decimal_to_u64(&d, unit_shift(v->unit), &out->usec) != DECIMAL_RANGE ||
+           value_out_of_range(v);
+}
+
+/* From 1970 to 2000; false when the result leaves 64 bits. */
+static bool since_2000(const struct count *c, int64_t *out)
+{
+    if (c->negative) {
+        return !__builtin_sub_overflow(-USEC_PER_UNIX, c->usec, out);
+    }
+    return !__builtin_sub_overflow(c->usec, USEC_PER_UNIX, out);
+}
+
+static bool moment_fault(const struct value *v, enum moment_result result)
+{
+    return result == MOMENT_FIELD ? value_out_of_range(v) : value_misfit(v);
+}
+
+static bool value_moment(const struct value *v, struct moment *out)
+{
+    enum cell_kind kind = v->cell->kind;
+    if (kind != CELL_STRING && kind != CELL_BYTES) {
+        return value_misfit(v);
+    }
+    enum moment_result result = moment_parse(v->cell->text, &v->encoder->scratch, out);
+    return result == MOMENT_OK || moment_fault(v, result);
+}
+
+static void put_int8(const struct value *v, int64_t n)
+{
+    uint8_t *to = buf_reserve(v->out, 12);
+    buf_put_u32(to, 8);
+    buf_put_u64(to + 4, (uint64_t) n);
+    v->out->n += 12;
+}
+
+static int64_t floor_days(int64_t usec)
+{
+    return usec / USEC_PER_DAY - (usec % USEC_PER_DAY < 0 ? 1 : 0);
+}
+
+static bool put_date(const struct value *v, int64_t days)
+{
+    buf_add_u32(v->out, 4);
+    buf_add_u32(v->out, (uint32_t) (int32_t) days);
+    return true;
+}
+
+bool encode_date(const struct value *v)
+{
+    bool is_number;
+    struct count count;
+    int64_t usec;
+    struct moment m = {.kind = MOMENT_FINITE};
+    if (!value_count(v, &is_number, &count)) {
+        return false;
+    }
+    if (is_number) {
+        if (!since_2000(&count, &usec)) {
+            return value_out_of_range(v);
+        }
+        m.days = floor_days(usec);
+    } else if (!value_moment(v, &m)) {
+        return false;
+    }
+    if (m.kind != MOMENT_FINITE) {
+        return put_date(v, m.kind == MOMENT_INFINITY ? INT32_MAX : INT32_MIN);
+    }
+    return m.days >= DATE_MIN && m.days < DATE_END ? put_date(v, m.days) : value_out_of_range(v);
+}
+
+bool encode_time(const struct value *v)
+{
+    bool is_number;
+    struct count count;
+    struct moment m = {.kind = MOMENT_FINITE};
+    if (!value_count(v, &is_number, &count)) {
+        return false;
+    }
+    if (is_number) {
+        if (count.usec > USEC_PER_DAY || (count.negative && count.usec > 0)) {
+            return value_out_of_range(v);
+        }
+        m.usec = (int64_t) count.usec;
+    } else if (v->cell->kind != CELL_STRING && v->cell->kind != CELL_BYTES) {
+        return value_misfit(v);
+    } else {
+        enum moment_result result = moment_parse_time(v->cell->text, &v->encoder->scratch, &m);
+        if (result != MOMENT_OK) {
+            return moment_fault(v, result);
+        }
+    }
+    put_int8(v, m.usec);
+    return true;
+}
+
+static bool put_timestamp(const struct value *v, int64_t usec)
+{
+    if (usec < TIMESTAMP_MIN || usec >= TIMESTAMP_END) {
+        return value_out_of_range(v);
+    }
+    put_int8(v, usec);
+    return true;
+}
+
+static bool timestamp(const struct value *v, bool zoned)
+{
+    bool is_number;
+    struct count count;
+    int64_t usec;
+    struct moment m;
+    if (!value_count(v, &is_number, &count)) {
+        return false;
+    }
+    if (is_number) {
+        return since_2000(&count, &usec) ? put_timestamp(v, usec) : value_out_of_range(v);
+    }
+    if (!value_moment(v, &m)) {
+        return false;
+    }
+    if (m.kind != MOMENT_FINITE) {
+        put_int8(v, m.kind == MOMENT_INFINITY ? INT64_MAX : INT64_MIN);
+        return true;
+    }
+    if (!CHECKED_MUL(m.days, USEC_PER_DAY, &usec) || !CHECKED_ADD(usec, m.usec, &usec)) {
+        return value_out_of_range(v);
+    }
+    int64_t offset_sec = m.zoned ? m.offset_sec : v->rules->zone_sec;
+    if (zoned && __builtin_sub_overflow(usec, offset_sec * 1000000, &usec)) {
+        return value_out_of_range(v);
+    }
+    return put_timestamp(v, usec);
+}
+
+bool encode_timestamp(const struct value *v)
+{
+    return timestamp(v, false);
+}
+
+bool encode_timestamptz(const struct value *v)
+{
+    return timestamp(v, true);
+}
+
+/* The precision of interval(3) and the like is applied by PostgreSQL, too. */
+bool encode_interval(const struct value *v)
+{
+    bool is_number;
+    struct count count;
+    struct interval i = {0};
+    if (!value_count(v, &is_number, &count)) {
+        return false;
+    }
+    if (is_number) {
+        if (count.usec > INT64_MAX) {
+            return value_out_of_range(v);
+        }
+        i.usec = count.negative ? -(int64_t) count.usec : (int64_t) count.usec;
+    } else if (v->cell->kind != CELL_STRING && v->cell->kind != CELL_BYTES) {
+        return value_misfit(v);
+    } else {
+        enum moment_result result = interval_parse(v->cell->text, &v->encoder->scratch, &i);
+        if (result != MOMENT_OK) {
+            return moment_fault(v, result);
+        }
+    }
+    buf_add_u32(v->out, 16);
+    buf_add_u64(v->out, (uint64_t) i.usec);
+    buf_add_u32(v->out, (uint32_t) i.days);
+    buf_add_u32(v->out, (uint32_t) i.months);
+    return true;
+}

@@ -1,0 +1,259 @@
+/* A template's parts, and the names they may make. */
+#include "row/mapping/chooser.h"
+
+#include "base/mem.h"
+#include "row/mapping/mapping_state.h"
+#include "row/mapping/place.h"
+#include "row/path/path.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Text as it stands, or what a path leads to. */
+struct part {
+    struct str text; /* owned; of a path as it is printed */
+    bool is_path;
+    struct place place;
+    uint32_t cell;
+};
+
+struct named {
+    struct str name;
+    const struct mapping *mapping;
+};
+
+struct chooser {
+    struct part *parts;
+    size_t part_count;
+    size_t part_cap;
+    struct named *tables; /* by name */
+    size_t table_count;
+    size_t table_cap;
+};
+
+/* ---- building ---- */
+
+static struct part *add_part(struct chooser *c, struct str text)
+{
+    c->parts = mem_grow(c->parts, &c->part_cap, c->part_count, sizeof *c->parts);
+    c->parts[c->part_count] = (struct part){
+        .text = {.p = mem_strndup(text.p, text.n), .n = text.n},
+    };
+    return &c->parts[c->part_count++];
+}
+
+static bool add_path(struct mapping *m, const char *text, struct error *err)
+{
+    struct path path = {0};
+    bool ok = path_parse(text, &path, err) && mapping_check_path(m, &path, err);
+    if (ok && (path.root == PATH_ITEM || (path.root == PATH_META && path.meta == META_INDEX))) {
+        error_set(err, ERROR_SETUP, "an element cannot name the table");
+        ok = error_hint(err, "All rows of a record go into one table.");
+    }
+    if (ok) {
+        struct part *p = add_part(m->chooser, str_of(text));
+        p->is_path = true;
+        p->place = place_operand(m, &path);
+    }
+    path_done(&path);
+    return ok || error_wrap(err, "{%s}", text);
+}
+
+/* Takes the next piece off the template: text as it stands, or a path (owned) without its braces.
+ */
+static bool next_piece(const char **at, struct str *out_text, char **out_path)
+{
+    const char *p = *at;
+    *out_path = NULL;
+    *out_text = (struct str){0};
+    if (*p == '{') {
+        size_t n = strcspn(p, "}");
+        bool topic = strncmp(p, "{topic}", n + 1) == 0;
+        *out_path = topic ? mem_strdup("meta.topic") : mem_strndup(p + 1, n - 1);
+        *at = p + n + (p[n] == '}' ? 1 : 0);
+        return true;
+    }
+    *out_text = (struct str){.p = p, .n = strcspn(p, "{")};
+    *at = p + out_text->n;
+    return *p != '\0';
+}
+
+static bool add_parts(struct mapping *m, const char *template, struct error *err)
+{
+    struct str text = {0};
+    char *path;
+    while (next_piece(&template, &text, &path)) {
+        if (!path) {
+            add_part(m->chooser, text);
+            continue;
+        }
+        bool ok = add_path(m, path, err);
+        free(path);
+        if (!ok) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void chooser_mention(struct mapping *m, const char *template)
+{
+    struct error ignored;
+    struct str text;
+    char *name;
+    while (next_piece(&template, &text, &name)) {
+        struct path path = {0};
+        if (name && path_parse(name, &path, &ignored)) {
+            (void) place_operand(m, &path);
+        }
+        path_done(&path);
+        free(name);
+    }
+}
+
+static bool build(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    enum mapping_part ignored;
+    enum mapping_part *part = spec->out_part ? spec->out_part : &ignored;
+    *part = MAPPING_TABLE;
+    if (!add_parts(m, spec->named_by, err)) {
+        return false;
+    }
+    *part = MAPPING_WHEN;
+    if (spec->when && !mapping_set_when(m, spec->when, err)) {
+        return false;
+    }
+    place_seal(m);
+    mapping_bind_shape(m);
+    for (size_t i = 0; i < m->chooser->part_count; i++) {
+        struct part *p = &m->chooser->parts[i];
+        p->cell = p->is_path ? place_cell(m, p->place) : 0;
+    }
+    return true;
+}
+
+struct mapping *chooser_new(const struct mapping_spec *spec, struct error *err)
+{
+    struct mapping *m = mem_zalloc(sizeof *m);
+    m->format = spec->format;
+    m->explodes = spec->explode != NULL;
+    m->target.route = spec->route;
+    m->chooser = mem_zalloc(sizeof *m->chooser);
+    fields_init(&m->value);
+    fields_init(&m->key);
+    fields_init(&m->item);
+    m->envelope = spec->envelope;
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_begin(m);
+    }
+    return build(m, spec, err) ? m : mapping_free(m);
+}
+
+struct chooser *chooser_free(struct chooser *c)
+{
+    if (c) {
+        for (size_t i = 0; i < c->part_count; i++) {
+            free((void *) (uintptr_t) c->parts[i].text.p);
+        }
+        free(c->parts);
+        free(c->tables);
+        free(c);
+    }
+    return NULL;
+}
+
+void chooser_add(struct mapping *chooser, const char *name, const struct mapping *m)
+{
+    struct chooser *c = chooser->chooser;
+    c->tables = mem_grow(c->tables, &c->table_cap, c->table_count, sizeof *c->tables);
+    size_t i = c->table_count++;
+    for (; i > 0 && str_cmp(c->tables[i - 1].name, str_of(name)) > 0; i--) {
+        c->tables[i] = c->tables[i - 1];
+    }
+    c->tables[i] = (struct named){.name = str_of(name), .mapping = m};
+}
+
+/* ---- finding ---- */
+
+/* The longest name that a table may have, and room to see that one is longer. */
+struct name {
+    char text[256];
+    size_t n;
+};
+
+static void add_text(struct name *to, struct str s)
+{
+    size_t n = MIN(s.n, sizeof to->text - to->n);
+    memcpy(to->text + to->n, s.p, n);
+    to->n += n;
+}
+
+static bool add_cell(struct name *to, const struct cell *c)
+{
+    char digits[24];
+    switch (c->kind) {
+    case CELL_STRING:
+    case CELL_BYTES:
+    case CELL_NUMBER:
+        add_text(to, c->text);
+        return true;
+    case CELL_INT:
+        snprintf(digits, sizeof digits, "%" PRId64, c->number);
+        add_text(to, str_of(digits));
+        return true;
+    case CELL_BOOL:
+        add_text(to, c->truth ? STR_LIT("true") : STR_LIT("false"));
+        return true;
+    case CELL_ABSENT:
+    case CELL_NULL:
+    case CELL_JSON:
+        break;
+    }
+    return false;
+}
+
+static bool make_name(const struct chooser *c, const struct cell *cells, struct name *out,
+                      struct error *err)
+{
+    out->n = 0;
+    for (size_t i = 0; i < c->part_count; i++) {
+        const struct part *p = &c->parts[i];
+        if (!p->is_path) {
+            add_text(out, p->text);
+        } else if (!add_cell(out, &cells[p->cell])) {
+            const struct cell *cell = &cells[p->cell];
+            return error_set(err, ERROR_RECORD, STR_FMT " names the table, and it is %s",
+                             STR_ARG(p->text),
+                             cell->kind == CELL_ABSENT ? "missing" : cell_kind_name(cell));
+        }
+    }
+    return true;
+}
+
+const struct mapping *chooser_find(const struct mapping *chooser, const struct cell *cells,
+                                   struct error *err)
+{
+    const struct chooser *c = chooser->chooser;
+    struct name name;
+    if (!make_name(c, cells, &name, err)) {
+        return NULL;
+    }
+    const struct str wanted = {.p = name.text, .n = name.n};
+    size_t low = 0;
+    size_t high = c->table_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_cmp(wanted, c->tables[middle].name);
+        if (order == 0) {
+            return c->tables[middle].mapping;
+        }
+        low = order > 0 ? middle + 1 : low;
+        high = order > 0 ? high : middle;
+    }
+    struct excerpt x;
+    error_set(err, ERROR_RECORD, "no table of this route is called '%s'", excerpt_text(&x, wanted));
+    error_hint(err, "If it should be one, create it and add it to tables: of the route.");
+    return NULL;
+}

@@ -1,0 +1,669 @@
+/*
+ * Compiling a mapping: for every column of the table a path, by an entry, by the convention, or
+ * none; then the path's tree node or source, and whether the type can take it. Main thread, once
+ * per route.
+ */
+#include "row/mapping/mapping.h"
+
+#include "base/mem.h"
+#include "row/encode/encode.h"
+#include "row/mapping/mapping_state.h"
+#include "row/mapping/place.h"
+#include "row/path/path.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- where a column's value comes from when no entry says it ---- */
+
+struct convention {
+    const char *column;
+    const char *path;
+};
+
+static const struct convention underscored[] = {
+    {"_topic", "meta.topic"},
+    {"_partition", "meta.partition"},
+    {"_offset", "meta.offset"},
+    {"_timestamp", "meta.timestamp"},
+    {"_key", "key"},
+    {"_headers", "headers"},
+};
+
+static const struct convention exploded[] = {
+    {"_index", "meta.index"},
+};
+
+static const struct convention raw[] = {
+    {"topic", "meta.topic"},
+    {"partition", "meta.partition"},
+    {"offset", "meta.offset"},
+    {"timestamp", "meta.timestamp"},
+    {"key", "key"},
+    {"value", "value"},
+    {"headers", "headers"},
+};
+
+static const char *conventional(const struct convention *list, size_t n, const char *column)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].column, column) == 0) {
+            return list[i].path;
+        }
+    }
+    return NULL;
+}
+
+/* The path of a column without an entry into *out; false when nothing fills it. */
+static bool default_path(const struct mapping *m, const struct column *c, struct path *out)
+{
+    struct error err;
+    const char *path = conventional(underscored, ARRAY_LEN(underscored), c->name);
+    bool changes = m->envelope != ENVELOPE_NONE;
+    if (c->generated || c->identity_always || (c->identity && !changes)) {
+        return false;
+    }
+    if (!path && m->explodes) {
+        path = conventional(exploded, ARRAY_LEN(exploded), c->name);
+    }
+    if (!path && m->format == FORMAT_RAW) {
+        path = conventional(raw, ARRAY_LEN(raw), c->name);
+    }
+    if (path) {
+        return path_parse(path, out, &err);
+    }
+    if (m->format == FORMAT_RAW || m->takes_whole_items) {
+        return false;
+    }
+    *out = (struct path){.root = m->explodes ? PATH_ITEM : PATH_VALUE};
+    if (changes) {
+        path_add(out, STR_LIT("after"));
+    }
+    path_add(out, str_of(c->name));
+    return true;
+}
+
+static const struct mapping_entry *entry_of(const struct mapping_spec *spec, const char *column)
+{
+    for (size_t i = 0; i < spec->entry_count; i++) {
+        if (strcmp(spec->entries[i].column, column) == 0) {
+            return &spec->entries[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- which source goes into which type ---- */
+
+/* Takes any text; whether PostgreSQL does is seen only when it casts. */
+static bool is_text(enum column_type t)
+{
+    return t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_OTHER;
+}
+
+static bool is_json(enum column_type t)
+{
+    return t == TYPE_JSON || t == TYPE_JSONB;
+}
+
+static bool is_number(enum column_type t)
+{
+    return t == TYPE_INT2 || t == TYPE_INT4 || t == TYPE_INT8 || t == TYPE_FLOAT4 ||
+           t == TYPE_FLOAT8 || t == TYPE_NUMERIC;
+}
+
+static bool is_time(enum column_type t)
+{
+    return t == TYPE_DATE || t == TYPE_TIME || t == TYPE_TIMESTAMP || t == TYPE_TIMESTAMPTZ ||
+           t == TYPE_INTERVAL;
+}
+
+static bool meta_fits(enum path_meta meta, enum column_type t)
+{
+    switch (meta) {
+    case META_TOPIC:
+        return is_text(t) || t == TYPE_ENUM;
+    case META_PARTITION:
+    case META_OFFSET:
+    case META_INDEX:
+        return is_text(t) || is_number(t);
+    case META_TIMESTAMP:
+        return t == TYPE_TIMESTAMPTZ || t == TYPE_TIMESTAMP || t == TYPE_DATE || t == TYPE_INT8 ||
+               t == TYPE_NUMERIC;
+    }
+    __builtin_unreachable();
+}
+
+static bool path_fits(const struct path *p, enum column_type t)
+{
+    switch (p->root) {
+    case PATH_META:
+        return meta_fits(p->meta, t);
+    case PATH_HEADERS:
+        return p->name_count > 0 || is_text(t) || is_json(t) || t == TYPE_HSTORE;
+    case PATH_VALUE:
+    case PATH_KEY:
+    case PATH_ITEM:
+        break;
+    }
+    return true;
+}
+
+/* Can the record lack it, so that a DEFAULT comes in? Kafka's null for a whole key or value is a
+ * NULL. */
+static bool path_may_lack(const struct path *p)
+{
+    return p->name_count > 0 || (p->root == PATH_META && p->meta == META_TIMESTAMP);
+}
+
+/* ---- building ---- */
+
+/* What fills a column, while its values are added one by one. */
+struct recipe {
+    const struct column *column;
+    enum time_unit unit;
+    struct place *places;
+    size_t count;
+    bool may_lack;     /* so far, each of them */
+    bool counts;       /* any that a unit is of use for */
+    struct buf text;   /* "value.a, 'x'" */
+    struct buf fields; /* the same without roots */
+};
+
+static void recipe_done(struct recipe *r)
+{
+    free(r->places);
+    buf_done(&r->text);
+    buf_done(&r->fields);
+}
+
+/* Is it the document's text that goes into the column? Into other types goes what the document is:
+ * a number, a string, an array. */
+static bool wants_document_text(enum column_type t)
+{
+    return is_json(t) || t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_BYTEA;
+}
+
+static bool add_path(struct mapping *m, struct recipe *r, const struct path *path,
+                     struct error *err)
+{
+    size_t begin = r->text.n;
+    path_print(path, true, &r->text);
+    path_print(path, false, &r->fields);
+    const char *text = buf_cstr(&r->text) + begin;
+    if (!mapping_check_path(m, path, err)) {
+        return error_wrap(err, "%s", text);
+    }
+    if (!path_fits(path, r->column->type)) {
+        error_set(err, ERROR_SETUP, "%s cannot go into %s", text, r->column->type_name);
+        return error_hint(err, "Change the type of the column, or map it with columns: to another "
+                               "source.");
+    }
+    r->places[r->count++] = wants_document_text(r->column->type)
+                                ? place_path(m, path, r->column->type == TYPE_BYTEA)
+                                : place_operand(m, path);
+    r->may_lack &= path_may_lack(path);
+    r->counts |= path->root != PATH_META;
+    return true;
+}
+
+/* A constant is encoded once, so that a wrong one is found before any record is. */
+static bool check_constant(const struct mapping *m, const struct recipe *r, const char *text,
+                           struct error *err)
+{
+    struct buf out _cleanup_buf_ = {0};
+    struct encoder encoder _cleanup_(encoder_done) = {0};
+    struct cell cell = {.kind = CELL_BYTES, .text = str_of(text)};
+    struct value v = {
+        .encoder = &encoder,
+        .column = r->column,
+        .unit = r->unit,
+        .cell = &cell,
+        .out = &out,
+        .err = err,
+        .rules = &m->rules,
+    };
+    if (encode_value(&v)) {
+        return true;
+    }
+    err->class = ERROR_SETUP;
+    return error_wrap(err, "constant");
+}
+
+static bool add_constant(struct mapping *m, struct recipe *r, const char *text, struct error *err)
+{
+    if (!check_constant(m, r, text, err)) {
+        return false;
+    }
+    buf_printf(&r->text, "'%s'", text);
+    r->places[r->count++] = place_constant(m, text);
+    r->may_lack = false;
+    r->counts = true;
+    return true;
+}
+
+static bool add_value(struct mapping *m, struct recipe *r, const struct mapping_value *v,
+                      struct error *err)
+{
+    struct path path = {0};
+    if (r->count > 0) {
+        buf_add_z(&r->text, ", ");
+    }
+    if (v->constant) {
+        return add_constant(m, r, v->constant, err);
+    }
+    bool ok = path_parse(v->path, &path, err) && add_path(m, r, &path, err);
+    path_done(&path);
+    return ok;
+}
+
+/* The unit that is declared for the column has to be of use. */
+static bool check_unit(const struct recipe *r, struct error *err)
+{
+    enum column_type type = r->column->element ? r->column->element->type : r->column->type;
+    if (!is_time(type) || !r->counts) {
+        struct buf text _cleanup_buf_ = {0};
+        buf_add_str(&text, buf_str(&r->text));
+        error_set(err, ERROR_SETUP,
+                  "a unit is for a number that goes into a date or time, not for %s into %s",
+                  buf_cstr(&text), r->column->type_name);
+        return error_hint(err, "Take the unit away, or give the column a date or time type.");
+    }
+    return true;
+}
+
+/* In words: how the values of a column go. */
+static char *encoding_text(const struct recipe *r)
+{
+    static const char *const units[] = {"", ", numbers in s", ", numbers in ms", ", numbers in us",
+                                        ", numbers in ns"};
+    const struct column *c = r->column;
+    enum time_unit unit = r->counts ? r->unit : UNIT_NONE;
+    if (c->cast) {
+        return mem_printf("text, cast to %s", c->base_name);
+    }
+    return mem_printf("%s%s binary%s", column_type_name(c->element ? c->element->type : c->type),
+                      c->element ? " array" : "", units[unit]);
+}
+
+/* The recipe is complete: the column has its fill. */
+static void add_fill(struct mapping *m, size_t column, struct recipe *r)
+{
+    struct fill *f = &m->fills[m->fill_count++];
+    *f = (struct fill){
+        .column = r->column,
+        .omit_bit = -1,
+        .empty_as_null = m->rules.empty_as_null && !is_json(r->column->type),
+        .unit = r->unit,
+        .may_lack = r->may_lack,
+        .place = r->count > 1 ? place_choice(m, r->places, r->count) : r->places[0],
+        .source_text = r->count > 1 ? mem_printf("coalesce(%s)", buf_cstr(&r->text))
+                                    : mem_strdup(buf_cstr(&r->text)),
+        .field_text = mem_strdup(buf_cstr(&r->fields)),
+    };
+    m->notes[column] = f->source_text;
+    m->encodings[column] = encoding_text(r);
+}
+
+/* A column that nothing fills: says why, or that it cannot be. */
+static bool leave_out(struct mapping *m, size_t column, struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+    m->notes[column] = c->generated     ? "generated"
+                       : c->identity    ? "identity"
+                       : c->has_default ? "default"
+                                        : "not filled: NULL";
+    if (c->not_null && !c->generated && !c->identity && !c->has_default) {
+        error_set(err, ERROR_SETUP,
+                  "it is NOT NULL without a default, and nothing "
+                  "fills it");
+        return error_hint(err, "Map it with columns:, or give it a DEFAULT.");
+    }
+    return true;
+}
+
+/* A column that no path fills but an option: what decode.c makes for each row goes there. */
+static bool add_made(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     const char *option, struct place place, struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+    if (entry_of(spec, c->name)) {
+        error_set(err, ERROR_SETUP, "%s fills it", option);
+        return error_hint(err, "Take its entry out of columns:.");
+    }
+    struct fill *f = &m->fills[m->fill_count++];
+    *f = (struct fill){
+        .column = c,
+        .omit_bit = -1,
+        .place = place,
+        .source_text = mem_strdup(option),
+    };
+    m->notes[column] = f->source_text;
+    m->encodings[column] = mem_printf("%s binary", column_type_name(c->type));
+    return true;
+}
+
+/* The column that soft deletes mark. */
+static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+    if (!mapping_check_mark(c, err) ||
+        !add_made(m, column, spec, "soft_delete", place_mark(m), err)) {
+        return false;
+    }
+    struct fill *f = &m->fills[m->fill_count - 1];
+    f->is_mark = true;
+    f->unit = c->type == TYPE_BOOL ? UNIT_NONE : UNIT_MS;
+    return true;
+}
+
+/* The column that collects the fields that no other takes. */
+static bool add_rest(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                     struct error *err)
+{
+    m->rest = place_rest(m);
+    return mapping_check_rest(&m->table->columns[column], err) &&
+           add_made(m, column, spec, "unknown_fields", m->rest, err);
+}
+
+static bool add_default(struct mapping *m, size_t column, struct recipe *r, struct error *err)
+{
+    struct path path = {0};
+    if (!default_path(m, r->column, &path)) {
+        return leave_out(m, column, err);
+    }
+    r->places = mem_array(1, sizeof *r->places);
+    bool ok = add_path(m, r, &path, err);
+    bool is_image = m->envelope != ENVELOPE_NONE && path.root == PATH_VALUE;
+    path_done(&path);
+    if (ok) {
+        add_fill(m, column, r);
+    }
+    if (ok && is_image) {
+        mapping_change_image(&m->fills[m->fill_count - 1]);
+    }
+    return ok;
+}
+
+static void add_expression(struct mapping *m, size_t column, const char *sql)
+{
+    const struct column *c = &m->table->columns[column];
+    mapping_add_expression(m, c, sql);
+    m->notes[column] = m->target.expressions[m->target.expression_count - 1].sql;
+    m->encodings[column] = mem_strdup("computed by PostgreSQL");
+}
+
+static bool add_entry(struct mapping *m, size_t column, const struct mapping_entry *entry,
+                      struct recipe *r, struct error *err)
+{
+    if (r->column->generated || r->column->identity_always) {
+        error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS%s and cannot be filled",
+                  r->column->generated ? "" : " AS IDENTITY");
+        return error_hint(err, "Take its entry out of columns:.");
+    }
+    if (entry->sql) {
+        add_expression(m, column, entry->sql);
+        return true;
+    }
+    struct mapping_value path = {.path = entry->path};
+    const struct mapping_value *values = entry->path ? &path : entry->values;
+    size_t count = entry->path ? 1 : entry->value_count;
+    r->unit = entry->unit != UNIT_NONE ? entry->unit : r->unit;
+    r->places = mem_array(count, sizeof *r->places);
+    for (size_t i = 0; i < count; i++) {
+        if (!add_value(m, r, &values[i], err)) {
+            return false;
+        }
+    }
+    if (entry->unit != UNIT_NONE && !check_unit(r, err)) {
+        return false;
+    }
+    add_fill(m, column, r);
+    return true;
+}
+
+/* Says which column it is about. */
+static bool column_fault(struct error *err, const char *name)
+{
+    snprintf(err->column, sizeof err->column, "%s", name);
+    return error_wrap(err, "column '%s'", name);
+}
+
+static bool add_column(struct mapping *m, size_t column, const struct mapping_spec *spec,
+                       struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+    struct recipe r = {.column = c, .may_lack = true};
+    r.unit = is_time(c->element ? c->element->type : c->type) ? m->rules.unit : UNIT_NONE;
+    const struct mapping_entry *entry = entry_of(spec, c->name);
+    bool ok;
+    if (spec->soft_delete && strcmp(spec->soft_delete, c->name) == 0) {
+        ok = add_mark(m, column, spec, err);
+    } else if (spec->unknown == UNKNOWN_COLLECT && strcmp(spec->unknown_column, c->name) == 0) {
+        ok = add_rest(m, column, spec, err);
+    } else {
+        ok = entry ? add_entry(m, column, entry, &r, err) : add_default(m, column, &r, err);
+    }
+    recipe_done(&r);
+    return ok || column_fault(err, c->name);
+}
+
+static bool check_entries(const struct table *table, const struct mapping_spec *spec,
+                          struct error *err)
+{
+    for (size_t i = 0; i < spec->entry_count; i++) {
+        const char *name = spec->entries[i].column;
+        if (table_column(table, str_of(name))) {
+            continue;
+        }
+        const char **names _cleanup_mem_ = mem_array(table->column_count + 1, sizeof *names);
+        for (size_t k = 0; k < table->column_count; k++) {
+            names[k] = table->columns[k].name;
+        }
+        const char *near = str_nearest(name, names, table->column_count);
+        error_set(err, ERROR_SETUP, "table %s has no column '%s'", table->quoted, name);
+        snprintf(err->column, sizeof err->column, "%s", name);
+        return near ? error_hint(err, "Did you mean '%s'?", near)
+                    : error_hint(err, "Column names are case-sensitive, as the catalog has them.");
+    }
+    return true;
+}
+
+/* An update leaves alone what the record lacks; other rows need a DEFAULT for that. */
+static bool may_be_left_out(const struct mapping *m, const struct fill *f)
+{
+    return m->target.omit_leaves || f->column->has_default || f->column->identity;
+}
+
+/* Bits for the columns that a row may leave out. */
+static bool number_omit_bits(struct mapping *m, struct error *err)
+{
+    int bits = 0;
+    if (m->envelope != ENVELOPE_NONE && m->target.omit_leaves) {
+        mapping_change_omits(m);
+        return true;
+    }
+    for (size_t i = 0; i < m->fill_count; i++) {
+        struct fill *f = &m->fills[i];
+        bool needed = f->is_key || f->is_version || f->is_mark;
+        if (needed || !may_be_left_out(m, f) || !f->may_lack) {
+            continue;
+        }
+        if (bits == TARGET_OMIT_MAX) {
+            error_set(err, ERROR_SETUP, "table %s: more than %d columns %s are filled",
+                      m->table->quoted, TARGET_OMIT_MAX,
+                      m->target.omit_leaves ? "that a record may lack" : "with a DEFAULT");
+            return error_hint(err,
+                              m->target.omit_leaves
+                                  ? "Mode update leaves alone what is lacking, in so many at most."
+                                  : "Drop the DEFAULT of columns that every record fills.");
+        }
+        f->omit_bit = bits++;
+    }
+    return true;
+}
+
+static void finish(struct mapping *m)
+{
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_before(m);
+    }
+    place_seal(m);
+    m->target.column_count = m->fill_count;
+    for (size_t i = 0; i < m->fill_count; i++) {
+        struct fill *f = &m->fills[i];
+        f->cell = place_cell(m, f->place);
+        m->target.columns[i] = (struct target_column){
+            .column = f->column,
+            .omit_bit = f->omit_bit,
+            .is_key = f->is_key,
+            .is_version = f->is_version,
+            .is_mark = f->is_mark,
+            .is_input = f->is_input,
+        };
+        m->target.keys_by_sql |= f->is_key && f->column->compare_as;
+    }
+    mapping_bind_shape(m);
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_end(m);
+    }
+}
+
+/* *part says what a fault is about. */
+static bool build(struct mapping *m, const struct mapping_spec *spec, enum mapping_part *part,
+                  struct error *err)
+{
+    *part = MAPPING_EXPLODE;
+    if (spec->explode && !mapping_set_explode(m, spec, err)) {
+        return false;
+    }
+    if (spec->named_by) {
+        chooser_mention(m, spec->named_by);
+    }
+    *part = MAPPING_COLUMN;
+    if (!check_entries(m->table, spec, err)) {
+        return false;
+    }
+    *part = MAPPING_TABLE;
+    if (!mapping_set_rest(m, spec, err)) {
+        return false;
+    }
+    *part = MAPPING_COLUMN;
+    for (size_t i = 0; i < m->table->column_count; i++) {
+        if (!add_column(m, i, spec, err)) {
+            return false;
+        }
+    }
+    mapping_add_inputs(m);
+    *part = MAPPING_TABLE;
+    if (m->fill_count == 0 && m->target.expression_count == 0) {
+        error_set(err, ERROR_SETUP, "no column of table %s is filled", m->table->quoted);
+        return error_hint(err, "Map columns with columns:, or use a format whose names the table "
+                               "has.");
+    }
+    if (!mapping_set_mode(m, spec, err) || !number_omit_bits(m, err)) {
+        return false;
+    }
+    *part = MAPPING_WHEN;
+    if (spec->when && !mapping_set_when(m, spec->when, err)) {
+        return false;
+    }
+    *part = MAPPING_DELETE_WHEN;
+    if (spec->delete_when && !mapping_set_delete_when(m, spec->delete_when, err)) {
+        return false;
+    }
+    finish(m);
+    return true;
+}
+
+struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
+                            uint32_t target_id, struct error *err)
+{
+    struct mapping *m = mem_zalloc(sizeof *m);
+    enum mapping_part part;
+    size_t n = MAX(table->column_count, 1);
+    m->table = table;
+    m->format = spec->format;
+    m->rules = spec->rules;
+    m->action = spec->action;
+    m->deletes = spec->deletes;
+    m->marks = spec->soft_delete != NULL;
+    m->envelope = spec->envelope;
+    m->precision = spec->precision;
+    m->truncates = spec->truncates;
+    m->target = (struct target){
+        .id = target_id,
+        .table = table,
+        .route = spec->route,
+        .omit_leaves = spec->action == ROW_UPDATE ||
+                       (spec->action == ROW_UPSERT && spec->envelope != ENVELOPE_NONE),
+        .columns = mem_array(n + MAPPING_INPUTS, sizeof *m->target.columns),
+    };
+    m->fills = mem_array(n + MAPPING_INPUTS, sizeof *m->fills);
+    m->encodings = mem_array(n, sizeof *m->encodings);
+    m->notes = mem_array(n, sizeof *m->notes);
+    fields_init(&m->value);
+    fields_init(&m->key);
+    fields_init(&m->item);
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_begin(m);
+    }
+    return build(m, spec, spec->out_part ? spec->out_part : &part, err) ? m : mapping_free(m);
+}
+
+struct mapping *mapping_free(struct mapping *m)
+{
+    if (!m) {
+        return NULL;
+    }
+    for (size_t i = 0; i < m->fill_count; i++) {
+        free(m->fills[i].source_text);
+        free(m->fills[i].field_text);
+    }
+    for (size_t i = 0; m->encodings && i < m->table->column_count; i++) {
+        free(m->encodings[i]);
+    }
+    mapping_change_done(m);
+    fields_done(&m->value);
+    fields_done(&m->key);
+    fields_done(&m->item);
+    for (size_t i = 0; i < m->source_count; i++) {
+        free((void *) (uintptr_t) m->sources[i].text.p);
+    }
+    for (size_t i = 0; i < m->choice_count; i++) {
+        free(m->choices[i].places);
+        free(m->choices[i].cells);
+    }
+    mapping_free_sql(m);
+    m->chooser = chooser_free(m->chooser);
+    filter_done(&m->when);
+    filter_done(&m->delete_when);
+    free(m->array_text);
+    free(m->choices);
+    free(m->sources);
+    free(m->encodings);
+    free(m->notes);
+    free(m->fills);
+    free(m->target.columns);
+    free(m);
+    return NULL;
+}
+
+const struct target *mapping_target(const struct mapping *m)
+{
+    return &m->target;
+}
+
+bool mapping_wants_headers(const struct mapping *m)
+{
+    return m->wants_headers;
+}
+
+void mapping_describe(const struct mapping *m, size_t table_column, const char **out_source,
+                      const char **out_encoding)
+{
+    *out_source = m->notes[table_column];
+    *out_encoding = m->encodings[table_column] ? m->encodings[table_column] : "";
+}

@@ -1,0 +1,174 @@
+/*
+ * From record to columns, compiled once: for each column that a route fills, where its value comes
+ * from and how it is encoded. Immutable after mapping_new; shared by all workers.
+ *
+ * Where a value comes from, in order of precedence:
+ *   1. an explicit entry of `columns:`;
+ *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
+ *   3. format json: the field of the same name in the value (exact, case-sensitive);
+ *      format raw: columns named topic, partition, offset, timestamp, key, value, headers.
+ * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
+ * never.
+ *
+ * What is lacking: the column's DEFAULT if it has one (the row omits the column: target_column's
+ * omit_bit), else NULL, which is a fault of the record for a NOT NULL column. Lacking are: a field
+ * that the document does not have, or whose parent is null; every field of a value or key that is
+ * null as a whole, for Kafka (a tombstone) or as JSON; a header of a name that is not there; the
+ * timestamp of a record without one. NULL, not lacking: an explicit JSON null, a header with a null
+ * value, a whole key or value that is null. A number, string or array where a path wants an object
+ * is a fault of the record, and so is a root that is not an object when fields are wanted.
+ *
+ * With explode a record makes a row of each element of an array in its value. Columns without an
+ * entry then take the field of that name of the element, unless an entry takes the whole element:
+ * then they take nothing; _index is meta.index. No rows: the array is missing, null or empty. What
+ * is no array is a fault, and one bad element is a fault of the whole record. A condition that
+ * names item is asked for each element, otherwise for the record.
+ *
+ * A constant is a text that goes into the column's type as a header with this text would. Of
+ * several values the first one counts that is there and not null; if there is none, the column is
+ * lacking where all of them are, and NULL otherwise.
+ *
+ * An expression (`sql`) is computed by PostgreSQL over the rows of a batch. It may name value
+ * (jsonb; bytea with format raw), key (text), headers (jsonb), topic, partition, offset, timestamp,
+ * and with explode item (jsonb) and index. Such a column is neither part of the key nor a version.
+ *
+ * Paths, as users write them:
+ *   value             the whole value         value.a.b       a field, nested
+ *   key               the whole key           key.a           a field of a JSON key
+ *   headers           all headers as JSON     headers.name    the last header of that name, as text
+ *   meta.topic  meta.partition  meta.offset  meta.timestamp
+ *   item              an element, with explode      item.a     a field of it
+ *   meta.index        its number, from 0
+ * A name with dots or odd characters is quoted: value."odd.name". A path that does not start with
+ * one of these roots is an error that names them.
+ */
+#ifndef ROW_MAPPING_MAPPING_H
+#define ROW_MAPPING_MAPPING_H
+
+#include "base/error.h"
+#include "row/table/table.h"
+
+enum mapping_format { FORMAT_JSON, FORMAT_RAW };
+
+/* Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time. */
+enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS };
+
+/* What becomes of U+0000 in a text. */
+enum nul_policy { NUL_FAULT, NUL_STRIP, NUL_REPLACE };
+
+/* What a string means that goes into bytea. BYTES_AUTO: \x and hexadecimal digits, or base64. */
+enum bytes_policy { BYTES_AUTO, BYTES_BASE64, BYTES_HEX, BYTES_UTF8 };
+
+/* What becomes of fields of a value that no column takes. */
+enum unknown_policy { UNKNOWN_IGNORE, UNKNOWN_FAULT, UNKNOWN_COLLECT };
+
+/* What users want differently. All zero: nothing is changed to fit, nothing is guessed. */
+struct value_rules {
+    enum nul_policy nul;
+    enum bytes_policy bytes;
+    enum time_unit unit; /* of columns whose entry has none */
+    int32_t zone_sec;    /* east of UTC: of a time without a zone, into timestamptz */
+    bool strict_numbers; /* a string is no number, a number no text */
+    bool truncates;      /* texts to the length of their column */
+    bool empty_as_null;  /* empty strings, but in json */
+};
+
+/* What a record is: a row, or a change event (row/envelope/debezium.h) that holds one. */
+enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM };
+
+/*
+ * The source's `time.precision.mode`: in which unit it writes times where the column has to tell.
+ * Adaptive: milliseconds for a precision of at most three digits, else microseconds.
+ */
+enum time_precision {
+    PRECISION_ADAPTIVE,
+    PRECISION_ADAPTIVE_TIME_MICROSECONDS, /* adaptive, but a time of day has microseconds */
+    PRECISION_CONNECT,                    /* milliseconds */
+    PRECISION_MICROSECONDS,
+    PRECISION_NANOSECONDS,
+};
+
+/* Which records delete the row of their key. DELETE_CHANGE: the change events of deletes. */
+enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE, DELETE_CHANGE };
+
+/* What a column may get: what a path leads to, or a constant. Exactly one of the two. */
+struct mapping_value {
+    const char *path;
+    const char *constant;
+};
+
+/* One entry of `columns:`. */
+struct mapping_entry {
+    const char *column;
+    const char *path;                   /* or, when NULL, */
+    const struct mapping_value *values; /* the first of these that is there and not null */
+    size_t value_count;
+    enum time_unit unit;
+    const char *sql; /* instead of all these: computed by PostgreSQL */
+};
+
+/* What of a spec a fault is about; for a column err->column says which. */
+enum mapping_part {
+    MAPPING_TABLE,
+    MAPPING_COLUMN,
+    MAPPING_WHEN,
+    MAPPING_DELETE_WHEN,
+    MAPPING_EXPLODE,
+};
+
+/* Texts are borrowed during mapping_new only. */
+struct mapping_spec {
+    enum mapping_format format;
+    const struct mapping_entry *entries;
+    size_t entry_count;
+    const char *route; /* its name; outlives the mapping */
+    enum row_action action;
+    const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
+    size_t key_count;
+    enum mapping_delete deletes;
+    enum mapping_envelope envelope;
+    enum time_precision precision; /* of change events without a schema part */
+    bool truncates;                /* a truncate of the source is one of the target */
+    const char *soft_delete;       /* column, or NULL */
+    const char *only_if_newer;     /* column, or NULL */
+    const char *named_by;          /* the template of the table's name, for a chooser; or NULL */
+    const char *explode;           /* the path of an array, or NULL */
+    const char *delete_when;       /* a condition: those records delete; NULL = none */
+    const char *when;              /* a condition, see row/path/condition.h; NULL = every record */
+    struct value_rules rules;
+    enum unknown_policy unknown;
+    const char *unknown_column;  /* UNKNOWN_COLLECT */
+    enum mapping_part *out_part; /* NULL: of no interest */
+};
+
+struct mapping;
+
+/*
+ * Compiles a mapping onto a table. `table` must outlive it. The mapping owns its target (id
+ * `target_id`). Errors (ERROR_SETUP, with a hint): an entry names no column, or a generated one; a
+ * bad path; a column whose type has no encoder; a NOT NULL column without default that nothing
+ * fills; no column filled at all; a source that can never be encoded into the type (a header into a
+ * timestamp is fine, `headers` into int4 is not); a key without a unique index, or that is not
+ * filled; a version or mark of a type that cannot be one; a
+ * condition that does not compile. @thread main
+ */
+struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
+                            uint32_t target_id, struct error *err) _must_;
+struct mapping *mapping_free(struct mapping *m); /* returns NULL */
+
+const struct target *mapping_target(const struct mapping *m);
+bool mapping_wants_headers(const struct mapping *m);
+
+/*
+ * For `check`: for every column of the table, in order, one line of the plan. *out_source is where
+ * the value comes from ("value.customer.name", "meta.offset"), or why the column is not filled
+ * ("default", "generated", "identity", "not filled: NULL"); *out_encoding is how it goes ("int8
+ * binary", "" if unfilled). Texts live as long as the mapping.
+ */
+void mapping_describe(const struct mapping *m, size_t table_column, const char **out_source,
+                      const char **out_encoding);
+
+/* Appends what becomes of a record: "mode upsert, key (id), a tombstone deletes". */
+void mapping_describe_mode(const struct mapping *m, struct buf *out);
+
+#endif

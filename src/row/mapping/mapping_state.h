@@ -1,0 +1,210 @@
+/*
+ * The inside of a mapping: what decode*.c follows for every record. Made by mapping.c and place.c,
+ * then immutable.
+ *
+ * Cells of a record, by number: first the nodes of the value's tree, then those of the key's tree,
+ * then those of an element's tree, then one for each other source, then one for each choice.
+ */
+#ifndef ROW_MAPPING_MAPPING_STATE_H
+#define ROW_MAPPING_MAPPING_STATE_H
+
+#include "row/cell/fields.h"
+#include "row/mapping/mapping.h"
+#include "row/path/condition.h"
+
+/* What fills a cell that is not a field of a document. */
+enum source_kind {
+    SOURCE_VALUE_JSON,  /* the whole value, as a checked document */
+    SOURCE_VALUE_BYTES, /* the whole value as it is */
+    SOURCE_KEY_BYTES,   /* the whole key as it is */
+    SOURCE_HEADERS,     /* all headers as one JSON object */
+    SOURCE_HEADER,      /* the last header of a name */
+    SOURCE_TOPIC,
+    SOURCE_PARTITION,
+    SOURCE_OFFSET,
+    SOURCE_TIMESTAMP,
+    SOURCE_INDEX,    /* of the element */
+    SOURCE_MARK,     /* of a soft delete; decode.c sets it for each row */
+    SOURCE_CONSTANT, /* the same for every record */
+    SOURCE_REST,     /* fields that no column takes; decode_rest.c */
+};
+
+struct source {
+    enum source_kind kind;
+    struct str text; /* the header's name, the constant; owned */
+};
+
+enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_ITEM, ORIGIN_SOURCE, ORIGIN_CHOICE };
+
+/* Where something is read, while a mapping is made: the number is one within its origin. */
+struct place {
+    enum origin origin;
+    uint32_t number;
+};
+
+/* `coalesce`: the first of these cells that is there and not null. */
+struct choice {
+    struct place *places;
+    uint32_t *cells;
+    size_t count;
+};
+
+/* How one column gets its value. */
+struct fill {
+    const struct column *column;
+    struct place place;
+    uint32_t cell;
+    int omit_bit;
+    bool is_key;
+    bool is_version;
+    bool is_mark;
+    bool is_input; /* see mapping_sql.c */
+    bool empty_as_null;
+    enum time_unit unit;
+    bool may_lack;     /* can the record lack it, so that a DEFAULT comes in? */
+    bool is_image;     /* of a change event: the column of that name of the row */
+    uint32_t before;   /* ... its cell in the row as it was; 0 = not read */
+    uint32_t in_key;   /* ... its node in the key; 0 = not read */
+    char *source_text; /* "value.customer.name"; owned */
+    char *field_text;  /* "customer.name"; owned; of a path */
+};
+
+struct chooser;
+
+#define MAPPING_INPUTS 9
+
+/* Cells of the parts of a change event. */
+struct change_cells {
+    uint32_t schema;
+    uint32_t payload;
+    uint32_t op;
+    uint32_t before;
+    uint32_t after;
+};
+
+/* A condition, and where its operands are. */
+struct filter {
+    struct condition *condition; /* NULL: there is none */
+    struct place *places;
+};
+
+struct mapping {
+    struct chooser *chooser; /* it only finds the mapping, see chooser.h; then no table, no fills */
+    const struct table *table;
+    struct target target;
+    enum mapping_format format;
+    struct fill *fills; /* as many as the target has columns, in their order */
+    size_t fill_count;
+    struct fields value;
+    struct fields key;
+    struct fields item; /* of an element */
+    struct source *sources;
+    size_t source_count;
+    size_t source_cap;
+    struct value_rules rules;
+    enum unknown_policy unknown;
+    struct place rest;      /* UNKNOWN_COLLECT */
+    enum row_action action; /* of a record that deletes nothing */
+    enum mapping_delete deletes;
+    bool marks; /* deletes are soft */
+    struct choice *choices;
+    size_t choice_count;
+    size_t choice_cap;
+    struct filter when;        /* records and elements that are taken */
+    struct filter delete_when; /* those that delete; without a condition: none */
+    bool when_per_element;
+    bool explodes;
+    bool takes_whole_items;
+    struct place array; /* that is exploded */
+    uint32_t array_cell;
+    char *array_text;                     /* "value.items"; owned */
+    struct column inputs[MAPPING_INPUTS]; /* that expressions name */
+    size_t input_count;
+    bool has_index;
+    uint32_t index_cell;
+    enum mapping_envelope envelope;
+    struct change_cells change;
+    uint32_t row;             /* the node of the value whose fields are columns */
+    struct logical *logicals; /* per fill; what its values are where no schema says it */
+    uint64_t fingerprint;     /* of what the meanings of a schema depend on */
+    uint64_t needed;          /* omit bits of columns that an upsert cannot leave out */
+    enum time_precision precision;
+    bool truncates;
+    bool reads_key;   /* paths lead into the key */
+    bool reads_value; /* the value has to be read as JSON */
+    bool wants_headers;
+    char **encodings;   /* per table column: how it goes */
+    const char **notes; /* per table column: where from, or why not */
+    size_t cell_count;
+};
+
+/* The first cell of the key's tree, of an element's tree, of the other sources, of the choices. */
+static inline size_t mapping_key_cell(const struct mapping *m)
+{
+    return m->value.count;
+}
+
+static inline size_t mapping_item_cell(const struct mapping *m)
+{
+    return m->value.count + m->key.count;
+}
+
+static inline size_t mapping_source_cell(const struct mapping *m)
+{
+    return mapping_item_cell(m) + m->item.count;
+}
+
+static inline size_t mapping_choice_cell(const struct mapping *m)
+{
+    return mapping_source_cell(m) + m->source_count;
+}
+
+/*
+ * mapping_mode.c: key, version and mark of a mapping whose columns are known. ERROR_SETUP as
+ * mapping_new says.
+ */
+bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_check_mark(const struct column *c, struct error *err);
+
+/* mapping_rest.c: fields that no column takes, before the columns are known; and their column. */
+bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_check_rest(const struct column *c, struct error *err);
+
+/*
+ * mapping_shape.c. check_path: does the route have what the path leads to? set_explode before the
+ * columns are looked at, set_when behind them, bind_shape when all cells have their numbers.
+ * ERROR_SETUP as mapping_new says.
+ */
+bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err);
+bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_set_when(struct mapping *m, const char *text, struct error *err);
+bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err);
+void filter_done(struct filter *f);
+void mapping_bind_shape(struct mapping *m);
+
+/* mapping_sql.c. A column that PostgreSQL computes; behind all columns, what these name. */
+void mapping_add_expression(struct mapping *m, const struct column *c, const char *sql);
+void mapping_add_inputs(struct mapping *m);
+void mapping_free_sql(struct mapping *m);
+
+/* chooser.c. free returns NULL. mention: the fields that name the table are known to the mapping,
+ * so that unknown_fields does not take them. */
+struct chooser *chooser_free(struct chooser *c);
+void chooser_mention(struct mapping *m, const char *template);
+
+/*
+ * mapping_change.c: change events, in the order of building. The parts of the envelope, before any
+ * column; the column `f` is filled from the row of the event; which columns an update may leave
+ * out; the row as it was, once the key is known; what the values are, once everything has its cell.
+ */
+void mapping_change_begin(struct mapping *m);
+void mapping_change_image(struct fill *f);
+void mapping_change_omits(struct mapping *m);
+void mapping_change_before(struct mapping *m);
+void mapping_change_end(struct mapping *m);
+void mapping_change_done(struct mapping *m);
+
+/* Does the value's node belong to the row of the event, before or after the change? */
+bool mapping_change_holds(const struct mapping *m, uint32_t node);
+
+#endif

@@ -1,0 +1,151 @@
+/* Places: nodes of the documents' trees, sources, choices. Main thread. */
+#include "row/mapping/place.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t tree_node(struct fields *tree, const struct path *p)
+{
+    uint32_t node = 0;
+    for (size_t i = 0; i < p->name_count; i++) {
+        node = fields_add(tree, node, p->names[i]);
+    }
+    return node;
+}
+
+/* ---- sources ---- */
+
+static enum source_kind source_kind_of(const struct mapping *m, const struct path *p, bool as_bytes)
+{
+    static const enum source_kind metas[] = {
+        [META_TOPIC] = SOURCE_TOPIC,   [META_PARTITION] = SOURCE_PARTITION,
+        [META_OFFSET] = SOURCE_OFFSET, [META_TIMESTAMP] = SOURCE_TIMESTAMP,
+        [META_INDEX] = SOURCE_INDEX,
+    };
+    switch (p->root) {
+    case PATH_META:
+        return metas[p->meta];
+    case PATH_HEADERS:
+        return p->name_count > 0 ? SOURCE_HEADER : SOURCE_HEADERS;
+    case PATH_KEY:
+        return SOURCE_KEY_BYTES;
+    case PATH_VALUE:
+    case PATH_ITEM:
+        break;
+    }
+    return m->format == FORMAT_JSON && !as_bytes ? SOURCE_VALUE_JSON : SOURCE_VALUE_BYTES;
+}
+
+static struct place add_source(struct mapping *m, enum source_kind kind, struct str text)
+{
+    for (uint32_t i = 0; i < m->source_count; i++) {
+        const struct source *s = &m->sources[i];
+        if (s->kind == kind && str_eq(s->text, text)) {
+            return (struct place){ORIGIN_SOURCE, i};
+        }
+    }
+    m->sources = mem_grow(m->sources, &m->source_cap, m->source_count, sizeof *m->sources);
+    m->sources[m->source_count] = (struct source){
+        .kind = kind,
+        .text = {.p = text.p ? mem_strndup(text.p, text.n) : NULL, .n = text.n},
+    };
+    return (struct place){ORIGIN_SOURCE, (uint32_t) m->source_count++};
+}
+
+/* ---- paths ---- */
+
+struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
+{
+    m->reads_value |= p->root == PATH_VALUE && m->format == FORMAT_JSON;
+    m->reads_key |= p->root == PATH_KEY && p->name_count > 0;
+    m->wants_headers |= p->root == PATH_HEADERS;
+    if (p->root == PATH_VALUE && p->name_count > 0) {
+        return (struct place){ORIGIN_VALUE, tree_node(&m->value, p)};
+    }
+    if (p->root == PATH_KEY && p->name_count > 0) {
+        return (struct place){ORIGIN_KEY, tree_node(&m->key, p)};
+    }
+    if (p->root == PATH_ITEM) {
+        return (struct place){ORIGIN_ITEM, tree_node(&m->item, p)};
+    }
+    bool named = p->root == PATH_HEADERS && p->name_count > 0;
+    return add_source(m, source_kind_of(m, p, as_bytes), named ? p->names[0] : (struct str){0});
+}
+
+struct place place_operand(struct mapping *m, const struct path *p)
+{
+    if (p->root == PATH_VALUE && p->name_count == 0 && m->format == FORMAT_JSON) {
+        m->reads_value = true;
+        return (struct place){ORIGIN_VALUE, 0};
+    }
+    return place_path(m, p, false);
+}
+
+struct place place_constant(struct mapping *m, const char *text)
+{
+    return add_source(m, SOURCE_CONSTANT, str_of(text));
+}
+
+struct place place_mark(struct mapping *m)
+{
+    return add_source(m, SOURCE_MARK, (struct str){0});
+}
+
+struct place place_rest(struct mapping *m)
+{
+    return add_source(m, SOURCE_REST, (struct str){0});
+}
+
+struct place place_choice(struct mapping *m, const struct place *of, size_t n)
+{
+    m->choices = mem_grow(m->choices, &m->choice_cap, m->choice_count, sizeof *m->choices);
+    struct choice *c = &m->choices[m->choice_count];
+    *c = (struct choice){
+        .places = mem_array(n, sizeof *c->places),
+        .cells = mem_array(n, sizeof *c->cells),
+        .count = n,
+    };
+    memcpy(c->places, of, n * sizeof *of);
+    return (struct place){ORIGIN_CHOICE, (uint32_t) m->choice_count++};
+}
+
+/* ---- numbers ---- */
+
+uint32_t place_cell(const struct mapping *m, struct place p)
+{
+    switch (p.origin) {
+    case ORIGIN_VALUE:
+        return p.number;
+    case ORIGIN_KEY:
+        return (uint32_t) mapping_key_cell(m) + p.number;
+    case ORIGIN_ITEM:
+        return (uint32_t) mapping_item_cell(m) + p.number;
+    case ORIGIN_SOURCE:
+        return (uint32_t) mapping_source_cell(m) + p.number;
+    case ORIGIN_CHOICE:
+        return (uint32_t) mapping_choice_cell(m) + p.number;
+    }
+    __builtin_unreachable();
+}
+
+void place_seal(struct mapping *m)
+{
+    fields_seal(&m->value);
+    fields_seal(&m->key);
+    fields_seal(&m->item);
+    for (uint32_t i = 0; i < m->source_count; i++) {
+        if (m->sources[i].kind == SOURCE_INDEX) {
+            m->has_index = true;
+            m->index_cell = place_cell(m, (struct place){ORIGIN_SOURCE, i});
+        }
+    }
+    m->cell_count = mapping_choice_cell(m) + m->choice_count;
+    for (size_t i = 0; i < m->choice_count; i++) {
+        struct choice *c = &m->choices[i];
+        for (size_t k = 0; k < c->count; k++) {
+            c->cells[k] = place_cell(m, c->places[k]);
+        }
+    }
+}

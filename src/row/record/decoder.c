@@ -1,0 +1,475 @@
+/*
+ * The two steps of a record: read (documents and sources into cells, then the rules about what is
+ * lacking), and write (cells into a COPY BINARY tuple). Faults get the column's name here. One
+ * thread per decoder.
+ */
+#include "row/record/decoder.h"
+
+#include "base/mem.h"
+#include "row/encode/encode.h"
+#include "row/envelope/debezium.h"
+#include "row/format/json_format.h"
+#include "row/mapping/mapping_state.h"
+#include "row/record/rest.h"
+#include "row/record/sources.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct decoder {
+    struct cell *cells;
+    size_t cell_cap;
+    struct document *value;
+    struct document *key; /* made when first needed, as is the next one */
+    struct document *item;
+    struct buf plain; /* of decoder_elements */
+    struct buf headers;
+    struct buf rest;
+    bool rest_known; /* of this record */
+    struct encoder encoder;
+    struct debezium *changes;  /* made when first needed */
+    const struct message *msg; /* read last */
+    enum change_op change;
+    bool turned; /* columns of the row come from before the change */
+};
+
+struct decoder *decoder_new(void)
+{
+    struct decoder *d = mem_zalloc(sizeof *d);
+    d->value = document_new();
+    return d;
+}
+
+struct decoder *decoder_free(struct decoder *d)
+{
+    if (d) {
+        document_free(d->value);
+        document_free(d->key);
+        document_free(d->item);
+        debezium_free(d->changes);
+        encoder_done(&d->encoder);
+        buf_done(&d->headers);
+        buf_done(&d->rest);
+        buf_done(&d->plain);
+        free(d->cells);
+        free(d);
+    }
+    return NULL;
+}
+
+/* The number of the cell that fills the column. */
+static inline uint32_t place_of(const struct decoder *d, const struct fill *f)
+{
+    return d->turned && f->before != 0 ? f->before : f->cell;
+}
+
+/* ---- reading ---- */
+
+static void make_room(struct decoder *d, const struct mapping *m)
+{
+    if (d->cell_cap < m->cell_count) {
+        d->cells = mem_realloc(d->cells, m->cell_count, sizeof *d->cells);
+        d->cell_cap = m->cell_count;
+    }
+}
+
+static bool read_key(struct decoder *d, const struct mapping *m, const struct message *msg,
+                     struct error *err)
+{
+    if (!d->key) {
+        d->key = document_new();
+    }
+    bool ok = m->envelope == ENVELOPE_NONE ? decode_json_key(m, d->key, msg, d->cells, err)
+                                           : debezium_read_key(d->changes, m, d->key, msg,
+                                                               d->cells + mapping_key_cell(m), err);
+    if (!ok) {
+        return false;
+    }
+    d->encoder.odd_json |= msg->key.p && document_is_odd(d->key);
+    return true;
+}
+
+static bool read_value(struct decoder *d, const struct mapping *m, const struct message *msg,
+                       struct error *err)
+{
+    d->change = CHANGE_CREATE;
+    d->turned = false;
+    if (!m->reads_value) {
+        return true;
+    }
+    if (m->envelope != ENVELOPE_NONE && !d->changes) {
+        d->changes = debezium_new();
+    }
+    bool ok = m->envelope == ENVELOPE_NONE
+                  ? decode_json_value(m, d->value, msg, d->cells, err)
+                  : debezium_read(d->changes, m, d->value, msg, d->cells, &d->change, err);
+    if (!ok) {
+        return false;
+    }
+    d->encoder.odd_json |= msg->value.p && document_is_odd(d->value);
+    return true;
+}
+
+static bool column_fault(struct error *err, const struct column *c)
+{
+    snprintf(err->column, sizeof err->column, "%s", c->name);
+    return error_wrap(err, "column '%s'", c->name);
+}
+
+/* In words: why a column got nothing. */
+static void say_lacking(const struct decoder *d, const struct mapping *m, const struct fill *f,
+                        struct error *err)
+{
+    const char *end = f->is_key       ? "and the column is part of the key"
+                      : f->is_version ? "and only_if_newer compares it"
+                                      : "and the column is NOT NULL without a default";
+    const struct cell *item = &d->cells[mapping_item_cell(m)];
+    if (f->place.origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
+        error_set(err, ERROR_RECORD, "the value is %s, %s",
+                  d->msg->value.p ? "JSON null" : "null (a tombstone)", end);
+    } else if (f->place.origin == ORIGIN_KEY && d->cells[mapping_key_cell(m)].kind == CELL_NULL) {
+        error_set(err, ERROR_RECORD, "the key is %s, %s", d->msg->key.p ? "JSON null" : "null",
+                  end);
+    } else if (f->place.origin == ORIGIN_ITEM && item->kind == CELL_NULL) {
+        error_set(err, ERROR_RECORD, "the element is null, %s", end);
+    } else if (f->place.origin == ORIGIN_SOURCE || f->place.origin == ORIGIN_CHOICE) {
+        error_set(err, ERROR_RECORD, "the record has no %s, %s", f->source_text, end);
+    } else {
+        error_set(err, ERROR_RECORD, "field '%s' is missing %s", f->field_text, end);
+    }
+}
+
+/* The tree that a cell is a node of, and its first cell; NULL for other cells. */
+static const struct fields *tree_of(const struct mapping *m, enum origin origin, size_t *out_first)
+{
+    switch (origin) {
+    case ORIGIN_VALUE:
+        *out_first = 0;
+        return &m->value;
+    case ORIGIN_KEY:
+        *out_first = mapping_key_cell(m);
+        return &m->key;
+    case ORIGIN_ITEM:
+        *out_first = mapping_item_cell(m);
+        return &m->item;
+    case ORIGIN_SOURCE:
+    case ORIGIN_CHOICE:
+        break;
+    }
+    return NULL;
+}
+
+/* The outermost thing on the way to a lacking field that is there, not null, and has no fields; or
+ * NULL. */
+static const struct cell *in_the_way(const struct decoder *d, const struct mapping *m,
+                                     enum origin origin, uint32_t cell)
+{
+    size_t first;
+    const struct fields *tree = tree_of(m, origin, &first);
+    if (!tree) {
+        return NULL;
+    }
+    uint32_t node = tree->nodes[cell - first].parent;
+    while (node != 0 && d->cells[first + node].kind == CELL_ABSENT) {
+        node = tree->nodes[node].parent;
+    }
+    const struct cell *c = &d->cells[first + node];
+    bool fine = c->kind == CELL_ABSENT || c->kind == CELL_NULL ||
+                (c->kind == CELL_JSON && *c->text.p == '{');
+    return fine ? NULL : c;
+}
+
+/* Stands an empty string for NULL here? */
+static bool is_empty_null(const struct fill *f, const struct cell *c)
+{
+    return f->empty_as_null && (c->kind == CELL_STRING || c->kind == CELL_BYTES) && c->text.n == 0;
+}
+
+static bool must_not_be_null(const struct fill *f)
+{
+    return f->column->not_null || f->is_key || f->is_version;
+}
+
+/* A column whose cell is absent or null: DEFAULT, NULL or a fault. */
+static bool settle_lacking(struct decoder *d, const struct mapping *m, const struct fill *f,
+                           uint64_t *omit, struct error *err)
+{
+    struct cell *c = &d->cells[place_of(d, f)];
+    if (c->kind == CELL_ABSENT) {
+        const struct cell *blocked = in_the_way(d, m, f->place.origin, place_of(d, f));
+        if (blocked) {
+            error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be",
+                      f->field_text, cell_kind_name(blocked));
+            error_sqlstate(err, "22P02");
+            return column_fault(err, f->column);
+        }
+        bool needed = d->change == CHANGE_CREATE && f->omit_bit >= 0 &&
+                      (m->needed >> f->omit_bit & 1) != 0;
+        if (f->omit_bit >= 0 && !needed) {
+            *omit |= UINT64_C(1) << f->omit_bit;
+            return true;
+        }
+    }
+    if (!must_not_be_null(f)) {
+        return true;
+    }
+    if (c->kind == CELL_ABSENT) {
+        say_lacking(d, m, f, err);
+    } else {
+        error_set(err, ERROR_RECORD, "%s is %s and the column is %s", f->source_text,
+                  c->kind == CELL_NULL ? "null" : "empty",
+                  f->is_key       ? "part of the key"
+                  : f->is_version ? "what only_if_newer compares"
+                                  : "NOT NULL");
+    }
+    error_sqlstate(err, "23502");
+    return column_fault(err, f->column);
+}
+
+/* The first that is there and not null. With none it is null if one of them is, else absent. */
+static void choose_one(struct cell *to, const struct choice *c, const struct cell *cells)
+{
+    to->kind = CELL_ABSENT;
+    for (size_t i = 0; i < c->count && to->kind <= CELL_NULL; i++) {
+        const struct cell *from = &cells[c->cells[i]];
+        if (from->kind > to->kind) {
+            *to = *from;
+        }
+    }
+}
+
+static void choose(struct decoder *d, const struct mapping *m)
+{
+    struct cell *to = d->cells + mapping_choice_cell(m);
+    for (size_t i = 0; i < m->choice_count; i++) {
+        choose_one(&to[i], &m->choices[i], d->cells);
+    }
+}
+
+bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
+                  struct error *err)
+{
+    make_room(d, m);
+    d->msg = msg;
+    d->rest_known = false;
+    d->encoder.odd_json = false;
+    if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
+        return false;
+    }
+    decode_raw(m, msg, d->cells, &d->headers);
+    choose(d, m);
+    return true;
+}
+
+const struct cell *decoder_cells(const struct decoder *d)
+{
+    return d->cells;
+}
+
+bool decoder_takes(const struct decoder *d, const struct mapping *m)
+{
+    return !m->when.condition || condition_holds(m->when.condition, d->cells);
+}
+
+bool decoder_deletes(const struct decoder *d, const struct mapping *m)
+{
+    return m->delete_when.condition && condition_holds(m->delete_when.condition, d->cells);
+}
+
+/* ---- elements ---- */
+
+bool decoder_elements(struct decoder *d, const struct mapping *m, struct elements *out,
+                      struct error *err)
+{
+    const struct cell *c = &d->cells[m->array_cell];
+    elements_open(out, STR_LIT("[]"), &d->plain);
+    if (c->kind == CELL_ABSENT && m->array.number != 0) {
+        const struct cell *blocked = in_the_way(d, m, m->array.origin, m->array_cell);
+        return !blocked || error_set(err, ERROR_RECORD, "%s: there is %s where an object should be",
+                                     m->array_text, cell_kind_name(blocked));
+    }
+    if (c->kind == CELL_NULL) {
+        return true;
+    }
+    if (c->kind != CELL_JSON || *c->text.p != '[') {
+        return error_set(err, ERROR_RECORD, "%s is %s, not an array", m->array_text,
+                         cell_kind_name(c));
+    }
+    elements_open(out, c->text, &d->plain);
+    return true;
+}
+
+bool decoder_element(struct decoder *d, const struct mapping *m, struct elements *next,
+                     uint32_t index, struct error *err)
+{
+    struct cell element;
+    elements_value(next, &element);
+    struct str text = element.kind == CELL_STRING ? element.raw : element.text;
+    if (!d->item) {
+        d->item = document_new();
+    }
+    if (!decode_json_item(m, d->item, text, d->cells, err)) {
+        return false;
+    }
+    if (m->has_index) {
+        d->cells[m->index_cell].kind = CELL_INT;
+        d->cells[m->index_cell].number = index;
+    }
+    choose(d, m);
+    return true;
+}
+
+/* ---- change events ---- */
+
+enum change_op decoder_change(const struct decoder *d)
+{
+    return d->change;
+}
+
+/* As the source wrote them: 1.0 and 1.00 differ. */
+static bool differ(const struct cell *a, const struct cell *b)
+{
+    return a->kind != b->kind || (a->kind == CELL_BOOL && a->truth != b->truth) ||
+           (a->kind != CELL_BOOL && !str_eq(a->text, b->text));
+}
+
+bool decoder_moves(const struct decoder *d, const struct mapping *m)
+{
+    bool moves = false;
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (!f->is_key || f->before == 0) {
+            continue;
+        }
+        if (d->cells[f->before].kind <= CELL_NULL) {
+            return false; /* the source does not tell */
+        }
+        moves |= differ(&d->cells[f->before], &d->cells[f->cell]);
+    }
+    return moves;
+}
+
+void decoder_turn(struct decoder *d, bool before)
+{
+    d->turned = before;
+}
+
+bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err)
+{
+    bool read = m->reads_key;
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (f->in_key == 0 || d->cells[f->before].kind > CELL_NULL) {
+            continue;
+        }
+        if (!read && !read_key(d, m, d->msg, err)) {
+            return false;
+        }
+        read = true;
+        d->cells[f->before] = d->cells[mapping_key_cell(m) + f->in_key];
+    }
+    return true;
+}
+
+/* ---- rows ---- */
+
+/* Is it one of the columns that a row of that action holds, whatever it omits? */
+static bool takes_part(const struct fill *f, enum row_action action)
+{
+    switch (action) {
+    case ROW_DELETE:
+        return f->is_key || f->is_version;
+    case ROW_SOFT_DELETE:
+        return f->is_key || f->is_version || f->is_mark;
+    case ROW_TRUNCATE:
+        return false;
+    case ROW_INSERT:
+    case ROW_IGNORE:
+    case ROW_UPSERT:
+    case ROW_UPDATE:
+        break;
+    }
+    return true;
+}
+
+/* The mark of a soft delete: whether, or when, the row was deleted. */
+static void set_mark(struct decoder *d, const struct fill *f, enum row_action action)
+{
+    struct cell *c = &d->cells[f->cell];
+    bool deleted = action == ROW_SOFT_DELETE;
+    if (f->column->type == TYPE_BOOL) {
+        *c = (struct cell){.kind = CELL_BOOL, .truth = deleted};
+    } else if (deleted) {
+        *c = (struct cell){.kind = CELL_INT, .number = MAX(d->msg->timestamp_ms, 0)};
+    } else {
+        *c = (struct cell){.kind = CELL_NULL};
+    }
+}
+
+/* Only for records that become rows: in others nothing is unknown. */
+static bool settle_rest(struct decoder *d, const struct mapping *m, struct error *err)
+{
+    struct cell rest;
+    uint32_t root = d->turned ? m->change.before : m->row;
+    if (!decode_rest(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
+        return false;
+    }
+    if (m->unknown == UNKNOWN_COLLECT) {
+        d->cells[mapping_source_cell(m) + m->rest.number] = rest;
+    }
+    d->rest_known = m->explodes; /* it is the same for all elements */
+    return true;
+}
+
+bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
+                    uint64_t *out_omit, struct error *err)
+{
+    uint64_t omit = 0;
+    bool asks = m->unknown != UNKNOWN_IGNORE && action < ROW_DELETE && !d->rest_known;
+    if (asks && !settle_rest(d, m, err)) {
+        return false;
+    }
+    const struct fill *end = m->fills + m->fill_count;
+    for (const struct fill *f = m->fills; f < end; f++) {
+        const struct cell *c = &d->cells[place_of(d, f)];
+        if (f->is_mark) {
+            set_mark(d, f, action);
+        } else if ((c->kind <= CELL_NULL || is_empty_null(f, c)) && takes_part(f, action) &&
+                   !settle_lacking(d, m, f, &omit, err)) {
+            return false;
+        }
+    }
+    *out_omit = omit;
+    return true;
+}
+
+/* ---- writing ---- */
+
+bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
+                   uint64_t omit, struct buf *out, struct error *err)
+{
+    size_t begin = out->n;
+    d->encoder.logical = NULL;
+    struct value v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
+    bool all = omit == 0 && action < ROW_DELETE; /* the usual row */
+    buf_add_u16(out, (uint16_t) (all ? m->fill_count : target_width(&m->target, action, omit)));
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (!all && !target_holds(&m->target, i, action, omit)) {
+            continue;
+        }
+        v.column = f->column;
+        v.cell = &d->cells[place_of(d, f)];
+        v.unit = v.cell->kind == CELL_INT ? UNIT_MS : f->unit; /* the record's own timestamp */
+        if (m->logicals) {
+            d->encoder.logical = debezium_logical(d->changes, m, i);
+        }
+        if (is_empty_null(f, v.cell)) {
+            buf_add_u32(out, UINT32_MAX);
+        } else if (!encode_value(&v)) {
+            out->n = begin;
+            return column_fault(err, f->column);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,84 @@
+/*
+ * From one Kafka record to one encoded row, in two steps: read the record into cells as its mapping
+ * says, then write the cells as one COPY BINARY tuple (int16 number of fields, then for each an
+ * int32 length or -1 and the bytes in PostgreSQL's send format). Between the two the caller knows
+ * which columns the row omits, and so into which COPY it belongs. No I/O, no clock. A decoder holds
+ * scratch memory and belongs to one thread.
+ */
+#ifndef ROW_RECORD_DECODER_H
+#define ROW_RECORD_DECODER_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "row/json/elements.h"
+#include "row/mapping/mapping.h"
+#include "row/message.h"
+
+struct decoder;
+
+struct decoder *decoder_new(void) _must_;
+struct decoder *decoder_free(struct decoder *d); /* returns NULL */
+
+/*
+ * Reads msg into the decoder's cells, which stay valid until the next decoder_read or until msg
+ * goes. Faults are ERROR_RECORD: the value or the key is not what the format says.
+ */
+bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
+                  struct error *err) _must_;
+
+/*
+ * For a mapping with explode: the elements of the record read last; they live as long as its cells.
+ * ERROR_RECORD: what should be an array is none.
+ */
+bool decoder_elements(struct decoder *d, const struct mapping *m, struct elements *out,
+                      struct error *err) _must_;
+
+/* Reads the one that is next, with its number from 0, into the cells, beside those of the record.
+ */
+bool decoder_element(struct decoder *d, const struct mapping *m, struct elements *next,
+                     uint32_t index, struct error *err) _must_;
+
+/* What was read, by the numbers of the mapping's cells. */
+const struct cell *decoder_cells(const struct decoder *d);
+
+/*
+ * What a change event did to its row; of other records CHANGE_CREATE. CHANGE_NONE: nothing that
+ * concerns a row.
+ */
+enum change_op { CHANGE_NONE, CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE, CHANGE_TRUNCATE };
+enum change_op decoder_change(const struct decoder *d);
+
+/* Has a change event read last changed the key of its row? */
+bool decoder_moves(const struct decoder *d, const struct mapping *m);
+
+/* From here on, the columns of the row are what they were before the change, or after it again. */
+void decoder_turn(struct decoder *d, bool before);
+
+/*
+ * Takes from the record's key what the row before the change lacks of its own key. Fault: the key
+ * is not what the format says.
+ */
+bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err) _must_;
+
+/* Does the mapping's condition hold for what was read? */
+bool decoder_takes(const struct decoder *d, const struct mapping *m);
+
+/* Does delete_when? */
+bool decoder_deletes(const struct decoder *d, const struct mapping *m);
+
+/*
+ * Looks whether what was read makes a row for that action. *out_omit has the omit_bit set of each
+ * column with a DEFAULT that the record does not fill. Faults are ERROR_RECORD with err->column
+ * set: "column 'id': field 'id' is missing and the column is NOT NULL without a default".
+ */
+bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
+                    uint64_t *out_omit, struct error *err) _must_;
+
+/*
+ * Appends the row to out. On failure out is as before and err is ERROR_RECORD: "column 'amount':
+ * 99999 is out of range for int2". No value longer than about 60 bytes is quoted.
+ */
+bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
+                   uint64_t omit, struct buf *out, struct error *err) _must_;
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * One record through one route: which rows it makes, and what is to be done with them. Here meet
+ * the modes, deletes, and whatever makes of one record none or many rows. Worker thread.
+ */
+#ifndef ROW_RECORD_RECORD_H
+#define ROW_RECORD_RECORD_H
+
+#include "row/batch/batch.h"
+#include "row/record/decoder.h"
+
+/*
+ * Adds all rows of the record to b, between batch_record_begin and _end. False: none of them is
+ * there, and err (ERROR_RECORD, with err->column where one is concerned) says why.
+ */
+bool record_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
+                 struct batch *b, struct error *err) _must_;
+
+#endif

@@ -1,0 +1,254 @@
+/* The tables: which name of a schema, and which type of a column, stands for what. Main and worker
+ * threads. */
+#include "row/schema/logical.h"
+
+#include "base/mem.h"
+#include "row/json/elements.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void logical_done(struct logical *l)
+{
+    if (l->element) {
+        logical_done(l->element);
+        free(l->element);
+    }
+    *l = (struct logical){0};
+}
+
+/* ---- what a column can take ---- */
+
+static bool is_timestamp(const struct column *c)
+{
+    return c->type == TYPE_TIMESTAMP || c->type == TYPE_TIMESTAMPTZ;
+}
+
+static bool is_json(const struct column *c)
+{
+    return c->type == TYPE_JSON || c->type == TYPE_JSONB;
+}
+
+/* Bits of a fixed or any number. */
+static bool is_bits(const struct column *c)
+{
+    return c->type == TYPE_OTHER && strncmp(c->type_name, "bit", 3) == 0;
+}
+
+static bool is_varying(const struct column *c)
+{
+    return is_bits(c) && strncmp(c->type_name, "bit varying", 11) == 0;
+}
+
+static bool is_point(const struct column *c)
+{
+    return c->type == TYPE_OTHER && strcmp(c->type_name, "point") == 0;
+}
+
+/* Does the column make anything else of such a value than of the JSON as it is? */
+static bool suits(enum logical_kind kind, const struct column *c)
+{
+    switch (kind) {
+    case LOGICAL_DAYS:
+    case LOGICAL_INSTANT:
+        return c->type == TYPE_DATE || is_timestamp(c);
+    case LOGICAL_DECIMAL:
+    case LOGICAL_BITS:
+        return c->type != TYPE_BYTEA;
+    case LOGICAL_SCALED:
+    case LOGICAL_ARRAY:
+        return !is_json(c);
+    case LOGICAL_JSON:
+        return is_json(c);
+    case LOGICAL_OBJECT:
+        return c->type == TYPE_HSTORE;
+    case LOGICAL_POINT:
+        return is_point(c);
+    case LOGICAL_TEXT:
+    case LOGICAL_GEOMETRY:
+        return c->type == TYPE_OTHER;
+    case LOGICAL_PLAIN:
+        break;
+    }
+    return true;
+}
+
+/* ---- by schema ---- */
+
+struct meaning {
+    const char *name;
+    enum logical_kind kind;
+    enum time_unit unit;
+};
+
+/* A name may stand here twice: the first that suits the column counts. */
+static const struct meaning meanings[] = {
+    {"io.debezium.time.Date", LOGICAL_DAYS, UNIT_NONE},
+    {"io.debezium.time.Time", LOGICAL_PLAIN, UNIT_MS},
+    {"io.debezium.time.MicroTime", LOGICAL_PLAIN, UNIT_US},
+    {"io.debezium.time.NanoTime", LOGICAL_PLAIN, UNIT_NS},
+    {"io.debezium.time.Timestamp", LOGICAL_INSTANT, UNIT_MS},
+    {"io.debezium.time.MicroTimestamp", LOGICAL_INSTANT, UNIT_US},
+    {"io.debezium.time.NanoTimestamp", LOGICAL_INSTANT, UNIT_NS},
+    {"io.debezium.time.IsoTimestamp", LOGICAL_INSTANT, UNIT_NONE},
+    {"io.debezium.time.MicroDuration", LOGICAL_PLAIN, UNIT_US},
+    {"io.debezium.time.NanoDuration", LOGICAL_PLAIN, UNIT_NS},
+    {"org.apache.kafka.connect.data.Date", LOGICAL_DAYS, UNIT_NONE},
+    {"org.apache.kafka.connect.data.Time", LOGICAL_PLAIN, UNIT_MS},
+    {"org.apache.kafka.connect.data.Timestamp", LOGICAL_INSTANT, UNIT_MS},
+    {"org.apache.kafka.connect.data.Decimal", LOGICAL_DECIMAL, UNIT_NONE},
+    {"io.debezium.data.VariableScaleDecimal", LOGICAL_SCALED, UNIT_NONE},
+    {"io.debezium.data.Bits", LOGICAL_BITS, UNIT_NONE},
+    {"io.debezium.data.Json", LOGICAL_JSON, UNIT_NONE},
+    {"io.debezium.data.Json", LOGICAL_OBJECT, UNIT_NONE},
+    {"io.debezium.data.geometry.Point", LOGICAL_POINT, UNIT_NONE},
+    {"io.debezium.data.geometry.Point", LOGICAL_GEOMETRY, UNIT_NONE},
+    {"io.debezium.data.geometry.Geometry", LOGICAL_GEOMETRY, UNIT_NONE},
+    {"io.debezium.data.geometry.Geography", LOGICAL_GEOMETRY, UNIT_NONE},
+};
+
+static const struct meaning *meaning_of(struct str name, const struct column *c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
+        if (str_eq_z(name, meanings[i].name) && suits(meanings[i].kind, c)) {
+            return &meanings[i];
+        }
+    }
+    return NULL;
+}
+
+/* An entry of a schema: the text of a JSON object, and scratch memory for its strings. */
+struct entry {
+    struct str text;
+    struct buf *plain;
+};
+
+/* The text there, borrowed until the next one is asked for; absent if it is none. */
+static struct str text_at(const struct entry *e, const char *name)
+{
+    struct cell c;
+    bool is_text = elements_find(e->text, name, e->plain, &c) && c.kind == CELL_STRING;
+    return is_text ? c.text : (struct str){0};
+}
+
+/* The object there; false if there is none. */
+static bool object_at(const struct entry *e, const char *name, struct entry *out)
+{
+    struct cell c;
+    bool is_object = elements_find(e->text, name, e->plain, &c) && c.kind == CELL_JSON &&
+                     *c.text.p == '{';
+    *out = (struct entry){.text = c.text, .plain = e->plain};
+    return is_object;
+}
+
+/* A parameter, a number written as a text; 0 when it is not there or no number. */
+static int32_t parameter(const struct entry *e, const char *name)
+{
+    struct entry parameters;
+    int64_t n = 0;
+    if (!object_at(e, "parameters", &parameters)) {
+        return 0;
+    }
+    bool is_number = str_to_i64(text_at(&parameters, name), &n);
+    return is_number && n >= INT32_MIN && n <= INT32_MAX ? (int32_t) n : 0;
+}
+
+static void schema_meaning(const struct entry *e, const struct column *c, struct logical *out);
+
+static void array_meaning(const struct entry *e, const struct column *c, struct logical *out)
+{
+    struct entry items;
+    if (c->element && object_at(e, "items", &items)) {
+        out->kind = LOGICAL_ARRAY;
+        out->element = mem_zalloc(sizeof *out->element);
+        schema_meaning(&items, c->element, out->element);
+    }
+}
+
+/* What has no name of its own. */
+static void type_meaning(const struct entry *e, const struct column *c, struct logical *out)
+{
+    struct str type = text_at(e, "type");
+    if (str_eq_z(type, "boolean") && is_bits(c)) {
+        out->kind = LOGICAL_BITS;
+    } else if (str_eq_z(type, "bytes") && suits(LOGICAL_TEXT, c)) {
+        out->kind = LOGICAL_TEXT;
+    } else if (str_eq_z(type, "array")) {
+        array_meaning(e, c, out);
+    }
+}
+
+static void schema_meaning(const struct entry *e, const struct column *c, struct logical *out)
+{
+    struct str name = text_at(e, "name");
+    const struct meaning *meaning = name.p ? meaning_of(name, c) : NULL;
+    *out = (struct logical){.kind = LOGICAL_PLAIN};
+    if (meaning) {
+        out->kind = meaning->kind;
+        out->unit = meaning->unit;
+        out->scale = parameter(e, "scale");
+        out->length = is_varying(c) ? 0 : parameter(e, "length"); /* its longest */
+    } else if (!name.p) {
+        type_meaning(e, c, out);
+    }
+}
+
+void logical_of_schema(struct str entry, const struct column *c, struct logical *out)
+{
+    struct buf plain _cleanup_buf_ = {0};
+    struct entry e = {.text = entry, .plain = &plain};
+    schema_meaning(&e, c, out);
+}
+
+/* ---- by column ---- */
+
+static enum time_unit unit_of(const struct column *c, enum time_precision precision)
+{
+    switch (precision) {
+    case PRECISION_CONNECT:
+        return UNIT_MS;
+    case PRECISION_MICROSECONDS:
+        return UNIT_US;
+    case PRECISION_NANOSECONDS:
+        return UNIT_NS;
+    case PRECISION_ADAPTIVE_TIME_MICROSECONDS:
+        if (c->type == TYPE_TIME) {
+            return UNIT_US;
+        }
+        break;
+    case PRECISION_ADAPTIVE:
+        break;
+    }
+    return c->typmod >= 0 && c->typmod <= 3 ? UNIT_MS : UNIT_US;
+}
+
+static void other_of_column(const struct column *c, struct logical *out)
+{
+    if (is_bits(c)) {
+        out->kind = LOGICAL_BITS;
+        out->length = is_varying(c) ? 0 : MAX(c->typmod, 1);
+    } else {
+        out->kind = is_point(c) ? LOGICAL_POINT : LOGICAL_GEOMETRY;
+    }
+}
+
+void logical_of_column(const struct column *c, enum time_precision precision, struct logical *out)
+{
+    static const enum logical_kind kinds[TYPE_OTHER + 1] = {
+        [TYPE_DATE] = LOGICAL_DAYS,           [TYPE_TIMESTAMP] = LOGICAL_INSTANT,
+        [TYPE_TIMESTAMPTZ] = LOGICAL_INSTANT, [TYPE_NUMERIC] = LOGICAL_SCALED,
+        [TYPE_JSON] = LOGICAL_JSON,           [TYPE_JSONB] = LOGICAL_JSON,
+        [TYPE_HSTORE] = LOGICAL_OBJECT,       [TYPE_ARRAY] = LOGICAL_ARRAY,
+    };
+    *out = (struct logical){.kind = kinds[c->type]};
+    if (c->type == TYPE_OTHER) {
+        other_of_column(c, out);
+    } else if (c->type == TYPE_TIME || is_timestamp(c)) {
+        out->unit = unit_of(c, precision);
+    } else if (c->type == TYPE_INTERVAL) {
+        out->unit = UNIT_US;
+    } else if (c->type == TYPE_ARRAY) {
+        out->element = mem_zalloc(sizeof *out->element);
+        logical_of_column(c->element, precision, out->element);
+    }
+}

@@ -1,0 +1,71 @@
+/*
+ * Values that are more than their JSON says: Kafka Connect and Debezium write a date as a number of
+ * days, a decimal as base64, a JSON document as a string. What it is stands in the schema part of
+ * the record (logical_of_schema); where there is none, the column it goes into has to tell
+ * (logical_of_column).
+ *
+ * Plain data, immutable once made; any thread.
+ */
+#ifndef ROW_SCHEMA_LOGICAL_H
+#define ROW_SCHEMA_LOGICAL_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "row/cell/cell.h"
+#include "row/mapping/mapping.h"
+
+enum logical_kind {
+    LOGICAL_PLAIN,    /* what the JSON says; a number that is a time counts `unit`s */
+    LOGICAL_DAYS,     /* days since 1970 */
+    LOGICAL_INSTANT,  /* `unit`s since 1970, with numbers that stand for infinity */
+    LOGICAL_DECIMAL,  /* base64 of the unscaled number, big-endian two's complement; `scale` */
+    LOGICAL_SCALED,   /* {"scale": 2, "value": base64 as above} */
+    LOGICAL_BITS,     /* base64, the lowest byte first, of `length` bits (0: from the highest that
+                       * is set); one bit may be a boolean */
+    LOGICAL_JSON,     /* a string that is a JSON document */
+    LOGICAL_OBJECT,   /* the same, of an object whose fields are wanted */
+    LOGICAL_TEXT,     /* base64 of a text */
+    LOGICAL_POINT,    /* {"x": 1, "y": 2, ...} */
+    LOGICAL_GEOMETRY, /* {"wkb": base64, "srid": 4326} */
+    LOGICAL_ARRAY,    /* of what `element` says */
+};
+
+struct logical {
+    enum logical_kind kind;
+    enum time_unit unit;
+    int32_t scale;
+    int32_t length;
+    struct logical *element; /* owned; LOGICAL_ARRAY, NULL: plain */
+};
+
+void logical_done(struct logical *l);
+
+/*
+ * What a field is for that column, by its entry in the schema part: the text of a JSON object that
+ * was checked.
+ *     {"type": "int64", "optional": true, "name": "io.debezium.time.MicroTimestamp", ...}
+ */
+void logical_of_schema(struct str entry, const struct column *c, struct logical *out);
+
+/* What a field without a schema is, going by the column. */
+void logical_of_column(const struct column *c, enum time_precision precision, struct logical *out);
+
+/* Scratch memory of logical_apply: its results are there until its next call. */
+struct document;
+struct logical_scratch {
+    struct buf text;
+    struct buf bytes;
+    struct buf plain;
+    struct document *document; /* made when first needed */
+};
+
+void logical_scratch_done(struct logical_scratch *s);
+
+/*
+ * The value as the encoder of the column takes it. in is neither absent nor null; *out may borrow
+ * from it. Not for LOGICAL_PLAIN and LOGICAL_ARRAY. Fault: ERROR_RECORD, "<value> is not base64".
+ */
+bool logical_apply(const struct logical *l, const struct cell *in, struct logical_scratch *s,
+                   struct cell *out, struct error *err) _must_;
+
+#endif

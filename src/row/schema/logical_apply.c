@@ -1,0 +1,352 @@
+/*
+ * Making of a value what its meaning says. What does not look like its meaning stays as it is, for
+ * the encoder of the column to judge: Kafka Connect can be told to write decimals as JSON numbers,
+ * and Debezium to write times as text. Worker thread, for its scratch memory.
+ */
+#include "row/json/document.h"
+#include "row/json/elements.h"
+#include "row/schema/logical.h"
+#include "row/text/base64.h"
+#include "row/text/decimal.h"
+#include "row/text/unscaled.h"
+
+#include <string.h>
+
+enum { SCALE_MAX = 16383, SCALE_MIN = -131072 }; /* what numeric has room for */
+
+enum { WKB_HEAD = 5 }; /* of a geometry: byte order, then its type */
+
+#define WKB_HAS_SRID UINT32_C(0x20000000)
+
+void logical_scratch_done(struct logical_scratch *s)
+{
+    buf_done(&s->text);
+    buf_done(&s->bytes);
+    buf_done(&s->plain);
+    s->document = document_free(s->document);
+}
+
+static void set_string(struct cell *out, struct str text)
+{
+    *out = (struct cell){.kind = CELL_STRING, .text = text};
+}
+
+/* The bytes of a base64 text, in s->bytes. */
+static bool read_base64(const struct cell *in, struct str text, struct logical_scratch *s,
+                        struct error *err)
+{
+    size_t n = 0;
+    buf_clear(&s->bytes);
+    if (!base64_decode(text, buf_reserve(&s->bytes, text.n + 1), &n)) {
+        return cell_fault(in, err, "is not base64");
+    }
+    s->bytes.n = n;
+    return true;
+}
+
+/* ---- times ---- */
+
+struct infinity {
+    enum cell_kind kind;
+    enum time_unit unit;
+    const char *up;
+    const char *down;
+};
+
+/*
+ * What Debezium writes for infinity and -infinity: the numbers of PostgreSQL's JDBC driver, in
+ * milliseconds, and what becomes of them in other units and as ISO text. None of these is a moment
+ * that PostgreSQL could hold beside infinity, but for two in the year 294247.
+ */
+static const struct infinity infinite_instants[] = {
+    {CELL_NUMBER, UNIT_MS, "9223372036825200", "-9223372036832400"},
+    {CELL_NUMBER, UNIT_US, "9223372036825200000", "-9223372036832400000"},
+    {CELL_NUMBER, UNIT_NS, "9223372036854775807", "-9223372036854775808"},
+    {CELL_STRING, UNIT_NONE, "+294247-01-10T04:00:25.2Z", "-290308-12-21T19:59:27.6Z"},
+};
+
+/* Read by a snapshot, and followed in the log. */
+static const struct infinity infinite_days[] = {
+    {CELL_NUMBER, UNIT_NONE, "-622191234", "-625821272"},
+    {CELL_NUMBER, UNIT_NONE, "-2147472692", "-2147472691"},
+    {CELL_STRING, UNIT_NONE, "+292278994-08-16Z", "+292269055-12-02Z"},
+    {CELL_STRING, UNIT_NONE, "-5877611-06-21Z", "-5877611-06-22Z"},
+};
+
+static bool is_infinity(const struct infinity *i, const struct logical *l, const struct cell *in,
+                        struct cell *out)
+{
+    if (in->kind != i->kind || (in->kind == CELL_NUMBER && i->unit != l->unit)) {
+        return false;
+    }
+    bool down = str_eq_z(in->text, i->down);
+    if (!down && !str_eq_z(in->text, i->up)) {
+        return false;
+    }
+    set_string(out, down ? STR_LIT("-infinity") : STR_LIT("infinity"));
+    return true;
+}
+
+static bool apply_instant(const struct logical *l, const struct cell *in, struct cell *out)
+{
+    *out = *in;
+    for (size_t i = 0; i < ARRAY_LEN(infinite_instants); i++) {
+        if (is_infinity(&infinite_instants[i], l, in, out)) {
+            break;
+        }
+    }
+    return true;
+}
+
+/* A number of days becomes one of seconds. */
+static bool apply_days(const struct logical *l, const struct cell *in, struct cell *out)
+{
+    *out = *in;
+    for (size_t i = 0; i < ARRAY_LEN(infinite_days); i++) {
+        if (is_infinity(&infinite_days[i], l, in, out)) {
+            return true;
+        }
+    }
+    if (in->kind == CELL_NUMBER && !cell_is_whole(in)) {
+        out->kind = CELL_JSON; /* not a count of days: no encoder of times takes it */
+        return true;
+    }
+    if (cell_is_whole(in) && !CHECKED_MUL(in->number, INT64_C(86400), &out->number)) {
+        *out = *in;
+        out->is_short = false;
+    }
+    return true;
+}
+
+/* ---- numbers ---- */
+
+/* base64 of an unscaled number as a JSON number would be read. */
+static bool put_decimal(const struct cell *in, struct str base64, int64_t scale,
+                        struct logical_scratch *s, struct cell *out, struct error *err)
+{
+    if (!read_base64(in, base64, s, err)) {
+        return false;
+    }
+    if (scale < SCALE_MIN || scale > SCALE_MAX || s->bytes.n > UNSCALED_BYTES_MAX) {
+        return cell_fault(in, err, "is out of range for numeric");
+    }
+    buf_clear(&s->text);
+    unscaled_print(s->bytes.p, s->bytes.n, (int32_t) scale, &s->text);
+    *out = (struct cell){.kind = CELL_NUMBER, .text = buf_str(&s->text)};
+    return true;
+}
+
+static bool is_object(const struct cell *c)
+{
+    return c->kind == CELL_JSON && *c->text.p == '{';
+}
+
+static bool apply_scaled(const struct cell *in, struct logical_scratch *s, struct cell *out,
+                         struct error *err)
+{
+    struct cell scale;
+    struct cell value;
+    *out = *in;
+    if (!is_object(in)) {
+        return true;
+    }
+    if (!elements_find(in->text, "scale", &s->plain, &scale) || !cell_is_whole(&scale) ||
+        !elements_find(in->text, "value", &s->plain, &value) || value.kind != CELL_STRING) {
+        return cell_fault(in, err, "is not a decimal with its scale");
+    }
+    return put_decimal(in, value.text, scale.number, s, out, err);
+}
+
+/* ---- bits ---- */
+
+static bool bit_at(const struct buf *bytes, size_t i)
+{
+    return i / 8 < bytes->n && (bytes->p[i / 8] >> (i % 8) & 1) != 0;
+}
+
+static bool apply_bits(const struct logical *l, const struct cell *in, struct logical_scratch *s,
+                       struct cell *out, struct error *err)
+{
+    *out = *in;
+    if (in->kind == CELL_BOOL) {
+        set_string(out, in->truth ? STR_LIT("1") : STR_LIT("0"));
+        return true;
+    }
+    if (in->kind != CELL_STRING) {
+        return true;
+    }
+    if (!read_base64(in, in->text, s, err)) {
+        return false;
+    }
+    size_t n = s->bytes.n * 8;
+    while (n > 0 && !bit_at(&s->bytes, n - 1)) {
+        n--;
+    }
+    if (l->length > 0 && n > (size_t) l->length) {
+        return cell_fault(in, err, "has more than %d bits", l->length);
+    }
+    buf_clear(&s->text);
+    for (size_t i = l->length > 0 ? (size_t) l->length : n; i-- > 0;) {
+        buf_add_u8(&s->text, bit_at(&s->bytes, i) ? '1' : '0');
+    }
+    set_string(out, buf_str(&s->text));
+    return true;
+}
+
+/* ---- documents and texts ---- */
+
+/* The encoders of json and jsonb check it. */
+static bool apply_json(const struct cell *in, struct cell *out)
+{
+    *out = *in;
+    if (in->kind == CELL_STRING) {
+        *out = (struct cell){.kind = CELL_BYTES, .text = in->text};
+    }
+    return true;
+}
+
+static bool apply_object(const struct cell *in, struct logical_scratch *s, struct cell *out,
+                         struct error *err)
+{
+    struct str text = str_trim(in->text);
+    *out = *in;
+    if (in->kind != CELL_STRING || text.n == 0 || *text.p != '{') {
+        return true;
+    }
+    if (!s->document) {
+        s->document = document_new();
+    }
+    *out = (struct cell){.kind = CELL_JSON, .text = text};
+    return document_read(s->document, text, NULL, NULL, err);
+}
+
+static bool apply_text(const struct cell *in, struct logical_scratch *s, struct cell *out,
+                       struct error *err)
+{
+    *out = *in;
+    if (in->kind != CELL_STRING) {
+        return true;
+    }
+    if (!read_base64(in, in->text, s, err)) {
+        return false;
+    }
+    *out = (struct cell){.kind = CELL_BYTES, .text = buf_str(&s->bytes)};
+    return true;
+}
+
+/* ---- geometry ---- */
+
+static bool apply_point(const struct cell *in, struct logical_scratch *s, struct cell *out,
+                        struct error *err)
+{
+    struct cell x;
+    struct cell y;
+    *out = *in;
+    if (!is_object(in)) {
+        return true;
+    }
+    if (!elements_find(in->text, "x", &s->plain, &x) || x.kind != CELL_NUMBER ||
+        !elements_find(in->text, "y", &s->plain, &y) || y.kind != CELL_NUMBER) {
+        return cell_fault(in, err, "has no x and y");
+    }
+    buf_clear(&s->text);
+    buf_printf(&s->text, "(" STR_FMT "," STR_FMT ")", STR_ARG(x.text), STR_ARG(y.text));
+    set_string(out, buf_str(&s->text));
+    return true;
+}
+
+static void put_hex(struct buf *out, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        buf_printf(out, "%02X", p[i]);
+    }
+}
+
+/* The type or the SRID, in the byte order that the geometry begins with. */
+static uint32_t wkb_u32(const uint8_t *at, bool little)
+{
+    uint32_t n;
+    memcpy(&n, at, sizeof n);
+    return little ? n : __builtin_bswap32(n);
+}
+
+static void put_wkb_u32(struct buf *out, uint32_t n, bool little)
+{
+    n = little ? n : __builtin_bswap32(n);
+    put_hex(out, (const uint8_t *) &n, sizeof n);
+}
+
+/* PostGIS's EWKB: the SRID stands behind the type, and a flag of the type says so. */
+static void put_ewkb(struct buf *out, const struct buf *wkb, int64_t srid)
+{
+    bool little = wkb->p[0] == 1;
+    uint32_t type = wkb_u32(wkb->p + 1, little);
+    bool add = srid != 0 && (type & WKB_HAS_SRID) == 0;
+    put_hex(out, wkb->p, 1);
+    put_wkb_u32(out, add ? type | WKB_HAS_SRID : type, little);
+    if (add) {
+        put_wkb_u32(out, (uint32_t) srid, little);
+    }
+    put_hex(out, wkb->p + WKB_HEAD, wkb->n - WKB_HEAD);
+}
+
+static bool apply_geometry(const struct cell *in, struct logical_scratch *s, struct cell *out,
+                           struct error *err)
+{
+    struct cell srid = {.kind = CELL_NULL};
+    struct cell wkb;
+    *out = *in;
+    if (!is_object(in)) {
+        return true;
+    }
+    bool has_srid = elements_find(in->text, "srid", &s->plain, &srid) && srid.kind != CELL_NULL;
+    if (!elements_find(in->text, "wkb", &s->plain, &wkb) || wkb.kind != CELL_STRING) {
+        return true;
+    }
+    if (!read_base64(in, wkb.text, s, err)) {
+        return false;
+    }
+    int64_t number = has_srid ? srid.number : 0;
+    bool fine = !has_srid || (cell_is_whole(&srid) && number >= 0 && number <= INT32_MAX);
+    if (s->bytes.n < WKB_HEAD || !fine) {
+        return cell_fault(in, err, "is not a geometry");
+    }
+    buf_clear(&s->text);
+    put_ewkb(&s->text, &s->bytes, number);
+    set_string(out, buf_str(&s->text));
+    return true;
+}
+
+/* ---- all of them ---- */
+
+bool logical_apply(const struct logical *l, const struct cell *in, struct logical_scratch *s,
+                   struct cell *out, struct error *err)
+{
+    switch (l->kind) {
+    case LOGICAL_DAYS:
+        return apply_days(l, in, out);
+    case LOGICAL_INSTANT:
+        return apply_instant(l, in, out);
+    case LOGICAL_DECIMAL:
+        *out = *in;
+        return in->kind != CELL_STRING || put_decimal(in, in->text, l->scale, s, out, err);
+    case LOGICAL_SCALED:
+        return apply_scaled(in, s, out, err);
+    case LOGICAL_BITS:
+        return apply_bits(l, in, s, out, err);
+    case LOGICAL_JSON:
+        return apply_json(in, out);
+    case LOGICAL_OBJECT:
+        return apply_object(in, s, out, err);
+    case LOGICAL_TEXT:
+        return apply_text(in, s, out, err);
+    case LOGICAL_POINT:
+        return apply_point(in, s, out, err);
+    case LOGICAL_GEOMETRY:
+        return apply_geometry(in, s, out, err);
+    case LOGICAL_PLAIN:
+    case LOGICAL_ARRAY:
+        break;
+    }
+    __builtin_unreachable();
+}

@@ -1,0 +1,186 @@
+/*
+ * A target table as the catalog describes it, and the part of it that a route fills. Built once by
+ * the main thread, then immutable and shared by all workers.
+ */
+#ifndef ROW_TABLE_TABLE_H
+#define ROW_TABLE_TABLE_H
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/*
+ * Types that the encoders know. A domain counts as its base type; TYPE_OTHER is everything else and
+ * goes as text that SQL casts, and so does TYPE_HSTORE.
+ */
+enum column_type {
+    TYPE_BOOL,
+    TYPE_INT2,
+    TYPE_INT4,
+    TYPE_INT8,
+    TYPE_FLOAT4,
+    TYPE_FLOAT8,
+    TYPE_NUMERIC,
+    TYPE_TEXT,
+    TYPE_VARCHAR,
+    TYPE_BPCHAR,
+    TYPE_BYTEA,
+    TYPE_UUID,
+    TYPE_JSON,
+    TYPE_JSONB,
+    TYPE_DATE,
+    TYPE_TIME,
+    TYPE_TIMESTAMP,
+    TYPE_TIMESTAMPTZ,
+    TYPE_INTERVAL,
+    TYPE_INET,
+    TYPE_CIDR,
+    TYPE_MACADDR,
+    TYPE_MACADDR8,
+    TYPE_ENUM,
+    TYPE_ARRAY,
+    TYPE_HSTORE,
+    TYPE_OTHER,
+};
+
+struct column {
+    char *name;      /* as in the catalog, unquoted */
+    char *type_name; /* format_type(), for people: "numeric(12,2)", "my_domain" */
+    enum column_type type;
+    /* The type in whose binary format an encoded field is: the column's own, without domains; or
+     * text for a column that SQL casts to its type (`cast`). */
+    uint32_t wire_oid;
+    uint32_t wire_array_oid; /* of an array of these; 0 = there is none: arrays of arrays */
+    char *wire_name;         /* as SQL writes it: "integer", "text" */
+    char *base_name;         /* the column's own type so, without domains and typmod */
+    bool cast;
+    char *compare_as; /* NULL: equal values have equal bytes (fold.c); else the type, perhaps with a
+                         collation, as which SQL alone can compare them */
+    struct column *element; /* TYPE_ARRAY: what one element is, without a name; owned */
+    int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
+    bool not_null;          /* of the column or of its domain */
+    bool has_default;
+    bool generated; /* GENERATED ALWAYS AS (...) STORED: never written */
+    bool identity;  /* GENERATED ... AS IDENTITY */
+    bool identity_always;
+};
+
+struct table {
+    uint32_t oid;
+    char *schema;    /* unquoted */
+    char *name;      /* unquoted */
+    char *quoted;    /* "schema"."name", ready for SQL */
+    bool has_rules;  /* INSERT follows them, COPY does not */
+    bool may_lock;   /* INSERT is granted on the table, not only on columns of it */
+    bool may_select; /* our role's other privileges */
+    bool may_update;
+    bool may_delete;
+    bool may_truncate;
+    bool is_referenced;     /* by a foreign key: TRUNCATE refuses it, empty or not */
+    struct column *columns; /* live columns in attnum order */
+    size_t column_count;
+    char *signature;        /* of its columns: changes when any of them does */
+    struct unique *uniques; /* what ON CONFLICT can use; the primary key first */
+    size_t unique_count;
+};
+
+/* A unique index over plain columns, without condition, valid and not deferrable. */
+struct unique {
+    bool is_primary;
+    uint32_t *columns; /* indices into the table's columns */
+    size_t column_count;
+};
+
+/* Can it be emptied by TRUNCATE, or does that take a DELETE? */
+static inline bool table_truncates(const struct table *t)
+{
+    return t->may_truncate && !t->is_referenced;
+}
+
+/* Frees the table and what it owns. NULL is fine. */
+void table_free(struct table *t);
+
+/* The column of that exact name, or NULL. */
+const struct column *table_column(const struct table *t, struct str name);
+
+/* Appends name as an SQL identifier: always quoted, inner quotes doubled. */
+void table_quote_ident(struct buf *out, const char *name);
+
+/* PostgreSQL's name of an encodable base type ("int4", "timestamptz"); "other" for TYPE_OTHER. */
+const char *column_type_name(enum column_type type);
+
+/* What becomes of a row in its table. */
+enum row_action {
+    ROW_INSERT,
+    ROW_IGNORE,      /* inserted, unless it conflicts with one that is there */
+    ROW_UPSERT,      /* inserted, or the row of the same key updated */
+    ROW_UPDATE,      /* the row of the same key updated, if there is one */
+    ROW_DELETE,      /* the row of the same key deleted, if there is one */
+    ROW_SOFT_DELETE, /* the row of the same key marked as deleted, if there is one */
+    ROW_TRUNCATE,    /* all rows deleted; its tuple has no columns */
+};
+
+/*
+ * A column that a route fills. Where a record lacks the field and the column has a DEFAULT, the row
+ * leaves the column out: `omit_bit` is its bit in the row's omit mask; -1 for columns that every
+ * row writes.
+ */
+struct target_column {
+    const struct column *column;
+    int omit_bit;
+    bool is_key;
+    bool is_version; /* a row with a lower one changes nothing */
+    bool is_mark;    /* says that the row is deleted (soft delete) */
+    bool is_input;   /* no column of the table: expressions name it */
+};
+
+/* A column that PostgreSQL computes. Its row in SQL has the inputs by their names. */
+struct target_expression {
+    const struct column *column;
+    char *sql;
+};
+
+#define TARGET_OMIT_MAX 64
+
+/*
+ * A table and the columns that are filled: those of the encoded fields, in their order, and those
+ * that PostgreSQL computes from such fields.
+ * `id` numbers the targets of a plan from 0, in the order of the routes.
+ */
+struct target {
+    uint32_t id;
+    const struct table *table;
+    const char *route; /* its name, for dead letters; NULL: of none */
+    struct target_column *columns;
+    size_t column_count;
+    struct target_expression *expressions; /* of all rows but deletes */
+    size_t expression_count;
+    size_t key_count;
+    bool has_version;
+    bool keys_by_sql; /* the key has a column that only SQL can compare (compare_as) */
+    bool omit_leaves; /* a column that an upsert omits keeps its value, rather than its DEFAULT */
+};
+
+/*
+ * Does the tuple of such a row hold this column? Deletes hold the key and what decides whether they
+ * apply, all others what they do not omit.
+ */
+static inline bool target_holds(const struct target *t, size_t column, enum row_action action,
+                                uint64_t omit)
+{
+    const struct target_column *c = &t->columns[column];
+    if (action == ROW_DELETE) {
+        return c->is_key || c->is_version;
+    }
+    if (action == ROW_SOFT_DELETE) {
+        return c->is_key || c->is_version || c->is_mark;
+    }
+    if (action == ROW_TRUNCATE) {
+        return false;
+    }
+    return c->omit_bit < 0 || (omit >> c->omit_bit & 1) == 0;
+}
+
+/* The number of columns it holds. */
+size_t target_width(const struct target *t, enum row_action action, uint64_t omit) _pure_;
+
+#endif

@@ -1,0 +1,14 @@
+/* Base64 as JSON carries bytes. Any thread. */
+#ifndef ROW_TEXT_BASE64_H
+#define ROW_TEXT_BASE64_H
+
+#include "base/str.h"
+
+/*
+ * RFC 4648, the standard or the URL-safe alphabet, with or without padding; no white space, and the
+ * bits behind the last byte are zero, so that no two texts are the same bytes by accident. Never
+ * more bytes than s has.
+ */
+bool base64_decode(struct str s, uint8_t *to, size_t *out_n) _must_;
+
+#endif

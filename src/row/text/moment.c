@@ -1,0 +1,308 @@
+/* Reading dates and times. A cursor walks the text; each part answers or fails. Any thread. */
+#include "row/text/moment.h"
+
+#include "row/text/ascii.h"
+#include "row/text/decimal.h"
+
+#include <math.h>
+
+struct cursor {
+    const char *p;
+    const char *end;
+    struct buf *scratch;
+};
+
+static bool at(const struct cursor *c, char ch)
+{
+    return c->p < c->end && *c->p == ch;
+}
+
+static bool eat(struct cursor *c, char ch)
+{
+    bool there = at(c, ch);
+    c->p += there ? 1 : 0;
+    return there;
+}
+
+static bool at_digit(const struct cursor *c)
+{
+    return c->p < c->end && ascii_is_digit(*c->p);
+}
+
+/* min to max digits, as many as there are; false when fewer or more. */
+static bool digits(struct cursor *c, int min, int max, int64_t *out)
+{
+    int n = 0;
+    int64_t value = 0;
+    for (; at_digit(c) && n < max; n++) {
+        value = value * 10 + (*c->p++ - '0');
+    }
+    *out = value;
+    return n >= min && !at_digit(c);
+}
+
+static bool two_digits(struct cursor *c, int64_t *out)
+{
+    if (c->end - c->p < 2) {
+        return false;
+    }
+    unsigned tens = (unsigned) ((uint8_t) c->p[0] - '0');
+    unsigned ones = (unsigned) ((uint8_t) c->p[1] - '0');
+    c->p += 2;
+    *out = (int64_t) (tens * 10 + ones);
+    return tens <= 9 && ones <= 9;
+}
+
+/* ---- date ---- */
+
+static bool is_leap(int64_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static int64_t month_days(int64_t year, int64_t month)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    return days[month - 1] + (month == 2 && is_leap(year) ? 1 : 0);
+}
+
+/* The calendar repeats itself every 400 years. */
+enum { CYCLE_YEARS = 400, CYCLE_DAYS = 146097, CYCLES_BEFORE = 25, YEAR_MIN = -9999 };
+
+/*
+ * Days from 2000-01-01, for years from YEAR_MIN to 999999999. Years are counted from March on, so
+ * that the leap day is the last one.
+ */
+static int64_t days_from(int64_t year, int64_t month, int64_t day)
+{
+    if (year < 1) {
+        return days_from(year + CYCLES_BEFORE * CYCLE_YEARS, month, day) -
+               CYCLES_BEFORE * CYCLE_DAYS;
+    }
+    uint64_t early = month <= 2 ? 1 : 0;
+    uint64_t y = (uint64_t) year - early;
+    uint64_t m = (uint64_t) month + 12 * early - 3;
+    uint64_t century = y / 100;
+    uint64_t first = 365 * y + y / 4 - century + century / 4 + (153 * m + 2) / 5;
+    return (int64_t) first + day - 1 - 730425;
+}
+
+static enum moment_result date_of(int64_t year, int64_t month, int64_t day, int64_t *out_days)
+{
+    if (year < YEAR_MIN || month < 1 || month > 12 || day < 1 ||
+        (day > 28 && day > month_days(year, month))) {
+        return MOMENT_FIELD;
+    }
+    *out_days = days_from(year, month, day);
+    return MOMENT_OK;
+}
+
+static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
+{
+    int64_t year;
+    int64_t month;
+    int64_t day;
+    bool before = at(c, '-');
+    bool has_sign = eat(c, '-') || eat(c, '+');
+    if (!digits(c, 4, has_sign ? 9 : 7, &year) || !eat(c, '-') || !two_digits(c, &month) ||
+        !eat(c, '-') || !two_digits(c, &day)) {
+        return MOMENT_SYNTAX;
+    }
+    return year == 0 && !has_sign ? MOMENT_FIELD
+                                  : date_of(before ? -year : year, month, day, out_days);
+}
+
+/* ---- time ---- */
+
+/*
+ * The fraction behind its point in microseconds. Up to six digits are exact; more are rounded the
+ * way PostgreSQL does (ParseFractionalSecond): as a double times 1000000, half to even.
+ */
+static bool parse_fraction(struct cursor *c, int64_t *out)
+{
+    const char *point = c->p - 1;
+    const char *begin = c->p;
+    int64_t value = 0;
+    double seconds;
+    struct decimal d;
+    for (; at_digit(c); c->p++) {
+        if (c->p - begin < 6) {
+            value = value * 10 + (*c->p - '0');
+        }
+    }
+    for (ptrdiff_t n = c->p - begin; n < 6; n++) {
+        value *= 10;
+    }
+    *out = value;
+    if (c->p - begin > 6) {
+        struct str text = {.p = point, .n = (size_t) (c->p - point)};
+        if (!decimal_scan(text, &d) || !decimal_to_double(&d, c->scratch, &seconds)) {
+            seconds = 0; /* smaller than the smallest double */
+        }
+        *out = (int64_t) rint(seconds * 1000000);
+    }
+    return c->p > begin;
+}
+
+static enum moment_result time_of(int64_t hour, int64_t minute, int64_t second, int64_t usec,
+                                  int64_t *out_usec)
+{
+    int64_t total = ((hour * 60 + minute) * 60 + second) * 1000000 + usec;
+    if (hour > 24 || minute > 59 || second > 60 || total > USEC_PER_DAY) {
+        return MOMENT_FIELD;
+    }
+    *out_usec = total;
+    return MOMENT_OK;
+}
+
+/* Behind the seconds: a fraction, or none. */
+static enum moment_result finish_time(struct cursor *c, int64_t hour, int64_t minute,
+                                      int64_t second, int64_t *out_usec)
+{
+    int64_t usec = 0;
+    if (eat(c, '.') && !parse_fraction(c, &usec)) {
+        return MOMENT_SYNTAX;
+    }
+    return time_of(hour, minute, second, usec, out_usec);
+}
+
+static enum moment_result parse_time(struct cursor *c, int64_t *out_usec)
+{
+    int64_t hour;
+    int64_t minute;
+    int64_t second;
+    if (!two_digits(c, &hour) || !eat(c, ':') || !two_digits(c, &minute)) {
+        return MOMENT_SYNTAX;
+    }
+    if (!eat(c, ':')) {
+        return time_of(hour, minute, 0, 0, out_usec);
+    }
+    return two_digits(c, &second) ? finish_time(c, hour, minute, second, out_usec) : MOMENT_SYNTAX;
+}
+
+/* ---- offset ---- */
+
+static bool offset_fields(struct cursor *c, int64_t *hour, int64_t *minute, int64_t *second)
+{
+    *minute = 0;
+    *second = 0;
+    if (!two_digits(c, hour)) {
+        return false;
+    }
+    if (at_digit(c)) {
+        return two_digits(c, minute);
+    }
+    return !eat(c, ':') || (two_digits(c, minute) && (!eat(c, ':') || two_digits(c, second)));
+}
+
+/* An offset, or none: then *out is 0. Must be the rest of the text. */
+static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec, bool *out_there)
+{
+    int64_t hour;
+    int64_t minute;
+    int64_t second;
+    *out_sec = 0;
+    *out_there = c->p < c->end;
+    if (c->p == c->end) {
+        return MOMENT_OK;
+    }
+    if (eat(c, 'Z') || eat(c, 'z')) {
+        return c->p == c->end ? MOMENT_OK : MOMENT_SYNTAX;
+    }
+    bool west = at(c, '-');
+    if ((!eat(c, '+') && !eat(c, '-')) || !offset_fields(c, &hour, &minute, &second) ||
+        c->p != c->end) {
+        return MOMENT_SYNTAX;
+    }
+    if (hour > 15 || minute > 59 || second > 59) {
+        return MOMENT_FIELD; /* MAX_TZDISP_HOUR */
+    }
+    *out_sec = (hour * 60 + minute) * 60 + second;
+    *out_sec = west ? -*out_sec : *out_sec;
+    return MOMENT_OK;
+}
+
+enum moment_result moment_parse_time(struct str s, struct buf *scratch, struct moment *out)
+{
+    struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
+    enum moment_result result = parse_time(&c, &out->usec);
+    return result == MOMENT_OK ? parse_offset(&c, &out->offset_sec, &out->zoned) : result;
+}
+
+static bool is_between(char ch)
+{
+    return ch == 'T' || ch == 't' || ch == ' ';
+}
+
+/*
+ * YYYY-MM-DDTHH:MM:SS, as nearly every text begins: read at once, not a character at a time.
+ * Whatever does not look like this is left to the other functions.
+ */
+static bool is_usual(const struct cursor *c)
+{
+    /* What a byte ^ pattern must be is at most 9 for a digit and 0 else: more sets its high bit. */
+    const uint64_t date_most = ascii_word("\x76\x76\x76\x76\x7f\x76\x76\x7f");
+    const uint64_t time_most = ascii_word("\x76\x76\x7f\x76\x76\x7f\x76\x76");
+    if (c->end - c->p < 19) {
+        return false;
+    }
+    uint64_t date = ascii_word(c->p) ^ ascii_word("0000-00-");
+    uint64_t time = ascii_word(c->p + 11) ^ ascii_word("00:00:00");
+    uint64_t other = (date + date_most) | date | (time + time_most) | time;
+    return (other & ASCII_HIGHS) == 0 && ascii_is_digit(c->p[8]) && ascii_is_digit(c->p[9]) &&
+           is_between(c->p[10]);
+}
+
+/* The two digits at p. */
+static int64_t pair(const char *p)
+{
+    return (p[0] - '0') * 10 + (p[1] - '0');
+}
+
+static enum moment_result parse_usual(struct cursor *c, struct moment *out)
+{
+    const char *p = c->p;
+    int64_t year = pair(p) * 100 + pair(p + 2);
+    enum moment_result result = year == 0 ? MOMENT_FIELD
+                                          : date_of(year, pair(p + 5), pair(p + 8), &out->days);
+    if (result == MOMENT_OK) {
+        c->p += 19;
+        result = finish_time(c, pair(p + 11), pair(p + 14), pair(p + 17), &out->usec);
+    }
+    return result;
+}
+
+static enum moment_result parse_other(struct cursor *c, struct moment *out)
+{
+    enum moment_result result = parse_date(c, &out->days);
+    out->usec = 0;
+    if (result == MOMENT_OK && c->p < c->end && !at(c, 'Z')) {
+        if (!is_between(*c->p)) {
+            return MOMENT_SYNTAX;
+        }
+        c->p++;
+        result = parse_time(c, &out->usec);
+    }
+    return result;
+}
+
+static enum moment_result parse_infinity(struct str s, struct moment *out)
+{
+    bool minus = ascii_is_word(s, "-infinity");
+    if (!minus && !ascii_is_word(s, "infinity")) {
+        return MOMENT_SYNTAX;
+    }
+    out->kind = minus ? MOMENT_MINUS_INFINITY : MOMENT_INFINITY;
+    return MOMENT_OK;
+}
+
+enum moment_result moment_parse(struct str s, struct buf *scratch, struct moment *out)
+{
+    struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
+    enum moment_result result = is_usual(&c) ? parse_usual(&c, out) : parse_other(&c, out);
+    if (result == MOMENT_OK) {
+        result = parse_offset(&c, &out->offset_sec, &out->zoned);
+    }
+    out->kind = MOMENT_FINITE;
+    return result == MOMENT_SYNTAX ? parse_infinity(s, out) : result;
+}

@@ -1,0 +1,647 @@
+/*
+ * The daemon's main thread: has the database prepared, starts what is to start, then one poll(2)
+ * loop over events, signals, reports, answers and timers, and stops in the mirrored order within
+ * 5 s. What becomes of a partition is not decided here but in the crew. Main thread.
+ */
+#include "sink/app/app.h"
+
+#include "base/mem.h"
+#include "host/notify.h"
+#include "host/signals.h"
+#include "kafka/events.h"
+#include "sink/crew/crew.h"
+#include "sink/crew/replayer.h"
+#include "sink/plan/plan.h"
+#include "sink/plan/policy.h"
+#include "sink/plan/prepare.h"
+#include "sink/scout/scout.h"
+#include "sink/watch/drain.h"
+#include "sink/watch/progress.h"
+#include "sink/worker/worker.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* A stop is over in less than 5 s, whoever does not answer: batches first, then the group, then
+ * _exit. */
+#define STOP_BATCHES (2500 * USEC_PER_MSEC)
+#define STOP_WORKERS (3200 * USEC_PER_MSEC)
+#define STOP_COMMITS (3900 * USEC_PER_MSEC)
+#define STOP_LEAVE (4200 * USEC_PER_MSEC)
+#define STOP_ALL (4500 * USEC_PER_MSEC)
+#define TICK USEC_PER_SEC
+#define END_CHECK (50 * USEC_PER_MSEC)
+/* The program, its libraries, and what malloc cannot use between the buffers. */
+#define PROGRAM_BYTES (UINT64_C(48) << 20)
+/* A worker's loop turns every 3 s at least; one that has not for this long hangs. */
+#define BEAT_LIMIT (10 * USEC_PER_SEC)
+
+struct app {
+    const struct config *cfg;
+    int signal_fd;
+    char owner[320];
+    struct plan *plan;
+    struct policies *policies;
+    struct entries entries;
+    struct client *client;
+    struct mailbox reports;
+    struct mailbox answers;
+    struct scout *scout;
+    struct worker **workers;
+    size_t worker_count;
+    size_t ended; /* workers that have reported their end */
+    size_t down;  /* workers without connection that have said so */
+    usec_t down_since;
+    struct crew *crew;
+    struct drain *drain; /* NULL without --until-end */
+    struct replayer replayer;
+    struct progress progress;
+    bool ready;
+    bool stopping;
+    usec_t stop_began;
+    enum exit_code code;
+    usec_t tick_at;
+    usec_t watchdog_at;
+    usec_t watchdog_interval;
+    struct log_limit trouble;
+};
+
+/* ---- start ---- */
+
+static void name_owner(struct app *a)
+{
+    char host[256] = "localhost";
+    uint32_t salt = 0;
+    gethostname(host, sizeof host - 1);
+    if (getrandom(&salt, sizeof salt, 0) != (ssize_t) sizeof salt) {
+        salt = (uint32_t) clock_mono();
+    }
+    snprintf(a->owner, sizeof a->owner, "%s:%ld:%08x", host, (long) getpid(), salt);
+}
+
+static void start_workers(struct app *a)
+{
+    bool headers = plan_wants_headers(a->plan);
+    a->worker_count = config_workers(a->cfg);
+    a->workers = mem_array(a->worker_count, sizeof(struct worker *));
+    for (size_t i = 0; i < a->worker_count; i++) {
+        struct worker_config wc = {
+            .cfg = a->cfg,
+            .number = (uint32_t) i + 1,
+            .owner = a->owner,
+            .feed = feed_new(a->client, headers),
+            .reports = &a->reports,
+            .policies = a->policies,
+        };
+        a->workers[i] = worker_start(&wc);
+    }
+}
+
+/*
+ * How many batches a worker can hold: the open one and the one on its way. Beside it is a copy: one
+ * row for each key, where rows have one (row/batch/fold.h); the rows with their places, and then
+ * the batch anew with dead letters in it, where records may become some.
+ */
+static uint64_t batches_held(const struct config *cfg)
+{
+    bool folds = false;
+    bool rewrites = false;
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        folds |= cfg->routes[i].mode != MODE_APPEND;
+        rewrites |= cfg->routes[i].on_error == ON_ERROR_DEAD_LETTER;
+    }
+    return UINT64_C(2) + folds + rewrites;
+}
+
+/* Invariant I8: what queues, batches and one response can hold together. */
+static void log_memory_bound(const struct app *a)
+{
+    uint32_t workers = config_workers(a->cfg);
+    struct client_memory m = client_memory(a->cfg, workers);
+    uint64_t batches = batches_held(a->cfg) * a->cfg->batch.max_bytes;
+    /* A response may come on top of a full queue while the next is on its way, each with what the
+     * library adds to its messages. */
+    uint64_t fetching = 2 * 2 * m.fetch_bytes;
+    uint64_t replay = config_needs_schema(a->cfg) ? a->cfg->batch.max_bytes : 0;
+    uint64_t bound = workers * (m.queue_bytes + batches) + fetching + replay + PROGRAM_BYTES;
+    log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) "
+             "+ %llu MiB fetching + %llu MiB replay + %llu MiB program",
+             (unsigned long long) (bound >> 20), workers,
+             (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
+             (unsigned long long) (fetching >> 20), (unsigned long long) (replay >> 20),
+             (unsigned long long) (PROGRAM_BYTES >> 20));
+}
+
+static void log_delivery(const struct app *a)
+{
+    _cleanup_buf_ struct buf text = {0};
+    prepare_describe_delivery(a->cfg, &text);
+    log_info("%s", buf_cstr(&text));
+}
+
+static bool start(struct app *a)
+{
+    struct error err;
+    uint32_t workers = config_workers(a->cfg);
+    a->client = client_new(a->cfg, workers, &err);
+    if (a->client == NULL) {
+        log_fault(LOG_LEVEL_ERROR, &err);
+        a->code = EXIT_CONFIG;
+        return false;
+    }
+    start_workers(a);
+    a->scout = scout_start(a->cfg, a->client, &a->answers);
+    replayer_init(&a->replayer, config_needs_schema(a->cfg), a->cfg->route_count);
+    struct crew_config cc = {
+        .cfg = a->cfg,
+        .client = a->client,
+        .plan = a->plan,
+        .scout = a->scout,
+        .workers = a->workers,
+        .worker_count = a->worker_count,
+        .entries = &a->entries,
+    };
+    a->crew = crew_new(&cc);
+    progress_init(&a->progress, a->drain != NULL);
+    if (!config_has_ledger(a->cfg)) {
+        log_delivery(a);
+    }
+    log_memory_bound(a);
+    if (!client_subscribe(a->client, a->cfg, &err)) {
+        log_fault(LOG_LEVEL_ERROR, &err);
+        a->code = EXIT_SOURCE;
+        return false;
+    }
+    return true;
+}
+
+/* ---- the order of the day ---- */
+
+static void begin_stop(struct app *a, enum exit_code code)
+{
+    if (a->stopping) {
+        return;
+    }
+    a->stopping = true;
+    a->code = code;
+    a->stop_began = clock_mono();
+    notify_stopping();
+    crew_commit_hurry(a->crew);
+    for (size_t i = 0; i < a->worker_count; i++) {
+        struct order *o = mem_zalloc(sizeof *o);
+        o->kind = ORDER_STOP;
+        o->deadline = a->stop_began + STOP_BATCHES;
+        worker_post(a->workers[i], o);
+    }
+}
+
+/* A drain that is ended before its end has failed; the daemon has not. */
+static enum exit_code code_of_signal(struct app *a, int number)
+{
+    if (number != SIGALRM) {
+        log_notice("stopping on %s", strsignal(number));
+    }
+    if (a->drain == NULL) {
+        return EXIT_OK;
+    }
+    if (a->crew != NULL) {
+        drain_look(a->drain, a->crew, clock_mono());
+    }
+    return drain_report(a->drain, number == SIGALRM ? DRAIN_TIMEOUT : DRAIN_SIGNAL);
+}
+
+static void take_signals(struct app *a)
+{
+    int number = signals_take(a->signal_fd);
+    if (number != 0 && !a->stopping) {
+        begin_stop(a, code_of_signal(a, number));
+    }
+}
+
+static void note_event(struct app *a, const struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_FATAL:
+        log_error("kafka: this consumer cannot go on: %s", e->text);
+        begin_stop(a, EXIT_SOURCE);
+        break;
+    case EVENT_DENIED:
+        log_error("kafka: %s", e->text);
+        break;
+    case EVENT_TROUBLE:
+        log_warning("kafka: %s", e->text);
+        break;
+    case EVENT_AWAY:
+    case EVENT_DOUBT:
+    case EVENT_LOG:
+        log_debug("kafka: %s", e->text);
+        break;
+    case EVENT_NONE:
+    case EVENT_OTHER:
+    case EVENT_ASSIGN:
+    case EVENT_REVOKE:
+    case EVENT_COMMITTED:
+        break;
+    }
+}
+
+static void take_events(struct app *a)
+{
+    struct event e;
+    for (event_take(a->client, &e); e.kind != EVENT_NONE; event_take(a->client, &e)) {
+        note_event(a, &e);
+        crew_event(a->crew, &e);
+        event_done(&e);
+    }
+}
+
+/* Connections: one line when the first is lost, one when all are back. */
+static void note_link(struct app *a, const struct report *r)
+{
+    if (r->kind == REPORT_DOWN) {
+        if (a->down++ == 0) {
+            a->down_since = clock_mono();
+            log_warning("postgresql: worker %u: %s; trying again until it answers",
+                        worker_number(r->worker), r->error.text);
+        }
+    } else if (--a->down == 0) {
+        log_notice("postgresql: connected again after %.1f s",
+                   (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
+    }
+}
+
+/* Trouble that comes again and again: one line a minute. */
+static void log_limited(struct app *a, const char *text)
+{
+    uint64_t held_back = 0;
+    if (!log_limit_pass(&a->trouble, &held_back)) {
+        return;
+    }
+    if (held_back == 0) {
+        log_warning("%s; trying again", text);
+    } else {
+        log_warning("%s; trying again (%llu such lines left out)", text,
+                    (unsigned long long) held_back);
+    }
+}
+
+static void note_trouble(struct app *a, const struct report *r)
+{
+    char text[sizeof r->error.text + 64];
+    if (r->partition != NULL) {
+        log_limited(a, r->error.text);
+        return;
+    }
+    snprintf(text, sizeof text, "postgresql: worker %u: %s", worker_number(r->worker),
+             r->error.text);
+    log_limited(a, text);
+}
+
+static void take_report(struct app *a, const struct report *r)
+{
+    switch (r->kind) {
+    case REPORT_DOWN:
+    case REPORT_UP:
+        note_link(a, r);
+        break;
+    case REPORT_EVICTED:
+        if (r->offset == 0) {
+            log_limited(a, "postgresql: another session holds rows of the ledger "
+                           "for longer than lock_timeout");
+            break;
+        }
+        log_warning("postgresql: ended %lld backend(s) that held rows of the ledger for longer "
+                    "than lock_timeout",
+                    (long long) r->offset);
+        break;
+    case REPORT_TROUBLE:
+        note_trouble(a, r);
+        break;
+    case REPORT_DOUBTFUL:
+        log_warning("%s", r->error.text);
+        break;
+    case REPORT_DUE:
+        break; /* main has turned: that was what for */
+    case REPORT_EASED:
+        log_notice("postgresql: worker %u goes on", worker_number(r->worker));
+        break;
+    case REPORT_REPLAY:
+        replayer_want(&a->replayer);
+        break;
+    case REPORT_LETTER:
+        log_warning("%s", r->error.text);
+        break;
+    case REPORT_STALE:
+        log_limited(a, r->error.text);
+        crew_renew(a->crew);
+        break;
+    case REPORT_FATAL:
+        log_fault(LOG_LEVEL_ERROR, &r->error);
+        begin_stop(a, r->error.class == ERROR_SETUP ? EXIT_TARGET : EXIT_FAULT);
+        break;
+    case REPORT_ENDED:
+        a->ended++;
+        break;
+    case REPORT_UNKNOWN:
+    case REPORT_START:
+    case REPORT_RESUMED:
+    case REPORT_RESET:
+    case REPORT_STOPPED:
+    case REPORT_CORRUPT:
+    case REPORT_LOST:
+    case REPORT_RELEASED:
+        crew_report(a->crew, r);
+        break;
+    }
+}
+
+/* A table that has changed so that a route cannot use it any more is for a person. */
+static void take_answer(struct app *a, struct scout_mail *answer)
+{
+    bool useless = answer->kind == SCOUT_RENEW && !answer->failed &&
+                   answer->error.class != ERROR_NONE;
+    if (useless) {
+        log_fault(LOG_LEVEL_ERROR, &answer->error);
+        begin_stop(a, EXIT_TARGET);
+        scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_REPLAY) {
+        replayer_answer(&a->replayer, answer, clock_mono());
+        scout_mail_free(answer);
+    } else if (drain_asks(answer->kind)) {
+        drain_answer(a->drain, answer, clock_mono());
+        scout_mail_free(answer);
+    } else {
+        crew_answer(a->crew, answer);
+    }
+}
+
+static void take_mail(struct app *a)
+{
+    struct mail *m = mailbox_take(&a->reports);
+    while (m != NULL) {
+        struct report *r = (struct report *) m;
+        m = m->next;
+        take_report(a, r);
+        free(r);
+    }
+    m = mailbox_take(&a->answers);
+    while (m != NULL) {
+        struct scout_mail *answer = (struct scout_mail *) m;
+        m = m->next;
+        take_answer(a, answer);
+    }
+}
+
+static bool workers_alive(const struct app *a, usec_t now)
+{
+    for (size_t i = 0; i < a->worker_count; i++) {
+        usec_t beat = atomic_load_explicit(&worker_stats(a->workers[i])->beat_usec,
+                                           memory_order_relaxed);
+        if (now > beat && now - beat > BEAT_LIMIT) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void feed_watchdog(struct app *a, usec_t now)
+{
+    if (a->watchdog_interval == 0 || now < a->watchdog_at) {
+        return;
+    }
+    a->watchdog_at = now + TICK; /* look again: a worker that hangs may come back in time */
+    if (workers_alive(a, now)) {
+        a->watchdog_at = now + a->watchdog_interval;
+        notify_watchdog();
+    }
+}
+
+static void say_ready(struct app *a)
+{
+    if (a->ready) {
+        return;
+    }
+    if (crew_is_ready(a->crew)) {
+        a->ready = true;
+        notify_ready();
+        log_notice("ready");
+    } else {
+        notify_extend_start(START_EXTENSION);
+    }
+}
+
+static void tick(struct app *a, usec_t now)
+{
+    if (now < a->tick_at) {
+        return;
+    }
+    a->tick_at = now + TICK;
+    struct totals t = progress_totals(a->workers, a->worker_count);
+    struct crew_summary s = crew_summary(a->crew);
+    struct drain_left left = a->drain != NULL ? drain_left(a->drain) : (struct drain_left){0};
+    progress_tick(&a->progress, &t, &s, &left);
+}
+
+static void turn_drain(struct app *a, usec_t now)
+{
+    if (a->drain == NULL) {
+        return;
+    }
+    drain_look(a->drain, a->crew, now);
+    struct scout_mail *question = drain_turn(a->drain, now);
+    if (question != NULL) {
+        scout_ask(a->scout, question);
+    }
+}
+
+static void check_end(struct app *a, usec_t now)
+{
+    if (a->drain != NULL && drain_is_over(a->drain, now) && replayer_is_idle(&a->replayer)) {
+        begin_stop(a, drain_report(a->drain, DRAIN_OVER));
+    }
+}
+
+/* Of the loop: first for the workers, then for what the group is to have of them. */
+static usec_t stop_deadline(const struct app *a)
+{
+    return a->stop_began + (a->ended == a->worker_count ? STOP_COMMITS : STOP_WORKERS);
+}
+
+static void wait_for_events(struct app *a)
+{
+    struct pollfd fds[] = {
+        {.fd = client_fd(a->client), .events = POLLIN},
+        {.fd = a->signal_fd, .events = POLLIN},
+        {.fd = a->reports.fd, .events = POLLIN},
+        {.fd = a->answers.fd, .events = POLLIN},
+    };
+    usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
+    if (a->drain != NULL && !a->stopping) {
+        at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
+    }
+    if (a->watchdog_interval > 0) {
+        at = MIN(at, a->watchdog_at);
+    }
+    if (a->stopping) {
+        at = MIN(at, stop_deadline(a));
+    }
+    poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), at));
+}
+
+static bool is_over(const struct app *a)
+{
+    bool done = a->ended == a->worker_count && crew_commit_is_over(a->crew);
+    return a->stopping && (done || clock_mono() >= stop_deadline(a));
+}
+
+static void turn_replay(struct app *a, usec_t now)
+{
+    struct scout_mail *question = replayer_turn(&a->replayer, now);
+    if (question != NULL) {
+        scout_ask(a->scout, question);
+    }
+}
+
+/* Everything that can be done without waiting. */
+static void turn(struct app *a)
+{
+    take_signals(a);
+    take_events(a);
+    take_mail(a);
+    usec_t now = clock_mono();
+    if (!a->stopping) {
+        crew_turn(a->crew, now);
+        turn_drain(a, now); /* its questions first: a replay's chunk may take long */
+        turn_replay(a, now);
+        say_ready(a);
+        check_end(a, now);
+    } else {
+        crew_commit_turn(a->crew, now);
+    }
+    tick(a, now);
+    feed_watchdog(a, now);
+}
+
+static void loop(struct app *a)
+{
+    for (turn(a); !is_over(a); turn(a)) {
+        wait_for_events(a);
+    }
+}
+
+/* ---- stop ---- */
+
+static void free_mail(struct app *a)
+{
+    struct mail *m = mailbox_take(&a->reports);
+    while (m != NULL) {
+        struct mail *next = m->next;
+        free(m);
+        m = next;
+    }
+    m = mailbox_take(&a->answers);
+    while (m != NULL) {
+        struct scout_mail *answer = (struct scout_mail *) m;
+        m = m->next;
+        scout_mail_free(answer);
+    }
+    mailbox_done(&a->reports);
+    mailbox_done(&a->answers);
+}
+
+static usec_t time_left(const struct app *a)
+{
+    usec_t now = clock_mono();
+    usec_t end = a->stop_began + STOP_ALL;
+    return now < end ? end - now : 0;
+}
+
+/* Of what nobody starts again: the group need not keep partitions for it. */
+static bool is_for_good(const struct app *a)
+{
+    return a->drain != NULL || a->code == EXIT_CONFIG || a->code == EXIT_TARGET;
+}
+
+/* False: a thread or the library does not let go; the process must end without freeing. */
+static bool stop(struct app *a)
+{
+    crew_commit_last(a->crew);
+    for (size_t i = 0; i < a->worker_count; i++) {
+        if (!worker_join(a->workers[i], time_left(a))) {
+            return false;
+        }
+    }
+    if (!scout_stop(a->scout, time_left(a))) {
+        return false;
+    }
+    crew_free(a->crew);
+    replayer_done(&a->replayer);
+    for (size_t i = 0; i < a->worker_count; i++) {
+        struct feed *feed = worker_feed(a->workers[i]);
+        worker_free(a->workers[i]);
+        feed_free(feed);
+    }
+    free(a->workers);
+    if (is_for_good(a)) {
+        client_leave(a->client, a->stop_began + STOP_LEAVE);
+    }
+    return client_close(a->client, a->stop_began + STOP_ALL);
+}
+
+static enum exit_code run(struct app *a)
+{
+    struct prepared p = {
+        .cfg = a->cfg, .plan = a->plan, .policies = a->policies, .entries = &a->entries};
+    if (!prepare_target(&p, a->signal_fd, &a->code)) {
+        return a->code != EXIT_OK ? a->code : code_of_signal(a, signals_take(a->signal_fd));
+    }
+    if (start(a)) {
+        loop(a);
+    } else if (a->client == NULL) {
+        return a->code;
+    } else {
+        begin_stop(a, a->code);
+        loop(a);
+    }
+    struct totals t = progress_totals(a->workers, a->worker_count);
+    progress_end(&a->progress, &t);
+    if (a->drain != NULL && a->code == EXIT_OK && !crew_commit_is_over(a->crew)) {
+        log_error("kafka: what was read is stored, but the group does not have all of its offsets");
+        a->code = EXIT_FAULT;
+    }
+    if (!stop(a)) {
+        log_warning("not everything ended in time; exiting without waiting");
+        _exit((int) a->code);
+    }
+    return a->code;
+}
+
+enum exit_code app_run(const struct config *cfg, const struct app_options *options)
+{
+    struct app a = {.cfg = cfg, .code = EXIT_OK};
+    a.signal_fd = signals_open();
+    if (options->timeout_usec > 0) {
+        signals_alarm(a.signal_fd, options->timeout_usec);
+    }
+    a.watchdog_interval = notify_watchdog_interval();
+    mailbox_init(&a.reports);
+    mailbox_init(&a.answers);
+    name_owner(&a);
+    a.plan = plan_new(cfg);
+    a.policies = policies_new(cfg);
+    a.entries = entries_of(cfg);
+    a.drain = options->until_end ? drain_new(cfg, a.plan) : NULL;
+    enum exit_code code = run(&a);
+    free_mail(&a);
+    drain_free(a.drain);
+    plan_free(a.plan);
+    policies_free(a.policies);
+    entries_done(&a.entries);
+    close(a.signal_fd);
+    return code;
+}

@@ -1,0 +1,31 @@
+/*
+ * The daemon: start order, order of the day, stop order (the mirror of the start), exit code. Main
+ * thread.
+ */
+#ifndef SINK_APP_APP_H
+#define SINK_APP_APP_H
+
+#include "config/config.h"
+
+/* Exit codes, as the man page and the unit know them. */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_FAULT = 1, /* at run time */
+    EXIT_USAGE = 2,
+    EXIT_CONFIG = 3, /* the file */
+    EXIT_TARGET = 4, /* missing table, grants, schema version */
+    EXIT_SOURCE = 5,
+};
+
+struct app_options {
+    bool until_end;      /* end when all is read that the topics hold at the start */
+    usec_t timeout_usec; /* until_end: at the latest after this time; 0 = for ever */
+};
+
+/*
+ * Runs until a signal, a fatal fault, or with until_end the ends of all partitions: then EXIT_OK
+ * only when each was read to it.
+ */
+enum exit_code app_run(const struct config *cfg, const struct app_options *options);
+
+#endif

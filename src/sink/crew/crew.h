@@ -1,0 +1,88 @@
+/*
+ * Main's view of partitions and workers: which partition is whose, what it waits for, when it is
+ * fetched. Turns rebalances into orders, reports into fetching, and decides and logs what becomes
+ * of a partition in trouble.
+ *
+ * Nothing here waits. A revocation is answered when the workers have let go, or at its deadline;
+ * membership in the group depends on neither the database nor the scout. Main thread only.
+ */
+#ifndef SINK_CREW_CREW_H
+#define SINK_CREW_CREW_H
+
+#include "kafka/events.h"
+#include "sink/plan/entries.h"
+#include "sink/plan/plan.h"
+#include "sink/scout/scout.h"
+#include "sink/shared/mail.h"
+#include "sink/worker/worker.h"
+
+struct crew;
+
+struct crew_config {
+    const struct config *cfg;
+    struct client *client;
+    struct plan *plan;
+    struct scout *scout;
+    struct worker **workers;
+    size_t worker_count;
+    struct entries *entries; /* of topics; crew notes those that are used by now */
+};
+
+struct crew *crew_new(const struct crew_config *cc) _must_;
+void crew_free(struct crew *c); /* workers have ended */
+
+void crew_event(struct crew *c,
+                struct event *e); /* EVENT_ASSIGN, _REVOKE, _COMMITTED, _AWAY, _DOUBT */
+void crew_report(struct crew *c, const struct report *r); /* those that concern a partition */
+/*
+ * Tables have changed: look them up anew. The answer, SCOUT_RENEW, is for renewed, unless it says
+ * that a table is of no use.
+ */
+void crew_renew(struct crew *c);
+void crew_renewed(struct crew *c, struct scout_mail *m); /* frees m */
+void crew_answer(struct crew *c, struct scout_mail *m);  /* keeps or frees m */
+
+/* After a round of events, reports and answers: starts what is to be started, asks what is to be
+ * asked. */
+void crew_turn(struct crew *c, usec_t now);
+usec_t crew_deadline(const struct crew *c);
+
+/* The service is ready: the first claim is made, or it is known that nothing is assigned. */
+bool crew_is_ready(const struct crew *c);
+
+struct crew_summary {
+    size_t partitions;
+    size_t fetching;
+    size_t stopped; /* by a fault, waiting for an operator */
+    size_t lost;
+    uint64_t lag; /* records not stored yet, where the end is known */
+    bool joined;  /* the group has given an assignment, be it an empty one */
+    bool away;    /* the brokers cannot be reached, as far as is known */
+};
+struct crew_summary crew_summary(const struct crew *c);
+
+/* How one partition stands in this process. */
+enum crew_hold {
+    CREW_ELSEWHERE, /* not ours; or the ledger says that another has claimed it since */
+    CREW_BUSY,      /* ours, and not read yet or not at this moment: claimed, moved, begun */
+    CREW_READING,   /* ours, and read */
+    CREW_STOPPED,   /* ours, and stopped by a fault */
+};
+struct crew_place {
+    enum crew_hold hold;
+    int64_t stored;  /* next_offset as it was stored last; -1 unknown */
+    const char *why; /* STOPPED: the fault, borrowed until the crew is called next; may be NULL */
+};
+struct crew_place crew_place(const struct crew *c, const char *topic, int32_t partition);
+
+/*
+ * Offsets to the group. crew_turn commits what is due; in a stop, which begins with
+ * crew_commit_hurry, crew_commit_turn does, until crew_commit_is_over: the group has all that it
+ * must have. crew_commit_last says what it has not.
+ */
+void crew_commit_hurry(struct crew *c);
+void crew_commit_turn(struct crew *c, usec_t now);
+bool crew_commit_is_over(const struct crew *c);
+void crew_commit_last(struct crew *c);
+
+#endif

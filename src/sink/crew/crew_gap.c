@@ -1,0 +1,211 @@
+/*
+ * A partition whose offset is not in its log, or not in this log any more: what has happened, and
+ * where to go on, as kafka.on_gap says. Only what is understood is decided by it:
+ *
+ *     cause                                   stop    earliest                latest
+ *     below the log's start                   stops   the start               the end
+ *     truncated, the library says where       stops   there                   the end
+ *     the topic was created again (its id)    stops   the start               the end
+ *     above the log, another log              stops   stops                   stops
+ *
+ * Going on is a gap: the worker moves the ledger and writes the range down, in one transaction.
+ * Main thread.
+ */
+#include "sink/crew/crew_state.h"
+
+#include "base/log.h"
+
+#define RANGE_RETRY USEC_PER_SEC
+
+/* ---- it stops ---- */
+
+/* How to accept the log that is there: an offset set by hand counts for it. */
+static void hint_accept(const struct crew *c, const struct partition *p, const char *why,
+                        struct error *err)
+{
+    const struct config *cfg = c->cc.cfg;
+    if (config_has_ledger(cfg)) {
+        error_hint(err,
+                   "%s To go on in the log that is there now, say where: "
+                   "SELECT %s.seek('%s', '%s', %d, OFFSET);",
+                   why, cfg->postgres.schema, cfg->sink, p->topic, p->number);
+    } else {
+        error_hint(err,
+                   "%s To go on, stop and move the group: kafka-consumer-groups.sh --group %s "
+                   "--topic %s:%d --reset-offsets --to-offset OFFSET --execute",
+                   why, cfg->kafka.group, p->topic, p->number);
+    }
+}
+
+void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err)
+{
+    hint_accept(c, p, why, err);
+    log_fault(LOG_LEVEL_ERROR, err);
+    partition_stop(p, err->text);
+    crew_note_start(c); /* the others go on without it */
+}
+
+/* ---- it is found out where the log begins and ends ---- */
+
+void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause)
+{
+    partition_set(p, PARTITION_GAPPED);
+    p->reset_offset = offset;
+    p->reset_cause = cause;
+    p->range_due = true;
+}
+
+void crew_gap_report(struct partition *p, const struct report *r)
+{
+    bool lost = r->truncated && r->log_end < r->offset; /* else what was stored is all there */
+    p->log_end = r->log_end;
+    crew_gap_begin(p, r->offset, lost ? RESET_TRUNCATED : RESET_RANGE);
+}
+
+void crew_gap_ask(struct crew *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct partition *p = c->partitions[i];
+        if (p->range_due) {
+            p->range_due = false;
+            struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
+            scout_mail_set(m, 0, p->topic, p->number, p->generation);
+            scout_ask(c->cc.scout, m);
+        }
+    }
+}
+
+static enum gap_cause gap_cause_of(const struct partition *p)
+{
+    switch (p->reset_cause) {
+    case RESET_TRUNCATED:
+        return GAP_OVERWRITTEN;
+    case RESET_CREATED_AGAIN:
+        return GAP_CREATED_AGAIN;
+    case RESET_RANGE:
+        break;
+    }
+    return GAP_DELETED;
+}
+
+/*
+ * May kafka.on_gap decide? Not above the log, where nobody knows why, nor where a truncated log
+ * does not say where it ended: to begin at its start would store everything below the cut twice.
+ */
+static bool is_understood(const struct partition *p, int64_t low)
+{
+    switch (p->reset_cause) {
+    case RESET_CREATED_AGAIN:
+        return true;
+    case RESET_TRUNCATED:
+        return p->log_end >= 0;
+    case RESET_RANGE:
+        break;
+    }
+    return p->reset_offset < low;
+}
+
+/* What has happened; what a person should know of it is returned. */
+
+static const char *describe_created_again(const struct partition *p, int64_t low, int64_t high,
+                                          struct error *err)
+{
+    error_set(err, ERROR_RECORD,
+              "%s-%d@%lld: the topic was created again; its log holds offsets %lld to %lld",
+              p->topic, p->number, (long long) p->reset_offset, (long long) low, (long long) high);
+    return "next_offset belongs to the former topic of this name. Set kafka.on_gap, or move it.";
+}
+
+static const char *describe_truncated(const struct partition *p, int64_t low, int64_t high,
+                                      struct error *err)
+{
+    error_set(err, ERROR_RECORD,
+              "%s-%d@%lld: the log was truncated at offset %lld, and holds offsets %lld to %lld",
+              p->topic, p->number, (long long) p->reset_offset, (long long) p->log_end,
+              (long long) low, (long long) high);
+    return "An unclean election has lost records that were stored already, and other records take "
+           "their offsets. Set kafka.on_gap, or move it.";
+}
+
+static const char *describe_range(const struct partition *p, int64_t low, int64_t high,
+                                  struct error *err)
+{
+    long long at = p->reset_offset;
+    bool below = p->reset_offset < low;
+    error_set(err, ERROR_RECORD,
+              "%s-%d@%lld: next_offset %lld is %s the log, which holds offsets %lld to %lld",
+              p->topic, p->number, at, at, below ? "below" : "above", (long long) low,
+              (long long) high);
+    return below ? "Kafka has deleted records that were not stored. Set kafka.on_gap, or move it."
+                 : "Was the topic created again, or does kafka.brokers lead to another cluster?";
+}
+
+static const char *describe(const struct partition *p, int64_t low, int64_t high, struct error *err)
+{
+    switch (p->reset_cause) {
+    case RESET_CREATED_AGAIN:
+        return describe_created_again(p, low, high, err);
+    case RESET_TRUNCATED:
+        return describe_truncated(p, low, high, err);
+    case RESET_RANGE:
+        break;
+    }
+    return describe_range(p, low, high, err);
+}
+
+static int64_t place_to_go_on(const struct partition *p, enum config_on_gap policy, int64_t low,
+                              int64_t high)
+{
+    if (policy == ON_GAP_LATEST) {
+        return high;
+    }
+    return p->reset_cause == RESET_TRUNCATED ? MAX(p->log_end, low) : low;
+}
+
+static void go_on(struct crew *c, struct partition *p, const struct error *why, int64_t low,
+                  int64_t high)
+{
+    enum config_on_gap policy = c->cc.cfg->kafka.on_gap;
+    bool ledger = config_has_ledger(c->cc.cfg);
+    struct order *o = partition_order(p, ORDER_GAP);
+    o->gap = (struct gap){.from = p->reset_offset,
+                          .to = place_to_go_on(p, policy, low, high),
+                          .cause = gap_cause_of(p),
+                          .low = low,
+                          .high = high};
+    log_warning("%s; going on at the %s, %lld%s%s%s", why->text,
+                policy == ON_GAP_EARLIEST ? "earliest" : "latest", (long long) o->gap.to,
+                ledger ? ", and writing the range to " : "",
+                ledger ? c->cc.cfg->postgres.schema : "", ledger ? ".gaps" : "");
+    worker_post(p->worker, o);
+}
+
+static void decide(struct crew *c, struct partition *p, int64_t low, int64_t high)
+{
+    struct error err;
+    const char *why = describe(p, low, high, &err);
+    if (c->cc.cfg->kafka.on_gap == ON_GAP_STOP || !is_understood(p, low)) {
+        crew_gap_stop(c, p, why, &err);
+    } else {
+        go_on(c, p, &err, low, high);
+    }
+}
+
+/* Not if the partition starts elsewhere by now: an operator was faster. */
+void crew_gap_answer(struct crew *c, const struct scout_mail *m)
+{
+    struct partition *p = crew_wanted(c, m, 0);
+    if (p == NULL || p->state != PARTITION_GAPPED || p->start != START_NONE) {
+        return;
+    }
+    int64_t low = m->refs[0].offset;
+    bool inside = p->reset_offset >= low && p->reset_offset <= m->high;
+    if (m->failed) {
+        p->range_due = true;
+    } else if (inside && p->reset_cause == RESET_RANGE) {
+        /* Inside by now: fetch again, but not in a tight loop. */
+        p->retry_at = clock_mono() + RANGE_RETRY;
+    } else {
+        decide(c, p, low, m->high);
+    }
+}

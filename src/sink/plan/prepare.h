@@ -1,0 +1,37 @@
+/*
+ * Before anything runs: the database is reached, the schema brought up to date, the fixed tables
+ * looked up. Blocks, but a stop ends every wait. Main thread.
+ */
+#ifndef SINK_PLAN_PREPARE_H
+#define SINK_PLAN_PREPARE_H
+
+#include "pg/conn.h"
+#include "sink/app/app.h"
+#include "sink/plan/entries.h"
+#include "sink/plan/plan.h"
+#include "sink/plan/policy.h"
+
+#define START_EXTENSION                                                                            \
+    (60 * USEC_PER_SEC) /* what the service manager is asked for, again and again */
+
+/* Settings of a connection of the main thread, for this and for commands. */
+struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name);
+
+/* One line: the mode of delivery and what it means. */
+void prepare_describe_delivery(const struct config *cfg, struct buf *out);
+
+/* What is filled in from the database; all are the caller's. */
+struct prepared {
+    const struct config *cfg;
+    struct plan *plan;
+    struct policies *policies;
+    struct entries *entries;
+};
+
+/*
+ * Tries for ever while the database is away. False: there is nothing to run; *out_code is
+ * EXIT_TARGET when a person must act (logged), and stays as it is when stop_fd has become readable.
+ */
+bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_code);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Dead letters that replay() has marked go through their routes again. A chunk at a time, so that
+ * the scout has time for others; each chunk in one transaction:
+ *
+ *     take_dead_letters(...)    deletes exactly these letters, or raises SK001: another replay,
+ *                               or discard(), was faster; then the marks are read again
+ *     rows                      what the records are by the configuration and the table of now
+ *     dead letters              what is refused again: another attempt, the new fault, no mark
+ *
+ * So each letter is rows or a letter, whatever ends the process. What makes no row (a condition, a
+ * delete) just leaves. Nobody's ledger moves: these offsets have been passed before.
+ *
+ * Routes have their turn in the order of the configuration, as tables that refer to each other
+ * want it; letters of a route that is there no more come last, and fail. Scout thread.
+ */
+#ifndef SINK_SCOUT_REPLAY_H
+#define SINK_SCOUT_REPLAY_H
+
+#include "base/error.h"
+#include "config/config.h"
+#include "pg/conn.h"
+
+#define REPLAY_LETTERS 500U /* in one chunk, at most */
+
+/* Question and answer: where a replay stands. Begins with route 0. */
+struct replay {
+    size_t route;    /* the next one to look at; route_count: letters of none of them */
+    uint32_t limit;  /* letters of the next chunk */
+    uint64_t stored; /* by this chunk: letters that have left */
+    uint64_t failed; /* ... and that have failed again */
+    bool over;       /* there is no more to do now */
+    bool left;       /* when over: some are marked still, see replay_chunk */
+};
+
+/*
+ * Does the next chunk. False: ERROR_SETUP, this route cannot be stored to, its letters stay marked
+ * and the replay goes on behind it; all else may succeed later, from where it stands. c is ready,
+ * or closed after ERROR_LINK; stop_fd readable ends every wait.
+ */
+bool replay_chunk(struct replay *r, const struct config *cfg, struct conn *c, int stop_fd,
+                  struct error *err) _must_;
+
+#endif

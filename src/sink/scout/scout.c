@@ -1,0 +1,627 @@
+/*
+ * The scout's loop: takes a question, asks, posts it back as its own answer; a failed one after a
+ * pause. It decides nothing and keeps nothing but whether the brokers were reached last. A stop is
+ * noticed between questions, and while waiting for PostgreSQL. Scout thread; start, ask, stop:
+ * main.
+ */
+#include "sink/scout/scout.h"
+
+#include "base/backoff.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "kafka/probe.h"
+#include "pg/holders.h"
+#include "pg/members.h"
+#include "pg/topic_entries.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define PROBE_KEPT (20 * USEC_PER_SEC) /* its connections, for the next question */
+#define ASK_TIMEOUT (2 * USEC_PER_SEC) /* one question; bounds how long a stop waits */
+
+struct scout {
+    const struct config *cfg;
+    struct client *client;
+    struct mailbox *answers;
+    struct mailbox questions;
+    struct thread thread;
+    int stop_fd;
+    struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
+    struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
+    struct probe *probe;      /* made for SCOUT_VERIFY, kept for a while */
+    usec_t probed_at;
+    struct backoff backoff;
+    bool away;
+};
+
+struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs)
+{
+    struct scout_mail *m = mem_zalloc(sizeof *m);
+    m->kind = kind;
+    m->ref_count = refs;
+    m->refs = mem_array(refs, sizeof *m->refs);
+    m->generations = mem_array(refs, sizeof *m->generations);
+    m->in_group = mem_array(refs, sizeof *m->in_group);
+    m->by_start = mem_array(refs, sizeof *m->by_start);
+    m->logs = kind == SCOUT_VERIFY ? mem_array(refs, sizeof *m->logs) : NULL;
+    return m;
+}
+
+void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t number,
+                    uint64_t generation)
+{
+    m->refs[i] = (struct partition_ref){
+        .topic = mem_strdup(topic), .partition = number, .offset = -1};
+    m->generations[i] = generation;
+}
+
+void scout_mail_free(struct scout_mail *m)
+{
+    group_held_free(m->refs, m->ref_count);
+    for (size_t i = 0; i < m->name_count; i++) {
+        free(m->names[i]);
+    }
+    free(m->names);
+    for (size_t i = 0; i < m->job_count; i++) {
+        plan_job_free(m->jobs[i]);
+    }
+    lookup_topics_free(m->topics, m->topic_count);
+    free(m->jobs);
+    free(m->generations);
+    free(m->in_group);
+    free(m->by_start);
+    free(m->logs);
+    free(m->entry);
+    free(m->reason);
+    for (size_t i = 0; m->owners != NULL && i < m->ref_count; i++) {
+        free(m->owners[i]);
+    }
+    free(m->owners);
+    free(m->topic);
+    free(m);
+}
+
+static void tell(struct scout *s, enum scout_kind kind, const struct error *err)
+{
+    struct scout_mail *m = scout_mail_new(kind, 0);
+    if (err != NULL) {
+        m->error = *err;
+    }
+    mailbox_post(s->answers, &m->mail);
+}
+
+/* One line per change of state, whatever is asked in between. */
+static void note_brokers(struct scout *s, bool reached, const struct error *err)
+{
+    if (reached == s->away) {
+        s->away = !reached;
+        tell(s, reached ? SCOUT_REACHABLE : SCOUT_AWAY, err);
+    }
+}
+
+static int64_t start_of(const struct config *cfg)
+{
+    switch (cfg->kafka.start) {
+    case START_LATEST:
+        return LOOKUP_LATEST;
+    case START_TIME:
+        return cfg->kafka.start_ms;
+    case START_EARLIEST:
+        break;
+    }
+    return LOOKUP_EARLIEST;
+}
+
+/* The first offsets at at_ms of those that are still without one, and by_start or not. */
+static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64_t at_ms,
+                     struct error *err)
+{
+    struct partition_ref *some = mem_array(m->ref_count, sizeof *some);
+    size_t n = 0;
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (m->refs[i].offset == LOOKUP_NONE && m->by_start[i] == by_start) {
+            some[n++] = m->refs[i];
+        }
+    }
+    bool ok = lookup_offsets(s->client, some, n, at_ms, ASK_TIMEOUT, err);
+    n = 0;
+    for (size_t i = 0; ok && i < m->ref_count; i++) {
+        if (m->refs[i].offset == LOOKUP_NONE && m->by_start[i] == by_start) {
+            m->refs[i].offset = some[n++].offset;
+        }
+    }
+    free(some);
+    return ok;
+}
+
+static bool ask_committed(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->in_group[i] = m->refs[i].offset >= 0;
+    }
+    return true;
+}
+
+static void ask_nothing_yet(struct scout_mail *m)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->refs[i].offset = LOOKUP_NONE;
+    }
+}
+
+static bool ask_first(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    ask_nothing_yet(m);
+    return (config_has_ledger(s->cfg) || ask_committed(s, m, err)) &&
+           ask_some(s, m, true, start_of(s->cfg), err) &&
+           ask_some(s, m, false, LOOKUP_EARLIEST, err);
+}
+
+static bool is_partial(const struct scout_mail *m)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (m->refs[i].offset == LOOKUP_FAILED) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_session(struct scout *s, struct conn *conn, struct error *err)
+{
+    return conn_is_open(conn) || conn_open_wait(conn, s->stop_fd, err);
+}
+
+/* In m->refs the offset becomes SCOUT_HAS_ROW where a partition had its row before this. */
+static bool write_first_use(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct ledger_entry *rows _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *rows);
+    size_t n = 0;
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (m->refs[i].offset >= 0) {
+            rows[n++] = (struct ledger_entry){.topic = m->refs[i].topic,
+                                              .partition = m->refs[i].partition,
+                                              .first_offset = m->refs[i].offset,
+                                              .tag = &m->refs[i]};
+        }
+    }
+    if (!topic_entries_use(s->conn, s->cfg->postgres.schema, s->cfg->sink, m->entry, m->reason,
+                           rows, n, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct partition_ref *ref = rows[i].tag;
+        ref->offset = rows[i].inserted ? ref->offset : SCOUT_HAS_ROW;
+    }
+    return true;
+}
+
+/*
+ * Everything that the entry matches, or nothing: a partition that got its row later would begin at
+ * its earliest record. Only where that is what kafka.start says too may one be left out that does
+ * not answer.
+ */
+static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!lookup_offsets(s->client, m->refs, m->ref_count, start_of(s->cfg), ASK_TIMEOUT, err)) {
+        return false;
+    }
+    if (is_partial(m) && s->cfg->kafka.start != START_EARLIEST) {
+        return error_set(err, ERROR_LINK, "a partition of topics entry '%s' does not answer",
+                         m->entry);
+    }
+    return has_session(s, s->conn, err) && write_first_use(s, m, err);
+}
+
+/* Records further back are not fetched only to be compared: what lies between may be much. */
+#define PROBE_DISTANCE 10000
+
+static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_log *log)
+{
+    bool is_near = log->any_distance || ref->offset - log->fp.offset <= PROBE_DISTANCE;
+    return log->fp.offset >= 0 && is_near;
+}
+
+/*
+ * Where there is nothing at the record's offset, the log has lost it at its start, to retention, or
+ * it ends before: then it is not the log in which that record was. An end that cannot be asked for
+ * is no answer: a broker that has just been elected may not know it yet (KIP-207).
+ */
+static bool look_at_ends(struct scout *s, struct probe_item *items, size_t n, struct error *err)
+{
+    struct partition_ref *ends _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *ends);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].is_outside) {
+            ends[count++] = (struct partition_ref){.topic = items[i].topic,
+                                                   .partition = items[i].partition};
+        }
+    }
+    if (!lookup_offsets(s->client, ends, count, LOOKUP_LATEST, ASK_TIMEOUT, err)) {
+        return false;
+    }
+    count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].is_outside) {
+            int64_t end = ends[count++].offset;
+            items[i].answered = end != LOOKUP_FAILED;
+            items[i].evidence = end <= items[i].want.offset ? EVIDENCE_OTHER : EVIDENCE_NONE;
+        }
+    }
+    return true;
+}
+
+static void take_evidence(struct scout_mail *m, const struct probe_item *items)
+{
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->logs[i].broker = -1;
+        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
+            m->logs[i].evidence = items->evidence;
+            m->logs[i].broker = items->broker;
+            m->refs[i].offset = items->answered ? m->refs[i].offset : LOOKUP_FAILED;
+            items++;
+        }
+    }
+}
+
+static bool look_at_records(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct probe_item *items _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *items);
+    size_t n = 0;
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
+            items[n++] = (struct probe_item){.topic = m->refs[i].topic,
+                                             .partition = m->refs[i].partition,
+                                             .want = m->logs[i].fp};
+        }
+    }
+    if (n > 0 && s->probe == NULL) {
+        s->probe = probe_new(s->cfg, err);
+    }
+    s->probed_at = clock_mono();
+    if (n > 0 && (s->probe == NULL || !probe_ask(s->probe, items, n, ASK_TIMEOUT, err) ||
+                  !look_at_ends(s, items, n, err))) {
+        return false;
+    }
+    take_evidence(m, items);
+    return true;
+}
+
+static void ask_ids(struct scout *s, struct scout_mail *m)
+{
+    struct log_ids ids = {{""}, {""}};
+    struct lookup_id *topics _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *topics);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        topics[i].topic = m->refs[i].topic;
+    }
+    lookup_cluster_id(s->client, ids.cluster, sizeof ids.cluster, ASK_TIMEOUT);
+    lookup_topic_ids(s->client, topics, m->ref_count, ASK_TIMEOUT);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->logs[i].ids = ids;
+        snprintf(m->logs[i].ids.topic, sizeof ids.topic, "%s", topics[i].id);
+    }
+}
+
+static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct partition_ref high = m->refs[0];
+    if (!lookup_offsets(s->client, m->refs, 1, LOOKUP_EARLIEST, ASK_TIMEOUT, err) ||
+        !lookup_offsets(s->client, &high, 1, LOOKUP_LATEST, ASK_TIMEOUT, err)) {
+        return false;
+    }
+    m->high = high.offset;
+    return true;
+}
+
+/* Tables that cannot be used are an answer, not a failure; only a database that is away is asked
+ * again. */
+static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!has_session(s, s->conn, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < m->job_count; i++) {
+        if (!plan_job_run(m->jobs[i], s->conn, err)) {
+            if (err->class != ERROR_SETUP) {
+                return false;
+            }
+            m->error = *err;
+            return true;
+        }
+    }
+    return true;
+}
+
+static struct members_key member_key(const struct scout *s)
+{
+    return (struct members_key){
+        .schema = s->cfg->postgres.schema,
+        .sink = s->cfg->sink,
+        .instance_id = client_instance_id(s->client),
+    };
+}
+
+/* A right that is missing is an answer; only a database that is away is asked again. */
+static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    struct members_key key = member_key(s);
+    if (!has_session(s, s->conn, err)) {
+        return false;
+    }
+    bool ok = m->kind == SCOUT_JOINED
+                  ? members_write(s->conn, &key, m->names, m->name_count, err)
+                  : members_read(s->conn, &key, &m->named, &m->names, &m->name_count, err);
+    if (!ok && err->class == ERROR_SETUP) {
+        m->error = *err;
+        return true;
+    }
+    return ok;
+}
+
+static bool ask_subscribed(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    bool ok = lookup_subscribed(s->client, s->cfg, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
+    note_brokers(s, ok, err);
+    return ok;
+}
+
+static bool ask_member(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    return ask_subscribed(s, m, err) && (!config_has_ledger(s->cfg) || ask_members(s, m, err));
+}
+
+/* After the topics: so what a rebalance has just given out is not taken for missing. */
+static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!ask_subscribed(s, m, err)) {
+        return false;
+    }
+    free(TAKE_PTR(m->refs)); /* of none, as it was made */
+    m->group = group_ask(s->client, s->cfg->kafka.group, &m->refs, &m->ref_count, ASK_TIMEOUT);
+    return true;
+}
+
+/* A route that cannot be stored to is an answer too: the replay goes on after it. */
+static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!has_session(s, s->replay_conn, err)) {
+        return false;
+    }
+    if (replay_chunk(&m->replay, s->cfg, s->replay_conn, s->stop_fd, err)) {
+        return true;
+    }
+    conn_close(s->replay_conn); /* whatever transaction is open */
+    m->error = *err;
+    return err->class == ERROR_SETUP;
+}
+
+/*
+ * Without a ledger the group's offsets say where a partition stands, or it stands where it will
+ * begin; and nothing says whose it is.
+ */
+static bool ask_positions(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    m->owners = mem_array(m->ref_count, sizeof *m->owners);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->by_start[i] = true;
+    }
+    bool ok = ask_first(s, m, err);
+    note_brokers(s, ok, err);
+    return ok;
+}
+
+static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!config_has_ledger(s->cfg)) {
+        return ask_positions(s, m, err);
+    }
+    if (!has_session(s, s->conn, err)) {
+        return false;
+    }
+    struct holder *holders = mem_array(m->ref_count, sizeof *holders);
+    for (size_t i = 0; i < m->ref_count; i++) {
+        holders[i] = (struct holder){.topic = m->refs[i].topic, .partition = m->refs[i].partition};
+    }
+    bool ok = holders_read(s->conn, s->cfg->postgres.schema, s->cfg->sink, holders, m->ref_count,
+                           err);
+    m->owners = mem_array(m->ref_count, sizeof *m->owners);
+    for (size_t i = 0; ok && i < m->ref_count; i++) {
+        m->refs[i].offset = holders[i].next_offset;
+        m->owners[i] = holders[i].owner;
+    }
+    free(holders);
+    return ok;
+}
+
+static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    bool ok = true;
+    switch (m->kind) {
+    case SCOUT_FIRST:
+        ok = ask_first(s, m, err);
+        break;
+    case SCOUT_FIRST_USE:
+        return ask_first_use(s, m, err);
+    case SCOUT_VERIFY:
+        ask_ids(s, m);
+        return look_at_records(s, m, err); /* of a partition without a leader: says nothing */
+    case SCOUT_ENDS:
+    case SCOUT_TARGET_ENDS:
+        ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);
+        break;
+    case SCOUT_RANGE:
+        ok = ask_range(s, m, err);
+        break;
+    case SCOUT_PLAN:
+    case SCOUT_RENEW:
+        return ask_plan(s, m, err); /* says nothing about the brokers */
+    case SCOUT_REPLAY:
+        return ask_replay(s, m, err);
+    case SCOUT_LEDGER:
+        return ask_ledger(s, m, err);
+    case SCOUT_TOPICS:
+    case SCOUT_TARGETS:
+        ok = lookup_topics(s->client, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
+        break;
+    case SCOUT_MEMBER:
+        return ask_member(s, m, err);
+    case SCOUT_JOINED:
+        return ask_members(s, m, err);
+    case SCOUT_GROUP:
+        return ask_group(s, m, err);
+    case SCOUT_PING:
+        ok = lookup_ping(s->client, ASK_TIMEOUT, err);
+        break;
+    case SCOUT_REACHABLE:
+    case SCOUT_AWAY:
+        break;
+    }
+    note_brokers(s, ok, err);
+    return ok;
+}
+
+static bool is_stopped(const struct scout *s)
+{
+    struct pollfd fd = {.fd = s->stop_fd, .events = POLLIN};
+    return poll(&fd, 1, 0) != 0;
+}
+
+/* Waits until a question comes, a pause is over, or the stop. */
+static void wait_until(struct scout *s, usec_t deadline, bool questions)
+{
+    struct pollfd fds[2] = {
+        {.fd = s->stop_fd, .events = POLLIN},
+        {.fd = questions ? s->questions.fd : -1, .events = POLLIN},
+    };
+    poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
+}
+
+/* Before main asks again. What may fail for a single partition is paced by main itself: the scout
+ * has other questions. */
+static bool needs_pause(const struct scout_mail *m)
+{
+    bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE;
+    return !is_paced && (m->failed || is_partial(m));
+}
+
+static void handle(struct scout *s, struct scout_mail *m)
+{
+    struct error err = {0};
+    m->failed = !answer(s, m, &err);
+    if (m->failed) {
+        m->error = err;
+    }
+    if (needs_pause(m)) {
+        wait_until(s, clock_mono() + backoff_next(&s->backoff), false);
+    } else {
+        backoff_reset(&s->backoff);
+    }
+    mailbox_post(s->answers, &m->mail);
+}
+
+/* Nothing is asked. What a slow network has just connected is kept for the next question. */
+static void rest(struct scout *s)
+{
+    wait_until(s, s->probe != NULL ? s->probed_at + PROBE_KEPT : USEC_NEVER, true);
+    if (s->probe != NULL && clock_mono() >= s->probed_at + PROBE_KEPT) {
+        s->probe = probe_free(s->probe);
+    }
+}
+
+/* The first verification, of the partitions that this process begins with, comes soon: that it need
+ * not wait for connections. */
+static void prepare_probe(struct scout *s)
+{
+    struct error ignored;
+    if (config_has_ledger(s->cfg)) {
+        s->probe = probe_new(s->cfg, &ignored);
+        s->probed_at = clock_mono();
+    }
+}
+
+static void run(void *arg)
+{
+    struct scout *s = arg;
+    prepare_probe(s);
+    while (!is_stopped(s)) {
+        struct mail *m = mailbox_take(&s->questions);
+        while (m != NULL) {
+            struct scout_mail *q = (struct scout_mail *) m;
+            m = m->next;
+            if (is_stopped(s)) {
+                scout_mail_free(q);
+            } else {
+                handle(s, q);
+            }
+        }
+        conn_close(s->conn);
+        conn_close(s->replay_conn);
+        rest(s);
+    }
+}
+
+struct scout *scout_start(const struct config *cfg, struct client *client, struct mailbox *answers)
+{
+    struct scout *s = mem_zalloc(sizeof *s);
+    char name[96];
+    snprintf(name, sizeof name, "pgsinkd %s scout", cfg->sink);
+    struct conn_settings settings = {
+        .dsn = cfg->postgres.dsn,
+        .application_name = name,
+        .synchronous_commit = "on",
+        .lock_timeout_usec = config_lock_timeout(cfg),
+        .timeout_usec = MIN(cfg->postgres.timeout, ASK_TIMEOUT),
+    };
+    s->cfg = cfg;
+    s->client = client;
+    s->answers = answers;
+    s->conn = conn_new(&settings);
+    settings.timeout_usec = cfg->postgres.timeout;
+    settings.lock_timeout_usec = MIN(settings.lock_timeout_usec, ASK_TIMEOUT);
+    s->replay_conn = conn_new(&settings);
+    mailbox_init(&s->questions);
+    s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->stop_fd < 0) {
+        abort();
+    }
+    backoff_init(&s->backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
+    thread_start(&s->thread, "scout", run, s);
+    return s;
+}
+
+void scout_ask(struct scout *s, struct scout_mail *m)
+{
+    mailbox_post(&s->questions, &m->mail);
+}
+
+bool scout_stop(struct scout *s, usec_t timeout)
+{
+    uint64_t one = 1;
+    if (write(s->stop_fd, &one, sizeof one) < 0) {
+        abort();
+    }
+    if (!thread_join_until(&s->thread, timeout)) {
+        return false;
+    }
+    struct mail *m = mailbox_take(&s->questions);
+    while (m != NULL) {
+        struct scout_mail *q = (struct scout_mail *) m;
+        m = m->next;
+        scout_mail_free(q);
+    }
+    mailbox_done(&s->questions);
+    probe_free(s->probe);
+    conn_free(s->conn);
+    conn_free(s->replay_conn);
+    close(s->stop_fd);
+    free(s);
+    return true;
+}

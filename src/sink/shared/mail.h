@@ -1,0 +1,146 @@
+/*
+ * What main and the workers tell each other. Orders go down, reports come up; each is one heap
+ * block whose ownership moves with it through a mailbox. Nothing else crosses but `struct share`,
+ * which has single words only.
+ *
+ * How a partition begins, is moved, or begins anew, is always the same exchange, so that no record
+ * of an older fetch can be taken for one of the newer (invariant I5):
+ *
+ *     main                          worker
+ *     ORDER_ADOPT        ------>    claims it in PostgreSQL; slot WAITING (drops every record)
+ *                        <------    REPORT_START seq, offset
+ *     stops fetching it, if it was: from here on no older record can be taken from the queue
+ *     ORDER_RESUME seq   ------>    whatever it has taken before is dealt with; slot READING
+ *                        <------    REPORT_RESUMED seq
+ *     fetches it from offset
+ *
+ * The answer matters: a record that the worker had taken just before main stopped fetching would
+ * else meet a slot that is READING again, and its higher offset would look like a hole in the log.
+ *
+ * Without a ledger (delivery at_least_once, at_most_once) ADOPT carries the offset that the group
+ * has, nothing is claimed, and positions go to the group through two words of `struct share`:
+ *
+ *     worker                        main
+ *     due = X; REPORT_DUE  ----->   commits X to the group
+ *                          <-----   committed = X; ORDER_COMMITTED
+ *
+ * Any thread.
+ */
+#ifndef SINK_SHARED_MAIL_H
+#define SINK_SHARED_MAIL_H
+
+#include "base/error.h"
+#include "base/mailbox.h"
+#include "row/identity.h"
+
+#include <stdatomic.h>
+
+struct partition;  /* main's view of a partition, sink/crew/crew.h */
+struct topic_plan; /* sink/plan/plan.h */
+struct worker;
+
+/* Published words of one partition: `stored` and `due` by its worker, `committed` by main, `end` by
+ * whoever learns of it. */
+struct share {
+    _Atomic int64_t stored; /* next_offset as the ledger has it; -1 before the first claim */
+    _Atomic int64_t end;    /* last known end of the partition; -1 unknown */
+    /* without a ledger: */
+    _Atomic int64_t due;       /* what the group is to have; -1 nothing yet */
+    _Atomic int64_t committed; /* what it has, as far as kafka.commit waits for it; -1 unknown */
+};
+
+/* Why a partition passes offsets that are not stored. */
+enum gap_cause {
+    GAP_DELETED,       /* by retention, before they were read */
+    GAP_OVERWRITTEN,   /* the log was truncated: other records are there now, or will be */
+    GAP_CREATED_AGAIN, /* the topic is a new one of the same name */
+};
+
+struct gap {
+    int64_t from; /* the next record, else the gap is not made */
+    int64_t to;   /* where to go on; below `from` where the log is another one */
+    enum gap_cause cause;
+    int64_t low; /* the log's bounds then */
+    int64_t high;
+};
+
+enum order_kind {
+    ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
+    ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
+    ORDER_GAP,     /* move the ledger over `gap`, and write the range to gaps */
+    ORDER_VERIFY,  /* its log may be another one: start again, which verifies it */
+    ORDER_NOTE,    /* its log is that of `ids`: write it down */
+    ORDER_PLAN,    /* tables have changed: drop its records, read them again by the new plan */
+    ORDER_RELEASE, /* finish or drop its records, forget it */
+    ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
+    ORDER_STOP,      /* no more records; finish what is there until the deadline, then end */
+};
+
+struct order {
+    struct mail mail;
+    enum order_kind kind;
+    struct partition *partition;
+    const char *topic; /* lives as long as the partition */
+    int32_t number;
+    const struct topic_plan *plan;
+    struct share *share;
+    int64_t offset;           /* ADOPT: the first offset or -1 */
+    const char *first_reason; /* ADOPT, with a first offset: why there; static */
+    const char *why;          /* VERIFY; static */
+    int32_t broker;           /* RESUME: whose log was verified; -1: of none */
+    struct gap gap;           /* GAP */
+    struct log_ids ids;       /* NOTE */
+    uint64_t seq;             /* RESUME */
+    uint64_t deadline;        /* STOP: monotonic microseconds */
+};
+
+enum report_kind {
+    REPORT_UNKNOWN, /* the ledger has no row: adopt again with a first offset */
+    REPORT_START, /* verify `known`, then fetch the partition from `offset`, after ORDER_RESUME seq
+                     is answered; error: why it is fetched again, ERROR_NONE when the ledger says
+                     so */
+    REPORT_RESUMED,  /* it reads again, as of `seq`: the fetch may begin */
+    REPORT_RESET,    /* `offset` is outside the log, or the log was truncated below it */
+    REPORT_STOPPED,  /* a record at `offset` cannot be stored: error */
+    REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */
+    REPORT_DUE,      /* share.due of some of its partitions has moved */
+    REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */
+    REPORT_LOST,     /* owned by another now: error */
+    REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
+    REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
+    REPORT_UP,       /* ... and made again */
+    REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
+    REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
+    REPORT_EASED,    /* ... and has got past it */
+    REPORT_REPLAY,   /* dead letters may have been marked by replay() */
+    REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
+    REPORT_STALE, /* error: a table is not as the plan has it; nothing is written until ORDER_PLAN
+                   */
+    REPORT_FATAL, /* error: the daemon must stop */
+    REPORT_ENDED, /* after ORDER_STOP: the thread is about to return */
+};
+
+/* What is known of the log in which a partition's offsets were read. */
+struct known_log {
+    struct fingerprint fp; /* or FINGERPRINT_BY_HAND: whatever log is there now */
+    struct log_ids ids;
+    int32_t leader_epoch; /* of the last record; -1 unknown */
+    bool is_doubted;      /* fp is of a while before: what was taken since may be of another log */
+};
+
+struct report {
+    struct mail mail;
+    enum report_kind kind;
+    struct worker *worker;
+    struct partition *partition; /* NULL where none is concerned */
+    int64_t offset;
+    uint64_t seq;
+    struct known_log known; /* START */
+    bool inserted;          /* START: the partition's row of the ledger is new */
+    bool begun;             /* UNKNOWN: it has had one, which was deleted by hand */
+    bool truncated;         /* RESET: the library says so, */
+    int64_t log_end;        /*   and that the log now ends here; -1: not where */
+    struct error error;
+};
+
+#endif

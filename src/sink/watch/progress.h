@@ -1,0 +1,40 @@
+/*
+ * How fast it goes: rates from the workers' counters, the service manager's STATUS, and for run
+ * --until-end a progress bar on a terminal or a log line every few seconds. Main thread.
+ */
+#ifndef SINK_WATCH_PROGRESS_H
+#define SINK_WATCH_PROGRESS_H
+
+#include "base/clock.h"
+#include "sink/crew/crew.h"
+#include "sink/watch/drain.h"
+
+struct progress {
+    bool until_end;
+    bool bar;       /* stderr is a terminal */
+    bool bar_shown; /* an unfinished line is on the terminal */
+    usec_t started;
+    usec_t last; /* of the last look at the counters */
+    usec_t next_line;
+    uint64_t last_rows;
+    double rows_per_second;
+};
+
+/* What all workers have stored since they started. */
+struct totals {
+    uint64_t records;
+    uint64_t rows;
+    uint64_t bytes;
+    uint64_t transactions;
+    uint64_t letters;
+};
+struct totals progress_totals(struct worker *const *workers, size_t n);
+
+void progress_init(struct progress *p, bool until_end);
+
+/* To be called about once a second. What is left is shown with until_end only. */
+void progress_tick(struct progress *p, const struct totals *t, const struct crew_summary *s,
+                   const struct drain_left *left);
+void progress_end(struct progress *p, const struct totals *t);
+
+#endif

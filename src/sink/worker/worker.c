@@ -1,0 +1,366 @@
+/*
+ * A worker's thread: the loop, its slots, the orders it takes and the reports it makes. What goes
+ * into batches is worker_fill.c, what goes over the connection worker_link.c, what the answers mean
+ * worker_settle.c. Worker thread, but for the last section, which is main's.
+ */
+#include "sink/worker/worker.h"
+
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "sink/worker/worker_state.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_USEC (3 * USEC_PER_SEC) /* an idle worker turns so often, to show that it lives */
+
+/* ---- slots ---- */
+
+struct slot *worker_find(struct worker *w, const char *topic, int32_t number)
+{
+    return index_find(&w->index, topic, number);
+}
+
+/* The last record's slot may be another now. */
+static void forget_last(struct worker *w)
+{
+    w->last_slot = NULL;
+}
+
+/* The slot of main's handle, unless it is on its way out. */
+static struct slot *slot_of(struct worker *w, const struct order *o)
+{
+    struct slot *s = worker_find(w, o->topic, o->number);
+    return s != NULL && s->partition == o->partition ? s : NULL;
+}
+
+/* ---- reports and orders ---- */
+
+struct report *worker_report_new(struct worker *w, enum report_kind kind, const struct slot *s,
+                                 int64_t offset, const struct error *err)
+{
+    struct report *r = mem_zalloc(sizeof *r);
+    r->kind = kind;
+    r->worker = w;
+    r->partition = s != NULL ? s->partition : NULL;
+    r->seq = s != NULL ? s->seq : 0;
+    r->offset = offset;
+    if (err != NULL) {
+        r->error = *err;
+    }
+    return r;
+}
+
+void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
+                   const struct error *err)
+{
+    mailbox_post(w->wc.reports, &worker_report_new(w, kind, s, offset, err)->mail);
+}
+
+/* A new partition; one whose first offset is known now; one that was lost or stopped and is to be
+ * tried again. */
+static void order_adopt(struct worker *w, const struct order *o)
+{
+    struct slot *s = slot_of(w, o);
+    if (s == NULL) {
+        w->stale = w->stale &&
+                   w->slot_count > w->releasing_count; /* it comes with the plan of today */
+        s = mem_zalloc(sizeof *s);
+        s->partition = o->partition;
+        s->topic = o->topic;
+        s->number = o->number;
+        s->plan = o->plan;
+        s->share = o->share;
+        s->state = SLOT_CLAIMING;
+        s->stored = s->expect = s->end_told = s->gap.to = s->inserted_at = -1;
+        s->known.fp.offset = FINGERPRINT_NONE;
+        s->known.leader_epoch = s->broker = s->doubtful_broker = -1;
+        w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
+        w->slots[w->slot_count++] = s;
+        index_put(&w->index, s->topic, s->number, s);
+        forget_last(w);
+    } else if (s->state == SLOT_UNKNOWN || s->state == SLOT_LOST) {
+        slot_set(s, SLOT_CLAIMING);
+    } else if (s->state == SLOT_STOPPED) {
+        worker_start_at(w, s, s->expect); /* still claimed: another try at the same offset */
+    }
+    s->first_offset = o->offset;
+    s->first_reason = o->first_reason;
+    if (w->delivery != DELIVERY_EXACTLY_ONCE && s->state == SLOT_CLAIMING) {
+        worker_group_adopt(w, s);
+    }
+}
+
+static void order_release(struct worker *w, struct slot *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    slot_set(s, SLOT_RELEASING);
+    worker_group_release(w, s);
+    w->releasing_count++;
+    w->flush = true;
+    index_remove(&w->index, s->topic, s->number);
+    forget_last(w);
+}
+
+/* Orders are taken between records, never while one is in hand: so nothing older follows. */
+static void order_resume(struct worker *w, struct slot *s, const struct order *o)
+{
+    if (s != NULL && s->state == SLOT_WAITING && s->seq == o->seq) {
+        s->broker = s->doubtful_broker >= 0 ? s->doubtful_broker : o->broker;
+        s->doubtful_broker = -1;
+        slot_set(s, SLOT_READING);
+        worker_report(w, REPORT_RESUMED, s, s->expect, NULL);
+    }
+}
+
+static void order_gap(struct worker *w, struct slot *s, const struct gap *gap)
+{
+    if (s != NULL && slot_owns(s) && s->expect == gap->from) {
+        s->gap = *gap;
+        w->flush = true;
+    }
+}
+
+/* What was taken since main has heard of it may be of another log already. */
+static void order_verify(struct worker *w, struct slot *s, const char *why)
+{
+    if (s != NULL && s->state == SLOT_READING) {
+        worker_verify_again(w, s, s->anchors[0], why);
+    }
+}
+
+static void order_note(struct slot *s, const struct log_ids *ids)
+{
+    if (s != NULL && slot_owns(s)) {
+        s->known.ids = *ids;
+        s->note_due = true;
+    }
+}
+
+static void take_order(struct worker *w, const struct order *o)
+{
+    switch (o->kind) {
+    case ORDER_ADOPT:
+        order_adopt(w, o);
+        break;
+    case ORDER_RESUME:
+        order_resume(w, slot_of(w, o), o);
+        break;
+    case ORDER_GAP:
+        order_gap(w, slot_of(w, o), &o->gap);
+        break;
+    case ORDER_VERIFY:
+        order_verify(w, slot_of(w, o), o->why);
+        break;
+    case ORDER_NOTE:
+        order_note(slot_of(w, o), &o->ids);
+        break;
+    case ORDER_PLAN:
+        worker_plan_take(w, slot_of(w, o), o->plan);
+        break;
+    case ORDER_RELEASE:
+        order_release(w, slot_of(w, o));
+        break;
+    case ORDER_COMMITTED:
+        break; /* the loop has turned: that was what for */
+    case ORDER_STOP:
+        w->stopping = true;
+        w->flush = true;
+        w->stop_deadline = o->deadline;
+        break;
+    }
+}
+
+static void take_orders(struct worker *w)
+{
+    struct mail *m = mailbox_take(&w->orders);
+    while (m != NULL) {
+        struct order *o = (struct order *) m;
+        m = m->next;
+        take_order(w, o);
+        free(o);
+    }
+}
+
+/* ---- letting partitions go ---- */
+
+/*
+ * A partition on its way out either has its last records stored, when the connection is well, or
+ * dropped: the ledger has not moved, whoever reads next starts there.
+ */
+static void release_slots(struct worker *w)
+{
+    bool unwell = w->link.state == LINK_DOWN || w->link.state == LINK_CONNECTING || w->dead ||
+                  w->link.retry_at > clock_mono() || w->stale;
+    for (size_t i = w->slot_count; i-- > 0 && w->releasing_count > 0;) {
+        struct slot *s = w->slots[i];
+        if (s->state != SLOT_RELEASING) {
+            continue;
+        }
+        if (unwell && w->link.state != LINK_WRITING) {
+            worker_drop(w, s);
+            worker_group_take_back(w, s);
+        }
+        if (worker_in_batches(w, s) || worker_link_uses(w, s)) {
+            continue;
+        }
+        (void) failpoint_hit(FAILPOINT_WORKER_BEFORE_RELEASE);
+        worker_report(w, REPORT_RELEASED, s, s->stored, NULL);
+        w->slots[i] = w->slots[--w->slot_count];
+        w->releasing_count--;
+        worker_forget_fault(w, s);
+        free(s);
+    }
+}
+
+/* ---- the loop ---- */
+
+static bool has_work(const struct worker *w)
+{
+    return w->outbox_count > 0 || !batch_is_empty(w->open);
+}
+
+/* When stopping: done when all is stored, or when storing cannot succeed in time. */
+static bool may_end(const struct worker *w)
+{
+    if (!w->stopping) {
+        return false;
+    }
+    bool linked = w->link.state != LINK_DOWN && w->link.state != LINK_CONNECTING;
+    return !has_work(w) || !linked || w->dead || clock_mono() >= w->stop_deadline;
+}
+
+static usec_t wake_at(const struct worker *w, usec_t now)
+{
+    usec_t at = MIN(now + TICK_USEC, worker_link_deadline(w));
+    if (w->stopping) {
+        at = MIN(at, w->stop_deadline);
+    }
+    if (!batch_is_empty(w->open) && w->link.state == LINK_IDLE && !w->awaits_group) {
+        at = MIN(at, MAX(w->open->opened_usec + w->wc.cfg->batch.linger, w->link.retry_at));
+    }
+    return at;
+}
+
+static void wait_for_events(struct worker *w)
+{
+    bool taking = worker_has_room(w);
+    struct pollfd fds[3] = {
+        {.fd = w->orders.fd, .events = POLLIN},
+        {.fd = taking ? feed_fd(w->wc.feed) : -1, .events = POLLIN},
+        {.fd = conn_fd(w->link.conn), .events = conn_events(w->link.conn)},
+    };
+    usec_t now = clock_mono();
+    int timeout = taking && w->more ? 0 : clock_poll_ms(now, wake_at(w, now));
+    if (poll(fds, ARRAY_LEN(fds), timeout) > 0) {
+        w->more |= fds[1].revents != 0;
+        w->link.check_idle |= fds[2].revents != 0;
+    }
+}
+
+/* Everything that can be done without waiting. */
+static void turn(struct worker *w)
+{
+    atomic_store_explicit(&w->stats.beat_usec, clock_mono(), memory_order_relaxed);
+    take_orders(w);
+    worker_link_drive(w);
+    if (w->more) {
+        worker_fill(w);
+        worker_link_drive(w);
+    }
+    if (w->fault_count > 0) {
+        worker_tell_faults(w);
+    }
+    if (w->releasing_count > 0) {
+        release_slots(w);
+    }
+}
+
+static void run(void *arg)
+{
+    struct worker *w = arg;
+    thread_own(&w->owner);
+    for (turn(w); !may_end(w); turn(w)) {
+        wait_for_events(w);
+    }
+    worker_group_end(w);
+    conn_close(w->link.conn);
+    worker_report(w, REPORT_ENDED, NULL, 0, NULL);
+}
+
+/* ---- main's side ---- */
+
+struct worker *worker_start(const struct worker_config *wc)
+{
+    struct worker *w = mem_zalloc(sizeof *w);
+    w->wc = *wc;
+    w->delivery = wc->cfg->delivery;
+    w->confirmed = true;
+    mailbox_init(&w->orders);
+    w->decoder = decoder_new();
+    w->open = batch_new();
+    w->open_id = 1;
+    worker_link_init(w);
+    atomic_store(&w->stats.beat_usec, clock_mono());
+    char name[16];
+    snprintf(name, sizeof name, "worker-%u", wc->number);
+    thread_start(&w->thread, name, run, w);
+    return w;
+}
+
+void worker_post(struct worker *w, struct order *o)
+{
+    mailbox_post(&w->orders, &o->mail);
+}
+
+const struct worker_stats *worker_stats(const struct worker *w)
+{
+    return &w->stats;
+}
+
+struct feed *worker_feed(const struct worker *w)
+{
+    return w->wc.feed;
+}
+
+uint32_t worker_number(const struct worker *w)
+{
+    return w->wc.number;
+}
+
+bool worker_join(struct worker *w, usec_t timeout)
+{
+    return thread_join_until(&w->thread, timeout);
+}
+
+void worker_free(struct worker *w)
+{
+    for (struct mail *m = mailbox_take(&w->orders);
+         m != NULL;) { /* too late: what they name is gone */
+        struct mail *next = m->next;
+        free(m);
+        m = next;
+    }
+    for (size_t i = 0; i < w->slot_count; i++) {
+        worker_forget_fault(w, w->slots[i]);
+        free(w->slots[i]);
+    }
+    free(w->slots);
+    index_done(&w->index);
+    for (size_t i = 0; i < w->outbox_count; i++) {
+        batch_free(w->outbox[i]);
+    }
+    free(w->outbox);
+    for (size_t i = 0; i < WORKER_SPARE_BATCHES; i++) {
+        batch_free(w->spare[i]);
+    }
+    batch_free(w->open);
+    decoder_free(w->decoder);
+    worker_link_done(w);
+    mailbox_done(&w->orders);
+    free(w);
+}

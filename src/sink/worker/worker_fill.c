@@ -1,0 +1,254 @@
+/*
+ * From the queue into the open batch: the hot path. Each record is decoded, encoded and let go of
+ * at once. Nothing here touches the connection; a record that makes no rows because something is
+ * wrong with it becomes a dead letter, or stops its partition. Worker thread.
+ */
+#include "kafka/feed.h"
+#include "row/record/record.h"
+#include "sink/plan/plan.h"
+#include "sink/worker/worker_state.h"
+
+#include <assert.h>
+
+/* Records taken before the connection is looked at again: keeps PostgreSQL fed while a batch is
+ * being filled. */
+#define FILL_RECORDS 512
+
+bool worker_has_room(const struct worker *w)
+{
+    return !w->stopping && !w->dead && w->open->record_count < w->wc.cfg->batch.max_rows &&
+           batch_memory(w->open) < w->wc.cfg->batch.max_bytes;
+}
+
+static struct slot *find_slot(struct worker *w, const struct feed_item *item)
+{
+    if (w->last_slot != NULL && w->last_topic_id == item->topic_id &&
+        w->last_number == item->partition) {
+        return w->last_slot;
+    }
+    struct slot *s = worker_find(w, item->message.topic.p, item->partition);
+    if (s != NULL) {
+        w->last_topic_id = item->topic_id;
+        w->last_number = item->partition;
+        w->last_slot = s;
+    }
+    return s;
+}
+
+/* The slot's span in the open batch, made when it has none. */
+static uint32_t span_of(struct worker *w, struct slot *s)
+{
+    if (s->span_open_id != w->open_id) {
+        if (batch_is_empty(w->open)) {
+            w->open->opened_usec = clock_mono();
+        }
+        s->span = batch_span(w->open, s, s->topic, s->number, s->owner_epoch, s->expect);
+        s->span_open_id = w->open_id;
+    }
+    return s->span;
+}
+
+/* A span opened for a record that failed moves nothing, and nobody would ever send it away. */
+static void drop_idle_span(struct worker *w, struct slot *s)
+{
+    const struct span *span = batch_find(w->open, s);
+    if (span != NULL && span->from == span->next) {
+        batch_drop(w->open, s);
+        w->open_id++;
+    }
+}
+
+static void add_record(struct worker *w, struct slot *s, struct message *msg)
+{
+    struct error err;
+    assert(s->plan->mapping_count > 0); /* I10: else it would be passed without a row */
+    batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
+    if (w->keeps) {
+        feed_headers(w->wc.feed, msg);
+        batch_keep(w->open, msg);
+    }
+    for (size_t i = 0; i < s->plan->mapping_count; i++) {
+        const struct mapping *m = s->plan->mappings[i];
+        if (mapping_wants_headers(m)) { /* a column may have come while we run */
+            feed_headers(w->wc.feed, msg);
+        }
+        if (!record_rows(w->decoder, m, msg, w->open, &err) &&
+            !worker_reject(w, mapping_target(m), msg, &err)) {
+            batch_record_abort(w->open);
+            drop_idle_span(w, s);
+            worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);
+            return;
+        }
+    }
+    batch_record_end(w->open);
+    s->expect = msg->offset + 1;
+}
+
+/*
+ * May other records be at the offsets of this slot's log by now? Another broker leads the
+ * partition, perhaps one that lacked the newest records when it was elected. The library watches
+ * that itself, by leader epochs, from 2.1 on; then the broker is not told.
+ */
+static bool is_in_doubt(const struct slot *s, int32_t broker)
+{
+    return s->broker >= 0 && broker >= 0 && s->broker != broker;
+}
+
+/* So old is a fingerprint at least by which a slot is verified of which main says that it must be:
+ * older than that word can be. */
+#define ANCHOR_AGE USEC_PER_SEC
+
+static void renew_anchors(struct slot *s)
+{
+    usec_t now = clock_mono();
+    if (now >= s->anchored_at + ANCHOR_AGE) {
+        s->anchors[0] = s->anchors[1];
+        s->anchors[1] = s->known.fp;
+        s->anchored_at = now;
+    }
+}
+
+/*
+ * The fingerprint of the last record of a run, so once for many records. Its event is still held
+ * while the item after it is looked at.
+ */
+static void end_run(struct worker *w)
+{
+    struct slot *s = TAKE_PTR(w->run);
+    if (s != NULL && w->link.ledger != NULL && s->span_open_id == w->open_id) {
+        s->known.fp = fingerprint_of(w->run_last);
+        s->known.leader_epoch = w->run_last->leader_epoch;
+        batch_span_mark(w->open, s->span, s->known.fp);
+        renew_anchors(s);
+    }
+}
+
+static void take_message(struct worker *w, struct feed_item *item)
+{
+    struct slot *s = find_slot(w, item);
+    if (s == NULL || !slot_accepts(s, item->offset)) {
+        return;
+    }
+    if (is_in_doubt(s, item->broker)) {
+        end_run(w); /* the record before this one is what it is verified by */
+        s->doubtful_broker = item->broker;
+        worker_verify_again(w, s, s->known.fp, "another broker leads it now");
+        return;
+    }
+    s->broker = item->broker;
+    add_record(w, s, &item->message);
+    if (s->expect == item->offset + 1) {
+        if (w->run != s) {
+            end_run(w);
+        }
+        w->run = s;
+        w->run_last = &item->message;
+    }
+}
+
+static void take_trouble(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = worker_find(w, item->topic, item->partition);
+    if (s == NULL) {
+        return;
+    }
+    struct error err;
+    error_set(&err, ERROR_LINK, "%s-%d: %s", item->topic, item->partition, item->text);
+    worker_report(w, REPORT_TROUBLE, s, item->offset, &err);
+    if (item->kind == FEED_UNKNOWN && s->state == SLOT_READING && w->link.ledger != NULL) {
+        worker_verify_again(w, s, s->anchors[0], "its topic was unknown for a moment");
+    }
+}
+
+/* A word about fetching that is only of interest if the slot is reading now. */
+static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = worker_find(w, item->topic, item->partition);
+    return s != NULL && s->state == SLOT_READING ? s : NULL;
+}
+
+/* The end of the partition: offsets up to here that held no record (markers, aborted records) are
+ * passed. */
+static void take_end(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = reading_slot(w, item);
+    if (s == NULL) {
+        return;
+    }
+    atomic_store_explicit(&s->share->end, item->offset, memory_order_relaxed);
+    if (item->offset > s->expect) {
+        batch_span_skip(w->open, span_of(w, s), item->offset);
+        s->expect = item->offset;
+    }
+}
+
+/* The offset we want is outside the log: fetching has ended. Main decides. */
+static void take_reset(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = reading_slot(w, item);
+    if (s != NULL) {
+        struct error err;
+        error_set(&err, ERROR_RECORD, "%s-%d@%lld: %s", s->topic, s->number, (long long) s->expect,
+                  item->text);
+        struct report *r = worker_report_new(w, REPORT_RESET, s, s->expect, &err);
+        r->truncated = item->truncated;
+        r->log_end = item->log_end;
+        mailbox_post(w->wc.reports, &r->mail);
+    }
+}
+
+/* The library would read the same broken bytes for ever: stop here, main tries again later. */
+static void take_corrupt(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = reading_slot(w, item);
+    if (s != NULL) {
+        struct error err;
+        error_set(&err, ERROR_RECORD, "cannot be read: %s", item->text);
+        worker_stop_slot(w, s, s->expect, REPORT_CORRUPT, &err);
+    }
+}
+
+static void take_item(struct worker *w, struct feed_item *item)
+{
+    switch (item->kind) {
+    case FEED_MESSAGE:
+        take_message(w, item);
+        break;
+    case FEED_NONE:
+        w->more = false;
+        break;
+    case FEED_END:
+        take_end(w, item);
+        break;
+    case FEED_RESET:
+        take_reset(w, item);
+        break;
+    case FEED_CORRUPT:
+        take_corrupt(w, item);
+        break;
+    case FEED_UNKNOWN:
+    case FEED_TROUBLE:
+        take_trouble(w, item);
+        break;
+    case FEED_OTHER:
+        break;
+    }
+}
+
+void worker_fill(struct worker *w)
+{
+    struct feed_item items[2]; /* the last and the one before, whose records are both still there */
+    bool go_on = true;
+    w->keeps = worker_keeps(w);
+    for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_has_room(w); i++) {
+        struct feed_item *item = &items[i % 2];
+        feed_take(w->wc.feed, item);
+        take_item(w, item);
+        if (w->run_last != &item->message) {
+            end_run(w); /* this item is not of it, and the next takes the place of its last */
+        }
+        go_on = item->kind != FEED_NONE;
+    }
+    end_run(w);
+    feed_release(w->wc.feed);
+}

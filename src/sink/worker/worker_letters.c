@@ -1,0 +1,328 @@
+/*
+ * Records that cannot be stored, where their route wants dead letters of them. What we find out
+ * ourselves becomes one at once. What PostgreSQL refuses is known when the batch is long encoded:
+ * then the record as it came is needed again, and is there only if the batch has kept it. Keeping
+ * costs memory and time, so batches do it for a while after a record was refused, and the first
+ * refused one is fetched again. Worker thread.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "kafka/feed.h"
+#include "row/batch/dead_letter.h"
+#include "sink/plan/policy.h"
+#include "sink/worker/worker_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* How long records are kept after one was refused. */
+#define KEEP_FOR (300 * USEC_PER_SEC)
+
+/* The first of a while speaks for all. */
+static void tell(struct worker *w, const struct message *msg, const struct policy *p,
+                 const struct error *err)
+{
+    struct error e = *err;
+    uint64_t held_back;
+    if (!log_limit_pass(&w->letters, &held_back)) {
+        return;
+    }
+    error_wrap(&e, "dead letter of route '%s': " STR_FMT "-%d@%lld", p->route, STR_ARG(msg->topic),
+               msg->partition, (long long) msg->offset);
+    if (held_back > 0) {
+        error_wrap(&e, "%llu more dead letters since the last line",
+                   (unsigned long long) held_back);
+    }
+    worker_report(w, REPORT_LETTER, NULL, msg->offset, &e);
+}
+
+static void add_letter(struct worker *w, struct batch *b, const struct policy *p,
+                       const struct message *msg, enum dead_letter_class class,
+                       const struct error *err)
+{
+    const struct target *letters = w->wc.policies->letters;
+    /* A batch that is sent twice must not stumble over its own dead letters. */
+    enum row_action action = w->delivery == DELIVERY_AT_LEAST_ONCE ? ROW_IGNORE : ROW_INSERT;
+    uint32_t part = batch_part(b, letters, action, 0);
+    const struct dead_letter letter = {
+        .sink = w->wc.cfg->sink,
+        .route = p->route,
+        .message = msg,
+        .class = class,
+        .error = err,
+        .attempts = 1,
+    };
+    dead_letter_write(&letter, batch_row_begin(b, part));
+    batch_row_end(b, part);
+    tell(w, msg, p, err);
+}
+
+size_t worker_count_letters(const struct worker *w, const struct batch *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->part_count; i++) {
+        n += b->parts[i].target == w->wc.policies->letters ? b->parts[i].row_count : 0;
+    }
+    return n;
+}
+
+/* ---- found by us ---- */
+
+bool worker_reject(struct worker *w, const struct target *target, struct message *msg,
+                   struct error *err)
+{
+    struct policy *p = policies_find(w->wc.policies, target);
+    if (!p->dead_letter) {
+        return false;
+    }
+    if (policy_room(p) == 0) {
+        return policy_exceeded(p, err);
+    }
+    policy_take(p);
+    feed_headers(w->wc.feed, msg);
+    add_letter(w, w->open, p, msg, DEAD_LETTER_RECORD, err);
+    return true;
+}
+
+/* ---- found by PostgreSQL ---- */
+
+static void keep_from_now(struct worker *w)
+{
+    if (w->wc.policies->letters != NULL) {
+        w->keep_until = clock_mono() + KEEP_FOR;
+    }
+}
+
+bool worker_keeps(const struct worker *w)
+{
+    return w->keep_until > clock_mono();
+}
+
+/* What the rows refused have in common with those that are not. */
+struct condemned {
+    const struct txn_refusal *list;
+    size_t count;
+};
+
+static size_t record_of(const struct batch *b, const struct txn_refusal *r)
+{
+    return b->parts[r->part].rows[r->row].record;
+}
+
+static struct policy *policy_of(const struct worker *w, const struct batch *b,
+                                const struct txn_refusal *r)
+{
+    return policies_find(w->wc.policies, b->parts[r->part].target);
+}
+
+/* Is it the first row of its record that this route has made? One dead letter is enough. */
+static bool is_first(const struct worker *w, const struct batch *b, const struct condemned *c,
+                     size_t i)
+{
+    for (size_t k = i; k-- > 0 && record_of(b, &c->list[k]) == record_of(b, &c->list[i]);) {
+        if (policy_of(w, b, &c->list[k]) == policy_of(w, b, &c->list[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * The first that may not become a dead letter, or c->count; *err then says why. While there are
+ * others before it, which go first and alone, the route has not had all it may have: the quota says
+ * so when this one's turn comes.
+ */
+static size_t find_stop(struct worker *w, const struct batch *b, const struct condemned *c,
+                        struct error *err)
+{
+    size_t *used _cleanup_mem_ = mem_array(MAX(w->wc.policies->count, 1), sizeof *used);
+    for (size_t i = 0; i < c->count; i++) {
+        struct policy *p = policy_of(w, b, &c->list[i]);
+        *err = c->list[i].error;
+        if (p == NULL || !p->dead_letter) {
+            return i;
+        }
+        size_t *n = &used[p - w->wc.policies->list];
+        *n += is_first(w, b, c, i) ? 1 : 0;
+        if (*n > policy_room(p)) {
+            if (record_of(b, &c->list[i]) == record_of(b, &c->list[0])) {
+                policy_exceeded(p, err);
+            }
+            return i;
+        }
+    }
+    return c->count;
+}
+
+/* The slots of refused records that were not kept, each once. `out` has room for every span. */
+static size_t find_not_kept(const struct batch *b, const struct condemned *c, struct slot **out)
+{
+    bool *found _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof *found);
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        size_t record = record_of(b, &c->list[i]);
+        uint32_t span = b->records[record].span;
+        if (!batch_has_kept(b, record) && !found[span]) {
+            found[span] = true;
+            out[n++] = b->spans[span].tag;
+        }
+    }
+    return n;
+}
+
+/* Fetches the partitions of the refused records again, and keeps what comes. */
+static bool fetch_again(struct worker *w, const struct batch *b, const struct condemned *c)
+{
+    struct slot **slots _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof(struct slot *));
+    size_t n = find_not_kept(b, c, slots);
+    struct error why;
+    error_set(&why, ERROR_RECORD, "postgresql refuses a record, which has to be kept as it came");
+    for (size_t i = 0; i < n; i++) {
+        worker_read_again(w, slots[i], &why);
+    }
+    return n > 0;
+}
+
+/* A row goes to the new batch as it is. */
+static void copy_row(const struct batch_part *p, size_t row, struct batch *to)
+{
+    struct str tuple = batch_tuple(p, row);
+    uint32_t part = batch_part(to, p->target, p->action, p->omit);
+    buf_add(batch_row_begin(to, part), tuple.p, tuple.n);
+    batch_row_end(to, part);
+}
+
+static void write_letter(struct worker *w, const struct batch *b, const struct txn_refusal *r,
+                         struct batch *to)
+{
+    size_t record = record_of(b, r);
+    struct message msg;
+    size_t n = batch_kept_headers(b, record);
+    struct message_header *headers _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *headers);
+    batch_kept(b, record, &msg, headers);
+    add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
+}
+
+/* All rows that a route has made of a record go when one of them is refused. */
+static bool is_condemned(const struct worker *w, const struct batch *b, const struct condemned *c,
+                         size_t from, size_t part, size_t record)
+{
+    const struct policy *p = policies_find(w->wc.policies, b->parts[part].target);
+    for (size_t i = from; i < c->count && record_of(b, &c->list[i]) == record; i++) {
+        if (p != NULL && policy_of(w, b, &c->list[i]) == p) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void copy_spans(const struct batch *b, struct batch *to)
+{
+    for (size_t i = 0; i < b->span_count; i++) {
+        const struct span *s = &b->spans[i];
+        uint32_t span = batch_span(to, s->tag, s->topic, s->partition, s->owner_epoch, s->from);
+        to->spans[span].end_offset = s->end_offset;
+        to->spans[span].fp = s->fp;
+    }
+}
+
+static void begin_record(const struct batch *b, size_t record, struct batch *to)
+{
+    const struct batch_record *r = &b->records[record];
+    batch_record_begin(to, r->span, r->offset, r->timestamp_ms, r->leader_epoch);
+    batch_keep_again(to, b, record);
+}
+
+/* The batch anew, with dead letters in the place of what is refused. */
+static void rewrite(struct worker *w, const struct batch *b, const struct condemned *c,
+                    struct batch *to)
+{
+    struct batch_walk walk;
+    size_t part = 0;
+    size_t row = 0;
+    size_t next = 0; /* the first refusal of a record that is not passed */
+    to->opened_usec = b->opened_usec;
+    copy_spans(b, to);
+    batch_walk_begin(&walk, b);
+    bool left = batch_walk_next(&walk, &part, &row);
+    for (size_t record = 0; record < b->record_count; record++) {
+        begin_record(b, record, to);
+        for (; left && b->parts[part].rows[row].record == record;
+             left = batch_walk_next(&walk, &part, &row)) {
+            if (!is_condemned(w, b, c, next, part, record)) {
+                copy_row(&b->parts[part], row, to);
+            }
+        }
+        for (; next < c->count && record_of(b, &c->list[next]) == record; next++) {
+            if (is_first(w, b, c, next)) {
+                policy_take(policy_of(w, b, &c->list[next]));
+                write_letter(w, b, &c->list[next], to);
+            }
+        }
+        batch_record_end(to);
+    }
+    batch_walk_done(&walk);
+    for (size_t i = 0; i < b->span_count; i++) {
+        batch_span_skip(to, (uint32_t) i, b->spans[i].next);
+    }
+}
+
+/* What is refused becomes dead letters, in this batch, or once it is here again. */
+static void bury(struct worker *w, const struct condemned *c)
+{
+    struct batch *b = w->outbox[0];
+    if (fetch_again(w, b, c)) {
+        return;
+    }
+    struct batch *to = worker_take_spare(w);
+    rewrite(w, b, c, to);
+    w->outbox[0] = to;
+    worker_recycle(w, b);
+}
+
+void worker_condemn(struct worker *w, const struct txn_result *r)
+{
+    struct condemned c;
+    struct txn_result at = *r;
+    c.list = txn_refusals(w->link.txn, &c.count);
+    struct error why;
+    size_t stop = find_stop(w, w->outbox[0], &c, &why);
+    keep_from_now(w);
+    if (c.count > 0 && stop == c.count) {
+        bury(w, &c);
+        return;
+    }
+    if (c.count > 0) { /* what lies before goes first and alone */
+        at.part = c.list[stop].part;
+        at.row = c.list[stop].row;
+        at.error = c.list[stop].error;
+    }
+    worker_isolate(w, &at);
+}
+
+/* The rows of the only record of the batch; of one part, if it is known which. */
+static size_t all_rows(const struct batch *b, const struct txn_result *r, struct txn_refusal *out)
+{
+    size_t n = 0;
+    for (size_t part = 0; part < b->part_count; part++) {
+        bool concerned = r->part == TXN_NO_ROW || r->part == part;
+        for (size_t row = 0; concerned && row < b->parts[part].row_count; row++) {
+            out[n++] = (struct txn_refusal){.part = part, .row = row, .error = r->error};
+        }
+    }
+    return n;
+}
+
+bool worker_bury_only(struct worker *w, const struct txn_result *r, struct error *out_why)
+{
+    const struct batch *b = w->outbox[0];
+    struct txn_refusal *rows _cleanup_mem_ = mem_array(batch_row_count(b), sizeof *rows);
+    struct condemned c = {.list = rows, .count = all_rows(b, r, rows)};
+    *out_why = r->error;
+    keep_from_now(w);
+    if (c.count == 0 || find_stop(w, b, &c, out_why) < c.count) {
+        return false;
+    }
+    bury(w, &c);
+    return true;
+}

@@ -1,0 +1,60 @@
+/*
+ * When tables change while we run. A batch that its table refuses as a whole, or a transaction that
+ * found other columns than the plan has, makes main read the catalog again; meanwhile nothing is
+ * written. With the new plan all records that are not stored are read and encoded anew. If nothing
+ * can be stored then either, a person must act. Worker thread.
+ */
+#include "sink/worker/worker_state.h"
+
+void worker_plan_changed(struct worker *w, const struct error *err)
+{
+    if (!w->stale) {
+        w->stale = true;
+        worker_report(w, REPORT_STALE, NULL, 0, err);
+    }
+}
+
+/* What the catalog does not explain is not tried for ever. */
+bool worker_plan_stale(struct worker *w, const struct error *err)
+{
+    if (w->stale_tried) {
+        return false;
+    }
+    worker_plan_changed(w, err);
+    return true;
+}
+
+void worker_plan_take(struct worker *w, struct slot *s, const struct topic_plan *plan)
+{
+    if (s == NULL) {
+        return;
+    }
+    s->next_plan = plan;
+    w->plans_due = true;
+}
+
+static void renew(struct worker *w, struct slot *s)
+{
+    struct error why;
+    error_set(&why, ERROR_SETUP, "its tables have changed");
+    s->plan = s->next_plan;
+    s->next_plan = NULL;
+    if (s->state == SLOT_READING || s->state == SLOT_WAITING || worker_in_batches(w, s)) {
+        worker_read_again(w, s, &why);
+    }
+}
+
+void worker_plan_apply(struct worker *w)
+{
+    if (!w->plans_due) {
+        return;
+    }
+    w->plans_due = false;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        if (w->slots[i]->next_plan != NULL) {
+            renew(w, w->slots[i]);
+        }
+    }
+    w->stale_tried = w->stale;
+    w->stale = false;
+}

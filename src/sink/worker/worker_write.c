@@ -1,0 +1,200 @@
+/*
+ * Batches on their way to PostgreSQL. Mostly there is one, while the next is being filled. Over a
+ * long way more follow by unnest before its answer is here: then the round trip is not spent
+ * waiting. Where one goes on from another that fails, its advance misses (SK001): a consequence,
+ * and no fence. So what is refused waits in the outbox until all are answered, and only the first
+ * of it says what is to be done. Without a ledger no advance would miss, so then none follows.
+ * Worker thread.
+ */
+#include "sink/worker/worker_state.h"
+
+/* A batch that the server cannot store within postgres.timeout (triggers, foreign keys) is cut. */
+#define HALVE_AFTER 2
+/* Below this round trip a second batch on its way gains nothing and makes both smaller. */
+#define FOLLOW_ROUND_TRIP USEC_PER_MSEC
+/* Then the link gets a moment's rest, to hear what the server has to say and to tell ends. */
+#define FOLLOWERS_MAX 64
+
+static bool open_is_due(const struct worker *w)
+{
+    if (batch_is_empty(w->open)) {
+        return false;
+    }
+    return w->flush || w->stopping || !worker_has_room(w) ||
+           clock_mono() >= w->open->opened_usec + w->wc.cfg->batch.linger;
+}
+
+static void send_batch(struct worker *w, const struct batch *b, enum txn_path path)
+{
+    struct error err;
+    struct link *l = &w->link;
+    l->flying++;
+    l->follow_at = clock_mono() + conn_round_trip(l->conn) / TXN_FLIGHTS;
+    worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
+}
+
+/* store_each() is of our schema, which need not be there without ledger and dead letters. */
+static bool may_try_each(const struct worker *w)
+{
+    bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
+    return has_schema && !w->each_denied && txn_fits_each(w->link.txn, w->outbox[0]);
+}
+
+bool worker_write_start(struct worker *w)
+{
+    struct link *l = &w->link;
+    if (!worker_group_is_ready(w)) {
+        return false;
+    }
+    if (w->outbox_count == 0 && open_is_due(w)) {
+        worker_seal(w);
+    }
+    if (w->outbox_count == 0 || !worker_group_may_send(w)) {
+        return false;
+    }
+    if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
+        worker_halve(w);
+    }
+    const struct batch *b = w->outbox[0];
+    /* After a lost write too: whatever it is that only a pipeline fails on, COPY gets past it. */
+    bool copy = l->copy_once || w->write_failures > 0;
+    enum txn_path path = l->each_once && may_try_each(w) ? TXN_EACH
+                         : copy                          ? TXN_COPY
+                                                         : path_choose(&l->path, b);
+    l->copy_once = false;
+    l->each_once = false;
+    l->followers = 0;
+    send_batch(w, b, path);
+    return true;
+}
+
+/* ---- batches that follow ---- */
+
+static bool may_follow(const struct worker *w)
+{
+    const struct link *l = &w->link;
+    return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
+           l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
+           txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead && !w->stale &&
+           !worker_link_wants_claim(w);
+}
+
+usec_t worker_write_deadline(const struct worker *w)
+{
+    bool waits = w->outbox_count > w->link.flying || !batch_is_empty(w->open);
+    return waits && may_follow(w) ? w->link.follow_at : USEC_NEVER;
+}
+
+/*
+ * Sends another when it is time: spread evenly over the round trip, so that what comes in waits for
+ * a part of it at most. follow_at is moved by whatever prevents it, or the worker would not sleep.
+ */
+static void follow(struct worker *w)
+{
+    struct link *l = &w->link;
+    if (!may_follow(w) || clock_mono() < l->follow_at) {
+        return;
+    }
+    const struct batch *next = w->open;
+    if (w->outbox_count > l->flying) {
+        next = w->outbox[l->flying];
+    } else if (batch_is_empty(w->open)) {
+        return;
+    } else if (!open_is_due(w)) {
+        l->follow_at = w->open->opened_usec + w->wc.cfg->batch.linger;
+        return;
+    }
+    if (!path_may_follow(&l->path, next) || !txn_fits_unnest(l->txn, next)) {
+        l->follow_at = USEC_NEVER; /* large: it grows until the link is free */
+        return;
+    }
+    if (next == w->open) {
+        worker_seal(w);
+    }
+    l->followers++;
+    send_batch(w, next, TXN_UNNEST);
+}
+
+/* ---- answers ---- */
+
+/* All are answered, and the oldest in the outbox was refused. */
+static void act_on(struct worker *w, const struct txn_result *r)
+{
+    struct link *l = &w->link;
+    if (r->error.class == ERROR_FENCED) {
+        worker_link_succeeded(w);
+        worker_settle_fence(w);
+    } else if (r->error.class == ERROR_RECORD) {
+        worker_link_succeeded(w);
+        if (r->path == TXN_EACH) {
+            worker_condemn(w, r);
+        } else if (may_try_each(w)) {
+            l->each_once = true; /* the same batch: it names all rows that are refused */
+        } else if (r->path == TXN_UNNEST) {
+            l->copy_once = true; /* COPY names one */
+        } else {
+            worker_isolate(w, r);
+        }
+    } else if (r->error.class == ERROR_SETUP && r->changed) {
+        worker_link_succeeded(w);
+        worker_plan_changed(w, &r->error);
+    } else if (r->no_temporary && r->path == TXN_EACH) {
+        w->each_denied = true;
+        worker_link_succeeded(w);
+        l->copy_once = true; /* names one row at a time */
+    } else {
+        worker_link_failed(w, &r->error);
+    }
+}
+
+/* Stored, for SQL has converted it; but columns may be new. */
+static void note_change(struct worker *w, const struct txn_result *r)
+{
+    if (r->changed) {
+        struct error err;
+        error_set(&err, ERROR_SETUP, "the columns of a table have changed");
+        worker_plan_changed(w, &err);
+    }
+}
+
+static void take_result(struct worker *w, const struct txn_result *r)
+{
+    struct link *l = &w->link;
+    l->flying--;
+    if (r->outcome == TXN_COMMITTED) {
+        w->write_failures = 0;
+        w->stale_tried = false;
+        worker_settle_commit(w, l->failed);
+        worker_group_stored(w);
+        note_change(w, r);
+    } else if (l->failed++ == 0) {
+        l->verdict = *r;
+    }
+    if (l->flying > 0) {
+        return;
+    }
+    if (l->failed == 0) {
+        worker_link_succeeded(w);
+        return;
+    }
+    l->failed = 0;
+    act_on(w, &l->verdict);
+}
+
+void worker_write_step(struct worker *w)
+{
+    struct txn_result r;
+    struct link *l = &w->link;
+    while (l->state == LINK_WRITING && txn_step(l->txn, &r) == TXN_DONE) {
+        if (r.error.class == ERROR_LINK) {
+            w->write_failures++;
+            worker_link_failed(w, &r.error);
+            if (r.outcome == TXN_UNKNOWN) {
+                worker_group_unknown(w);
+            }
+            return;
+        }
+        take_result(w, &r);
+    }
+    follow(w);
+}

@@ -1,0 +1,516 @@
+/* decode.c, decode_json.c, decode_raw.c: records into rows; what is lacking; faults. */
+#include "row/record/decoder.h"
+
+#include "row/kit.h"
+
+/* A table, a mapping and a decoder for one test. */
+struct bench {
+    struct table *table;
+    struct mapping *mapping;
+    struct decoder *decoder;
+    struct buf out;
+    uint64_t omit;
+    struct error err;
+};
+
+static struct bench bench_of(struct table *table, enum mapping_format format,
+                             const struct mapping_entry *entries, size_t n)
+{
+    struct bench b = {.table = table, .decoder = decoder_new()};
+    struct mapping_spec spec = {.format = format, .entries = entries, .entry_count = n};
+    b.mapping = mapping_new(table, &spec, 0, &b.err);
+    if (!b.mapping) {
+        print_error("%s\n", b.err.text);
+        fail();
+    }
+    return b;
+}
+
+static void bench_done(struct bench *b)
+{
+    decoder_free(b->decoder);
+    mapping_free(b->mapping);
+    table_free(b->table);
+    buf_done(&b->out);
+}
+
+static bool row(struct bench *b, const struct message *msg)
+{
+    buf_clear(&b->out);
+    return decoder_read(b->decoder, b->mapping, msg, &b->err) &&
+           decoder_settle(b->decoder, b->mapping, ROW_INSERT, &b->omit, &b->err) &&
+           decoder_write(b->decoder, b->mapping, ROW_INSERT, b->omit, &b->out, &b->err);
+}
+
+static void expect_row(struct bench *b, const struct message *msg, const char *hex)
+{
+    if (!row(b, msg)) {
+        print_error("%s\n", b->err.text);
+        fail();
+    }
+    kit_assert_text(kit_hex(&b->out, 0), hex);
+}
+
+static void expect_fault(struct bench *b, const struct message *msg, const char *column,
+                         const char *words)
+{
+    if (row(b, msg)) {
+        print_error("taken: %s\n", kit_hex(&b->out, 0));
+        fail();
+    }
+    assert_int_equal(b->err.class, ERROR_RECORD);
+    kit_assert_text(b->err.text, words);
+    kit_assert_text(b->err.column, column);
+    assert_int_equal(b->out.n, 0);
+}
+
+static void test_free_takes_null(void **state)
+{
+    (void) state;
+    assert_null(decoder_free(NULL));
+    assert_null(mapping_free(NULL));
+}
+
+static void test_fields_into_a_row(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "doc", .path = "value.a"},
+                                                   {.column = "leaf", .path = "value.a.b"},
+                                                   {.column = "again", .path = "value.id"}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("doc", TYPE_TEXT),
+                                        kit_column("leaf", TYPE_BOOL),
+                                        kit_column("again", TYPE_TEXT)),
+                              FORMAT_JSON, entries, ARRAY_LEN(entries));
+    struct message msg = kit_message(NULL, "{\"id\":7,\"x\":[], \"a\":{\"b\" : true}}");
+    expect_row(&b, &msg,
+               "0004"
+               "00000004"
+               "00000007"
+               "0000000c"
+               "7b226222203a20747275657d"
+               "00000001"
+               "01"
+               "00000001"
+               "37");
+    msg = kit_message(NULL, "{\"id\":null}");
+    expect_row(&b, &msg,
+               "0004"
+               "ffffffff"
+               "ffffffff"
+               "ffffffff"
+               "ffffffff");
+    bench_done(&b);
+}
+
+static void test_one_decoder_for_many_mappings(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT2)), FORMAT_JSON, NULL, 0);
+    struct bench c = bench_of(KIT_TABLE(kit_column("a", TYPE_INT2), kit_column("b", TYPE_INT2),
+                                        kit_column("_topic", TYPE_TEXT)),
+                              FORMAT_JSON, NULL, 0);
+    struct message msg = kit_message(NULL, "{\"b\":2,\"a\":1}");
+    struct decoder *own = c.decoder;
+    c.decoder = b.decoder;
+    for (int i = 0; i < 3; i++) {
+        expect_row(&b, &msg,
+                   "0001"
+                   "00000002"
+                   "0001");
+        expect_row(&c, &msg,
+                   "0003"
+                   "00000002"
+                   "0001"
+                   "00000002"
+                   "0002"
+                   "00000006"
+                   "6f7264657273");
+    }
+    c.decoder = own;
+    bench_done(&b);
+    bench_done(&c);
+}
+
+static void test_the_record_itself(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("_topic", TYPE_VARCHAR), kit_column("_partition", TYPE_INT4),
+                  kit_column("_offset", TYPE_TEXT), kit_column("_timestamp", TYPE_TIMESTAMPTZ),
+                  kit_column("_key", TYPE_TEXT)),
+        FORMAT_JSON, NULL, 0);
+    struct message msg = kit_message("k1", "this is not even looked at");
+    expect_row(&b, &msg,
+               "0005"
+               "00000006"
+               "6f7264657273"
+               "00000004"
+               "00000003"
+               "00000002"
+               "3432"
+               "00000008"
+               "0002b58341728608"
+               "00000002"
+               "6b31");
+    msg = kit_message(NULL, NULL);
+    msg.timestamp_ms = -1;
+    msg.offset = INT64_MAX;
+    expect_row(&b, &msg,
+               "0005"
+               "00000006"
+               "6f7264657273"
+               "00000004"
+               "00000003"
+               "00000013"
+               "39323233333732303336383534373735383037"
+               "ffffffff"
+               "ffffffff");
+    bench_done(&b);
+}
+
+static void test_timestamp_as_numbers(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "a", .path = "meta.timestamp"},
+                                                   {.column = "b", .path = "meta.timestamp"},
+                                                   {.column = "c", .path = "meta.timestamp"}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT8), kit_column("b", TYPE_NUMERIC),
+                                        kit_column("c", TYPE_DATE)),
+                              FORMAT_JSON, entries, 3);
+    struct message msg = kit_message(NULL, NULL);
+    msg.timestamp_ms = 86400000;
+    expect_row(&b, &msg,
+               "0003"
+               "00000008"
+               "0000000005265c00"
+               "0000000a"
+               "0001"
+               "0001"
+               "0000"
+               "0000"
+               "21c0"
+               "00000004"
+               "ffffd534");
+    bench_done(&b);
+}
+
+static void test_raw(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(KIT_TABLE(kit_column("offset", TYPE_INT8),
+                                        kit_column("key", TYPE_BYTEA),
+                                        kit_column("value", TYPE_BYTEA)),
+                              FORMAT_RAW, NULL, 0);
+    struct message msg = kit_message("k", "\xff\x01");
+    expect_row(&b, &msg,
+               "0003"
+               "00000008"
+               "000000000000002a"
+               "00000001"
+               "6b"
+               "00000002"
+               "ff01");
+    msg = kit_message("", NULL);
+    expect_row(&b, &msg,
+               "0003"
+               "00000008"
+               "000000000000002a"
+               "00000000"
+               "ffffffff");
+    bench_done(&b);
+}
+
+static void test_headers(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "t", .path = "headers.trace"},
+                                                   {.column = "n", .path = "headers.n"}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("_headers", TYPE_JSON),
+                                        kit_column("t", TYPE_TEXT), kit_column("n", TYPE_INT2)),
+                              FORMAT_JSON, entries, 2);
+    const struct message_header headers[] = {
+        {STR_LIT("trace"), STR_LIT("old")},       {STR_LIT("n"), STR_LIT("12")},
+        {STR_LIT("trace"), STR_LIT("a\"\\\x01")}, {STR_LIT("null"), {0}},
+        {STR_LIT("bin"), STR_LIT("\xff\0")},      {STR_LIT("\xc3\xa9"), STR_LIT("")}};
+    struct message msg = kit_message(NULL, NULL);
+    msg.headers = headers;
+    msg.header_count = ARRAY_LEN(headers);
+    assert_true(row(&b, &msg));
+    static const char json[] =
+        "{\"trace\":\"old\",\"n\":\"12\",\"trace\":\"a\\\"\\\\\\u0001\",\"null\":null,"
+        "\"bin\":\"\\\\xff00\",\"\xc3\xa9\":\"\"}";
+    assert_int_equal(b.out.n, 2 + 4 + sizeof json - 1 + 4 + 4 + 4 + 2);
+    assert_memory_equal(b.out.p + 6, json, sizeof json - 1);
+    kit_assert_text(kit_hex(&b.out, 6 + sizeof json - 1), "00000004"
+                                                          "61225c01"
+                                                          "00000002"
+                                                          "000c");
+    msg.header_count = 0;
+    expect_row(&b, &msg,
+               "0003"
+               "00000002"
+               "7b7d"
+               "ffffffff"
+               "ffffffff");
+    const struct message_header null_header = {STR_LIT("n"), {0}};
+    msg.headers = &null_header;
+    msg.header_count = 1;
+    assert_true(row(&b, &msg));
+    const struct message_header bad = {STR_LIT("n"), STR_LIT("x")};
+    msg.headers = &bad;
+    expect_fault(&b, &msg, "n", "column 'n': \"x\" is not a valid int2");
+    bench_done(&b);
+}
+
+static void test_the_whole_value(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "j", .path = "value"},
+                                                   {.column = "b", .path = "value"}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("j", TYPE_JSON), kit_column("b", TYPE_BYTEA)),
+                              FORMAT_JSON, entries, 2);
+    struct message msg = kit_message(NULL, " [1, 2] ");
+    expect_row(&b, &msg,
+               "0002"
+               "00000006"
+               "5b312c20325d"
+               "00000008"
+               "205b312c20325d20");
+    msg = kit_message(NULL, "\"a\\n\"");
+    expect_row(&b, &msg,
+               "0002"
+               "00000005"
+               "22615c6e22"
+               "00000005"
+               "22615c6e22");
+    msg = kit_message(NULL, " true ");
+    expect_row(&b, &msg,
+               "0002"
+               "00000004"
+               "74727565"
+               "00000006"
+               "207472756520");
+    msg = kit_message(NULL, "12");
+    expect_row(&b, &msg,
+               "0002"
+               "00000002"
+               "3132"
+               "00000002"
+               "3132");
+    msg = kit_message(NULL, "null");
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
+    msg = kit_message(NULL, NULL);
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
+    msg = kit_message(NULL, "{");
+    expect_fault(&b, &msg, "", "the value: not valid JSON: expected a name in quotes at byte 2");
+    bench_done(&b);
+}
+
+static void test_keys_as_json(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "id", .path = "key.id"},
+                                                   {.column = "k", .path = "key"}};
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2), kit_column("k", TYPE_JSONB)),
+                              FORMAT_RAW, entries, 2);
+    struct message msg = kit_message("{\"id\":5}", "not json");
+    expect_row(&b, &msg,
+               "0002"
+               "00000002"
+               "0005"
+               "00000009"
+               "017b226964223a357d");
+    msg = kit_message(NULL, NULL);
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
+    msg = kit_message("null", NULL);
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "00000005"
+               "016e756c6c");
+    msg = kit_message("x", NULL);
+    expect_fault(&b, &msg, "", "the key: not valid JSON: unexpected character at byte 1");
+    msg = kit_message("3", NULL);
+    expect_fault(&b, &msg, "", "the key is a number, not a JSON object");
+    msg = kit_message("{\"id\":\"\\u0000\"}", NULL);
+    b.table->columns[0].type = TYPE_JSONB;
+    expect_fault(&b, &msg, "id", "column 'id': \"\\x00\" contains U+0000, which jsonb cannot hold");
+    bench_done(&b);
+}
+
+static void test_the_root_must_be_an_object(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "all", .path = "value"};
+    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_INT4), kit_column("all", TYPE_TEXT)),
+                              FORMAT_JSON, &entry, 1);
+    static const char *const roots[][2] = {
+        {"5", "a number"}, {"[1]", "an array"}, {"\"x\"", "a string"}, {"true", "a boolean"}};
+    for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
+        struct message msg = kit_message(NULL, roots[i][0]);
+        char words[80];
+        snprintf(words, sizeof words, "the value is %s, not a JSON object", roots[i][1]);
+        expect_fault(&b, &msg, "", words);
+    }
+    struct message msg = kit_message(NULL, "{\"a\":1}");
+    expect_row(&b, &msg,
+               "0002"
+               "00000004"
+               "00000001"
+               "00000007"
+               "7b2261223a317d");
+    bench_done(&b);
+}
+
+static struct table *strict_table(void)
+{
+    struct table *t = KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("at", TYPE_TEXT),
+                                kit_column("note", TYPE_TEXT));
+    t->columns[0].not_null = true;
+    t->columns[1].not_null = true;
+    t->columns[1].has_default = true;
+    return t;
+}
+
+static void test_defaults_and_not_null(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(strict_table(), FORMAT_JSON, NULL, 0);
+    struct message msg = kit_message(NULL, "{\"id\":1,\"at\":\"x\",\"note\":\"y\"}");
+    expect_row(&b, &msg,
+               "0003"
+               "00000004"
+               "00000001"
+               "00000001"
+               "78"
+               "00000001"
+               "79");
+    assert_int_equal(b.omit, 0);
+    msg = kit_message(NULL, "{\"id\":1}");
+    expect_row(&b, &msg,
+               "0002"
+               "00000004"
+               "00000001"
+               "ffffffff");
+    assert_int_equal(b.omit, 1);
+    msg = kit_message(NULL, "{\"id\":1,\"at\":null}");
+    expect_fault(&b, &msg, "at", "column 'at': value.at is null and the column is NOT NULL");
+    msg = kit_message(NULL, "{\"note\":\"y\"}");
+    expect_fault(&b, &msg, "id",
+                 "column 'id': field 'id' is missing and the column is NOT NULL without a default");
+    msg = kit_message(NULL, "null");
+    expect_fault(
+        &b, &msg, "id",
+        "column 'id': the value is JSON null, and the column is NOT NULL without a default");
+    msg = kit_message(NULL, NULL);
+    expect_fault(&b, &msg, "id",
+                 "column 'id': the value is null (a tombstone), and the column is NOT NULL "
+                 "without a default");
+    b.table->columns[0].not_null = false;
+    expect_row(&b, &msg,
+               "0002"
+               "ffffffff"
+               "ffffffff");
+    assert_int_equal(b.omit, 1);
+    bench_done(&b);
+}
+
+static void test_what_the_record_lacks(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "h", .path = "headers.h"},
+                                                   {.column = "k", .path = "key.a"},
+                                                   {.column = "t", .path = "meta.timestamp"}};
+    struct table *t = KIT_TABLE(kit_column("h", TYPE_TEXT), kit_column("k", TYPE_TEXT),
+                                kit_column("t", TYPE_INT8));
+    struct bench b = bench_of(t, FORMAT_RAW, entries, 3);
+    struct message msg = kit_message(NULL, NULL);
+    msg.timestamp_ms = -1;
+    t->columns[0].not_null = true;
+    expect_fault(
+        &b, &msg, "h",
+        "column 'h': the record has no headers.h, and the column is NOT NULL without a default");
+    t->columns[0].not_null = false;
+    t->columns[2].not_null = true;
+    expect_fault(&b, &msg, "t",
+                 "column 't': the record has no meta.timestamp, and the column is NOT NULL "
+                 "without a default");
+    t->columns[1].not_null = true;
+    expect_fault(&b, &msg, "k",
+                 "column 'k': the key is null, and the column is NOT NULL without a default");
+    msg.key = STR_LIT("null");
+    expect_fault(&b, &msg, "k",
+                 "column 'k': the key is JSON null, and the column is NOT NULL without a default");
+    msg.key = STR_LIT("{}");
+    expect_fault(&b, &msg, "k",
+                 "column 'k': field 'a' is missing and the column is NOT NULL without a default");
+    bench_done(&b);
+}
+
+static void test_something_in_the_way_of_a_path(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "c", .path = "value.a.b.c"};
+    struct bench b = bench_of(KIT_TABLE(kit_column("c", TYPE_TEXT)), FORMAT_JSON, &entry, 1);
+    static const char *const fine[] = {
+        "{}", "{\"a\":null}", "{\"a\":{}}", "{\"a\":{\"b\":null}}", "{\"a\":{\"b\":{}}}", "null"};
+    for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+        struct message msg = kit_message(NULL, fine[i]);
+        expect_row(&b, &msg,
+                   "0001"
+                   "ffffffff");
+    }
+    struct message msg = kit_message(NULL, "{\"a\":\"x\"}");
+    expect_fault(&b, &msg, "c",
+                 "column 'c': field 'a.b.c': there is a string where an object should be");
+    msg = kit_message(NULL, "{\"a\":{\"b\":[{\"c\":1}]}}");
+    expect_fault(&b, &msg, "c",
+                 "column 'c': field 'a.b.c': there is an array where an object should be");
+    bench_done(&b);
+}
+
+static void test_a_fault_takes_back_the_row(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("a", TYPE_TEXT), kit_column("amount", TYPE_INT2)), FORMAT_JSON, NULL,
+        0);
+    struct message msg = kit_message(NULL, "{\"a\":\"text\",\"amount\":99999}");
+    expect_fault(&b, &msg, "amount", "column 'amount': 99999 is out of range for int2");
+    buf_add_z(&b.out, "before");
+    assert_true(decoder_read(b.decoder, b.mapping, &msg, &b.err));
+    assert_true(decoder_settle(b.decoder, b.mapping, ROW_INSERT, &b.omit, &b.err));
+    assert_false(decoder_write(b.decoder, b.mapping, ROW_INSERT, b.omit, &b.out, &b.err));
+    kit_assert_text(buf_cstr(&b.out), "before");
+    bench_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_free_takes_null),
+        cmocka_unit_test(test_fields_into_a_row),
+        cmocka_unit_test(test_one_decoder_for_many_mappings),
+        cmocka_unit_test(test_the_record_itself),
+        cmocka_unit_test(test_timestamp_as_numbers),
+        cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_the_whole_value),
+        cmocka_unit_test(test_keys_as_json),
+        cmocka_unit_test(test_the_root_must_be_an_object),
+        cmocka_unit_test(test_defaults_and_not_null),
+        cmocka_unit_test(test_what_the_record_lacks),
+        cmocka_unit_test(test_something_in_the_way_of_a_path),
+        cmocka_unit_test(test_a_fault_takes_back_the_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,381 @@
+/* logical.c, logical_apply.c: what values of change events are, by schema and by column. */
+#include "row/schema/logical.h"
+
+#include "row/kit.h"
+
+struct bench {
+    struct logical_scratch scratch;
+    struct cell out;
+    struct error err;
+};
+
+static struct column column_of(enum column_type type, const char *name)
+{
+    return (struct column){.name = (char *) (uintptr_t) "c",
+                           .type_name = (char *) (uintptr_t) name,
+                           .type = type,
+                           .typmod = -1};
+}
+
+static struct cell string(const char *text)
+{
+    return (struct cell){.kind = CELL_STRING, .text = str_of(text)};
+}
+
+static struct cell number(const char *text)
+{
+    int64_t n;
+    bool whole = str_to_i64(str_of(text), &n);
+    return (struct cell){.kind = CELL_NUMBER,
+                         .is_short = whole && strlen(text) <= CELL_SHORT_DIGITS,
+                         .number = whole ? n : 0,
+                         .text = str_of(text)};
+}
+
+static struct cell object(const char *text)
+{
+    return (struct cell){.kind = CELL_JSON, .text = str_of(text)};
+}
+
+static void expect(struct bench *b, const struct logical *l, struct cell in, enum cell_kind kind,
+                   const char *want)
+{
+    if (!logical_apply(l, &in, &b->scratch, &b->out, &b->err)) {
+        print_error("%s\n", b->err.text);
+        fail();
+    }
+    char *text = mem_strndup(b->out.text.p, b->out.text.n);
+    kit_assert_text(text, want);
+    free(text);
+    assert_int_equal(b->out.kind, kind);
+}
+
+static void expect_fault(struct bench *b, const struct logical *l, struct cell in, const char *want)
+{
+    if (logical_apply(l, &in, &b->scratch, &b->out, &b->err)) {
+        print_error("taken, instead of: %s\n", want);
+        fail();
+    }
+    assert_int_equal(b->err.class, ERROR_RECORD);
+    kit_assert_text(b->err.text, want);
+}
+
+/* ---- by schema ---- */
+
+struct schema_case {
+    const char *entry;
+    enum column_type type;
+    const char *type_name;
+    enum logical_kind kind;
+    enum time_unit unit;
+};
+
+#define NAMED(type, name) "{\"type\":\"" type "\",\"optional\":true,\"name\":\"" name "\"}"
+
+static const struct schema_case schemas[] = {
+    {NAMED("int32", "io.debezium.time.Date"), TYPE_DATE, "date", LOGICAL_DAYS, UNIT_NONE},
+    {NAMED("int32", "io.debezium.time.Date"), TYPE_TIMESTAMPTZ, "", LOGICAL_DAYS, UNIT_NONE},
+    {NAMED("int32", "io.debezium.time.Date"), TYPE_INT4, "integer", LOGICAL_PLAIN, UNIT_NONE},
+    {NAMED("int32", "io.debezium.time.Time"), TYPE_TIME, "", LOGICAL_PLAIN, UNIT_MS},
+    {NAMED("int64", "io.debezium.time.MicroTime"), TYPE_TIME, "", LOGICAL_PLAIN, UNIT_US},
+    {NAMED("int64", "io.debezium.time.NanoTime"), TYPE_TIME, "", LOGICAL_PLAIN, UNIT_NS},
+    {NAMED("int64", "io.debezium.time.Timestamp"), TYPE_TIMESTAMP, "", LOGICAL_INSTANT, UNIT_MS},
+    {NAMED("int64", "io.debezium.time.MicroTimestamp"), TYPE_TIMESTAMP, "", LOGICAL_INSTANT,
+     UNIT_US},
+    {NAMED("int64", "io.debezium.time.NanoTimestamp"), TYPE_DATE, "", LOGICAL_INSTANT, UNIT_NS},
+    {NAMED("string", "io.debezium.time.ZonedTimestamp"), TYPE_TIMESTAMPTZ, "", LOGICAL_PLAIN,
+     UNIT_NONE},
+    {NAMED("int64", "io.debezium.time.MicroDuration"), TYPE_INTERVAL, "", LOGICAL_PLAIN, UNIT_US},
+    {NAMED("int64", "io.debezium.time.NanoDuration"), TYPE_INTERVAL, "", LOGICAL_PLAIN, UNIT_NS},
+    {NAMED("int32", "org.apache.kafka.connect.data.Date"), TYPE_DATE, "", LOGICAL_DAYS, UNIT_NONE},
+    {NAMED("int32", "org.apache.kafka.connect.data.Time"), TYPE_TIME, "", LOGICAL_PLAIN, UNIT_MS},
+    {NAMED("int64", "org.apache.kafka.connect.data.Timestamp"), TYPE_TIMESTAMP, "", LOGICAL_INSTANT,
+     UNIT_MS},
+    {NAMED("struct", "io.debezium.data.VariableScaleDecimal"), TYPE_NUMERIC, "", LOGICAL_SCALED,
+     UNIT_NONE},
+    {NAMED("struct", "io.debezium.data.VariableScaleDecimal"), TYPE_JSONB, "", LOGICAL_PLAIN,
+     UNIT_NONE},
+    {NAMED("string", "io.debezium.data.Json"), TYPE_JSONB, "", LOGICAL_JSON, UNIT_NONE},
+    {NAMED("string", "io.debezium.data.Json"), TYPE_HSTORE, "hstore", LOGICAL_OBJECT, UNIT_NONE},
+    {NAMED("string", "io.debezium.data.Json"), TYPE_TEXT, "text", LOGICAL_PLAIN, UNIT_NONE},
+    {NAMED("string", "io.debezium.data.Uuid"), TYPE_UUID, "uuid", LOGICAL_PLAIN, UNIT_NONE},
+    {NAMED("struct", "io.debezium.data.geometry.Point"), TYPE_OTHER, "point", LOGICAL_POINT,
+     UNIT_NONE},
+    {NAMED("struct", "io.debezium.data.geometry.Point"), TYPE_OTHER, "geometry", LOGICAL_GEOMETRY,
+     UNIT_NONE},
+    {NAMED("struct", "io.debezium.data.geometry.Point"), TYPE_JSONB, "jsonb", LOGICAL_PLAIN,
+     UNIT_NONE},
+    {NAMED("struct", "io.debezium.data.geometry.Geography"), TYPE_OTHER, "geography",
+     LOGICAL_GEOMETRY, UNIT_NONE},
+    {"{\"type\":\"boolean\",\"optional\":true}", TYPE_OTHER, "bit(1)", LOGICAL_BITS, UNIT_NONE},
+    {"{\"type\":\"boolean\",\"optional\":true}", TYPE_BOOL, "boolean", LOGICAL_PLAIN, UNIT_NONE},
+    {"{\"type\":\"bytes\",\"optional\":true}", TYPE_BYTEA, "bytea", LOGICAL_PLAIN, UNIT_NONE},
+    {"{\"type\":\"bytes\",\"optional\":true}", TYPE_OTHER, "box", LOGICAL_TEXT, UNIT_NONE},
+    {"{\"type\":\"int64\",\"optional\":true}", TYPE_TIMESTAMP, "", LOGICAL_PLAIN, UNIT_NONE},
+    {"{}", TYPE_TIMESTAMP, "", LOGICAL_PLAIN, UNIT_NONE},
+};
+
+static void test_schemas(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LEN(schemas); i++) {
+        const struct schema_case *s = &schemas[i];
+        struct column c = column_of(s->type, s->type_name);
+        struct logical l;
+        logical_of_schema(str_of(s->entry), &c, &l);
+        if (l.kind != s->kind || l.unit != s->unit) {
+            print_error("%s for %s: kind %d, unit %d\n", s->entry, s->type_name, (int) l.kind,
+                        (int) l.unit);
+            fail();
+        }
+        logical_done(&l);
+    }
+}
+
+static void test_parameters(void **state)
+{
+    (void) state;
+    struct column numeric = column_of(TYPE_NUMERIC, "numeric(12,2)");
+    struct column bits = column_of(TYPE_OTHER, "bit(3)");
+    struct column varying = column_of(TYPE_OTHER, "bit varying(20)");
+    struct logical l;
+    logical_of_schema(STR_LIT("{\"name\":\"org.apache.kafka.connect.data.Decimal\",\"parameters\":"
+                              "{\"scale\":\"2\",\"connect.decimal.precision\":\"12\"}}"),
+                      &numeric, &l);
+    assert_int_equal(l.kind, LOGICAL_DECIMAL);
+    assert_int_equal(l.scale, 2);
+    struct str entry = STR_LIT("{\"name\":\"io.debezium.data.Bits\",\"parameters\":"
+                               "{\"length\":\"3\"}}");
+    logical_of_schema(entry, &bits, &l);
+    assert_int_equal(l.kind, LOGICAL_BITS);
+    assert_int_equal(l.length, 3);
+    logical_of_schema(entry, &varying, &l);
+    assert_int_equal(l.length, 0);
+    logical_of_schema(STR_LIT("{\"name\":\"io.debezium.data.Bits\",\"parameters\":"
+                              "{\"length\":\"99999999999\"}}"),
+                      &bits, &l);
+    assert_int_equal(l.length, 0);
+}
+
+static void test_arrays(void **state)
+{
+    (void) state;
+    struct column element = column_of(TYPE_TIMESTAMP, "timestamp");
+    struct column array = column_of(TYPE_ARRAY, "timestamp[]");
+    struct column jsonb = column_of(TYPE_JSONB, "jsonb");
+    struct logical l;
+    array.element = &element;
+    struct str entry = STR_LIT(
+        "{\"type\":\"array\",\"items\":" NAMED("int64", "io.debezium.time.MicroTimestamp") "}");
+    logical_of_schema(entry, &array, &l);
+    assert_int_equal(l.kind, LOGICAL_ARRAY);
+    assert_int_equal(l.element->kind, LOGICAL_INSTANT);
+    assert_int_equal(l.element->unit, UNIT_US);
+    logical_done(&l);
+    logical_of_schema(entry, &jsonb, &l);
+    assert_int_equal(l.kind, LOGICAL_PLAIN);
+    logical_of_column(&array, PRECISION_CONNECT, &l);
+    assert_int_equal(l.kind, LOGICAL_ARRAY);
+    assert_int_equal(l.element->unit, UNIT_MS);
+    logical_done(&l);
+}
+
+/* ---- by column ---- */
+
+static void test_units_of_columns(void **state)
+{
+    (void) state;
+    static const struct {
+        enum column_type type;
+        int32_t typmod;
+        enum time_precision precision;
+        enum time_unit unit;
+    } cases[] = {
+        {TYPE_TIMESTAMP, -1, PRECISION_ADAPTIVE, UNIT_US},
+        {TYPE_TIMESTAMP, 6, PRECISION_ADAPTIVE, UNIT_US},
+        {TYPE_TIMESTAMP, 4, PRECISION_ADAPTIVE, UNIT_US},
+        {TYPE_TIMESTAMP, 3, PRECISION_ADAPTIVE, UNIT_MS},
+        {TYPE_TIMESTAMPTZ, 0, PRECISION_ADAPTIVE, UNIT_MS},
+        {TYPE_TIME, 3, PRECISION_ADAPTIVE, UNIT_MS},
+        {TYPE_TIME, -1, PRECISION_ADAPTIVE, UNIT_US},
+        {TYPE_TIME, 3, PRECISION_ADAPTIVE_TIME_MICROSECONDS, UNIT_US},
+        {TYPE_TIMESTAMP, 3, PRECISION_ADAPTIVE_TIME_MICROSECONDS, UNIT_MS},
+        {TYPE_TIMESTAMP, -1, PRECISION_CONNECT, UNIT_MS},
+        {TYPE_TIMESTAMP, 3, PRECISION_MICROSECONDS, UNIT_US},
+        {TYPE_TIMESTAMP, 3, PRECISION_NANOSECONDS, UNIT_NS},
+        {TYPE_INTERVAL, -1, PRECISION_NANOSECONDS, UNIT_US},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct column c = column_of(cases[i].type, "");
+        struct logical l;
+        c.typmod = cases[i].typmod;
+        logical_of_column(&c, cases[i].precision, &l);
+        assert_int_equal(l.unit, cases[i].unit);
+    }
+}
+
+static void test_bits_of_columns(void **state)
+{
+    (void) state;
+    struct column c = column_of(TYPE_OTHER, "bit(7)");
+    struct logical l;
+    c.typmod = 7;
+    logical_of_column(&c, PRECISION_ADAPTIVE, &l);
+    assert_int_equal(l.length, 7);
+    c.type_name = (char *) (uintptr_t) "bit varying(9)";
+    logical_of_column(&c, PRECISION_ADAPTIVE, &l);
+    assert_int_equal(l.length, 0);
+}
+
+/* ---- values ---- */
+
+static void test_times(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    struct logical days = {.kind = LOGICAL_DAYS};
+    struct logical ms = {.kind = LOGICAL_INSTANT, .unit = UNIT_MS};
+    struct logical us = {.kind = LOGICAL_INSTANT, .unit = UNIT_US};
+    struct logical ns = {.kind = LOGICAL_INSTANT, .unit = UNIT_NS};
+    struct logical iso = {.kind = LOGICAL_INSTANT};
+    expect(&b, &days, number("19782"), CELL_NUMBER, "19782");
+    assert_int_equal(b.out.number, INT64_C(19782) * 86400);
+    expect(&b, &days, number("-1"), CELL_NUMBER, "-1");
+    assert_int_equal(b.out.number, -86400);
+    expect(&b, &days, number("999999999999999999"), CELL_NUMBER, "999999999999999999");
+    assert_false(b.out.is_short);
+    expect(&b, &days, number("-622191234"), CELL_STRING, "infinity");
+    expect(&b, &days, number("-625821272"), CELL_STRING, "-infinity");
+    expect(&b, &days, number("-2147472692"), CELL_STRING, "infinity");
+    expect(&b, &days, number("-2147472691"), CELL_STRING, "-infinity");
+    expect(&b, &days, string("-5877611-06-21Z"), CELL_STRING, "infinity");
+    expect(&b, &days, string("+292269055-12-02Z"), CELL_STRING, "-infinity");
+    expect(&b, &days, string("2024-02-29Z"), CELL_STRING, "2024-02-29Z");
+    expect(&b, &ms, number("9223372036825200"), CELL_STRING, "infinity");
+    expect(&b, &ms, number("-9223372036832400"), CELL_STRING, "-infinity");
+    expect(&b, &ms, number("9223372036825201"), CELL_NUMBER, "9223372036825201");
+    expect(&b, &us, number("9223372036825200"), CELL_NUMBER, "9223372036825200");
+    expect(&b, &us, number("9223372036825200000"), CELL_STRING, "infinity");
+    expect(&b, &us, number("-9223372036832400000"), CELL_STRING, "-infinity");
+    expect(&b, &ns, number("9223372036854775807"), CELL_STRING, "infinity");
+    expect(&b, &ns, number("-9223372036854775808"), CELL_STRING, "-infinity");
+    expect(&b, &iso, string("+294247-01-10T04:00:25.2Z"), CELL_STRING, "infinity");
+    expect(&b, &us, string("-290308-12-21T19:59:27.6Z"), CELL_STRING, "-infinity");
+    expect(&b, &us, string("2024-02-29T00:00:00Z"), CELL_STRING, "2024-02-29T00:00:00Z");
+    logical_scratch_done(&b.scratch);
+}
+
+static void test_decimals(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    struct logical decimal = {.kind = LOGICAL_DECIMAL, .scale = 2};
+    struct logical scaled = {.kind = LOGICAL_SCALED};
+    expect(&b, &decimal, string("40Fm5ew="), CELL_NUMBER, "-1234567890.12");
+    expect(&b, &decimal, string("AA=="), CELL_NUMBER, "0.00");
+    expect(&b, &decimal, number("12.50"), CELL_NUMBER, "12.50");
+    expect_fault(&b, &decimal, string("12.50"), "\"12.50\" is not base64");
+    decimal.scale = 16384;
+    expect_fault(&b, &decimal, string("AA=="), "\"AA==\" is out of range for numeric");
+    expect(&b, &scaled, object("{\"scale\":9,\"value\":\"XODppWAV/sWq36MorjmBFQ==\"}"), CELL_NUMBER,
+           "123456789012345678901234567890.123456789");
+    expect(&b, &scaled, object("{ \"value\" : \"XODppWAV\\/sWq36MorjmBFQ==\", \"scale\" : 9 }"),
+           CELL_NUMBER, "123456789012345678901234567890.123456789");
+    expect(&b, &scaled, object("{\"scale\":-3,\"value\":\"DA==\"}"), CELL_NUMBER, "12000");
+    expect(&b, &scaled, string("12.50"), CELL_STRING, "12.50");
+    expect_fault(&b, &scaled, object("{\"scale\":\"9\",\"value\":\"AA==\"}"),
+                 "{\"scale\":\"9\",\"value\":\"AA==\"} is not a decimal with its scale");
+    expect_fault(&b, &scaled, object("{\"scale\":9}"),
+                 "{\"scale\":9} is not a decimal with its scale");
+    logical_scratch_done(&b.scratch);
+}
+
+static void test_bits(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    struct logical three = {.kind = LOGICAL_BITS, .length = 3};
+    struct logical sixteen = {.kind = LOGICAL_BITS, .length = 16};
+    struct logical any = {.kind = LOGICAL_BITS};
+    struct cell yes = {.kind = CELL_BOOL, .truth = true};
+    struct cell no = {.kind = CELL_BOOL};
+    expect(&b, &three, string("BQ=="), CELL_STRING, "101");
+    expect(&b, &three, string("AQ=="), CELL_STRING, "001");
+    expect(&b, &three, string(""), CELL_STRING, "000");
+    expect(&b, &sixteen, string("8Ko="), CELL_STRING, "1010101011110000");
+    expect(&b, &sixteen, string("AQ=="), CELL_STRING, "0000000000000001");
+    expect(&b, &any, string("Ww=="), CELL_STRING, "1011011");
+    expect(&b, &any, yes, CELL_STRING, "1");
+    expect(&b, &any, no, CELL_STRING, "0");
+    expect(&b, &any, number("1"), CELL_NUMBER, "1");
+    expect_fault(&b, &three, string("CA=="), "\"CA==\" has more than 3 bits");
+    expect_fault(&b, &three, string("101"), "\"101\" is not base64");
+    logical_scratch_done(&b.scratch);
+}
+
+static void test_documents_and_texts(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    struct logical json = {.kind = LOGICAL_JSON};
+    struct logical map = {.kind = LOGICAL_OBJECT};
+    struct logical text = {.kind = LOGICAL_TEXT};
+    expect(&b, &json, string("{\"a\": 1}"), CELL_BYTES, "{\"a\": 1}");
+    expect(&b, &json, object("{\"a\": 1}"), CELL_JSON, "{\"a\": 1}");
+    expect(&b, &map, string(" {\"a\":\"1\"} "), CELL_JSON, "{\"a\":\"1\"}");
+    expect(&b, &map, string("a=>1"), CELL_STRING, "a=>1");
+    expect(&b, &map, object("{\"a\":\"1\"}"), CELL_JSON, "{\"a\":\"1\"}");
+    expect_fault(&b, &map, string("{\"a\""), "not valid JSON: expected ':' at byte 5");
+    expect(&b, &text, string("KDEseCk="), CELL_BYTES, "(1,x)");
+    expect(&b, &text, number("1"), CELL_NUMBER, "1");
+    expect_fault(&b, &text, string("(1,x)"), "\"(1,x)\" is not base64");
+    logical_scratch_done(&b.scratch);
+}
+
+static void test_geometry(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    struct logical point = {.kind = LOGICAL_POINT};
+    struct logical geometry = {.kind = LOGICAL_GEOMETRY};
+    const char *with_srid = "{\"x\":1.5,\"y\":-2.0,\"wkb\":\"AQEAAAAAAAAAAAD4PwAAAAAAAADA\","
+                            "\"srid\":4326}";
+    expect(&b, &point, object(with_srid), CELL_STRING, "(1.5,-2.0)");
+    expect(&b, &point, string("(1,2)"), CELL_STRING, "(1,2)");
+    expect_fault(&b, &point, object("{\"x\":1}"), "{\"x\":1} has no x and y");
+    expect(&b, &geometry, object(with_srid), CELL_STRING,
+           "0101000020E6100000000000000000F83F00000000000000C0");
+    expect(&b, &geometry, object("{\"wkb\":\"AQEAAAAAAAAAAAD4PwAAAAAAAADA\",\"srid\":null}"),
+           CELL_STRING, "0101000000000000000000F83F00000000000000C0");
+    /* big-endian; and one that has its SRID already */
+    expect(&b, &geometry, object("{\"wkb\":\"AAAAAAE/+AAAAAAAAMAAAAAAAAAA\",\"srid\":4326}"),
+           CELL_STRING, "0020000001000010E63FF8000000000000C000000000000000");
+    expect(&b, &geometry, object("{\"wkb\":\"AQEAACDmEAAAAAAAAAAA+D8AAAAAAAAAwA==\",\"srid\":1}"),
+           CELL_STRING, "0101000020E6100000000000000000F83F00000000000000C0");
+    expect(&b, &geometry, object("{\"type\":\"Point\"}"), CELL_JSON, "{\"type\":\"Point\"}");
+    expect(&b, &geometry, string("POINT(1 2)"), CELL_STRING, "POINT(1 2)");
+    expect_fault(&b, &geometry, object("{\"wkb\":\"AQEA\",\"srid\":1}"),
+                 "{\"wkb\":\"AQEA\",\"srid\":1} is not a geometry");
+    expect_fault(&b, &geometry, object("{\"wkb\":\"AQEAAAAAAAAAAAD4PwAAAAAAAADA\",\"srid\":-1}"),
+                 "{\"wkb\":\"AQEAAAAAAAAAAAD4PwAAAAAAAADA\",\"srid\":-1} is not a geometry");
+    expect_fault(&b, &geometry, object("{\"wkb\":\"!\",\"srid\":1}"),
+                 "{\"wkb\":\"!\",\"srid\":1} is not base64");
+    logical_scratch_done(&b.scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_schemas),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_units_of_columns),
+        cmocka_unit_test(test_bits_of_columns),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_decimals),
+        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_documents_and_texts),
+        cmocka_unit_test(test_geometry),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

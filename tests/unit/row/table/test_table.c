@@ -1,0 +1,52 @@
+/* table.c: lookup, quoting, names. */
+#include "row/table/table.h"
+
+#include "row/kit.h"
+
+static void test_free_takes_null(void **state)
+{
+    (void) state;
+    table_free(NULL);
+}
+
+static void test_column_by_exact_name(void **state)
+{
+    (void) state;
+    struct table *t = KIT_TABLE(kit_column("id", TYPE_INT8), kit_column("Id", TYPE_TEXT));
+    assert_ptr_equal(table_column(t, STR_LIT("id")), &t->columns[0]);
+    assert_ptr_equal(table_column(t, STR_LIT("Id")), &t->columns[1]);
+    assert_null(table_column(t, STR_LIT("ID")));
+    assert_null(table_column(t, STR_LIT("")));
+    table_free(t);
+}
+
+static void test_identifiers_are_always_quoted(void **state)
+{
+    (void) state;
+    struct buf out _cleanup_buf_ = {0};
+    table_quote_ident(&out, "plain");
+    table_quote_ident(&out, "a\"b");
+    table_quote_ident(&out, "");
+    kit_assert_text(buf_cstr(&out), "\"plain\"\"a\"\"b\"\"\"");
+}
+
+static void test_every_type_has_a_name(void **state)
+{
+    (void) state;
+    for (int t = 0; t <= TYPE_OTHER; t++) {
+        assert_non_null(column_type_name((enum column_type) t));
+    }
+    assert_string_equal(column_type_name(TYPE_TIMESTAMPTZ), "timestamptz");
+    assert_string_equal(column_type_name(TYPE_OTHER), "other");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_free_takes_null),
+        cmocka_unit_test(test_column_by_exact_name),
+        cmocka_unit_test(test_identifiers_are_always_quoted),
+        cmocka_unit_test(test_every_type_has_a_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
