@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "pg/letters.h"
 #include "sink/app/app.h"
+#include "sink/exit.h"
 
 struct command_args {
     const struct config *cfg; /* NULL for verbs that need none */

@@ -6,16 +6,7 @@
 #define SINK_APP_APP_H
 
 #include "config/config.h"
-
-/* Exit codes, as the man page and the unit know them. */
-enum exit_code {
-    EXIT_OK = 0,
-    EXIT_FAULT = 1, /* at run time */
-    EXIT_USAGE = 2,
-    EXIT_CONFIG = 3, /* the file */
-    EXIT_TARGET = 4, /* missing table, grants, schema version */
-    EXIT_SOURCE = 5,
-};
+#include "sink/exit.h"
 
 struct app_options {
     bool until_end;      /* end when all is read that the topics hold at the start */

@@ -6,7 +6,7 @@
 #define SINK_PLAN_PREPARE_H
 
 #include "pg/conn.h"
-#include "sink/app/app.h"
+#include "sink/exit.h"
 #include "sink/plan/entries.h"
 #include "sink/plan/plan.h"
 #include "sink/plan/policy.h"

@@ -10,8 +10,8 @@
 #ifndef SINK_WATCH_DRAIN_H
 #define SINK_WATCH_DRAIN_H
 
-#include "sink/app/app.h"
 #include "sink/crew/crew.h"
+#include "sink/exit.h"
 
 /* Why a drain ends. */
 enum drain_end {
