@@ -2,7 +2,6 @@
 #include "row/cell/fields.h"
 
 #include "base/mem.h"
-#include "row/json/json.h"
 
 #include <stdlib.h>
 
@@ -17,7 +16,7 @@ static uint32_t node_add(struct fields *f, uint32_t parent, struct str name)
     f->nodes[f->count] = (struct field){
         .literal = literal,
         .name = {.p = literal + 1, .n = name.n},
-        .literal_n = escaped || name.n + 3 > JSON_PADDING ? 0 : name.n + 3,
+        .literal_n = escaped || name.n + 3 > FIELD_LITERAL_MAX ? 0 : name.n + 3,
         .parent = parent,
     };
     return (uint32_t) f->count++;

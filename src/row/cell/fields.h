@@ -15,10 +15,14 @@
 /* Readable bytes that a name handed to fields_find needs behind it. */
 #define FIELD_PADDING 8
 
+/* A longer name, with its quotes and colon, has no literal: so many bytes of a text may be read for
+ * the comparison. */
+#define FIELD_LITERAL_MAX 64
+
 struct field {
     char *literal;    /* the name in quotes and a colon, padded; owned */
     struct str name;  /* there */
-    size_t literal_n; /* 0: not what a document has, or a long one: always search for this name */
+    size_t literal_n; /* 0: the name needs escaping or is long; it is never compared as a literal */
     uint32_t parent;
     uint32_t children;
     uint32_t slot; /* where its table of children starts */

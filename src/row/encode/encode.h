@@ -16,8 +16,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "row/cell/cell.h"
+#include "row/cell/rules.h"
 #include "row/json/document.h"
-#include "row/mapping/mapping.h"
 #include "row/schema/logical.h"
 #include "row/table/table.h"
 

@@ -224,17 +224,17 @@ static bool read_value(struct debezium *z, const struct mapping *m, struct docum
 {
     struct str payload;
     z->of_value = recall(z, m, false, text, &payload);
-    if (z->of_value && decode_json_fields("value", &m->value, d, payload, cells, err)) {
+    if (z->of_value && json_format_read("value", &m->value, d, payload, cells, err)) {
         return true;
     }
     z->of_value = NULL;
-    if (!decode_json_fields("value", &m->value, d, text, cells, err)) {
+    if (!json_format_read("value", &m->value, d, text, cells, err)) {
         return false;
     }
     const struct change_cells *parts = &m->change;
     return !open_payload(z, m, false, &cells[parts->schema], &cells[parts->payload],
                          &z->of_value) ||
-           decode_json_fields("value", &m->value, d, buf_str(&z->payloads[0]), cells, err);
+           json_format_read("value", &m->value, d, buf_str(&z->payloads[0]), cells, err);
 }
 
 bool debezium_read_key(struct debezium *z, const struct mapping *m, struct document *d,
@@ -242,11 +242,11 @@ bool debezium_read_key(struct debezium *z, const struct mapping *m, struct docum
 {
     struct str payload;
     z->of_key = recall(z, m, true, msg->key, &payload);
-    if (z->of_key && decode_json_fields("key", &m->key, d, payload, cells, err)) {
+    if (z->of_key && json_format_read("key", &m->key, d, payload, cells, err)) {
         return true;
     }
     z->of_key = NULL;
-    if (!decode_json_fields("key", &m->key, d, msg->key, cells, err)) {
+    if (!json_format_read("key", &m->key, d, msg->key, cells, err)) {
         return false;
     }
     struct cell schema = {.kind = CELL_ABSENT};
@@ -259,7 +259,7 @@ bool debezium_read_key(struct debezium *z, const struct mapping *m, struct docum
         }
     }
     return !open_payload(z, m, true, &schema, &inner, &z->of_key) ||
-           decode_json_fields("key", &m->key, d, buf_str(&z->payloads[1]), cells, err);
+           json_format_read("key", &m->key, d, buf_str(&z->payloads[1]), cells, err);
 }
 
 /* ---- what the source could not tell ---- */

@@ -21,9 +21,10 @@
 #ifndef ROW_ENVELOPE_DEBEZIUM_H
 #define ROW_ENVELOPE_DEBEZIUM_H
 
+#include "row/envelope/change.h"
 #include "row/json/document.h"
 #include "row/mapping/mapping_state.h"
-#include "row/record/decoder.h"
+#include "row/message.h"
 #include "row/schema/logical.h"
 
 struct debezium;

@@ -1,4 +1,4 @@
-/* JSON values and keys into cells. One thread per document. */
+/* See json_format.h. */
 #include "row/format/json_format.h"
 
 static void no_fields(const struct fields *f, struct cell *cells)
@@ -13,8 +13,8 @@ static bool is_object(const struct cell *c)
     return c->kind == CELL_JSON && *c->text.p == '{';
 }
 
-bool decode_json_fields(const char *what, const struct fields *f, struct document *d,
-                        struct str text, struct cell *cells, struct error *err)
+bool json_format_read(const char *what, const struct fields *f, struct document *d, struct str text,
+                      struct cell *cells, struct error *err)
 {
     if (!text.p) {
         cells[0].kind = CELL_NULL;
@@ -30,22 +30,4 @@ bool decode_json_fields(const char *what, const struct fields *f, struct documen
         return error_sqlstate(err, "22P02");
     }
     return true;
-}
-
-bool decode_json_value(const struct mapping *m, struct document *d, const struct message *msg,
-                       struct cell *cells, struct error *err)
-{
-    return decode_json_fields("value", &m->value, d, msg->value, cells, err);
-}
-
-bool decode_json_key(const struct mapping *m, struct document *d, const struct message *msg,
-                     struct cell *cells, struct error *err)
-{
-    return decode_json_fields("key", &m->key, d, msg->key, cells + mapping_key_cell(m), err);
-}
-
-bool decode_json_item(const struct mapping *m, struct document *d, struct str text,
-                      struct cell *cells, struct error *err)
-{
-    return decode_json_fields("element", &m->item, d, text, cells + mapping_item_cell(m), err);
 }

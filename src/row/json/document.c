@@ -20,6 +20,8 @@
 
 #include <stdlib.h>
 
+_Static_assert(FIELD_LITERAL_MAX <= JSON_PADDING, "a literal is compared beyond the end of a text");
+
 struct level {
     uint32_t node;  /* of the container, or FIELD_NONE when nothing below it is wanted */
     uint32_t begin; /* its position in the text */

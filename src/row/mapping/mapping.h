@@ -46,47 +46,16 @@
 #define ROW_MAPPING_MAPPING_H
 
 #include "base/error.h"
+#include "row/cell/rules.h"
+#include "row/format/format.h"
+#include "row/schema/logical.h"
 #include "row/table/table.h"
-
-enum mapping_format { FORMAT_JSON, FORMAT_RAW };
-
-/* Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time. */
-enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS };
-
-/* What becomes of U+0000 in a text. */
-enum nul_policy { NUL_FAULT, NUL_STRIP, NUL_REPLACE };
-
-/* What a string means that goes into bytea. BYTES_AUTO: \x and hexadecimal digits, or base64. */
-enum bytes_policy { BYTES_AUTO, BYTES_BASE64, BYTES_HEX, BYTES_UTF8 };
 
 /* What becomes of fields of a value that no column takes. */
 enum unknown_policy { UNKNOWN_IGNORE, UNKNOWN_FAULT, UNKNOWN_COLLECT };
 
-/* What users want differently. All zero: nothing is changed to fit, nothing is guessed. */
-struct value_rules {
-    enum nul_policy nul;
-    enum bytes_policy bytes;
-    enum time_unit unit; /* of columns whose entry has none */
-    int32_t zone_sec;    /* east of UTC: of a time without a zone, into timestamptz */
-    bool strict_numbers; /* a string is no number, a number no text */
-    bool truncates;      /* texts to the length of their column */
-    bool empty_as_null;  /* empty strings, but in json */
-};
-
 /* What a record is: a row, or a change event (row/envelope/debezium.h) that holds one. */
 enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM };
-
-/*
- * The source's `time.precision.mode`: in which unit it writes times where the column has to tell.
- * Adaptive: milliseconds for a precision of at most three digits, else microseconds.
- */
-enum time_precision {
-    PRECISION_ADAPTIVE,
-    PRECISION_ADAPTIVE_TIME_MICROSECONDS, /* adaptive, but a time of day has microseconds */
-    PRECISION_CONNECT,                    /* milliseconds */
-    PRECISION_MICROSECONDS,
-    PRECISION_NANOSECONDS,
-};
 
 /* Which records delete the row of their key. DELETE_CHANGE: the change events of deletes. */
 enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE, DELETE_CHANGE };
@@ -118,7 +87,7 @@ enum mapping_part {
 
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
-    enum mapping_format format;
+    enum format format;
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name; outlives the mapping */

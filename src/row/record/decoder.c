@@ -79,7 +79,8 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
     if (!d->key) {
         d->key = document_new();
     }
-    bool ok = m->envelope == ENVELOPE_NONE ? decode_json_key(m, d->key, msg, d->cells, err)
+    bool ok = m->envelope == ENVELOPE_NONE ? json_format_read("key", &m->key, d->key, msg->key,
+                                                              d->cells + mapping_key_cell(m), err)
                                            : debezium_read_key(d->changes, m, d->key, msg,
                                                                d->cells + mapping_key_cell(m), err);
     if (!ok) {
@@ -101,7 +102,7 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
         d->changes = debezium_new();
     }
     bool ok = m->envelope == ENVELOPE_NONE
-                  ? decode_json_value(m, d->value, msg, d->cells, err)
+                  ? json_format_read("value", &m->value, d->value, msg->value, d->cells, err)
                   : debezium_read(d->changes, m, d->value, msg, d->cells, &d->change, err);
     if (!ok) {
         return false;
@@ -308,7 +309,8 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
     if (!d->item) {
         d->item = document_new();
     }
-    if (!decode_json_item(m, d->item, text, d->cells, err)) {
+    if (!json_format_read("element", &m->item, d->item, text, d->cells + mapping_item_cell(m),
+                          err)) {
         return false;
     }
     if (m->has_index) {

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "row/envelope/change.h"
 #include "row/json/elements.h"
 #include "row/mapping/mapping.h"
 #include "row/message.h"
@@ -41,11 +42,7 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
 /* What was read, by the numbers of the mapping's cells. */
 const struct cell *decoder_cells(const struct decoder *d);
 
-/*
- * What a change event did to its row; of other records CHANGE_CREATE. CHANGE_NONE: nothing that
- * concerns a row.
- */
-enum change_op { CHANGE_NONE, CHANGE_CREATE, CHANGE_UPDATE, CHANGE_DELETE, CHANGE_TRUNCATE };
+/* What the record read last did. */
 enum change_op decoder_change(const struct decoder *d);
 
 /* Has a change event read last changed the key of its row? */

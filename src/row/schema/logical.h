@@ -12,7 +12,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "row/cell/cell.h"
-#include "row/mapping/mapping.h"
+#include "row/cell/rules.h"
+#include "row/table/table.h"
 
 enum logical_kind {
     LOGICAL_PLAIN,    /* what the JSON says; a number that is a time counts `unit`s */
@@ -36,6 +37,18 @@ struct logical {
     int32_t scale;
     int32_t length;
     struct logical *element; /* owned; LOGICAL_ARRAY, NULL: plain */
+};
+
+/*
+ * The source's `time.precision.mode`: in which unit it writes times where the column has to tell.
+ * Adaptive: milliseconds for a precision of at most three digits, else microseconds.
+ */
+enum time_precision {
+    PRECISION_ADAPTIVE,
+    PRECISION_ADAPTIVE_TIME_MICROSECONDS, /* adaptive, but a time of day has microseconds */
+    PRECISION_CONNECT,                    /* milliseconds */
+    PRECISION_MICROSECONDS,
+    PRECISION_NANOSECONDS,
 };
 
 void logical_done(struct logical *l);

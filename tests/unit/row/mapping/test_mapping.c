@@ -4,8 +4,7 @@
 #include "row/kit.h"
 #include "row/path/path.h"
 
-static struct mapping_spec spec(enum mapping_format format, const struct mapping_entry *entries,
-                                size_t n)
+static struct mapping_spec spec(enum format format, const struct mapping_entry *entries, size_t n)
 {
     return (struct mapping_spec){.format = format, .entries = entries, .entry_count = n};
 }
