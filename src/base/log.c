@@ -152,12 +152,27 @@ static void lines_write(const struct lines *l)
     }
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+static const struct log_entry entries[] = {
+#define EVENT(number, name, level, text) {number, #name, LOG_LEVEL_##level, text, false},
+#define FAULT(number, name, level, what) {number, #name, LOG_LEVEL_##level, what, true},
+#include "base/events.def"
+#undef EVENT
+#undef FAULT
+};
+
+const struct log_entry *log_entry(enum log_kind kind)
+{
+    assert(kind < LOG_KINDS);
+    return &entries[kind];
+}
+
+void log_event(enum log_kind kind, const char *fmt, ...)
 {
     char text[LOG_TEXT_MAX + 2]; /* one character too many shows that there were more */
     struct lines l;
     va_list args;
 
+    enum log_level level = log_entry(kind)->level;
     if (!log_enabled(level)) {
         return;
     }
@@ -170,8 +185,9 @@ void log_line(enum log_level level, const char *fmt, ...)
     lines_write(&l);
 }
 
-void log_fault(enum log_level level, const struct error *err)
+void log_fault(enum log_kind kind, const struct error *err)
 {
+    enum log_level level = log_entry(kind)->level;
     struct lines l;
 
     if (!log_enabled(level)) {

@@ -25,16 +25,40 @@ void log_init(enum log_level threshold);
 bool log_level_parse(const char *text, enum log_level *out) _must_;
 bool log_enabled(enum log_level level);
 
-void log_line(enum log_level level, const char *fmt, ...) _printf_(2, 3);
+/* The kinds of lines, LOG_program_ready and so on, in the order of base/events.def. */
+enum log_kind {
+#define EVENT(number, name, level, text) LOG_##name,
+#define FAULT(number, name, level, what) LOG_##name,
+#include "base/events.def"
+#undef EVENT
+#undef FAULT
+    LOG_KINDS,
+};
 
-#define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
-#define log_warning(...) log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
-#define log_info(...) log_line(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...) log_line(LOG_LEVEL_DEBUG, __VA_ARGS__)
+/* Their formats, where the compiler finds them when it checks the arguments of log_event. */
+#define EVENT(number, name, level, text) static const char log_text_##name[] = text;
+#define FAULT(number, name, level, what)
+#include "base/events.def"
+#undef EVENT
+#undef FAULT
+
+/* log_event(LOG(partition_begins), topic, partition, offset, reason) */
+#define LOG(name) LOG_##name, log_text_##name
+
+void log_event(enum log_kind kind, const char *fmt, ...) _printf_(2, 3);
 
 /* A fault: its text on one line, its hint, if any, on a second one that starts with "HINT: ". */
-void log_fault(enum log_level level, const struct error *err);
+void log_fault(enum log_kind kind, const struct error *err);
+
+/* A row of base/events.def. */
+struct log_entry {
+    unsigned number;
+    const char *name;
+    enum log_level level;
+    const char *text; /* an event's format; what a fault is about */
+    bool is_fault;
+};
+const struct log_entry *log_entry(enum log_kind kind);
 
 /*
  * Same text again and again: lets the first line of a state through, then at most one a minute,

@@ -15,10 +15,9 @@ enum exit_code command_run(const struct command_args *args)
     failpoint_init();
     log_init(args->cfg->log.level);
     if (!command_check_file(args->cfg, &err)) {
-        log_fault(LOG_LEVEL_ERROR, &err);
+        log_fault(LOG_config_refused, &err);
         return EXIT_CONFIG;
     }
-    log_info("pgsinkd %s, librdkafka %s, sink '%s'", PGSINKD_VERSION, client_library_version(),
-             args->cfg->sink);
+    log_event(LOG(program_starts), PGSINKD_VERSION, client_library_version(), args->cfg->sink);
     return app_run(args->cfg, &args->run);
 }

@@ -419,7 +419,7 @@ def test_a_gap_is_passed_and_recorded_in_the_log_only(bench, delivery):
     log.fill(200)
     log.delete_records({0: 250})
     d = bench.drain(config)
-    assert "@100: next_offset 100 is below the log, which holds offsets 250 to 300; going on at the earliest, 250\n" in d.log()
+    assert "@100: next_offset 100 is below the log, which holds offsets 250 to 300; continuing at the earliest, 250\n" in d.log()
     assert bench.tally() == (150, 150)
     log.records[0] |= before  # they were stored before Kafka deleted them
     bench.check(log, delivery=delivery)

@@ -5,7 +5,7 @@ import pytest
 from kit import wait
 
 
-REJOINED = r"joined again, \d+ partitions? assigned"
+REJOINED = r"rejoined, \d+ partitions? assigned"
 PROTOCOLS = pytest.mark.parametrize("protocol", ["roundrobin", "cooperative-sticky"])
 
 
@@ -131,7 +131,7 @@ def test_a_restart_without_a_change_does_not_join_again(bench):
         d = bench.start(config)
         log.fill(100)
         bench.wait_stored(log)
-        assert "joining again" not in d.log()
+        assert "rejoining" not in d.log()
         assert len([text for text in d.lines("info") if "assigned" in text]) == 1
     bench.check(log)
 
@@ -178,7 +178,7 @@ def test_a_topic_that_a_pattern_finds_while_it_runs_is_written_down(bench):
     d = bench.start(config)
     first.fill(10), second.fill(10)
     bench.wait_stored(first), bench.wait_stored(second)
-    assert "joining again" not in d.log()
+    assert "rejoining" not in d.log()
     bench.check(first)
     bench.check(second)
 

@@ -81,7 +81,7 @@ NOT_IN_ROW = {
 
 # Who writes to the log. The others return their errors.
 LOGS = {"base", "sink", "command", "main.c"}
-LOG_CALL = re.compile(r"\blog_(error|warning|notice|info|debug|line|fault)\s*\(")
+LOG_CALL = re.compile(r"\blog_(event|fault)\s*\(")
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(<[^>]*>|"[^"]*")')
 

@@ -8,6 +8,7 @@ import unittest
 
 import banned
 import circles
+import events
 import externs
 import rooms
 import tour
@@ -129,7 +130,7 @@ void log_line(int level)
 
 void worker(void)
 {
-    log_error("strcpy(a, b) in a text is fine; a comment, too"); /* gets(x) */
+    log_event("strcpy(a, b) in a text is fine; a comment, too"); /* gets(x) */
 }
 """,
     "docs/ARCHITECTURE.md": "| room | what |\n|---|---|\n"
@@ -240,7 +241,7 @@ class Rooms(Lint):
         self.law("row is pure", {"src/row/talk.c": '/* Talk. */\n#include "base/log.h"\n'})
 
     def test_lower_rooms_do_not_log(self):
-        self.law("pg does not log", {"src/pg/talk.c": "/* Talk. */\nvoid f(void)\n{\n    log_info(x);\n}\n"})
+        self.law("pg does not log", {"src/pg/talk.c": "/* Talk. */\nvoid f(void)\n{\n    log_event(x);\n}\n"})
 
     def test_unknown_room_and_unknown_file(self):
         self.law("is no room", {"src/attic/x.c": "/* X. */\n"})
@@ -418,6 +419,40 @@ class Circles(Lint):
             library = os.path.join(root, "libcore.a")
             subprocess.run(["ar", "rcs", library], check=True)
             self.assertIn("no file uses another", circles.check(root, library)[0])
+
+
+class Events(Lint):
+    DEF = """\
+/* Log lines. */
+EVENT(101, ready, NOTICE, "ready after %.1f s")
+EVENT(103, said, WARNING, "%s")
+FAULT(110, refused, ERROR, "it cannot "
+      "be used")
+"""
+    USES = "    log_event(LOG(ready), 1.0);\n    log_event(LOG(said), x);\n    log_fault(LOG_refused, err);\n"
+
+    def tree(self, rows=DEF, uses=USES, doc=None):
+        changes = {"src/base/events.def": rows, "src/sink/app/a.c": "/* A. */\nvoid f(void)\n{\n" + uses + "}\n"}
+        changes["src/sink/worker/worker.c"] = None
+        with Tree(changes) as root:
+            changes["docs/log.md"] = events.printed(root) if doc is None else doc
+        return changes
+
+    def test_a_clean_one(self):
+        with Tree(self.tree()) as root:
+            self.assertEqual(events.check(root), [])
+            self.assertIn("| PGS-101 | notice | `ready after ... s` |\n", events.printed(root))
+            self.assertIn("| PGS-103 | warning | its own text: said |\n", events.printed(root))
+            self.assertIn("| PGS-110 | error | an error's own text: it cannot be used |\n", events.printed(root))
+
+    def test_faults(self):
+        more = self.USES + "    log_event(LOG(raedy), 1.0);\n"
+        self.expect(events.check, "no event of", self.tree(uses=more))
+        self.expect(events.check, "no event of", self.tree(uses=self.USES + "    log_event(LOG(refused), 1);\n"))
+        self.expect(events.check, "no fault of", self.tree(uses=self.USES + "    log_fault(LOG_ready, err);\n"))
+        self.expect(events.check, "said is never logged", self.tree(uses=self.USES.replace("LOG(said)", "LOG(ready)")))
+        self.expect(events.check, "101 follows 101", self.tree(rows=self.DEF.replace("103", "101")))
+        self.expect(events.check, "is not the print of", self.tree(doc="# Log lines\n"))
 
 
 class Tour(Lint):

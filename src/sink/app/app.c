@@ -129,19 +129,17 @@ static void log_memory_bound(const struct app *a)
     uint64_t fetching = 2 * 2 * m.fetch_bytes;
     uint64_t replay = config_needs_schema(a->cfg) ? a->cfg->batch.max_bytes : 0;
     uint64_t bound = workers * (m.queue_bytes + batches) + fetching + replay + PROGRAM_BYTES;
-    log_info("memory bound %llu MiB: %u workers x (%llu MiB queue + %llu MiB batches) "
-             "+ %llu MiB fetching + %llu MiB replay + %llu MiB program",
-             (unsigned long long) (bound >> 20), workers,
-             (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
-             (unsigned long long) (fetching >> 20), (unsigned long long) (replay >> 20),
-             (unsigned long long) (PROGRAM_BYTES >> 20));
+    log_event(LOG(memory_bound), (unsigned long long) (bound >> 20), workers,
+              (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
+              (unsigned long long) (fetching >> 20), (unsigned long long) (replay >> 20),
+              (unsigned long long) (PROGRAM_BYTES >> 20));
 }
 
 static void log_delivery(const struct app *a)
 {
     _cleanup_buf_ struct buf text = {0};
     prepare_describe_delivery(a->cfg, &text);
-    log_info("%s", buf_cstr(&text));
+    log_event(LOG(no_ledger), buf_cstr(&text));
 }
 
 static bool start(struct app *a)
@@ -150,7 +148,7 @@ static bool start(struct app *a)
     uint32_t workers = config_workers(a->cfg);
     a->client = client_new(a->cfg, workers, &err);
     if (a->client == NULL) {
-        log_fault(LOG_LEVEL_ERROR, &err);
+        log_fault(LOG_config_refused, &err);
         a->code = EXIT_CONFIG;
         return false;
     }
@@ -173,7 +171,7 @@ static bool start(struct app *a)
     }
     log_memory_bound(a);
     if (!client_subscribe(a->client, a->cfg, &err)) {
-        log_fault(LOG_LEVEL_ERROR, &err);
+        log_fault(LOG_source_refused, &err);
         a->code = EXIT_SOURCE;
         return false;
     }
@@ -204,7 +202,7 @@ static void begin_stop(struct app *a, enum exit_code code)
 static enum exit_code code_of_signal(struct app *a, int number)
 {
     if (number != SIGALRM) {
-        log_notice("stopping on %s", strsignal(number));
+        log_event(LOG(stop_asked), strsignal(number));
     }
     if (a->drain == NULL) {
         return EXIT_OK;
@@ -227,19 +225,19 @@ static void note_event(struct app *a, const struct event *e)
 {
     switch (e->kind) {
     case EVENT_FATAL:
-        log_error("kafka: this consumer cannot go on: %s", e->text);
+        log_event(LOG(consumer_broken), e->text);
         begin_stop(a, EXIT_SOURCE);
         break;
     case EVENT_DENIED:
-        log_error("kafka: %s", e->text);
+        log_event(LOG(consumer_denied), e->text);
         break;
     case EVENT_TROUBLE:
-        log_warning("kafka: %s", e->text);
+        log_event(LOG(consumer_trouble), e->text);
         break;
     case EVENT_AWAY:
     case EVENT_DOUBT:
     case EVENT_LOG:
-        log_debug("kafka: %s", e->text);
+        log_event(LOG(library_says), e->text);
         break;
     case EVENT_NONE:
     case EVENT_OTHER:
@@ -266,12 +264,11 @@ static void note_link(struct app *a, const struct report *r)
     if (r->kind == REPORT_DOWN) {
         if (a->down++ == 0) {
             a->down_since = clock_mono();
-            log_warning("postgresql: worker %u: %s; trying again until it answers",
-                        worker_number(r->worker), r->error.text);
+            log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
         }
     } else if (--a->down == 0) {
-        log_notice("postgresql: connected again after %.1f s",
-                   (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
+        log_event(LOG(postgres_back),
+                  (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
     }
 }
 
@@ -283,10 +280,9 @@ static void log_limited(struct app *a, const char *text)
         return;
     }
     if (held_back == 0) {
-        log_warning("%s; trying again", text);
+        log_event(LOG(trouble), text);
     } else {
-        log_warning("%s; trying again (%llu such lines left out)", text,
-                    (unsigned long long) held_back);
+        log_event(LOG(trouble_often), text, (unsigned long long) held_back);
     }
 }
 
@@ -315,33 +311,31 @@ static void take_report(struct app *a, const struct report *r)
                            "for longer than lock_timeout");
             break;
         }
-        log_warning("postgresql: ended %lld backend(s) that held rows of the ledger for longer "
-                    "than lock_timeout",
-                    (long long) r->offset);
+        log_event(LOG(backends_ended), (long long) r->offset);
         break;
     case REPORT_TROUBLE:
         note_trouble(a, r);
         break;
     case REPORT_DOUBTFUL:
-        log_warning("%s", r->error.text);
+        log_event(LOG(worker_warning), r->error.text);
         break;
     case REPORT_DUE:
         break; /* main has turned: that was what for */
     case REPORT_EASED:
-        log_notice("postgresql: worker %u goes on", worker_number(r->worker));
+        log_event(LOG(trouble_over), worker_number(r->worker));
         break;
     case REPORT_REPLAY:
         replayer_want(&a->replayer);
         break;
     case REPORT_LETTER:
-        log_warning("%s", r->error.text);
+        log_event(LOG(dead_letter), r->error.text);
         break;
     case REPORT_STALE:
         log_limited(a, r->error.text);
         crew_renew(a->crew);
         break;
     case REPORT_FATAL:
-        log_fault(LOG_LEVEL_ERROR, &r->error);
+        log_fault(LOG_worker_failed, &r->error);
         begin_stop(a, r->error.class == ERROR_SETUP ? EXIT_TARGET : EXIT_FAULT);
         break;
     case REPORT_ENDED:
@@ -366,7 +360,7 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     bool useless = answer->kind == SCOUT_RENEW && !answer->failed &&
                    answer->error.class != ERROR_NONE;
     if (useless) {
-        log_fault(LOG_LEVEL_ERROR, &answer->error);
+        log_fault(LOG_tables_refused, &answer->error);
         begin_stop(a, EXIT_TARGET);
         scout_mail_free(answer);
     } else if (answer->kind == SCOUT_REPLAY) {
@@ -429,7 +423,7 @@ static void say_ready(struct app *a)
     if (crew_is_ready(a->crew)) {
         a->ready = true;
         notify_ready();
-        log_notice("ready");
+        log_event(LOG(program_ready));
     } else {
         notify_extend_start(START_EXTENSION);
     }
@@ -611,11 +605,11 @@ static enum exit_code run(struct app *a)
     struct totals t = progress_totals(a->workers, a->worker_count);
     progress_end(&a->progress, &t);
     if (a->drain != NULL && a->code == EXIT_OK && !crew_commit_is_over(a->crew)) {
-        log_error("kafka: what was read is stored, but the group does not have all of its offsets");
+        log_event(LOG(drain_offsets_missing));
         a->code = EXIT_FAULT;
     }
     if (!stop(a)) {
-        log_warning("not everything ended in time; exiting without waiting");
+        log_event(LOG(stop_late));
         _exit((int) a->code);
     }
     return a->code;

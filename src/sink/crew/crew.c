@@ -131,16 +131,15 @@ void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset)
 static void report_start(struct crew *c, struct partition *p, const struct report *r)
 {
     if (r->error.class != ERROR_NONE) {
-        log_info("%s-%d: reading again from %lld: %s", p->topic, p->number, (long long) r->offset,
-                 r->error.text);
+        log_event(LOG(partition_reads_again), p->topic, p->number, (long long) r->offset,
+                  r->error.text);
     } else if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
-        log_notice("%s-%d: the ledger now says next_offset %lld, reading on from there", p->topic,
-                   p->number, (long long) r->offset);
+        log_event(LOG(partition_moved), p->topic, p->number, (long long) r->offset);
     }
     p->retry_at = USEC_NEVER; /* what it was waiting for is overtaken */
     if (r->inserted) {
-        log_info("%s-%d: begins at offset %lld: %s", p->topic, p->number, (long long) r->offset,
-                 p->first_reason != NULL ? p->first_reason : "as before");
+        log_event(LOG(partition_begins), p->topic, p->number, (long long) r->offset,
+                  p->first_reason != NULL ? p->first_reason : "as before");
     }
     p->start_offset = r->offset;
     p->start_seq = r->seq;
@@ -182,14 +181,13 @@ static void report_stopped(struct crew *c, struct partition *p, const struct rep
     }
     partition_stop(p, err.text);
     crew_note_start(c); /* the others go on without it */
-    log_fault(LOG_LEVEL_ERROR, &err);
+    log_fault(LOG_partition_stopped, &err);
 }
 
 /* Trouble that time may mend. The state is set already. */
 static void report_trouble(struct partition *p, const struct report *r, usec_t retry)
 {
-    log_warning("%s; trying again in %llu s", r->error.text,
-                (unsigned long long) (retry / USEC_PER_SEC));
+    log_event(LOG(partition_trouble), r->error.text, (unsigned long long) (retry / USEC_PER_SEC));
     p->retry_at = clock_mono() + retry;
 }
 
@@ -296,8 +294,7 @@ static void retry(struct crew *c, struct partition *p)
 void crew_turn(struct crew *c, usec_t now)
 {
     if (c->revoking && now >= c->revoke_deadline) {
-        log_warning("a revoked partition's last batch is not stored yet, or its offset not "
-                    "committed; giving it up all the same");
+        log_event(LOG(revoke_late));
         crew_end_revoke(c);
     }
     for (size_t i = 0; i < c->count; i++) {

@@ -67,7 +67,7 @@ static void answer_plan(struct crew *c, struct scout_mail *m)
         m->job_count = 0;
     } else if (still_planning(c, m->topic)) {
         error_wrap(&m->error, "topic '%s' is not stored", m->topic);
-        log_fault(LOG_LEVEL_ERROR, &m->error);
+        log_fault(LOG_topic_refused, &m->error);
     }
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
@@ -256,12 +256,11 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         break; /* the drain's */
     case SCOUT_AWAY:
         c->away = true;
-        log_warning("kafka: brokers cannot be reached: %s; trying again until they can",
-                    m->error.text);
+        log_event(LOG(brokers_away), m->error.text);
         break;
     case SCOUT_REACHABLE:
         c->away = false;
-        log_notice("kafka: brokers can be reached again");
+        log_event(LOG(brokers_back));
         break;
     }
     scout_mail_free(m);

@@ -147,10 +147,10 @@ static void note_refused(struct crew *c, usec_t now, const char *why)
 {
     c->commit_retry_at = now + backoff_next(&c->commit_backoff);
     if (has_ledger(c)) {
-        log_debug("kafka: informational commit: %s", why);
+        log_event(LOG(lag_not_committed), why);
     } else if (!c->commit_told) {
         c->commit_told = true;
-        log_warning("kafka: offsets cannot be committed: %s; trying again", why);
+        log_event(LOG(commit_fails), why);
     }
 }
 
@@ -249,7 +249,7 @@ void crew_commit_answer(struct crew *c, const struct event *e)
     c->commit_retry_at = 0;
     if (c->commit_told) {
         c->commit_told = false;
-        log_notice("kafka: offsets are committed again");
+        log_event(LOG(commit_works));
     }
 }
 
@@ -261,8 +261,8 @@ void crew_commit_forget(const struct crew *c, const struct partition *p)
 {
     int64_t from = due(c, p);
     if (c->cc.cfg->delivery == DELIVERY_AT_MOST_ONCE && from >= 0 && p->committed > from) {
-        log_warning("%s-%d: the records at offsets %lld to %lld are lost: committed, not stored",
-                    p->topic, p->number, (long long) from, (long long) p->committed - 1);
+        log_event(LOG(records_lost), p->topic, p->number, (long long) from,
+                  (long long) p->committed - 1);
     }
 }
 
@@ -285,10 +285,9 @@ void crew_commit_last(struct crew *c)
         return;
     }
     if (!crew_commit_is_over(c)) {
-        log_warning("kafka: the group does not have the last offsets: %s",
-                    c->cc.cfg->delivery == DELIVERY_AT_LEAST_ONCE
-                        ? "some records will be stored again"
-                        : "some records may be lost");
+        log_event(LOG(last_offsets_missing), c->cc.cfg->delivery == DELIVERY_AT_LEAST_ONCE
+                                                 ? "some records will be stored again"
+                                                 : "some records may be lost");
     }
     for (size_t i = 0; i < c->count; i++) {
         crew_commit_forget(c, c->partitions[i]);

@@ -122,7 +122,7 @@ static void fetch(struct crew *c, usec_t now)
         c->starts_due = false;
     } else {
         c->fetch_at = now + FETCH_RETRY;
-        log_warning("kafka: %s; trying again", err.text);
+        log_event(LOG(kafka_call_failed), err.text);
     }
     free(refs);
 }

@@ -127,15 +127,14 @@ void crew_first_answer_use(struct crew *c, const struct scout_mail *m)
         c->use_at = clock_mono() + USE_RETRY;
         if (!c->use_told) {
             c->use_told = true;
-            log_warning("topics entry '%s' cannot be used yet: %s; trying again", m->entry,
-                        m->error.text);
+            log_event(LOG(entry_not_used), m->entry, m->error.text);
         }
         return;
     }
     for (size_t i = 0; i < m->ref_count; i++) {
         if (m->refs[i].offset >= 0) {
-            log_info("%s-%d: begins at offset %lld: %s", m->refs[i].topic, m->refs[i].partition,
-                     (long long) m->refs[i].offset, m->reason);
+            log_event(LOG(partition_begins), m->refs[i].topic, m->refs[i].partition,
+                      (long long) m->refs[i].offset, m->reason);
         }
     }
     c->use_told = false;
@@ -203,8 +202,8 @@ void crew_first_answer(struct crew *c, const struct scout_mail *m)
         if (m->in_group[i]) {
             crew_commit_note(p, m->refs[i].offset);
         } else if (!config_has_ledger(c->cc.cfg)) {
-            log_info("%s-%d: begins at offset %lld: %s", p->topic, p->number,
-                     (long long) m->refs[i].offset, p->first_reason);
+            log_event(LOG(partition_begins), p->topic, p->number, (long long) m->refs[i].offset,
+                      p->first_reason);
         }
         crew_adopt(c, p, m->refs[i].offset);
     }

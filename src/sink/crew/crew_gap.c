@@ -40,7 +40,7 @@ static void hint_accept(const struct crew *c, const struct partition *p, const c
 void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err)
 {
     hint_accept(c, p, why, err);
-    log_fault(LOG_LEVEL_ERROR, err);
+    log_fault(LOG_log_refused, err);
     partition_stop(p, err->text);
     crew_note_start(c); /* the others go on without it */
 }
@@ -173,10 +173,9 @@ static void go_on(struct crew *c, struct partition *p, const struct error *why, 
                           .cause = gap_cause_of(p),
                           .low = low,
                           .high = high};
-    log_warning("%s; going on at the %s, %lld%s%s%s", why->text,
-                policy == ON_GAP_EARLIEST ? "earliest" : "latest", (long long) o->gap.to,
-                ledger ? ", and writing the range to " : "",
-                ledger ? c->cc.cfg->postgres.schema : "", ledger ? ".gaps" : "");
+    log_event(LOG(gap_passed), why->text, policy == ON_GAP_EARLIEST ? "earliest" : "latest",
+              (long long) o->gap.to, ledger ? ", and writing the range to " : "",
+              ledger ? c->cc.cfg->postgres.schema : "", ledger ? ".gaps" : "");
     worker_post(p->worker, o);
 }
 

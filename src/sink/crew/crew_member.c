@@ -155,8 +155,7 @@ static void note_unkept(struct crew *c, const struct scout_mail *m)
 {
     if (!c->member.unkept) {
         c->member.unkept = true;
-        log_warning("the topics of group.instance.id '%s' cannot be kept: %s", c->member.id,
-                    m->error.text);
+        log_event(LOG(member_topics_not_kept), c->member.id, m->error.text);
     }
 }
 
@@ -176,7 +175,7 @@ static void leave(struct crew *c)
 static void rejoin(struct crew *c, const char *why)
 {
     struct member *me = &c->member;
-    log_notice("group.instance.id '%s': %s: leaving the group and joining again", me->id, why);
+    log_event(LOG(member_rejoins), me->id, why);
     me->rejoined = true;
     me->doubted = false;
     set_state(me, MEMBER_YIELDING, USEC_NEVER);
@@ -208,7 +207,7 @@ static void join_again(struct crew *c, usec_t now)
     if (client_subscribe(c->cc.client, c->cc.cfg, &err)) {
         set_state(&c->member, MEMBER_REJOINING, USEC_NEVER);
     } else {
-        log_warning("kafka: %s; trying again", err.text);
+        log_event(LOG(kafka_call_failed), err.text);
         c->member.at = now + SUBSCRIBE_RETRY;
     }
 }
@@ -218,8 +217,7 @@ static void look_whether_left(struct crew *c, usec_t now)
     struct member *me = &c->member;
     bool left = !c->revoking && !client_is_member(c->cc.client);
     if (!left && now >= me->leave_deadline) {
-        log_warning("group.instance.id '%s': the group does not let go; joining all the same",
-                    me->id);
+        log_event(LOG(member_not_released), me->id);
         left = true;
     }
     me->at = now + LEAVE_POLL;
@@ -254,8 +252,7 @@ void crew_member_assigned(struct crew *c, const struct event *e, bool stranger)
         me->stranger = stranger;
         ask_member(c);
     } else if (me->state == MEMBER_REJOINING) {
-        log_notice("group.instance.id '%s': joined again, %zu partition%s assigned", me->id,
-                   e->ref_count, e->ref_count == 1 ? "" : "s");
+        log_event(LOG(member_rejoined), me->id, e->ref_count, e->ref_count == 1 ? "" : "s");
         set_state(me, MEMBER_DOUBTING, clock_mono());
     }
 }

@@ -24,7 +24,7 @@ static void note_stranger(const struct event *e, size_t at)
             return;
         }
     }
-    log_warning("topic '%s': assigned to this member, but no route takes it; not read", topic);
+    log_event(LOG(topic_without_route), topic);
 }
 
 /* Invariant I10: what no route takes never gets as far as a partition. */
@@ -34,7 +34,7 @@ static void assign(struct crew *c, const struct event *e)
     c->assigned_once = true;
     c->assigned_at = clock_mono();
     bool stranger = false;
-    log_info("%zu partition%s assigned", e->ref_count, e->ref_count == 1 ? "" : "s");
+    log_event(LOG(assigned), e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
         if (!plan_takes(c->cc.plan, e->refs[i].topic)) {
             note_stranger(e, i);
@@ -88,8 +88,8 @@ static void revoke(struct crew *c, const struct event *e)
     if (c->revoking) {
         crew_end_revoke(c); /* the library does not wait for the old answer any more */
     }
-    log_info("%zu partition%s %s", e->ref_count, e->ref_count == 1 ? "" : "s",
-             e->lost ? "lost: the group has gone on without this member" : "revoked");
+    log_event(LOG(revoked), e->ref_count, e->ref_count == 1 ? "" : "s",
+              e->lost ? "lost: the group has gone on without this member" : "revoked");
     c->revoking = true;
     c->revoke_deadline = clock_mono() + RELEASE_BUDGET;
     c->revoke_refs = mem_array(e->ref_count, sizeof *c->revoke_refs);

@@ -70,8 +70,7 @@ static void report(const struct crew *c, const struct unread_news *news)
 {
     const char *group = c->cc.cfg->kafka.group;
     if (news->read_again) {
-        log_notice("topic '%s': all its partitions are read again by group '%s'", news->topic,
-                   group);
+        log_event(LOG(topic_read_again), news->topic, group);
         return;
     }
     struct error err;
@@ -80,7 +79,7 @@ static void report(const struct crew *c, const struct unread_news *news)
               news->topic, group, one ? "" : "s", news->partitions);
     error_hint(&err, "Restart the daemons of the group that have a route for it, one after the "
                      "other; one with group.instance.id after a pause of session.timeout.ms.");
-    log_fault(LOG_LEVEL_WARNING, &err);
+    log_fault(LOG_topic_unread, &err);
 }
 
 void crew_unread_answer(struct crew *c, const struct scout_mail *m)

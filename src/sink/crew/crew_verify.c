@@ -140,8 +140,7 @@ static void judge(struct crew *c, struct partition *p, const struct scout_log *l
     }
     switch (log_judge(log->evidence, &p->known.ids, &log->ids)) {
     case LOG_MOVED:
-        log_notice("%s-%d: the same records are there under another id of cluster or topic: noted",
-                   p->topic, p->number);
+        log_event(LOG(log_has_new_ids), p->topic, p->number);
         begin(c, p, &log->ids);
         break;
     case LOG_SAME:
@@ -233,8 +232,7 @@ void crew_verify_turn(struct crew *c, usec_t now)
         return;
     }
     if (c->cluster_id[0] != '\0') {
-        log_warning("kafka: the brokers belong to cluster '%s' now, and not to '%s' any more", id,
-                    c->cluster_id);
+        log_event(LOG(cluster_changed), id, c->cluster_id);
         verify_all(c);
     }
     snprintf(c->cluster_id, sizeof c->cluster_id, "%s", id);

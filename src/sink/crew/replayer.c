@@ -77,9 +77,9 @@ static void tell_trouble(struct replayer *r, const struct error *err)
 {
     uint64_t held_back;
     if (err->class == ERROR_LINK) {
-        log_debug("replay: %s; trying again", err->text); /* workers have lost theirs too */
+        log_event(LOG(replay_waits), err->text); /* workers have lost theirs too */
     } else if (log_limit_pass(&r->trouble, &held_back)) {
-        log_warning("replay: %s; trying again", err->text);
+        log_event(LOG(replay_trouble), err->text);
     }
 }
 
@@ -88,7 +88,7 @@ static void tell_fault(struct replayer *r, const struct error *err)
 {
     uint64_t held_back;
     if (log_limit_pass(&r->faults[MIN(r->at.route, r->fault_count - 1)], &held_back)) {
-        log_fault(LOG_LEVEL_ERROR, err);
+        log_fault(LOG_replay_refused, err);
     }
 }
 
@@ -96,8 +96,7 @@ static void finish(struct replayer *r, usec_t now)
 {
     r->under_way = false;
     if (r->stored + r->failed > 0) {
-        log_notice("replay: %llu dead letters stored, %llu failed again",
-                   (unsigned long long) r->stored, (unsigned long long) r->failed);
+        log_event(LOG(replay_done), (unsigned long long) r->stored, (unsigned long long) r->failed);
     }
     if (r->at.left) {
         r->again_at = now + AGAIN_AFTER;

@@ -81,8 +81,7 @@ static bool prepare_schema(const struct prepared *p, struct conn *c, struct erro
         return false;
     }
     if (applied > 0) {
-        log_notice("schema %s brought to version %d", cfg->postgres.schema,
-                   schema_version_wanted());
+        log_event(LOG(schema_upgraded), cfg->postgres.schema, schema_version_wanted());
     }
     if (config_has_ledger(cfg) && !entries_load(p->entries, cfg, p->plan, c, err)) {
         return false;
@@ -134,13 +133,13 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
     bool ok;
     while (!(ok = prepare_once(p, c, stop_fd, &err))) {
         if (err.class == ERROR_SETUP) {
-            log_fault(LOG_LEVEL_ERROR, &err);
+            log_fault(LOG_target_refused, &err);
             *out_code = EXIT_TARGET;
             break;
         }
         usec_t pause = backoff_next(&backoff);
         if (!told && !stop_requested(stop_fd, 0)) {
-            log_warning("postgresql: %s; trying again until it answers", err.text);
+            log_event(LOG(postgres_away), err.text);
             told = true;
         }
         notify_extend_start(START_EXTENSION + cfg->postgres.timeout);
@@ -150,7 +149,7 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
         }
     }
     if (ok && told) {
-        log_notice("postgresql: connected");
+        log_event(LOG(postgres_connected));
     }
     conn_free(c);
     return ok;

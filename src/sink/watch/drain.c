@@ -364,7 +364,7 @@ static void log_waiting(struct drain *d)
     }
     if (n > 0 && d->joined && !d->waits_logged) {
         d->waits_logged = true;
-        log_info("waiting for %zu partition%s of other members", n, n == 1 ? "" : "s");
+        log_event(LOG(drain_waits), n, n == 1 ? "" : "s");
     }
 }
 

@@ -119,12 +119,12 @@ static void report_topic(const struct drain *d, size_t i, const char *text)
 {
     struct error err;
     if (!is_missing(d, &d->topics[i])) {
-        log_error("%s", text);
+        log_event(LOG(drain_topic_left), text);
         return;
     }
     error_set(&err, ERROR_SETUP, "%s", text);
     error_hint(&err, "Check its name in the file, and that this user may describe it.");
-    log_fault(LOG_LEVEL_ERROR, &err);
+    log_fault(LOG_drain_topic_missing, &err);
 }
 
 enum exit_code drain_report(const struct drain *d, enum drain_end end)
@@ -132,7 +132,7 @@ enum exit_code drain_report(const struct drain *d, enum drain_end end)
     _cleanup_buf_ struct buf text = {0};
     enum exit_code code = EXIT_OK;
     if (end == DRAIN_TIMEOUT && d->begun && !d->reached) {
-        log_error("kafka: no broker could be reached before --timeout was over");
+        log_event(LOG(drain_unreached));
         return EXIT_SOURCE;
     }
     for (size_t i = 0; i < d->topic_count; i++) {
@@ -144,7 +144,7 @@ enum exit_code drain_report(const struct drain *d, enum drain_end end)
         }
     }
     if (code == EXIT_OK && d->count == 0) {
-        log_warning("no topic matches: nothing to store");
+        log_event(LOG(drain_finds_nothing));
     }
     return code;
 }

@@ -90,8 +90,8 @@ void progress_tick(struct progress *p, const struct totals *t, const struct crew
         char eta[32];
         p->next_line = now + LINE_INTERVAL;
         eta_text(eta, sizeof eta, left->to_go, p->rows_per_second);
-        log_info("%llu rows, %.0f rows/s, lag %llu, eta %s", (unsigned long long) t->rows,
-                 p->rows_per_second, (unsigned long long) left->to_go, eta);
+        log_event(LOG(drain_progress), (unsigned long long) t->rows, p->rows_per_second,
+                  (unsigned long long) left->to_go, eta);
     }
 }
 
@@ -101,7 +101,6 @@ void progress_end(struct progress *p, const struct totals *t)
         fputc('\n', stderr);
     }
     double seconds = (double) (clock_mono() - p->started) / (double) USEC_PER_SEC;
-    log_info("stored %llu records as %llu rows and %llu dead letters in %llu transactions, %.1f s",
-             (unsigned long long) t->records, (unsigned long long) t->rows,
-             (unsigned long long) t->letters, (unsigned long long) t->transactions, seconds);
+    log_event(LOG(totals), (unsigned long long) t->records, (unsigned long long) t->rows,
+              (unsigned long long) t->letters, (unsigned long long) t->transactions, seconds);
 }

@@ -23,11 +23,11 @@ static void pretend_journal(int64_t inode_shift)
 static void say_all(void *arg)
 {
     (void) arg;
-    log_error("e %d", 1);
-    log_warning("w");
-    log_notice("n");
-    log_info("i");
-    log_debug("d");
+    log_event(LOG_drain_topic_left, "e %d", 1);
+    log_event(LOG_dead_letter, "w");
+    log_event(LOG(program_ready));
+    log_event(LOG_no_ledger, "i");
+    log_event(LOG_library_says, "d");
 }
 
 static void journal_body(void *arg)
@@ -44,7 +44,8 @@ static void test_journal(void **state)
     struct unit_end end = unit_run(journal_body, NULL);
 
     assert_int_equal(end.status, 0);
-    assert_string_equal(end.said, "<3>main: e 1\n<4>main: w\n<5>main: n\n<6>main: i\n<7>main: d\n");
+    assert_string_equal(end.said,
+                        "<3>main: e 1\n<4>main: w\n<5>main: ready\n<6>main: i\n<7>main: d\n");
 }
 
 static void terminal_body(void *arg)
@@ -101,10 +102,10 @@ static void fault_body(void *arg)
     pretend_journal(0);
     log_init(LOG_LEVEL_ERROR);
     error_set(&err, ERROR_SETUP, "table missing");
-    log_fault(LOG_LEVEL_ERROR, &err);
+    log_fault(LOG_config_refused, &err);
     error_hint(&err, "Create it.");
-    log_fault(LOG_LEVEL_ERROR, &err);
-    log_fault(LOG_LEVEL_INFO, &err);
+    log_fault(LOG_config_refused, &err);
+    log_fault(LOG_topic_unread, &err);
 }
 
 static void test_fault(void **state)
@@ -120,7 +121,7 @@ static void control_body(void *arg)
     (void) arg;
     pretend_journal(0);
     log_init(LOG_LEVEL_ERROR);
-    log_error("a\nb\tc\x1b[1m\x7f\xC3\xA4");
+    log_event(LOG_drain_topic_left, "a\nb\tc\x1b[1m\x7f\xC3\xA4");
 }
 
 static void test_control_characters(void **state)
@@ -137,8 +138,8 @@ static void long_body(void *arg)
     log_init(LOG_LEVEL_ERROR);
     memset(text, *(const char *) arg, sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    log_error("%s", text);
-    log_error("next");
+    log_event(LOG_drain_topic_left, "%s", text);
+    log_event(LOG_drain_topic_left, "next");
 }
 
 /* Escaping makes a text longer: both ways of being too long end in dots and a line feed. */
@@ -167,7 +168,7 @@ static void two_lines_too_long(void *arg)
     memset(err.hint, 1, sizeof err.hint - 1);
     err.text[sizeof err.text - 1] = '\0';
     err.hint[sizeof err.hint - 1] = '\0';
-    log_fault(LOG_LEVEL_ERROR, &err);
+    log_fault(LOG_config_refused, &err);
 }
 
 static void test_fault_always_ends_its_lines(void **state)
@@ -185,7 +186,7 @@ static void unwritable_body(void *arg)
     (void) arg;
     log_init(LOG_LEVEL_ERROR);
     close(STDERR_FILENO);
-    log_error("into the void");
+    log_event(LOG_drain_topic_left, "into the void");
 }
 
 static void test_unwritable_is_no_fault(void **state)
@@ -211,6 +212,19 @@ static void test_levels(void **state)
     log_init(LOG_LEVEL_NOTICE);
     assert_true(log_enabled(LOG_LEVEL_NOTICE));
     assert_false(log_enabled(LOG_LEVEL_INFO));
+}
+
+/* A number stands for one kind for ever, so that documentation and hints can name it. */
+static void test_kinds_are_numbered_in_order(void **state)
+{
+    (void) state;
+    for (enum log_kind i = 1; i < LOG_KINDS; i++) {
+        assert_true(log_entry(i)->number > log_entry(i - 1)->number);
+    }
+    assert_int_equal(log_entry(LOG_program_ready)->number, 104);
+    assert_string_equal(log_entry(LOG_program_ready)->name, "program_ready");
+    assert_int_equal(log_entry(LOG_topic_unread)->level, LOG_LEVEL_WARNING);
+    assert_true(log_entry(LOG_topic_unread)->is_fault);
 }
 
 static void test_limit(void **state)
@@ -241,6 +255,7 @@ int main(void)
         cmocka_unit_test(test_fault_always_ends_its_lines),
         cmocka_unit_test(test_unwritable_is_no_fault),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_kinds_are_numbered_in_order),
         cmocka_unit_test(test_limit),
     };
 
