@@ -10,6 +10,7 @@ import banned
 import circles
 import events
 import externs
+import paths
 import rooms
 import tour
 
@@ -481,6 +482,32 @@ class Tour(Lint):
         self.expect(tour.check, "does not list txn.c", {"src/pg/meson.build": "files('txn_copy.c')\n"})
         self.expect(tour.check, "does not list options.def", {"src/config/meson.build": "files('config.c')\n"})
         self.expect(tour.check, "does not list message.h", {"src/row/meson.build": ""})
+
+
+class Paths(Lint):
+    def page(self, words, text):
+        self.expect(paths.check, words, {"docs/page.md": text})
+
+    def test_what_is_there(self):
+        text = (
+            "# A page: `with` marks\n`src/base/mem.c` `base/mem.h:mem_alloc` `mem.*` `base/*.c`"
+            " [a](ARCHITECTURE.md) [b](#a-page-with-marks) [c](https://example.net/x#y)\n```\n`gone.c`\n```\n"
+        )
+        with Tree({"docs/page.md": text, "README.md": '[d](docs/page.md#there) <a id="x"></a>[e](#x)\n'}) as root:
+            self.assertEqual(paths.check(root), ["README.md: leads to docs/page.md#there, which is no heading"])
+
+    def test_files(self):
+        self.page("names base/mom.c, which does not exist", "`base/mom.c`\n")
+        self.page("names em.c, which does not exist", "`em.c`\n")
+        self.page("base/mem.c has no mem_give", "`base/mem.c:mem_alloc, mem_give`\n")
+
+    def test_links(self):
+        self.page("leads to gone.md, which does not exist", "[a](gone.md)\n")
+        self.page("leads to #below, which is no heading", "[a](#below)\n")
+
+    def test_what_a_history_names(self):
+        with Tree({"CHANGELOG.md": "`base/gone.c`\n"}) as root:
+            self.assertEqual(paths.check(root), [])
 
 
 if __name__ == "__main__":
