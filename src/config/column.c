@@ -8,13 +8,6 @@
 #define VALUES_MAX 32
 #define SQL_MAX 8192
 
-static const struct option_word units[] = {
-    {"s", CONFIG_UNIT_S, true},
-    {"ms", CONFIG_UNIT_MS, true},
-    {"us", CONFIG_UNIT_US, true},
-    {"ns", CONFIG_UNIT_NS, true},
-};
-
 static struct config_value *add_value(struct config_column *c, const struct node *n)
 {
     struct config_value *v = &c->values[c->value_count++];
@@ -86,7 +79,7 @@ static bool read_unit(struct load *l, const struct node *n, struct config_column
 {
     int value = 0;
 
-    if (!value_word(l, n, "unit", units, ARRAY_LEN(units), &value)) {
+    if (!value_word(l, n, "unit", option_units(), &value)) {
         return false;
     }
     out->unit = (enum config_unit) value;

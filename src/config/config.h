@@ -98,26 +98,8 @@ struct config_key {
 #define CONFIG_TYPE_TEXT char *
 #define CONFIG_TYPE_START enum config_start
 #define CONFIG_TYPE_RATE struct config_rate
-#define CONFIG_TYPE_DELIVERY enum config_delivery
-#define CONFIG_TYPE_COMMIT enum config_commit
-#define CONFIG_TYPE_ON_GAP enum config_on_gap
-#define CONFIG_TYPE_SYNCHRONOUS_COMMIT enum config_synchronous_commit
-#define CONFIG_TYPE_WRITE_PATH enum config_write_path
-#define CONFIG_TYPE_FORMAT enum config_format
-#define CONFIG_TYPE_MODE enum config_mode
-#define CONFIG_TYPE_DELETE enum config_delete
-#define CONFIG_TYPE_ENVELOPE enum config_envelope
-#define CONFIG_TYPE_ON_TRUNCATE enum config_on_truncate
-#define CONFIG_TYPE_TIME_PRECISION enum config_time_precision
-#define CONFIG_TYPE_ON_ERROR enum config_on_error
-#define CONFIG_TYPE_NUL enum config_nul
-#define CONFIG_TYPE_NUMBERS enum config_numbers
-#define CONFIG_TYPE_TOO_LONG enum config_too_long
-#define CONFIG_TYPE_UNIT enum config_unit
+#define CONFIG_TYPE_WORD(tag) enum tag
 #define CONFIG_TYPE_ZONE int32_t /* seconds east of UTC */
-#define CONFIG_TYPE_BYTES enum config_bytes
-#define CONFIG_TYPE_LISTEN enum config_listen
-#define CONFIG_TYPE_LOG_LEVEL enum log_level
 #define CONFIG_TYPE_PROPERTIES struct config_properties
 #define CONFIG_TYPE_TOPICS struct config_topics
 #define CONFIG_TYPE_TABLE struct table_name

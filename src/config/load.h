@@ -56,8 +56,8 @@ const char *source_find(const struct config_source *s, struct position pos);
 bool value_text(struct load *l, const struct node *n, const char *label, struct str *out) _must_;
 
 /* One of a few words; the value goes to *out. */
-bool value_word(struct load *l, const struct node *n, const char *label,
-                const struct option_word *words, size_t count, int *out) _must_;
+bool value_word(struct load *l, const struct node *n, const char *label, struct option_words words,
+                int *out) _must_;
 
 /* Reads a single value into its field (at field, of the type of o->kind). */
 bool value_read(struct load *l, const struct option *o, const struct node *n, void *field) _must_;

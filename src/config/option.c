@@ -2,55 +2,13 @@
 #include "config/option.h"
 
 #include "config/config.h"
+#include "config/units.h"
 
 #include <string.h>
 
-static const struct option options[] = {
-#define ROOT_OPTION(n, k, d, lo, hi, f, s, h)                                                      \
-    {SECTION_ROOT,                                                                                 \
-     #n,                                                                                           \
-     OPTION_##k,                                                                                   \
-     d,                                                                                            \
-     lo,                                                                                           \
-     hi,                                                                                           \
-     f,                                                                                            \
-     s,                                                                                            \
-     h,                                                                                            \
-     offsetof(struct config, n),                                                                   \
-     offsetof(struct config, n##_pos)},
-#define OPTION(sec, n, k, d, lo, hi, f, s, h)                                                      \
-    {#sec,                                                                                         \
-     #n,                                                                                           \
-     OPTION_##k,                                                                                   \
-     d,                                                                                            \
-     lo,                                                                                           \
-     hi,                                                                                           \
-     f,                                                                                            \
-     s,                                                                                            \
-     h,                                                                                            \
-     offsetof(struct config, sec.n),                                                               \
-     offsetof(struct config, sec.n##_pos)},
-#define ROUTE_OPTION(n, k, d, lo, hi, f, s, h)                                                     \
-    {SECTION_ROUTE,                                                                                \
-     #n,                                                                                           \
-     OPTION_##k,                                                                                   \
-     d,                                                                                            \
-     lo,                                                                                           \
-     hi,                                                                                           \
-     f,                                                                                            \
-     s,                                                                                            \
-     h,                                                                                            \
-     offsetof(struct config_route, n),                                                             \
-     offsetof(struct config_route, n##_pos)},
-#include "config/options.def"
-};
-
-static const struct option_section sections[] = {
-#define SECTION_BEGIN(sec, h) {#sec, h, offsetof(struct config, sec.pos)},
-#include "config/options.def"
-};
-
-#define ENUM_BEGIN(tag) static const struct option_word tag##_words[] = {
+#define ENUM_BEGIN(tag)                                                                            \
+    _Static_assert(sizeof(enum tag) == sizeof(int), "fields of words are read and set as an int"); \
+    static const struct option_word tag##_words[] = {
 #define ENUM_VALUE(tag, id, text, supported) {text, id, supported},
 #define ENUM_END(tag)                                                                              \
     }                                                                                              \
@@ -59,6 +17,41 @@ static const struct option_section sections[] = {
 
 static const struct option_word log_level_words[] = {
 #define ENUM_LOG_LEVEL(id, text) {text, id, true},
+#include "config/options.def"
+};
+
+/* The kind WORD(tag) of a row sets two members: OPTION_##kind calls this macro then. */
+#define OPTION_WORD(tag) OPTION_WORD, .words = {tag##_words, ARRAY_LEN(tag##_words)}
+
+/* A row of options.def whose field is `field` of struct `owner`. */
+#define ROW(in, owner, field, title, k, d, lo, hi, f, s, h)                                        \
+    {                                                                                              \
+        .section = (in),                                                                           \
+        .name = (title),                                                                           \
+        .kind = OPTION_##k,                                                                        \
+        .def = (d),                                                                                \
+        .min = (lo),                                                                               \
+        .max = (hi),                                                                               \
+        .flags = (f),                                                                              \
+        .sample = (s),                                                                             \
+        .help = (h),                                                                               \
+        .offset = offsetof(struct owner, field),                                                   \
+        .pos_offset = offsetof(struct owner, field##_pos),                                         \
+    },
+
+static const struct option options[] = {
+#define ROOT_OPTION(n, k, d, lo, hi, f, s, h)                                                      \
+    ROW(SECTION_ROOT, config, n, #n, k, d, lo, hi, f, s, h)
+#define OPTION(sec, n, k, d, lo, hi, f, s, h) ROW(#sec, config, sec.n, #n, k, d, lo, hi, f, s, h)
+#define ROUTE_OPTION(n, k, d, lo, hi, f, s, h)                                                     \
+    ROW(SECTION_ROUTE, config_route, n, #n, k, d, lo, hi, f, s, h)
+#include "config/options.def"
+};
+#undef ROW
+#undef OPTION_WORD
+
+static const struct option_section sections[] = {
+#define SECTION_BEGIN(sec, h) {#sec, h, offsetof(struct config, sec.pos)},
 #include "config/options.def"
 };
 
@@ -80,66 +73,32 @@ const struct option_section *option_sections(size_t *out_n)
     return sections;
 }
 
-#define WORDS(array) (*out_n = ARRAY_LEN(array), (array))
-
-const struct option_word *option_words(enum option_kind kind, size_t *out_n)
+const char *option_word_text(struct option_words words, int value)
 {
-    switch (kind) {
-    case OPTION_DELIVERY:
-        return WORDS(config_delivery_words);
-    case OPTION_COMMIT:
-        return WORDS(config_commit_words);
-    case OPTION_ON_GAP:
-        return WORDS(config_on_gap_words);
-    case OPTION_SYNCHRONOUS_COMMIT:
-        return WORDS(config_synchronous_commit_words);
-    case OPTION_WRITE_PATH:
-        return WORDS(config_write_path_words);
-    case OPTION_FORMAT:
-        return WORDS(config_format_words);
-    case OPTION_MODE:
-        return WORDS(config_mode_words);
-    case OPTION_DELETE:
-        return WORDS(config_delete_words);
-    case OPTION_ENVELOPE:
-        return WORDS(config_envelope_words);
-    case OPTION_ON_TRUNCATE:
-        return WORDS(config_on_truncate_words);
-    case OPTION_TIME_PRECISION:
-        return WORDS(config_time_precision_words);
-    case OPTION_ON_ERROR:
-        return WORDS(config_on_error_words);
-    case OPTION_NUL:
-        return WORDS(config_nul_words);
-    case OPTION_NUMBERS:
-        return WORDS(config_numbers_words);
-    case OPTION_TOO_LONG:
-        return WORDS(config_too_long_words);
-    case OPTION_UNIT:
-        return WORDS(config_unit_words);
-    case OPTION_BYTES:
-        return WORDS(config_bytes_words);
-    case OPTION_LISTEN:
-        return WORDS(config_listen_words);
-    case OPTION_LOG_LEVEL:
-        return WORDS(log_level_words);
-    case OPTION_U32:
-    case OPTION_SIZE:
-    case OPTION_DURATION:
-    case OPTION_BOOL:
-    case OPTION_TEXT:
-    case OPTION_START:
-    case OPTION_RATE:
-    case OPTION_ZONE:
-    case OPTION_PROPERTIES:
-    case OPTION_TOPICS:
-    case OPTION_TABLE:
-    case OPTION_KEY:
-    case OPTION_COLUMNS:
-        break;
+    for (size_t i = 0; i < words.count; i++) {
+        if (words.items[i].value == value) {
+            return words.items[i].text;
+        }
     }
-    *out_n = 0;
-    return NULL;
+    return "";
+}
+
+void option_print_number(enum option_kind kind, uint64_t value, struct buf *out)
+{
+    if (kind == OPTION_SIZE) {
+        units_print_size(value, out);
+    } else if (kind == OPTION_DURATION) {
+        units_print_duration(value, out);
+    } else {
+        buf_printf(out, "%llu", (unsigned long long) value);
+    }
+}
+
+_Static_assert(CONFIG_UNIT_NONE == 0, "the first word of config_unit is left out");
+
+struct option_words option_units(void)
+{
+    return (struct option_words){config_unit_words + 1, ARRAY_LEN(config_unit_words) - 1};
 }
 
 const struct option_refused *option_refused_list(size_t *out_n)

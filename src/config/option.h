@@ -6,6 +6,7 @@
 #define CONFIG_OPTION_H
 
 #include "base/base.h"
+#include "base/buf.h"
 #include "base/str.h"
 
 enum option_kind {
@@ -17,25 +18,7 @@ enum option_kind {
     OPTION_START,
     OPTION_RATE, /* min and max are those of its count */
     OPTION_ZONE,
-    OPTION_DELIVERY, /* from here: one of a few words */
-    OPTION_COMMIT,
-    OPTION_ON_GAP,
-    OPTION_SYNCHRONOUS_COMMIT,
-    OPTION_WRITE_PATH,
-    OPTION_FORMAT,
-    OPTION_MODE,
-    OPTION_DELETE,
-    OPTION_ENVELOPE,
-    OPTION_ON_TRUNCATE,
-    OPTION_TIME_PRECISION,
-    OPTION_ON_ERROR,
-    OPTION_NUL,
-    OPTION_NUMBERS,
-    OPTION_TOO_LONG,
-    OPTION_UNIT,
-    OPTION_BYTES,
-    OPTION_LISTEN,
-    OPTION_LOG_LEVEL, /* to here */
+    OPTION_WORD, /* one of a few */
     OPTION_PROPERTIES,
     OPTION_TOPICS,
     OPTION_TABLE,
@@ -52,11 +35,23 @@ enum option_flags {
 #define SECTION_ROOT ""
 #define SECTION_ROUTE "routes"
 
+struct option_word {
+    const char *text;
+    int value;
+    bool supported;
+};
+
+struct option_words {
+    const struct option_word *items;
+    size_t count;
+};
+
 struct option {
     const char *section; /* SECTION_ROOT, SECTION_ROUTE or a name */
     const char *name;
     enum option_kind kind;
-    const char *def; /* NULL = none */
+    struct option_words words; /* of OPTION_WORD; empty for other kinds */
+    const char *def;           /* NULL = none */
     uint64_t min;
     uint64_t max;
     unsigned flags;
@@ -72,12 +67,6 @@ struct option_section {
     size_t pos_offset; /* in struct config */
 };
 
-struct option_word {
-    const char *text;
-    int value;
-    bool supported;
-};
-
 /* A property of librdkafka that the file may not set. name starting with * = every name that ends
  * so. */
 struct option_refused {
@@ -88,9 +77,17 @@ struct option_refused {
 /* Constant arrays; the length goes to *out_n. */
 const struct option *option_list(size_t *out_n);             /* in the order of the file */
 const struct option_section *option_sections(size_t *out_n); /* without root and routes */
-const struct option_word *option_words(enum option_kind kind,
-                                       size_t *out_n); /* NULL: not of that sort */
 const struct option_refused *option_refused_list(size_t *out_n);
+
+/* The word of that value, "" when there is none. */
+const char *option_word_text(struct option_words words, int value);
+
+/* Appends a number, size or duration as a file would have it. */
+void option_print_number(enum option_kind kind, uint64_t value, struct buf *out);
+
+/* The words of a column's `unit`: those of time_unit, but for `none`, which is not written there.
+ */
+struct option_words option_units(void);
 
 const struct option *option_find(const char *section, struct str name);
 const struct option_section *option_section_find(struct str name);

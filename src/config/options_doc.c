@@ -4,119 +4,81 @@
  */
 #include "config/config.h"
 #include "config/option.h"
-#include "config/units.h"
 
 #include <string.h>
 
 /* ---- pieces ---- */
 
-static size_t count_supported(const struct option_word *words, size_t n)
+static size_t count_supported(struct option_words words)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        count += words[i].supported ? 1 : 0;
+    for (size_t i = 0; i < words.count; i++) {
+        count += words.items[i].supported ? 1 : 0;
     }
     return count;
 }
 
-static void add_words(enum option_kind kind, struct buf *out)
+static void add_words(struct option_words words, struct buf *out)
 {
-    size_t n = 0;
-    const struct option_word *words = option_words(kind, &n);
     const char *separator = "";
 
-    for (size_t i = 0; i < n; i++) {
-        if (words[i].supported) {
-            buf_printf(out, "%s`%s`", separator, words[i].text);
+    for (size_t i = 0; i < words.count; i++) {
+        if (words.items[i].supported) {
+            buf_printf(out, "%s`%s`", separator, words.items[i].text);
             separator = ", ";
         }
     }
-    if (count_supported(words, n) == 1) {
+    if (count_supported(words) == 1) {
         buf_add_z(out, " only, in this version");
     }
 }
 
-static void add_range(const struct option *o, struct buf *out)
+/* What may be written for an option of that kind; a word's list and a number's range follow. */
+static const char *kind_text(enum option_kind kind)
 {
-    if (o->kind == OPTION_SIZE) {
-        units_print_size(o->min, out);
-        buf_add_z(out, " to ");
-        units_print_size(o->max, out);
-    } else if (o->kind == OPTION_DURATION) {
-        units_print_duration(o->min, out);
-        buf_add_z(out, " to ");
-        units_print_duration(o->max, out);
-    } else {
-        buf_printf(out, "%llu to %llu", (unsigned long long) o->min, (unsigned long long) o->max);
-    }
-}
-
-/* What may be written: "a size, 1KiB to 1GiB". */
-static void add_values(const struct option *o, struct buf *out)
-{
-    switch (o->kind) {
+    switch (kind) {
     case OPTION_U32:
-        buf_add_z(out, "number, ");
-        add_range(o, out);
-        break;
+        return "number, ";
     case OPTION_SIZE:
-        buf_add_z(out, "size, ");
-        add_range(o, out);
-        break;
+        return "size, ";
     case OPTION_DURATION:
-        buf_add_z(out, "duration, ");
-        add_range(o, out);
-        break;
+        return "duration, ";
     case OPTION_BOOL:
-        buf_add_z(out, "`true`, `false`");
-        break;
+        return "`true`, `false`";
     case OPTION_TEXT:
-        buf_add_z(out, "text");
-        break;
+        return "text";
     case OPTION_START:
-        buf_add_z(out, "`earliest`, `latest`, time");
-        break;
+        return "`earliest`, `latest`, time";
     case OPTION_RATE:
-        buf_add_z(out, "rate, `off`");
-        break;
+        return "rate, `off`";
     case OPTION_ZONE:
-        buf_add_z(out, "`UTC`, offset");
-        break;
-    case OPTION_PROPERTIES:
-        buf_add_z(out, "mapping");
-        break;
+        return "`UTC`, offset";
+    case OPTION_WORD:
+        return "";
+    case OPTION_TABLE:
+        return "name";
     case OPTION_TOPICS:
     case OPTION_KEY:
-        buf_add_z(out, "list of names");
-        break;
-    case OPTION_TABLE:
-        buf_add_z(out, "name");
-        break;
+        return "list of names";
+    case OPTION_PROPERTIES:
     case OPTION_COLUMNS:
-        buf_add_z(out, "mapping");
-        break;
-    case OPTION_DELIVERY:
-    case OPTION_COMMIT:
-    case OPTION_ON_GAP:
-    case OPTION_SYNCHRONOUS_COMMIT:
-    case OPTION_WRITE_PATH:
-    case OPTION_FORMAT:
-    case OPTION_MODE:
-    case OPTION_DELETE:
-    case OPTION_ENVELOPE:
-    case OPTION_ON_TRUNCATE:
-    case OPTION_TIME_PRECISION:
-    case OPTION_ON_ERROR:
-    case OPTION_NUL:
-    case OPTION_NUMBERS:
-    case OPTION_TOO_LONG:
-    case OPTION_UNIT:
-    case OPTION_BYTES:
-    case OPTION_LISTEN:
-    case OPTION_LOG_LEVEL:
-        add_words(o->kind, out);
-        break;
+        return "mapping";
+    }
+    return "";
+}
+
+/* "size, 1KiB to 1GiB", "`on`, `off`" */
+static void add_values(const struct option *o, struct buf *out)
+{
+    buf_add_z(out, kind_text(o->kind));
+    if (o->kind == OPTION_WORD) {
+        add_words(o->words, out);
+    }
+    if (o->kind == OPTION_U32 || o->kind == OPTION_SIZE || o->kind == OPTION_DURATION) {
+        option_print_number(o->kind, o->min, out);
+        buf_add_z(out, " to ");
+        option_print_number(o->kind, o->max, out);
     }
 }
 

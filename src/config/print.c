@@ -155,18 +155,12 @@ static void print_option_text(const struct config *cfg, const struct option *o, 
     }
 }
 
-static void print_word(enum option_kind kind, const void *field, struct buf *out)
+static void print_word(const struct option *o, const void *field, struct buf *out)
 {
-    size_t n = 0;
-    const struct option_word *words = option_words(kind, &n);
     int value = 0;
 
     memcpy(&value, field, sizeof value);
-    for (size_t i = 0; i < n; i++) {
-        if (words[i].value == value) {
-            buf_add_z(out, words[i].text);
-        }
-    }
+    buf_add_z(out, option_word_text(o->words, value));
 }
 
 void config_print_start(const struct config *cfg, struct buf *out)
@@ -215,8 +209,6 @@ static void print_coalesce(const struct config *cfg, const struct config_column 
 
 static void print_column(const struct config *cfg, const struct config_column *c, struct buf *out)
 {
-    static const char *const units[] = {"", "s", "ms", "us", "ns"};
-
     buf_add_z(out, "\n      ");
     print_scalar(str_of(c->column), out);
     buf_add_z(out, ":");
@@ -237,7 +229,7 @@ static void print_column(const struct config *cfg, const struct config_column *c
     }
     if (c->unit != CONFIG_UNIT_NONE) {
         buf_add_z(out, "\n        unit: ");
-        print_text(cfg, c->unit_pos, units[c->unit], out);
+        print_text(cfg, c->unit_pos, option_word_text(option_units(), (int) c->unit), out);
     }
 }
 
@@ -305,13 +297,13 @@ static void print_single(const struct config *cfg, const struct option *o, struc
 {
     switch (o->kind) {
     case OPTION_U32:
-        buf_printf(out, "%u", *(const uint32_t *) field);
+        option_print_number(o->kind, *(const uint32_t *) field, out);
         break;
     case OPTION_SIZE:
-        units_print_size(*(const uint64_t *) field, out);
+        option_print_number(o->kind, *(const uint64_t *) field, out);
         break;
     case OPTION_DURATION:
-        units_print_duration(*(const usec_t *) field, out);
+        option_print_number(o->kind, *(const usec_t *) field, out);
         break;
     case OPTION_BOOL:
         buf_add_z(out, *(const bool *) field ? "true" : "false");
@@ -331,26 +323,8 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_TABLE:
         print_table(cfg, pos, field, out);
         break;
-    case OPTION_DELIVERY:
-    case OPTION_COMMIT:
-    case OPTION_ON_GAP:
-    case OPTION_SYNCHRONOUS_COMMIT:
-    case OPTION_WRITE_PATH:
-    case OPTION_FORMAT:
-    case OPTION_MODE:
-    case OPTION_DELETE:
-    case OPTION_ENVELOPE:
-    case OPTION_ON_TRUNCATE:
-    case OPTION_TIME_PRECISION:
-    case OPTION_ON_ERROR:
-    case OPTION_NUL:
-    case OPTION_NUMBERS:
-    case OPTION_TOO_LONG:
-    case OPTION_UNIT:
-    case OPTION_BYTES:
-    case OPTION_LISTEN:
-    case OPTION_LOG_LEVEL:
-        print_word(o->kind, field, out);
+    case OPTION_WORD:
+        print_word(o, field, out);
         break;
     case OPTION_PROPERTIES:
     case OPTION_TOPICS:

@@ -64,64 +64,58 @@ bool value_text(struct load *l, const struct node *n, const char *label, struct 
 /* ---- words ---- */
 
 static bool word_unsupported(struct load *l, const struct node *n, const char *label,
-                             const struct option_word *words, size_t count)
+                             struct option_words words)
 {
     _cleanup_buf_ struct buf list = {0};
 
     load_error(l, n->pos, "'%s': '%s' is not supported in this version", label,
                load_show(n->text).text);
-    for (size_t i = 0; i < count; i++) {
-        if (words[i].supported) {
-            buf_printf(&list, "%s'%s'", list.n > 0 ? ", " : "", words[i].text);
+    for (size_t i = 0; i < words.count; i++) {
+        if (words.items[i].supported) {
+            buf_printf(&list, "%s'%s'", list.n > 0 ? ", " : "", words.items[i].text);
         }
     }
     return error_hint(l->err, "Supported: %s.", buf_cstr(&list));
 }
 
 static bool word_unknown(struct load *l, const struct node *n, const char *label,
-                         const struct option_word *words, size_t count)
+                         struct option_words words)
 {
     const char *names[16] = {0};
     size_t used = 0;
 
-    for (size_t i = 0; i < count && used < ARRAY_LEN(names); i++) {
-        if (words[i].supported) {
-            names[used++] = words[i].text;
+    for (size_t i = 0; i < words.count && used < ARRAY_LEN(names); i++) {
+        if (words.items[i].supported) {
+            names[used++] = words.items[i].text;
         }
     }
     load_error(l, n->pos, "'%s' cannot be '%s'", label, load_show(n->text).text);
     return load_hint_nearest(l, n->text, names, used);
 }
 
-bool value_word(struct load *l, const struct node *n, const char *label,
-                const struct option_word *words, size_t count, int *out)
+bool value_word(struct load *l, const struct node *n, const char *label, struct option_words words,
+                int *out)
 {
     struct str text = {0};
 
     if (!value_text(l, n, label, &text)) {
         return false;
     }
-    for (size_t i = 0; i < count; i++) {
-        if (str_eq_z(text, words[i].text)) {
-            *out = words[i].value;
-            return words[i].supported || word_unsupported(l, n, label, words, count);
+    for (size_t i = 0; i < words.count; i++) {
+        if (str_eq_z(text, words.items[i].text)) {
+            *out = words.items[i].value;
+            return words.items[i].supported || word_unsupported(l, n, label, words);
         }
     }
-    return word_unknown(l, n, label, words, count);
+    return word_unknown(l, n, label, words);
 }
-
-/* An enum's field is as wide as an int on every ABI we build for. */
-_Static_assert(sizeof(enum config_delivery) == sizeof(unsigned),
-               "enums are stored as unsigned int");
 
 static bool read_word(struct load *l, const struct option *o, const struct node *n,
                       const char *label, void *field)
 {
-    size_t count = 0;
-    const struct option_word *words = option_words(o->kind, &count);
     int value = 0;
 
-    if (!value_word(l, n, label, words, count, &value)) {
+    if (!value_word(l, n, label, o->words, &value)) {
         return false;
     }
     memcpy(field, &value, sizeof value);
@@ -130,25 +124,14 @@ static bool read_word(struct load *l, const struct option *o, const struct node 
 
 /* ---- numbers ---- */
 
-static void print_number(const struct option *o, uint64_t value, struct buf *out)
-{
-    if (o->kind == OPTION_SIZE) {
-        units_print_size(value, out);
-    } else if (o->kind == OPTION_DURATION) {
-        units_print_duration(value, out);
-    } else {
-        buf_printf(out, "%llu", (unsigned long long) value);
-    }
-}
-
 static bool number_range(struct load *l, const struct option *o, const struct node *n,
                          const char *label)
 {
     _cleanup_buf_ struct buf min = {0};
     _cleanup_buf_ struct buf max = {0};
 
-    print_number(o, o->min, &min);
-    print_number(o, o->max, &max);
+    option_print_number(o->kind, o->min, &min);
+    option_print_number(o->kind, o->max, &max);
     return load_error(l, n->pos, "'%s' must be from %s to %s, not %s", label, buf_cstr(&min),
                       buf_cstr(&max), load_show(n->text).text);
 }
@@ -363,25 +346,7 @@ bool value_read(struct load *l, const struct option *o, const struct node *n, vo
         return read_rate(l, o, n, label, field);
     case OPTION_ZONE:
         return read_zone(l, n, label, field);
-    case OPTION_DELIVERY:
-    case OPTION_COMMIT:
-    case OPTION_ON_GAP:
-    case OPTION_SYNCHRONOUS_COMMIT:
-    case OPTION_WRITE_PATH:
-    case OPTION_FORMAT:
-    case OPTION_MODE:
-    case OPTION_DELETE:
-    case OPTION_ENVELOPE:
-    case OPTION_ON_TRUNCATE:
-    case OPTION_TIME_PRECISION:
-    case OPTION_ON_ERROR:
-    case OPTION_NUL:
-    case OPTION_NUMBERS:
-    case OPTION_TOO_LONG:
-    case OPTION_UNIT:
-    case OPTION_BYTES:
-    case OPTION_LISTEN:
-    case OPTION_LOG_LEVEL:
+    case OPTION_WORD:
         return read_word(l, o, n, label, field);
     case OPTION_PROPERTIES:
         return route_read_properties(l, n, field);

@@ -243,15 +243,18 @@ static void test_words(void **state)
     size_t seen = 0;
 
     for (size_t i = 0; i < n; i++) {
-        size_t count = 0;
-        const struct option_word *words = option_words(options[i].kind, &count);
+        const struct option *o = &options[i];
 
-        for (size_t w = 0; w < count; w++) {
+        assert_true((o->kind == OPTION_WORD) == (o->words.count > 0));
+        for (size_t w = 0; w < o->words.count; w++) {
+            const struct option_word *word = &o->words.items[w];
+
             seen += 1;
-            if (words[w].supported) {
-                config_free(expect_ok(*state, &options[i], words[w].text));
+            assert_string_equal(option_word_text(o->words, word->value), word->text);
+            if (word->supported) {
+                config_free(expect_ok(*state, o, word->text));
             } else {
-                expect_refused(*state, &options[i], words[w].text);
+                expect_refused(*state, o, word->text);
             }
         }
     }
