@@ -97,7 +97,7 @@ static size_t section_names(const char *section, const char *out[static NAMES_MA
     const struct option_section *sections = option_sections(&section_count);
 
     for (size_t i = 0; i < option_count && n < NAMES_MAX; i++) {
-        if (strcmp(options[i].section, section) == 0 && (options[i].flags & HIDDEN) == 0) {
+        if (strcmp(options[i].section, section) == 0) {
             out[n++] = options[i].name;
         }
     }

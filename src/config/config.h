@@ -21,7 +21,7 @@
 #include "config/table_name.h"
 
 #define ENUM_BEGIN(tag) enum tag {
-#define ENUM_VALUE(tag, id, text, supported) id,
+#define ENUM_VALUE(tag, id, text) id,
 #define ENUM_END(tag)                                                                              \
     }                                                                                              \
     ;

@@ -9,14 +9,14 @@
 #define ENUM_BEGIN(tag)                                                                            \
     _Static_assert(sizeof(enum tag) == sizeof(int), "fields of words are read and set as an int"); \
     static const struct option_word tag##_words[] = {
-#define ENUM_VALUE(tag, id, text, supported) {text, id, supported},
+#define ENUM_VALUE(tag, id, text) {text, id},
 #define ENUM_END(tag)                                                                              \
     }                                                                                              \
     ;
 #include "config/options.def"
 
 static const struct option_word log_level_words[] = {
-#define ENUM_LOG_LEVEL(id, text) {text, id, true},
+#define ENUM_LOG_LEVEL(id, text) {text, id},
 #include "config/options.def"
 };
 

@@ -29,7 +29,6 @@ enum option_kind {
 enum option_flags {
     REQUIRED = 1,
     SHOWN = 2,
-    HIDDEN = 4,
 };
 
 #define SECTION_ROOT ""
@@ -38,7 +37,6 @@ enum option_flags {
 struct option_word {
     const char *text;
     int value;
-    bool supported;
 };
 
 struct option_words {

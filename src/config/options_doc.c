@@ -9,27 +9,12 @@
 
 /* ---- pieces ---- */
 
-static size_t count_supported(struct option_words words)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < words.count; i++) {
-        count += words.items[i].supported ? 1 : 0;
-    }
-    return count;
-}
-
 static void add_words(struct option_words words, struct buf *out)
 {
-    const char *separator = "";
-
     for (size_t i = 0; i < words.count; i++) {
-        if (words.items[i].supported) {
-            buf_printf(out, "%s`%s`", separator, words.items[i].text);
-            separator = ", ";
-        }
+        buf_printf(out, "%s`%s`", i > 0 ? ", " : "", words.items[i].text);
     }
-    if (count_supported(words) == 1) {
+    if (words.count == 1) {
         buf_add_z(out, " only, in this version");
     }
 }
@@ -136,7 +121,7 @@ static void add_section_table(const char *section, struct buf *out)
     buf_printf(out, "\n%s\n\n", section_help(section));
     buf_add_z(out, "| option | values | default | what it does |\n|---|---|---|---|\n");
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(options[i].section, section) == 0 && (options[i].flags & HIDDEN) == 0) {
+        if (strcmp(options[i].section, section) == 0) {
             add_row(&options[i], out);
         }
     }
@@ -274,9 +259,6 @@ void options_doc_example(struct buf *out)
         const struct option *o = &options[i];
         bool starts = strcmp(o->section, section) != 0;
 
-        if ((o->flags & HIDDEN) != 0) {
-            continue;
-        }
         section = o->section;
         if (strcmp(section, SECTION_ROOT) == 0) {
             buf_add_z(out, "\n");

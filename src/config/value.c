@@ -63,34 +63,19 @@ bool value_text(struct load *l, const struct node *n, const char *label, struct 
 
 /* ---- words ---- */
 
-static bool word_unsupported(struct load *l, const struct node *n, const char *label,
-                             struct option_words words)
-{
-    _cleanup_buf_ struct buf list = {0};
-
-    load_error(l, n->pos, "'%s': '%s' is not supported in this version", label,
-               load_show(n->text).text);
-    for (size_t i = 0; i < words.count; i++) {
-        if (words.items[i].supported) {
-            buf_printf(&list, "%s'%s'", list.n > 0 ? ", " : "", words.items[i].text);
-        }
-    }
-    return error_hint(l->err, "Supported: %s.", buf_cstr(&list));
-}
+#define WORDS_MAX 16
 
 static bool word_unknown(struct load *l, const struct node *n, const char *label,
                          struct option_words words)
 {
-    const char *names[16] = {0};
-    size_t used = 0;
+    const char *names[WORDS_MAX] = {0};
+    size_t count = MIN(words.count, ARRAY_LEN(names));
 
-    for (size_t i = 0; i < words.count && used < ARRAY_LEN(names); i++) {
-        if (words.items[i].supported) {
-            names[used++] = words.items[i].text;
-        }
+    for (size_t i = 0; i < count; i++) {
+        names[i] = words.items[i].text;
     }
     load_error(l, n->pos, "'%s' cannot be '%s'", label, load_show(n->text).text);
-    return load_hint_nearest(l, n->text, names, used);
+    return load_hint_nearest(l, n->text, names, count);
 }
 
 bool value_word(struct load *l, const struct node *n, const char *label, struct option_words words,
@@ -104,7 +89,7 @@ bool value_word(struct load *l, const struct node *n, const char *label, struct 
     for (size_t i = 0; i < words.count; i++) {
         if (str_eq_z(text, words.items[i].text)) {
             *out = words.items[i].value;
-            return words.items[i].supported || word_unsupported(l, n, label, words);
+            return true;
         }
     }
     return word_unknown(l, n, label, words);
