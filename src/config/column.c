@@ -8,14 +8,14 @@
 #define VALUES_MAX 32
 #define SQL_MAX 8192
 
-static struct config_value *add_value(struct config_column *c, const struct node *n)
+static struct config_value *add_value(struct config_column *c, const struct yaml_node *n)
 {
     struct config_value *v = &c->values[c->value_count++];
     v->pos = n->pos;
     return v;
 }
 
-static bool read_path(struct load *l, const struct node *n, const char *label,
+static bool read_path(struct load *l, const struct yaml_node *n, const char *label,
                       struct config_column *out)
 {
     struct str path = {0};
@@ -30,7 +30,7 @@ static bool read_path(struct load *l, const struct node *n, const char *label,
     return true;
 }
 
-static bool read_constant(struct load *l, const struct node *n, const char *label,
+static bool read_constant(struct load *l, const struct yaml_node *n, const char *label,
                           struct config_column *out)
 {
     struct str text = {0};
@@ -43,10 +43,10 @@ static bool read_constant(struct load *l, const struct node *n, const char *labe
 }
 
 /* One of coalesce: a path, or {const: text}. */
-static bool read_alternative(struct load *l, const struct node *n, const char *label,
+static bool read_alternative(struct load *l, const struct yaml_node *n, const char *label,
                              struct config_column *out)
 {
-    if (n->kind != NODE_MAP) {
+    if (n->kind != YAML_MAP) {
         return read_path(l, n, label, out);
     }
     if (n->count != 1 || !str_eq_z(n->first->key, "const")) {
@@ -56,10 +56,10 @@ static bool read_alternative(struct load *l, const struct node *n, const char *l
     return read_constant(l, n->first, label, out);
 }
 
-static bool read_coalesce(struct load *l, const struct node *n, const char *label,
+static bool read_coalesce(struct load *l, const struct yaml_node *n, const char *label,
                           struct config_column *out)
 {
-    if (!route_expect(l, n, NODE_LIST, label, "a list of paths in 'coalesce'")) {
+    if (!route_expect(l, n, YAML_LIST, label, "a list of paths in 'coalesce'")) {
         return false;
     }
     if (n->count < 2 || n->count > VALUES_MAX) {
@@ -67,7 +67,7 @@ static bool read_coalesce(struct load *l, const struct node *n, const char *labe
                           VALUES_MAX, n->count);
     }
     out->is_list = true;
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         if (!read_alternative(l, child, label, out)) {
             return false;
         }
@@ -75,7 +75,7 @@ static bool read_coalesce(struct load *l, const struct node *n, const char *labe
     return true;
 }
 
-static bool read_unit(struct load *l, const struct node *n, struct config_column *out)
+static bool read_unit(struct load *l, const struct yaml_node *n, struct config_column *out)
 {
     int value = 0;
 
@@ -87,7 +87,7 @@ static bool read_unit(struct load *l, const struct node *n, struct config_column
     return true;
 }
 
-static bool read_sql(struct load *l, const struct node *n, const char *label,
+static bool read_sql(struct load *l, const struct yaml_node *n, const char *label,
                      struct config_column *out)
 {
     struct str text = {0};
@@ -104,7 +104,7 @@ static bool read_sql(struct load *l, const struct node *n, const char *label,
     return true;
 }
 
-static bool read_column_key(struct load *l, const struct node *n, const char *label,
+static bool read_column_key(struct load *l, const struct yaml_node *n, const char *label,
                             struct config_column *out)
 {
     static const char *const names[] = {"from", "const", "coalesce", "sql", "unit"};
@@ -132,10 +132,10 @@ static bool read_column_key(struct load *l, const struct node *n, const char *la
 }
 
 /* {from: path, unit: ms}, {const: text}, {coalesce: [path, ...]}, {sql: expression} */
-static bool read_column_map(struct load *l, const struct node *n, const char *label,
+static bool read_column_map(struct load *l, const struct yaml_node *n, const char *label,
                             struct config_column *out)
 {
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         if (!read_column_key(l, child, label, out)) {
             return false;
         }
@@ -149,7 +149,7 @@ static bool read_column_map(struct load *l, const struct node *n, const char *la
     return true;
 }
 
-static bool read_column(struct load *l, const struct node *n, struct config_column *out)
+static bool read_column(struct load *l, const struct yaml_node *n, struct config_column *out)
 {
     char label[2 * SHOW_MAX];
 
@@ -160,22 +160,22 @@ static bool read_column(struct load *l, const struct node *n, struct config_colu
     out->column = mem_strndup(n->key.p, n->key.n);
     out->pos = n->key_pos;
     out->values = mem_array(VALUES_MAX, sizeof *out->values);
-    if (n->kind == NODE_MAP) {
+    if (n->kind == YAML_MAP) {
         return read_column_map(l, n, label, out);
     }
     return read_path(l, n, label, out);
 }
 
-bool column_read(struct load *l, const struct node *n, struct config_columns *out)
+bool column_read(struct load *l, const struct yaml_node *n, struct config_columns *out)
 {
-    if (node_is_null(n)) {
+    if (yaml_node_is_null(n)) {
         return true;
     }
-    if (!route_expect(l, n, NODE_MAP, "columns", "a mapping of columns to paths")) {
+    if (!route_expect(l, n, YAML_MAP, "columns", "a mapping of columns to paths")) {
         return false;
     }
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         out->count += 1; /* first, so that a half-read entry is freed */
         if (!read_column(l, child, &out->items[out->count - 1])) {
             return false;

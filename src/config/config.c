@@ -127,7 +127,7 @@ static const struct option *find_elsewhere(const char *section, struct str name)
     return NULL;
 }
 
-static bool unknown_key(struct load *l, const char *section, const struct node *n)
+static bool unknown_key(struct load *l, const char *section, const struct yaml_node *n)
 {
     const struct option *elsewhere = find_elsewhere(section, n->key);
     const char *names[NAMES_MAX];
@@ -173,22 +173,23 @@ static bool check_required(struct load *l, const char *section, void *base, stru
 
 /* ---- sections ---- */
 
-static bool read_option(struct load *l, const struct option *o, const struct node *n, void *base)
+static bool read_option(struct load *l, const struct option *o, const struct yaml_node *n,
+                        void *base)
 {
     *pos_at(base, o->pos_offset) = n->pos;
     return value_read(l, o, n, (char *) base + o->offset);
 }
 
-static bool expect_map(struct load *l, const struct node *n, const char *what)
+static bool expect_map(struct load *l, const struct yaml_node *n, const char *what)
 {
-    if (n->kind == NODE_MAP || node_is_null(n)) {
+    if (n->kind == YAML_MAP || yaml_node_is_null(n)) {
         return true;
     }
-    return load_error(l, n->pos, "%s takes a mapping, not %s", what, node_kind_name(n));
+    return load_error(l, n->pos, "%s takes a mapping, not %s", what, yaml_node_kind_name(n));
 }
 
 /* A section without content, all its lines being comments, counts as one of defaults only. */
-static bool read_section(struct load *l, const struct option_section *s, const struct node *n)
+static bool read_section(struct load *l, const struct option_section *s, const struct yaml_node *n)
 {
     char what[SHOW_MAX];
 
@@ -197,7 +198,7 @@ static bool read_section(struct load *l, const struct option_section *s, const s
         return false;
     }
     *pos_at(l->cfg, s->pos_offset) = n->key_pos;
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         const struct option *o = option_find(s->name, child->key);
 
         if (o == NULL) {
@@ -224,14 +225,14 @@ static void set_defaults(const char *section, void *base)
     }
 }
 
-static bool read_route(struct load *l, const struct node *n, struct config_route *route)
+static bool read_route(struct load *l, const struct yaml_node *n, struct config_route *route)
 {
     set_defaults(SECTION_ROUTE, route);
     route->pos = n->pos;
     if (!expect_map(l, n, "a route")) {
         return false;
     }
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         const struct option *o = option_find(SECTION_ROUTE, child->key);
 
         if (o == NULL) {
@@ -244,12 +245,12 @@ static bool read_route(struct load *l, const struct node *n, struct config_route
     return check_required(l, SECTION_ROUTE, route, route->pos);
 }
 
-static bool read_routes(struct load *l, const struct node *n)
+static bool read_routes(struct load *l, const struct yaml_node *n)
 {
     struct config *cfg = l->cfg;
 
-    if (n->kind != NODE_LIST) {
-        load_error(l, n->pos, "'routes' takes a list of routes, not %s", node_kind_name(n));
+    if (n->kind != YAML_LIST) {
+        load_error(l, n->pos, "'routes' takes a list of routes, not %s", yaml_node_kind_name(n));
         return error_hint(l->err,
                           "Each route starts with '- ', for instance '- topics: [orders]'.");
     }
@@ -257,7 +258,7 @@ static bool read_routes(struct load *l, const struct node *n)
         return load_error(l, n->pos, "'routes' is empty");
     }
     cfg->routes = mem_array(n->count, sizeof *cfg->routes);
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         cfg->route_count += 1; /* first, so that a half-read route is freed */
         if (!read_route(l, child, &cfg->routes[cfg->route_count - 1])) {
             return false;
@@ -266,7 +267,7 @@ static bool read_routes(struct load *l, const struct node *n)
     return true;
 }
 
-static bool read_root_key(struct load *l, const struct node *n)
+static bool read_root_key(struct load *l, const struct yaml_node *n)
 {
     const struct option *o = option_find(SECTION_ROOT, n->key);
     const struct option_section *s = option_section_find(n->key);
@@ -298,12 +299,12 @@ static bool check_section_required(struct load *l, struct position root)
     return true;
 }
 
-static bool read_root(struct load *l, const struct node *root)
+static bool read_root(struct load *l, const struct yaml_node *root)
 {
     if (!expect_map(l, root, "the file")) {
         return false;
     }
-    for (const struct node *n = root->first; n != NULL; n = n->next) {
+    for (const struct yaml_node *n = root->first; n != NULL; n = n->next) {
         if (!read_root_key(l, n)) {
             return false;
         }
@@ -381,7 +382,7 @@ static bool load_all(struct load *l)
     struct config *cfg = l->cfg;
 
     set_defaults(SECTION_ROOT, cfg);
-    if (!reader_read(cfg->path, &l->doc, l->err) || !read_root(l, l->doc.root)) {
+    if (!yaml_document_read(cfg->path, &l->doc, l->err) || !read_root(l, l->doc.root)) {
         return false;
     }
     if (cfg->kafka.group_pos.line == 0) {
@@ -404,7 +405,7 @@ struct config *config_load(const char *path, struct error *err)
     if (!load_all(&l)) {
         cfg = config_free(cfg);
     }
-    document_done(&l.doc);
+    yaml_document_done(&l.doc);
     mem_freep(&l.dir);
     return cfg;
 }

@@ -26,7 +26,7 @@ struct config_source {
 struct load {
     struct config *cfg; /* being filled */
     char *dir;          /* of the file */
-    struct document doc;
+    struct yaml_document doc;
     struct error *err;
 };
 
@@ -53,14 +53,16 @@ const char *source_find(const struct config_source *s, struct position pos);
  * The text of a scalar after expansion; it lives as long as l->doc. `label` names the value in
  * messages. False for lists, mappings and nothing at all.
  */
-bool value_text(struct load *l, const struct node *n, const char *label, struct str *out) _must_;
+bool value_text(struct load *l, const struct yaml_node *n, const char *label,
+                struct str *out) _must_;
 
 /* One of a few words; the value goes to *out. */
-bool value_word(struct load *l, const struct node *n, const char *label, struct option_words words,
-                int *out) _must_;
+bool value_word(struct load *l, const struct yaml_node *n, const char *label,
+                struct option_words words, int *out) _must_;
 
 /* Reads a single value into its field (at field, of the type of o->kind). */
-bool value_read(struct load *l, const struct option *o, const struct node *n, void *field) _must_;
+bool value_read(struct load *l, const struct option *o, const struct yaml_node *n,
+                void *field) _must_;
 
 /* Sets a field to the option's default; options without one stay zero. */
 void value_default(const struct option *o, void *field);
@@ -70,15 +72,15 @@ const char *value_label(const struct option *o, char out[static SHOW_MAX]);
 
 /* ---- route.c ---- */
 
-bool route_read_properties(struct load *l, const struct node *n,
+bool route_read_properties(struct load *l, const struct yaml_node *n,
                            struct config_properties *out) _must_;
-bool route_read_topics(struct load *l, const struct node *n, struct config_topics *out) _must_;
-bool route_read_table(struct load *l, const struct node *n, struct table_name *out) _must_;
-bool route_read_names(struct load *l, const struct node *n, const char *label,
+bool route_read_topics(struct load *l, const struct yaml_node *n, struct config_topics *out) _must_;
+bool route_read_table(struct load *l, const struct yaml_node *n, struct table_name *out) _must_;
+bool route_read_names(struct load *l, const struct yaml_node *n, const char *label,
                       struct config_key *out) _must_;
 
 /* A fault unless the node is of that kind: "'label' takes what, not a scalar". */
-bool route_expect(struct load *l, const struct node *n, enum node_kind kind, const char *label,
+bool route_expect(struct load *l, const struct yaml_node *n, enum yaml_kind kind, const char *label,
                   const char *what) _must_;
 
 /* What an entry of a mapping is called in messages: "columns.id". */
@@ -86,7 +88,7 @@ const char *route_entry_label(const char *what, struct str key, char out[static 
 
 /* ---- column.c ---- */
 
-bool column_read(struct load *l, const struct node *n, struct config_columns *out) _must_;
+bool column_read(struct load *l, const struct yaml_node *n, struct config_columns *out) _must_;
 void column_done(struct config_columns *list);
 
 /* ---- check.c ---- */

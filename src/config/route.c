@@ -21,18 +21,18 @@ const char *route_entry_label(const char *what, struct str key, char out[static 
     return out;
 }
 
-bool route_expect(struct load *l, const struct node *n, enum node_kind kind, const char *label,
+bool route_expect(struct load *l, const struct yaml_node *n, enum yaml_kind kind, const char *label,
                   const char *what)
 {
     if (n->kind == kind) {
         return true;
     }
-    return load_error(l, n->pos, "'%s' takes %s, not %s", label, what, node_kind_name(n));
+    return load_error(l, n->pos, "'%s' takes %s, not %s", label, what, yaml_node_kind_name(n));
 }
 
 /* ---- kafka.properties ---- */
 
-static bool read_property(struct load *l, const struct node *n, struct config_property *out)
+static bool read_property(struct load *l, const struct yaml_node *n, struct config_property *out)
 {
     char label[2 * SHOW_MAX];
     struct str value = {0};
@@ -47,16 +47,16 @@ static bool read_property(struct load *l, const struct node *n, struct config_pr
     return true;
 }
 
-bool route_read_properties(struct load *l, const struct node *n, struct config_properties *out)
+bool route_read_properties(struct load *l, const struct yaml_node *n, struct config_properties *out)
 {
-    if (node_is_null(n)) {
+    if (yaml_node_is_null(n)) {
         return true;
     }
-    if (!route_expect(l, n, NODE_MAP, "kafka.properties", "a mapping of names to values")) {
+    if (!route_expect(l, n, YAML_MAP, "kafka.properties", "a mapping of names to values")) {
         return false;
     }
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         if (!read_property(l, child, &out->items[out->count])) {
             return false;
         }
@@ -73,7 +73,7 @@ static bool is_topic_char(char c)
            c == '_' || c == '-';
 }
 
-static bool check_topic_name(struct load *l, const struct node *n, struct str name)
+static bool check_topic_name(struct load *l, const struct yaml_node *n, struct str name)
 {
     bool ok = name.n <= TOPIC_MAX && !str_eq_z(name, ".") && !str_eq_z(name, "..");
 
@@ -90,7 +90,7 @@ static bool check_topic_name(struct load *l, const struct node *n, struct str na
                       TOPIC_MAX);
 }
 
-static bool read_topic(struct load *l, const struct node *n, struct config_topic *out)
+static bool read_topic(struct load *l, const struct yaml_node *n, struct config_topic *out)
 {
     struct str text = {0};
     bool regex = false;
@@ -112,9 +112,9 @@ static bool read_topic(struct load *l, const struct node *n, struct config_topic
     return true;
 }
 
-bool route_read_topics(struct load *l, const struct node *n, struct config_topics *out)
+bool route_read_topics(struct load *l, const struct yaml_node *n, struct config_topics *out)
 {
-    if (n->kind == NODE_SCALAR) {
+    if (n->kind == YAML_SCALAR) {
         out->items = mem_array(1, sizeof *out->items);
         out->count = 1;
         if (!read_topic(l, n, out->items)) {
@@ -123,14 +123,14 @@ bool route_read_topics(struct load *l, const struct node *n, struct config_topic
         }
         return true;
     }
-    if (!route_expect(l, n, NODE_LIST, "topics", "a list of names")) {
+    if (!route_expect(l, n, YAML_LIST, "topics", "a list of names")) {
         return false;
     }
     if (n->count == 0) {
         return load_error(l, n->pos, "'topics' is empty");
     }
     out->items = mem_array(n->count, sizeof *out->items);
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         if (!read_topic(l, child, &out->items[out->count])) {
             return false;
         }
@@ -141,7 +141,7 @@ bool route_read_topics(struct load *l, const struct node *n, struct config_topic
 
 /* ---- table ---- */
 
-bool route_read_table(struct load *l, const struct node *n, struct table_name *out)
+bool route_read_table(struct load *l, const struct yaml_node *n, struct table_name *out)
 {
     struct str text = {0};
 
@@ -156,7 +156,7 @@ bool route_read_table(struct load *l, const struct node *n, struct table_name *o
 
 /* ---- key, tables ---- */
 
-static bool read_name(struct load *l, const struct node *n, const char *label,
+static bool read_name(struct load *l, const struct yaml_node *n, const char *label,
                       struct config_key *out)
 {
     struct str text = {0};
@@ -177,18 +177,18 @@ static bool read_name(struct load *l, const struct node *n, const char *label,
     return true;
 }
 
-bool route_read_names(struct load *l, const struct node *n, const char *label,
+bool route_read_names(struct load *l, const struct yaml_node *n, const char *label,
                       struct config_key *out)
 {
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
     out->places = mem_array(MAX(n->count, (size_t) 1), sizeof *out->places);
-    if (n->kind == NODE_SCALAR) {
+    if (n->kind == YAML_SCALAR) {
         return read_name(l, n, label, out);
     }
-    if (!route_expect(l, n, NODE_LIST, label, "a list of names")) {
+    if (!route_expect(l, n, YAML_LIST, label, "a list of names")) {
         return false;
     }
-    for (const struct node *child = n->first; child != NULL; child = child->next) {
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         if (!read_name(l, child, label, out)) {
             return false;
         }

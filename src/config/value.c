@@ -19,7 +19,7 @@ const char *value_label(const struct option *o, char out[static SHOW_MAX])
     return out;
 }
 
-static void remember_source(struct load *l, const struct node *n)
+static void remember_source(struct load *l, const struct yaml_node *n)
 {
     struct config_source *s = l->cfg->source;
 
@@ -37,16 +37,17 @@ const char *source_find(const struct config_source *s, struct position pos)
     return NULL;
 }
 
-bool value_text(struct load *l, const struct node *n, const char *label, struct str *out)
+bool value_text(struct load *l, const struct yaml_node *n, const char *label, struct str *out)
 {
     _cleanup_buf_ struct buf expanded = {0};
 
-    if (node_is_null(n)) {
+    if (yaml_node_is_null(n)) {
         load_error(l, n->pos, "'%s' has no value", label);
         return error_hint(l->err, "Write a value after the colon; \"\" is an empty text.");
     }
-    if (n->kind != NODE_SCALAR) {
-        return load_error(l, n->pos, "'%s' takes a single value, not %s", label, node_kind_name(n));
+    if (n->kind != YAML_SCALAR) {
+        return load_error(l, n->pos, "'%s' takes a single value, not %s", label,
+                          yaml_node_kind_name(n));
     }
     if (!expand_needed(n->text)) {
         *out = n->text;
@@ -65,7 +66,7 @@ bool value_text(struct load *l, const struct node *n, const char *label, struct 
 
 #define WORDS_MAX 16
 
-static bool word_unknown(struct load *l, const struct node *n, const char *label,
+static bool word_unknown(struct load *l, const struct yaml_node *n, const char *label,
                          struct option_words words)
 {
     const char *names[WORDS_MAX] = {0};
@@ -78,8 +79,8 @@ static bool word_unknown(struct load *l, const struct node *n, const char *label
     return load_hint_nearest(l, n->text, names, count);
 }
 
-bool value_word(struct load *l, const struct node *n, const char *label, struct option_words words,
-                int *out)
+bool value_word(struct load *l, const struct yaml_node *n, const char *label,
+                struct option_words words, int *out)
 {
     struct str text = {0};
 
@@ -95,7 +96,7 @@ bool value_word(struct load *l, const struct node *n, const char *label, struct 
     return word_unknown(l, n, label, words);
 }
 
-static bool read_word(struct load *l, const struct option *o, const struct node *n,
+static bool read_word(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, void *field)
 {
     int value = 0;
@@ -109,7 +110,7 @@ static bool read_word(struct load *l, const struct option *o, const struct node 
 
 /* ---- numbers ---- */
 
-static bool number_range(struct load *l, const struct option *o, const struct node *n,
+static bool number_range(struct load *l, const struct option *o, const struct yaml_node *n,
                          const char *label)
 {
     _cleanup_buf_ struct buf min = {0};
@@ -121,7 +122,7 @@ static bool number_range(struct load *l, const struct option *o, const struct no
                       buf_cstr(&max), load_show(n->text).text);
 }
 
-static bool number_bad(struct load *l, const struct option *o, const struct node *n,
+static bool number_bad(struct load *l, const struct option *o, const struct yaml_node *n,
                        const char *label)
 {
     struct shown shown = load_show(n->text);
@@ -147,7 +148,8 @@ static enum units_result parse_number(enum option_kind kind, struct str text, ui
 }
 
 /* "5" in quotes is a text; but "${N}" has to be quoted by some, and is fine. */
-static bool check_plain(struct load *l, const struct node *n, const char *label, const char *what)
+static bool check_plain(struct load *l, const struct yaml_node *n, const char *label,
+                        const char *what)
 {
     if (n->plain || expand_needed(n->text)) {
         return true;
@@ -155,7 +157,7 @@ static bool check_plain(struct load *l, const struct node *n, const char *label,
     return load_error(l, n->pos, "'%s' must be %s, not a quoted text", label, what);
 }
 
-static bool read_number(struct load *l, const struct option *o, const struct node *n,
+static bool read_number(struct load *l, const struct option *o, const struct yaml_node *n,
                         const char *label, uint64_t *out)
 {
     struct str text = {0};
@@ -185,7 +187,7 @@ static bool read_number(struct load *l, const struct option *o, const struct nod
     return true;
 }
 
-static bool read_u32(struct load *l, const struct option *o, const struct node *n,
+static bool read_u32(struct load *l, const struct option *o, const struct yaml_node *n,
                      const char *label, uint32_t *out)
 {
     uint64_t value = 0;
@@ -202,7 +204,7 @@ static bool read_u32(struct load *l, const struct option *o, const struct node *
 #define RATE_PER_MIN USEC_PER_SEC
 #define RATE_PER_MAX (24 * 3600 * USEC_PER_SEC)
 
-static bool read_bool(struct load *l, const struct node *n, const char *label, bool *out)
+static bool read_bool(struct load *l, const struct yaml_node *n, const char *label, bool *out)
 {
     struct str text = {0};
 
@@ -216,7 +218,7 @@ static bool read_bool(struct load *l, const struct node *n, const char *label, b
     return true;
 }
 
-static bool read_text(struct load *l, const struct option *o, const struct node *n,
+static bool read_text(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, char **out)
 {
     struct str text = {0};
@@ -236,7 +238,7 @@ static bool read_text(struct load *l, const struct option *o, const struct node 
     return true;
 }
 
-static bool read_start(struct load *l, const struct node *n, const char *label,
+static bool read_start(struct load *l, const struct yaml_node *n, const char *label,
                        enum config_start *out)
 {
     struct str text = {0};
@@ -267,7 +269,7 @@ static bool read_start(struct load *l, const struct node *n, const char *label,
 }
 
 /* "1000 per 1m", "off" */
-static bool read_rate(struct load *l, const struct option *o, const struct node *n,
+static bool read_rate(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, struct config_rate *out)
 {
     struct str text = {0};
@@ -295,7 +297,7 @@ static bool read_rate(struct load *l, const struct option *o, const struct node 
     return true;
 }
 
-static bool read_zone(struct load *l, const struct node *n, const char *label, int32_t *out)
+static bool read_zone(struct load *l, const struct yaml_node *n, const char *label, int32_t *out)
 {
     struct str text = {0};
 
@@ -310,7 +312,7 @@ static bool read_zone(struct load *l, const struct node *n, const char *label, i
     return true;
 }
 
-bool value_read(struct load *l, const struct option *o, const struct node *n, void *field)
+bool value_read(struct load *l, const struct option *o, const struct yaml_node *n, void *field)
 {
     char label[SHOW_MAX];
 
@@ -353,7 +355,7 @@ void value_default(const struct option *o, void *field)
     struct config_source source = {0};
     struct error err = {0};
     struct load l = {.cfg = &cfg, .err = &err};
-    struct node n = {.kind = NODE_SCALAR, .plain = true, .text = str_of(o->def)};
+    struct yaml_node n = {.kind = YAML_SCALAR, .plain = true, .text = str_of(o->def)};
     bool ok = false;
 
     if (o->def == NULL) {

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <yaml.h>
 
-struct reader {
+struct yaml_reader {
     const char *path;
     struct str text; /* the whole file */
-    struct document *doc;
+    struct yaml_document *doc;
     yaml_parser_t parser;
     yaml_event_t event; /* the current one */
     bool has_event;
@@ -65,7 +65,7 @@ static bool is_control(char c)
     return ((unsigned char) c < 0x20 && c != '\t' && c != '\n' && c != '\r') || c == 0x7f;
 }
 
-static bool check_bytes(struct reader *r)
+static bool check_bytes(struct yaml_reader *r)
 {
     if (!str_utf8(r->text, NULL)) {
         return position_error(r->path, position_at(r->text, utf8_fault(r->text)), r->err,
@@ -83,7 +83,7 @@ static bool check_bytes(struct reader *r)
 /* ---- events ---- */
 
 /* libyaml counts characters, so the byte is found by line and column. */
-static bool is_tab_at(const struct reader *r, struct position pos)
+static bool is_tab_at(const struct yaml_reader *r, struct position pos)
 {
     struct position at = {1, 1};
 
@@ -100,7 +100,7 @@ static bool is_tab_at(const struct reader *r, struct position pos)
     return false;
 }
 
-static bool parser_error(struct reader *r)
+static bool parser_error(struct yaml_reader *r)
 {
     const yaml_parser_t *p = &r->parser;
     struct position pos = position_of(p->problem_mark);
@@ -122,7 +122,7 @@ static bool parser_error(struct reader *r)
 }
 
 /* Drops the current event and reads the next one. */
-static bool advance(struct reader *r)
+static bool advance(struct yaml_reader *r)
 {
     if (r->has_event) {
         yaml_event_delete(&r->event);
@@ -135,12 +135,13 @@ static bool advance(struct reader *r)
     return true;
 }
 
-static bool fault(struct reader *r, const char *text)
+static bool fault(struct yaml_reader *r, const char *text)
 {
     return position_error(r->path, position_of(r->event.start_mark), r->err, "%s", text);
 }
 
-static bool check_properties(struct reader *r, const yaml_char_t *anchor, const yaml_char_t *tag)
+static bool check_properties(struct yaml_reader *r, const yaml_char_t *anchor,
+                             const yaml_char_t *tag)
 {
     if (anchor != NULL) {
         return fault(r, "anchors (&) and aliases (*) are not supported");
@@ -152,7 +153,7 @@ static bool check_properties(struct reader *r, const yaml_char_t *anchor, const 
 }
 
 /* Is the current event one that starts a node, without anything we refuse? */
-static bool check_node_event(struct reader *r)
+static bool check_node_event(struct yaml_reader *r)
 {
     const yaml_event_t *e = &r->event;
 
@@ -170,16 +171,16 @@ static bool check_node_event(struct reader *r)
 
 /* ---- nodes ---- */
 
-static struct node *node_new(struct reader *r, enum node_kind kind)
+static struct yaml_node *node_new(struct yaml_reader *r, enum yaml_kind kind)
 {
-    struct node *n = arena_alloc(&r->doc->arena, sizeof *n);
+    struct yaml_node *n = arena_alloc(&r->doc->arena, sizeof *n);
 
-    *n = (struct node){.kind = kind, .pos = position_of(r->event.start_mark)};
+    *n = (struct yaml_node){.kind = kind, .pos = position_of(r->event.start_mark)};
     return n;
 }
 
 /* The current scalar event's text, copied. */
-static bool scalar_text(struct reader *r, struct str *out)
+static bool scalar_text(struct yaml_reader *r, struct str *out)
 {
     struct str text = {(const char *) r->event.data.scalar.value, r->event.data.scalar.length};
 
@@ -190,13 +191,13 @@ static bool scalar_text(struct reader *r, struct str *out)
     return true;
 }
 
-static bool read_node(struct reader *r, unsigned depth, struct node **out);
+static bool read_node(struct yaml_reader *r, unsigned depth, struct yaml_node **out);
 
-static bool append(struct reader *r, struct node *parent, struct node *child)
+static bool append(struct yaml_reader *r, struct yaml_node *parent, struct yaml_node *child)
 {
-    if (parent->count == DOCUMENT_CHILDREN_MAX) {
+    if (parent->count == YAML_CHILDREN_MAX) {
         return position_error(r->path, child->pos, r->err, "more than %d entries",
-                              DOCUMENT_CHILDREN_MAX);
+                              YAML_CHILDREN_MAX);
     }
     if (parent->last == NULL) {
         parent->first = child;
@@ -208,10 +209,10 @@ static bool append(struct reader *r, struct node *parent, struct node *child)
     return true;
 }
 
-static bool read_list(struct reader *r, unsigned depth, struct node *list)
+static bool read_list(struct yaml_reader *r, unsigned depth, struct yaml_node *list)
 {
     for (;;) {
-        struct node *child = NULL;
+        struct yaml_node *child = NULL;
 
         if (!advance(r)) {
             return false;
@@ -236,7 +237,7 @@ static void show_key(struct str key, char out[static 64])
     out[n] = '\0';
 }
 
-static bool read_key(struct reader *r, const struct node *map, struct str *out_key)
+static bool read_key(struct yaml_reader *r, const struct yaml_node *map, struct str *out_key)
 {
     if (r->event.type == YAML_MAPPING_START_EVENT || r->event.type == YAML_SEQUENCE_START_EVENT) {
         return fault(r, "a key must be a plain name");
@@ -244,7 +245,7 @@ static bool read_key(struct reader *r, const struct node *map, struct str *out_k
     if (!check_node_event(r) || !scalar_text(r, out_key)) {
         return false;
     }
-    for (const struct node *n = map->first; n != NULL; n = n->next) {
+    for (const struct yaml_node *n = map->first; n != NULL; n = n->next) {
         if (str_eq(n->key, *out_key)) {
             char shown[64];
 
@@ -256,10 +257,10 @@ static bool read_key(struct reader *r, const struct node *map, struct str *out_k
     return true;
 }
 
-static bool read_map(struct reader *r, unsigned depth, struct node *map)
+static bool read_map(struct yaml_reader *r, unsigned depth, struct yaml_node *map)
 {
     for (;;) {
-        struct node *child = NULL;
+        struct yaml_node *child = NULL;
         struct position key_pos = {0};
         struct str key = {0};
 
@@ -282,34 +283,34 @@ static bool read_map(struct reader *r, unsigned depth, struct node *map)
 }
 
 /* The node that the current event starts, up to and including its last event. */
-static bool read_node(struct reader *r, unsigned depth, struct node **out)
+static bool read_node(struct yaml_reader *r, unsigned depth, struct yaml_node **out)
 {
     if (!check_node_event(r)) {
         return false;
     }
-    if (depth > DOCUMENT_DEPTH_MAX) {
+    if (depth > YAML_DEPTH_MAX) {
         return fault(r, "nested too deeply");
     }
     if (r->event.type == YAML_SCALAR_EVENT) {
-        *out = node_new(r, NODE_SCALAR);
+        *out = node_new(r, YAML_SCALAR);
         (*out)->plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
         return scalar_text(r, &(*out)->text);
     }
     if (r->event.type == YAML_SEQUENCE_START_EVENT) {
-        *out = node_new(r, NODE_LIST);
+        *out = node_new(r, YAML_LIST);
         return read_list(r, depth, *out);
     }
-    *out = node_new(r, NODE_MAP);
+    *out = node_new(r, YAML_MAP);
     return read_map(r, depth, *out);
 }
 
-static bool empty(struct reader *r)
+static bool empty(struct yaml_reader *r)
 {
     return position_error(r->path, (struct position){1, 1}, r->err,
                           "the file holds no configuration");
 }
 
-static bool read_stream(struct reader *r)
+static bool read_stream(struct yaml_reader *r)
 {
     if (!advance(r) || !advance(r)) { /* start of the stream, start of the document */
         return false;
@@ -320,7 +321,7 @@ static bool read_stream(struct reader *r)
     if (!advance(r) || !read_node(r, 1, &r->doc->root)) {
         return false;
     }
-    if (node_is_null(r->doc->root)) {
+    if (yaml_node_is_null(r->doc->root)) {
         return empty(r);
     }
     if (!advance(r) || !advance(r)) { /* end of the document, end of the stream */
@@ -337,11 +338,11 @@ static struct str without_bom(struct str text)
     return str_starts(text, "\xef\xbb\xbf") ? (struct str){text.p + 3, text.n - 3} : text;
 }
 
-bool reader_read(const char *path, struct document *out, struct error *err)
+bool yaml_document_read(const char *path, struct yaml_document *out, struct error *err)
 {
     _cleanup_buf_ struct buf content = {0};
-    struct document doc = {0};
-    struct reader r = {.path = path, .doc = &doc, .err = err};
+    struct yaml_document doc = {0};
+    struct yaml_reader r = {.path = path, .doc = &doc, .err = err};
     bool ok = false;
 
     if (!file_read(path, &content, NULL, err)) {
@@ -365,34 +366,34 @@ bool reader_read(const char *path, struct document *out, struct error *err)
     }
     yaml_parser_delete(&r.parser);
     if (!ok) {
-        document_done(&doc);
+        yaml_document_done(&doc);
         return false;
     }
     *out = doc;
     return true;
 }
 
-void document_done(struct document *d)
+void yaml_document_done(struct yaml_document *d)
 {
     arena_done(&d->arena);
     d->root = NULL;
 }
 
-const char *node_kind_name(const struct node *n)
+const char *yaml_node_kind_name(const struct yaml_node *n)
 {
     switch (n->kind) {
-    case NODE_SCALAR:
-        return node_is_null(n) ? "nothing" : "a single value";
-    case NODE_LIST:
+    case YAML_SCALAR:
+        return yaml_node_is_null(n) ? "nothing" : "a single value";
+    case YAML_LIST:
         return "a list";
-    case NODE_MAP:
+    case YAML_MAP:
         return "a mapping";
     }
     return "nothing";
 }
 
-bool node_is_null(const struct node *n)
+bool yaml_node_is_null(const struct yaml_node *n)
 {
-    return n->kind == NODE_SCALAR && n->plain &&
+    return n->kind == YAML_SCALAR && n->plain &&
            (n->text.n == 0 || str_eq_z(n->text, "~") || str_eq_z(n->text, "null"));
 }

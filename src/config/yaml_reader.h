@@ -1,10 +1,11 @@
 /*
- * A YAML file as a tree of nodes that know where they stand. Takes the plain part of YAML: one
- * document of mappings, lists and scalars; anchors, aliases, tags, duplicate keys and keys that are
- * no scalars are refused, each with its position. Scalars stay text: what "off" means is for the
- * option that takes it.
+ * A YAML file as a tree of nodes that know where they stand. It takes the plain part of YAML: one
+ * document of mappings, lists and scalars. Anchors, aliases, tags, duplicate keys and keys that are
+ * not scalars are refused, each with its position. Scalars stay text: what "off" means is decided
+ * by the option that takes it.
  *
- * yaml_reader.c is the only file that knows libyaml. Main thread.
+ * yaml_reader.c is the only file that knows libyaml, whose names begin with yaml_ too; none of the
+ * names here is one of libyaml's. Main thread.
  */
 #ifndef CONFIG_YAML_READER_H
 #define CONFIG_YAML_READER_H
@@ -14,38 +15,40 @@
 #include "base/str.h"
 #include "config/position.h"
 
-#define DOCUMENT_DEPTH_MAX 16
-/* Of one mapping or list: duplicates are found by comparing. */
-#define DOCUMENT_CHILDREN_MAX 10000
+#define YAML_DEPTH_MAX 16
+#define YAML_CHILDREN_MAX 10000 /* of one node: each key is compared with all before it */
 
-enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
+enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
-struct node {
-    enum node_kind kind;
+struct yaml_node {
+    enum yaml_kind kind;
     struct position pos;
     struct str text; /* of a scalar; UTF-8, no NUL inside; absent for the others */
     bool plain;      /* a scalar without quotes */
     struct str key;  /* in a mapping: the key of this node, else absent */
     struct position key_pos;
-    struct node *first; /* children of a list or mapping, in order */
-    struct node *last;
+    struct yaml_node *first; /* children of a list or mapping, in order */
+    struct yaml_node *last;
     size_t count;
-    struct node *next; /* sibling */
+    struct yaml_node *next; /* sibling */
 };
 
-struct document {
+struct yaml_document {
     struct arena arena; /* holds all nodes and texts */
-    struct node *root;
+    struct yaml_node *root;
 };
 
-/* Reads the file. ERROR_SETUP, "path:line:column: text". */
-bool reader_read(const char *path, struct document *out, struct error *err) _must_;
-void document_done(struct document *d);
+/*
+ * Reads the file into *out, which the caller gives back with yaml_document_done. ERROR_SETUP,
+ * "path:line:column: text".
+ */
+bool yaml_document_read(const char *path, struct yaml_document *out, struct error *err) _must_;
+void yaml_document_done(struct yaml_document *d);
 
-/* "a scalar", "a list", "a mapping": for messages. */
-const char *node_kind_name(const struct node *n);
+/* "a single value", "a list", "a mapping", "nothing": for messages. */
+const char *yaml_node_kind_name(const struct yaml_node *n);
 
 /* A plain scalar without text, or ~ or null. */
-bool node_is_null(const struct node *n) _pure_;
+bool yaml_node_is_null(const struct yaml_node *n) _pure_;
 
 #endif

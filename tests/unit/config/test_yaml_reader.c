@@ -3,12 +3,12 @@
 
 #include "config_kit.h"
 
-static struct document read_ok(struct kit *kit, const char *text)
+static struct yaml_document read_ok(struct kit *kit, const char *text)
 {
-    struct document doc = {0};
+    struct yaml_document doc = {0};
     struct error err = {0};
 
-    if (!reader_read(kit_write_z(kit, "c.yaml", text), &doc, &err)) {
+    if (!yaml_document_read(kit_write_z(kit, "c.yaml", text), &doc, &err)) {
         print_error("%s\n", err.text);
         fail();
     }
@@ -17,10 +17,10 @@ static struct document read_ok(struct kit *kit, const char *text)
 
 static void read_fault(struct kit *kit, const void *bytes, size_t n, const char *want)
 {
-    struct document doc = {0};
+    struct yaml_document doc = {0};
     struct error err = {0};
 
-    assert_false(reader_read(kit_write(kit, "c.yaml", bytes, n), &doc, &err));
+    assert_false(yaml_document_read(kit_write(kit, "c.yaml", bytes, n), &doc, &err));
     assert_string_equal(kit_said(kit, &err), want);
     assert_null(doc.root);
 }
@@ -30,7 +30,7 @@ static void read_fault_z(struct kit *kit, const char *text, const char *want)
     read_fault(kit, text, strlen(text), want);
 }
 
-static void expect_at(const struct node *n, unsigned line, unsigned column)
+static void expect_at(const struct yaml_node *n, unsigned line, unsigned column)
 {
     assert_int_equal(n->pos.line, line);
     assert_int_equal(n->pos.column, column);
@@ -38,13 +38,13 @@ static void expect_at(const struct node *n, unsigned line, unsigned column)
 
 static void test_tree(void **state)
 {
-    struct document doc = read_ok(*state, "# c\na: 1\nb:\n  - 'x y'\n  - {c: \"\\u00e9\", d: "
-                                          "}\n");
-    const struct node *a = doc.root->first;
-    const struct node *b = a->next;
-    const struct node *map = b->first->next;
+    struct yaml_document doc = read_ok(*state, "# c\na: 1\nb:\n  - 'x y'\n  - {c: \"\\u00e9\", d: "
+                                               "}\n");
+    const struct yaml_node *a = doc.root->first;
+    const struct yaml_node *b = a->next;
+    const struct yaml_node *map = b->first->next;
 
-    assert_int_equal(doc.root->kind, NODE_MAP);
+    assert_int_equal(doc.root->kind, YAML_MAP);
     assert_int_equal(doc.root->count, 2);
     assert_true(str_eq_z(a->key, "a"));
     assert_int_equal(a->key_pos.line, 2);
@@ -52,7 +52,7 @@ static void test_tree(void **state)
     assert_true(str_eq_z(a->text, "1"));
     assert_true(a->plain);
     expect_at(a, 2, 4);
-    assert_int_equal(b->kind, NODE_LIST);
+    assert_int_equal(b->kind, YAML_LIST);
     assert_int_equal(b->count, 2);
     assert_ptr_equal(b->last, map);
     assert_true(str_eq_z(b->first->text, "x y"));
@@ -60,37 +60,37 @@ static void test_tree(void **state)
     expect_at(b->first, 4, 5);
     expect_at(map, 5, 5);
     assert_true(str_eq_z(map->first->text, "\xc3\xa9"));
-    assert_true(node_is_null(map->last));
+    assert_true(yaml_node_is_null(map->last));
     assert_null(b->next);
-    assert_string_equal(node_kind_name(doc.root), "a mapping");
-    assert_string_equal(node_kind_name(b), "a list");
-    assert_string_equal(node_kind_name(a), "a single value");
-    assert_string_equal(node_kind_name(map->last), "nothing");
-    document_done(&doc);
+    assert_string_equal(yaml_node_kind_name(doc.root), "a mapping");
+    assert_string_equal(yaml_node_kind_name(b), "a list");
+    assert_string_equal(yaml_node_kind_name(a), "a single value");
+    assert_string_equal(yaml_node_kind_name(map->last), "nothing");
+    yaml_document_done(&doc);
 }
 
 static void test_null(void **state)
 {
-    struct document doc = read_ok(*state, "[~, null, '', 'null', \"~\", Null, x]");
+    struct yaml_document doc = read_ok(*state, "[~, null, '', 'null', \"~\", Null, x]");
     static const bool want[] = {true, true, false, false, false, false, false};
     size_t i = 0;
 
-    assert_false(node_is_null(doc.root));
-    for (const struct node *n = doc.root->first; n != NULL; n = n->next) {
-        assert_int_equal(node_is_null(n), want[i]);
+    assert_false(yaml_node_is_null(doc.root));
+    for (const struct yaml_node *n = doc.root->first; n != NULL; n = n->next) {
+        assert_int_equal(yaml_node_is_null(n), want[i]);
         i += 1;
     }
     assert_int_equal(i, ARRAY_LEN(want));
-    document_done(&doc);
+    yaml_document_done(&doc);
 }
 
 static void test_bytes(void **state)
 {
-    struct document doc = read_ok(*state, "\xef\xbb\xbf"
-                                          "a: 1\n");
+    struct yaml_document doc = read_ok(*state, "\xef\xbb\xbf"
+                                               "a: 1\n");
 
     assert_int_equal(doc.root->first->key_pos.column, 1);
-    document_done(&doc);
+    yaml_document_done(&doc);
     read_fault_z(*state, "\xef\xbb\xbf", "c.yaml:1:1: the file holds no configuration");
     read_fault_z(*state, "a: \xe9\n", "c.yaml:1:4: the file is not valid UTF-8 here");
     read_fault_z(*state, "b: \xc3\xa9\na: x\xc3", "c.yaml:2:5: the file is not valid UTF-8 here");
@@ -108,10 +108,10 @@ static void test_bytes(void **state)
 
 static void test_tabs(void **state)
 {
-    struct document doc = read_ok(*state, "a:\t1\nb: x\ty\n");
+    struct yaml_document doc = read_ok(*state, "a:\t1\nb: x\ty\n");
 
     assert_true(str_eq_z(doc.root->first->text, "1"));
-    document_done(&doc);
+    yaml_document_done(&doc);
     read_fault_z(*state, "a:\n\tb: 1\n", "c.yaml:2:1: a tab cannot indent: use spaces");
     read_fault_z(*state, "\xc3\xa9: 1\na:\n  b: 1\n\tc: 1\n",
                  "c.yaml:4:1: a tab cannot indent: use spaces");
@@ -120,18 +120,18 @@ static void test_tabs(void **state)
 static void test_files(void **state)
 {
     struct kit *kit = *state;
-    struct document doc = {0};
+    struct yaml_document doc = {0};
     struct error err = {0};
     _cleanup_buf_ struct buf big = {0};
 
-    assert_false(reader_read("/none.yaml", &doc, &err));
+    assert_false(yaml_document_read("/none.yaml", &doc, &err));
     assert_string_equal(err.text, "/none.yaml: cannot be read: No such file or directory");
-    assert_false(reader_read(kit->dir, &doc, &err));
+    assert_false(yaml_document_read(kit->dir, &doc, &err));
     assert_int_equal(err.class, ERROR_SETUP);
     assert_non_null(strstr(err.text, ": cannot be read: Is a directory"));
     if (geteuid() != 0) { /* root reads everything */
         chmod(kit_write_z(kit, "c.yaml", "a: 1\n"), 0);
-        assert_false(reader_read(kit->path, &doc, &err));
+        assert_false(yaml_document_read(kit->path, &doc, &err));
         assert_string_equal(kit_said(kit, &err), "c.yaml: cannot be read: Permission denied");
         chmod(kit->path, 0600);
     }
@@ -139,9 +139,9 @@ static void test_files(void **state)
     buf_fill(&big, '#', (size_t) 1 << 20);
     read_fault(kit, big.p, big.n, "c.yaml: is larger than 1 MiB");
     big.n = (size_t) 1 << 20;
-    assert_true(reader_read(kit_write(kit, "c.yaml", big.p, big.n), &doc, &err));
-    document_done(&doc);
-    document_done(&doc);
+    assert_true(yaml_document_read(kit_write(kit, "c.yaml", big.p, big.n), &doc, &err));
+    yaml_document_done(&doc);
+    yaml_document_done(&doc);
 }
 
 static void test_refused(void **state)
@@ -195,18 +195,18 @@ static void test_broken_later(void **state)
 static void test_limits(void **state)
 {
     _cleanup_buf_ struct buf b = {0};
-    struct document doc = {0};
+    struct yaml_document doc = {0};
     struct kit *kit = *state;
 
-    buf_fill(&b, '[', DOCUMENT_DEPTH_MAX);
-    buf_fill(&b, ']', DOCUMENT_DEPTH_MAX);
+    buf_fill(&b, '[', YAML_DEPTH_MAX);
+    buf_fill(&b, ']', YAML_DEPTH_MAX);
     doc = read_ok(kit, buf_cstr(&b));
-    document_done(&doc);
+    yaml_document_done(&doc);
     buf_clear(&b);
     buf_fill(&b, '[', 100000);
     read_fault(kit, b.p, b.n, "c.yaml:1:17: nested too deeply");
     buf_clear(&b);
-    for (int i = 0; i <= DOCUMENT_CHILDREN_MAX; i++) {
+    for (int i = 0; i <= YAML_CHILDREN_MAX; i++) {
         buf_printf(&b, "- %d\n", i);
     }
     read_fault(kit, b.p, b.n, "c.yaml:10001:3: more than 10000 entries");
