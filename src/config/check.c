@@ -45,7 +45,7 @@ static bool check_properties(struct load *l)
 
         if (refused != NULL) {
             return load_error(l, p->pos, "property '%s' is refused: %s",
-                              load_show(str_of(p->name)).text, refused->reason);
+                              shown_of(str_of(p->name)).text, refused->reason);
         }
     }
     return true;

@@ -59,7 +59,7 @@ static bool read_alternative(struct load *l, const struct yaml_node *n, const ch
 static bool read_coalesce(struct load *l, const struct yaml_node *n, const char *label,
                           struct config_column *out)
 {
-    if (!route_expect(l, n, YAML_LIST, label, "a list of paths in 'coalesce'")) {
+    if (!load_expect(l, n, YAML_LIST, label, "a list of paths in 'coalesce'")) {
         return false;
     }
     if (n->count < 2 || n->count > VALUES_MAX) {
@@ -127,7 +127,7 @@ static bool read_column_key(struct load *l, const struct yaml_node *n, const cha
     if (str_eq_z(n->key, "sql")) {
         return read_sql(l, n, label, out);
     }
-    load_error(l, n->key_pos, "unknown key '%s' in '%s'", load_show(n->key).text, label);
+    load_error(l, n->key_pos, "unknown key '%s' in '%s'", shown_of(n->key).text, label);
     return load_hint_nearest(l, n->key, names, ARRAY_LEN(names));
 }
 
@@ -151,9 +151,9 @@ static bool read_column_map(struct load *l, const struct yaml_node *n, const cha
 
 static bool read_column(struct load *l, const struct yaml_node *n, struct config_column *out)
 {
-    char label[2 * SHOW_MAX];
+    char label[2 * SHOWN_MAX];
 
-    route_entry_label("columns.", n->key, label);
+    load_entry_label("columns.", n->key, label);
     if (n->key.n == 0) {
         return load_error(l, n->key_pos, "a column without a name");
     }
@@ -171,7 +171,7 @@ bool column_read(struct load *l, const struct yaml_node *n, struct config_column
     if (yaml_node_is_null(n)) {
         return true;
     }
-    if (!route_expect(l, n, YAML_MAP, "columns", "a mapping of columns to paths")) {
+    if (!load_expect(l, n, YAML_MAP, "columns", "a mapping of columns to paths")) {
         return false;
     }
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
@@ -182,20 +182,4 @@ bool column_read(struct load *l, const struct yaml_node *n, struct config_column
         }
     }
     return true;
-}
-
-void column_done(struct config_columns *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        struct config_column *c = &list->items[i];
-
-        for (size_t k = 0; k < c->value_count; k++) {
-            mem_freep(&c->values[k].path);
-            mem_freep(&c->values[k].constant);
-        }
-        mem_freep(&c->values);
-        mem_freep(&c->sql);
-        mem_freep(&c->column);
-    }
-    mem_freep(&list->items);
 }

@@ -1,7 +1,7 @@
 /*
- * What the parts of the loader share while one file is read: config.c walks over sections, value.c
- * reads single values, route.c the lists and mappings, check.c looks at the whole. Private to
- * config/. Main thread.
+ * What the parts of the loader share while one file is read: each section below is one file, and
+ * each file uses only those above it. config_load.c stands on top of them. Private to config/. Main
+ * thread.
  */
 #ifndef CONFIG_LOAD_H
 #define CONFIG_LOAD_H
@@ -9,45 +9,35 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "config/option.h"
+#include "config/shown.h"
 #include "config/yaml_reader.h"
-
-/* A value whose text in the file, before expansion, is needed for printing. */
-struct source_text {
-    struct position pos;
-    char *text;
-};
-
-struct config_source {
-    struct source_text *items;
-    size_t count;
-    size_t cap;
-};
 
 struct load {
     struct config *cfg; /* being filled */
-    char *dir;          /* of the file */
+    char *dir;          /* of the file; relative ${file:...} are looked up there */
     struct yaml_document doc;
-    struct error *err;
+    struct error *err; /* the caller's */
 };
 
-#define SHOW_MAX 64
-struct shown {
-    char text[SHOW_MAX];
-};
+/* ---- load.c ---- */
 
-/* At most 60 bytes of a text, on one line, for a message. Never of a secret or expanded value. */
-struct shown load_show(struct str text);
-
-/* Sets the error at a position. Returns false. */
+/* Sets the error at a position: ERROR_SETUP. Returns false. */
 bool load_error(struct load *l, struct position pos, const char *fmt, ...) _printf_(3, 4);
 
 /* Sets the hint to the nearest of names, or else to the list of them. Returns false. */
 bool load_hint_nearest(struct load *l, struct str given, const char *const *names, size_t n);
 
-/* The text as the file had it, when the value at pos was expanded; else NULL. */
-const char *source_find(const struct config_source *s, struct position pos);
+/* Sets an error unless the node is of that kind: "'label' takes what, not a single value". */
+bool load_expect(struct load *l, const struct yaml_node *n, enum yaml_kind kind, const char *label,
+                 const char *what) _must_;
+
+/* What an entry of a mapping is called in messages: "columns.id". Returns out. */
+const char *load_entry_label(const char *what, struct str key, char out[static 2 * SHOWN_MAX]);
 
 /* ---- value.c ---- */
+
+/* "kafka.brokers", "sink"; for routes just "topics". Returns out. */
+const char *value_label(const struct option *o, char out[static SHOWN_MAX]);
 
 /*
  * The text of a scalar after expansion; it lives as long as l->doc. `label` names the value in
@@ -56,21 +46,12 @@ const char *source_find(const struct config_source *s, struct position pos);
 bool value_text(struct load *l, const struct yaml_node *n, const char *label,
                 struct str *out) _must_;
 
-/* One of a few words; the value goes to *out. */
+/* One of a few words; what it means goes to *out. */
 bool value_word(struct load *l, const struct yaml_node *n, const char *label,
                 struct option_words words, int *out) _must_;
 
-/* Reads a single value into its field (at field, of the type of o->kind). */
-bool value_read(struct load *l, const struct option *o, const struct yaml_node *n,
-                void *field) _must_;
-
-/* Sets a field to the option's default; options without one stay zero. */
-void value_default(const struct option *o, void *field);
-
-/* "kafka.brokers", "sink"; for routes just "topics". */
-const char *value_label(const struct option *o, char out[static SHOW_MAX]);
-
-/* ---- route.c ---- */
+/* ---- route.c, column.c: what they allocate is freed with the configuration, also on failure ----
+ */
 
 bool route_read_properties(struct load *l, const struct yaml_node *n,
                            struct config_properties *out) _must_;
@@ -79,17 +60,16 @@ bool route_read_table(struct load *l, const struct yaml_node *n, struct table_na
 bool route_read_names(struct load *l, const struct yaml_node *n, const char *label,
                       struct config_key *out) _must_;
 
-/* A fault unless the node is of that kind: "'label' takes what, not a scalar". */
-bool route_expect(struct load *l, const struct yaml_node *n, enum yaml_kind kind, const char *label,
-                  const char *what) _must_;
-
-/* What an entry of a mapping is called in messages: "columns.id". */
-const char *route_entry_label(const char *what, struct str key, char out[static 2 * SHOW_MAX]);
-
-/* ---- column.c ---- */
-
 bool column_read(struct load *l, const struct yaml_node *n, struct config_columns *out) _must_;
-void column_done(struct config_columns *list);
+
+/* ---- field.c ---- */
+
+/* Reads a value into its field, which has the type of o->kind. */
+bool field_read(struct load *l, const struct option *o, const struct yaml_node *n,
+                void *field) _must_;
+
+/* Sets a field to the option's default; options without one stay zero. */
+void field_default(const struct option *o, void *field);
 
 /* ---- check.c ---- */
 

@@ -4,8 +4,10 @@
  */
 #include "config/print.h"
 
-#include "config/load.h"
+#include "config/config.h"
 #include "config/mask.h"
+#include "config/option.h"
+#include "config/source.h"
 #include "config/units.h"
 
 #include <string.h>

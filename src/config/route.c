@@ -15,32 +15,17 @@ static char *copy(struct str s)
     return mem_strndup(s.p, s.n);
 }
 
-const char *route_entry_label(const char *what, struct str key, char out[static 2 * SHOW_MAX])
-{
-    snprintf(out, 2 * SHOW_MAX, "%s%s", what, load_show(key).text);
-    return out;
-}
-
-bool route_expect(struct load *l, const struct yaml_node *n, enum yaml_kind kind, const char *label,
-                  const char *what)
-{
-    if (n->kind == kind) {
-        return true;
-    }
-    return load_error(l, n->pos, "'%s' takes %s, not %s", label, what, yaml_node_kind_name(n));
-}
-
 /* ---- kafka.properties ---- */
 
 static bool read_property(struct load *l, const struct yaml_node *n, struct config_property *out)
 {
-    char label[2 * SHOW_MAX];
+    char label[2 * SHOWN_MAX];
     struct str value = {0};
 
     if (n->key.n == 0) {
         return load_error(l, n->key_pos, "a property without a name");
     }
-    if (!value_text(l, n, route_entry_label("kafka.properties.", n->key, label), &value)) {
+    if (!value_text(l, n, load_entry_label("kafka.properties.", n->key, label), &value)) {
         return false;
     }
     *out = (struct config_property){copy(n->key), copy(value), n->key_pos, n->pos};
@@ -52,7 +37,7 @@ bool route_read_properties(struct load *l, const struct yaml_node *n, struct con
     if (yaml_node_is_null(n)) {
         return true;
     }
-    if (!route_expect(l, n, YAML_MAP, "kafka.properties", "a mapping of names to values")) {
+    if (!load_expect(l, n, YAML_MAP, "kafka.properties", "a mapping of names to values")) {
         return false;
     }
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
@@ -83,7 +68,7 @@ static bool check_topic_name(struct load *l, const struct yaml_node *n, struct s
     if (ok) {
         return true;
     }
-    load_error(l, n->pos, "'%s' is not the name of a topic", load_show(n->text).text);
+    load_error(l, n->pos, "'%s' is not the name of a topic", shown_of(n->text).text);
     return error_hint(l->err,
                       "Names hold letters, digits, '.', '_' and '-', at most %d of them; "
                       "a regular expression starts with ^.",
@@ -123,7 +108,7 @@ bool route_read_topics(struct load *l, const struct yaml_node *n, struct config_
         }
         return true;
     }
-    if (!route_expect(l, n, YAML_LIST, "topics", "a list of names")) {
+    if (!load_expect(l, n, YAML_LIST, "topics", "a list of names")) {
         return false;
     }
     if (n->count == 0) {
@@ -185,7 +170,7 @@ bool route_read_names(struct load *l, const struct yaml_node *n, const char *lab
     if (n->kind == YAML_SCALAR) {
         return read_name(l, n, label, out);
     }
-    if (!route_expect(l, n, YAML_LIST, label, "a list of names")) {
+    if (!load_expect(l, n, YAML_LIST, label, "a list of names")) {
         return false;
     }
     for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {

@@ -1,40 +1,20 @@
 /*
- * Single values: text -> field, by the kind of the option. Knows no sections. Messages show a value
- * as the file has it, never expanded, and a text option's value not at all. Main thread.
+ * The text of one value, expanded, or the word that it is. Knows no kind of option and no field.
+ * Messages show a value as the file has it, never expanded. Main thread.
  */
-#include "base/mem.h"
 #include "config/expand.h"
 #include "config/load.h"
-#include "config/units.h"
+#include "config/source.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-const char *value_label(const struct option *o, char out[static SHOW_MAX])
+const char *value_label(const struct option *o, char out[static SHOWN_MAX])
 {
     bool bare = strcmp(o->section, SECTION_ROOT) == 0 || strcmp(o->section, SECTION_ROUTE) == 0;
 
-    snprintf(out, SHOW_MAX, "%s%s%s", bare ? "" : o->section, bare ? "" : ".", o->name);
+    snprintf(out, SHOWN_MAX, "%s%s%s", bare ? "" : o->section, bare ? "" : ".", o->name);
     return out;
-}
-
-static void remember_source(struct load *l, const struct yaml_node *n)
-{
-    struct config_source *s = l->cfg->source;
-
-    s->items = mem_grow(s->items, &s->cap, s->count, sizeof *s->items);
-    s->items[s->count++] = (struct source_text){n->pos, mem_strndup(n->text.p, n->text.n)};
-}
-
-const char *source_find(const struct config_source *s, struct position pos)
-{
-    for (size_t i = 0; i < s->count; i++) {
-        if (s->items[i].pos.line == pos.line && s->items[i].pos.column == pos.column) {
-            return s->items[i].text;
-        }
-    }
-    return NULL;
 }
 
 bool value_text(struct load *l, const struct yaml_node *n, const char *label, struct str *out)
@@ -57,7 +37,7 @@ bool value_text(struct load *l, const struct yaml_node *n, const char *label, st
         error_wrap(l->err, "'%s'", label);
         return config_error_locate(l->cfg, n->pos, l->err);
     }
-    remember_source(l, n);
+    source_add(l->cfg->source, n->pos, n->text);
     *out = expanded.n > 0 ? arena_copy(&l->doc.arena, buf_str(&expanded)) : STR_LIT("");
     return true;
 }
@@ -75,7 +55,7 @@ static bool word_unknown(struct load *l, const struct yaml_node *n, const char *
     for (size_t i = 0; i < count; i++) {
         names[i] = words.items[i].text;
     }
-    load_error(l, n->pos, "'%s' cannot be '%s'", label, load_show(n->text).text);
+    load_error(l, n->pos, "'%s' cannot be '%s'", label, shown_of(n->text).text);
     return load_hint_nearest(l, n->text, names, count);
 }
 
@@ -94,276 +74,4 @@ bool value_word(struct load *l, const struct yaml_node *n, const char *label,
         }
     }
     return word_unknown(l, n, label, words);
-}
-
-static bool read_word(struct load *l, const struct option *o, const struct yaml_node *n,
-                      const char *label, void *field)
-{
-    int value = 0;
-
-    if (!value_word(l, n, label, o->words, &value)) {
-        return false;
-    }
-    memcpy(field, &value, sizeof value);
-    return true;
-}
-
-/* ---- numbers ---- */
-
-static bool number_range(struct load *l, const struct option *o, const struct yaml_node *n,
-                         const char *label)
-{
-    _cleanup_buf_ struct buf min = {0};
-    _cleanup_buf_ struct buf max = {0};
-
-    option_print_number(o->kind, o->min, &min);
-    option_print_number(o->kind, o->max, &max);
-    return load_error(l, n->pos, "'%s' must be from %s to %s, not %s", label, buf_cstr(&min),
-                      buf_cstr(&max), load_show(n->text).text);
-}
-
-static bool number_bad(struct load *l, const struct option *o, const struct yaml_node *n,
-                       const char *label)
-{
-    struct shown shown = load_show(n->text);
-
-    if (o->kind == OPTION_SIZE) {
-        load_error(l, n->pos, "'%s' must be a size such as 16MiB, not '%s'", label, shown.text);
-        return error_hint(l->err,
-                          "Units: B, kB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024).");
-    }
-    if (o->kind == OPTION_DURATION) {
-        load_error(l, n->pos, "'%s' must be a duration such as 5s, not '%s'", label, shown.text);
-        return error_hint(l->err, "Units: ms, s, m, h.");
-    }
-    return load_error(l, n->pos, "'%s' must be a whole number, not '%s'", label, shown.text);
-}
-
-static enum units_result parse_number(enum option_kind kind, struct str text, uint64_t *out)
-{
-    if (kind == OPTION_SIZE) {
-        return units_size(text, out);
-    }
-    return kind == OPTION_DURATION ? units_duration(text, out) : units_number(text, out);
-}
-
-/* "5" in quotes is a text; but "${N}" has to be quoted by some, and is fine. */
-static bool check_plain(struct load *l, const struct yaml_node *n, const char *label,
-                        const char *what)
-{
-    if (n->plain || expand_needed(n->text)) {
-        return true;
-    }
-    return load_error(l, n->pos, "'%s' must be %s, not a quoted text", label, what);
-}
-
-static bool read_number(struct load *l, const struct option *o, const struct yaml_node *n,
-                        const char *label, uint64_t *out)
-{
-    struct str text = {0};
-    uint64_t value = 0;
-
-    if (!value_text(l, n, label, &text)) {
-        return false;
-    }
-    if (o->kind == OPTION_U32 && !check_plain(l, n, label, "a number")) {
-        return false;
-    }
-    switch (parse_number(o->kind, text, &value)) {
-    case UNITS_OK:
-        break;
-    case UNITS_RANGE:
-        return number_range(l, o, n, label);
-    case UNITS_NO_UNIT:
-        load_error(l, n->pos, "'%s' needs a unit", label);
-        return error_hint(l->err, "Units: ms, s, m, h.");
-    case UNITS_BAD:
-        return number_bad(l, o, n, label);
-    }
-    if (value < o->min || value > o->max) {
-        return number_range(l, o, n, label);
-    }
-    *out = value;
-    return true;
-}
-
-static bool read_u32(struct load *l, const struct option *o, const struct yaml_node *n,
-                     const char *label, uint32_t *out)
-{
-    uint64_t value = 0;
-
-    if (!read_number(l, o, n, label, &value)) {
-        return false;
-    }
-    *out = (uint32_t) value; /* o->max fits */
-    return true;
-}
-
-/* ---- the others ---- */
-
-#define RATE_PER_MIN USEC_PER_SEC
-#define RATE_PER_MAX (24 * 3600 * USEC_PER_SEC)
-
-static bool read_bool(struct load *l, const struct yaml_node *n, const char *label, bool *out)
-{
-    struct str text = {0};
-
-    if (!value_text(l, n, label, &text) || !check_plain(l, n, label, "true or false")) {
-        return false;
-    }
-    if (units_bool(text, out) != UNITS_OK) {
-        return load_error(l, n->pos, "'%s' must be true or false, not '%s'", label,
-                          load_show(n->text).text);
-    }
-    return true;
-}
-
-static bool read_text(struct load *l, const struct option *o, const struct yaml_node *n,
-                      const char *label, char **out)
-{
-    struct str text = {0};
-
-    if (!value_text(l, n, label, &text)) {
-        return false;
-    }
-    if (text.n < o->min) {
-        return load_error(l, n->pos, "'%s' is empty", label);
-    }
-    if (o->max != 0 && text.n > o->max) {
-        return load_error(l, n->pos, "'%s' is longer than %llu bytes", label,
-                          (unsigned long long) o->max);
-    }
-    mem_freep(out);
-    *out = mem_strndup(text.p, text.n);
-    return true;
-}
-
-static bool read_start(struct load *l, const struct yaml_node *n, const char *label,
-                       enum config_start *out)
-{
-    struct str text = {0};
-    int64_t ms = 0;
-
-    if (!value_text(l, n, label, &text)) {
-        return false;
-    }
-    if (str_eq_z(text, "earliest") || str_eq_z(text, "latest")) {
-        *out = str_eq_z(text, "latest") ? START_LATEST : START_EARLIEST;
-        return true;
-    }
-    switch (units_time(text, &ms)) {
-    case UNITS_OK:
-        *out = START_TIME;
-        l->cfg->kafka.start_ms = ms;
-        return true;
-    case UNITS_RANGE:
-        return load_error(l, n->pos, "'%s' must not be before 1970", label);
-    case UNITS_BAD:
-    case UNITS_NO_UNIT:
-        break;
-    }
-    load_error(l, n->pos, "'%s' must be earliest, latest or a time, not '%s'", label,
-               load_show(n->text).text);
-    return error_hint(l->err, "Times are RFC 3339 with an offset, at most milliseconds: "
-                              "2026-01-31T00:00:00Z, 2026-01-31T08:30:00.250+01:00.");
-}
-
-/* "1000 per 1m", "off" */
-static bool read_rate(struct load *l, const struct option *o, const struct yaml_node *n,
-                      const char *label, struct config_rate *out)
-{
-    struct str text = {0};
-    struct config_rate rate = {0};
-
-    if (!value_text(l, n, label, &text)) {
-        return false;
-    }
-    if (str_eq_z(text, "off")) {
-        *out = rate;
-        return true;
-    }
-    if (units_rate(text, &rate.count, &rate.per) != UNITS_OK) {
-        load_error(l, n->pos, "'%s' must be a rate such as 1000 per 1m, or off, not '%s'", label,
-                   load_show(n->text).text);
-        return error_hint(l->err, "Units: ms, s, m, h.");
-    }
-    if (rate.count < o->min || rate.count > o->max || rate.per < RATE_PER_MIN ||
-        rate.per > RATE_PER_MAX) {
-        return load_error(l, n->pos, "'%s' must be from %llu to %llu per 1s to 24h, or off, not %s",
-                          label, (unsigned long long) o->min, (unsigned long long) o->max,
-                          load_show(n->text).text);
-    }
-    *out = rate;
-    return true;
-}
-
-static bool read_zone(struct load *l, const struct yaml_node *n, const char *label, int32_t *out)
-{
-    struct str text = {0};
-
-    if (!value_text(l, n, label, &text)) {
-        return false;
-    }
-    if (units_zone(text, out) != UNITS_OK) {
-        load_error(l, n->pos, "'%s' must be UTC or an offset such as +02:00, not '%s'", label,
-                   load_show(n->text).text);
-        return error_hint(l->err, "Names of zones are not known here: their offsets change.");
-    }
-    return true;
-}
-
-bool value_read(struct load *l, const struct option *o, const struct yaml_node *n, void *field)
-{
-    char label[SHOW_MAX];
-
-    value_label(o, label);
-    switch (o->kind) {
-    case OPTION_U32:
-        return read_u32(l, o, n, label, field);
-    case OPTION_SIZE:
-    case OPTION_DURATION:
-        return read_number(l, o, n, label, field);
-    case OPTION_BOOL:
-        return read_bool(l, n, label, field);
-    case OPTION_TEXT:
-        return read_text(l, o, n, label, field);
-    case OPTION_START:
-        return read_start(l, n, label, field);
-    case OPTION_RATE:
-        return read_rate(l, o, n, label, field);
-    case OPTION_ZONE:
-        return read_zone(l, n, label, field);
-    case OPTION_WORD:
-        return read_word(l, o, n, label, field);
-    case OPTION_PROPERTIES:
-        return route_read_properties(l, n, field);
-    case OPTION_TOPICS:
-        return route_read_topics(l, n, field);
-    case OPTION_TABLE:
-        return route_read_table(l, n, field);
-    case OPTION_KEY:
-        return route_read_names(l, n, label, field);
-    case OPTION_COLUMNS:
-        return column_read(l, n, field);
-    }
-    return false;
-}
-
-void value_default(const struct option *o, void *field)
-{
-    struct config cfg = {0};
-    struct config_source source = {0};
-    struct error err = {0};
-    struct load l = {.cfg = &cfg, .err = &err};
-    struct yaml_node n = {.kind = YAML_SCALAR, .plain = true, .text = str_of(o->def)};
-    bool ok = false;
-
-    if (o->def == NULL) {
-        return;
-    }
-    n.plain = n.text.n > 0;
-    cfg.source = &source;
-    ok = value_read(&l, o, &n, field);
-    assert(ok); /* else options.def contradicts itself; the unit test looks at every default */
-    (void) ok;
 }

@@ -5,6 +5,7 @@
 #include "config/yaml_reader.h"
 
 #include "config/file.h"
+#include "config/shown.h"
 
 #include <string.h>
 #include <yaml.h>
@@ -226,17 +227,6 @@ static bool read_list(struct yaml_reader *r, unsigned depth, struct yaml_node *l
     }
 }
 
-/* Keys as they appear in a message: short, on one line. */
-static void show_key(struct str key, char out[static 64])
-{
-    size_t n = MIN(key.n, (size_t) 60);
-
-    for (size_t i = 0; i < n; i++) {
-        out[i] = key.p[i] == '\n' || key.p[i] == '\r' || is_control(key.p[i]) ? '?' : key.p[i];
-    }
-    out[n] = '\0';
-}
-
 static bool read_key(struct yaml_reader *r, const struct yaml_node *map, struct str *out_key)
 {
     if (r->event.type == YAML_MAPPING_START_EVENT || r->event.type == YAML_SEQUENCE_START_EVENT) {
@@ -247,11 +237,9 @@ static bool read_key(struct yaml_reader *r, const struct yaml_node *map, struct 
     }
     for (const struct yaml_node *n = map->first; n != NULL; n = n->next) {
         if (str_eq(n->key, *out_key)) {
-            char shown[64];
-
-            show_key(*out_key, shown);
             return position_error(r->path, position_of(r->event.start_mark), r->err,
-                                  "duplicate key '%s', first at line %u", shown, n->key_pos.line);
+                                  "duplicate key '%s', first at line %u", shown_of(*out_key).text,
+                                  n->key_pos.line);
         }
     }
     return true;

@@ -1,0 +1,338 @@
+/*
+ * A file into a struct config: walks over its sections and routes by the table of options, then
+ * sets the defaults that depend on other options. What a single value may be is field.c's, what
+ * must fit together is check.c's. Main thread, before others start.
+ */
+#include "base/mem.h"
+#include "config/load.h"
+#include "config/source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- unknown and missing keys ---- */
+
+#define NAMES_MAX 32
+
+/* Names that may stand in a section; at the top level the sections too. */
+static size_t section_names(const char *section, const char *out[static NAMES_MAX])
+{
+    size_t option_count = 0;
+    size_t section_count = 0;
+    size_t n = 0;
+    const struct option *options = option_list(&option_count);
+    const struct option_section *sections = option_sections(&section_count);
+
+    for (size_t i = 0; i < option_count && n < NAMES_MAX; i++) {
+        if (strcmp(options[i].section, section) == 0) {
+            out[n++] = options[i].name;
+        }
+    }
+    if (strcmp(section, SECTION_ROOT) != 0) {
+        return n;
+    }
+    for (size_t i = 0; i < section_count && n < NAMES_MAX; i++) {
+        out[n++] = sections[i].name;
+    }
+    if (n < NAMES_MAX) {
+        out[n++] = SECTION_ROUTE;
+    }
+    return n;
+}
+
+/* The section that has an option of that name, if it is another than `section`. */
+static const struct option *find_elsewhere(const char *section, struct str name)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq_z(name, options[i].name) && strcmp(options[i].section, section) != 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static bool unknown_key(struct load *l, const char *section, const struct yaml_node *n)
+{
+    const struct option *elsewhere = find_elsewhere(section, n->key);
+    const char *names[NAMES_MAX];
+    size_t count = section_names(section, names);
+    struct shown shown = shown_of(n->key);
+
+    if (strcmp(section, SECTION_ROOT) == 0) {
+        load_error(l, n->key_pos, "unknown key '%s'", shown.text);
+    } else {
+        load_error(l, n->key_pos, "unknown key '%s' in '%s'", shown.text, section);
+    }
+    if (elsewhere == NULL) {
+        return load_hint_nearest(l, n->key, names, count);
+    }
+    if (strcmp(elsewhere->section, SECTION_ROOT) == 0) {
+        return error_hint(l->err, "It belongs at the top level.");
+    }
+    return error_hint(l->err, "It belongs in '%s'.", elsewhere->section);
+}
+
+static struct position *pos_at(void *base, size_t offset)
+{
+    return (struct position *) (void *) ((char *) base + offset);
+}
+
+/* Every required option of a section must have been in the file. */
+static bool check_required(struct load *l, const char *section, void *base, struct position pos)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct option *o = &options[i];
+        char label[SHOWN_MAX];
+
+        if (strcmp(o->section, section) == 0 && (o->flags & REQUIRED) != 0 &&
+            pos_at(base, o->pos_offset)->line == 0) {
+            return load_error(l, pos, "missing '%s'", value_label(o, label));
+        }
+    }
+    return true;
+}
+
+/* ---- sections ---- */
+
+static bool read_option(struct load *l, const struct option *o, const struct yaml_node *n,
+                        void *base)
+{
+    *pos_at(base, o->pos_offset) = n->pos;
+    return field_read(l, o, n, (char *) base + o->offset);
+}
+
+static bool expect_map(struct load *l, const struct yaml_node *n, const char *what)
+{
+    if (n->kind == YAML_MAP || yaml_node_is_null(n)) {
+        return true;
+    }
+    return load_error(l, n->pos, "%s takes a mapping, not %s", what, yaml_node_kind_name(n));
+}
+
+/* A section without content, all its lines being comments, counts as one of defaults only. */
+static bool read_section(struct load *l, const struct option_section *s, const struct yaml_node *n)
+{
+    char what[SHOWN_MAX];
+
+    snprintf(what, sizeof what, "'%s'", s->name);
+    if (!expect_map(l, n, what)) {
+        return false;
+    }
+    *pos_at(l->cfg, s->pos_offset) = n->key_pos;
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
+        const struct option *o = option_find(s->name, child->key);
+
+        if (o == NULL) {
+            return unknown_key(l, s->name, child);
+        }
+        if (!read_option(l, o, child, l->cfg)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void set_defaults(const char *section, void *base)
+{
+    size_t n = 0;
+    const struct option *options = option_list(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        bool is_route = strcmp(options[i].section, SECTION_ROUTE) == 0;
+
+        if (is_route == (strcmp(section, SECTION_ROUTE) == 0)) {
+            field_default(&options[i], (char *) base + options[i].offset);
+        }
+    }
+}
+
+static bool read_route(struct load *l, const struct yaml_node *n, struct config_route *route)
+{
+    set_defaults(SECTION_ROUTE, route);
+    route->pos = n->pos;
+    if (!expect_map(l, n, "a route")) {
+        return false;
+    }
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
+        const struct option *o = option_find(SECTION_ROUTE, child->key);
+
+        if (o == NULL) {
+            return unknown_key(l, SECTION_ROUTE, child);
+        }
+        if (!read_option(l, o, child, route)) {
+            return false;
+        }
+    }
+    return check_required(l, SECTION_ROUTE, route, route->pos);
+}
+
+static bool read_routes(struct load *l, const struct yaml_node *n)
+{
+    struct config *cfg = l->cfg;
+
+    if (n->kind != YAML_LIST) {
+        load_error(l, n->pos, "'routes' takes a list of routes, not %s", yaml_node_kind_name(n));
+        return error_hint(l->err,
+                          "Each route starts with '- ', for instance '- topics: [orders]'.");
+    }
+    if (n->count == 0) {
+        return load_error(l, n->pos, "'routes' is empty");
+    }
+    cfg->routes = mem_array(n->count, sizeof *cfg->routes);
+    for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
+        cfg->route_count += 1; /* first, so that a half-read route is freed */
+        if (!read_route(l, child, &cfg->routes[cfg->route_count - 1])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_root_key(struct load *l, const struct yaml_node *n)
+{
+    const struct option *o = option_find(SECTION_ROOT, n->key);
+    const struct option_section *s = option_section_find(n->key);
+
+    if (o != NULL) {
+        return read_option(l, o, n, l->cfg);
+    }
+    if (s != NULL) {
+        return read_section(l, s, n);
+    }
+    if (str_eq_z(n->key, SECTION_ROUTE)) {
+        return read_routes(l, n);
+    }
+    return unknown_key(l, SECTION_ROOT, n);
+}
+
+static bool check_section_required(struct load *l, struct position root)
+{
+    size_t n = 0;
+    const struct option_section *sections = option_sections(&n);
+
+    for (size_t i = 0; i < n; i++) {
+        struct position pos = *pos_at(l->cfg, sections[i].pos_offset);
+
+        if (!check_required(l, sections[i].name, l->cfg, pos.line == 0 ? root : pos)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_root(struct load *l, const struct yaml_node *root)
+{
+    if (!expect_map(l, root, "the file")) {
+        return false;
+    }
+    for (const struct yaml_node *n = root->first; n != NULL; n = n->next) {
+        if (!read_root_key(l, n)) {
+            return false;
+        }
+    }
+    if (!check_required(l, SECTION_ROOT, l->cfg, root->pos) ||
+        !check_section_required(l, root->pos)) {
+        return false;
+    }
+    if (l->cfg->route_count == 0) {
+        return load_error(l, root->pos, "missing 'routes'");
+    }
+    return true;
+}
+
+/* ---- load and free ---- */
+
+static char *directory_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL) {
+        return mem_strdup(".");
+    }
+    return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t) (slash - path));
+}
+
+/* Dead letters need our schema. Without a ledger that is made for those who ask for them only. */
+static void stop_without_schema(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->route_count && !config_has_ledger(cfg); i++) {
+        if (cfg->routes[i].on_error_pos.line == 0) {
+            cfg->routes[i].on_error = ON_ERROR_STOP;
+        }
+    }
+}
+
+/* A route without a name of its own is called by its table. */
+static void name_routes(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        struct config_route *route = &cfg->routes[i];
+
+        if (*route->name == '\0') {
+            _cleanup_buf_ struct buf table = {0};
+
+            table_name_print(&route->table, &table);
+            mem_freep(&route->name);
+            route->name = mem_strdup(buf_cstr(&table));
+            route->name_pos = (struct position){0}; /* "" is the default too */
+        }
+    }
+}
+
+/* Change events change rows, and say which ones are deleted, unless the file says something else.
+ */
+static void set_change_defaults(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        struct config_route *route = &cfg->routes[i];
+
+        if (route->envelope == CONFIG_ENVELOPE_NONE) {
+            continue;
+        }
+        if (route->mode_pos.line == 0) {
+            route->mode = MODE_UPSERT;
+        }
+        if (route->delete_pos.line == 0 && route->mode != MODE_APPEND) {
+            route->delete = CONFIG_DELETE_CHANGE;
+        }
+    }
+}
+
+static bool load_all(struct load *l)
+{
+    struct config *cfg = l->cfg;
+
+    set_defaults(SECTION_ROOT, cfg);
+    if (!yaml_document_read(cfg->path, &l->doc, l->err) || !read_root(l, l->doc.root)) {
+        return false;
+    }
+    if (cfg->kafka.group_pos.line == 0) {
+        mem_freep(&cfg->kafka.group);
+        cfg->kafka.group = mem_printf("pgsinkd-%s", cfg->sink);
+    }
+    name_routes(cfg);
+    set_change_defaults(cfg);
+    stop_without_schema(cfg);
+    return check_config(l);
+}
+
+struct config *config_load(const char *path, struct error *err)
+{
+    struct config *cfg = mem_zalloc(sizeof *cfg);
+    struct load l = {.cfg = cfg, .dir = directory_of(path), .err = err};
+
+    cfg->path = mem_strdup(path);
+    cfg->source = mem_zalloc(sizeof *cfg->source);
+    if (!load_all(&l)) {
+        cfg = config_free(cfg);
+    }
+    yaml_document_done(&l.doc);
+    mem_freep(&l.dir);
+    return cfg;
+}

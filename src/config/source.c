@@ -1,0 +1,28 @@
+/* How expanded values were written in the file; source.h says why and who owns it. */
+#include "config/source.h"
+
+#include "base/mem.h"
+
+void source_add(struct config_source *s, struct position pos, struct str text)
+{
+    s->items = mem_grow(s->items, &s->cap, s->count, sizeof *s->items);
+    s->items[s->count++] = (struct source_text){pos, mem_strndup(text.p, text.n)};
+}
+
+const char *source_find(const struct config_source *s, struct position pos)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        if (s->items[i].pos.line == pos.line && s->items[i].pos.column == pos.column) {
+            return s->items[i].text;
+        }
+    }
+    return NULL;
+}
+
+void source_done(struct config_source *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        mem_freep(&s->items[i].text);
+    }
+    mem_freep(&s->items);
+}

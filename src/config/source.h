@@ -1,0 +1,36 @@
+/*
+ * How values were written in the file, where that differs from what they are: the text before
+ * ${...} was expanded, found by the position of the value. config_print needs it, because what a
+ * reference brings in may be a secret and must not be printed; the file's own words then stand in
+ * its place.
+ *
+ * struct config owns it: config_load makes it and fills it while it reads, config_free frees it,
+ * and nobody changes it in between. Private to config/. Main thread while loading; any thread
+ * afterwards.
+ */
+#ifndef CONFIG_SOURCE_H
+#define CONFIG_SOURCE_H
+
+#include "base/str.h"
+#include "config/position.h"
+
+struct source_text {
+    struct position pos;
+    char *text;
+};
+
+struct config_source {
+    struct source_text *items;
+    size_t count;
+    size_t cap;
+};
+
+/* Keeps a copy of the text that stands at pos. */
+void source_add(struct config_source *s, struct position pos, struct str text);
+
+/* The text as the file has it when the value at pos was expanded, else NULL. It belongs to s. */
+const char *source_find(const struct config_source *s, struct position pos);
+
+void source_done(struct config_source *s);
+
+#endif
