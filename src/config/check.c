@@ -16,7 +16,7 @@ static bool check_sink(struct load *l)
 
     for (const char *p = cfg->sink; *p != '\0'; p++) {
         if (!(*p >= 'a' && *p <= 'z') && !(*p >= '0' && *p <= '9') && *p != '_' && *p != '-') {
-            return load_error(l, cfg->sink_pos, "'sink' may hold a-z, 0-9, '_' and '-' only");
+            return load_error(l, cfg->sink_pos, "'sink' may only contain a-z, 0-9, '_' and '-'");
         }
     }
     return true;
@@ -120,9 +120,9 @@ static bool check_append(struct load *l, const struct config_route *route)
 
     for (size_t i = 0; i < ARRAY_LEN(keyed); i++) {
         if (keyed[i].is_set) {
-            load_error(l, keyed[i].pos, "'%s' needs a key, and mode append has none",
+            load_error(l, keyed[i].pos, "'%s' needs a key, but mode append has none",
                        keyed[i].name);
-            return error_hint(l->err, "Key modes are upsert, ignore and update.");
+            return error_hint(l->err, "The modes with a key are upsert, ignore and update.");
         }
     }
     return true;
@@ -132,17 +132,16 @@ static bool check_append(struct load *l, const struct config_route *route)
 static bool check_tables(struct load *l, const struct config_route *route)
 {
     if (route->table.is_by_record && route->tables.count == 0) {
-        load_error(l, route->table_pos,
-                   "records name this table, and 'tables' does not list which");
-        return error_hint(l->err, "Add all that may come: tables: [a, b, c]");
+        load_error(l, route->table_pos, "records name this table, but 'tables' lists none");
+        return error_hint(l->err, "List every table that they may name: tables: [a, b, c]");
     }
     if (!route->table.is_by_record && route->tables.count > 0) {
-        load_error(l, route->tables_pos, "'tables' is for a table that records name");
+        load_error(l, route->tables_pos, "'tables' is only for a table that records name");
         return error_hint(l->err, "For instance table: events_{value.type}");
     }
     for (size_t i = 0; i < route->tables.count; i++) {
         if (strlen(route->tables.items[i]) > TABLE_NAME_MAX) {
-            return load_error(l, route->tables_pos, "'tables' holds a name longer than %d bytes",
+            return load_error(l, route->tables_pos, "'tables' contains a name longer than %d bytes",
                               TABLE_NAME_MAX);
         }
     }
@@ -165,7 +164,7 @@ static bool check_no_envelope(struct load *l, const struct config_route *route)
 
     for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
         if (changes[i].is_set) {
-            load_error(l, changes[i].pos, "'%s' is for change events, and envelope is none",
+            load_error(l, changes[i].pos, "'%s' is only for change events, but envelope is none",
                        changes[i].name);
             return error_hint(l->err, "envelope: debezium");
         }
@@ -184,7 +183,7 @@ static bool check_envelope(struct load *l, const struct config_route *route)
     if (*route->explode != '\0') {
         return load_error(
             l, route->explode_pos,
-            "with envelope debezium a record is one row, and 'explode' makes several");
+            "with envelope debezium a record is one row, but 'explode' makes several");
     }
     if (*route->delete_when != '\0') {
         load_error(l, route->delete_when_pos,
@@ -198,7 +197,7 @@ static bool check_envelope(struct load *l, const struct config_route *route)
     }
     if (*route->soft_delete != '\0' && route->on_truncate == ON_TRUNCATE_APPLY) {
         load_error(l, route->soft_delete_pos,
-                   "'soft_delete' keeps rows, and on_truncate: apply does not");
+                   "'soft_delete' keeps rows, but on_truncate: apply does not");
         return error_hint(l->err, "on_truncate: ignore");
     }
     return true;
@@ -300,7 +299,7 @@ static bool check_twice(struct load *l)
     for (size_t i = 1; i < n; i++) {
         if (is_same_use(&uses[i - 1], &uses[i])) {
             return load_error(l, uses[i].topic->pos,
-                              "this topic goes into the same table already, see line %u",
+                              "this topic already goes into the same table, see line %u",
                               uses[i - 1].topic->pos.line);
         }
     }
@@ -338,8 +337,8 @@ static bool check_names(struct load *l)
             load_error(l, name_position(routes[i]), "another route has the same name, see line %u",
                        name_position(routes[i - 1]).line);
             return error_hint(l->err,
-                              "Give this one a 'name' of its own; without one a route is called "
-                              "by its table.");
+                              "Give this one a 'name' of its own; a route without one is named "
+                              "after its table.");
         }
     }
     return true;

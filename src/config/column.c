@@ -50,7 +50,7 @@ static bool read_alternative(struct load *l, const struct yaml_node *n, const ch
         return read_path(l, n, label, out);
     }
     if (n->count != 1 || !str_eq_z(n->first->key, "const")) {
-        load_error(l, n->pos, "'coalesce' in '%s' holds paths and {const: text}", label);
+        load_error(l, n->pos, "'coalesce' in '%s' takes only paths and {const: text}", label);
         return false;
     }
     return read_constant(l, n->first, label, out);
@@ -63,7 +63,7 @@ static bool read_coalesce(struct load *l, const struct yaml_node *n, const char 
         return false;
     }
     if (n->count < 2 || n->count > VALUES_MAX) {
-        return load_error(l, n->pos, "'coalesce' in '%s' holds 2 to %d values, not %zu", label,
+        return load_error(l, n->pos, "'coalesce' in '%s' takes 2 to %d values, not %zu", label,
                           VALUES_MAX, n->count);
     }
     out->is_list = true;
@@ -96,7 +96,7 @@ static bool read_sql(struct load *l, const struct yaml_node *n, const char *labe
         return false;
     }
     if (text.n == 0 || text.n > SQL_MAX) {
-        return load_error(l, n->pos, "'sql' in '%s' holds an expression of 1 to %d bytes", label,
+        return load_error(l, n->pos, "'sql' in '%s' takes an expression of 1 to %d bytes", label,
                           SQL_MAX);
     }
     out->sql = mem_strndup(text.p, text.n);
@@ -113,7 +113,7 @@ static bool read_column_key(struct load *l, const struct yaml_node *n, const cha
         return read_unit(l, n, out);
     }
     if (out->value_count > 0 || out->sql != NULL) {
-        return load_error(l, n->key_pos, "'%s' has a value already", label);
+        return load_error(l, n->key_pos, "'%s' already has a value", label);
     }
     if (str_eq_z(n->key, "from")) {
         return read_path(l, n, label, out);

@@ -57,8 +57,8 @@ static bool add_variable(struct str name, struct buf *out, struct error *err)
 
     if (!is_variable_name(name)) {
         error_set(err, ERROR_SETUP,
-                  "'${...}' holds neither the name of a variable nor 'file:' and a path");
-        return error_hint(err, "Write $${ where ${ itself is meant.");
+                  "'${...}' contains neither the name of a variable nor 'file:' and a path");
+        return error_hint(err, "Write $${ for a literal ${.");
     }
     buf_add_str(&z, name);
     value = getenv(buf_cstr(&z));
@@ -130,8 +130,7 @@ static bool add_file(struct str path, const char *dir, struct buf *out, struct e
     }
     text = without_line_end(buf_str(&content));
     if (!str_utf8(text, NULL) || (text.n > 0 && memchr(text.p, '\0', text.n) != NULL)) {
-        return error_set(err, ERROR_SETUP, "file '" STR_FMT "' does not hold text in UTF-8",
-                         STR_ARG(path));
+        return error_set(err, ERROR_SETUP, "file '" STR_FMT "' is not UTF-8 text", STR_ARG(path));
     }
     buf_add_str(out, text);
     return true;
@@ -160,7 +159,7 @@ bool expand_text(struct str text, const char *dir, struct buf *out, struct error
             text = rest(text, n);
         } else if (str_starts(text, "${")) {
             error_set(err, ERROR_SETUP, "'${' has no closing '}'");
-            return error_hint(err, "Write $${ where ${ itself is meant.");
+            return error_hint(err, "Write $${ for a literal ${.");
         } else {
             buf_add(out, text.p, 1);
             text = rest(text, 1);

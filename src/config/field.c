@@ -221,7 +221,8 @@ static bool read_zone(struct load *l, const struct yaml_node *n, const char *lab
     if (units_zone(text, out) != UNITS_OK) {
         load_error(l, n->pos, "'%s' must be UTC or an offset such as +02:00, not '%s'", label,
                    shown_of(n->text).text);
-        return error_hint(l->err, "Names of zones are not known here: their offsets change.");
+        return error_hint(l->err,
+                          "Names of time zones are not accepted, because their offsets change.");
     }
     return true;
 }

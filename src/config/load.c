@@ -26,12 +26,12 @@ bool load_hint_nearest(struct load *l, struct str given, const char *const *name
         return error_hint(l->err, "Did you mean '%s'?", nearest);
     }
     if (n == 1) {
-        return error_hint(l->err, "Only '%s' is possible.", names[0]);
+        return error_hint(l->err, "It can only be '%s'.", names[0]);
     }
     for (size_t i = 0; i < n; i++) {
         buf_printf(&list, "%s'%s'", i > 0 ? ", " : "", names[i]);
     }
-    return error_hint(l->err, "Possible are: %s.", buf_cstr(&list));
+    return error_hint(l->err, "It must be one of %s.", buf_cstr(&list));
 }
 
 bool load_expect(struct load *l, const struct yaml_node *n, enum yaml_kind kind, const char *label,

@@ -76,7 +76,7 @@ static const char *section_help(const char *name)
     }
     return strcmp(name, SECTION_ROUTE) == 0
                ? "A list with at least one entry: which topics go into which table. A topic may "
-                 "stand in several."
+                 "be in several entries."
                : "Outside of any section.";
 }
 
@@ -130,12 +130,12 @@ static void add_section_table(const char *section, struct buf *out)
 static const char intro[] =
     "# Options\n"
     "\n"
-    "<!-- Printed by the program from src/config/options.def: change that, not this. -->\n"
+    "<!-- Printed by the program from src/config/options.def: edit that file, not this one. -->\n"
     "\n"
     "One YAML file configures one sink. The file is read strictly: an unknown key, a value of the "
     "wrong kind, a key given twice or a missing one is an error that names file, line and column. "
     "YAML anchors, aliases and tags are not supported. `pgsinkd config -c FILE` checks a file and "
-    "prints what is in force, with secrets masked.\n"
+    "prints the effective configuration, with secrets masked.\n"
     "\n"
     "## Values\n"
     "\n"
@@ -151,11 +151,11 @@ static const char intro[] =
     "| text | with or without quotes |\n"
     "\n"
     "In every value `${NAME}` stands for an environment variable and `${file:PATH}` for the "
-    "content of a file without its last line end. A relative PATH is looked up in "
-    "`$CREDENTIALS_DIRECTORY` (systemd's credentials) first, then beside the configuration file. "
-    "`$${` is a literal `${`. Inside `{...}` or `[...]` such a value needs quotes. Passwords and "
-    "keys that stand in the file itself are printed as `***`, and what such a reference brings in "
-    "is never printed.\n";
+    "content of a file without its final line break. A relative PATH is looked up first in "
+    "`$CREDENTIALS_DIRECTORY` (systemd's credentials), then in the directory of the configuration "
+    "file. `$${` is a literal `${`. Inside `{...}` or `[...]` such a value needs quotes. Passwords "
+    "and keys written in the file itself are printed as `***`, and what such a reference stands "
+    "for is never printed.\n";
 
 static void add_refused(struct buf *out)
 {
@@ -253,7 +253,7 @@ void options_doc_example(struct buf *out)
         out,
         "# Configuration of one sink. Lines that start with #name: show defaults or examples; "
         "remove the # to\n"
-        "# change them. All about every option: docs/options.md. Check the file: pgsinkd config "
+        "# change them. docs/options.md describes every option. To check the file: pgsinkd config "
         "-c FILE\n");
     for (size_t i = 0; i < n; i++) {
         const struct option *o = &options[i];

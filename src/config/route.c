@@ -70,7 +70,7 @@ static bool check_topic_name(struct load *l, const struct yaml_node *n, struct s
     }
     load_error(l, n->pos, "'%s' is not the name of a topic", shown_of(n->text).text);
     return error_hint(l->err,
-                      "Names hold letters, digits, '.', '_' and '-', at most %d of them; "
+                      "A name has at most %d letters, digits, '.', '_' and '-'; "
                       "a regular expression starts with ^.",
                       TOPIC_MAX);
 }
@@ -84,7 +84,7 @@ static bool read_topic(struct load *l, const struct yaml_node *n, struct config_
         return false;
     }
     if (text.n == 0) {
-        return load_error(l, n->pos, "'topics' holds an empty name");
+        return load_error(l, n->pos, "'topics' contains an empty name");
     }
     regex = text.p[0] == '^';
     if (regex && text.n > PATTERN_MAX) {
@@ -150,11 +150,11 @@ static bool read_name(struct load *l, const struct yaml_node *n, const char *lab
         return false;
     }
     if (text.n == 0) {
-        return load_error(l, n->pos, "'%s' holds an empty name", label);
+        return load_error(l, n->pos, "'%s' contains an empty name", label);
     }
     for (size_t i = 0; i < out->count; i++) {
         if (str_eq_z(text, out->items[i])) {
-            return load_error(l, n->pos, "'%s' holds a name twice", label);
+            return load_error(l, n->pos, "'%s' contains a name twice", label);
         }
     }
     out->places[out->count] = n->pos;

@@ -110,8 +110,8 @@ static bool take_unquoted(struct cursor *c, struct buf *out, bool *out_template,
         }
         if (!(c->at == start ? is_ident_start(ch) : is_ident_part(ch))) {
             error_set(err, ERROR_SETUP,
-                      "table name: an unquoted part holds letters, digits, '_' and '$', "
-                      "and no digit first");
+                      "table name: an unquoted part consists of letters, digits, '_' and '$' "
+                      "and does not begin with a digit");
             return error_hint(err, "Put it in double quotes, as in SQL: public.\"my-table\".");
         }
         if (ch >= 'A' && ch <= 'Z') {

@@ -110,7 +110,7 @@ static bool parser_error(struct yaml_reader *r)
         pos = position_at(r->text, p->problem_offset);
     }
     if (p->error == YAML_SCANNER_ERROR && is_tab_at(r, pos)) {
-        return position_error(r->path, pos, r->err, "a tab cannot indent: use spaces");
+        return position_error(r->path, pos, r->err, "tabs cannot indent; use spaces");
     }
     if (p->error == YAML_MEMORY_ERROR) {
         return error_set(r->err, ERROR_SETUP, "%s: out of memory", r->path);
@@ -295,7 +295,7 @@ static bool read_node(struct yaml_reader *r, unsigned depth, struct yaml_node **
 static bool empty(struct yaml_reader *r)
 {
     return position_error(r->path, (struct position){1, 1}, r->err,
-                          "the file holds no configuration");
+                          "the file contains no configuration");
 }
 
 static bool read_stream(struct yaml_reader *r)

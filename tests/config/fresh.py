@@ -19,4 +19,4 @@ if kept != printed:
     sys.stdout.writelines(
         difflib.unified_diff(kept.splitlines(True), printed.splitlines(True), str(file), "printed")
     )
-    sys.exit(f"{file} is not what the program prints: write it anew")
+    sys.exit(f"{file} is not what the program prints: run this with --update")

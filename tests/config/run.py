@@ -3,8 +3,8 @@
 
     run.py PRINT_OPTIONS [--update]
 
-An effective configuration must read back as itself, masked secrets aside. The word hunter2 stands for every
-secret, typed or expanded, and must never be printed. --update writes the golden files anew: read the diff.
+An effective configuration must read back as itself, apart from masked secrets. The word hunter2 stands for every
+secret, typed or expanded, and must never be printed. --update rewrites the golden files: read the diff.
 """
 
 import os

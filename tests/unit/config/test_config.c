@@ -200,7 +200,7 @@ static void test_empty_after_expansion(void **state)
     setenv("KIT_EMPTY", "", 1);
     kit_expect(*state, "sink: ${KIT_EMPTY}\n", "c.yaml:1:7: 'sink' is empty");
     kit_expect(*state, HEAD "routes:\n  - topics: ${KIT_EMPTY}\n    table: t\n",
-               "c.yaml:5:13: 'topics' holds an empty name");
+               "c.yaml:5:13: 'topics' contains an empty name");
     kit_expect(*state, HEAD "routes:\n  - topics: t\n    table: ${KIT_EMPTY}\n",
                "c.yaml:6:12: table name: a part is empty");
     kit_expect(*state,

@@ -73,11 +73,11 @@ static void test_faults(void **state)
     expect_fault("${KIT_LATIN}", ".", "environment variable 'KIT_LATIN' is not valid UTF-8");
     expect_fault("${KIT_A", ".", "'${' has no closing '}'");
     expect_fault("${}", ".",
-                 "'${...}' holds neither the name of a variable nor 'file:' and a path");
+                 "'${...}' contains neither the name of a variable nor 'file:' and a path");
     expect_fault("${1A}", ".",
-                 "'${...}' holds neither the name of a variable nor 'file:' and a path");
+                 "'${...}' contains neither the name of a variable nor 'file:' and a path");
     expect_fault("${A-B}", ".",
-                 "'${...}' holds neither the name of a variable nor 'file:' and a path");
+                 "'${...}' contains neither the name of a variable nor 'file:' and a path");
     expect_fault("${file:}", ".", "'${file:}' names no file");
 }
 
@@ -152,9 +152,9 @@ static void test_file_content(void **state)
     struct kit *kit = *state;
 
     kit_write(kit, "nul", "hunter2\0x", 9);
-    expect_fault("${file:nul}", kit->dir, "file 'nul' does not hold text in UTF-8");
+    expect_fault("${file:nul}", kit->dir, "file 'nul' is not UTF-8 text");
     kit_write(kit, "latin", "hunter2\xe9", 8);
-    expect_fault("${file:latin}", kit->dir, "file 'latin' does not hold text in UTF-8");
+    expect_fault("${file:latin}", kit->dir, "file 'latin' is not UTF-8 text");
 }
 
 static void test_file_limit(void **state)

@@ -93,7 +93,8 @@ static void test_template_of_records(void **state)
 static void test_faults(void **state)
 {
     static const char unquoted[] =
-        "table name: an unquoted part holds letters, digits, '_' and '$', and no digit first";
+        "table name: an unquoted part consists of letters, digits, '_' and '$' and does not "
+        "begin with a digit";
 
     static const char braces[] =
         "'{' in a table name starts '{topic}' or a path, as in '{value.type}'";

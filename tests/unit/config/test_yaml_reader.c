@@ -91,7 +91,7 @@ static void test_bytes(void **state)
 
     assert_int_equal(doc.root->first->key_pos.column, 1);
     yaml_document_done(&doc);
-    read_fault_z(*state, "\xef\xbb\xbf", "c.yaml:1:1: the file holds no configuration");
+    read_fault_z(*state, "\xef\xbb\xbf", "c.yaml:1:1: the file contains no configuration");
     read_fault_z(*state, "a: \xe9\n", "c.yaml:1:4: the file is not valid UTF-8 here");
     read_fault_z(*state, "b: \xc3\xa9\na: x\xc3", "c.yaml:2:5: the file is not valid UTF-8 here");
     read_fault_z(*state, "a: \xed\xa0\x80", "c.yaml:1:4: the file is not valid UTF-8 here");
@@ -112,9 +112,9 @@ static void test_tabs(void **state)
 
     assert_true(str_eq_z(doc.root->first->text, "1"));
     yaml_document_done(&doc);
-    read_fault_z(*state, "a:\n\tb: 1\n", "c.yaml:2:1: a tab cannot indent: use spaces");
+    read_fault_z(*state, "a:\n\tb: 1\n", "c.yaml:2:1: tabs cannot indent; use spaces");
     read_fault_z(*state, "\xc3\xa9: 1\na:\n  b: 1\n\tc: 1\n",
-                 "c.yaml:4:1: a tab cannot indent: use spaces");
+                 "c.yaml:4:1: tabs cannot indent; use spaces");
 }
 
 static void test_files(void **state)
