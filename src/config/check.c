@@ -1,7 +1,8 @@
 /*
  * Rules that concern more than one value, or need more than a type: names, identifiers, regular
  * expressions, refused properties, the same topic twice into one table, two routes of one name.
- * Main thread.
+ * Runs after the defaults are set, so it sees what is in force. Asks no server and does not look at
+ * what row/ will make of paths and conditions. Main thread.
  */
 #include "base/mem.h"
 #include "config/load.h"
@@ -22,7 +23,7 @@ static bool check_sink(struct load *l)
     return true;
 }
 
-/* PostgreSQL keeps the prefix pg_ for itself. */
+/* PostgreSQL reserves the prefix pg_. */
 static bool check_schema(struct load *l)
 {
     const struct config *cfg = l->cfg;
@@ -51,7 +52,7 @@ static bool check_properties(struct load *l)
     return true;
 }
 
-/* Which commit strategies go with which delivery. With exactly_once none of them means anything. */
+/* With exactly_once the offsets are in the ledger, and how they are committed has no effect. */
 static bool check_commit(struct load *l)
 {
     const struct config *cfg = l->cfg;
@@ -73,7 +74,10 @@ static bool check_commit(struct load *l)
     return true;
 }
 
-/* Rows that a crash of the server may lose must not be behind a position in the group. */
+/*
+ * With exactly_once a crash of the server loses rows and offsets together. Offsets in the group
+ * stay, so there the rows must be on disk before.
+ */
 static bool check_durability(struct load *l)
 {
     const struct config *cfg = l->cfg;
@@ -88,7 +92,7 @@ static bool check_durability(struct load *l)
     return error_hint(l->err, "It is safe with exactly_once, where rows and offsets go together.");
 }
 
-/* Compiled as librdkafka does it with the C library of Linux. */
+/* Compiled the way librdkafka compiles it, so that a pattern it would refuse is refused here. */
 static bool check_regex(struct load *l, const struct config_topic *topic)
 {
     regex_t regex;
@@ -103,7 +107,7 @@ static bool check_regex(struct load *l, const struct config_topic *topic)
     return load_error(l, topic->pos, "the regular expression does not compile: %s", reason);
 }
 
-/* What only makes sense where rows have a key. */
+/* Mode append has no key, so options that look for the row of a key would do nothing. */
 static bool check_append(struct load *l, const struct config_route *route)
 {
     const struct {
@@ -128,7 +132,10 @@ static bool check_append(struct load *l, const struct config_route *route)
     return true;
 }
 
-/* A table that records name needs the list of those that they may name. */
+/*
+ * Tables are looked up at start, before the first record, so those that records may name must be
+ * listed.
+ */
 static bool check_tables(struct load *l, const struct config_route *route)
 {
     if (route->table.is_by_record && route->tables.count == 0) {
@@ -148,7 +155,7 @@ static bool check_tables(struct load *l, const struct config_route *route)
     return true;
 }
 
-/* What only change events have. */
+/* Options that only change events give a meaning to. */
 static bool check_no_envelope(struct load *l, const struct config_route *route)
 {
     const struct {
@@ -172,6 +179,7 @@ static bool check_no_envelope(struct load *l, const struct config_route *route)
     return true;
 }
 
+/* A change event is one whole row that says itself what happened to it. */
 static bool check_envelope(struct load *l, const struct config_route *route)
 {
     if (route->envelope == CONFIG_ENVELOPE_NONE) {
@@ -250,6 +258,7 @@ static int compare_position(struct position a, struct position b)
     return a.column < b.column ? -1 : a.column > b.column;
 }
 
+/* Routes that differ in condition or array may share a topic and a table: they make other rows. */
 static bool is_same_use(const struct use *a, const struct use *b)
 {
     return strcmp(a->topic->name, b->topic->name) == 0 &&
@@ -258,6 +267,7 @@ static bool is_same_use(const struct use *a, const struct use *b)
            strcmp(a->route->explode, b->route->explode) == 0;
 }
 
+/* Equal uses are neighbours in this order, the earlier one in the file first. */
 static int compare_use(const void *pa, const void *pb)
 {
     const struct use *a = pa;
@@ -317,7 +327,7 @@ static int compare_route_name(const void *pa, const void *pb)
     return order != 0 ? order : compare_position((*a)->pos, (*b)->pos);
 }
 
-/* Where a name is written, or else the table it was taken from. */
+/* Where a name is written, else the table that it was taken from. */
 static struct position name_position(const struct config_route *route)
 {
     return route->name_pos.line != 0 ? route->name_pos : route->table_pos;

@@ -1,6 +1,6 @@
 /*
- * The entries of columns:, from a path alone to a list of values. What a path or a constant is
- * worth is for row/ to say. Main thread.
+ * The entries of `columns`, from a path alone to a list of values. Paths, constants and SQL stay
+ * texts: row/ parses them when the table is known. Main thread.
  */
 #include "base/mem.h"
 #include "config/load.h"
@@ -42,7 +42,7 @@ static bool read_constant(struct load *l, const struct yaml_node *n, const char 
     return true;
 }
 
-/* One of coalesce: a path, or {const: text}. */
+/* One value of coalesce: a path, or {const: text}. */
 static bool read_alternative(struct load *l, const struct yaml_node *n, const char *label,
                              struct config_column *out)
 {

@@ -1,7 +1,7 @@
 /*
  * The configuration file as the program sees it: one immutable `struct config`, whose fields come
  * from options.def. Loading checks everything that needs neither a server nor another room's
- * library; every value keeps the place it was written at, so that later checks can name it too.
+ * library; every value keeps its place in the file, so that later checks can name it too.
  *
  * For each option NAME of a section there are two fields: cfg->section.NAME and
  * cfg->section.NAME_pos (line 0 = not in the file, the default holds). Options at the top level
@@ -27,7 +27,7 @@
     ;
 #include "config/options.def"
 
-/* So many in such a time; count 0 = without a limit. */
+/* A rate: count per period; count 0 = no limit. */
 struct config_rate {
     uint64_t count;
     usec_t per;
@@ -59,16 +59,16 @@ struct config_topics {
     size_t count;
 };
 
-/* One of the two. */
+/* A path or a constant; the other one is NULL. */
 struct config_value {
-    char *path; /* not yet parsed: that is row/mapping's */
+    char *path; /* not parsed here: row/mapping does that */
     char *constant;
     struct position pos;
 };
 
 struct config_column {
     char *column;                /* exact */
-    struct config_value *values; /* the first that is there counts */
+    struct config_value *values; /* the first that the record has counts */
     size_t value_count;          /* at least one, or */
     char *sql;                   /* an expression that PostgreSQL computes; else NULL */
     bool is_list;                /* written as coalesce */
@@ -110,15 +110,15 @@ struct config_key {
     CONFIG_TYPE_##kind name;                                                                       \
     struct position name##_pos;
 
-/* A route's name is never empty: where the file has none it is the table, as table_name_print() has
- * it. */
+/* A route's name is never empty: where the file has none, it is what table_name_print() makes of
+ * the table. */
 struct config_route {
     struct position pos;
 #define ROUTE_OPTION(name, kind, def, min, max, flags, sample, help) CONFIG_FIELD(name, kind)
 #include "config/options.def"
 };
 
-struct config_source; /* how values were written, where that differs from what they are; private */
+struct config_source; /* private to config/, see source.h */
 
 struct config {
     char *path; /* of the file, as given to config_load */
@@ -133,7 +133,7 @@ struct config {
 #include "config/options.def"
     struct config_route *routes; /* at least one, in the file's order */
     size_t route_count;
-    struct config_source *source;
+    struct config_source *source; /* owned; how expanded values were written, for config_print */
 };
 
 /*
@@ -154,7 +154,7 @@ bool config_has_ledger(const struct config *cfg);
 /* Is anything kept in postgres.schema: positions, or dead letters? */
 bool config_needs_schema(const struct config *cfg);
 
-/* postgres.lock_timeout as it counts: at most half of postgres.timeout. */
+/* The lock timeout in force: at most half of postgres.timeout. */
 usec_t config_lock_timeout(const struct config *cfg);
 
 /*
@@ -173,8 +173,8 @@ void config_print_start(const struct config *cfg, struct buf *out);
 bool config_error_at(const struct config *cfg, struct position pos, struct error *err,
                      const char *fmt, ...) _printf_(4, 5);
 
-/* Puts "file:line:column: " before a text that another room has set; class and hint stay. Returns
- * false. */
+/* Puts "file:line:column: " before an error's text that another room has set; class and hint stay.
+ * Returns false. */
 bool config_error_locate(const struct config *cfg, struct position pos, struct error *err);
 
 /* Appends "file:line:column", or "file" for a position that is not in the file. */

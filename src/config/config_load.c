@@ -14,7 +14,7 @@
 
 #define NAMES_MAX 32
 
-/* Names that may stand in a section; at the top level the sections too. */
+/* The names that a section may contain, for hints; at the top level the sections too. */
 static size_t section_names(const char *section, const char *out[static NAMES_MAX])
 {
     size_t option_count = 0;
@@ -40,7 +40,7 @@ static size_t section_names(const char *section, const char *out[static NAMES_MA
     return n;
 }
 
-/* The section that has an option of that name, if it is another than `section`. */
+/* An option of that name in another section: a key that was only indented wrongly. */
 static const struct option *find_elsewhere(const char *section, struct str name)
 {
     size_t n = 0;
@@ -80,7 +80,7 @@ static struct position *pos_at(void *base, size_t offset)
     return (struct position *) (void *) ((char *) base + offset);
 }
 
-/* Every required option of a section must have been in the file. */
+/* Every required option must have been in the file: its position says whether it was. */
 static bool check_required(struct load *l, const char *section, void *base, struct position pos)
 {
     size_t n = 0;
@@ -115,7 +115,7 @@ static bool expect_map(struct load *l, const struct yaml_node *n, const char *wh
     return load_error(l, n->pos, "%s takes a mapping, not %s", what, yaml_node_kind_name(n));
 }
 
-/* A section without content, all its lines being comments, counts as one of defaults only. */
+/* A section whose lines are all comments has no value in YAML; it counts as an empty mapping. */
 static bool read_section(struct load *l, const struct option_section *s, const struct yaml_node *n)
 {
     char what[SHOWN_MAX];
@@ -138,6 +138,7 @@ static bool read_section(struct load *l, const struct option_section *s, const s
     return true;
 }
 
+/* Defaults come first; what the file has overwrites them. */
 static void set_defaults(const char *section, void *base)
 {
     size_t n = 0;
@@ -246,7 +247,7 @@ static bool read_root(struct load *l, const struct yaml_node *root)
     return true;
 }
 
-/* ---- load and free ---- */
+/* ---- a file ---- */
 
 static char *directory_of(const char *path)
 {
@@ -258,7 +259,10 @@ static char *directory_of(const char *path)
     return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t) (slash - path));
 }
 
-/* Dead letters need our schema. Without a ledger that is made for those who ask for them only. */
+/*
+ * Dead letters need pgsinkd's own schema. Without a ledger nothing else does, so the
+ * default is to stop, and only a file that asks for dead letters needs the schema.
+ */
 static void stop_without_schema(struct config *cfg)
 {
     for (size_t i = 0; i < cfg->route_count && !config_has_ledger(cfg); i++) {
@@ -268,7 +272,7 @@ static void stop_without_schema(struct config *cfg)
     }
 }
 
-/* A route without a name of its own is called by its table. */
+/* A route without a name of its own is named after its table. */
 static void name_routes(struct config *cfg)
 {
     for (size_t i = 0; i < cfg->route_count; i++) {
@@ -280,13 +284,12 @@ static void name_routes(struct config *cfg)
             table_name_print(&route->table, &table);
             mem_freep(&route->name);
             route->name = mem_strdup(buf_cstr(&table));
-            route->name_pos = (struct position){0}; /* "" is the default too */
+            route->name_pos = (struct position){0}; /* name: "" is as good as none */
         }
     }
 }
 
-/* Change events change rows, and say which ones are deleted, unless the file says something else.
- */
+/* Change events change and delete rows, so they need other defaults than plain records. */
 static void set_change_defaults(struct config *cfg)
 {
     for (size_t i = 0; i < cfg->route_count; i++) {
@@ -316,6 +319,7 @@ static bool load_all(struct load *l)
         mem_freep(&cfg->kafka.group);
         cfg->kafka.group = mem_printf("pgsinkd-%s", cfg->sink);
     }
+    /* Only now, as options may come in any order: these defaults depend on other options. */
     name_routes(cfg);
     set_change_defaults(cfg);
     stop_without_schema(cfg);

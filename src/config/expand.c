@@ -73,7 +73,7 @@ static bool add_variable(struct str name, struct buf *out, struct error *err)
     return true;
 }
 
-/* "dir/path"; an absolute path stays, and "./" is left out. */
+/* "dir/path"; an absolute path stays, and "./" is not added. */
 static const char *join(const char *dir, struct str path, struct buf *z)
 {
     buf_clear(z);
@@ -84,6 +84,7 @@ static const char *join(const char *dir, struct str path, struct buf *z)
     return buf_cstr(z);
 }
 
+/* Only a file that is not there is looked for elsewhere: one that cannot be read is a mistake. */
 static bool read_credential(struct str path, const char *dir, struct buf *content,
                             struct error *err)
 {
@@ -105,7 +106,7 @@ static bool read_credential(struct str path, const char *dir, struct buf *conten
     return true;
 }
 
-/* One line end goes: files written by an editor or by echo have one that nobody means. */
+/* Files written by an editor or by echo end with a line break that is not part of the value. */
 static struct str without_line_end(struct str s)
 {
     if (s.n > 0 && s.p[s.n - 1] == '\n') {

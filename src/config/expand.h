@@ -1,6 +1,6 @@
 /*
  * ${NAME} and ${file:PATH} in a value. NAME is an environment variable; PATH a file whose content,
- * without its last line end, takes the place. A relative PATH is looked up in
+ * without its final line break, takes the place. A relative PATH is looked up in
  * $CREDENTIALS_DIRECTORY first, then in `dir`, the directory of the configuration file. $${ is a
  * literal ${. What is put in is not expanded again.
  *
@@ -18,7 +18,7 @@ bool expand_needed(struct str text) _pure_;
 
 /*
  * Appends text with everything expanded. ERROR_SETUP when a variable is not set, a file cannot be
- * read, or the writing is wrong; such texts name the variable or the file and never what is in it.
+ * read, or a reference is malformed; the error names the variable or file, never its content.
  */
 bool expand_text(struct str text, const char *dir, struct buf *out, struct error *err) _must_;
 

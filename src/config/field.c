@@ -61,7 +61,7 @@ static enum units_result parse_number(enum option_kind kind, struct str text, ui
     return kind == OPTION_DURATION ? units_duration(text, out) : units_number(text, out);
 }
 
-/* "5" in quotes is a text; but "${N}" has to be quoted by some, and is fine. */
+/* "5" in quotes is a text. But "${N}" needs its quotes in [...] and {...}, so it may have them. */
 static bool check_plain(struct load *l, const struct yaml_node *n, const char *label,
                         const char *what)
 {
@@ -113,7 +113,7 @@ static bool read_u32(struct load *l, const struct option *o, const struct yaml_n
     return true;
 }
 
-/* ---- the others ---- */
+/* ---- other kinds ---- */
 
 #define RATE_PER_MIN USEC_PER_SEC
 #define RATE_PER_MAX (24 * 3600 * USEC_PER_SEC)
@@ -132,6 +132,7 @@ static bool read_bool(struct load *l, const struct yaml_node *n, const char *lab
     return true;
 }
 
+/* Messages leave the value out: a text may be a secret, such as a connection string. */
 static bool read_text(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, char **out)
 {
@@ -152,6 +153,7 @@ static bool read_text(struct load *l, const struct option *o, const struct yaml_
     return true;
 }
 
+/* The only option with a second field: a time also sets kafka.start_ms. */
 static bool read_start(struct load *l, const struct yaml_node *n, const char *label,
                        enum config_start *out)
 {
@@ -182,7 +184,7 @@ static bool read_start(struct load *l, const struct yaml_node *n, const char *la
                               "2026-01-31T00:00:00Z, 2026-01-31T08:30:00.250+01:00.");
 }
 
-/* "1000 per 1m", "off" */
+/* "1000 per 1m" or "off"; a count of 0 means off. */
 static bool read_rate(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, struct config_rate *out)
 {
@@ -275,8 +277,8 @@ void field_default(const struct option *o, void *field)
     if (o->def == NULL) {
         return;
     }
-    n.plain = n.text.n > 0;
+    n.plain = n.text.n > 0; /* an empty plain scalar would be null, not "" */
     ok = field_read(&l, o, &n, field);
-    assert(ok); /* else options.def contradicts itself; the unit test looks at every default */
+    assert(ok); /* a default that its own option refuses is a bug in options.def */
     (void) ok;
 }

@@ -1,5 +1,7 @@
-/* Reads a small file as a whole: pipes and devices too, not directories, never without a limit. Any
- * thread. */
+/*
+ * Reads a small file as a whole: pipes and devices too, not directories. The limit keeps a wrong
+ * path, such as /dev/zero, from filling memory. Knows nothing of what is in it. Any thread.
+ */
 #include "config/file.h"
 
 #include <errno.h>

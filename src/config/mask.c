@@ -1,6 +1,7 @@
 /*
- * Finds secrets by the grammar of libpq's connection strings. Strict about what it understands:
- * anything else is masked as a whole. Pure; any thread.
+ * Finds secrets by the grammar of libpq's connection strings. It is strict about what it
+ * understands, and masks anything else as a whole. Works on texts before expansion, so a ${...}
+ * that stands for a secret is left visible. Pure; any thread.
  */
 #include "config/mask.h"
 
@@ -21,7 +22,7 @@ static struct str first(struct str s, size_t n)
     return (struct str){s.p, n};
 }
 
-/* Case does not matter: what looks like a secret is one. */
+/* In any case: a keyword that only looks like a secret is masked too. */
 static bool contains(struct str s, const char *word)
 {
     size_t n = strlen(word);
@@ -61,7 +62,7 @@ static void add_secret(struct str value, struct buf *out)
     }
 }
 
-/* A URL may hold a user's password where nobody expects one. */
+/* "https://user:password@host" in any property, for instance in a proxy's. */
 static bool has_url_user(struct str s)
 {
     return contains(s, "://") && memchr(s.p, '@', s.n) != NULL;
@@ -93,7 +94,7 @@ static size_t step(struct str s)
     return n > 0 ? n : 1;
 }
 
-/* Offset of the first byte that is one of `any`, outside of references; s.n when there is none. */
+/* Offset of the first byte outside of references that is one of `any`; s.n when there is none. */
 static size_t find_any(struct str s, const char *any)
 {
     size_t at = 0;
@@ -178,7 +179,7 @@ static bool mask_pair(struct str *s, struct buf *out)
     size_t n = 0;
 
     if (reference > 0 && (reference == s->n || is_space(s->p[reference]))) {
-        buf_add_str(out, first(*s, reference)); /* holds whole pairs */
+        buf_add_str(out, first(*s, reference)); /* stands for whole pairs */
         *s = rest(*s, reference);
         return true;
     }
@@ -251,8 +252,8 @@ static void mask_user(struct str s, struct buf *out)
 
 /*
  * libpq takes what stands before the first @ as user and password if no / comes earlier. A second @
- * before the query, or one behind a /, means that somebody did not escape a password: then nothing
- * of it is shown.
+ * before the query, or one after a /, means that a password was not escaped: then nothing is
+ * shown.
  */
 static bool mask_uri(struct str scheme, struct str s, struct buf *out)
 {

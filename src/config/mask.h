@@ -1,8 +1,7 @@
 /*
- * Secrets in values that people type, made into *** for printing. In doubt more is masked, never
- * less: a text whose writing is not understood and that could hold a secret is masked as a whole. A
- * secret that consists of
- * ${...} references only is no secret and stays. Pure; any thread.
+ * Secrets in values that people type, made into *** for printing. In doubt it masks more, never
+ * less: a text that it does not understand and that could contain a secret is masked as a whole. A
+ * secret that consists of ${...} references only stays as it is. Pure; any thread.
  */
 #ifndef CONFIG_MASK_H
 #define CONFIG_MASK_H
@@ -14,7 +13,8 @@
  * masked. */
 void mask_dsn(struct str dsn, struct buf *out);
 
-/* Appends the value of a librdkafka property, before expansion; masked if it holds a secret. */
+/* Appends the value of a librdkafka property, before expansion; masked if it is a secret or
+ * contains one. */
 void mask_property(struct str name, struct str value, struct buf *out);
 
 #endif

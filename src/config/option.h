@@ -65,14 +65,13 @@ struct option_section {
     size_t pos_offset; /* in struct config */
 };
 
-/* A property of librdkafka that the file may not set. name starting with * = every name that ends
- * so. */
+/* A property of librdkafka that the file may not set; "*_x" = every name that ends in _x. */
 struct option_refused {
     const char *name;
     const char *reason;
 };
 
-/* Constant arrays; the length goes to *out_n. */
+/* Constant arrays; their length goes to *out_n. */
 const struct option *option_list(size_t *out_n);             /* in the order of the file */
 const struct option_section *option_sections(size_t *out_n); /* without root and routes */
 const struct option_refused *option_refused_list(size_t *out_n);
@@ -83,10 +82,11 @@ const char *option_word_text(struct option_words words, int value);
 /* Appends a number, size or duration as a file would have it. */
 void option_print_number(enum option_kind kind, uint64_t value, struct buf *out);
 
-/* The words of a column's `unit`: those of time_unit, but for `none`, which is not written there.
+/* The words of a column's `unit`: those of time_unit except `none`, which is not written there.
  */
 struct option_words option_units(void);
 
+/* NULL when there is none. */
 const struct option *option_find(const char *section, struct str name);
 const struct option_section *option_section_find(struct str name);
 const struct option_refused *option_refused_find(struct str property);

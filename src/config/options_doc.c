@@ -1,6 +1,7 @@
 /*
  * Documentation printed from the table of options: docs/options.md and conf/pgsinkd.yaml.example.
- * Both are kept in the repository and compared with this output by a test. Main thread.
+ * Both are kept in the repository and compared with this output by a test, so that they cannot go
+ * stale. Main thread.
  */
 #include "config/config.h"
 #include "config/option.h"
@@ -82,7 +83,7 @@ static const char *section_help(const char *name)
 
 /* ---- docs/options.md ---- */
 
-/* A table cell: | would end it. */
+/* The text of a cell, in which a | would end the cell. */
 static void add_cell(const char *text, struct buf *out)
 {
     for (const char *p = text; *p != '\0'; p++) {
@@ -190,7 +191,7 @@ void options_doc_markdown(struct buf *out)
 
 #define WIDTH ((size_t) 96)
 
-/* Length of the first line of text that fits into room, ending before a space. */
+/* Length of the first line of a text that is to be broken at spaces. */
 static size_t line_length(const char *text, size_t room)
 {
     size_t n = strlen(text);
@@ -223,7 +224,7 @@ static bool is_in_force(const struct option *o)
     return (o->flags & SHOWN) != 0;
 }
 
-/* An option with its help; dash starts a list entry. */
+/* An option below its help. With dash it is the first of a list entry. */
 static void add_example_option(const struct option *o, const char *indent, bool dash,
                                struct buf *out)
 {

@@ -1,6 +1,8 @@
 /*
- * The effective configuration as YAML. Order and names come from the table of options; secrets are
- * masked by mask.c, expanded values appear as the file has them. Any thread.
+ * The effective configuration as YAML. Order and names come from the table of options. The output
+ * must read back as the same configuration and must not show a secret: mask.c masks what the file
+ * holds, and an expanded value appears as the file has it, since cfg->source keeps those texts
+ * (source.h). Reads the configuration only. Any thread.
  */
 #include "config/print.h"
 
@@ -19,7 +21,7 @@ static bool is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-/* Words that some YAML reader takes for something else than text. */
+/* Words that some YAML reader takes for a boolean or null, so that as texts they need quotes. */
 static bool is_reserved(struct str s)
 {
     static const char *const words[] = {"null", "true", "false", "yes", "no",
@@ -33,6 +35,7 @@ static bool is_reserved(struct str s)
     return false;
 }
 
+/* ": " and " #" would end a plain scalar, and blanks at its end would be lost. */
 static bool is_plain_char(struct str s, size_t i)
 {
     char c = s.p[i];
@@ -59,8 +62,10 @@ static bool is_plain(struct str s)
     return true;
 }
 
-/* Code point of the character at s.p, well-formed by what the reader let in; its length goes to
- * *out_n. */
+/*
+ * Code point of the character at s.p; its length goes to *out_n. The reader let only well-formed
+ * UTF-8 in, so nothing is checked here.
+ */
 static uint32_t code_point(struct str s, size_t *out_n)
 {
     unsigned char lead = (unsigned char) s.p[0];
@@ -75,6 +80,7 @@ static uint32_t code_point(struct str s, size_t *out_n)
     return value;
 }
 
+/* Not printable in YAML, or a line break for some readers. */
 static bool needs_escape(uint32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
@@ -106,33 +112,34 @@ void print_scalar(struct str s, struct buf *out)
 
 /* ---- values ---- */
 
-static const char *source(const struct config *cfg, struct position pos)
+/* The text in the file when the value at pos was expanded, else NULL. It belongs to cfg->source. */
+static const char *written_at(const struct config *cfg, struct position pos)
 {
     return source_find(cfg->source, pos);
 }
 
-/* As written if it was expanded, else as it is. */
+/* As written in the file if it was expanded, else the value. */
 static void print_text(const struct config *cfg, struct position pos, const char *text,
                        struct buf *out)
 {
-    const char *written = source(cfg, pos);
+    const char *written = written_at(cfg, pos);
 
     print_scalar(str_of(written != NULL ? written : text), out);
 }
 
 static void print_dsn(const struct config *cfg, struct buf *out)
 {
-    const char *written = source(cfg, cfg->postgres.dsn_pos);
+    const char *written = written_at(cfg, cfg->postgres.dsn_pos);
     _cleanup_buf_ struct buf masked = {0};
 
     mask_dsn(str_of(written != NULL ? written : cfg->postgres.dsn), &masked);
     print_scalar(buf_str(&masked), out);
 }
 
-/* The default group holds the name of the sink. */
+/* The default group contains the name of the sink, which may have been expanded. */
 static void print_group(const struct config *cfg, struct buf *out)
 {
-    const char *sink = source(cfg, cfg->sink_pos);
+    const char *sink = written_at(cfg, cfg->sink_pos);
     _cleanup_buf_ struct buf group = {0};
 
     if (cfg->kafka.group_pos.line != 0 || sink == NULL) {
@@ -146,7 +153,7 @@ static void print_group(const struct config *cfg, struct buf *out)
 static void print_option_text(const struct config *cfg, const struct option *o, struct position pos,
                               const char *text, struct buf *out)
 {
-    if (strcmp(o->section, SECTION_ROUTE) == 0) { /* offsets count from another struct */
+    if (strcmp(o->section, SECTION_ROUTE) == 0) { /* an offset in another struct */
         print_text(cfg, pos, text, out);
     } else if (o->offset == offsetof(struct config, postgres.dsn)) {
         print_dsn(cfg, out);
@@ -183,7 +190,7 @@ void config_print_start(const struct config *cfg, struct buf *out)
 static void print_property(const struct config *cfg, const struct config_property *p,
                            struct buf *out)
 {
-    const char *written = source(cfg, p->value_pos);
+    const char *written = written_at(cfg, p->value_pos);
     _cleanup_buf_ struct buf masked = {0};
 
     buf_add_z(out, "\n    ");
@@ -293,7 +300,7 @@ static void print_rate(const struct config_rate *rate, struct buf *out)
     }
 }
 
-/* A value of one word or number, as the field holds it. */
+/* A value on one line, from its field. */
 static void print_single(const struct config *cfg, const struct option *o, struct position pos,
                          const void *field, struct buf *out)
 {
@@ -332,14 +339,14 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_TOPICS:
     case OPTION_KEY:
     case OPTION_COLUMNS:
-        break; /* print_value */
+        break; /* of several lines: print_value */
     }
 }
 
 static void print_value(const struct config *cfg, const struct option *o, struct position pos,
                         const void *field, struct buf *out)
 {
-    const char *written = source(cfg, pos);
+    const char *written = written_at(cfg, pos);
 
     if (o->kind == OPTION_PROPERTIES) {
         print_properties(cfg, field, out);
@@ -371,12 +378,12 @@ static void print_option(const struct config *cfg, const struct option *o, const
     buf_add_z(out, "\n");
 }
 
-/* A name taken from a table that was expanded would show what the reference brought in. */
+/* The name of a route that was taken from an expanded table would show what was expanded. */
 static bool is_hidden_name(const struct config *cfg, const struct option *o,
                            const struct config_route *route)
 {
     return o->offset == offsetof(struct config_route, name) && route->name_pos.line == 0 &&
-           source(cfg, route->table_pos) != NULL;
+           written_at(cfg, route->table_pos) != NULL;
 }
 
 static void print_route(const struct config *cfg, const struct config_route *route, struct buf *out)

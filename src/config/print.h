@@ -5,8 +5,10 @@
 #include "base/buf.h"
 #include "base/str.h"
 
-/* Appends s as a scalar that reads back as exactly s: plain where nobody can misread it, else in
- * quotes. */
+/*
+ * Appends s, well-formed UTF-8, as a scalar that reads back as exactly s: plain where no YAML
+ * reader can misread it, else in double quotes.
+ */
 void print_scalar(struct str s, struct buf *out);
 
 #endif

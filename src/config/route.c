@@ -1,13 +1,14 @@
 /*
- * Lists and mappings with a shape of their own: kafka.properties and what a route holds, but for
- * its columns. Each entry keeps its position. Main thread.
+ * Lists and mappings with a shape of their own: kafka.properties, and those of a route except its
+ * columns. Each entry keeps its position, so that later checks can name it. What is read is in the
+ * configuration from its first entry on, and is freed with it on failure. Main thread.
  */
 #include "base/mem.h"
 #include "config/load.h"
 
 #include <stdio.h>
 
-#define TOPIC_MAX 249 /* Kafka's limit of a topic's name */
+#define TOPIC_MAX 249 /* Kafka's limit for a topic's name */
 #define PATTERN_MAX 1024
 
 static char *copy(struct str s)

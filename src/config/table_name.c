@@ -1,5 +1,7 @@
-/* Table names as in SQL. Errors describe the writing without repeating the text, which may come
- * from a secret. Pure; any thread. */
+/*
+ * Table names as in SQL. Errors describe the mistake without repeating the text, which may come
+ * from a secret. Knows no catalog: whether the table exists is pg/'s question. Pure; any thread.
+ */
 #include "config/table_name.h"
 
 #include "base/mem.h"
@@ -8,24 +10,24 @@
 
 #define TEMPLATE STR_LIT("{topic}")
 
-/* What is left to read, and how many bytes of the text have been read. */
-struct cursor {
+/* A text, and how many bytes of it have been read. */
+struct name_reader {
     struct str text;
     size_t at;
     bool by_record; /* there was a path in braces */
 };
 
-static char peek(const struct cursor *c)
+static char peek(const struct name_reader *c)
 {
     return c->at < c->text.n ? c->text.p[c->at] : '\0';
 }
 
-static struct str left_of(const struct cursor *c)
+static struct str left_of(const struct name_reader *c)
 {
     return (struct str){c->text.p + c->at, c->text.n - c->at};
 }
 
-static bool at_template(const struct cursor *c)
+static bool at_template(const struct name_reader *c)
 {
     struct str left = left_of(c);
 
@@ -33,7 +35,7 @@ static bool at_template(const struct cursor *c)
 }
 
 /* The bytes of {topic} or {path} here; 0 when there is neither. */
-static size_t braces_length(const struct cursor *c)
+static size_t braces_length(const struct name_reader *c)
 {
     static const char *const starts[] = {"{value.", "{key}", "{key.", "{headers.", "{meta."};
     struct str left = left_of(c);
@@ -56,7 +58,8 @@ static bool is_ident_part(char ch)
     return is_ident_start(ch) || (ch >= '0' && ch <= '9') || ch == '$';
 }
 
-static bool take_template(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+static bool take_template(struct name_reader *c, struct buf *out, bool *out_template,
+                          struct error *err)
 {
     size_t n = braces_length(c);
 
@@ -71,7 +74,8 @@ static bool take_template(struct cursor *c, struct buf *out, bool *out_template,
     return true;
 }
 
-static bool take_quoted(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+static bool take_quoted(struct name_reader *c, struct buf *out, bool *out_template,
+                        struct error *err)
 {
     c->at += 1;
     while (c->at < c->text.n) {
@@ -95,7 +99,8 @@ static bool take_quoted(struct cursor *c, struct buf *out, bool *out_template, s
     return error_set(err, ERROR_SETUP, "table name: a double quote is not closed");
 }
 
-static bool take_unquoted(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+static bool take_unquoted(struct name_reader *c, struct buf *out, bool *out_template,
+                          struct error *err)
 {
     size_t start = c->at;
 
@@ -123,7 +128,7 @@ static bool take_unquoted(struct cursor *c, struct buf *out, bool *out_template,
     return true;
 }
 
-static bool take_part(struct cursor *c, struct buf *out, bool *out_template, struct error *err)
+static bool take_part(struct name_reader *c, struct buf *out, bool *out_template, struct error *err)
 {
     bool quoted = peek(c) == '"';
 
@@ -142,9 +147,9 @@ static bool take_part(struct cursor *c, struct buf *out, bool *out_template, str
     return true;
 }
 
-/* Into first, and second when there is a dot. */
-static bool take_parts(struct cursor *c, struct buf *first, struct buf *second, bool *out_template,
-                       struct error *err)
+/* One part into first; with a dot, the part after it into second. */
+static bool take_parts(struct name_reader *c, struct buf *first, struct buf *second,
+                       bool *out_template, struct error *err)
 {
     if (!take_part(c, first, out_template, err)) {
         return false;
@@ -175,7 +180,7 @@ bool table_name_parse(struct str text, struct table_name *out, size_t *out_at, s
 {
     _cleanup_buf_ struct buf first = {0};
     _cleanup_buf_ struct buf second = {0};
-    struct cursor c = {.text = text};
+    struct name_reader c = {.text = text};
     bool template = false;
 
     if (!take_parts(&c, &first, &second, &template, err)) {
@@ -204,7 +209,7 @@ bool table_name_for_topic(const struct table_name *t, struct str topic, struct b
                           struct error *err)
 {
     size_t before = out_name->n;
-    struct cursor c = {.text = str_of(t->name)};
+    struct name_reader c = {.text = str_of(t->name)};
 
     while (c.at < c.text.n) {
         if (t->is_template && at_template(&c)) {
@@ -226,7 +231,7 @@ bool table_name_for_topic(const struct table_name *t, struct str topic, struct b
 
 static bool is_plain(struct str s)
 {
-    struct cursor c = {.text = s};
+    struct name_reader c = {.text = s};
 
     while (c.at < s.n) {
         char ch = peek(&c);
@@ -251,7 +256,7 @@ static void print_part(const char *part, struct buf *out)
         buf_add_z(out, part);
         return;
     }
-    struct cursor c = {.text = str_of(part)};
+    struct name_reader c = {.text = str_of(part)};
 
     buf_add_z(out, "\"");
     while (c.at < c.text.n) {

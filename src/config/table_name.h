@@ -2,7 +2,7 @@
  * A table's name as people write it in SQL, taken apart: public.orders, public."Mixed Case",
  * orders. Unquoted parts fold to lower case (ASCII), quoted ones are exact, "" inside quotes is one
  * quote. The name may be a template: {topic} stands for the exact name of the topic, {value.type}
- * and other paths for what a record has there. What a path may be is for row/ to say. Pure text;
+ * and other paths for what a record has there. row/ says which paths there are. Pure;
  * any thread.
  */
 #ifndef CONFIG_TABLE_NAME_H
@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
-/* Bytes of an identifier; PostgreSQL would cut a longer one in silence. */
+/* Bytes of an identifier; PostgreSQL would silently cut a longer one. */
 #define TABLE_NAME_MAX 63
 
 struct table_name {

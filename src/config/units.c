@@ -207,7 +207,7 @@ static bool take_fraction(struct str *s, unsigned *out_ms)
     return true;
 }
 
-/* "Z" or "+hh:mm" to the end of the text. */
+/* "Z" or "+hh:mm", with nothing after it. */
 static bool take_zone(struct str *s, int *out_minutes)
 {
     unsigned hours = 0;

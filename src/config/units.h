@@ -13,7 +13,7 @@
 enum units_result {
     UNITS_OK,
     UNITS_BAD,     /* not written as such a value */
-    UNITS_RANGE,   /* well written, but negative or too large to be held */
+    UNITS_RANGE,   /* well written, but negative or too large for the type */
     UNITS_NO_UNIT, /* a duration without its unit */
 };
 

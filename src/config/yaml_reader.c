@@ -1,6 +1,6 @@
 /*
- * libyaml's events -> a tree of nodes. Knows nothing of options. Text is checked before libyaml
- * sees it, so that a bad byte has a line and a column like everything else. Main thread.
+ * Makes libyaml's events into a tree of nodes. Knows nothing of options. The bytes are checked
+ * before libyaml sees them, because it reports a bad one without a line and column. Main thread.
  */
 #include "config/yaml_reader.h"
 
@@ -25,17 +25,22 @@ static struct position position_of(yaml_mark_t mark)
     return (struct position){(unsigned) mark.line + 1, (unsigned) mark.column + 1};
 }
 
-/* Position of a byte: columns count characters. */
+/* Where the byte after c stands if c stands at pos: columns count characters, not bytes. */
+static struct position position_after(struct position pos, char c)
+{
+    if (c == '\n') {
+        return (struct position){pos.line + 1, 1};
+    }
+    pos.column += ((unsigned char) c & 0xc0) != 0x80 ? 1 : 0;
+    return pos;
+}
+
 static struct position position_at(struct str text, size_t offset)
 {
     struct position pos = {1, 1};
 
     for (size_t i = 0; i < offset && i < text.n; i++) {
-        if (text.p[i] == '\n') {
-            pos = (struct position){pos.line + 1, 1};
-        } else if (((unsigned char) text.p[i] & 0xc0) != 0x80) {
-            pos.column += 1;
-        }
+        pos = position_after(pos, text.p[i]);
     }
     return pos;
 }
@@ -83,7 +88,7 @@ static bool check_bytes(struct yaml_reader *r)
 
 /* ---- events ---- */
 
-/* libyaml counts characters, so the byte is found by line and column. */
+/* libyaml gives a character's line and column; the byte there is found by counting again. */
 static bool is_tab_at(const struct yaml_reader *r, struct position pos)
 {
     struct position at = {1, 1};
@@ -92,11 +97,7 @@ static bool is_tab_at(const struct yaml_reader *r, struct position pos)
         if (at.line == pos.line && at.column == pos.column && r->text.p[i] == '\t') {
             return true;
         }
-        if (r->text.p[i] == '\n') {
-            at = (struct position){at.line + 1, 1};
-        } else if (((unsigned char) r->text.p[i] & 0xc0) != 0x80) {
-            at.column += 1;
-        }
+        at = position_after(at, r->text.p[i]);
     }
     return false;
 }
@@ -153,7 +154,7 @@ static bool check_properties(struct yaml_reader *r, const yaml_char_t *anchor,
     return true;
 }
 
-/* Is the current event one that starts a node, without anything we refuse? */
+/* Refuses what the current event, the start of a node, has beyond the plain part of YAML. */
 static bool check_node_event(struct yaml_reader *r)
 {
     const yaml_event_t *e = &r->event;
