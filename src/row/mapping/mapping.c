@@ -215,7 +215,7 @@ static bool check_constant(const struct mapping *m, const struct recipe *r, cons
     struct buf out _cleanup_buf_ = {0};
     struct encoder encoder _cleanup_(encoder_done) = {0};
     struct cell cell = {.kind = CELL_BYTES, .text = str_of(text)};
-    struct value v = {
+    struct encoding v = {
         .encoder = &encoder,
         .column = r->column,
         .unit = r->unit,
