@@ -13,30 +13,18 @@ static bool encode_array(const struct encoding *v)
 }
 
 static encode_fn *const encoders[] = {
-    [TYPE_BOOL] = encode_bool,           [TYPE_INT2] = encode_int2,
-    [TYPE_INT4] = encode_int4,           [TYPE_INT8] = encode_int8,
-    [TYPE_FLOAT4] = encode_float4,       [TYPE_FLOAT8] = encode_float8,
-    [TYPE_NUMERIC] = encode_numeric,     [TYPE_TEXT] = encode_text,
-    [TYPE_VARCHAR] = encode_text,        [TYPE_BPCHAR] = encode_text,
-    [TYPE_BYTEA] = encode_bytea,         [TYPE_UUID] = encode_uuid,
-    [TYPE_JSON] = encode_json,           [TYPE_JSONB] = encode_jsonb,
-    [TYPE_DATE] = encode_date,           [TYPE_TIME] = encode_time,
-    [TYPE_TIMESTAMP] = encode_timestamp, [TYPE_TIMESTAMPTZ] = encode_timestamptz,
-    [TYPE_INTERVAL] = encode_interval,   [TYPE_INET] = encode_inet,
-    [TYPE_CIDR] = encode_inet,           [TYPE_MACADDR] = encode_macaddr,
-    [TYPE_MACADDR8] = encode_macaddr,    [TYPE_ENUM] = encode_enum,
-    [TYPE_ARRAY] = encode_array,         [TYPE_HSTORE] = encode_hstore,
-    [TYPE_OTHER] = encode_text,
+#define COLUMN_TYPE(tag, name, oid, array_oid, kind, family, wire, storage, equality, encoder,     \
+                    ...)                                                                           \
+    [TYPE_##tag] = encode_##encoder,
+#include "row/table/types.def"
 };
-_Static_assert(ARRAY_LEN(encoders) == TYPE_OTHER + 1, "every type has its encoder");
 
 /* A string for a number, or a number for a text? What is not JSON has no such kinds. */
 static bool is_loose(const struct encoding *v)
 {
     enum column_type type = v->column->type;
-    bool number = type >= TYPE_INT2 && type <= TYPE_NUMERIC;
-    bool text = type == TYPE_TEXT || type == TYPE_VARCHAR || type == TYPE_BPCHAR;
-    return (number && v->cell->kind == CELL_STRING) || (text && v->cell->kind == CELL_NUMBER);
+    return (v->cell->kind == CELL_STRING && column_type_is_number(type)) ||
+           (v->cell->kind == CELL_NUMBER && column_type_is_text(type));
 }
 
 static bool encode_plain(const struct encoding *v)

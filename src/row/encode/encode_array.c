@@ -13,11 +13,6 @@ enum { DIMENSIONS_MAX = 6, HEAD_BYTES = 12, DIMENSION_BYTES = 8 };
 
 #define LENGTH_UNKNOWN UINT32_MAX
 
-static bool is_json_type(enum column_type type)
-{
-    return type == TYPE_JSON || type == TYPE_JSONB;
-}
-
 /* The array as a cell: a key or a header may hold one. */
 static bool array_cell(const struct encoding *v, struct cell *out)
 {
@@ -60,7 +55,7 @@ static bool ragged(const struct array *a)
 static bool put_element(struct array *a, const struct cell *c)
 {
     const struct column *column = a->element.column;
-    if (cell_is_array(c) && !is_json_type(column->type)) {
+    if (cell_is_array(c) && !column_type_is_json(column->type)) {
         return ragged(a);
     }
     a->count++;
@@ -116,7 +111,7 @@ static bool encode_binary(const struct encoding *v, encode_fn *of_element, const
     size_t begin = v->out->n;
     struct array a = {.v = v, .encode = of_element, .element = *v};
     a.element.column = v->column->element;
-    a.dimensions = is_json_type(a.element.column->type) ? 1 : elements_depth(cell->text);
+    a.dimensions = column_type_is_json(a.element.column->type) ? 1 : elements_depth(cell->text);
     if (a.dimensions > DIMENSIONS_MAX) {
         return cell_fault(v->cell, v->err, "has more than %d dimensions", DIMENSIONS_MAX);
     }

@@ -31,15 +31,8 @@ bool encoding_text_of(const struct encoding *v, struct digits *digits, struct st
 const char *encoding_type_name(const struct encoding *v)
 {
     enum column_type type = v->column->type;
-    bool own = type == TYPE_OTHER || type == TYPE_ENUM || type == TYPE_ARRAY;
-    return own ? v->column->type_name : column_type_name(type);
-}
 
-static bool is_of_time(const struct encoding *v)
-{
-    enum column_type type = v->column->type;
-    return type == TYPE_DATE || type == TYPE_TIME || type == TYPE_TIMESTAMP ||
-           type == TYPE_TIMESTAMPTZ || type == TYPE_INTERVAL;
+    return column_type_is_various(type) ? v->column->type_name : column_type_name(type);
 }
 
 bool encoding_misfit(const struct encoding *v)
@@ -51,11 +44,11 @@ bool encoding_misfit(const struct encoding *v)
     } else {
         cell_fault(c, v->err, "is not a valid %s", type);
     }
-    return error_sqlstate(v->err, is_of_time(v) ? "22007" : "22P02");
+    return error_sqlstate(v->err, column_type_is_time(v->column->type) ? "22007" : "22P02");
 }
 
 bool encoding_out_of_range(const struct encoding *v)
 {
     cell_fault(v->cell, v->err, "is out of range for %s", encoding_type_name(v));
-    return error_sqlstate(v->err, is_of_time(v) ? "22008" : "22003");
+    return error_sqlstate(v->err, column_type_is_time(v->column->type) ? "22008" : "22003");
 }

@@ -87,7 +87,7 @@ static void expect(const struct given *g)
 static void test_null(void **state)
 {
     (void) state;
-    for (int t = 0; t <= TYPE_OTHER; t++) {
+    for (int t = 0; t < COLUMN_TYPES; t++) {
         struct given g = {(enum column_type) t, -1, UNIT_NONE, CELL_NULL, "", "ffffffff"};
         expect(&g);
     }
@@ -96,8 +96,11 @@ static void test_null(void **state)
 static void test_objects_go_into_text_and_json_only(void **state)
 {
     (void) state;
-    for (int t = 0; t < TYPE_ARRAY; t++) {
+    for (int t = 0; t < COLUMN_TYPES; t++) {
         char want[64];
+        if (t == TYPE_ARRAY || column_type_is_cast((enum column_type) t)) {
+            continue;
+        }
         struct given g = {(enum column_type) t, -1, UNIT_MS, CELL_JSON, "[]", want};
         snprintf(want, sizeof want, "an array does not go into %s%s", column_type_name(g.type),
                  g.type == TYPE_ENUM ? "(n)" : "");
