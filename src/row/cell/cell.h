@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "row/cell/rules.h"
 
 #define CELL_SHORT_DIGITS 18
 
@@ -15,7 +16,7 @@ enum cell_kind {
     CELL_ABSENT, /* the record does not have it */
     CELL_NULL,   /* it is there and null */
     CELL_BOOL,
-    CELL_INT,    /* a whole number of the record itself: partition, offset, timestamp */
+    CELL_INT,    /* a whole number that never was text: any int64 */
     CELL_NUMBER, /* a JSON number: text is exactly what the document says */
     CELL_STRING, /* a JSON string or a name: text is UTF-8, escapes resolved; it may hold U+0000 */
     CELL_JSON,   /* a JSON object, array or whole document: text as in the document, checked */
@@ -24,10 +25,11 @@ enum cell_kind {
 
 struct cell {
     enum cell_kind kind;
-    bool truth;     /* CELL_BOOL */
-    bool is_short;  /* CELL_NUMBER: it is number / 10^scale, exactly, and not -0 */
-    uint8_t scale;  /* ... the digits behind its point */
-    int64_t number; /* CELL_INT, CELL_NUMBER if is_short: CELL_SHORT_DIGITS at most */
+    bool truth;              /* CELL_BOOL */
+    bool is_short;           /* CELL_NUMBER: it is number / 10^scale, exactly, and not -0 */
+    uint8_t scale;           /* ... the digits after its point */
+    enum time_unit unit : 8; /* CELL_INT: what it counts, if its source says that; else UNIT_NONE */
+    int64_t number;          /* CELL_INT, CELL_NUMBER if is_short: then CELL_SHORT_DIGITS at most */
     struct str text;
     struct str raw; /* CELL_STRING from a document: with its quotes and escapes; else absent */
 };
@@ -42,6 +44,14 @@ static inline bool cell_is_short(const struct cell *c)
 static inline bool cell_is_whole(const struct cell *c)
 {
     return c->kind == CELL_INT || (cell_is_short(c) && c->scale == 0);
+}
+
+/* Makes it a whole number; the rest of the cell stays as it is. */
+static inline void cell_set_int(struct cell *c, int64_t number, enum time_unit unit)
+{
+    c->kind = CELL_INT;
+    c->unit = unit;
+    c->number = number;
 }
 
 /* A JSON object, or a JSON array? The text of CELL_JSON begins with its bracket, after no space. */

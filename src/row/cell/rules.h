@@ -7,8 +7,11 @@
 
 #include "base/base.h"
 
-/* Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time. */
-enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS };
+/*
+ * Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time.
+ * UNIT_DAY: no user declares it; dates of Kafka Connect and Debezium are such numbers.
+ */
+enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS, UNIT_DAY };
 
 /* What becomes of U+0000 in a text. */
 enum nul_policy { NUL_FAULT, NUL_STRIP, NUL_REPLACE };

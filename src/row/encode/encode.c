@@ -47,7 +47,8 @@ static bool encode_meant(const struct encoding *v, const struct logical *l)
             return false;
         }
         as.cell = &meant;
-        as.unit = l->kind == LOGICAL_DAYS && meant.kind == CELL_NUMBER ? UNIT_S : l->unit;
+        bool counts = meant.kind == CELL_NUMBER || meant.kind == CELL_INT;
+        as.unit = l->kind == LOGICAL_DAYS && counts ? UNIT_DAY : l->unit;
     }
     v->encoder->logical = l->element;
     bool ok = encode_plain(&as);

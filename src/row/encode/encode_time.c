@@ -26,6 +26,14 @@ static const int64_t DATE_END = INT64_C(2147483494) - 2451545;
 
 static const int64_t USEC_PER_UNIX = MOMENT_UNIX_DAYS * USEC_PER_DAY;
 
+/* What a number counts here: its source knows best. */
+static inline enum time_unit unit_of(const struct encoding *v)
+{
+    bool own = v->cell->kind == CELL_INT && v->cell->unit != UNIT_NONE;
+
+    return own ? v->cell->unit : v->unit;
+}
+
 /* Powers of ten from the unit to microseconds. */
 static int unit_shift(enum time_unit unit)
 {
@@ -37,6 +45,7 @@ static int unit_shift(enum time_unit unit)
     case UNIT_NS:
         return -3;
     case UNIT_US:
+    case UNIT_DAY: /* no power of ten, see day_count */
     case UNIT_NONE:
         break;
     }
@@ -50,44 +59,66 @@ struct count {
 };
 
 /* Whole numbers that stay below 20 digits; false = look closer. */
-static inline bool whole_count(const struct encoding *v, struct count *out)
+static inline bool whole_count(const struct cell *c, enum time_unit unit, struct count *out)
 {
-    static const uint32_t powers[] = {1, 0, 0, 1000, 0, 0, 1000000};
-    const struct cell *c = v->cell;
-    int shift = unit_shift(v->unit);
-    if (!cell_is_whole(c) || shift < 0) {
+    static const uint64_t factors[] = {
+        [UNIT_S] = 1000000, [UNIT_MS] = 1000,          [UNIT_US] = 1,
+        [UNIT_NS] = 0,      [UNIT_DAY] = USEC_PER_DAY,
+    };
+    if (!cell_is_whole(c) || unit == UNIT_NS) {
         return false;
     }
     out->negative = c->number < 0;
     uint64_t n = out->negative ? 0 - (uint64_t) c->number : (uint64_t) c->number;
-    return CHECKED_MUL(n, powers[shift], &out->usec) && out->usec < UINT64_C(10000000000000000000);
+    return CHECKED_MUL(n, factors[unit], &out->usec) && out->usec < UINT64_C(10000000000000000000);
+}
+
+/* A number of days that whole_count did not take: 1e4, or one that is too large. */
+static bool day_count(const struct encoding *v, const struct decimal *d, struct count *out)
+{
+    uint64_t days;
+
+    out->negative = d->negative;
+    switch (decimal_to_u64(d, 0, &days)) {
+    case DECIMAL_OK:
+        return CHECKED_MUL(days, (uint64_t) USEC_PER_DAY, &out->usec) || encoding_out_of_range(v);
+    case DECIMAL_ROUNDED:
+        return encoding_misfit(v);
+    case DECIMAL_RANGE:
+        return encoding_out_of_range(v);
+    }
+    __builtin_unreachable();
 }
 
 /* The value as a number with a unit. *out_is_number = false: it is none. */
 static bool value_count(const struct encoding *v, bool *out_is_number, struct count *out)
 {
     const struct cell *c = v->cell;
+    enum time_unit unit = unit_of(v);
     struct digits digits;
     struct str text;
     struct decimal d;
     bool number = c->kind == CELL_NUMBER || c->kind == CELL_INT;
     *out_is_number = false;
-    if (number && v->unit == UNIT_NONE) {
+    if (number && unit == UNIT_NONE) {
         return cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
                           column_type_name(v->column->type));
     }
-    if (v->unit != UNIT_NONE && whole_count(v, out)) {
+    if (unit != UNIT_NONE && whole_count(c, unit, out)) {
         *out_is_number = true;
         return true;
     }
     bool no_number = c->kind == CELL_BOOL || (c->kind == CELL_STRING && v->rules->strict_numbers);
-    if (v->unit == UNIT_NONE || no_number || !encoding_text_of(v, &digits, &text) ||
+    if (unit == UNIT_NONE || no_number || !encoding_text_of(v, &digits, &text) ||
         !decimal_scan(text, &d)) {
         return true;
     }
     *out_is_number = true;
+    if (unit == UNIT_DAY) {
+        return day_count(v, &d, out);
+    }
     out->negative = d.negative;
-    return decimal_to_u64(&d, unit_shift(v->unit), &out->usec) != DECIMAL_RANGE ||
+    return decimal_to_u64(&d, unit_shift(unit), &out->usec) != DECIMAL_RANGE ||
            encoding_out_of_range(v);
 }
 

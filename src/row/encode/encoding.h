@@ -30,7 +30,7 @@ void encoder_done(struct encoder *e);
 struct encoding {
     struct encoder *encoder;
     const struct column *column;
-    enum time_unit unit; /* the declared one of a number that stands for a time */
+    enum time_unit unit; /* of a number that stands for a time, unless the cell has its own */
     const struct cell *cell;
     struct buf *out;
     struct error *err;

@@ -335,9 +335,7 @@ static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec
         !add_made(m, column, spec, "soft_delete", place_mark(m), err)) {
         return false;
     }
-    struct fill *f = &m->fills[m->fill_count - 1];
-    f->is_mark = true;
-    f->unit = c->type == TYPE_BOOL ? UNIT_NONE : UNIT_MS;
+    m->fills[m->fill_count - 1].is_mark = true;
     return true;
 }
 

@@ -17,12 +17,6 @@ static void set_bytes(struct cell *c, struct str s)
     c->text = s;
 }
 
-static void set_int(struct cell *c, int64_t n)
-{
-    c->kind = CELL_INT;
-    c->number = n;
-}
-
 static void set_text(struct cell *c, enum cell_kind kind, struct str s)
 {
     c->kind = kind;
@@ -135,13 +129,13 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
         set_text(c, CELL_STRING, msg->topic);
         return;
     case SOURCE_PARTITION:
-        set_int(c, msg->partition);
+        cell_set_int(c, msg->partition, UNIT_NONE);
         return;
     case SOURCE_OFFSET:
-        set_int(c, msg->offset);
+        cell_set_int(c, msg->offset, UNIT_NONE);
         return;
     case SOURCE_TIMESTAMP:
-        set_int(c, msg->timestamp_ms);
+        cell_set_int(c, msg->timestamp_ms, UNIT_MS);
         c->kind = msg->timestamp_ms < 0 ? CELL_ABSENT : CELL_INT;
         return;
     case SOURCE_CONSTANT:

@@ -47,8 +47,12 @@ static bool read_base64(const struct cell *in, struct str text, struct logical_s
 /* ---- times ---- */
 
 struct infinity {
-    enum cell_kind kind;
-    enum time_unit unit;
+    enum time_unit unit; /* UNIT_NONE: of any */
+    int64_t up;
+    int64_t down;
+};
+
+struct infinity_text {
     const char *up;
     const char *down;
 };
@@ -59,61 +63,86 @@ struct infinity {
  * that PostgreSQL could hold beside infinity, but for two in the year 294247.
  */
 static const struct infinity infinite_instants[] = {
-    {CELL_NUMBER, UNIT_MS, "9223372036825200", "-9223372036832400"},
-    {CELL_NUMBER, UNIT_US, "9223372036825200000", "-9223372036832400000"},
-    {CELL_NUMBER, UNIT_NS, "9223372036854775807", "-9223372036854775808"},
-    {CELL_STRING, UNIT_NONE, "+294247-01-10T04:00:25.2Z", "-290308-12-21T19:59:27.6Z"},
+    {UNIT_MS, INT64_C(9223372036825200), INT64_C(-9223372036832400)},
+    {UNIT_US, INT64_C(9223372036825200000), INT64_C(-9223372036832400000)},
+    {UNIT_NS, INT64_MAX, INT64_MIN},
+};
+static const struct infinity_text infinite_instant_texts[] = {
+    {"+294247-01-10T04:00:25.2Z", "-290308-12-21T19:59:27.6Z"},
 };
 
 /* Read by a snapshot, and followed in the log. */
 static const struct infinity infinite_days[] = {
-    {CELL_NUMBER, UNIT_NONE, "-622191234", "-625821272"},
-    {CELL_NUMBER, UNIT_NONE, "-2147472692", "-2147472691"},
-    {CELL_STRING, UNIT_NONE, "+292278994-08-16Z", "+292269055-12-02Z"},
-    {CELL_STRING, UNIT_NONE, "-5877611-06-21Z", "-5877611-06-22Z"},
+    {UNIT_NONE, -622191234, -625821272},
+    {UNIT_NONE, -2147472692, -2147472691},
+};
+static const struct infinity_text infinite_day_texts[] = {
+    {"+292278994-08-16Z", "+292269055-12-02Z"},
+    {"-5877611-06-21Z", "-5877611-06-22Z"},
 };
 
-static bool is_infinity(const struct infinity *i, const struct logical *l, const struct cell *in,
-                        struct cell *out)
+/* A number as a whole one; false: it has a fraction, or more digits than 64 bits hold. */
+static bool whole_of(const struct cell *c, int64_t *out)
 {
-    if (in->kind != i->kind || (in->kind == CELL_NUMBER && i->unit != l->unit)) {
-        return false;
+    if (cell_is_whole(c)) {
+        *out = c->number;
+        return true;
     }
-    bool down = str_eq_z(in->text, i->down);
-    if (!down && !str_eq_z(in->text, i->up)) {
-        return false;
-    }
+    return c->kind == CELL_NUMBER && !c->is_short && str_to_i64(c->text, out);
+}
+
+static void set_infinity(struct cell *out, bool down)
+{
     set_string(out, down ? STR_LIT("-infinity") : STR_LIT("infinity"));
-    return true;
+}
+
+/* Is it one of these numbers? Then *out is the word for it. */
+static bool is_infinite(const struct infinity *of, size_t n, enum time_unit unit,
+                        const struct cell *in, struct cell *out)
+{
+    int64_t number;
+
+    if (!whole_of(in, &number)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool same_unit = of[i].unit == UNIT_NONE || of[i].unit == unit;
+        if (same_unit && (number == of[i].up || number == of[i].down)) {
+            set_infinity(out, number == of[i].down);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_infinite_text(const struct infinity_text *of, size_t n, const struct cell *in,
+                             struct cell *out)
+{
+    for (size_t i = 0; in->kind == CELL_STRING && i < n; i++) {
+        bool down = str_eq_z(in->text, of[i].down);
+        if (down || str_eq_z(in->text, of[i].up)) {
+            set_infinity(out, down);
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool apply_instant(const struct logical *l, const struct cell *in, struct cell *out)
 {
-    *out = *in;
-    for (size_t i = 0; i < ARRAY_LEN(infinite_instants); i++) {
-        if (is_infinity(&infinite_instants[i], l, in, out)) {
-            break;
-        }
+    if (!is_infinite(infinite_instants, ARRAY_LEN(infinite_instants), l->unit, in, out) &&
+        !is_infinite_text(infinite_instant_texts, ARRAY_LEN(infinite_instant_texts), in, out)) {
+        *out = *in;
     }
     return true;
 }
 
-/* A number of days becomes one of seconds. */
-static bool apply_days(const struct logical *l, const struct cell *in, struct cell *out)
+/* A number stays one of days, which encode.c says to the encoder. */
+static bool apply_days(const struct cell *in, struct cell *out)
 {
-    *out = *in;
-    for (size_t i = 0; i < ARRAY_LEN(infinite_days); i++) {
-        if (is_infinity(&infinite_days[i], l, in, out)) {
-            return true;
-        }
-    }
-    if (in->kind == CELL_NUMBER && !cell_is_whole(in)) {
-        out->kind = CELL_JSON; /* not a count of days: no encoder of times takes it */
-        return true;
-    }
-    if (cell_is_whole(in) && !CHECKED_MUL(in->number, INT64_C(86400), &out->number)) {
+    if (!is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out) &&
+        !is_infinite_text(infinite_day_texts, ARRAY_LEN(infinite_day_texts), in, out)) {
         *out = *in;
-        out->is_short = false;
     }
     return true;
 }
@@ -319,7 +348,7 @@ bool logical_apply(const struct logical *l, const struct cell *in, struct logica
 {
     switch (l->kind) {
     case LOGICAL_DAYS:
-        return apply_days(l, in, out);
+        return apply_days(in, out);
     case LOGICAL_INSTANT:
         return apply_instant(l, in, out);
     case LOGICAL_DECIMAL:
