@@ -9,6 +9,7 @@
 #include "row/text/ascii.h"
 #include "row/text/base64.h"
 #include "row/text/decimal.h"
+#include "row/text/hex.h"
 
 #include <string.h>
 
@@ -130,30 +131,6 @@ bool encode_enum(const struct encoding *v)
 }
 
 /* ---- bytea ---- */
-
-/* Pairs of hexadecimal digits, nothing between them; false when they are not. */
-static bool hex_decode(struct str s, uint8_t *to)
-{
-    size_t i = 0;
-    if (s.n % 2 != 0) {
-        return false;
-    }
-    for (; s.n - i >= 8; i += 8) {
-        if (!ascii_hex_bytes(ascii_word(s.p + i), to)) {
-            return false;
-        }
-        to += 4;
-    }
-    for (; i < s.n; i += 2) {
-        int high = ascii_hex(s.p[i]);
-        int low = ascii_hex(s.p[i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        *to++ = (uint8_t) (high * 16 + low);
-    }
-    return true;
-}
 
 static bool bytes_fault(const struct encoding *v)
 {

@@ -8,6 +8,8 @@
  */
 #include "row/record/sources.h"
 
+#include "row/text/hex.h"
+
 #include <string.h>
 
 /* Cells are filled where they are: to copy one that was just made is slow (store forwarding). */
@@ -33,12 +35,8 @@ static bool is_text(struct str s)
 
 static void put_hex(struct buf *out, struct str s)
 {
-    static const char hex[] = "0123456789abcdef";
     buf_add_z(out, "\"\\\\x");
-    for (size_t i = 0; i < s.n; i++) {
-        buf_add_u8(out, (uint8_t) hex[(uint8_t) s.p[i] >> 4]);
-        buf_add_u8(out, (uint8_t) hex[(uint8_t) s.p[i] & 15]);
-    }
+    hex_add(out, s.p, s.n);
     buf_add_u8(out, '"');
 }
 

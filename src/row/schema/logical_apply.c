@@ -7,7 +7,7 @@
 #include "row/json/elements.h"
 #include "row/schema/logical.h"
 #include "row/text/base64.h"
-#include "row/text/decimal.h"
+#include "row/text/hex.h"
 #include "row/text/unscaled.h"
 
 #include <string.h>
@@ -279,13 +279,6 @@ static bool apply_point(const struct cell *in, struct logical_scratch *s, struct
     return true;
 }
 
-static void put_hex(struct buf *out, const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        buf_printf(out, "%02X", p[i]);
-    }
-}
-
 /* The type or the SRID, in the byte order that the geometry begins with. */
 static uint32_t wkb_u32(const uint8_t *at, bool little)
 {
@@ -297,7 +290,7 @@ static uint32_t wkb_u32(const uint8_t *at, bool little)
 static void put_wkb_u32(struct buf *out, uint32_t n, bool little)
 {
     n = little ? n : __builtin_bswap32(n);
-    put_hex(out, (const uint8_t *) &n, sizeof n);
+    hex_add(out, &n, sizeof n);
 }
 
 /* PostGIS's EWKB: the SRID stands behind the type, and a flag of the type says so. */
@@ -306,12 +299,12 @@ static void put_ewkb(struct buf *out, const struct buf *wkb, int64_t srid)
     bool little = wkb->p[0] == 1;
     uint32_t type = wkb_u32(wkb->p + 1, little);
     bool add = srid != 0 && (type & WKB_HAS_SRID) == 0;
-    put_hex(out, wkb->p, 1);
+    hex_add(out, wkb->p, 1);
     put_wkb_u32(out, add ? type | WKB_HAS_SRID : type, little);
     if (add) {
         put_wkb_u32(out, (uint32_t) srid, little);
     }
-    put_hex(out, wkb->p + WKB_HEAD, wkb->n - WKB_HEAD);
+    hex_add(out, wkb->p + WKB_HEAD, wkb->n - WKB_HEAD);
 }
 
 static bool apply_geometry(const struct cell *in, struct logical_scratch *s, struct cell *out,

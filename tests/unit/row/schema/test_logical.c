@@ -373,14 +373,14 @@ static void test_geometry(void **state)
     expect(&b, &point, string("(1,2)"), CELL_STRING, "(1,2)");
     expect_fault(&b, &point, object("{\"x\":1}"), "{\"x\":1} has no x and y");
     expect(&b, &geometry, object(with_srid), CELL_STRING,
-           "0101000020E6100000000000000000F83F00000000000000C0");
+           "0101000020e6100000000000000000f83f00000000000000c0");
     expect(&b, &geometry, object("{\"wkb\":\"AQEAAAAAAAAAAAD4PwAAAAAAAADA\",\"srid\":null}"),
-           CELL_STRING, "0101000000000000000000F83F00000000000000C0");
+           CELL_STRING, "0101000000000000000000f83f00000000000000c0");
     /* big-endian; and one that has its SRID already */
     expect(&b, &geometry, object("{\"wkb\":\"AAAAAAE/+AAAAAAAAMAAAAAAAAAA\",\"srid\":4326}"),
-           CELL_STRING, "0020000001000010E63FF8000000000000C000000000000000");
+           CELL_STRING, "0020000001000010e63ff8000000000000c000000000000000");
     expect(&b, &geometry, object("{\"wkb\":\"AQEAACDmEAAAAAAAAAAA+D8AAAAAAAAAwA==\",\"srid\":1}"),
-           CELL_STRING, "0101000020E6100000000000000000F83F00000000000000C0");
+           CELL_STRING, "0101000020e6100000000000000000f83f00000000000000c0");
     expect(&b, &geometry, object("{\"type\":\"Point\"}"), CELL_JSON, "{\"type\":\"Point\"}");
     expect(&b, &geometry, string("POINT(1 2)"), CELL_STRING, "POINT(1 2)");
     expect_fault(&b, &geometry, object("{\"wkb\":\"AQEA\",\"srid\":1}"),
