@@ -1,13 +1,12 @@
 /*
- * Target tables as the catalog describes them. Two queries: the relation with everything that could
- * forbid writing into it, then its columns with domains resolved to their base types. Blocking:
- * main thread, or the scout.
+ * Target tables as the catalog describes them, in two queries: the relation with everything that
+ * could forbid writing into it, then its columns, with domains resolved to their base types.
+ * Blocking: main thread, or the scout.
  */
 #include "pg/catalog.h"
 
 #include "base/mem.h"
 #include "pg/libpq.h"
-#include "pg/oids.h"
 #include "pg/rows_sql.h"
 
 #include <stdio.h>
@@ -21,8 +20,8 @@ static bool is_true(const PGresult *res, int row, int column)
 
 /* --- the relation --- */
 
-/* $1 is the schema or NULL, $2 the name. A name has one relation per schema, whatever its kind.
- * relhasrules would still be true for some time after the last rule was dropped. */
+/* $1 is the schema or NULL, $2 the name. A schema has one relation of a name, of whatever kind.
+ * relhasrules stays true for some time after the last rule was dropped. */
 static const char relation_sql[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, current_user,"
     " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
@@ -109,7 +108,7 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
         error_hint(err, "Did you mean '%s%s%s'? Otherwise create the table first.",
                    schema ? schema : "", schema ? "." : "", near);
     } else {
-        error_hint(err, "Create the table first: pgsinkd does not make tables.");
+        error_hint(err, "Create the table first: pgsinkd does not create tables.");
     }
     free(names);
     return false;
@@ -127,7 +126,7 @@ static bool check_relation(const PGresult *r, struct error *err)
                   kind_name(kind));
         if (kind == 'v' || kind == 'f') {
             error_hint(err,
-                       "Name the table behind it, or a table with a trigger that passes rows on.");
+                       "Name the table that it reads, or a table whose trigger passes rows on.");
         }
         return false;
     }
@@ -189,9 +188,9 @@ static bool read_signature(struct conn *c, struct table *t, struct error *err)
 }
 
 /*
- * What is asked of a type, with b(typid, typmod, not_null) as what is left of it without domains.
- * Without a length, bpchar is called "bpchar" and not "character", which would be character(1). A
- * type of an extension has no fixed number: it is known by the function that reads its fields.
+ * What is asked about a type; b(typid, typmod, not_null) is its base type. Without a length, bpchar
+ * is called "bpchar" and not "character", which would be character(1). A type of an extension has
+ * no fixed number: it is known by the function that receives its fields.
  */
 #define TYPE_FIELDS                                                                                \
     " SELECT b.typid, b.typmod, b.not_null, pg_catalog.format_type(b.typid, -1), w.typarray,"      \
@@ -202,13 +201,13 @@ static bool read_signature(struct conn *c, struct table *t, struct error *err)
     " JOIN pg_catalog.pg_type w ON w.oid = b.typid"                                                \
     " LEFT JOIN pg_catalog.pg_proc f ON f.oid = w.typreceive"
 
-/* One domain further down: on the way it may give a typmod and forbid NULL. */
+/* From a domain to what it is over: each may set a typmod and forbid NULL. */
 #define DOMAIN_STEP                                                                                \
     " t.typbasetype, CASE WHEN d.typmod >= 0 THEN d.typmod ELSE t.typtypmod END,"                  \
     " d.not_null OR t.typnotnull"                                                                  \
     " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typid WHERE t.typtype = 'd')"
 
-/* The outermost domain that has a default gives it. */
+/* The default is that of the outermost domain that has one. */
 static const char columns_sql[] =
     "WITH RECURSIVE d(num, depth, typid, typmod, not_null) AS ("
     " SELECT a.attnum, 0, a.atttypid, a.atttypmod, a.attnotnull"
@@ -250,59 +249,15 @@ enum {
     COL_IDENTITY,
     COL_INSERT,
     COL_ATTNUM,
-    COL_COLLATION /* one in which equal texts may differ, ready to be appended; else NULL */
+    COL_COLLATION /* nondeterministic, as " COLLATE ..."; else NULL */
 };
-
-/* Object identifiers of built-in types never change. */
-static enum column_type type_of(const char *oid, const char *kind)
-{
-    static const struct {
-        const char *oid; /* or kind */
-        enum column_type type;
-    } types[] = {
-        {"16", TYPE_BOOL},
-        {"17", TYPE_BYTEA},
-        {"20", TYPE_INT8},
-        {"21", TYPE_INT2},
-        {"23", TYPE_INT4},
-        {"25", TYPE_TEXT},
-        {"114", TYPE_JSON},
-        {"650", TYPE_CIDR},
-        {"700", TYPE_FLOAT4},
-        {"701", TYPE_FLOAT8},
-        {"774", TYPE_MACADDR8},
-        {"829", TYPE_MACADDR},
-        {"869", TYPE_INET},
-        {"1042", TYPE_BPCHAR},
-        {"1043", TYPE_VARCHAR},
-        {"1082", TYPE_DATE},
-        {"1083", TYPE_TIME},
-        {"1114", TYPE_TIMESTAMP},
-        {"1184", TYPE_TIMESTAMPTZ},
-        {"1186", TYPE_INTERVAL},
-        {"1700", TYPE_NUMERIC},
-        {"2950", TYPE_UUID},
-        {"3802", TYPE_JSONB},
-        {"enum", TYPE_ENUM},
-        {"array", TYPE_ARRAY},
-        {"textrecv", TYPE_TEXT}, /* citext */
-        {"hstore_recv", TYPE_HSTORE},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        if (strcmp(types[i].oid, oid) == 0 || strcmp(types[i].oid, kind) == 0) {
-            return types[i].type;
-        }
-    }
-    return TYPE_OTHER;
-}
 
 static uint32_t oid_at(const PGresult *r, int row, int column)
 {
     return (uint32_t) strtoul(PQgetvalue(r, row, column), NULL, 10);
 }
 
-/* Its fields are text that SQL casts. */
+/* Its fields are sent as text that SQL casts. */
 static void set_cast(struct column *col)
 {
     col->cast = true;
@@ -310,11 +265,6 @@ static void set_cast(struct column *col)
     col->wire_array_oid = OID_TEXT_ARRAY;
     free(col->wire_name);
     col->wire_name = mem_strdup("text");
-}
-
-static bool is_text_only(enum column_type type)
-{
-    return type == TYPE_OTHER || type == TYPE_HSTORE;
 }
 
 static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int row,
@@ -349,54 +299,34 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
                       struct error *err)
 {
     col->type_name = mem_strdup(PQgetvalue(r, row, COL_TYPE_NAME));
-    col->type = type_of(PQgetvalue(r, row, COL_TYPE), PQgetvalue(r, row, COL_KIND));
+    col->type = column_type_find(oid_at(r, row, COL_TYPE), PQgetvalue(r, row, COL_KIND));
     col->typmod = (int32_t) strtol(PQgetvalue(r, row, COL_TYPMOD), NULL, 10);
     col->not_null = is_true(r, row, COL_NOT_NULL);
     col->wire_oid = oid_at(r, row, COL_TYPE);
     col->wire_array_oid = oid_at(r, row, COL_ARRAY);
     col->base_name = mem_strdup(PQgetvalue(r, row, COL_BASE_NAME));
     col->wire_name = mem_strdup(col->base_name);
-    if (is_text_only(col->type)) {
+    if (column_type_is_cast(col->type)) {
         set_cast(col);
     }
     return col->type != TYPE_ARRAY || fill_element(c, col, PQgetvalue(r, row, COL_ELEMENT),
                                                    PQgetvalue(r, row, COL_TYPMOD), err);
 }
 
-/* What fold.c compares: equal values have equal bytes, or come to that by its normal forms. */
+/* Can fold.c compare such values by what types.def says that equal ones have in common? */
 static bool is_equal_by_bytes(const struct column *col)
 {
-    switch (col->type) {
-    case TYPE_BOOL:
-    case TYPE_INT2:
-    case TYPE_INT4:
-    case TYPE_INT8:
-    case TYPE_FLOAT4:
-    case TYPE_FLOAT8:
-    case TYPE_NUMERIC:
-    case TYPE_VARCHAR:
-    case TYPE_BPCHAR:
-    case TYPE_BYTEA:
-    case TYPE_UUID:
-    case TYPE_DATE:
-    case TYPE_INET:
-    case TYPE_CIDR:
-    case TYPE_MACADDR:
-    case TYPE_MACADDR8:
-    case TYPE_ENUM:
+    switch (column_type_equality(col->type)) {
+    case EQUAL_BYTES:
+    case EQUAL_NUMERIC:
+    case EQUAL_FLOAT:
+    case EQUAL_PADDED:
         return true;
-    case TYPE_TEXT:
-        return col->wire_oid == OID_TEXT; /* and not citext */
-    case TYPE_TIME:
-    case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ:
-        return col->typmod < 0; /* else PostgreSQL rounds them */
-    case TYPE_JSON:
-    case TYPE_JSONB:
-    case TYPE_INTERVAL:
-    case TYPE_ARRAY:
-    case TYPE_HSTORE:
-    case TYPE_OTHER:
+    case EQUAL_ROUNDED:
+        return col->typmod < 0;
+    case EQUAL_BUILT_IN:
+        return col->wire_oid == column_type_oid(col->type);
+    case EQUAL_BY_SQL:
         break;
     }
     return false;
@@ -434,7 +364,7 @@ static bool fill_column(struct conn *c, struct column *col, const PGresult *r, i
 
 /* --- its unique indexes --- */
 
-/* What ON CONFLICT can infer: over columns only, whole, valid, checked at once. */
+/* Those that ON CONFLICT can infer: over plain columns, not partial, valid, checked at once. */
 static const char uniques_sql[] =
     "SELECT i.indisprimary, k.place, a.attnum"
     " FROM pg_catalog.pg_index i"
@@ -455,7 +385,7 @@ static uint32_t index_of(const struct table *t, const uint32_t *attnums, uint32_
             return i;
         }
     }
-    return 0; /* cannot be: an index is over live columns */
+    return 0; /* not reached: an index is over live columns */
 }
 
 static bool read_uniques(struct conn *c, struct table *t, const uint32_t *attnums,
@@ -556,7 +486,7 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
         return NULL;
     }
     struct table *t = new_table(r);
-    /* First, so that what changes between is seen later. */
+    /* First, so that a change between the two queries is seen later. */
     if (!read_signature(c, t, err) ||
         !read_columns(c, t, is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
         table_free(t);

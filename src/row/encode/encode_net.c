@@ -10,11 +10,11 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-/* The text of a string; false = it is none, and a fault. */
-static bool string_of(const struct value *v, struct str *out)
+/* The text of a string; false: it is not a string, and err is filled. */
+static bool string_of(const struct encoding *v, struct str *out)
 {
     *out = v->cell->text;
-    return v->cell->kind == CELL_STRING || v->cell->kind == CELL_BYTES || value_misfit(v);
+    return v->cell->kind == CELL_STRING || v->cell->kind == CELL_BYTES || encoding_misfit(v);
 }
 
 /* ---- inet, cidr ---- */
@@ -60,7 +60,7 @@ static bool address_parse(struct str s, struct address *out)
            take_bits(slash, out->n * 8, &out->bits);
 }
 
-/* Are all bits behind the network's zero? */
+/* Are all bits after those of the network zero? */
 static bool is_network(const struct address *a)
 {
     for (unsigned bit = a->bits; bit < a->n * 8; bit++) {
@@ -71,7 +71,7 @@ static bool is_network(const struct address *a)
     return true;
 }
 
-bool encode_inet(const struct value *v)
+bool encode_inet(const struct encoding *v)
 {
     struct str s;
     struct address a;
@@ -80,7 +80,7 @@ bool encode_inet(const struct value *v)
         return false;
     }
     if (s.n == 0 || !address_parse(s, &a)) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     if (cidr && !is_network(&a)) {
         return cell_fault(v->cell, v->err, "has bits set to the right of the mask");
@@ -98,7 +98,7 @@ bool encode_inet(const struct value *v)
 
 enum { MAC_BYTES = 6, MAC8_BYTES = 8 };
 
-/* Bytes between two separators that macaddr_in takes; none is between the first and the end. */
+/* Does macaddr_in take this separator between groups of that many bytes? */
 static bool mac_group_fits(char separator, size_t bytes)
 {
     switch (separator) {
@@ -115,7 +115,7 @@ static bool mac_group_fits(char separator, size_t bytes)
 
 /*
  * Pairs of hexadecimal digits, with one kind of separator (: - .) at equal distances, or none.
- * Returns the number of bytes; 0 when it is nothing of the sort.
+ * Returns the number of bytes; 0: it is not a hardware address.
  */
 static size_t mac_parse(struct str s, uint8_t *to)
 {
@@ -154,7 +154,7 @@ static void mac_widen(uint8_t *bytes)
     bytes[4] = 0xFE;
 }
 
-bool encode_macaddr(const struct value *v)
+bool encode_macaddr(const struct encoding *v)
 {
     struct str s;
     uint8_t bytes[MAC8_BYTES];
@@ -164,7 +164,7 @@ bool encode_macaddr(const struct value *v)
     }
     size_t n = mac_parse(str_trim(s), bytes);
     if (n != MAC_BYTES && !(wide && n == MAC8_BYTES)) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     if (wide && n == MAC_BYTES) {
         mac_widen(bytes);

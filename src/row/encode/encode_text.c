@@ -1,20 +1,21 @@
 /*
  * text, varchar, bpchar, bytea, uuid, json, jsonb: textsend ... jsonb_send.
  *
- * Text columns take every JSON value: a string without its escapes, of all others the exact text of
- * the document. PostgreSQL has no room for U+0000 in text: a fault, unless the policy takes it out.
- * Pure; any thread.
+ * Text columns take every JSON value: a string without its escapes, any other value as its exact
+ * text in the document. PostgreSQL cannot store U+0000 in text: a fault, unless the policy removes
+ * it. Pure; any thread.
  */
 #include "row/encode/encode_types.h"
 #include "row/text/ascii.h"
 #include "row/text/base64.h"
 #include "row/text/decimal.h"
+#include "row/text/hex.h"
 
 #include <string.h>
 
 enum { VARHDRSZ = 4 };
 
-static bool put_bytes(const struct value *v, struct str s)
+static bool put_bytes(const struct encoding *v, struct str s)
 {
     uint8_t *to = buf_reserve(v->out, 4 + s.n);
     buf_put_u32(to, (uint32_t) s.n);
@@ -25,9 +26,9 @@ static bool put_bytes(const struct value *v, struct str s)
     return true;
 }
 
-/* ---- text, varchar(n), char(n) ---- */
+/* ---- text, varchar(n), char(n), enums ---- */
 
-/* The bytes of the first `limit` characters of s, which is well-formed. */
+/* The number of bytes in the first `limit` characters of s, which is well-formed. */
 static size_t bytes_of_chars(struct str s, size_t limit)
 {
     size_t i = 0;
@@ -45,7 +46,7 @@ static size_t bytes_of_chars(struct str s, size_t limit)
  * are cut. char(n) is padded by PostgreSQL when it reads the field (bpcharrecv), in COPY as in a
  * cast.
  */
-static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
+static bool cut_to_typmod(const struct encoding *v, struct str *s, size_t chars)
 {
     size_t limit = (size_t) (v->column->typmod - VARHDRSZ);
     if (chars <= limit) {
@@ -63,14 +64,14 @@ static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
     return true;
 }
 
-bool encode_without_nul(const struct value *v, struct str *s)
+bool encode_without_nul(const struct encoding *v, struct str *s)
 {
     struct buf *scratch = &v->encoder->scratch;
     if (s->n == 0 || !memchr(s->p, 0, s->n)) {
         return true;
     }
     if (v->rules->nul == NUL_FAULT) {
-        cell_fault(v->cell, v->err, "contains U+0000, which %s cannot hold", value_type_name(v));
+        cell_fault(v->cell, v->err, "contains U+0000, which %s cannot hold", encoding_type_name(v));
         return error_sqlstate(v->err, "22021");
     }
     buf_clear(scratch);
@@ -85,13 +86,13 @@ bool encode_without_nul(const struct value *v, struct str *s)
     return true;
 }
 
-static bool text_checked(const struct value *v, bool limited)
+static bool text_checked(const struct encoding *v, bool limited)
 {
     const struct cell *c = v->cell;
     struct digits digits;
     struct str s;
     size_t chars = 0;
-    (void) encode_text_of(v, &digits, &s); /* of an object too: its text */
+    (void) encoding_text_of(v, &digits, &s); /* an object too becomes its text */
     bool may_have_nul = c->kind == CELL_BYTES || c->kind == CELL_STRING;
     if (may_have_nul && !encode_without_nul(v, &s)) {
         return false;
@@ -103,52 +104,34 @@ static bool text_checked(const struct value *v, bool limited)
     return (!limited || cut_to_typmod(v, &s, chars)) && put_bytes(v, s);
 }
 
-/* A string that stands in a document without escapes has been checked there: it is UTF-8 without
- * control characters. */
+/* The reader of documents has checked a string without escapes: it is UTF-8 without control
+ * characters. */
 static bool is_verbatim(const struct cell *c)
 {
     return c->kind == CELL_STRING && c->raw.p && c->raw.p + 1 == c->text.p;
 }
 
-bool encode_text(const struct value *v)
+bool encode_text(const struct encoding *v)
 {
     const struct cell *c = v->cell;
     enum column_type type = v->column->type;
     bool limited = (type == TYPE_VARCHAR || type == TYPE_BPCHAR) && v->column->typmod >= VARHDRSZ;
-    /* No more bytes than characters allowed: not too long either. */
+    /* It has no more bytes than characters are allowed, so it is not too long. */
     if (is_verbatim(c) && (!limited || c->text.n <= (size_t) (v->column->typmod - VARHDRSZ))) {
         return put_bytes(v, c->text);
     }
     return text_checked(v, limited);
 }
 
-/* ---- bytea ---- */
-
-/* Pairs of hexadecimal digits, nothing between them; false when they are not. */
-static bool hex_decode(struct str s, uint8_t *to)
+/* enum_recv: the label. PostgreSQL checks it, for ALTER TYPE may add one at any time. */
+bool encode_enum(const struct encoding *v)
 {
-    size_t i = 0;
-    if (s.n % 2 != 0) {
-        return false;
-    }
-    for (; s.n - i >= 8; i += 8) {
-        if (!ascii_hex_bytes(ascii_word(s.p + i), to)) {
-            return false;
-        }
-        to += 4;
-    }
-    for (; i < s.n; i += 2) {
-        int high = ascii_hex(s.p[i]);
-        int low = ascii_hex(s.p[i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        *to++ = (uint8_t) (high * 16 + low);
-    }
-    return true;
+    return v->cell->kind == CELL_JSON ? encoding_misfit(v) : encode_text(v);
 }
 
-static bool bytes_fault(const struct value *v)
+/* ---- bytea ---- */
+
+static bool bytes_fault(const struct encoding *v)
 {
     static const char *const faults[] = {
         [BYTES_AUTO] = "is neither \\x and hexadecimal digits nor base64",
@@ -159,7 +142,7 @@ static bool bytes_fault(const struct value *v)
 }
 
 /* A JSON string is read as the policy says; bytes are themselves. */
-bool encode_bytea(const struct value *v)
+bool encode_bytea(const struct encoding *v)
 {
     struct str s = v->cell->text;
     enum bytes_policy policy = v->rules->bytes;
@@ -167,7 +150,7 @@ bool encode_bytea(const struct value *v)
         return put_bytes(v, s);
     }
     if (v->cell->kind != CELL_STRING) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     size_t n = 0;
     uint8_t *to = buf_reserve(v->out, 4 + s.n);
@@ -214,8 +197,8 @@ static bool usual_uuid(const char *p, uint8_t *to)
 }
 
 /*
- * uuid_in: 32 hexadecimal digits, a dash allowed behind every group of four but the last, braces
- * allowed around.
+ * uuid_in: 32 hexadecimal digits; a dash is allowed after every group of four but the last, and
+ * braces around it all.
  */
 static bool uuid_parse(struct str s, uint8_t *to)
 {
@@ -238,12 +221,12 @@ static bool uuid_parse(struct str s, uint8_t *to)
     return i == s.n;
 }
 
-bool encode_uuid(const struct value *v)
+bool encode_uuid(const struct encoding *v)
 {
     enum cell_kind kind = v->cell->kind;
     uint8_t *to = buf_reserve(v->out, 20);
     if ((kind != CELL_STRING && kind != CELL_BYTES) || !uuid_parse(v->cell->text, to + 4)) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     buf_put_u32(to, 16);
     v->out->n += 20;
@@ -252,7 +235,7 @@ bool encode_uuid(const struct value *v)
 
 /* ---- json, jsonb ---- */
 
-bool encode_check_json(const struct value *v, struct str s)
+bool encode_check_json(const struct encoding *v, struct str s)
 {
     struct encoder *e = v->encoder;
     if (!e->document) {
@@ -261,7 +244,7 @@ bool encode_check_json(const struct value *v, struct str s)
     return document_read(e->document, s, NULL, NULL, v->err);
 }
 
-/* Behind the string that starts at s[i]; *out_nul is set when it holds an escaped U+0000. */
+/* The end of the string that starts at s[i]; *out_nul is set if it holds an escaped U+0000. */
 static size_t string_end(struct str s, size_t i, bool *out_nul)
 {
     for (i++; s.p[i] != '"'; i++) {
@@ -273,9 +256,8 @@ static size_t string_end(struct str s, size_t i, bool *out_nul)
     return i + 1;
 }
 
-/* JSON text whose escapes of U+0000 are taken out or replaced. A backslash stands in strings only.
- */
-static struct str json_without_nul(const struct value *v, struct str s)
+/* JSON text whose escapes of U+0000 are removed or replaced. Only strings have backslashes. */
+static struct str json_without_nul(const struct encoding *v, struct str s)
 {
     static const char nul[] = "\\u0000";
     struct buf *scratch = &v->encoder->scratch;
@@ -295,15 +277,16 @@ static struct str json_without_nul(const struct value *v, struct str s)
 }
 
 /* The JSON text as it is in the record. *out_odd: it may hold what jsonb refuses. */
-static bool json_as_is(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
+static bool json_as_is(const struct encoding *v, struct digits *digits, struct str *out,
+                       bool *out_odd)
 {
     const struct cell *c = v->cell;
     *out_odd = v->encoder->odd_json;
     if (c->kind == CELL_STRING) {
         *out = c->raw;
-        return c->raw.p != NULL || value_misfit(v);
+        return c->raw.p != NULL || encoding_misfit(v);
     }
-    (void) encode_text_of(v, digits, out);
+    (void) encoding_text_of(v, digits, out);
     if (c->kind == CELL_BYTES) {
         if (!encode_check_json(v, *out)) {
             return false;
@@ -314,7 +297,8 @@ static bool json_as_is(const struct value *v, struct digits *digits, struct str 
 }
 
 /* The JSON text of the value. */
-static bool json_text(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
+static bool json_text(const struct encoding *v, struct digits *digits, struct str *out,
+                      bool *out_odd)
 {
     if (!json_as_is(v, digits, out, out_odd)) {
         return false;
@@ -325,7 +309,7 @@ static bool json_text(const struct value *v, struct digits *digits, struct str *
     return true;
 }
 
-bool encode_json(const struct value *v)
+bool encode_json(const struct encoding *v)
 {
     struct digits digits;
     struct str s;
@@ -345,7 +329,7 @@ static size_t number_end(struct str s, size_t i)
  * What jsonb_in refuses of valid JSON: it keeps strings as text, which has no U+0000, and numbers
  * as numeric. s is valid JSON.
  */
-static bool check_jsonb(const struct value *v, struct str s)
+static bool check_jsonb(const struct encoding *v, struct str s)
 {
     struct decimal d;
     size_t i = 0;
@@ -374,7 +358,7 @@ static bool check_jsonb(const struct value *v, struct str s)
 
 /* jsonb_recv: a version byte, 1, and the JSON text. Its strings may have 2^28 - 1 bytes
  * (JENTRY_OFFLENMASK). */
-bool encode_jsonb(const struct value *v)
+bool encode_jsonb(const struct encoding *v)
 {
     struct digits digits;
     struct str s;

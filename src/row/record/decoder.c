@@ -314,8 +314,7 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
         return false;
     }
     if (m->has_index) {
-        d->cells[m->index_cell].kind = CELL_INT;
-        d->cells[m->index_cell].number = index;
+        cell_set_int(&d->cells[m->index_cell], index, UNIT_NONE);
     }
     choose(d, m);
     return true;
@@ -331,8 +330,13 @@ enum change_op decoder_change(const struct decoder *d)
 /* As the source wrote them: 1.0 and 1.00 differ. */
 static bool differ(const struct cell *a, const struct cell *b)
 {
-    return a->kind != b->kind || (a->kind == CELL_BOOL && a->truth != b->truth) ||
-           (a->kind != CELL_BOOL && !str_eq(a->text, b->text));
+    if (a->kind != b->kind) {
+        return true;
+    }
+    if (a->kind == CELL_BOOL) {
+        return a->truth != b->truth;
+    }
+    return a->kind == CELL_INT ? a->number != b->number : !str_eq(a->text, b->text);
 }
 
 bool decoder_moves(const struct decoder *d, const struct mapping *m)
@@ -402,7 +406,7 @@ static void set_mark(struct decoder *d, const struct fill *f, enum row_action ac
     if (f->column->type == TYPE_BOOL) {
         *c = (struct cell){.kind = CELL_BOOL, .truth = deleted};
     } else if (deleted) {
-        *c = (struct cell){.kind = CELL_INT, .number = MAX(d->msg->timestamp_ms, 0)};
+        cell_set_int(c, MAX(d->msg->timestamp_ms, 0), UNIT_MS);
     } else {
         *c = (struct cell){.kind = CELL_NULL};
     }
@@ -452,7 +456,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
 {
     size_t begin = out->n;
     d->encoder.logical = NULL;
-    struct value v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
+    struct encoding v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
     bool all = omit == 0 && action < ROW_DELETE; /* the usual row */
     buf_add_u16(out, (uint16_t) (all ? m->fill_count : target_width(&m->target, action, omit)));
     for (size_t i = 0; i < m->fill_count; i++) {
@@ -462,7 +466,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         }
         v.column = f->column;
         v.cell = &d->cells[place_of(d, f)];
-        v.unit = v.cell->kind == CELL_INT ? UNIT_MS : f->unit; /* the record's own timestamp */
+        v.unit = f->unit;
         if (m->logicals) {
             d->encoder.logical = debezium_logical(d->changes, m, i);
         }

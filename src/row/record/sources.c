@@ -8,6 +8,8 @@
  */
 #include "row/record/sources.h"
 
+#include "row/text/hex.h"
+
 #include <string.h>
 
 /* Cells are filled where they are: to copy one that was just made is slow (store forwarding). */
@@ -15,12 +17,6 @@ static void set_bytes(struct cell *c, struct str s)
 {
     c->kind = s.p ? CELL_BYTES : CELL_NULL;
     c->text = s;
-}
-
-static void set_int(struct cell *c, int64_t n)
-{
-    c->kind = CELL_INT;
-    c->number = n;
 }
 
 static void set_text(struct cell *c, enum cell_kind kind, struct str s)
@@ -39,12 +35,8 @@ static bool is_text(struct str s)
 
 static void put_hex(struct buf *out, struct str s)
 {
-    static const char hex[] = "0123456789abcdef";
     buf_add_z(out, "\"\\\\x");
-    for (size_t i = 0; i < s.n; i++) {
-        buf_add_u8(out, (uint8_t) hex[(uint8_t) s.p[i] >> 4]);
-        buf_add_u8(out, (uint8_t) hex[(uint8_t) s.p[i] & 15]);
-    }
+    hex_add(out, s.p, s.n);
     buf_add_u8(out, '"');
 }
 
@@ -135,13 +127,13 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
         set_text(c, CELL_STRING, msg->topic);
         return;
     case SOURCE_PARTITION:
-        set_int(c, msg->partition);
+        cell_set_int(c, msg->partition, UNIT_NONE);
         return;
     case SOURCE_OFFSET:
-        set_int(c, msg->offset);
+        cell_set_int(c, msg->offset, UNIT_NONE);
         return;
     case SOURCE_TIMESTAMP:
-        set_int(c, msg->timestamp_ms);
+        cell_set_int(c, msg->timestamp_ms, UNIT_MS);
         c->kind = msg->timestamp_ms < 0 ? CELL_ABSENT : CELL_INT;
         return;
     case SOURCE_CONSTANT:

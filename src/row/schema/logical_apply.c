@@ -1,18 +1,18 @@
 /*
- * Making of a value what its meaning says. What does not look like its meaning stays as it is, for
- * the encoder of the column to judge: Kafka Connect can be told to write decimals as JSON numbers,
- * and Debezium to write times as text. Worker thread, for its scratch memory.
+ * Turns a value into what its logical type says it is. A value of another form stays as it is, and
+ * the encoder of the column decides: Kafka Connect can be configured to write decimals as JSON
+ * numbers, and Debezium to write times as text. Worker thread, because of the scratch memory.
  */
 #include "row/json/document.h"
 #include "row/json/elements.h"
 #include "row/schema/logical.h"
 #include "row/text/base64.h"
-#include "row/text/decimal.h"
+#include "row/text/hex.h"
 #include "row/text/unscaled.h"
 
 #include <string.h>
 
-enum { SCALE_MAX = 16383, SCALE_MIN = -131072 }; /* what numeric has room for */
+enum { SCALE_MAX = 16383, SCALE_MIN = -131072 }; /* the range of numeric */
 
 enum { WKB_HEAD = 5 }; /* of a geometry: byte order, then its type */
 
@@ -47,80 +47,109 @@ static bool read_base64(const struct cell *in, struct str text, struct logical_s
 /* ---- times ---- */
 
 struct infinity {
-    enum cell_kind kind;
-    enum time_unit unit;
+    enum time_unit unit; /* UNIT_NONE: of any */
+    int64_t up;
+    int64_t down;
+};
+
+struct infinity_text {
     const char *up;
     const char *down;
 };
 
 /*
  * What Debezium writes for infinity and -infinity: the numbers of PostgreSQL's JDBC driver, in
- * milliseconds, and what becomes of them in other units and as ISO text. None of these is a moment
- * that PostgreSQL could hold beside infinity, but for two in the year 294247.
+ * milliseconds, and these numbers in other units and as ISO text. PostgreSQL could not store any of
+ * them as a finite time, except two in the year 294247.
  */
 static const struct infinity infinite_instants[] = {
-    {CELL_NUMBER, UNIT_MS, "9223372036825200", "-9223372036832400"},
-    {CELL_NUMBER, UNIT_US, "9223372036825200000", "-9223372036832400000"},
-    {CELL_NUMBER, UNIT_NS, "9223372036854775807", "-9223372036854775808"},
-    {CELL_STRING, UNIT_NONE, "+294247-01-10T04:00:25.2Z", "-290308-12-21T19:59:27.6Z"},
+    {UNIT_MS, INT64_C(9223372036825200), INT64_C(-9223372036832400)},
+    {UNIT_US, INT64_C(9223372036825200000), INT64_C(-9223372036832400000)},
+    {UNIT_NS, INT64_MAX, INT64_MIN},
+};
+static const struct infinity_text infinite_instant_texts[] = {
+    {"+294247-01-10T04:00:25.2Z", "-290308-12-21T19:59:27.6Z"},
 };
 
-/* Read by a snapshot, and followed in the log. */
+/* From a snapshot, and from the log. */
 static const struct infinity infinite_days[] = {
-    {CELL_NUMBER, UNIT_NONE, "-622191234", "-625821272"},
-    {CELL_NUMBER, UNIT_NONE, "-2147472692", "-2147472691"},
-    {CELL_STRING, UNIT_NONE, "+292278994-08-16Z", "+292269055-12-02Z"},
-    {CELL_STRING, UNIT_NONE, "-5877611-06-21Z", "-5877611-06-22Z"},
+    {UNIT_NONE, -622191234, -625821272},
+    {UNIT_NONE, -2147472692, -2147472691},
+};
+static const struct infinity_text infinite_day_texts[] = {
+    {"+292278994-08-16Z", "+292269055-12-02Z"},
+    {"-5877611-06-21Z", "-5877611-06-22Z"},
 };
 
-static bool is_infinity(const struct infinity *i, const struct logical *l, const struct cell *in,
-                        struct cell *out)
+/* A whole number of 64 bits; false: it is none. */
+static bool whole_of(const struct cell *c, int64_t *out)
 {
-    if (in->kind != i->kind || (in->kind == CELL_NUMBER && i->unit != l->unit)) {
-        return false;
+    if (cell_is_whole(c)) {
+        *out = c->number;
+        return true;
     }
-    bool down = str_eq_z(in->text, i->down);
-    if (!down && !str_eq_z(in->text, i->up)) {
-        return false;
-    }
+    return c->kind == CELL_NUMBER && !c->is_short && str_to_i64(c->text, out);
+}
+
+static void set_infinity(struct cell *out, bool down)
+{
     set_string(out, down ? STR_LIT("-infinity") : STR_LIT("infinity"));
-    return true;
+}
+
+/* Is it one of these numbers? Then *out is the word for it. */
+static bool is_infinite(const struct infinity *of, size_t n, enum time_unit unit,
+                        const struct cell *in, struct cell *out)
+{
+    int64_t number;
+
+    if (!whole_of(in, &number)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        bool same_unit = of[i].unit == UNIT_NONE || of[i].unit == unit;
+        if (same_unit && (number == of[i].up || number == of[i].down)) {
+            set_infinity(out, number == of[i].down);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_infinite_text(const struct infinity_text *of, size_t n, const struct cell *in,
+                             struct cell *out)
+{
+    for (size_t i = 0; in->kind == CELL_STRING && i < n; i++) {
+        bool down = str_eq_z(in->text, of[i].down);
+        if (down || str_eq_z(in->text, of[i].up)) {
+            set_infinity(out, down);
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool apply_instant(const struct logical *l, const struct cell *in, struct cell *out)
 {
-    *out = *in;
-    for (size_t i = 0; i < ARRAY_LEN(infinite_instants); i++) {
-        if (is_infinity(&infinite_instants[i], l, in, out)) {
-            break;
-        }
+    if (!is_infinite(infinite_instants, ARRAY_LEN(infinite_instants), l->unit, in, out) &&
+        !is_infinite_text(infinite_instant_texts, ARRAY_LEN(infinite_instant_texts), in, out)) {
+        *out = *in;
     }
     return true;
 }
 
-/* A number of days becomes one of seconds. */
-static bool apply_days(const struct logical *l, const struct cell *in, struct cell *out)
+/* A number stays a number of days: encode.c passes that unit on to the encoder. */
+static bool apply_days(const struct cell *in, struct cell *out)
 {
-    *out = *in;
-    for (size_t i = 0; i < ARRAY_LEN(infinite_days); i++) {
-        if (is_infinity(&infinite_days[i], l, in, out)) {
-            return true;
-        }
-    }
-    if (in->kind == CELL_NUMBER && !cell_is_whole(in)) {
-        out->kind = CELL_JSON; /* not a count of days: no encoder of times takes it */
-        return true;
-    }
-    if (cell_is_whole(in) && !CHECKED_MUL(in->number, INT64_C(86400), &out->number)) {
+    if (!is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out) &&
+        !is_infinite_text(infinite_day_texts, ARRAY_LEN(infinite_day_texts), in, out)) {
         *out = *in;
-        out->is_short = false;
     }
     return true;
 }
 
 /* ---- numbers ---- */
 
-/* base64 of an unscaled number as a JSON number would be read. */
+/* The base64 of an unscaled number becomes a cell like that of a JSON number. */
 static bool put_decimal(const struct cell *in, struct str base64, int64_t scale,
                         struct logical_scratch *s, struct cell *out, struct error *err)
 {
@@ -136,18 +165,13 @@ static bool put_decimal(const struct cell *in, struct str base64, int64_t scale,
     return true;
 }
 
-static bool is_object(const struct cell *c)
-{
-    return c->kind == CELL_JSON && *c->text.p == '{';
-}
-
 static bool apply_scaled(const struct cell *in, struct logical_scratch *s, struct cell *out,
                          struct error *err)
 {
     struct cell scale;
     struct cell value;
     *out = *in;
-    if (!is_object(in)) {
+    if (!cell_is_object(in)) {
         return true;
     }
     if (!elements_find(in->text, "scale", &s->plain, &scale) || !cell_is_whole(&scale) ||
@@ -242,7 +266,7 @@ static bool apply_point(const struct cell *in, struct logical_scratch *s, struct
     struct cell x;
     struct cell y;
     *out = *in;
-    if (!is_object(in)) {
+    if (!cell_is_object(in)) {
         return true;
     }
     if (!elements_find(in->text, "x", &s->plain, &x) || x.kind != CELL_NUMBER ||
@@ -253,13 +277,6 @@ static bool apply_point(const struct cell *in, struct logical_scratch *s, struct
     buf_printf(&s->text, "(" STR_FMT "," STR_FMT ")", STR_ARG(x.text), STR_ARG(y.text));
     set_string(out, buf_str(&s->text));
     return true;
-}
-
-static void put_hex(struct buf *out, const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        buf_printf(out, "%02X", p[i]);
-    }
 }
 
 /* The type or the SRID, in the byte order that the geometry begins with. */
@@ -273,21 +290,21 @@ static uint32_t wkb_u32(const uint8_t *at, bool little)
 static void put_wkb_u32(struct buf *out, uint32_t n, bool little)
 {
     n = little ? n : __builtin_bswap32(n);
-    put_hex(out, (const uint8_t *) &n, sizeof n);
+    hex_add(out, &n, sizeof n);
 }
 
-/* PostGIS's EWKB: the SRID stands behind the type, and a flag of the type says so. */
+/* PostGIS's EWKB: the SRID follows the type, and a flag in the type says so. */
 static void put_ewkb(struct buf *out, const struct buf *wkb, int64_t srid)
 {
     bool little = wkb->p[0] == 1;
     uint32_t type = wkb_u32(wkb->p + 1, little);
     bool add = srid != 0 && (type & WKB_HAS_SRID) == 0;
-    put_hex(out, wkb->p, 1);
+    hex_add(out, wkb->p, 1);
     put_wkb_u32(out, add ? type | WKB_HAS_SRID : type, little);
     if (add) {
         put_wkb_u32(out, (uint32_t) srid, little);
     }
-    put_hex(out, wkb->p + WKB_HEAD, wkb->n - WKB_HEAD);
+    hex_add(out, wkb->p + WKB_HEAD, wkb->n - WKB_HEAD);
 }
 
 static bool apply_geometry(const struct cell *in, struct logical_scratch *s, struct cell *out,
@@ -296,7 +313,7 @@ static bool apply_geometry(const struct cell *in, struct logical_scratch *s, str
     struct cell srid = {.kind = CELL_NULL};
     struct cell wkb;
     *out = *in;
-    if (!is_object(in)) {
+    if (!cell_is_object(in)) {
         return true;
     }
     bool has_srid = elements_find(in->text, "srid", &s->plain, &srid) && srid.kind != CELL_NULL;
@@ -324,7 +341,7 @@ bool logical_apply(const struct logical *l, const struct cell *in, struct logica
 {
     switch (l->kind) {
     case LOGICAL_DAYS:
-        return apply_days(l, in, out);
+        return apply_days(in, out);
     case LOGICAL_INSTANT:
         return apply_instant(l, in, out);
     case LOGICAL_DECIMAL:

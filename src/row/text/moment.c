@@ -1,56 +1,20 @@
-/* Reading dates and times. A cursor walks the text; each part answers or fails. Any thread. */
+/* Reading dates and times, part by part. Any thread. */
 #include "row/text/moment.h"
 
-#include "row/text/ascii.h"
-#include "row/text/decimal.h"
+#include "row/text/cursor.h"
 
 #include <math.h>
-
-struct cursor {
-    const char *p;
-    const char *end;
-    struct buf *scratch;
-};
-
-static bool at(const struct cursor *c, char ch)
-{
-    return c->p < c->end && *c->p == ch;
-}
-
-static bool eat(struct cursor *c, char ch)
-{
-    bool there = at(c, ch);
-    c->p += there ? 1 : 0;
-    return there;
-}
-
-static bool at_digit(const struct cursor *c)
-{
-    return c->p < c->end && ascii_is_digit(*c->p);
-}
 
 /* min to max digits, as many as there are; false when fewer or more. */
 static bool digits(struct cursor *c, int min, int max, int64_t *out)
 {
     int n = 0;
     int64_t value = 0;
-    for (; at_digit(c) && n < max; n++) {
+    for (; cursor_at_digit(c) && n < max; n++) {
         value = value * 10 + (*c->p++ - '0');
     }
     *out = value;
-    return n >= min && !at_digit(c);
-}
-
-static bool two_digits(struct cursor *c, int64_t *out)
-{
-    if (c->end - c->p < 2) {
-        return false;
-    }
-    unsigned tens = (unsigned) ((uint8_t) c->p[0] - '0');
-    unsigned ones = (unsigned) ((uint8_t) c->p[1] - '0');
-    c->p += 2;
-    *out = (int64_t) (tens * 10 + ones);
-    return tens <= 9 && ones <= 9;
+    return n >= min && !cursor_at_digit(c);
 }
 
 /* ---- date ---- */
@@ -102,10 +66,10 @@ static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
     int64_t year;
     int64_t month;
     int64_t day;
-    bool before = at(c, '-');
-    bool has_sign = eat(c, '-') || eat(c, '+');
-    if (!digits(c, 4, has_sign ? 9 : 7, &year) || !eat(c, '-') || !two_digits(c, &month) ||
-        !eat(c, '-') || !two_digits(c, &day)) {
+    bool before = cursor_at(c, '-');
+    bool has_sign = cursor_eat(c, '-') || cursor_eat(c, '+');
+    if (!digits(c, 4, has_sign ? 9 : 7, &year) || !cursor_eat(c, '-') ||
+        !cursor_two_digits(c, &month) || !cursor_eat(c, '-') || !cursor_two_digits(c, &day)) {
         return MOMENT_SYNTAX;
     }
     return year == 0 && !has_sign ? MOMENT_FIELD
@@ -115,7 +79,7 @@ static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
 /* ---- time ---- */
 
 /*
- * The fraction behind its point in microseconds. Up to six digits are exact; more are rounded the
+ * The fraction after its point in microseconds. Up to six digits are exact; more are rounded the
  * way PostgreSQL does (ParseFractionalSecond): as a double times 1000000, half to even.
  */
 static bool parse_fraction(struct cursor *c, int64_t *out)
@@ -123,9 +87,7 @@ static bool parse_fraction(struct cursor *c, int64_t *out)
     const char *point = c->p - 1;
     const char *begin = c->p;
     int64_t value = 0;
-    double seconds;
-    struct decimal d;
-    for (; at_digit(c); c->p++) {
+    for (; cursor_at_digit(c); c->p++) {
         if (c->p - begin < 6) {
             value = value * 10 + (*c->p - '0');
         }
@@ -135,11 +97,7 @@ static bool parse_fraction(struct cursor *c, int64_t *out)
     }
     *out = value;
     if (c->p - begin > 6) {
-        struct str text = {.p = point, .n = (size_t) (c->p - point)};
-        if (!decimal_scan(text, &d) || !decimal_to_double(&d, c->scratch, &seconds)) {
-            seconds = 0; /* smaller than the smallest double */
-        }
-        *out = (int64_t) rint(seconds * 1000000);
+        *out = (int64_t) rint(cursor_double(c, point) * 1000000);
     }
     return c->p > begin;
 }
@@ -155,12 +113,12 @@ static enum moment_result time_of(int64_t hour, int64_t minute, int64_t second, 
     return MOMENT_OK;
 }
 
-/* Behind the seconds: a fraction, or none. */
+/* After the seconds: a fraction, or none. */
 static enum moment_result finish_time(struct cursor *c, int64_t hour, int64_t minute,
                                       int64_t second, int64_t *out_usec)
 {
     int64_t usec = 0;
-    if (eat(c, '.') && !parse_fraction(c, &usec)) {
+    if (cursor_eat(c, '.') && !parse_fraction(c, &usec)) {
         return MOMENT_SYNTAX;
     }
     return time_of(hour, minute, second, usec, out_usec);
@@ -171,13 +129,14 @@ static enum moment_result parse_time(struct cursor *c, int64_t *out_usec)
     int64_t hour;
     int64_t minute;
     int64_t second;
-    if (!two_digits(c, &hour) || !eat(c, ':') || !two_digits(c, &minute)) {
+    if (!cursor_two_digits(c, &hour) || !cursor_eat(c, ':') || !cursor_two_digits(c, &minute)) {
         return MOMENT_SYNTAX;
     }
-    if (!eat(c, ':')) {
+    if (!cursor_eat(c, ':')) {
         return time_of(hour, minute, 0, 0, out_usec);
     }
-    return two_digits(c, &second) ? finish_time(c, hour, minute, second, out_usec) : MOMENT_SYNTAX;
+    return cursor_two_digits(c, &second) ? finish_time(c, hour, minute, second, out_usec)
+                                         : MOMENT_SYNTAX;
 }
 
 /* ---- offset ---- */
@@ -186,32 +145,33 @@ static bool offset_fields(struct cursor *c, int64_t *hour, int64_t *minute, int6
 {
     *minute = 0;
     *second = 0;
-    if (!two_digits(c, hour)) {
+    if (!cursor_two_digits(c, hour)) {
         return false;
     }
-    if (at_digit(c)) {
-        return two_digits(c, minute);
+    if (cursor_at_digit(c)) {
+        return cursor_two_digits(c, minute);
     }
-    return !eat(c, ':') || (two_digits(c, minute) && (!eat(c, ':') || two_digits(c, second)));
+    return !cursor_eat(c, ':') ||
+           (cursor_two_digits(c, minute) && (!cursor_eat(c, ':') || cursor_two_digits(c, second)));
 }
 
-/* An offset, or none: then *out is 0. Must be the rest of the text. */
+/* An offset, or none: then *out_sec is 0. It must be the rest of the text. */
 static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec, bool *out_there)
 {
     int64_t hour;
     int64_t minute;
     int64_t second;
     *out_sec = 0;
-    *out_there = c->p < c->end;
-    if (c->p == c->end) {
+    *out_there = !cursor_at_end(c);
+    if (cursor_at_end(c)) {
         return MOMENT_OK;
     }
-    if (eat(c, 'Z') || eat(c, 'z')) {
-        return c->p == c->end ? MOMENT_OK : MOMENT_SYNTAX;
+    if (cursor_eat(c, 'Z') || cursor_eat(c, 'z')) {
+        return cursor_at_end(c) ? MOMENT_OK : MOMENT_SYNTAX;
     }
-    bool west = at(c, '-');
-    if ((!eat(c, '+') && !eat(c, '-')) || !offset_fields(c, &hour, &minute, &second) ||
-        c->p != c->end) {
+    bool west = cursor_at(c, '-');
+    if ((!cursor_eat(c, '+') && !cursor_eat(c, '-')) ||
+        !offset_fields(c, &hour, &minute, &second) || !cursor_at_end(c)) {
         return MOMENT_SYNTAX;
     }
     if (hour > 15 || minute > 59 || second > 59) {
@@ -224,7 +184,7 @@ static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec, bool 
 
 enum moment_result moment_parse_time(struct str s, struct buf *scratch, struct moment *out)
 {
-    struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
+    struct cursor c = cursor_of(s, scratch);
     enum moment_result result = parse_time(&c, &out->usec);
     return result == MOMENT_OK ? parse_offset(&c, &out->offset_sec, &out->zoned) : result;
 }
@@ -235,12 +195,12 @@ static bool is_between(char ch)
 }
 
 /*
- * YYYY-MM-DDTHH:MM:SS, as nearly every text begins: read at once, not a character at a time.
- * Whatever does not look like this is left to the other functions.
+ * YYYY-MM-DDTHH:MM:SS, as nearly every text begins: read at once, not a character at a time. Texts
+ * of another form are left to the other functions.
  */
 static bool is_usual(const struct cursor *c)
 {
-    /* What a byte ^ pattern must be is at most 9 for a digit and 0 else: more sets its high bit. */
+    /* byte ^ pattern must be at most 9 for a digit, and 0 otherwise: more sets its high bit. */
     const uint64_t date_most = ascii_word("\x76\x76\x76\x76\x7f\x76\x76\x7f");
     const uint64_t time_most = ascii_word("\x76\x76\x7f\x76\x76\x7f\x76\x76");
     if (c->end - c->p < 19) {
@@ -276,7 +236,7 @@ static enum moment_result parse_other(struct cursor *c, struct moment *out)
 {
     enum moment_result result = parse_date(c, &out->days);
     out->usec = 0;
-    if (result == MOMENT_OK && c->p < c->end && !at(c, 'Z')) {
+    if (result == MOMENT_OK && !cursor_at_end(c) && !cursor_at(c, 'Z')) {
         if (!is_between(*c->p)) {
             return MOMENT_SYNTAX;
         }
@@ -298,7 +258,7 @@ static enum moment_result parse_infinity(struct str s, struct moment *out)
 
 enum moment_result moment_parse(struct str s, struct buf *scratch, struct moment *out)
 {
-    struct cursor c = {.p = s.p, .end = s.p + s.n, .scratch = scratch};
+    struct cursor c = cursor_of(s, scratch);
     enum moment_result result = is_usual(&c) ? parse_usual(&c, out) : parse_other(&c, out);
     if (result == MOMENT_OK) {
         result = parse_offset(&c, &out->offset_sec, &out->zoned);

@@ -40,7 +40,7 @@ static void expect_cell(const struct given *g, const struct cell *c)
     char name[32];
     snprintf(name, sizeof name, "%s(n)", column_type_name(g->type));
     column.type_name = name;
-    bool ok = encode_value(&(struct value){&encoder, &column, g->unit, c, &out, &err, &rules});
+    bool ok = encode_value(&(struct encoding){&encoder, &column, g->unit, c, &out, &err, &rules});
     kit_assert_text(ok ? kit_hex(&out, 0) : err.text, g->want);
 }
 
@@ -87,7 +87,7 @@ static void expect(const struct given *g)
 static void test_null(void **state)
 {
     (void) state;
-    for (int t = 0; t <= TYPE_OTHER; t++) {
+    for (int t = 0; t < COLUMN_TYPES; t++) {
         struct given g = {(enum column_type) t, -1, UNIT_NONE, CELL_NULL, "", "ffffffff"};
         expect(&g);
     }
@@ -96,8 +96,11 @@ static void test_null(void **state)
 static void test_objects_go_into_text_and_json_only(void **state)
 {
     (void) state;
-    for (int t = 0; t < TYPE_ARRAY; t++) {
+    for (int t = 0; t < COLUMN_TYPES; t++) {
         char want[64];
+        if (t == TYPE_ARRAY || column_type_is_cast((enum column_type) t)) {
+            continue;
+        }
         struct given g = {(enum column_type) t, -1, UNIT_MS, CELL_JSON, "[]", want};
         snprintf(want, sizeof want, "an array does not go into %s%s", column_type_name(g.type),
                  g.type == TYPE_ENUM ? "(n)" : "");
@@ -247,7 +250,7 @@ static void test_text(void **state)
     struct buf out _cleanup_buf_ = {0};
     struct error err;
     assert_false(
-        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &zero, &out, &err, &rules}));
+        encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &zero, &out, &err, &rules}));
     kit_assert_text(err.text, "\"a\\x00b\" contains U+0000, which text cannot hold");
 }
 
@@ -329,7 +332,7 @@ static void test_json(void **state)
     struct buf out _cleanup_buf_ = {0};
     struct error err;
     assert_false(
-        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &made, &out, &err, &rules}));
+        encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &made, &out, &err, &rules}));
     kit_assert_text(err.text, "\"no document\" is not a valid json");
 }
 
@@ -343,7 +346,7 @@ static void test_jsonb_has_a_size_limit(void **state)
     buf_fill(&text, '0', (size_t) 0x10000000);
     struct cell c = {.kind = CELL_JSON, .text = buf_str(&text)};
     assert_false(
-        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &c, &out, &err, &rules}));
+        encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &c, &out, &err, &rules}));
     assert_non_null(strstr(err.text, "is too large for jsonb"));
 }
 
@@ -415,9 +418,11 @@ static void expect_same_without_value(struct document *d, const char *number,
     struct error quick_err = {.text = ""};
     struct error slow_err = {.text = ""};
     struct cell c = read_cell(d, &text, "", number);
-    bool ok = encode_value(&(struct value){&encoder, column, unit, &c, &quick, &quick_err, &rules});
+    bool ok = encode_value(
+        &(struct encoding){&encoder, column, unit, &c, &quick, &quick_err, &rules});
     c.is_short = false;
-    bool want = encode_value(&(struct value){&encoder, column, unit, &c, &slow, &slow_err, &rules});
+    bool want = encode_value(
+        &(struct encoding){&encoder, column, unit, &c, &slow, &slow_err, &rules});
     if (ok != want || strcmp(quick_err.text, slow_err.text) != 0 ||
         (ok && (quick.n != slow.n || memcmp(quick.p, slow.p, slow.n) != 0))) {
         print_error("%s as %s, typmod %d\n", number, column_type_name(column->type),
@@ -551,33 +556,126 @@ static void test_a_known_value_changes_nothing(void **state)
     document_free(d);
 }
 
-/* The record's own whole numbers, against their text. */
-static void test_counts_of_the_record(void **state)
+/* A whole number as its own kind, and as its text alone: the answers are the same. */
+static void expect_same_as_text(int64_t n, enum column_type type, enum time_unit unit)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long) n);
+    char name[] = "x";
+    struct column column = {.type = type, .typmod = -1, .type_name = name};
+    struct cell whole = {.kind = CELL_INT, .number = n};
+    struct cell digits = {.kind = CELL_NUMBER, .text = str_of(text)};
+    struct buf out _cleanup_buf_ = {0};
+    struct buf want _cleanup_buf_ = {0};
+    struct error err = {.text = ""};
+    struct error want_err = {.text = ""};
+    bool ok = encode_value(&(struct encoding){&encoder, &column, unit, &whole, &out, &err, &rules});
+    assert_int_equal(ok, encode_value(&(struct encoding){&encoder, &column, unit, &digits, &want,
+                                                         &want_err, &rules}));
+    kit_assert_text(err.text, want_err.text);
+    kit_assert_text(err.sqlstate, want_err.sqlstate);
+    if (ok) {
+        assert_int_equal(out.n, want.n);
+        assert_memory_equal(out.p, want.p, want.n);
+    }
+}
+
+static void test_whole_numbers_as_times(void **state)
 {
     (void) state;
     uint64_t random = 11;
     for (int round = 0; round < 20000; round++) {
         int64_t n = (int64_t) kit_random(&random) >> (kit_random(&random) % 64);
-        enum time_unit unit = (enum time_unit)(UNIT_S + kit_random(&random) % 4);
-        char text[32];
-        snprintf(text, sizeof text, "%lld", (long long) n);
-        struct column column = {.type = TYPE_TIMESTAMP, .typmod = -1};
-        struct cell whole = {.kind = CELL_INT, .number = n};
-        struct cell digits = {.kind = CELL_NUMBER, .text = str_of(text)};
-        struct buf out _cleanup_buf_ = {0};
-        struct buf want _cleanup_buf_ = {0};
-        struct error err = {.text = ""};
-        struct error want_err = {.text = ""};
-        bool ok = encode_value(
-            &(struct value){&encoder, &column, unit, &whole, &out, &err, &rules});
-        assert_int_equal(ok, encode_value(&(struct value){&encoder, &column, unit, &digits, &want,
-                                                          &want_err, &rules}));
-        kit_assert_text(err.text, want_err.text);
-        if (ok) {
-            assert_int_equal(out.n, want.n);
-            assert_memory_equal(out.p, want.p, want.n);
+        expect_same_as_text(n, TYPE_TIMESTAMP, (enum time_unit)(UNIT_S + kit_random(&random) % 5));
+    }
+}
+
+static void test_whole_numbers_in_every_type(void **state)
+{
+    (void) state;
+    static const int64_t edges[] = {
+        INT64_MIN,
+        INT64_MIN + 1,
+        INT32_MIN,
+        -INT64_C(32769),
+        -32768,
+        -1,
+        0,
+        1,
+        32767,
+        32768,
+        INT32_MAX,
+        INT64_C(2147483648),
+        INT64_C(946684800000),
+        INT64_C(999999999999999999),
+        INT64_MAX - 1,
+        INT64_MAX,
+    };
+    for (int type = 0; type < COLUMN_TYPES; type++) {
+        for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
+            for (int unit = UNIT_NONE; unit <= UNIT_DAY; unit++) {
+                expect_same_as_text(edges[i], (enum column_type) type, (enum time_unit) unit);
+            }
         }
     }
+    static const struct given cases[] = {
+        {TYPE_INT8, -1, UNIT_NONE, CELL_INT, "-9223372036854775808", "000000088000000000000000"},
+        {TYPE_INT4, -1, UNIT_NONE, CELL_INT, "-9223372036854775808",
+         "-9223372036854775808 is out of range for int4"},
+        {TYPE_TEXT, -1, UNIT_NONE, CELL_INT, "-9223372036854775808",
+         "000000142d39323233333732303336383534373735383038"},
+        {TYPE_JSON, -1, UNIT_NONE, CELL_INT, "-9223372036854775808",
+         "000000142d39323233333732303336383534373735383038"},
+        {TYPE_NUMERIC, -1, UNIT_NONE, CELL_INT, "-9223372036854775808",
+         "000000120005000440000000039a0d2c0170156516b0"},
+        {TYPE_FLOAT8, -1, UNIT_NONE, CELL_INT, "-9223372036854775808", "00000008c3e0000000000000"},
+        {TYPE_FLOAT4, -1, UNIT_NONE, CELL_INT, "-9223372036854775808", "00000004df000000"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_INT, "1", "0000000101"},
+        {TYPE_BOOL, -1, UNIT_NONE, CELL_INT, "2", "2 is not a valid bool"},
+        {TYPE_DATE, -1, UNIT_NONE, CELL_INT, "19782",
+         "19782 is a number, and no unit is declared for this date"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_US, CELL_INT, "-9223372036854775808",
+         "-9223372036854775808 is out of range for timestamptz"},
+        {TYPE_TIMESTAMPTZ, -1, UNIT_NS, CELL_INT, "946684801000000500", "0000000800000000000f4241"},
+    };
+    EXPECT_ALL(cases);
+}
+
+/* As the timestamp of a record: it counts milliseconds whatever is declared for the column. */
+static void test_a_count_with_a_unit_of_its_own(void **state)
+{
+    (void) state;
+    struct given g = {TYPE_TIMESTAMPTZ, -1, UNIT_S, CELL_INT, "", "0000000800000000000f4240"};
+    struct cell c = {.kind = CELL_ABSENT};
+    cell_set_int(&c, INT64_C(946684801000), UNIT_MS);
+    expect_cell(&g, &c);
+    g.unit = UNIT_NONE;
+    expect_cell(&g, &c);
+    cell_set_int(&c, INT64_C(946684801), UNIT_NONE);
+    g.unit = UNIT_S;
+    expect_cell(&g, &c);
+}
+
+/* Dates of Kafka Connect and Debezium. */
+static void test_days(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_DATE, -1, UNIT_DAY, CELL_INT, "19782", "0000000400002279"},
+        {TYPE_DATE, -1, UNIT_DAY, CELL_NUMBER, "19782", "0000000400002279"},
+        {TYPE_DATE, -1, UNIT_DAY, CELL_NUMBER, "1e4", "00000004fffffc43"},
+        {TYPE_DATE, -1, UNIT_DAY, CELL_INT, "-1", "00000004ffffd532"},
+        {TYPE_DATE, -1, UNIT_DAY, CELL_NUMBER, "1.5", "1.5 is not a valid date"},
+        {TYPE_DATE, -1, UNIT_DAY, CELL_NUMBER, "1e30", "1e30 is out of range for date"},
+        {TYPE_DATE, -1, UNIT_DAY, CELL_INT, "9223372036854775807",
+         "9223372036854775807 is out of range for date"},
+        {TYPE_DATE, -1, UNIT_DAY, CELL_INT, "-9223372036854775808",
+         "-9223372036854775808 is out of range for date"},
+        {TYPE_TIMESTAMP, -1, UNIT_DAY, CELL_INT, "10958",
+         "0000000800000014"
+         "1dd76000"},
+    };
+    EXPECT_ALL(cases);
 }
 
 static void test_intervals(void **state)
@@ -680,7 +778,10 @@ int main(void)
         cmocka_unit_test(test_jsonb_has_a_size_limit),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_a_known_value_changes_nothing),
-        cmocka_unit_test(test_counts_of_the_record),
+        cmocka_unit_test(test_whole_numbers_as_times),
+        cmocka_unit_test(test_whole_numbers_in_every_type),
+        cmocka_unit_test(test_a_count_with_a_unit_of_its_own),
+        cmocka_unit_test(test_days),
         cmocka_unit_test(test_intervals),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_what_goes_as_text),

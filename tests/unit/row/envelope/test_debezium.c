@@ -338,6 +338,20 @@ static void test_each_operation(void **state)
     bench_done(&b);
 }
 
+/* It counts milliseconds, whatever the unit of the source's own times. */
+static void test_the_timestamp_of_the_record(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "at", .path = "meta.timestamp"};
+    struct mapping_spec spec = change_spec(ROW_UPSERT);
+    spec.entries = &entry;
+    spec.entry_count = 1;
+    struct bench b = small_bench(spec);
+    expect_taken(&b, NULL, "{\"op\":\"c\",\"after\":{\"id\":1,\"note\":\"a\"}}");
+    expect_rows(&b, "P 0003" ID_1 NOTE_A "000000080002b58341728608\n");
+    bench_done(&b);
+}
+
 static void test_the_key_of_a_delete(void **state)
 {
     (void) state;
@@ -683,6 +697,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_events_make_rows),
         cmocka_unit_test(test_a_schema_changes_nothing),
         cmocka_unit_test(test_each_operation),
+        cmocka_unit_test(test_the_timestamp_of_the_record),
         cmocka_unit_test(test_the_key_of_a_delete),
         cmocka_unit_test(test_a_change_of_the_key),
         cmocka_unit_test(test_kinds_of_keys_that_differ),
