@@ -114,7 +114,7 @@ const char *cell_kind_name(const struct cell *c)
     case CELL_STRING:
         return "a string";
     case CELL_JSON:
-        return c->text.n > 0 && *c->text.p == '[' ? "an array" : "an object";
+        return c->text.n > 0 && cell_is_array(c) ? "an array" : "an object";
     case CELL_BYTES:
         return "bytes";
     }

@@ -44,6 +44,17 @@ static inline bool cell_is_whole(const struct cell *c)
     return c->kind == CELL_INT || (cell_is_short(c) && c->scale == 0);
 }
 
+/* A JSON object, or a JSON array? The text of CELL_JSON begins with its bracket, after no space. */
+static inline bool cell_is_object(const struct cell *c)
+{
+    return c->kind == CELL_JSON && *c->text.p == '{';
+}
+
+static inline bool cell_is_array(const struct cell *c)
+{
+    return c->kind == CELL_JSON && *c->text.p == '[';
+}
+
 /* A value as people may read it in an error: quoted when text, shortened, control characters
  * escaped. */
 struct excerpt {

@@ -13,11 +13,6 @@ enum { DIMENSIONS_MAX = 6, HEAD_BYTES = 12, DIMENSION_BYTES = 8 };
 
 #define LENGTH_UNKNOWN UINT32_MAX
 
-static bool is_array(const struct cell *c)
-{
-    return c->kind == CELL_JSON && *c->text.p == '[';
-}
-
 static bool is_json_type(enum column_type type)
 {
     return type == TYPE_JSON || type == TYPE_JSONB;
@@ -34,7 +29,7 @@ static bool array_cell(const struct value *v, struct cell *out)
         out->text = str_trim(out->text);
         out->kind = *out->text.p == '[' ? CELL_JSON : CELL_BYTES;
     }
-    if (is_array(out)) {
+    if (cell_is_array(out)) {
         return true;
     }
     if (out->kind == CELL_JSON) {
@@ -63,7 +58,7 @@ static bool ragged(const struct array *a)
 static bool put_element(struct array *a, const struct cell *c)
 {
     const struct column *column = a->element.column;
-    if (is_array(c) && !is_json_type(column->type)) {
+    if (cell_is_array(c) && !is_json_type(column->type)) {
         return ragged(a);
     }
     a->count++;
@@ -88,7 +83,7 @@ static bool put_level(struct array *a, const struct cell *array, int level)
             if (!put_element(a, &c)) {
                 return false;
             }
-        } else if (!is_array(&c)) {
+        } else if (!cell_is_array(&c)) {
             return ragged(a);
         } else if (!put_level(a, &c, level + 1)) {
             return false;
@@ -195,7 +190,7 @@ static bool put_text_level(const struct value *v, const struct cell *array, int 
         struct cell c;
         elements_value(&e, &c);
         buf_add_z(v->out, first ? "" : ",");
-        if (!(is_array(&c) ? put_text_level(v, &c, level + 1) : put_text_element(v, &c))) {
+        if (!(cell_is_array(&c) ? put_text_level(v, &c, level + 1) : put_text_element(v, &c))) {
             return false;
         }
     }

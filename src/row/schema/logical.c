@@ -135,8 +135,7 @@ static struct str text_at(const struct entry *e, const char *name)
 static bool object_at(const struct entry *e, const char *name, struct entry *out)
 {
     struct cell c;
-    bool is_object = elements_find(e->text, name, e->plain, &c) && c.kind == CELL_JSON &&
-                     *c.text.p == '{';
+    bool is_object = elements_find(e->text, name, e->plain, &c) && cell_is_object(&c);
     *out = (struct entry){.text = c.text, .plain = e->plain};
     return is_object;
 }

@@ -136,18 +136,13 @@ static bool put_decimal(const struct cell *in, struct str base64, int64_t scale,
     return true;
 }
 
-static bool is_object(const struct cell *c)
-{
-    return c->kind == CELL_JSON && *c->text.p == '{';
-}
-
 static bool apply_scaled(const struct cell *in, struct logical_scratch *s, struct cell *out,
                          struct error *err)
 {
     struct cell scale;
     struct cell value;
     *out = *in;
-    if (!is_object(in)) {
+    if (!cell_is_object(in)) {
         return true;
     }
     if (!elements_find(in->text, "scale", &s->plain, &scale) || !cell_is_whole(&scale) ||
@@ -242,7 +237,7 @@ static bool apply_point(const struct cell *in, struct logical_scratch *s, struct
     struct cell x;
     struct cell y;
     *out = *in;
-    if (!is_object(in)) {
+    if (!cell_is_object(in)) {
         return true;
     }
     if (!elements_find(in->text, "x", &s->plain, &x) || x.kind != CELL_NUMBER ||
@@ -296,7 +291,7 @@ static bool apply_geometry(const struct cell *in, struct logical_scratch *s, str
     struct cell srid = {.kind = CELL_NULL};
     struct cell wkb;
     *out = *in;
-    if (!is_object(in)) {
+    if (!cell_is_object(in)) {
         return true;
     }
     bool has_srid = elements_find(in->text, "srid", &s->plain, &srid) && srid.kind != CELL_NULL;
