@@ -139,8 +139,7 @@ static struct str field_entry(struct debezium *z, struct str entry, struct str n
     while (elements_next(&e)) {
         struct cell field;
         elements_value(&e, &field);
-        bool is_object = field.kind == CELL_JSON && *field.text.p == '{';
-        if (is_object && elements_find(field.text, "field", &z->plain, &its_name) &&
+        if (cell_is_object(&field) && elements_find(field.text, "field", &z->plain, &its_name) &&
             its_name.kind == CELL_STRING && str_eq(its_name.text, name)) {
             return field.text;
         }
@@ -198,60 +197,62 @@ static const struct remembered *learn(struct debezium *z, const struct mapping *
 
 /* ---- reading value and key ---- */
 
-static bool is_object(const struct cell *c)
-{
-    return c->kind == CELL_JSON && *c->text.p == '{';
-}
-
 /* A document that has both parts, as cells: reads the payload instead. */
 static bool open_payload(struct debezium *z, const struct mapping *m, bool of_key,
                          const struct cell *schema, const struct cell *payload,
                          const struct remembered **out)
 {
-    bool opens = is_object(payload) || payload->kind == CELL_NULL;
+    bool opens = cell_is_object(payload) || payload->kind == CELL_NULL;
     if (schema->kind == CELL_ABSENT || !opens) {
         return false;
     }
-    *out = is_object(schema) ? learn(z, m, of_key, schema->text) : NULL;
+    *out = cell_is_object(schema) ? learn(z, m, of_key, schema->text) : NULL;
     struct buf *copy = &z->payloads[of_key];
     buf_clear(copy);
     buf_add_str(copy, payload->kind == CELL_NULL ? STR_LIT("null") : payload->text);
     return true;
 }
 
-static bool read_value(struct debezium *z, const struct mapping *m, struct document *d,
+static bool read_json(const char *what, const struct fields *names, struct format_scratch *s,
+                      struct str bytes, struct cell *cells, struct error *err)
+{
+    const struct format_input in = {.what = what, .bytes = bytes, .names = names};
+    return json_format_read(s, &in, cells, err);
+}
+
+static bool read_value(struct debezium *z, const struct mapping *m, struct format_scratch *s,
                        struct str text, struct cell *cells, struct error *err)
 {
     struct str payload;
     z->of_value = recall(z, m, false, text, &payload);
-    if (z->of_value && json_format_read("value", &m->value, d, payload, cells, err)) {
+    if (z->of_value && read_json("value", &m->value, s, payload, cells, err)) {
         return true;
     }
     z->of_value = NULL;
-    if (!json_format_read("value", &m->value, d, text, cells, err)) {
+    if (!read_json("value", &m->value, s, text, cells, err)) {
         return false;
     }
     const struct change_cells *parts = &m->change;
     return !open_payload(z, m, false, &cells[parts->schema], &cells[parts->payload],
                          &z->of_value) ||
-           json_format_read("value", &m->value, d, buf_str(&z->payloads[0]), cells, err);
+           read_json("value", &m->value, s, buf_str(&z->payloads[0]), cells, err);
 }
 
-bool debezium_read_key(struct debezium *z, const struct mapping *m, struct document *d,
+bool debezium_read_key(struct debezium *z, const struct mapping *m, struct format_scratch *s,
                        const struct message *msg, struct cell *cells, struct error *err)
 {
     struct str payload;
     z->of_key = recall(z, m, true, msg->key, &payload);
-    if (z->of_key && json_format_read("key", &m->key, d, payload, cells, err)) {
+    if (z->of_key && read_json("key", &m->key, s, payload, cells, err)) {
         return true;
     }
     z->of_key = NULL;
-    if (!json_format_read("key", &m->key, d, msg->key, cells, err)) {
+    if (!read_json("key", &m->key, s, msg->key, cells, err)) {
         return false;
     }
     struct cell schema = {.kind = CELL_ABSENT};
     struct cell inner = {.kind = CELL_ABSENT};
-    if (is_object(&cells[0])) {
+    if (cell_is_object(&cells[0])) {
         struct str whole = cells[0].text;
         if (!elements_find(whole, "schema", &z->plain, &schema) ||
             !elements_find(whole, "payload", &z->plain, &inner)) {
@@ -259,7 +260,7 @@ bool debezium_read_key(struct debezium *z, const struct mapping *m, struct docum
         }
     }
     return !open_payload(z, m, true, &schema, &inner, &z->of_key) ||
-           json_format_read("key", &m->key, d, buf_str(&z->payloads[1]), cells, err);
+           read_json("key", &m->key, s, buf_str(&z->payloads[1]), cells, err);
 }
 
 /* ---- what the source could not tell ---- */
@@ -373,13 +374,13 @@ static bool check_envelope(const struct mapping *m, const struct cell *cells, en
                          excerpt_cell(&x, op));
     }
     bool has_row = *out == CHANGE_CREATE || *out == CHANGE_UPDATE;
-    if (has_row && !is_object(&cells[m->change.after])) {
+    if (has_row && !cell_is_object(&cells[m->change.after])) {
         return error_set(err, ERROR_RECORD, "the change event has no row in 'after'");
     }
     return true;
 }
 
-bool debezium_read(struct debezium *z, const struct mapping *m, struct document *d,
+bool debezium_read(struct debezium *z, const struct mapping *m, struct format_scratch *s,
                    const struct message *msg, struct cell *cells, enum change_op *out_op,
                    struct error *err)
 {
@@ -388,7 +389,7 @@ bool debezium_read(struct debezium *z, const struct mapping *m, struct document 
         forget_all(z);
     }
     z->of_key = NULL;
-    if (!read_value(z, m, d, msg->value, cells, err)) {
+    if (!read_value(z, m, s, msg->value, cells, err)) {
         return false;
     }
     if (cells[0].kind == CELL_NULL) {

@@ -22,7 +22,7 @@
 #define ROW_ENVELOPE_DEBEZIUM_H
 
 #include "row/envelope/change.h"
-#include "row/json/document.h"
+#include "row/format/format.h"
 #include "row/mapping/mapping_state.h"
 #include "row/message.h"
 #include "row/schema/logical.h"
@@ -37,12 +37,12 @@ struct debezium *debezium_free(struct debezium *z); /* returns NULL */
  * never into the schema part. A value that the source could not tell is absent. Fault
  * (ERROR_RECORD): not valid JSON; no change event.
  */
-bool debezium_read(struct debezium *z, const struct mapping *m, struct document *d,
+bool debezium_read(struct debezium *z, const struct mapping *m, struct format_scratch *s,
                    const struct message *msg, struct cell *cells, enum change_op *out_op,
                    struct error *err) _must_;
 
 /* Reads the record's key into the cells of the key's tree, all absent for a null key. */
-bool debezium_read_key(struct debezium *z, const struct mapping *m, struct document *d,
+bool debezium_read_key(struct debezium *z, const struct mapping *m, struct format_scratch *s,
                        const struct message *msg, struct cell *cells, struct error *err) _must_;
 
 /* What the values of fill i are, in the record that was read last. */

@@ -137,7 +137,7 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, struct err
 struct mapping *chooser_new(const struct mapping_spec *spec, struct error *err)
 {
     struct mapping *m = mem_zalloc(sizeof *m);
-    m->format = spec->format;
+    m->format = format_of(spec->format);
     m->explodes = spec->explode != NULL;
     m->target.route = spec->route;
     m->chooser = mem_zalloc(sizeof *m->chooser);

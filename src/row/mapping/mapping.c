@@ -67,13 +67,13 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
     if (!path && m->explodes) {
         path = conventional(exploded, ARRAY_LEN(exploded), c->name);
     }
-    if (!path && m->format == FORMAT_RAW) {
+    if (!path && !m->format->has_fields) {
         path = conventional(raw, ARRAY_LEN(raw), c->name);
     }
     if (path) {
         return path_parse(path, out, &err);
     }
-    if (m->format == FORMAT_RAW || m->takes_whole_items) {
+    if (!m->format->has_fields || m->takes_whole_items) {
         return false;
     }
     *out = (struct path){.root = m->explodes ? PATH_ITEM : PATH_VALUE};
@@ -585,7 +585,7 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     enum mapping_part part;
     size_t n = MAX(table->column_count, 1);
     m->table = table;
-    m->format = spec->format;
+    m->format = format_of(spec->format);
     m->rules = spec->rules;
     m->action = spec->action;
     m->deletes = spec->deletes;

@@ -87,7 +87,7 @@ enum mapping_part {
 
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
-    enum format format;
+    enum format_id format;
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name; outlives the mapping */

@@ -7,10 +7,12 @@
 #include "row/mapping/mapping_state.h"
 #include "row/schema/logical.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void mapping_change_begin(struct mapping *m)
 {
+    assert(m->format->has_fields); /* config refuses it */
     m->change = (struct change_cells){
         .before = fields_add(&m->value, 0, STR_LIT("before")),
         .after = fields_add(&m->value, 0, STR_LIT("after")),

@@ -12,8 +12,8 @@
 
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err)
 {
-    if (m->format == FORMAT_RAW && p->root == PATH_VALUE && p->name_count > 0) {
-        error_set(err, ERROR_SETUP, "with format raw a value has no fields");
+    if (!m->format->has_fields && p->root == PATH_VALUE && p->name_count > 0) {
+        error_set(err, ERROR_SETUP, "with format %s a value has no fields", m->format->name);
         return error_hint(err, "Use format json, or the whole value.");
     }
     bool of_element = p->root == PATH_ITEM || (p->root == PATH_META && p->meta == META_INDEX);
@@ -39,8 +39,9 @@ static bool takes_whole_item(const struct mapping_entry *entry)
 
 static bool check_array(const struct mapping *m, const struct path *path, struct error *err)
 {
-    if (m->format == FORMAT_RAW) {
-        error_set(err, ERROR_SETUP, "explode: with format raw a value has no fields");
+    if (!m->format->has_fields) {
+        error_set(err, ERROR_SETUP, "explode: with format %s a value has no fields",
+                  m->format->name);
         return error_hint(err, "Use format json.");
     }
     if (path->root != PATH_VALUE) {

@@ -44,7 +44,7 @@ static const struct input inputs[] = {
 };
 _Static_assert(ARRAY_LEN(inputs) == MAPPING_INPUTS, "there is room for each");
 
-/* With format raw nobody has looked at the value. */
+/* Of a format without fields: nobody has looked at the value. */
 static const struct input raw_value = {"value",   "value",    TYPE_BYTEA, "bytea",
                                        OID_BYTEA, OIDS_BYTEA, false};
 
@@ -124,7 +124,7 @@ void mapping_add_inputs(struct mapping *m)
         if ((in->of_element && !m->explodes) || !is_wanted(m, in->name)) {
             continue;
         }
-        add_input(m, m->format == FORMAT_RAW && i == INPUT_VALUE ? &raw_value : in);
+        add_input(m, !m->format->has_fields && i == INPUT_VALUE ? &raw_value : in);
     }
     if (m->target.expression_count > 0 && m->input_count == 0) {
         add_input(m, &inputs[INPUT_PARTITION]);

@@ -92,7 +92,7 @@ struct mapping {
     struct chooser *chooser; /* it only finds the mapping, see chooser.h; then no table, no fills */
     const struct table *table;
     struct target target;
-    enum format format;
+    const struct format *format;
     struct fill *fills; /* as many as the target has columns, in their order */
     size_t fill_count;
     struct fields value;

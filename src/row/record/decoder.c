@@ -19,9 +19,9 @@
 struct decoder {
     struct cell *cells;
     size_t cell_cap;
-    struct document *value;
-    struct document *key; /* made when first needed, as is the next one */
-    struct document *item;
+    struct format_scratch value;
+    struct format_scratch key;
+    struct format_scratch item;
     struct buf plain; /* of decoder_elements */
     struct buf headers;
     struct buf rest;
@@ -35,17 +35,15 @@ struct decoder {
 
 struct decoder *decoder_new(void)
 {
-    struct decoder *d = mem_zalloc(sizeof *d);
-    d->value = document_new();
-    return d;
+    return mem_zalloc(sizeof(struct decoder));
 }
 
 struct decoder *decoder_free(struct decoder *d)
 {
     if (d) {
-        document_free(d->value);
-        document_free(d->key);
-        document_free(d->item);
+        format_scratch_done(&d->value);
+        format_scratch_done(&d->key);
+        format_scratch_done(&d->item);
         debezium_free(d->changes);
         encoder_done(&d->encoder);
         buf_done(&d->headers);
@@ -76,18 +74,13 @@ static void make_room(struct decoder *d, const struct mapping *m)
 static bool read_key(struct decoder *d, const struct mapping *m, const struct message *msg,
                      struct error *err)
 {
-    if (!d->key) {
-        d->key = document_new();
-    }
-    bool ok = m->envelope == ENVELOPE_NONE ? json_format_read("key", &m->key, d->key, msg->key,
-                                                              d->cells + mapping_key_cell(m), err)
-                                           : debezium_read_key(d->changes, m, d->key, msg,
-                                                               d->cells + mapping_key_cell(m), err);
-    if (!ok) {
-        return false;
-    }
-    d->encoder.odd_json |= msg->key.p && document_is_odd(d->key);
-    return true;
+    const struct format_input in = {.what = "key", .bytes = msg->key, .names = &m->key};
+    struct cell *cells = d->cells + mapping_key_cell(m);
+    bool ok = m->envelope == ENVELOPE_NONE
+                  ? json_format_read(&d->key, &in, cells, err)
+                  : debezium_read_key(d->changes, m, &d->key, msg, cells, err);
+    d->encoder.odd_json |= ok && d->key.is_odd;
+    return ok;
 }
 
 static bool read_value(struct decoder *d, const struct mapping *m, const struct message *msg,
@@ -101,14 +94,12 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
     if (m->envelope != ENVELOPE_NONE && !d->changes) {
         d->changes = debezium_new();
     }
+    const struct format_input in = {.what = "value", .bytes = msg->value, .names = &m->value};
     bool ok = m->envelope == ENVELOPE_NONE
-                  ? json_format_read("value", &m->value, d->value, msg->value, d->cells, err)
-                  : debezium_read(d->changes, m, d->value, msg, d->cells, &d->change, err);
-    if (!ok) {
-        return false;
-    }
-    d->encoder.odd_json |= msg->value.p && document_is_odd(d->value);
-    return true;
+                  ? m->format->read(&d->value, &in, d->cells, err)
+                  : debezium_read(d->changes, m, &d->value, msg, d->cells, &d->change, err);
+    d->encoder.odd_json |= ok && d->value.is_odd;
+    return ok;
 }
 
 static bool column_fault(struct error *err, const struct column *c)
@@ -305,12 +296,12 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
 {
     struct cell element;
     elements_value(next, &element);
-    struct str text = element.kind == CELL_STRING ? element.raw : element.text;
-    if (!d->item) {
-        d->item = document_new();
-    }
-    if (!json_format_read("element", &m->item, d->item, text, d->cells + mapping_item_cell(m),
-                          err)) {
+    const struct format_input in = {
+        .what = "element",
+        .bytes = element.kind == CELL_STRING ? element.raw : element.text,
+        .names = &m->item,
+    };
+    if (!json_format_read(&d->item, &in, d->cells + mapping_item_cell(m), err)) {
         return false;
     }
     if (m->has_index) {

@@ -327,6 +327,24 @@ static struct value_rules rules_of(const struct config_route *route)
     };
 }
 
+/* How many words each list of options.def has. */
+enum {
+#define ENUM_BEGIN(tag) tag##_count = 0
+#define ENUM_VALUE(tag, id, text, supported) +1
+#define ENUM_END(tag) ,
+#include "config/options.def"
+};
+
+static enum format_id format_of_word(enum config_format word)
+{
+    static const enum format_id formats[] = {
+        [CONFIG_FORMAT_JSON] = FORMAT_JSON,
+        [CONFIG_FORMAT_RAW] = FORMAT_RAW,
+    };
+    _Static_assert((int) ARRAY_LEN(formats) == (int) config_format_count, "a word has no format");
+    return formats[word];
+}
+
 static enum unknown_policy unknown_of(const struct config_route *route)
 {
     if (strcmp(route->unknown_fields, "ignore") == 0) {
@@ -370,7 +388,7 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         .rules = rules_of(route),
         .unknown = unknown_of(route),
         .unknown_column = route->unknown_fields,
-        .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
+        .format = format_of_word(route->format),
         .named_by = route->table.is_by_record ? route->table.name : NULL,
         .explode = *route->explode ? route->explode : NULL,
         .when = *route->when ? route->when : NULL,

@@ -4,7 +4,8 @@
 #include "row/kit.h"
 #include "row/path/path.h"
 
-static struct mapping_spec spec(enum format format, const struct mapping_entry *entries, size_t n)
+static struct mapping_spec spec(enum format_id format, const struct mapping_entry *entries,
+                                size_t n)
 {
     return (struct mapping_spec){.format = format, .entries = entries, .entry_count = n};
 }

@@ -13,7 +13,7 @@ struct bench {
     struct error err;
 };
 
-static struct bench bench_of(struct table *table, enum format format,
+static struct bench bench_of(struct table *table, enum format_id format,
                              const struct mapping_entry *entries, size_t n)
 {
     struct bench b = {.table = table, .decoder = decoder_new()};
