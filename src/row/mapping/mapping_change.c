@@ -17,6 +17,8 @@ void mapping_change_begin(struct mapping *m)
         .before = fields_add(&m->value, 0, STR_LIT("before")),
         .after = fields_add(&m->value, 0, STR_LIT("after")),
         .op = fields_add(&m->value, 0, STR_LIT("op")),
+    };
+    m->wrapper = (struct wrapper_cells){
         .schema = fields_add(&m->value, 0, STR_LIT("schema")),
         .payload = fields_add(&m->value, 0, STR_LIT("payload")),
     };

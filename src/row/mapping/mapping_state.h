@@ -73,10 +73,14 @@ struct chooser;
 
 #define MAPPING_INPUTS 9
 
-/* Cells of the parts of a change event. */
-struct change_cells {
+/* Cells of the two parts of Kafka Connect's wrapper. */
+struct wrapper_cells {
     uint32_t schema;
     uint32_t payload;
+};
+
+/* Cells of the parts of a change event. */
+struct change_cells {
     uint32_t op;
     uint32_t before;
     uint32_t after;
@@ -123,6 +127,7 @@ struct mapping {
     bool has_index;
     uint32_t index_cell;
     enum mapping_envelope envelope;
+    struct wrapper_cells wrapper;
     struct change_cells change;
     uint32_t row;             /* the node of the value whose fields are columns */
     struct logical *logicals; /* per fill; what its values are where no schema says it */

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "row/encode/encode.h"
+#include "row/envelope/connect.h"
 #include "row/envelope/debezium.h"
 #include "row/format/json_format.h"
 #include "row/mapping/mapping_state.h"
@@ -27,7 +28,7 @@ struct decoder {
     struct buf rest;
     bool rest_known; /* of this record */
     struct encoder encoder;
-    struct debezium *changes;  /* made when first needed */
+    struct connect *connect;   /* made when it is first needed */
     const struct message *msg; /* read last */
     enum change_op change;
     bool turned; /* columns of the row come from before the change */
@@ -44,7 +45,7 @@ struct decoder *decoder_free(struct decoder *d)
         format_scratch_done(&d->value);
         format_scratch_done(&d->key);
         format_scratch_done(&d->item);
-        debezium_free(d->changes);
+        connect_free(d->connect);
         encoder_done(&d->encoder);
         buf_done(&d->headers);
         buf_done(&d->rest);
@@ -78,9 +79,19 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
     struct cell *cells = d->cells + mapping_key_cell(m);
     bool ok = m->envelope == ENVELOPE_NONE
                   ? json_format_read(&d->key, &in, cells, err)
-                  : debezium_read_key(d->changes, m, &d->key, msg, cells, err);
+                  : connect_read_key(d->connect, m, &d->key, msg->key, cells, err);
     d->encoder.odd_json |= ok && d->key.is_odd;
     return ok;
+}
+
+static bool read_event(struct decoder *d, const struct mapping *m, struct str value,
+                       struct error *err)
+{
+    if (d->connect == NULL) {
+        d->connect = connect_new();
+    }
+    return connect_read_value(d->connect, m, &d->value, value, d->cells, err) &&
+           debezium_read(m, d->cells, &d->change, err);
 }
 
 static bool read_value(struct decoder *d, const struct mapping *m, const struct message *msg,
@@ -91,13 +102,9 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
     if (!m->reads_value) {
         return true;
     }
-    if (m->envelope != ENVELOPE_NONE && !d->changes) {
-        d->changes = debezium_new();
-    }
     const struct format_input in = {.what = "value", .bytes = msg->value, .names = &m->value};
-    bool ok = m->envelope == ENVELOPE_NONE
-                  ? m->format->read(&d->value, &in, d->cells, err)
-                  : debezium_read(d->changes, m, &d->value, msg, d->cells, &d->change, err);
+    bool ok = m->envelope == ENVELOPE_NONE ? m->format->read(&d->value, &in, d->cells, err)
+                                           : read_event(d, m, msg->value, err);
     d->encoder.odd_json |= ok && d->value.is_odd;
     return ok;
 }
@@ -455,7 +462,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.cell = &d->cells[place_of(d, f)];
         v.unit = v.cell->kind == CELL_INT ? UNIT_MS : f->unit; /* the record's own timestamp */
         if (m->logicals) {
-            d->encoder.logical = debezium_logical(d->changes, m, i);
+            d->encoder.logical = connect_logical(d->connect, m, i);
         }
         if (is_empty_null(f, v.cell)) {
             buf_add_u32(out, UINT32_MAX);
