@@ -9,6 +9,7 @@
 #include "row/encode/encode.h"
 #include "row/mapping/mapping_state.h"
 #include "row/mapping/place.h"
+#include "row/mapping/template.h"
 #include "row/path/path.h"
 
 #include <stdio.h>
@@ -540,7 +541,7 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, enum mappi
         return false;
     }
     if (spec->named_by) {
-        chooser_mention(m, spec->named_by);
+        template_mention(m, spec->named_by);
     }
     *part = MAPPING_COLUMN;
     if (!check_entries(m->table, spec, err)) {
@@ -578,19 +579,32 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, enum mappi
     return true;
 }
 
+struct mapping *mapping_begin(const struct mapping_spec *spec)
+{
+    struct mapping *m = mem_zalloc(sizeof *m);
+    m->format = format_of(spec->format);
+    m->envelope = spec->envelope;
+    m->target.route = spec->route;
+    fields_init(&m->value);
+    fields_init(&m->key);
+    fields_init(&m->item);
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_begin(m);
+    }
+    return m;
+}
+
 struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
                             uint32_t target_id, struct error *err)
 {
-    struct mapping *m = mem_zalloc(sizeof *m);
+    struct mapping *m = mapping_begin(spec);
     enum mapping_part part;
     size_t n = MAX(table->column_count, 1);
     m->table = table;
-    m->format = format_of(spec->format);
     m->rules = spec->rules;
     m->action = spec->action;
     m->deletes = spec->deletes;
     m->marks = spec->soft_delete != NULL;
-    m->envelope = spec->envelope;
     m->precision = spec->precision;
     m->truncates = spec->truncates;
     m->target = (struct target){
@@ -604,12 +618,6 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     m->fills = mem_array(n + MAPPING_INPUTS, sizeof *m->fills);
     m->encodings = mem_array(n, sizeof *m->encodings);
     m->notes = mem_array(n, sizeof *m->notes);
-    fields_init(&m->value);
-    fields_init(&m->key);
-    fields_init(&m->item);
-    if (m->envelope != ENVELOPE_NONE) {
-        mapping_change_begin(m);
-    }
     return build(m, spec, spec->out_part ? spec->out_part : &part, err) ? m : mapping_free(m);
 }
 
@@ -637,7 +645,6 @@ struct mapping *mapping_free(struct mapping *m)
         free(m->choices[i].cells);
     }
     mapping_free_sql(m);
-    m->chooser = chooser_free(m->chooser);
     filter_done(&m->when);
     filter_done(&m->delete_when);
     free(m->array_text);

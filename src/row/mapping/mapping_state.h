@@ -69,8 +69,6 @@ struct fill {
     char *field_text;  /* "customer.name"; owned; of a path */
 };
 
-struct chooser;
-
 #define MAPPING_INPUTS 9
 
 /* Cells of the two parts of Kafka Connect's wrapper. */
@@ -93,8 +91,7 @@ struct filter {
 };
 
 struct mapping {
-    struct chooser *chooser; /* it only finds the mapping, see chooser.h; then no table, no fills */
-    const struct table *table;
+    const struct table *table; /* NULL: of a chooser; there are no fills then */
     struct target target;
     const struct format *format;
     struct fill *fills; /* as many as the target has columns, in their order */
@@ -164,6 +161,9 @@ static inline size_t mapping_choice_cell(const struct mapping *m)
     return mapping_source_cell(m) + m->source_count;
 }
 
+/* mapping.c: a mapping that reads nothing yet and has no columns. */
+struct mapping *mapping_begin(const struct mapping_spec *spec) _must_;
+
 /*
  * mapping_mode.c: key, version and mark of a mapping whose columns are known. ERROR_SETUP as
  * mapping_new says.
@@ -191,11 +191,6 @@ void mapping_bind_shape(struct mapping *m);
 void mapping_add_expression(struct mapping *m, const struct column *c, const char *sql);
 void mapping_add_inputs(struct mapping *m);
 void mapping_free_sql(struct mapping *m);
-
-/* chooser.c. free returns NULL. mention: the fields that name the table are known to the mapping,
- * so that unknown_fields does not take them. */
-struct chooser *chooser_free(struct chooser *c);
-void chooser_mention(struct mapping *m, const char *template);
 
 /*
  * mapping_change.c: change events, in the order of building. The parts of the envelope, before any

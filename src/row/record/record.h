@@ -6,13 +6,20 @@
 #define ROW_RECORD_RECORD_H
 
 #include "row/batch/batch.h"
+#include "row/mapping/chooser.h"
 #include "row/record/decoder.h"
+
+/* How a route makes rows of its records. */
+struct record_route {
+    const struct mapping *mapping; /* by which a record is read first */
+    const struct chooser *chooser; /* finds the mapping that makes the rows; NULL: the first does */
+};
 
 /*
  * Adds all rows of the record to b, between batch_record_begin and _end. False: none of them is
  * there, and err (ERROR_RECORD, with err->column where one is concerned) says why.
  */
-bool record_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
+bool record_rows(struct decoder *d, const struct record_route *r, const struct message *msg,
                  struct batch *b, struct error *err) _must_;
 
 #endif

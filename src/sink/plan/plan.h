@@ -11,27 +11,16 @@
 
 #include "base/error.h"
 #include "config/config.h"
-#include "pg/conn.h"
-#include "row/mapping/mapping.h"
+#include "row/record/record.h"
+#include "sink/plan/plan_job.h"
 
 struct topic_plan {
     char *topic;
-    const struct mapping **mappings; /* of each route that takes it, in order */
-    size_t mapping_count;
+    struct record_route *routes; /* those that take it, in order */
+    size_t route_count;
 };
 
 struct plan;
-
-/* One table to look up for one route: made by main, run by whoever may block, added by main. */
-struct plan_job {
-    const struct config *cfg;
-    size_t route;
-    char *table_name; /* as in the catalog */
-    uint32_t target_id;
-    struct table *table; /* results of plan_job_run */
-    struct mapping *mapping;
-    struct mapping *chooser; /* of a route whose records name the table */
-};
 
 /* Compiles the routes' patterns. cfg must outlive the plan. */
 struct plan *plan_new(const struct config *cfg) _must_;
@@ -55,12 +44,6 @@ bool plan_wants_headers(const struct plan *p);
  * fixed tables. The caller owns the jobs (plan_job_free, or plan_add).
  */
 size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out);
-struct plan_job *plan_job_free(struct plan_job *job); /* returns NULL */
-
-/* Reads the table and compiles the mapping. Blocks. ERROR_SETUP with the place in the file,
- * ERROR_LINK. */
-bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err) _must_;
-
 /* Takes a job that was run into the plan, with all it owns. */
 void plan_add(struct plan *p, struct plan_job *job);
 
@@ -72,12 +55,12 @@ void plan_add(struct plan *p, struct plan_job *job);
 size_t plan_renew_jobs(struct plan *p, struct plan_job ***out);
 void plan_renew(struct plan *p, struct plan_job **jobs, size_t n);
 
-/* The plan of a topic that a route takes, made on first use, with one mapping at least; NULL while
+/* The plan of a topic that a route takes, made on first use, with one route at least; NULL while
  * jobs are missing. */
 const struct topic_plan *plan_topic(struct plan *p, const char *topic);
 
-/* What one route makes of a topic that it takes; NULL while jobs of it are missing. */
-const struct mapping *plan_mapping(const struct plan *p, size_t route, const char *topic);
+/* How one route makes rows of a topic that it takes; false while jobs of it are missing. */
+bool plan_route(const struct plan *p, size_t route, const char *topic, struct record_route *out);
 
 /* How many tables a route has for one topic. */
 size_t plan_table_count(const struct plan *p, size_t route);

@@ -86,7 +86,8 @@ static void bench_done(struct bench *b)
 static bool take(struct bench *b, struct message msg)
 {
     batch_record_begin(b->batch, b->span, b->offset++, -1, -1);
-    bool ok = record_rows(b->decoder, b->mapping, &msg, b->batch, &b->err);
+    bool ok = record_rows(b->decoder, &(struct record_route){.mapping = b->mapping}, &msg, b->batch,
+                          &b->err);
     batch_record_end(b->batch);
     return ok;
 }

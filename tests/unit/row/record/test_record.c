@@ -48,7 +48,8 @@ static bool rows(struct bench *b, const struct message *msg)
     batch_clear(b->batch);
     uint32_t span = batch_span(b->batch, b, "t", 0, 1, msg->offset);
     batch_record_begin(b->batch, span, msg->offset, msg->timestamp_ms, msg->leader_epoch);
-    bool ok = record_rows(b->decoder, b->mapping, msg, b->batch, &b->err);
+    bool ok = record_rows(b->decoder, &(struct record_route){.mapping = b->mapping}, msg, b->batch,
+                          &b->err);
     batch_record_end(b->batch);
     return ok;
 }
