@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "row/json/escape.h"
 #include "row/json/json.h"
+#include "row/json/token.h"
 #include "row/text/ascii.h"
 
 #include <stdlib.h>
@@ -96,16 +97,11 @@ static inline const char *token(const struct walk *w, const uint32_t *at)
     return w->text + *at;
 }
 
-static inline bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 static const uint32_t *gap_slow(const struct walk *w, const char *p, const uint32_t *at)
 {
     const char *next = token(w, at);
     while (p < next) {
-        if (!is_space(*p)) {
+        if (!token_is_space(*p)) {
             return fault_at(w, p, "unexpected character");
         }
         p++;
@@ -232,9 +228,7 @@ static inline const char *number(struct document *d, const char *p, struct cell 
             return NULL;
         }
     }
-    c->is_short = digits + scale <= CELL_SHORT_DIGITS && !(value == 0 && negative);
-    c->scale = (uint8_t) scale;
-    c->number = (int64_t) (negative ? 0 - value : value);
+    token_short_value(c, negative, value, digits + scale, scale);
     if (*end == 'e' || *end == 'E') {
         c->is_short = false;
         end = exponent_end(d, end + 1);

@@ -3,19 +3,15 @@
 
 #include "row/cell/fields.h"
 #include "row/json/escape.h"
+#include "row/json/token.h"
 #include "row/text/ascii.h"
 
 #include <assert.h>
 #include <string.h>
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 static const char *behind_spaces(const char *p)
 {
-    while (is_space(*p)) {
+    while (token_is_space(*p)) {
         p++;
     }
     return p;
@@ -100,8 +96,8 @@ static const char *number(const char *p, struct cell *c)
     bool negative = *p == '-';
     bool exponent = false;
     bool point = false;
-    unsigned digits = 0;
-    unsigned scale = 0;
+    ptrdiff_t digits = 0;
+    ptrdiff_t scale = 0;
     uint64_t value = 0;
     for (p += negative ? 1 : 0;; p++) {
         if (ascii_is_digit(*p)) {
@@ -117,9 +113,8 @@ static const char *number(const char *p, struct cell *c)
         }
     }
     c->kind = CELL_NUMBER;
-    c->is_short = !exponent && digits <= CELL_SHORT_DIGITS && !(value == 0 && negative);
-    c->scale = c->is_short ? (uint8_t) scale : 0;
-    c->number = (int64_t) (negative ? 0 - value : value);
+    token_short_value(c, negative, value, digits, scale);
+    c->is_short &= !exponent;
     return p;
 }
 

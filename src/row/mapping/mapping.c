@@ -425,8 +425,7 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
     return true;
 }
 
-/* Says which column it is about. */
-static bool column_fault(struct error *err, const char *name)
+bool mapping_column_fault(struct error *err, const char *name)
 {
     snprintf(err->column, sizeof err->column, "%s", name);
     return error_wrap(err, "column '%s'", name);
@@ -448,7 +447,7 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
         ok = entry ? add_entry(m, column, entry, &r, err) : add_default(m, column, &r, err);
     }
     recipe_done(&r);
-    return ok || column_fault(err, c->name);
+    return ok || mapping_column_fault(err, c->name);
 }
 
 static bool check_entries(const struct table *table, const struct mapping_spec *spec,

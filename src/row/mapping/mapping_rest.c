@@ -17,9 +17,8 @@ bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct
         return true;
     }
     m->reads_value = true;
-    if (!m->format->has_fields) {
-        error_set(err, ERROR_SETUP, "unknown_fields: with format %s a value has no fields",
-                  m->format->name);
+    if (!mapping_check_fields(m, err)) {
+        error_wrap(err, "unknown_fields");
         return error_hint(err, "Use format json, or unknown_fields: ignore.");
     }
     bool there = m->unknown == UNKNOWN_FAULT ||

@@ -10,10 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool mapping_check_fields(const struct mapping *m, struct error *err)
+{
+    return m->format->has_fields ||
+           error_set(err, ERROR_SETUP, "with format %s a value has no fields", m->format->name);
+}
+
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err)
 {
-    if (!m->format->has_fields && p->root == PATH_VALUE && p->name_count > 0) {
-        error_set(err, ERROR_SETUP, "with format %s a value has no fields", m->format->name);
+    if (p->root == PATH_VALUE && p->name_count > 0 && !mapping_check_fields(m, err)) {
         return error_hint(err, "Use format json, or the whole value.");
     }
     bool of_element = p->root == PATH_ITEM || (p->root == PATH_META && p->meta == META_INDEX);
@@ -39,9 +44,8 @@ static bool takes_whole_item(const struct mapping_entry *entry)
 
 static bool check_array(const struct mapping *m, const struct path *path, struct error *err)
 {
-    if (!m->format->has_fields) {
-        error_set(err, ERROR_SETUP, "explode: with format %s a value has no fields",
-                  m->format->name);
+    if (!mapping_check_fields(m, err)) {
+        error_wrap(err, "explode");
         return error_hint(err, "Use format json.");
     }
     if (path->root != PATH_VALUE) {

@@ -164,6 +164,9 @@ static inline size_t mapping_choice_cell(const struct mapping *m)
 /* mapping.c: a mapping that reads nothing yet and has no columns. */
 struct mapping *mapping_begin(const struct mapping_spec *spec) _must_;
 
+/* mapping.c: a fault of one column, also of a record. Returns false. */
+bool mapping_column_fault(struct error *err, const char *column);
+
 /*
  * mapping_mode.c: key, version and mark of a mapping whose columns are known. ERROR_SETUP as
  * mapping_new says.
@@ -181,6 +184,7 @@ bool mapping_check_rest(const struct column *c, struct error *err);
  * ERROR_SETUP as mapping_new says.
  */
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err);
+bool mapping_check_fields(const struct mapping *m, struct error *err); /* of the value */
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_set_when(struct mapping *m, const char *text, struct error *err);
 bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err);

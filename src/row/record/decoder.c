@@ -14,7 +14,6 @@
 #include "row/record/rest.h"
 #include "row/record/sources.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct decoder {
@@ -109,12 +108,6 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
     return ok;
 }
 
-static bool column_fault(struct error *err, const struct column *c)
-{
-    snprintf(err->column, sizeof err->column, "%s", c->name);
-    return error_wrap(err, "column '%s'", c->name);
-}
-
 /* In words: why a column got nothing. */
 static void say_lacking(const struct decoder *d, const struct mapping *m, const struct fill *f,
                         struct error *err)
@@ -178,7 +171,14 @@ static const struct cell *in_the_way(const struct decoder *d, const struct mappi
     return fine ? NULL : c;
 }
 
-/* Stands an empty string for NULL here? */
+static bool blocked_fault(struct error *err, const char *path, const struct cell *blocked)
+{
+    error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be", path,
+              cell_kind_name(blocked));
+    return error_sqlstate(err, "22P02");
+}
+
+/* Does an empty string stand for NULL here? */
 static bool is_empty_null(const struct fill *f, const struct cell *c)
 {
     return f->empty_as_null && (c->kind == CELL_STRING || c->kind == CELL_BYTES) && c->text.n == 0;
@@ -197,10 +197,8 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
     if (c->kind == CELL_ABSENT) {
         const struct cell *blocked = in_the_way(d, m, f->place.origin, place_of(d, f));
         if (blocked) {
-            error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be",
-                      f->field_text, cell_kind_name(blocked));
-            error_sqlstate(err, "22P02");
-            return column_fault(err, f->column);
+            blocked_fault(err, f->field_text, blocked);
+            return mapping_column_fault(err, f->column->name);
         }
         bool needed = d->change == CHANGE_CREATE && f->omit_bit >= 0 &&
                       (m->needed >> f->omit_bit & 1) != 0;
@@ -222,7 +220,7 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
                                   : "NOT NULL");
     }
     error_sqlstate(err, "23502");
-    return column_fault(err, f->column);
+    return mapping_column_fault(err, f->column->name);
 }
 
 /* The first that is there and not null. With none it is null if one of them is, else absent. */
@@ -255,7 +253,7 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
         return false;
     }
-    decode_raw(m, msg, d->cells, &d->headers);
+    sources_fill(m, msg, d->cells, &d->headers);
     choose(d, m);
     return true;
 }
@@ -284,8 +282,7 @@ bool decoder_elements(struct decoder *d, const struct mapping *m, struct element
     elements_open(out, STR_LIT("[]"), &d->plain);
     if (c->kind == CELL_ABSENT && m->array.number != 0) {
         const struct cell *blocked = in_the_way(d, m, m->array.origin, m->array_cell);
-        return !blocked || error_set(err, ERROR_RECORD, "%s: there is %s where an object should be",
-                                     m->array_text, cell_kind_name(blocked));
+        return blocked == NULL || blocked_fault(err, m->array_text, blocked);
     }
     if (c->kind == CELL_NULL) {
         return true;
@@ -411,7 +408,7 @@ static bool settle_rest(struct decoder *d, const struct mapping *m, struct error
 {
     struct cell rest;
     uint32_t root = d->turned ? m->change.before : m->row;
-    if (!decode_rest(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
+    if (!rest_read(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
         return false;
     }
     if (m->unknown == UNKNOWN_COLLECT) {
@@ -468,7 +465,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
             buf_add_u32(out, UINT32_MAX);
         } else if (!encode_value(&v)) {
             out->n = begin;
-            return column_fault(err, f->column);
+            return mapping_column_fault(err, f->column->name);
         }
     }
     return true;

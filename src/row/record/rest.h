@@ -12,7 +12,7 @@
  * names count, and one of which a column takes a part is taken. plain is scratch memory.
  * ERROR_RECORD.
  */
-bool decode_rest(const struct mapping *m, const struct cell *root, struct buf *plain,
-                 struct buf *text, struct cell *out, struct error *err) _must_;
+bool rest_read(const struct mapping *m, const struct cell *root, struct buf *plain,
+               struct buf *text, struct cell *out, struct error *err) _must_;
 
 #endif

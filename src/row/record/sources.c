@@ -155,8 +155,8 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
     __builtin_unreachable();
 }
 
-void decode_raw(const struct mapping *m, const struct message *msg, struct cell *cells,
-                struct buf *text)
+void sources_fill(const struct mapping *m, const struct message *msg, struct cell *cells,
+                  struct buf *text)
 {
     struct cell *to = cells + mapping_source_cell(m);
     for (size_t i = 0; i < m->source_count; i++) {

@@ -13,7 +13,7 @@
  * when null), used for SOURCE_VALUE_JSON. text holds what has to be made (headers as JSON); its
  * contents are lost. Cannot fail: bytes are taken as they are.
  */
-void decode_raw(const struct mapping *m, const struct message *msg, struct cell *cells,
-                struct buf *text);
+void sources_fill(const struct mapping *m, const struct message *msg, struct cell *cells,
+                  struct buf *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* decode.c, decode_json.c, decode_raw.c: records into rows; what is lacking; faults. */
+/* decoder.c, sources.c: records into rows; what is lacking; faults. */
 #include "row/record/decoder.h"
 
 #include "row/kit.h"

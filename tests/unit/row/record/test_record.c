@@ -405,7 +405,8 @@ static void test_whole_elements(void **state)
                 "0001ffffffff"
                 "00010000000474727565");
     expect_rows(&b, "{\"a\": {\"tags\": [[1]]}}", "0001000000035b315d");
-    expect_fault(&b, "{\"a\": 5}", "value.a.tags: there is a number where an object should be");
+    expect_fault(&b, "{\"a\": 5}",
+                 "field 'value.a.tags': there is a number where an object should be");
     expect_rows(&b, "{\"a\": null}", "");
     bench_done(&b);
 }
