@@ -7,7 +7,6 @@
 
 #include "base/mem.h"
 #include "pg/libpq.h"
-#include "pg/oids.h"
 #include "pg/rows_sql.h"
 
 #include <stdio.h>
@@ -253,50 +252,6 @@ enum {
     COL_COLLATION /* one in which equal texts may differ, ready to be appended; else NULL */
 };
 
-/* Object identifiers of built-in types never change. */
-static enum column_type type_of(const char *oid, const char *kind)
-{
-    static const struct {
-        const char *oid; /* or kind */
-        enum column_type type;
-    } types[] = {
-        {"16", TYPE_BOOL},
-        {"17", TYPE_BYTEA},
-        {"20", TYPE_INT8},
-        {"21", TYPE_INT2},
-        {"23", TYPE_INT4},
-        {"25", TYPE_TEXT},
-        {"114", TYPE_JSON},
-        {"650", TYPE_CIDR},
-        {"700", TYPE_FLOAT4},
-        {"701", TYPE_FLOAT8},
-        {"774", TYPE_MACADDR8},
-        {"829", TYPE_MACADDR},
-        {"869", TYPE_INET},
-        {"1042", TYPE_BPCHAR},
-        {"1043", TYPE_VARCHAR},
-        {"1082", TYPE_DATE},
-        {"1083", TYPE_TIME},
-        {"1114", TYPE_TIMESTAMP},
-        {"1184", TYPE_TIMESTAMPTZ},
-        {"1186", TYPE_INTERVAL},
-        {"1700", TYPE_NUMERIC},
-        {"2950", TYPE_UUID},
-        {"3802", TYPE_JSONB},
-        {"enum", TYPE_ENUM},
-        {"array", TYPE_ARRAY},
-        {"textrecv", TYPE_TEXT}, /* citext */
-        {"hstore_recv", TYPE_HSTORE},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        if (strcmp(types[i].oid, oid) == 0 || strcmp(types[i].oid, kind) == 0) {
-            return types[i].type;
-        }
-    }
-    return TYPE_OTHER;
-}
-
 static uint32_t oid_at(const PGresult *r, int row, int column)
 {
     return (uint32_t) strtoul(PQgetvalue(r, row, column), NULL, 10);
@@ -310,11 +265,6 @@ static void set_cast(struct column *col)
     col->wire_array_oid = OID_TEXT_ARRAY;
     free(col->wire_name);
     col->wire_name = mem_strdup("text");
-}
-
-static bool is_text_only(enum column_type type)
-{
-    return type == TYPE_OTHER || type == TYPE_HSTORE;
 }
 
 static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int row,
@@ -349,14 +299,14 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
                       struct error *err)
 {
     col->type_name = mem_strdup(PQgetvalue(r, row, COL_TYPE_NAME));
-    col->type = type_of(PQgetvalue(r, row, COL_TYPE), PQgetvalue(r, row, COL_KIND));
+    col->type = column_type_find(oid_at(r, row, COL_TYPE), PQgetvalue(r, row, COL_KIND));
     col->typmod = (int32_t) strtol(PQgetvalue(r, row, COL_TYPMOD), NULL, 10);
     col->not_null = is_true(r, row, COL_NOT_NULL);
     col->wire_oid = oid_at(r, row, COL_TYPE);
     col->wire_array_oid = oid_at(r, row, COL_ARRAY);
     col->base_name = mem_strdup(PQgetvalue(r, row, COL_BASE_NAME));
     col->wire_name = mem_strdup(col->base_name);
-    if (is_text_only(col->type)) {
+    if (column_type_is_cast(col->type)) {
         set_cast(col);
     }
     return col->type != TYPE_ARRAY || fill_element(c, col, PQgetvalue(r, row, COL_ELEMENT),
@@ -366,37 +316,17 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
 /* What fold.c compares: equal values have equal bytes, or come to that by its normal forms. */
 static bool is_equal_by_bytes(const struct column *col)
 {
-    switch (col->type) {
-    case TYPE_BOOL:
-    case TYPE_INT2:
-    case TYPE_INT4:
-    case TYPE_INT8:
-    case TYPE_FLOAT4:
-    case TYPE_FLOAT8:
-    case TYPE_NUMERIC:
-    case TYPE_VARCHAR:
-    case TYPE_BPCHAR:
-    case TYPE_BYTEA:
-    case TYPE_UUID:
-    case TYPE_DATE:
-    case TYPE_INET:
-    case TYPE_CIDR:
-    case TYPE_MACADDR:
-    case TYPE_MACADDR8:
-    case TYPE_ENUM:
+    switch (column_type_equality(col->type)) {
+    case EQUAL_BYTES:
+    case EQUAL_NUMERIC:
+    case EQUAL_FLOAT:
+    case EQUAL_PADDED:
         return true;
-    case TYPE_TEXT:
-        return col->wire_oid == OID_TEXT; /* and not citext */
-    case TYPE_TIME:
-    case TYPE_TIMESTAMP:
-    case TYPE_TIMESTAMPTZ:
-        return col->typmod < 0; /* else PostgreSQL rounds them */
-    case TYPE_JSON:
-    case TYPE_JSONB:
-    case TYPE_INTERVAL:
-    case TYPE_ARRAY:
-    case TYPE_HSTORE:
-    case TYPE_OTHER:
+    case EQUAL_ROUNDED:
+        return col->typmod < 0;
+    case EQUAL_BUILT_IN:
+        return col->wire_oid == column_type_oid(col->type);
+    case EQUAL_BY_SQL:
         break;
     }
     return false;

@@ -8,7 +8,6 @@
 #define PG_STATEMENTS_H
 
 #include "pg/libpq.h"
-#include "pg/oids.h"
 #include "pg/rows_sql.h"
 
 enum statement_state {

@@ -14,7 +14,6 @@ static const char *const columns[] = {
 };
 
 #define TARGET_ID UINT32_MAX /* behind all others */
-#define OID_BYTEA 17U        /* pg_type.dat */
 /* timestamptz counts microseconds from 2000-01-01; its last moment is in the year 294276. */
 #define EPOCH_2000_MS INT64_C(946684800000)
 #define TIMESTAMP_MAX_MS INT64_C(9000000000000000)

@@ -47,16 +47,28 @@ static void add_float(struct buf *out, struct str data)
 
 static void add_key_data(struct buf *out, enum column_type type, struct str data)
 {
-    if (type == TYPE_NUMERIC && data.n >= 8) {
+    if (data.n == 0) {
+        return; /* NULL, or an empty text */
+    }
+    switch (column_type_equality(type)) {
+    case EQUAL_NUMERIC:
         add_numeric(out, data);
-    } else if ((type == TYPE_FLOAT4 || type == TYPE_FLOAT8) && data.n > 0) {
+        return;
+    case EQUAL_FLOAT:
         add_float(out, data);
-    } else {
-        while (type == TYPE_BPCHAR && data.n > 0 && data.p[data.n - 1] == ' ') {
+        return;
+    case EQUAL_PADDED:
+        while (data.n > 0 && data.p[data.n - 1] == ' ') {
             data.n--;
         }
-        buf_add(out, data.p, data.n);
+        break;
+    case EQUAL_BYTES:
+    case EQUAL_ROUNDED:
+    case EQUAL_BUILT_IN:
+    case EQUAL_BY_SQL: /* then keys are not compared here */
+        break;
     }
+    buf_add(out, data.p, data.n);
 }
 
 /* A key of several columns needs the length of each, or ("a","bc") would be ("ab","c"). */

@@ -13,13 +13,8 @@ enum { DIMENSIONS_MAX = 6, HEAD_BYTES = 12, DIMENSION_BYTES = 8 };
 
 #define LENGTH_UNKNOWN UINT32_MAX
 
-static bool is_json_type(enum column_type type)
-{
-    return type == TYPE_JSON || type == TYPE_JSONB;
-}
-
 /* The array as a cell: a key or a header may hold one. */
-static bool array_cell(const struct value *v, struct cell *out)
+static bool array_cell(const struct encoding *v, struct cell *out)
 {
     *out = *v->cell;
     if (out->kind == CELL_BYTES) {
@@ -33,16 +28,18 @@ static bool array_cell(const struct value *v, struct cell *out)
         return true;
     }
     if (out->kind == CELL_JSON) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
-    return cell_fault(v->cell, v->err, "is not a JSON array, as %s wants one", value_type_name(v));
+    return cell_fault(v->cell, v->err, "is not a JSON array, as %s wants one",
+                      encoding_type_name(v));
 }
 
 /* ---- binary: array_send ---- */
 
 struct array {
-    const struct value *v;
-    struct value element; /* v, but for the element at hand */
+    const struct encoding *v;
+    encode_fn *encode;       /* of an element */
+    struct encoding element; /* v, but for the element at hand */
     int dimensions;
     uint32_t lengths[DIMENSIONS_MAX];
     size_t count; /* elements so far */
@@ -52,13 +49,13 @@ static bool ragged(const struct array *a)
 {
     return cell_fault(a->v->cell, a->v->err,
                       "has arrays of different lengths, which %s does not take",
-                      value_type_name(a->v));
+                      encoding_type_name(a->v));
 }
 
 static bool put_element(struct array *a, const struct cell *c)
 {
     const struct column *column = a->element.column;
-    if (cell_is_array(c) && !is_json_type(column->type)) {
+    if (cell_is_array(c) && !column_type_is_json(column->type)) {
         return ragged(a);
     }
     a->count++;
@@ -68,7 +65,7 @@ static bool put_element(struct array *a, const struct cell *c)
                   column->type_name);
         return error_sqlstate(a->v->err, "23502");
     }
-    return encode_value(&a->element) || error_wrap(a->v->err, "element %zu", a->count);
+    return a->encode(&a->element) || error_wrap(a->v->err, "element %zu", a->count);
 }
 
 static bool put_level(struct array *a, const struct cell *array, int level)
@@ -109,12 +106,12 @@ static void put_head(const struct array *a, uint8_t *at, size_t bytes)
     }
 }
 
-static bool encode_binary(const struct value *v, const struct cell *cell)
+static bool encode_binary(const struct encoding *v, encode_fn *of_element, const struct cell *cell)
 {
     size_t begin = v->out->n;
-    struct array a = {.v = v, .element = *v};
+    struct array a = {.v = v, .encode = of_element, .element = *v};
     a.element.column = v->column->element;
-    a.dimensions = is_json_type(a.element.column->type) ? 1 : elements_depth(cell->text);
+    a.dimensions = column_type_is_json(a.element.column->type) ? 1 : elements_depth(cell->text);
     if (a.dimensions > DIMENSIONS_MAX) {
         return cell_fault(v->cell, v->err, "has more than %d dimensions", DIMENSIONS_MAX);
     }
@@ -160,10 +157,10 @@ static void text_end(struct buf *out, size_t begin)
 }
 
 /* An element as its own type writes it, in quotes. */
-static bool put_text_element(const struct value *v, const struct cell *c)
+static bool put_text_element(const struct encoding *v, encode_fn *of_element, const struct cell *c)
 {
     struct buf field _cleanup_buf_ = {0};
-    struct value element = *v;
+    struct encoding element = *v;
     if (c->kind == CELL_NULL) {
         buf_add_z(v->out, "NULL");
         return true;
@@ -171,14 +168,15 @@ static bool put_text_element(const struct value *v, const struct cell *c)
     element.column = v->column->element;
     element.cell = c;
     element.out = &field;
-    if (!encode_value(&element)) {
+    if (!of_element(&element)) {
         return false;
     }
     put_quoted(v->out, (struct str){.p = (const char *) field.p + 4, .n = field.n - 4});
     return true;
 }
 
-static bool put_text_level(const struct value *v, const struct cell *array, int level)
+static bool put_text_level(const struct encoding *v, encode_fn *of_element,
+                           const struct cell *array, int level)
 {
     struct elements e;
     if (level == DIMENSIONS_MAX) {
@@ -190,7 +188,8 @@ static bool put_text_level(const struct value *v, const struct cell *array, int 
         struct cell c;
         elements_value(&e, &c);
         buf_add_z(v->out, first ? "" : ",");
-        if (!(cell_is_array(&c) ? put_text_level(v, &c, level + 1) : put_text_element(v, &c))) {
+        if (!(cell_is_array(&c) ? put_text_level(v, of_element, &c, level + 1)
+                                : put_text_element(v, of_element, &c))) {
             return false;
         }
     }
@@ -198,17 +197,17 @@ static bool put_text_level(const struct value *v, const struct cell *array, int 
     return true;
 }
 
-static bool encode_literal(const struct value *v, const struct cell *cell)
+static bool encode_literal(const struct encoding *v, encode_fn *of_element, const struct cell *cell)
 {
     size_t begin = text_begin(v->out);
-    if (!put_text_level(v, cell, 0)) {
+    if (!put_text_level(v, of_element, cell, 0)) {
         return false;
     }
     text_end(v->out, begin);
     return true;
 }
 
-bool encode_array(const struct value *v)
+bool encode_array_of(const struct encoding *v, encode_fn *element)
 {
     struct cell cell;
     if (v->column->cast && v->cell->kind == CELL_STRING) {
@@ -217,10 +216,10 @@ bool encode_array(const struct value *v)
     if (!array_cell(v, &cell)) {
         return false;
     }
-    return v->column->cast ? encode_literal(v, &cell) : encode_binary(v, &cell);
+    return v->column->cast ? encode_literal(v, element, &cell) : encode_binary(v, element, &cell);
 }
 
-static bool put_hstore_text(const struct value *v, struct str s)
+static bool put_hstore_text(const struct encoding *v, struct str s)
 {
     if (!encode_without_nul(v, &s)) {
         return false;
@@ -229,9 +228,9 @@ static bool put_hstore_text(const struct value *v, struct str s)
     return true;
 }
 
-static bool put_hstore_value(const struct value *v, const struct cell *c)
+static bool put_hstore_value(const struct encoding *v, const struct cell *c)
 {
-    struct value pair = *v;
+    struct encoding pair = *v;
     struct digits digits;
     struct str text;
     pair.cell = c;
@@ -239,13 +238,13 @@ static bool put_hstore_value(const struct value *v, const struct cell *c)
         buf_add_z(v->out, "NULL");
         return true;
     }
-    (void) encode_text_of(&pair, &digits, &text); /* of an object too: its text */
+    (void) encoding_text_of(&pair, &digits, &text); /* of an object too: its text */
     return put_hstore_text(v, text);
 }
 
 /* An object becomes its names and values; of a name that comes twice PostgreSQL keeps one. A string
  * is hstore's own text. */
-bool encode_hstore(const struct value *v)
+bool encode_hstore(const struct encoding *v)
 {
     struct elements e;
     const struct cell *cell = v->cell;
@@ -253,7 +252,7 @@ bool encode_hstore(const struct value *v)
         return encode_text(v);
     }
     if (*cell->text.p != '{') {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     size_t begin = text_begin(v->out);
     elements_open(&e, cell->text, &v->encoder->plain);

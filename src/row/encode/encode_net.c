@@ -11,10 +11,10 @@
 #include <string.h>
 
 /* The text of a string; false = it is none, and a fault. */
-static bool string_of(const struct value *v, struct str *out)
+static bool string_of(const struct encoding *v, struct str *out)
 {
     *out = v->cell->text;
-    return v->cell->kind == CELL_STRING || v->cell->kind == CELL_BYTES || value_misfit(v);
+    return v->cell->kind == CELL_STRING || v->cell->kind == CELL_BYTES || encoding_misfit(v);
 }
 
 /* ---- inet, cidr ---- */
@@ -71,7 +71,7 @@ static bool is_network(const struct address *a)
     return true;
 }
 
-bool encode_inet(const struct value *v)
+bool encode_inet(const struct encoding *v)
 {
     struct str s;
     struct address a;
@@ -80,7 +80,7 @@ bool encode_inet(const struct value *v)
         return false;
     }
     if (s.n == 0 || !address_parse(s, &a)) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     if (cidr && !is_network(&a)) {
         return cell_fault(v->cell, v->err, "has bits set to the right of the mask");
@@ -154,7 +154,7 @@ static void mac_widen(uint8_t *bytes)
     bytes[4] = 0xFE;
 }
 
-bool encode_macaddr(const struct value *v)
+bool encode_macaddr(const struct encoding *v)
 {
     struct str s;
     uint8_t bytes[MAC8_BYTES];
@@ -164,7 +164,7 @@ bool encode_macaddr(const struct value *v)
     }
     size_t n = mac_parse(str_trim(s), bytes);
     if (n != MAC_BYTES && !(wide && n == MAC8_BYTES)) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     if (wide && n == MAC_BYTES) {
         mac_widen(bytes);

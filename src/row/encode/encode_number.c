@@ -11,21 +11,21 @@
 #include <math.h>
 #include <string.h>
 
-static bool value_decimal(const struct value *v, struct digits *digits, struct decimal *out)
+static bool value_decimal(const struct encoding *v, struct digits *digits, struct decimal *out)
 {
     struct str text;
-    return v->cell->kind != CELL_BOOL && encode_text_of(v, digits, &text) &&
+    return v->cell->kind != CELL_BOOL && encoding_text_of(v, digits, &text) &&
            decimal_scan(text, out);
 }
 
 /* ---- integers ---- */
 
-static bool integer_slow(const struct value *v, int64_t *out)
+static bool integer_slow(const struct encoding *v, int64_t *out)
 {
     struct digits digits;
     struct decimal d;
     if (!value_decimal(v, &digits, &d)) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     switch (decimal_to_i64(&d, 0, out)) {
     case DECIMAL_OK:
@@ -33,12 +33,12 @@ static bool integer_slow(const struct value *v, int64_t *out)
     case DECIMAL_ROUNDED:
         return cell_fault(v->cell, v->err, "is not an integer");
     case DECIMAL_RANGE:
-        return value_out_of_range(v);
+        return encoding_out_of_range(v);
     }
     __builtin_unreachable();
 }
 
-static inline bool integer(const struct value *v, int64_t min, int64_t max, int64_t *out)
+static inline bool integer(const struct encoding *v, int64_t min, int64_t max, int64_t *out)
 {
     const struct cell *c = v->cell;
     if (cell_is_whole(c)) {
@@ -46,10 +46,10 @@ static inline bool integer(const struct value *v, int64_t min, int64_t max, int6
     } else if (!integer_slow(v, out)) {
         return false;
     }
-    return (*out >= min && *out <= max) || value_out_of_range(v);
+    return (*out >= min && *out <= max) || encoding_out_of_range(v);
 }
 
-bool encode_int2(const struct value *v)
+bool encode_int2(const struct encoding *v)
 {
     int64_t n;
     if (!integer(v, INT16_MIN, INT16_MAX, &n)) {
@@ -62,7 +62,7 @@ bool encode_int2(const struct value *v)
     return true;
 }
 
-bool encode_int4(const struct value *v)
+bool encode_int4(const struct encoding *v)
 {
     int64_t n;
     if (!integer(v, INT32_MIN, INT32_MAX, &n)) {
@@ -75,7 +75,7 @@ bool encode_int4(const struct value *v)
     return true;
 }
 
-bool encode_int8(const struct value *v)
+bool encode_int8(const struct encoding *v)
 {
     int64_t n;
     if (!integer(v, INT64_MIN, INT64_MAX, &n)) {
@@ -93,7 +93,7 @@ bool encode_int8(const struct value *v)
 enum special { SPECIAL_NONE, SPECIAL_NAN, SPECIAL_PLUS, SPECIAL_MINUS };
 
 /* NaN, Infinity, inf, with a sign before infinity, in either case: float8in and numeric_in. */
-static enum special special_word(const struct value *v)
+static enum special special_word(const struct encoding *v)
 {
     struct str s = v->cell->text;
     if ((v->cell->kind != CELL_STRING && v->cell->kind != CELL_BYTES) || s.n == 0) {
@@ -129,19 +129,19 @@ static double special_float(enum special special)
     return 0;
 }
 
-static bool float8_slow(const struct value *v, double *out)
+static bool float8_slow(const struct encoding *v, double *out)
 {
     struct digits digits;
     struct decimal d;
     if (value_decimal(v, &digits, &d)) {
-        return decimal_to_double(&d, &v->encoder->scratch, out) || value_out_of_range(v);
+        return decimal_to_double(&d, &v->encoder->scratch, out) || encoding_out_of_range(v);
     }
     enum special special = special_word(v);
     *out = special_float(special);
-    return special != SPECIAL_NONE || value_misfit(v);
+    return special != SPECIAL_NONE || encoding_misfit(v);
 }
 
-bool encode_float8(const struct value *v)
+bool encode_float8(const struct encoding *v)
 {
     const struct cell *c = v->cell;
     double value;
@@ -158,7 +158,7 @@ bool encode_float8(const struct value *v)
     return true;
 }
 
-bool encode_float4(const struct value *v)
+bool encode_float4(const struct encoding *v)
 {
     struct digits digits;
     struct decimal d;
@@ -166,12 +166,12 @@ bool encode_float4(const struct value *v)
     uint32_t bits;
     if (value_decimal(v, &digits, &d)) {
         if (!decimal_to_float(&d, &v->encoder->scratch, &value)) {
-            return value_out_of_range(v);
+            return encoding_out_of_range(v);
         }
     } else {
         enum special special = special_word(v);
         if (special == SPECIAL_NONE) {
-            return value_misfit(v);
+            return encoding_misfit(v);
         }
         value = (float) special_float(special);
     }
@@ -378,18 +378,18 @@ static void put_groups(struct buf *out, const uint16_t *groups, size_t n, int64_
     out->n += 2 * n;
 }
 
-static bool encode_special_numeric(const struct value *v)
+static bool encode_special_numeric(const struct encoding *v)
 {
     enum special special = special_word(v);
     if (special == SPECIAL_NONE) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     if (special == SPECIAL_NAN) {
         put_numeric_head(v->out, 0, 0, NUMERIC_NAN, 0);
         return true;
     }
     if (v->column->typmod >= VARHDRSZ) {
-        return value_out_of_range(v); /* apply_typmod_special */
+        return encoding_out_of_range(v); /* apply_typmod_special */
     }
     put_numeric_head(v->out, 0, 0,
                      special == SPECIAL_PLUS ? NUMERIC_INFINITY : NUMERIC_MINUS_INFINITY, 0);
@@ -400,7 +400,7 @@ static bool encode_special_numeric(const struct value *v)
  * The groups of a number that is short, has few digits behind its point and needs no rounding:
  * straight from the integer. False = look closer.
  */
-static bool numeric_quick(const struct value *v)
+static bool numeric_quick(const struct encoding *v)
 {
     enum { SCALE_MOST = 16, GROUPS = 9 };
     const struct cell *c = v->cell;
@@ -435,7 +435,7 @@ static bool numeric_quick(const struct value *v)
     return true;
 }
 
-bool encode_numeric(const struct value *v)
+bool encode_numeric(const struct encoding *v)
 {
     struct digits digits;
     struct decimal d;
@@ -448,7 +448,7 @@ bool encode_numeric(const struct value *v)
         return encode_special_numeric(v);
     }
     if (is_absurd(&d)) {
-        return value_out_of_range(v);
+        return encoding_out_of_range(v);
     }
     magnitude_of(&d, &v->encoder->scratch, &m);
     if (typmod >= VARHDRSZ) {
@@ -461,7 +461,7 @@ bool encode_numeric(const struct value *v)
         }
     }
     if (m.scale > NUMERIC_SCALE_MAX || m.point > NUMERIC_POINT_MAX) {
-        return value_out_of_range(v);
+        return encoding_out_of_range(v);
     }
     put_numeric(v->out, &m, d.negative);
     return true;

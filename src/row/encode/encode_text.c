@@ -14,7 +14,7 @@
 
 enum { VARHDRSZ = 4 };
 
-static bool put_bytes(const struct value *v, struct str s)
+static bool put_bytes(const struct encoding *v, struct str s)
 {
     uint8_t *to = buf_reserve(v->out, 4 + s.n);
     buf_put_u32(to, (uint32_t) s.n);
@@ -25,7 +25,7 @@ static bool put_bytes(const struct value *v, struct str s)
     return true;
 }
 
-/* ---- text, varchar(n), char(n) ---- */
+/* ---- text, varchar(n), char(n), enums ---- */
 
 /* The bytes of the first `limit` characters of s, which is well-formed. */
 static size_t bytes_of_chars(struct str s, size_t limit)
@@ -45,7 +45,7 @@ static size_t bytes_of_chars(struct str s, size_t limit)
  * are cut. char(n) is padded by PostgreSQL when it reads the field (bpcharrecv), in COPY as in a
  * cast.
  */
-static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
+static bool cut_to_typmod(const struct encoding *v, struct str *s, size_t chars)
 {
     size_t limit = (size_t) (v->column->typmod - VARHDRSZ);
     if (chars <= limit) {
@@ -63,14 +63,14 @@ static bool cut_to_typmod(const struct value *v, struct str *s, size_t chars)
     return true;
 }
 
-bool encode_without_nul(const struct value *v, struct str *s)
+bool encode_without_nul(const struct encoding *v, struct str *s)
 {
     struct buf *scratch = &v->encoder->scratch;
     if (s->n == 0 || !memchr(s->p, 0, s->n)) {
         return true;
     }
     if (v->rules->nul == NUL_FAULT) {
-        cell_fault(v->cell, v->err, "contains U+0000, which %s cannot hold", value_type_name(v));
+        cell_fault(v->cell, v->err, "contains U+0000, which %s cannot hold", encoding_type_name(v));
         return error_sqlstate(v->err, "22021");
     }
     buf_clear(scratch);
@@ -85,13 +85,13 @@ bool encode_without_nul(const struct value *v, struct str *s)
     return true;
 }
 
-static bool text_checked(const struct value *v, bool limited)
+static bool text_checked(const struct encoding *v, bool limited)
 {
     const struct cell *c = v->cell;
     struct digits digits;
     struct str s;
     size_t chars = 0;
-    (void) encode_text_of(v, &digits, &s); /* of an object too: its text */
+    (void) encoding_text_of(v, &digits, &s); /* of an object too: its text */
     bool may_have_nul = c->kind == CELL_BYTES || c->kind == CELL_STRING;
     if (may_have_nul && !encode_without_nul(v, &s)) {
         return false;
@@ -110,7 +110,7 @@ static bool is_verbatim(const struct cell *c)
     return c->kind == CELL_STRING && c->raw.p && c->raw.p + 1 == c->text.p;
 }
 
-bool encode_text(const struct value *v)
+bool encode_text(const struct encoding *v)
 {
     const struct cell *c = v->cell;
     enum column_type type = v->column->type;
@@ -120,6 +120,13 @@ bool encode_text(const struct value *v)
         return put_bytes(v, c->text);
     }
     return text_checked(v, limited);
+}
+
+/* enum_recv: the label. Which there are is left to PostgreSQL, for ALTER TYPE may add one any time.
+ */
+bool encode_enum(const struct encoding *v)
+{
+    return v->cell->kind == CELL_JSON ? encoding_misfit(v) : encode_text(v);
 }
 
 /* ---- bytea ---- */
@@ -148,7 +155,7 @@ static bool hex_decode(struct str s, uint8_t *to)
     return true;
 }
 
-static bool bytes_fault(const struct value *v)
+static bool bytes_fault(const struct encoding *v)
 {
     static const char *const faults[] = {
         [BYTES_AUTO] = "is neither \\x and hexadecimal digits nor base64",
@@ -159,7 +166,7 @@ static bool bytes_fault(const struct value *v)
 }
 
 /* A JSON string is read as the policy says; bytes are themselves. */
-bool encode_bytea(const struct value *v)
+bool encode_bytea(const struct encoding *v)
 {
     struct str s = v->cell->text;
     enum bytes_policy policy = v->rules->bytes;
@@ -167,7 +174,7 @@ bool encode_bytea(const struct value *v)
         return put_bytes(v, s);
     }
     if (v->cell->kind != CELL_STRING) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     size_t n = 0;
     uint8_t *to = buf_reserve(v->out, 4 + s.n);
@@ -238,12 +245,12 @@ static bool uuid_parse(struct str s, uint8_t *to)
     return i == s.n;
 }
 
-bool encode_uuid(const struct value *v)
+bool encode_uuid(const struct encoding *v)
 {
     enum cell_kind kind = v->cell->kind;
     uint8_t *to = buf_reserve(v->out, 20);
     if ((kind != CELL_STRING && kind != CELL_BYTES) || !uuid_parse(v->cell->text, to + 4)) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     buf_put_u32(to, 16);
     v->out->n += 20;
@@ -252,7 +259,7 @@ bool encode_uuid(const struct value *v)
 
 /* ---- json, jsonb ---- */
 
-bool encode_check_json(const struct value *v, struct str s)
+bool encode_check_json(const struct encoding *v, struct str s)
 {
     struct encoder *e = v->encoder;
     if (!e->document) {
@@ -275,7 +282,7 @@ static size_t string_end(struct str s, size_t i, bool *out_nul)
 
 /* JSON text whose escapes of U+0000 are taken out or replaced. A backslash stands in strings only.
  */
-static struct str json_without_nul(const struct value *v, struct str s)
+static struct str json_without_nul(const struct encoding *v, struct str s)
 {
     static const char nul[] = "\\u0000";
     struct buf *scratch = &v->encoder->scratch;
@@ -295,15 +302,16 @@ static struct str json_without_nul(const struct value *v, struct str s)
 }
 
 /* The JSON text as it is in the record. *out_odd: it may hold what jsonb refuses. */
-static bool json_as_is(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
+static bool json_as_is(const struct encoding *v, struct digits *digits, struct str *out,
+                       bool *out_odd)
 {
     const struct cell *c = v->cell;
     *out_odd = v->encoder->odd_json;
     if (c->kind == CELL_STRING) {
         *out = c->raw;
-        return c->raw.p != NULL || value_misfit(v);
+        return c->raw.p != NULL || encoding_misfit(v);
     }
-    (void) encode_text_of(v, digits, out);
+    (void) encoding_text_of(v, digits, out);
     if (c->kind == CELL_BYTES) {
         if (!encode_check_json(v, *out)) {
             return false;
@@ -314,7 +322,8 @@ static bool json_as_is(const struct value *v, struct digits *digits, struct str 
 }
 
 /* The JSON text of the value. */
-static bool json_text(const struct value *v, struct digits *digits, struct str *out, bool *out_odd)
+static bool json_text(const struct encoding *v, struct digits *digits, struct str *out,
+                      bool *out_odd)
 {
     if (!json_as_is(v, digits, out, out_odd)) {
         return false;
@@ -325,7 +334,7 @@ static bool json_text(const struct value *v, struct digits *digits, struct str *
     return true;
 }
 
-bool encode_json(const struct value *v)
+bool encode_json(const struct encoding *v)
 {
     struct digits digits;
     struct str s;
@@ -345,7 +354,7 @@ static size_t number_end(struct str s, size_t i)
  * What jsonb_in refuses of valid JSON: it keeps strings as text, which has no U+0000, and numbers
  * as numeric. s is valid JSON.
  */
-static bool check_jsonb(const struct value *v, struct str s)
+static bool check_jsonb(const struct encoding *v, struct str s)
 {
     struct decimal d;
     size_t i = 0;
@@ -374,7 +383,7 @@ static bool check_jsonb(const struct value *v, struct str s)
 
 /* jsonb_recv: a version byte, 1, and the JSON text. Its strings may have 2^28 - 1 bytes
  * (JENTRY_OFFLENMASK). */
-bool encode_jsonb(const struct value *v)
+bool encode_jsonb(const struct encoding *v)
 {
     struct digits digits;
     struct str s;

@@ -50,7 +50,7 @@ struct count {
 };
 
 /* Whole numbers that stay below 20 digits; false = look closer. */
-static inline bool whole_count(const struct value *v, struct count *out)
+static inline bool whole_count(const struct encoding *v, struct count *out)
 {
     static const uint32_t powers[] = {1, 0, 0, 1000, 0, 0, 1000000};
     const struct cell *c = v->cell;
@@ -64,7 +64,7 @@ static inline bool whole_count(const struct value *v, struct count *out)
 }
 
 /* The value as a number with a unit. *out_is_number = false: it is none. */
-static bool value_count(const struct value *v, bool *out_is_number, struct count *out)
+static bool value_count(const struct encoding *v, bool *out_is_number, struct count *out)
 {
     const struct cell *c = v->cell;
     struct digits digits;
@@ -81,14 +81,14 @@ static bool value_count(const struct value *v, bool *out_is_number, struct count
         return true;
     }
     bool no_number = c->kind == CELL_BOOL || (c->kind == CELL_STRING && v->rules->strict_numbers);
-    if (v->unit == UNIT_NONE || no_number || !encode_text_of(v, &digits, &text) ||
+    if (v->unit == UNIT_NONE || no_number || !encoding_text_of(v, &digits, &text) ||
         !decimal_scan(text, &d)) {
         return true;
     }
     *out_is_number = true;
     out->negative = d.negative;
     return decimal_to_u64(&d, unit_shift(v->unit), &out->usec) != DECIMAL_RANGE ||
-           value_out_of_range(v);
+           encoding_out_of_range(v);
 }
 
 /* From 1970 to 2000; false when the result leaves 64 bits. */
@@ -100,22 +100,22 @@ static bool since_2000(const struct count *c, int64_t *out)
     return !__builtin_sub_overflow(c->usec, USEC_PER_UNIX, out);
 }
 
-static bool moment_fault(const struct value *v, enum moment_result result)
+static bool moment_fault(const struct encoding *v, enum moment_result result)
 {
-    return result == MOMENT_FIELD ? value_out_of_range(v) : value_misfit(v);
+    return result == MOMENT_FIELD ? encoding_out_of_range(v) : encoding_misfit(v);
 }
 
-static bool value_moment(const struct value *v, struct moment *out)
+static bool value_moment(const struct encoding *v, struct moment *out)
 {
     enum cell_kind kind = v->cell->kind;
     if (kind != CELL_STRING && kind != CELL_BYTES) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     }
     enum moment_result result = moment_parse(v->cell->text, &v->encoder->scratch, out);
     return result == MOMENT_OK || moment_fault(v, result);
 }
 
-static void put_int8(const struct value *v, int64_t n)
+static void put_int8(const struct encoding *v, int64_t n)
 {
     uint8_t *to = buf_reserve(v->out, 12);
     buf_put_u32(to, 8);
@@ -128,14 +128,14 @@ static int64_t floor_days(int64_t usec)
     return usec / USEC_PER_DAY - (usec % USEC_PER_DAY < 0 ? 1 : 0);
 }
 
-static bool put_date(const struct value *v, int64_t days)
+static bool put_date(const struct encoding *v, int64_t days)
 {
     buf_add_u32(v->out, 4);
     buf_add_u32(v->out, (uint32_t) (int32_t) days);
     return true;
 }
 
-bool encode_date(const struct value *v)
+bool encode_date(const struct encoding *v)
 {
     bool is_number;
     struct count count;
@@ -146,7 +146,7 @@ bool encode_date(const struct value *v)
     }
     if (is_number) {
         if (!since_2000(&count, &usec)) {
-            return value_out_of_range(v);
+            return encoding_out_of_range(v);
         }
         m.days = floor_days(usec);
     } else if (!value_moment(v, &m)) {
@@ -155,10 +155,10 @@ bool encode_date(const struct value *v)
     if (m.kind != MOMENT_FINITE) {
         return put_date(v, m.kind == MOMENT_INFINITY ? INT32_MAX : INT32_MIN);
     }
-    return m.days >= DATE_MIN && m.days < DATE_END ? put_date(v, m.days) : value_out_of_range(v);
+    return m.days >= DATE_MIN && m.days < DATE_END ? put_date(v, m.days) : encoding_out_of_range(v);
 }
 
-bool encode_time(const struct value *v)
+bool encode_time(const struct encoding *v)
 {
     bool is_number;
     struct count count;
@@ -168,11 +168,11 @@ bool encode_time(const struct value *v)
     }
     if (is_number) {
         if (count.usec > USEC_PER_DAY || (count.negative && count.usec > 0)) {
-            return value_out_of_range(v);
+            return encoding_out_of_range(v);
         }
         m.usec = (int64_t) count.usec;
     } else if (v->cell->kind != CELL_STRING && v->cell->kind != CELL_BYTES) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     } else {
         enum moment_result result = moment_parse_time(v->cell->text, &v->encoder->scratch, &m);
         if (result != MOMENT_OK) {
@@ -183,16 +183,16 @@ bool encode_time(const struct value *v)
     return true;
 }
 
-static bool put_timestamp(const struct value *v, int64_t usec)
+static bool put_timestamp(const struct encoding *v, int64_t usec)
 {
     if (usec < TIMESTAMP_MIN || usec >= TIMESTAMP_END) {
-        return value_out_of_range(v);
+        return encoding_out_of_range(v);
     }
     put_int8(v, usec);
     return true;
 }
 
-static bool timestamp(const struct value *v, bool zoned)
+static bool timestamp(const struct encoding *v, bool zoned)
 {
     bool is_number;
     struct count count;
@@ -202,7 +202,7 @@ static bool timestamp(const struct value *v, bool zoned)
         return false;
     }
     if (is_number) {
-        return since_2000(&count, &usec) ? put_timestamp(v, usec) : value_out_of_range(v);
+        return since_2000(&count, &usec) ? put_timestamp(v, usec) : encoding_out_of_range(v);
     }
     if (!value_moment(v, &m)) {
         return false;
@@ -212,27 +212,27 @@ static bool timestamp(const struct value *v, bool zoned)
         return true;
     }
     if (!CHECKED_MUL(m.days, USEC_PER_DAY, &usec) || !CHECKED_ADD(usec, m.usec, &usec)) {
-        return value_out_of_range(v);
+        return encoding_out_of_range(v);
     }
     int64_t offset_sec = m.zoned ? m.offset_sec : v->rules->zone_sec;
     if (zoned && __builtin_sub_overflow(usec, offset_sec * 1000000, &usec)) {
-        return value_out_of_range(v);
+        return encoding_out_of_range(v);
     }
     return put_timestamp(v, usec);
 }
 
-bool encode_timestamp(const struct value *v)
+bool encode_timestamp(const struct encoding *v)
 {
     return timestamp(v, false);
 }
 
-bool encode_timestamptz(const struct value *v)
+bool encode_timestamptz(const struct encoding *v)
 {
     return timestamp(v, true);
 }
 
 /* The precision of interval(3) and the like is applied by PostgreSQL, too. */
-bool encode_interval(const struct value *v)
+bool encode_interval(const struct encoding *v)
 {
     bool is_number;
     struct count count;
@@ -242,11 +242,11 @@ bool encode_interval(const struct value *v)
     }
     if (is_number) {
         if (count.usec > INT64_MAX) {
-            return value_out_of_range(v);
+            return encoding_out_of_range(v);
         }
         i.usec = count.negative ? -(int64_t) count.usec : (int64_t) count.usec;
     } else if (v->cell->kind != CELL_STRING && v->cell->kind != CELL_BYTES) {
-        return value_misfit(v);
+        return encoding_misfit(v);
     } else {
         enum moment_result result = interval_parse(v->cell->text, &v->encoder->scratch, &i);
         if (result != MOMENT_OK) {

@@ -100,24 +100,7 @@ static const struct mapping_entry *entry_of(const struct mapping_spec *spec, con
 /* Takes any text; whether PostgreSQL does is seen only when it casts. */
 static bool is_text(enum column_type t)
 {
-    return t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_OTHER;
-}
-
-static bool is_json(enum column_type t)
-{
-    return t == TYPE_JSON || t == TYPE_JSONB;
-}
-
-static bool is_number(enum column_type t)
-{
-    return t == TYPE_INT2 || t == TYPE_INT4 || t == TYPE_INT8 || t == TYPE_FLOAT4 ||
-           t == TYPE_FLOAT8 || t == TYPE_NUMERIC;
-}
-
-static bool is_time(enum column_type t)
-{
-    return t == TYPE_DATE || t == TYPE_TIME || t == TYPE_TIMESTAMP || t == TYPE_TIMESTAMPTZ ||
-           t == TYPE_INTERVAL;
+    return column_type_is_text(t) || t == TYPE_OTHER;
 }
 
 static bool meta_fits(enum path_meta meta, enum column_type t)
@@ -128,10 +111,9 @@ static bool meta_fits(enum path_meta meta, enum column_type t)
     case META_PARTITION:
     case META_OFFSET:
     case META_INDEX:
-        return is_text(t) || is_number(t);
+        return is_text(t) || column_type_is_number(t);
     case META_TIMESTAMP:
-        return t == TYPE_TIMESTAMPTZ || t == TYPE_TIMESTAMP || t == TYPE_DATE || t == TYPE_INT8 ||
-               t == TYPE_NUMERIC;
+        return column_type_is_timestamp(t) || t == TYPE_DATE || t == TYPE_INT8 || t == TYPE_NUMERIC;
     }
     __builtin_unreachable();
 }
@@ -142,7 +124,7 @@ static bool path_fits(const struct path *p, enum column_type t)
     case PATH_META:
         return meta_fits(p->meta, t);
     case PATH_HEADERS:
-        return p->name_count > 0 || is_text(t) || is_json(t) || t == TYPE_HSTORE;
+        return p->name_count > 0 || is_text(t) || column_type_is_json(t) || t == TYPE_HSTORE;
     case PATH_VALUE:
     case PATH_KEY:
     case PATH_ITEM:
@@ -183,7 +165,7 @@ static void recipe_done(struct recipe *r)
  * a number, a string, an array. */
 static bool wants_document_text(enum column_type t)
 {
-    return is_json(t) || t == TYPE_TEXT || t == TYPE_VARCHAR || t == TYPE_BPCHAR || t == TYPE_BYTEA;
+    return column_type_is_json(t) || column_type_is_text(t) || t == TYPE_BYTEA;
 }
 
 static bool add_path(struct mapping *m, struct recipe *r, const struct path *path,
@@ -216,7 +198,7 @@ static bool check_constant(const struct mapping *m, const struct recipe *r, cons
     struct buf out _cleanup_buf_ = {0};
     struct encoder encoder _cleanup_(encoder_done) = {0};
     struct cell cell = {.kind = CELL_BYTES, .text = str_of(text)};
-    struct value v = {
+    struct encoding v = {
         .encoder = &encoder,
         .column = r->column,
         .unit = r->unit,
@@ -263,7 +245,7 @@ static bool add_value(struct mapping *m, struct recipe *r, const struct mapping_
 static bool check_unit(const struct recipe *r, struct error *err)
 {
     enum column_type type = r->column->element ? r->column->element->type : r->column->type;
-    if (!is_time(type) || !r->counts) {
+    if (!column_type_is_time(type) || !r->counts) {
         struct buf text _cleanup_buf_ = {0};
         buf_add_str(&text, buf_str(&r->text));
         error_set(err, ERROR_SETUP,
@@ -295,7 +277,7 @@ static void add_fill(struct mapping *m, size_t column, struct recipe *r)
     *f = (struct fill){
         .column = r->column,
         .omit_bit = -1,
-        .empty_as_null = m->rules.empty_as_null && !is_json(r->column->type),
+        .empty_as_null = m->rules.empty_as_null && !column_type_is_json(r->column->type),
         .unit = r->unit,
         .may_lack = r->may_lack,
         .place = r->count > 1 ? place_choice(m, r->places, r->count) : r->places[0],
@@ -436,7 +418,8 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
 {
     const struct column *c = &m->table->columns[column];
     struct recipe r = {.column = c, .may_lack = true};
-    r.unit = is_time(c->element ? c->element->type : c->type) ? m->rules.unit : UNIT_NONE;
+    r.unit = column_type_is_time(c->element ? c->element->type : c->type) ? m->rules.unit
+                                                                          : UNIT_NONE;
     const struct mapping_entry *entry = entry_of(spec, c->name);
     bool ok;
     if (spec->soft_delete && strcmp(spec->soft_delete, c->name) == 0) {

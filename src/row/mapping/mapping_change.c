@@ -43,21 +43,10 @@ bool mapping_change_holds(const struct mapping *m, uint32_t node)
 
 /* ---- what an update may leave out ---- */
 
-/* Can PostgreSQL store such a value apart from its row, so that an update does not log it? */
-static bool is_toastable(enum column_type type)
-{
-    static const bool toastable[TYPE_OTHER + 1] = {
-        [TYPE_NUMERIC] = true, [TYPE_TEXT] = true,  [TYPE_VARCHAR] = true, [TYPE_BPCHAR] = true,
-        [TYPE_BYTEA] = true,   [TYPE_JSON] = true,  [TYPE_JSONB] = true,   [TYPE_ARRAY] = true,
-        [TYPE_HSTORE] = true,  [TYPE_OTHER] = true,
-    };
-    return toastable[type];
-}
-
 /* Who gets a bit first, when there are more columns than bits: 0 is the most urgent. */
 static int urgency(const struct column *c)
 {
-    return c->has_default || c->identity ? 0 : is_toastable(c->type) ? 1 : 2;
+    return c->has_default || c->identity ? 0 : column_type_is_toastable(c->type) ? 1 : 2;
 }
 
 void mapping_change_omits(struct mapping *m)

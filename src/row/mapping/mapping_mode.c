@@ -160,12 +160,6 @@ static bool set_primary_key(struct mapping *m, struct error *err)
 
 /* ---- version and mark ---- */
 
-static bool is_version_type(enum column_type t)
-{
-    return t == TYPE_INT2 || t == TYPE_INT4 || t == TYPE_INT8 || t == TYPE_DATE ||
-           t == TYPE_TIMESTAMP || t == TYPE_TIMESTAMPTZ;
-}
-
 static bool set_version(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     const char *name = spec->only_if_newer;
@@ -183,7 +177,7 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
                   f->is_mark ? "what soft_delete sets" : "part of the key");
         return error_hint(err, "Name a column of its own.");
     }
-    if (!is_version_type(f->column->type)) {
+    if (!column_type_is_version(f->column->type)) {
         error_set(err, ERROR_SETUP, "only_if_newer: column '%s' is %s", name, f->column->type_name);
         return error_hint(err, "Versions are smallint, integer, bigint, date or timestamp.");
     }
@@ -200,7 +194,7 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
 
 bool mapping_check_mark(const struct column *c, struct error *err)
 {
-    bool moment = c->type == TYPE_TIMESTAMP || c->type == TYPE_TIMESTAMPTZ;
+    bool moment = column_type_is_timestamp(c->type);
     if (c->type == TYPE_BOOL || (moment && !c->not_null)) {
         return true;
     }

@@ -28,7 +28,7 @@ bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct
 
 bool mapping_check_rest(const struct column *c, struct error *err)
 {
-    if ((c->type == TYPE_JSON || c->type == TYPE_JSONB) && !c->generated) {
+    if (column_type_is_json(c->type) && !c->generated) {
         return true;
     }
     error_set(err, ERROR_SETUP, "unknown_fields: it is %s",

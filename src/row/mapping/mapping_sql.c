@@ -12,41 +12,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The numbers of types never change in PostgreSQL. */
-enum { OID_BYTEA = 17, OID_INT8 = 20, OID_INT4 = 23, OID_TEXT = 25, OID_JSONB = 3802 };
-enum { OID_TIMESTAMPTZ = 1184 };
-enum { OIDS_BYTEA = 1001, OIDS_INT4 = 1007, OIDS_TEXT = 1009, OIDS_INT8 = 1016 };
-enum { OIDS_TIMESTAMPTZ = 1185, OIDS_JSONB = 3807 };
-
 struct input {
     const char *name;
     const char *path;
     enum column_type type;
     const char *wire_name;
-    uint32_t wire_oid;
-    uint32_t wire_array_oid;
     bool of_element;
 };
 
 enum { INPUT_VALUE = 0, INPUT_PARTITION = 4 };
 
 static const struct input inputs[] = {
-    {"value", "value", TYPE_JSONB, "jsonb", OID_JSONB, OIDS_JSONB, false},
-    {"key", "key", TYPE_TEXT, "text", OID_TEXT, OIDS_TEXT, false},
-    {"headers", "headers", TYPE_JSONB, "jsonb", OID_JSONB, OIDS_JSONB, false},
-    {"topic", "meta.topic", TYPE_TEXT, "text", OID_TEXT, OIDS_TEXT, false},
-    {"partition", "meta.partition", TYPE_INT4, "integer", OID_INT4, OIDS_INT4, false},
-    {"offset", "meta.offset", TYPE_INT8, "bigint", OID_INT8, OIDS_INT8, false},
-    {"timestamp", "meta.timestamp", TYPE_TIMESTAMPTZ, "timestamptz", OID_TIMESTAMPTZ,
-     OIDS_TIMESTAMPTZ, false},
-    {"item", "item", TYPE_JSONB, "jsonb", OID_JSONB, OIDS_JSONB, true},
-    {"index", "meta.index", TYPE_INT4, "integer", OID_INT4, OIDS_INT4, true},
+    {"value", "value", TYPE_JSONB, "jsonb", false},
+    {"key", "key", TYPE_TEXT, "text", false},
+    {"headers", "headers", TYPE_JSONB, "jsonb", false},
+    {"topic", "meta.topic", TYPE_TEXT, "text", false},
+    {"partition", "meta.partition", TYPE_INT4, "integer", false},
+    {"offset", "meta.offset", TYPE_INT8, "bigint", false},
+    {"timestamp", "meta.timestamp", TYPE_TIMESTAMPTZ, "timestamptz", false},
+    {"item", "item", TYPE_JSONB, "jsonb", true},
+    {"index", "meta.index", TYPE_INT4, "integer", true},
 };
 _Static_assert(ARRAY_LEN(inputs) == MAPPING_INPUTS, "there is room for each");
 
 /* Of a format without fields: nobody has looked at the value. */
-static const struct input raw_value = {"value",   "value",    TYPE_BYTEA, "bytea",
-                                       OID_BYTEA, OIDS_BYTEA, false};
+static const struct input raw_value = {"value", "value", TYPE_BYTEA, "bytea", false};
 
 static bool is_word_char(char c)
 {
@@ -100,8 +90,8 @@ static void add_input(struct mapping *m, const struct input *in)
         .type_name = mem_strdup(in->wire_name),
         .wire_name = mem_strdup(in->wire_name),
         .type = in->type,
-        .wire_oid = in->wire_oid,
-        .wire_array_oid = in->wire_array_oid,
+        .wire_oid = column_type_oid(in->type),
+        .wire_array_oid = column_type_array_oid(in->type),
         .typmod = -1,
     };
     bool ok = path_parse(in->path, &path, &err);

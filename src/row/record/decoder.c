@@ -447,7 +447,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
 {
     size_t begin = out->n;
     d->encoder.logical = NULL;
-    struct value v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
+    struct encoding v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
     bool all = omit == 0 && action < ROW_DELETE; /* the usual row */
     buf_add_u16(out, (uint16_t) (all ? m->fill_count : target_width(&m->target, action, omit)));
     for (size_t i = 0; i < m->fill_count; i++) {

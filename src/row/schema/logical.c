@@ -19,16 +19,6 @@ void logical_done(struct logical *l)
 
 /* ---- what a column can take ---- */
 
-static bool is_timestamp(const struct column *c)
-{
-    return c->type == TYPE_TIMESTAMP || c->type == TYPE_TIMESTAMPTZ;
-}
-
-static bool is_json(const struct column *c)
-{
-    return c->type == TYPE_JSON || c->type == TYPE_JSONB;
-}
-
 /* Bits of a fixed or any number. */
 static bool is_bits(const struct column *c)
 {
@@ -51,15 +41,15 @@ static bool suits(enum logical_kind kind, const struct column *c)
     switch (kind) {
     case LOGICAL_DAYS:
     case LOGICAL_INSTANT:
-        return c->type == TYPE_DATE || is_timestamp(c);
+        return c->type == TYPE_DATE || column_type_is_timestamp(c->type);
     case LOGICAL_DECIMAL:
     case LOGICAL_BITS:
         return c->type != TYPE_BYTEA;
     case LOGICAL_SCALED:
     case LOGICAL_ARRAY:
-        return !is_json(c);
+        return !column_type_is_json(c->type);
     case LOGICAL_JSON:
-        return is_json(c);
+        return column_type_is_json(c->type);
     case LOGICAL_OBJECT:
         return c->type == TYPE_HSTORE;
     case LOGICAL_POINT:
@@ -233,16 +223,16 @@ static void other_of_column(const struct column *c, struct logical *out)
 
 void logical_of_column(const struct column *c, enum time_precision precision, struct logical *out)
 {
-    static const enum logical_kind kinds[TYPE_OTHER + 1] = {
-        [TYPE_DATE] = LOGICAL_DAYS,           [TYPE_TIMESTAMP] = LOGICAL_INSTANT,
-        [TYPE_TIMESTAMPTZ] = LOGICAL_INSTANT, [TYPE_NUMERIC] = LOGICAL_SCALED,
-        [TYPE_JSON] = LOGICAL_JSON,           [TYPE_JSONB] = LOGICAL_JSON,
-        [TYPE_HSTORE] = LOGICAL_OBJECT,       [TYPE_ARRAY] = LOGICAL_ARRAY,
+    static const enum logical_kind kinds[] = {
+#define COLUMN_TYPE(tag, name, oid, array_oid, kind, family, wire, storage, equality, encoder,     \
+                    meaning)                                                                       \
+    [TYPE_##tag] = LOGICAL_##meaning,
+#include "row/table/types.def"
     };
     *out = (struct logical){.kind = kinds[c->type]};
     if (c->type == TYPE_OTHER) {
         other_of_column(c, out);
-    } else if (c->type == TYPE_TIME || is_timestamp(c)) {
+    } else if (c->type == TYPE_TIME || column_type_is_timestamp(c->type)) {
         out->unit = unit_of(c, precision);
     } else if (c->type == TYPE_INTERVAL) {
         out->unit = UNIT_US;

@@ -60,27 +60,6 @@ void table_quote_ident(struct buf *out, const char *name)
     buf_add_u8(out, '"');
 }
 
-const char *column_type_name(enum column_type type)
-{
-    static const char *const names[] = {
-        [TYPE_BOOL] = "bool",           [TYPE_INT2] = "int2",
-        [TYPE_INT4] = "int4",           [TYPE_INT8] = "int8",
-        [TYPE_FLOAT4] = "float4",       [TYPE_FLOAT8] = "float8",
-        [TYPE_NUMERIC] = "numeric",     [TYPE_TEXT] = "text",
-        [TYPE_VARCHAR] = "varchar",     [TYPE_BPCHAR] = "bpchar",
-        [TYPE_BYTEA] = "bytea",         [TYPE_UUID] = "uuid",
-        [TYPE_JSON] = "json",           [TYPE_JSONB] = "jsonb",
-        [TYPE_DATE] = "date",           [TYPE_TIME] = "time",
-        [TYPE_TIMESTAMP] = "timestamp", [TYPE_TIMESTAMPTZ] = "timestamptz",
-        [TYPE_INTERVAL] = "interval",   [TYPE_INET] = "inet",
-        [TYPE_CIDR] = "cidr",           [TYPE_MACADDR] = "macaddr",
-        [TYPE_MACADDR8] = "macaddr8",   [TYPE_ENUM] = "enum",
-        [TYPE_ARRAY] = "array",         [TYPE_HSTORE] = "hstore",
-        [TYPE_OTHER] = "other",
-    };
-    return names[type];
-}
-
 size_t target_width(const struct target *t, enum row_action action, uint64_t omit)
 {
     size_t n = 0;

@@ -7,40 +7,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
-
-/*
- * Types that the encoders know. A domain counts as its base type; TYPE_OTHER is everything else and
- * goes as text that SQL casts, and so does TYPE_HSTORE.
- */
-enum column_type {
-    TYPE_BOOL,
-    TYPE_INT2,
-    TYPE_INT4,
-    TYPE_INT8,
-    TYPE_FLOAT4,
-    TYPE_FLOAT8,
-    TYPE_NUMERIC,
-    TYPE_TEXT,
-    TYPE_VARCHAR,
-    TYPE_BPCHAR,
-    TYPE_BYTEA,
-    TYPE_UUID,
-    TYPE_JSON,
-    TYPE_JSONB,
-    TYPE_DATE,
-    TYPE_TIME,
-    TYPE_TIMESTAMP,
-    TYPE_TIMESTAMPTZ,
-    TYPE_INTERVAL,
-    TYPE_INET,
-    TYPE_CIDR,
-    TYPE_MACADDR,
-    TYPE_MACADDR8,
-    TYPE_ENUM,
-    TYPE_ARRAY,
-    TYPE_HSTORE,
-    TYPE_OTHER,
-};
+#include "row/table/column_type.h"
 
 struct column {
     char *name;      /* as in the catalog, unquoted */
@@ -104,9 +71,6 @@ const struct column *table_column(const struct table *t, struct str name);
 
 /* Appends name as an SQL identifier: always quoted, inner quotes doubled. */
 void table_quote_ident(struct buf *out, const char *name);
-
-/* PostgreSQL's name of an encodable base type ("int4", "timestamptz"); "other" for TYPE_OTHER. */
-const char *column_type_name(enum column_type type);
 
 /* What becomes of a row in its table. */
 enum row_action {

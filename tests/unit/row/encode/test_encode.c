@@ -40,7 +40,7 @@ static void expect_cell(const struct given *g, const struct cell *c)
     char name[32];
     snprintf(name, sizeof name, "%s(n)", column_type_name(g->type));
     column.type_name = name;
-    bool ok = encode_value(&(struct value){&encoder, &column, g->unit, c, &out, &err, &rules});
+    bool ok = encode_value(&(struct encoding){&encoder, &column, g->unit, c, &out, &err, &rules});
     kit_assert_text(ok ? kit_hex(&out, 0) : err.text, g->want);
 }
 
@@ -87,7 +87,7 @@ static void expect(const struct given *g)
 static void test_null(void **state)
 {
     (void) state;
-    for (int t = 0; t <= TYPE_OTHER; t++) {
+    for (int t = 0; t < COLUMN_TYPES; t++) {
         struct given g = {(enum column_type) t, -1, UNIT_NONE, CELL_NULL, "", "ffffffff"};
         expect(&g);
     }
@@ -96,8 +96,11 @@ static void test_null(void **state)
 static void test_objects_go_into_text_and_json_only(void **state)
 {
     (void) state;
-    for (int t = 0; t < TYPE_ARRAY; t++) {
+    for (int t = 0; t < COLUMN_TYPES; t++) {
         char want[64];
+        if (t == TYPE_ARRAY || column_type_is_cast((enum column_type) t)) {
+            continue;
+        }
         struct given g = {(enum column_type) t, -1, UNIT_MS, CELL_JSON, "[]", want};
         snprintf(want, sizeof want, "an array does not go into %s%s", column_type_name(g.type),
                  g.type == TYPE_ENUM ? "(n)" : "");
@@ -247,7 +250,7 @@ static void test_text(void **state)
     struct buf out _cleanup_buf_ = {0};
     struct error err;
     assert_false(
-        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &zero, &out, &err, &rules}));
+        encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &zero, &out, &err, &rules}));
     kit_assert_text(err.text, "\"a\\x00b\" contains U+0000, which text cannot hold");
 }
 
@@ -329,7 +332,7 @@ static void test_json(void **state)
     struct buf out _cleanup_buf_ = {0};
     struct error err;
     assert_false(
-        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &made, &out, &err, &rules}));
+        encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &made, &out, &err, &rules}));
     kit_assert_text(err.text, "\"no document\" is not a valid json");
 }
 
@@ -343,7 +346,7 @@ static void test_jsonb_has_a_size_limit(void **state)
     buf_fill(&text, '0', (size_t) 0x10000000);
     struct cell c = {.kind = CELL_JSON, .text = buf_str(&text)};
     assert_false(
-        encode_value(&(struct value){&encoder, &column, UNIT_NONE, &c, &out, &err, &rules}));
+        encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &c, &out, &err, &rules}));
     assert_non_null(strstr(err.text, "is too large for jsonb"));
 }
 
@@ -415,9 +418,11 @@ static void expect_same_without_value(struct document *d, const char *number,
     struct error quick_err = {.text = ""};
     struct error slow_err = {.text = ""};
     struct cell c = read_cell(d, &text, "", number);
-    bool ok = encode_value(&(struct value){&encoder, column, unit, &c, &quick, &quick_err, &rules});
+    bool ok = encode_value(
+        &(struct encoding){&encoder, column, unit, &c, &quick, &quick_err, &rules});
     c.is_short = false;
-    bool want = encode_value(&(struct value){&encoder, column, unit, &c, &slow, &slow_err, &rules});
+    bool want = encode_value(
+        &(struct encoding){&encoder, column, unit, &c, &slow, &slow_err, &rules});
     if (ok != want || strcmp(quick_err.text, slow_err.text) != 0 ||
         (ok && (quick.n != slow.n || memcmp(quick.p, slow.p, slow.n) != 0))) {
         print_error("%s as %s, typmod %d\n", number, column_type_name(column->type),
@@ -569,9 +574,9 @@ static void test_counts_of_the_record(void **state)
         struct error err = {.text = ""};
         struct error want_err = {.text = ""};
         bool ok = encode_value(
-            &(struct value){&encoder, &column, unit, &whole, &out, &err, &rules});
-        assert_int_equal(ok, encode_value(&(struct value){&encoder, &column, unit, &digits, &want,
-                                                          &want_err, &rules}));
+            &(struct encoding){&encoder, &column, unit, &whole, &out, &err, &rules});
+        assert_int_equal(ok, encode_value(&(struct encoding){&encoder, &column, unit, &digits,
+                                                             &want, &want_err, &rules}));
         kit_assert_text(err.text, want_err.text);
         if (ok) {
             assert_int_equal(out.n, want.n);

@@ -25,7 +25,7 @@ static const char *encoded(enum column_type element, bool cast, enum cell_kind k
     of.type_name = element_name;
     of.not_null = element == TYPE_INT8;
     struct cell cell = {.kind = kind, .text = str_of(json)};
-    struct value v = {&encoder, &column, UNIT_NONE, &cell, &out, &err, &rules};
+    struct encoding v = {&encoder, &column, UNIT_NONE, &cell, &out, &err, &rules};
     buf_add_u8(&out, 0); /* what is there stays */
     if (!encode_value(&v)) {
         snprintf(text, sizeof text, "%s", err.text);
@@ -171,7 +171,7 @@ static void test_hstore(void **state)
         .text = STR_LIT(
             "{ \"a\\n\" : null , \"b\":\"q\\\"\\\\\", \"c\" :true,\"d\":1.0,\"e\":{\"x\":[]}}"),
     };
-    struct value v = {&encoder, &column, UNIT_NONE, &cell, &out, &err, &rules};
+    struct encoding v = {&encoder, &column, UNIT_NONE, &cell, &out, &err, &rules};
     assert_true(encode_value(&v));
     assert_int_equal(out.p[3], out.n - 4);
     buf_add_u8(&out, '\0');

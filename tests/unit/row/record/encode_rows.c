@@ -26,7 +26,7 @@ static void die(const char *what, const char *text)
 
 static enum column_type type_of(const char *name)
 {
-    for (int t = 0; t < TYPE_OTHER; t++) {
+    for (int t = 0; t < COLUMN_TYPES; t++) {
         if (strcmp(column_type_name((enum column_type) t), name) == 0) {
             return (enum column_type) t;
         }

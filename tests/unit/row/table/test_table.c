@@ -1,4 +1,4 @@
-/* table.c: lookup, quoting, names. */
+/* table.c: lookup, quoting. */
 #include "row/table/table.h"
 
 #include "row/kit.h"
@@ -30,23 +30,12 @@ static void test_identifiers_are_always_quoted(void **state)
     kit_assert_text(buf_cstr(&out), "\"plain\"\"a\"\"b\"\"\"");
 }
 
-static void test_every_type_has_a_name(void **state)
-{
-    (void) state;
-    for (int t = 0; t <= TYPE_OTHER; t++) {
-        assert_non_null(column_type_name((enum column_type) t));
-    }
-    assert_string_equal(column_type_name(TYPE_TIMESTAMPTZ), "timestamptz");
-    assert_string_equal(column_type_name(TYPE_OTHER), "other");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_free_takes_null),
         cmocka_unit_test(test_column_by_exact_name),
         cmocka_unit_test(test_identifiers_are_always_quoted),
-        cmocka_unit_test(test_every_type_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

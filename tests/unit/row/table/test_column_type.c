@@ -1,0 +1,94 @@
+/* column_type.c and types.def: what is said of every type. That it is true of PostgreSQL, as far as
+ * its catalog says it, is shown by unit/pg/server_schema.c. */
+#include "row/table/column_type.h"
+
+#include "row/kit.h"
+
+#define EACH_TYPE(t) (enum column_type t = 0; (int) t < COLUMN_TYPES; t++)
+
+static void test_names_differ(void **state)
+{
+    (void) state;
+    for
+        EACH_TYPE(a)
+        {
+            assert_true(strlen(column_type_name(a)) > 0);
+        for
+            EACH_TYPE(b)
+            {
+                assert_true(a == b || strcmp(column_type_name(a), column_type_name(b)) != 0);
+            }
+        }
+    assert_string_equal(column_type_name(TYPE_TIMESTAMPTZ), "timestamptz");
+    assert_string_equal(column_type_name(TYPE_OTHER), "other");
+}
+
+static void test_numbers_lead_to_their_types(void **state)
+{
+    (void) state;
+    for
+        EACH_TYPE(t)
+        {
+            uint32_t oid = column_type_oid(t);
+            assert_true((oid == 0) == (column_type_array_oid(t) == 0));
+            if (oid != 0) {
+                assert_int_equal(column_type_find(oid, ""), t);
+                assert_int_equal(column_type_find(column_type_array_oid(t), "array"), TYPE_ARRAY);
+            }
+        }
+    assert_int_equal(OID_TEXT, 25);
+    assert_int_equal(OID_TEXT_ARRAY, 1009);
+    assert_int_equal(column_type_oid(TYPE_INT8), OID_INT8);
+}
+
+static void test_types_without_a_number_are_known_by_kind(void **state)
+{
+    (void) state;
+    assert_int_equal(column_type_find(70000, "enum"), TYPE_ENUM);
+    assert_int_equal(column_type_find(70000, "array"), TYPE_ARRAY);
+    assert_int_equal(column_type_find(70000, "hstore_recv"), TYPE_HSTORE);
+    assert_int_equal(column_type_find(70000, "textrecv"), TYPE_TEXT); /* citext */
+    assert_int_equal(column_type_find(70000, "int4recv"), TYPE_OTHER);
+    assert_int_equal(column_type_find(70000, ""), TYPE_OTHER);
+    assert_int_equal(column_type_find(0, ""), TYPE_OTHER);
+}
+
+/* In the words of types.def, for the eye: one letter a type. */
+static void says(bool (*is)(enum column_type), const char *names)
+{
+    struct buf found _cleanup_buf_ = {0};
+    for
+        EACH_TYPE(t)
+        {
+            if (is(t)) {
+                buf_printf(&found, "%s%s", found.n > 0 ? " " : "", column_type_name(t));
+            }
+        }
+    kit_assert_text(buf_cstr(&found), names);
+}
+
+static void test_what_types_are(void **state)
+{
+    (void) state;
+    says(column_type_is_text, "text varchar bpchar");
+    says(column_type_is_json, "json jsonb");
+    says(column_type_is_number, "int2 int4 int8 float4 float8 numeric");
+    says(column_type_is_timestamp, "timestamp timestamptz");
+    says(column_type_is_time, "date time timestamp timestamptz interval");
+    says(column_type_is_version, "int2 int4 int8 date timestamp timestamptz");
+    says(column_type_is_various, "enum array other");
+    says(column_type_is_cast, "hstore other");
+    says(column_type_is_toastable,
+         "numeric text varchar bpchar bytea json jsonb array hstore other");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_differ),
+        cmocka_unit_test(test_numbers_lead_to_their_types),
+        cmocka_unit_test(test_types_without_a_number_are_known_by_kind),
+        cmocka_unit_test(test_what_types_are),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
