@@ -80,18 +80,22 @@ static bool add_parts(struct chooser *c, const char *template, struct error *err
     return true;
 }
 
+static bool fault_of(const struct mapping_spec *spec, enum mapping_part part)
+{
+    if (spec->out_part != NULL) {
+        *spec->out_part = part;
+    }
+    return false;
+}
+
 static bool build(struct chooser *c, const struct mapping_spec *spec, struct error *err)
 {
     struct mapping *m = c->mapping;
-    enum mapping_part ignored;
-    enum mapping_part *part = spec->out_part != NULL ? spec->out_part : &ignored;
-    *part = MAPPING_TABLE;
     if (!add_parts(c, spec->named_by, err)) {
-        return false;
+        return fault_of(spec, MAPPING_TABLE);
     }
-    *part = MAPPING_WHEN;
-    if (spec->when != NULL && !mapping_set_when(m, spec->when, err)) {
-        return false;
+    if (!mapping_set_when(m, spec, err)) {
+        return fault_of(spec, MAPPING_WHEN);
     }
     place_seal(m);
     mapping_bind_shape(m);

@@ -64,6 +64,9 @@ static bool check_array(const struct mapping *m, const struct path *path, struct
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     struct path path = {0};
+    if (spec->explode == NULL) {
+        return true;
+    }
     if (!path_parse(spec->explode, &path, err)) {
         return error_wrap(err, "explode");
     }
@@ -105,9 +108,12 @@ static bool is_of_element(const struct path *path)
     return path->root == PATH_ITEM || (path->root == PATH_META && path->meta == META_INDEX);
 }
 
-bool mapping_set_when(struct mapping *m, const char *text, struct error *err)
+bool mapping_set_when(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
-    if (!set_filter(m, &m->when, text, err)) {
+    if (spec->when == NULL) {
+        return true;
+    }
+    if (!set_filter(m, &m->when, spec->when, err)) {
         return error_wrap(err, "when");
     }
     for (size_t i = 0; i < condition_path_count(m->when.condition); i++) {
@@ -116,9 +122,10 @@ bool mapping_set_when(struct mapping *m, const char *text, struct error *err)
     return true;
 }
 
-bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err)
+bool mapping_set_delete_when(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
-    return set_filter(m, &m->delete_when, text, err) || error_wrap(err, "delete_when");
+    return spec->delete_when == NULL || set_filter(m, &m->delete_when, spec->delete_when, err) ||
+           error_wrap(err, "delete_when");
 }
 
 void filter_done(struct filter *f)

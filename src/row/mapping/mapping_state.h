@@ -186,8 +186,8 @@ bool mapping_check_rest(const struct column *c, struct error *err);
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err);
 bool mapping_check_fields(const struct mapping *m, struct error *err); /* of the value */
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
-bool mapping_set_when(struct mapping *m, const char *text, struct error *err);
-bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err);
+bool mapping_set_when(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_set_delete_when(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 void filter_done(struct filter *f);
 void mapping_bind_shape(struct mapping *m);
 
