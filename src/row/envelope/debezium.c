@@ -6,12 +6,12 @@
         .p = (text), .n = sizeof(text) - 1                                                         \
     } /* of static storage */
 
-/* ---- what the source could not tell ---- */
+/* ---- what the source did not report ---- */
 
 /*
  * An update does not log values that PostgreSQL stores apart from the row (TOAST) and that did not
  * change. In their place Debezium writes this, or what it makes of it for the type. For numbers,
- * booleans and most arrays it writes null, which nobody can tell from a real one.
+ * booleans and most arrays it writes null, which cannot be told apart from a real one.
  */
 static const struct str unavailable[] = {
     LITERAL("__debezium_unavailable_value"),
@@ -37,16 +37,16 @@ static bool is_unavailable(const struct cell *c)
     return false;
 }
 
-static bool not_told(struct str name, struct error *err)
+static bool not_reported(struct str name, struct error *err)
 {
-    error_set(err, ERROR_RECORD, "the source does not tell the value of '" STR_FMT "'",
+    error_set(err, ERROR_RECORD, "the source did not report the value of '" STR_FMT "'",
               STR_ARG(name));
     return error_hint(err, "ALTER TABLE ... REPLICA IDENTITY FULL at the source.");
 }
 
 /*
  * Can a row do without that field? An update can, where the column may be left out. A created row
- * that lacks a value is one whose key has changed, which Debezium tells as a delete and a create;
+ * that lacks a value is one whose key has changed, which Debezium reports as a delete and a create;
  * only an update of a row that is there, or a history, takes it.
  */
 static bool can_do_without(const struct mapping *m, uint32_t node, enum change_op op)
@@ -70,7 +70,7 @@ static bool take_unavailable(const struct mapping *m, struct cell *cells, enum c
             continue;
         }
         if (!can_do_without(m, node, op)) {
-            return not_told(m->value.nodes[node].name, err);
+            return not_reported(m->value.nodes[node].name, err);
         }
         cells[node].kind = CELL_ABSENT;
     }

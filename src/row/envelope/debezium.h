@@ -5,7 +5,7 @@
  *     {"before": null, "after": {"id": 1}, "source": {...}, "op": "c", "ts_ms": 1700000000000}
  *
  *     op    c, r   created, or read by a snapshot: the row is in `after`
- *           u      updated: `after`; `before` if the source tells
+ *           u      updated: `after`; `before` if the source reports it
  *           d      deleted: its key is in `before`, or in the record's key
  *           t      the table was truncated
  *           m      a message in the log, no change of a row

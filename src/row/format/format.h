@@ -1,6 +1,7 @@
 /*
- * The formats in which values are written, one row of a table each. Nobody asks which format it is:
- * what differs between formats is a property here, and a new format is a new row.
+ * The formats in which values are written, one row of a table each. No
+ * code asks which format it is: what differs between formats is a property here, and a new format
+ * is a new row.
  *
  * Keys and elements of arrays are JSON whatever the format of the value is.
  */
@@ -34,7 +35,7 @@ void format_scratch_done(struct format_scratch *s);
 
 struct format {
     const char *name;  /* as users write it */
-    bool has_fields;   /* a value has named fields; otherwise it is bytes that nobody looks at */
+    bool has_fields;   /* a value has named fields; otherwise it is bytes that are not looked at */
     bool wants_schema; /* a value can be read only with the schema that it was written with */
 
     /*

@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-static const char *behind_spaces(const char *p)
+static const char *after_spaces(const char *p)
 {
     while (token_is_space(*p)) {
         p++;
@@ -17,7 +17,7 @@ static const char *behind_spaces(const char *p)
     return p;
 }
 
-/* Behind the string whose quote is at p. */
+/* Where the string whose quote is at p ends. */
 static const char *string_end(const char *p)
 {
     for (p++; *p != '"'; p++) {
@@ -26,7 +26,7 @@ static const char *string_end(const char *p)
     return p + 1;
 }
 
-/* Behind the array or object at p. */
+/* Where the array or object at p ends. */
 static const char *container_end(const char *p)
 {
     size_t depth = 0;
@@ -47,14 +47,14 @@ static const char *container_end(const char *p)
 
 void elements_open(struct elements *e, struct str json, struct buf *plain)
 {
-    *e = (struct elements){.p = behind_spaces(json.p) + 1, .plain = plain};
+    *e = (struct elements){.p = after_spaces(json.p) + 1, .plain = plain};
 }
 
 bool elements_next(struct elements *e)
 {
-    e->p = behind_spaces(e->p);
+    e->p = after_spaces(e->p);
     if (*e->p == ',') {
-        e->p = behind_spaces(e->p + 1);
+        e->p = after_spaces(e->p + 1);
     }
     return *e->p != ']' && *e->p != '}';
 }
@@ -87,7 +87,7 @@ void elements_name(struct elements *e, struct str *out)
 {
     const char *end = string_end(e->p);
     *out = string_plain(e, e->p, end);
-    e->p = behind_spaces(behind_spaces(end) + 1);
+    e->p = after_spaces(after_spaces(end) + 1);
 }
 
 /* Also what document.c knows of a number: is it short? */
@@ -163,8 +163,8 @@ bool elements_find(struct str object, const char *name, struct buf *plain, struc
 int elements_depth(struct str json)
 {
     int depth = 0;
-    const char *p = behind_spaces(json.p);
-    for (; *p == '['; p = behind_spaces(p + 1)) {
+    const char *p = after_spaces(json.p);
+    for (; *p == '['; p = after_spaces(p + 1)) {
         depth++;
     }
     return depth;

@@ -123,7 +123,7 @@ static bool leave_out(struct mapping *m, size_t column, struct error *err)
     return true;
 }
 
-/* A column that no path fills but an option: what decode.c makes for each row goes there. */
+/* A column that an option fills, not a path: it takes what the decoder makes for each row. */
 static bool add_made(struct mapping *m, size_t column, const struct mapping_spec *spec,
                      const char *option, struct place place, struct error *err)
 {
@@ -175,13 +175,13 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
         return leave_out(m, column, err);
     }
     bool ok = recipe_add_path(m, r, &path, err);
-    bool is_image = m->envelope != ENVELOPE_NONE && path.root == PATH_VALUE;
+    bool of_event = m->envelope != ENVELOPE_NONE && path.root == PATH_VALUE;
     path_done(&path);
     if (ok) {
         add_fill(m, column, r);
     }
-    if (ok && is_image) {
-        mapping_change_image(&m->fills[m->fill_count - 1]);
+    if (ok && of_event) {
+        mapping_change_of_event(&m->fills[m->fill_count - 1]);
     }
     return ok;
 }
@@ -292,10 +292,11 @@ static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec,
             error_set(err, ERROR_SETUP, "table %s: more than %d columns %s are filled",
                       m->table->quoted, TARGET_OMIT_MAX,
                       m->target.omit_leaves ? "that a record may lack" : "with a DEFAULT");
-            return error_hint(err,
-                              m->target.omit_leaves
-                                  ? "Mode update leaves alone what is lacking, in so many at most."
-                                  : "Drop the DEFAULT of columns that every record fills.");
+            return error_hint(
+                err, m->target.omit_leaves
+                         ? "Mode update leaves a column alone where the record lacks its field; "
+                           "only this many columns may be lacking."
+                         : "Drop the DEFAULT of columns that every record fills.");
         }
         f->omit_bit = bits++;
     }

@@ -35,7 +35,7 @@ static const struct input inputs[] = {
 };
 _Static_assert(ARRAY_LEN(inputs) == MAPPING_INPUTS, "there is room for each");
 
-/* Of a format without fields: nobody has looked at the value. */
+/* Of a format without fields, whose values are not looked at. */
 static const struct input raw_value = {"value", "value", TYPE_BYTEA, "bytea", false};
 
 static bool is_word_char(char c)

@@ -339,7 +339,7 @@ bool decoder_moves(const struct decoder *d, const struct mapping *m)
             continue;
         }
         if (d->cells[f->before].kind <= CELL_NULL) {
-            return false; /* the source does not tell */
+            return false; /* the source does not report it */
         }
         moves |= differ(&d->cells[f->before], &d->cells[f->cell]);
     }

@@ -203,7 +203,7 @@ static struct plan_job *job_new(struct plan *p, size_t route, const char *topic,
     struct plan_job *job = mem_zalloc(sizeof *job);
     job->cfg = p->cfg;
     job->route = route;
-    /* A name that is too long is told by the run, with the place in the file. */
+    /* plan_job_run reports a name that is too long, with the place in the file. */
     if (table_name_of(p, route, topic, i, &name, &ignored)) {
         job->table_name = mem_strdup(buf_cstr(&name));
     } else {

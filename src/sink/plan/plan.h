@@ -48,9 +48,9 @@ size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out);
 void plan_add(struct plan *p, struct plan_job *job);
 
 /*
- * Tables have changed: the jobs that look up anew what the plan has, and their results in the place
- * of what they were. What was added after the jobs were made stays as it is. Topic plans handed out
- * before stay valid as long as the plan.
+ * Tables have changed: the jobs that look up again what the plan has, and their results in the
+ * place of what they were. What was added after the jobs were made stays as it is. Topic plans
+ * handed out before stay valid as long as the plan.
  */
 size_t plan_renew_jobs(struct plan *p, struct plan_job ***out);
 void plan_renew(struct plan *p, struct plan_job **jobs, size_t n);

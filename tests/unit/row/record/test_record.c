@@ -373,7 +373,7 @@ static void test_too_many_elements(void **state)
     }
     buf_add_z(&value, "]}");
     struct message msg = kit_message("k", buf_cstr(&value));
-    /* _index is a smallint: the fault is its, but only behind 32767 */
+    /* _index is a smallint: the fault is its, but only beyond 32767 */
     assert_false(rows(&b, &msg));
     kit_assert_text(b.err.text, "element 32768: column '_index': 32768 is out of range for int2");
     bench_done(&b);
