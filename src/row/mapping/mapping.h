@@ -6,7 +6,7 @@
  *   1. an explicit entry of `columns:`;
  *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
  *   3. a format with fields: the field of the same name in the value (exact, case-sensitive);
- *      without fields (raw): columns named topic, partition, offset, timestamp, key, value, headers.
+ *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
  * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
  * never.
  *

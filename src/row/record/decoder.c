@@ -1,6 +1,6 @@
 /*
- * The two steps of a record: read (documents and sources into cells, then the rules about what is
- * lacking), and write (cells into a COPY BINARY tuple). Faults get the column's name here. One
+ * The two steps of a record: read (documents and sources into cells, then the rules for what the
+ * record lacks), and write (cells into a COPY BINARY tuple). Faults get the column's name here. One
  * thread per decoder.
  */
 #include "row/record/decoder.h"

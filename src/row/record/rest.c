@@ -1,6 +1,6 @@
 /*
- * A second walk over the value, and only for routes that ask for it: the reader of documents is
- * left as fast as it is. Any thread.
+ * A second walk over the value, only for routes that ask for it, so that the reader of documents
+ * stays as fast as it is. Any thread.
  */
 #include "row/record/rest.h"
 

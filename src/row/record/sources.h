@@ -1,4 +1,4 @@
-/* What is not a field of a document into cells; only row/record/decoder.c includes this. Any
+/* What is not a field of a document into cells: the record's key, headers and own numbers. Any
  * thread. */
 #ifndef ROW_RECORD_SOURCES_H
 #define ROW_RECORD_SOURCES_H
