@@ -15,6 +15,11 @@ const struct format *format_of(enum format_id id)
     return &formats[id];
 }
 
+void format_scratch_init(struct format_scratch *s)
+{
+    *s = (struct format_scratch){.document = document_new()};
+}
+
 void format_scratch_done(struct format_scratch *s)
 {
     s->document = document_free(s->document);

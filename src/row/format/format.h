@@ -27,10 +27,12 @@ struct format_input {
  * same scratch memory, and as long as the bytes are there. Starts as zeros; belongs to one thread.
  */
 struct format_scratch {
-    struct document *document; /* JSON's; made when it is first needed */
+    struct document *document; /* JSON's; made when it is first needed, unless init has made it */
     bool is_odd;               /* what was read last may hold something that jsonb refuses */
 };
 
+/* Makes at once what every decoder needs sooner or later; early memory lies better. */
+void format_scratch_init(struct format_scratch *s);
 void format_scratch_done(struct format_scratch *s);
 
 struct format {

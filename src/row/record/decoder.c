@@ -35,7 +35,9 @@ struct decoder {
 
 struct decoder *decoder_new(void)
 {
-    return mem_zalloc(sizeof(struct decoder));
+    struct decoder *d = mem_zalloc(sizeof *d);
+    format_scratch_init(&d->value);
+    return d;
 }
 
 struct decoder *decoder_free(struct decoder *d)

@@ -32,6 +32,10 @@ static void test_scratch_that_nothing_was_read_with(void **state)
     struct format_scratch s = {0};
     format_scratch_done(&s);
     assert_null(s.document);
+    format_scratch_init(&s);
+    assert_non_null(s.document);
+    format_scratch_done(&s);
+    assert_null(s.document);
 }
 
 int main(void)
