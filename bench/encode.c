@@ -1,7 +1,7 @@
 /*
- * encode: what pgsinkd costs without Kafka and PostgreSQL. Makes records in memory, then decodes and
- * encodes them into batches, over and over, by the same calls as sink/worker/worker_fill.c, on one
- * thread.
+ * encode: what pgsinkd costs without Kafka and PostgreSQL. Makes records in memory, then decodes
+ * and encodes them into batches, over and over, by the same calls as sink/worker/worker_fill.c, on
+ * one thread.
  *
  *     encode [-r] [-m COLUMN=PATH]... KIND COUNT NAME:TYPE...
  *
@@ -124,10 +124,11 @@ static void add_record(struct encode *e, uint64_t i)
         .value = {at + s->key_size, s->value_size},
     };
     struct error err;
+    const struct record_route route = {.mapping = e->mapping};
     struct batch *b = e->batches[e->open];
     uint32_t span = batch_span(b, &e->offsets[partition], msg.topic.p, partition, 1, msg.offset);
     batch_record_begin(b, span, msg.offset, msg.timestamp_ms, msg.leader_epoch);
-    if (!record_rows(e->decoder, e->mapping, &msg, b, &err)) {
+    if (!record_rows(e->decoder, &route, &msg, b, &err)) {
         die("record %" PRIu64 ": %s", i + 1, err.text);
     }
     batch_record_end(b);

@@ -15,7 +15,7 @@ struct message_header {
 struct message {
     struct str topic;
     int32_t partition;
-    int32_t leader_epoch; /* -1 when the broker or the library does not tell */
+    int32_t leader_epoch; /* -1 when the broker or the library does not say */
     int64_t offset;
     int64_t timestamp_ms;                 /* Unix time; -1 when the record has none */
     struct str key;                       /* absent for a null key */

@@ -336,7 +336,7 @@ def test_a_new_key_without_a_large_value_is_a_fault(bench, connect):
         bench.sql("ALTER TABLE source.large REPLICA IDENTITY DEFAULT")
         bench.sql("UPDATE source.large SET id = 3")
         log = source.log("large", 7)
-    d = bench.drain(config, code=1, allow=[r"the source does not tell the value of .big.", STOPPED])
+    d = bench.drain(config, code=1, allow=[r"the source did not report the value of .big.", STOPPED])
     assert "REPLICA IDENTITY FULL" in d.log()
     bench.check(log, "target.large", model=Mirror("(SELECT 1 WHERE false)"), stops={0: 6})
 

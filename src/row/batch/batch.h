@@ -121,6 +121,7 @@ void batch_keep(struct batch *b, const struct message *msg);
 void batch_keep_again(struct batch *b, const struct batch *from,
                       size_t record); /* if it is there */
 bool batch_has_kept(const struct batch *b, size_t record);
+size_t batch_kept_bytes(const struct batch *b, size_t record); /* in `raw`, of one that is there */
 size_t batch_kept_headers(const struct batch *b, size_t record);
 void batch_kept(const struct batch *b, size_t record, struct message *out,
                 struct message_header *headers);

@@ -13,7 +13,7 @@ static const char *const columns[] = {
     "error_class", "sqlstate", "message",   "column",       "attempts",
 };
 
-#define TARGET_ID UINT32_MAX /* behind all others */
+#define TARGET_ID UINT32_MAX /* after all others */
 /* timestamptz counts microseconds from 2000-01-01; its last moment is in the year 294276. */
 #define EPOCH_2000_MS INT64_C(946684800000)
 #define TIMESTAMP_MAX_MS INT64_C(9000000000000000)
@@ -46,7 +46,7 @@ void dead_letter_target_free(struct target *t)
 
 /* ---- fields ---- */
 
-/* A message is cut at so many bytes, and may quote anything. */
+/* A message is cut by bytes, maybe inside a character, and may quote anything. */
 static void make_utf8(char *text)
 {
     size_t chars;

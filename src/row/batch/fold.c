@@ -230,7 +230,7 @@ static int compare_seqs(const void *x, const void *y)
     return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
-/* Which rows have the same key only SQL can tell: each run of rows that it can store together is a
+/* Only SQL can say which rows have the same key: each run of rows that it can store together is a
  * group, and they follow each other. */
 static void fold_runs(struct fold *f)
 {

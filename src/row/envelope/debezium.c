@@ -1,273 +1,17 @@
 /* See debezium.h. */
 #include "row/envelope/debezium.h"
 
-#include "base/mem.h"
-#include "row/format/json_format.h"
-#include "row/json/elements.h"
-
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* What a worker remembers of schemas; beyond it, all are learned again. */
-enum { SCHEMAS_MAX = 256, SCHEMA_BYTES_MAX = 4 * 1024 * 1024 };
-
-/* A schema part, and what it says about the columns of a mapping. */
-struct remembered {
-    uint64_t fingerprint; /* of the mapping */
-    bool of_key;
-    struct buf text;
-    struct logical *logicals; /* per fill; those from elsewhere are plain */
-    size_t logical_count;
-};
-
-struct debezium {
-    struct remembered schemas[SCHEMAS_MAX];
-    size_t schema_count;
-    size_t schema_bytes;
-    size_t last;            /* recognised last */
-    struct buf payloads[2]; /* of value and key, where they had to be copied */
-    struct buf plain;
-    const struct remembered *of_value; /* of the record read last; NULL = it has no schema */
-    const struct remembered *of_key;
-};
-
-struct debezium *debezium_new(void)
-{
-    return mem_zalloc(sizeof(struct debezium));
-}
-
-static void forget(struct remembered *r)
-{
-    for (size_t i = 0; i < r->logical_count; i++) {
-        logical_done(&r->logicals[i]);
-    }
-    free(r->logicals);
-    buf_done(&r->text);
-    *r = (struct remembered){0};
-}
-
-static void forget_all(struct debezium *z)
-{
-    for (size_t i = 0; i < z->schema_count; i++) {
-        forget(&z->schemas[i]);
-    }
-    z->schema_count = 0;
-    z->schema_bytes = 0;
-    z->last = 0;
-}
-
-struct debezium *debezium_free(struct debezium *z)
-{
-    if (z) {
-        forget_all(z);
-        buf_done(&z->payloads[0]);
-        buf_done(&z->payloads[1]);
-        buf_done(&z->plain);
-        free(z);
-    }
-    return NULL;
-}
-
-/* ---- recognising a schema ---- */
-
 #define LITERAL(text)                                                                              \
     {                                                                                              \
         .p = (text), .n = sizeof(text) - 1                                                         \
     } /* of static storage */
 
-/* Kafka Connect writes no white space, and the schema first. */
-static const struct str head = LITERAL("{\"schema\":");
-static const struct str middle = LITERAL(",\"payload\":");
-
-static bool begins_with(struct str s, struct str with)
-{
-    return s.n >= with.n && memcmp(s.p, with.p, with.n) == 0;
-}
-
-static struct str behind(struct str s, size_t n)
-{
-    return (struct str){.p = s.p + n, .n = s.n - n};
-}
-
-/* Is this the schema that the text begins with? *out_payload is what follows it. */
-static bool recognise(const struct remembered *r, const struct mapping *m, bool of_key,
-                      struct str text, struct str *out_payload)
-{
-    if (r->fingerprint != m->fingerprint || r->of_key != of_key ||
-        !begins_with(text, buf_str(&r->text))) {
-        return false;
-    }
-    text = behind(text, r->text.n);
-    if (!begins_with(text, middle) || text.p[text.n - 1] != '}') {
-        return false;
-    }
-    *out_payload = (struct str){.p = text.p + middle.n, .n = text.n - middle.n - 1};
-    return true;
-}
-
-static const struct remembered *recall(struct debezium *z, const struct mapping *m, bool of_key,
-                                       struct str text, struct str *out_payload)
-{
-    if (!begins_with(text, head)) {
-        return NULL;
-    }
-    text = behind(text, head.n);
-    for (size_t i = 0; i < z->schema_count; i++) {
-        size_t at = (z->last + i) % z->schema_count;
-        if (recognise(&z->schemas[at], m, of_key, text, out_payload)) {
-            z->last = at;
-            return &z->schemas[at];
-        }
-    }
-    return NULL;
-}
-
-/* ---- learning one ---- */
-
-/* The entry of that name among the fields of a struct; absent if there is none. */
-static struct str field_entry(struct debezium *z, struct str entry, struct str name)
-{
-    struct cell list;
-    struct cell its_name;
-    struct elements e;
-    if (!entry.p || !elements_find(entry, "fields", &z->plain, &list) || list.kind != CELL_JSON ||
-        *list.text.p != '[') {
-        return (struct str){0};
-    }
-    elements_open(&e, list.text, &z->plain);
-    while (elements_next(&e)) {
-        struct cell field;
-        elements_value(&e, &field);
-        bool is_object = field.kind == CELL_JSON && *field.text.p == '{';
-        if (is_object && elements_find(field.text, "field", &z->plain, &its_name) &&
-            its_name.kind == CELL_STRING && str_eq(its_name.text, name)) {
-            return field.text;
-        }
-    }
-    return (struct str){0};
-}
-
-/* The entry of a node; the schema itself is that of node 0. */
-static struct str node_entry(struct debezium *z, struct str schema, const struct fields *f,
-                             uint32_t node)
-{
-    if (node == 0) {
-        return schema;
-    }
-    const struct field *its = &f->nodes[node];
-    return field_entry(z, node_entry(z, schema, f, its->parent), its->name);
-}
-
-/* Where a schema says nothing about a number, what the route says counts. */
-static void learn_fill(struct debezium *z, const struct mapping *m, bool of_key, struct str schema,
-                       const struct fill *f, struct logical *out)
-{
-    const struct fields *tree = of_key ? &m->key : &m->value;
-    *out = (struct logical){.kind = LOGICAL_PLAIN};
-    if (f->place.origin == (of_key ? ORIGIN_KEY : ORIGIN_VALUE)) {
-        struct str entry = node_entry(z, schema, tree, f->place.number);
-        if (entry.p) {
-            logical_of_schema(entry, f->column, out);
-        }
-    }
-    if (out->kind == LOGICAL_PLAIN && out->unit == UNIT_NONE) {
-        out->unit = f->unit;
-    }
-}
-
-static const struct remembered *learn(struct debezium *z, const struct mapping *m, bool of_key,
-                                      struct str schema)
-{
-    assert(z->schema_count < SCHEMAS_MAX);
-    z->last = z->schema_count++;
-    z->schema_bytes += schema.n;
-    struct remembered *r = &z->schemas[z->last];
-    *r = (struct remembered){
-        .fingerprint = m->fingerprint,
-        .of_key = of_key,
-        .logicals = mem_array(m->fill_count, sizeof *r->logicals),
-        .logical_count = m->fill_count,
-    };
-    buf_add_str(&r->text, schema);
-    for (size_t i = 0; i < m->fill_count; i++) {
-        learn_fill(z, m, of_key, schema, &m->fills[i], &r->logicals[i]);
-    }
-    return r;
-}
-
-/* ---- reading value and key ---- */
-
-static bool is_object(const struct cell *c)
-{
-    return c->kind == CELL_JSON && *c->text.p == '{';
-}
-
-/* A document that has both parts, as cells: reads the payload instead. */
-static bool open_payload(struct debezium *z, const struct mapping *m, bool of_key,
-                         const struct cell *schema, const struct cell *payload,
-                         const struct remembered **out)
-{
-    bool opens = is_object(payload) || payload->kind == CELL_NULL;
-    if (schema->kind == CELL_ABSENT || !opens) {
-        return false;
-    }
-    *out = is_object(schema) ? learn(z, m, of_key, schema->text) : NULL;
-    struct buf *copy = &z->payloads[of_key];
-    buf_clear(copy);
-    buf_add_str(copy, payload->kind == CELL_NULL ? STR_LIT("null") : payload->text);
-    return true;
-}
-
-static bool read_value(struct debezium *z, const struct mapping *m, struct document *d,
-                       struct str text, struct cell *cells, struct error *err)
-{
-    struct str payload;
-    z->of_value = recall(z, m, false, text, &payload);
-    if (z->of_value && json_format_read("value", &m->value, d, payload, cells, err)) {
-        return true;
-    }
-    z->of_value = NULL;
-    if (!json_format_read("value", &m->value, d, text, cells, err)) {
-        return false;
-    }
-    const struct change_cells *parts = &m->change;
-    return !open_payload(z, m, false, &cells[parts->schema], &cells[parts->payload],
-                         &z->of_value) ||
-           json_format_read("value", &m->value, d, buf_str(&z->payloads[0]), cells, err);
-}
-
-bool debezium_read_key(struct debezium *z, const struct mapping *m, struct document *d,
-                       const struct message *msg, struct cell *cells, struct error *err)
-{
-    struct str payload;
-    z->of_key = recall(z, m, true, msg->key, &payload);
-    if (z->of_key && json_format_read("key", &m->key, d, payload, cells, err)) {
-        return true;
-    }
-    z->of_key = NULL;
-    if (!json_format_read("key", &m->key, d, msg->key, cells, err)) {
-        return false;
-    }
-    struct cell schema = {.kind = CELL_ABSENT};
-    struct cell inner = {.kind = CELL_ABSENT};
-    if (is_object(&cells[0])) {
-        struct str whole = cells[0].text;
-        if (!elements_find(whole, "schema", &z->plain, &schema) ||
-            !elements_find(whole, "payload", &z->plain, &inner)) {
-            return true;
-        }
-    }
-    return !open_payload(z, m, true, &schema, &inner, &z->of_key) ||
-           json_format_read("key", &m->key, d, buf_str(&z->payloads[1]), cells, err);
-}
-
-/* ---- what the source could not tell ---- */
+/* ---- what the source did not report ---- */
 
 /*
  * An update does not log values that PostgreSQL stores apart from the row (TOAST) and that did not
  * change. In their place Debezium writes this, or what it makes of it for the type. For numbers,
- * booleans and most arrays it writes null, which nobody can tell from a real one.
+ * booleans and most arrays it writes null, which cannot be told apart from a real one.
  */
 static const struct str unavailable[] = {
     LITERAL("__debezium_unavailable_value"),
@@ -293,16 +37,16 @@ static bool is_unavailable(const struct cell *c)
     return false;
 }
 
-static bool not_told(struct str name, struct error *err)
+static bool not_reported(struct str name, struct error *err)
 {
-    error_set(err, ERROR_RECORD, "the source does not tell the value of '" STR_FMT "'",
+    error_set(err, ERROR_RECORD, "the source did not report the value of '" STR_FMT "'",
               STR_ARG(name));
     return error_hint(err, "ALTER TABLE ... REPLICA IDENTITY FULL at the source.");
 }
 
 /*
  * Can a row do without that field? An update can, where the column may be left out. A created row
- * that lacks a value is one whose key has changed, which Debezium tells as a delete and a create;
+ * that lacks a value is one whose key has changed, which Debezium reports as a delete and a create;
  * only an update of a row that is there, or a history, takes it.
  */
 static bool can_do_without(const struct mapping *m, uint32_t node, enum change_op op)
@@ -326,7 +70,7 @@ static bool take_unavailable(const struct mapping *m, struct cell *cells, enum c
             continue;
         }
         if (!can_do_without(m, node, op)) {
-            return not_told(m->value.nodes[node].name, err);
+            return not_reported(m->value.nodes[node].name, err);
         }
         cells[node].kind = CELL_ABSENT;
     }
@@ -373,24 +117,15 @@ static bool check_envelope(const struct mapping *m, const struct cell *cells, en
                          excerpt_cell(&x, op));
     }
     bool has_row = *out == CHANGE_CREATE || *out == CHANGE_UPDATE;
-    if (has_row && !is_object(&cells[m->change.after])) {
+    if (has_row && !cell_is_object(&cells[m->change.after])) {
         return error_set(err, ERROR_RECORD, "the change event has no row in 'after'");
     }
     return true;
 }
 
-bool debezium_read(struct debezium *z, const struct mapping *m, struct document *d,
-                   const struct message *msg, struct cell *cells, enum change_op *out_op,
+bool debezium_read(const struct mapping *m, struct cell *cells, enum change_op *out_op,
                    struct error *err)
 {
-    /* A record teaches two at most, of its value and of its key; nothing refers to them yet. */
-    if (z->schema_count > SCHEMAS_MAX - 2 || z->schema_bytes > SCHEMA_BYTES_MAX) {
-        forget_all(z);
-    }
-    z->of_key = NULL;
-    if (!read_value(z, m, d, msg->value, cells, err)) {
-        return false;
-    }
     if (cells[0].kind == CELL_NULL) {
         *out_op = CHANGE_NONE;
         return true;
@@ -398,10 +133,4 @@ bool debezium_read(struct debezium *z, const struct mapping *m, struct document 
     return check_envelope(m, cells, out_op, err) &&
            ((*out_op != CHANGE_CREATE && *out_op != CHANGE_UPDATE) ||
             take_unavailable(m, cells, *out_op, err));
-}
-
-const struct logical *debezium_logical(const struct debezium *z, const struct mapping *m, size_t i)
-{
-    const struct remembered *r = m->fills[i].place.origin == ORIGIN_KEY ? z->of_key : z->of_value;
-    return r ? &r->logicals[i] : &m->logicals[i];
 }

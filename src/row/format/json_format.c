@@ -1,6 +1,8 @@
 /* See json_format.h. */
 #include "row/format/json_format.h"
 
+#include "row/json/document.h"
+
 static void no_fields(const struct fields *f, struct cell *cells)
 {
     for (size_t i = 1; i < f->count; i++) {
@@ -8,26 +10,26 @@ static void no_fields(const struct fields *f, struct cell *cells)
     }
 }
 
-static bool is_object(const struct cell *c)
+bool json_format_read(struct format_scratch *s, const struct format_input *in, struct cell *cells,
+                      struct error *err)
 {
-    return c->kind == CELL_JSON && *c->text.p == '{';
-}
-
-bool json_format_read(const char *what, const struct fields *f, struct document *d, struct str text,
-                      struct cell *cells, struct error *err)
-{
-    if (!text.p) {
+    s->is_odd = false;
+    if (in->bytes.p == NULL) {
         cells[0].kind = CELL_NULL;
-        no_fields(f, cells);
+        no_fields(in->names, cells);
         return true;
     }
-    if (!document_read(d, text, f, cells, err)) {
-        return error_wrap(err, "the %s", what);
+    if (s->document == NULL) {
+        s->document = document_new();
     }
-    if (f->count > 1 && cells[0].kind != CELL_NULL && !is_object(&cells[0])) {
-        error_set(err, ERROR_RECORD, "the %s is %s, not a JSON object", what,
+    if (!document_read(s->document, in->bytes, in->names, cells, err)) {
+        return error_wrap(err, "the %s", in->what);
+    }
+    if (in->names->count > 1 && cells[0].kind != CELL_NULL && !cell_is_object(&cells[0])) {
+        error_set(err, ERROR_RECORD, "the %s is %s, not a JSON object", in->what,
                   cell_kind_name(&cells[0]));
         return error_sqlstate(err, "22P02");
     }
+    s->is_odd = document_is_odd(s->document);
     return true;
 }

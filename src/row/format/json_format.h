@@ -1,17 +1,14 @@
-/*
- * JSON documents into cells: the fields that a tree of names asks for. One thread per document.
- */
+/* JSON documents into cells: the fields that a tree of names asks for. One thread per scratch. */
 #ifndef ROW_FORMAT_JSON_FORMAT_H
 #define ROW_FORMAT_JSON_FORMAT_H
 
-#include "row/json/document.h"
+#include "row/format/format.h"
 
 /*
- * The fields that f asks for, cells[0] being the whole document. A text that is not there is null,
- * and neither it nor the document null has fields. `what` is its name in faults: "value", "key".
- * ERROR_RECORD: not valid JSON; not an object although fields are wanted.
+ * As format.h says of `read`; cells[0] is the whole document. ERROR_RECORD: not valid JSON; not an
+ * object although fields are wanted.
  */
-bool json_format_read(const char *what, const struct fields *f, struct document *d, struct str text,
-                      struct cell *cells, struct error *err) _must_;
+bool json_format_read(struct format_scratch *s, const struct format_input *in, struct cell *cells,
+                      struct error *err) _must_;
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * The walk over the index. Each token of the index is looked at exactly once, by the function that
  * expects it; between the end of a token and the next place in the index there may be white space
- * only. The functions of the walk take the place of the next token and return the one behind what
+ * only. The functions of the walk take the place of the next token and return the one after what
  * they have read; NULL is a fault.
  *
- * Behind the text lies padding, and the index ends with the place where it begins. Of a copied text
- * these are zeros, which no token is made of. A text that is read in place may be followed by
+ * After the text there is padding, and the index ends with the place where it begins. Of a copied
+ * text these are zeros, which no token is made of. A text that is read in place may be followed by
  * anything; but it ends with a bracket, so nothing but `comma` can look at what follows.
  *
  * One thread per document.
@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "row/json/escape.h"
 #include "row/json/json.h"
+#include "row/json/token.h"
 #include "row/text/ascii.h"
 
 #include <stdlib.h>
@@ -96,16 +97,11 @@ static inline const char *token(const struct walk *w, const uint32_t *at)
     return w->text + *at;
 }
 
-static inline bool is_space(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
 static const uint32_t *gap_slow(const struct walk *w, const char *p, const uint32_t *at)
 {
     const char *next = token(w, at);
     while (p < next) {
-        if (!is_space(*p)) {
+        if (!token_is_space(*p)) {
             return fault_at(w, p, "unexpected character");
         }
         p++;
@@ -121,7 +117,7 @@ static inline const uint32_t *gap(const struct walk *w, const char *p, const uin
 
 /* ---- strings ---- */
 
-/* The first quote or backslash at or behind p; there is one. */
+/* The first quote or backslash at or after p; there is one. */
 static inline const char *string_stop(const char *p)
 {
     for (;; p += 8) {
@@ -136,7 +132,7 @@ static inline const char *string_stop(const char *p)
     }
 }
 
-/* A string with escapes: copies it without them. begin is behind its opening quote. */
+/* A string with escapes: copies it without them. begin is after its opening quote. */
 static bool string_plain(struct walk *w, const char *begin, struct str *out)
 {
     const char *stop = string_stop(begin);
@@ -166,7 +162,7 @@ static bool string_plain(struct walk *w, const char *begin, struct str *out)
 
 /*
  * Is there a backslash in the string from p, its quote, up to end? Asked from front to back:
- * w->slash is the first one behind the last p that it was looked for, at the end if there is none.
+ * w->slash is the first one after the p that was asked about last, or the end if there is none.
  */
 static inline bool has_escape(struct walk *w, const char *p, const char *end)
 {
@@ -178,8 +174,8 @@ static inline bool has_escape(struct walk *w, const char *p, const char *end)
 }
 
 /*
- * The string whose opening quote is at p; at is the token behind it. The index has whatever comes
- * behind its closing quote but white space: so that quote is found from behind.
+ * The string whose opening quote is at p; at is the next token. The index has whatever comes
+ * after its closing quote except white space, so that quote is found backwards from there.
  */
 static inline bool string(struct walk *w, const char *p, const uint32_t *at, struct str *out,
                           const char **out_end)
@@ -201,7 +197,7 @@ static inline bool string(struct walk *w, const char *p, const uint32_t *at, str
 /* Texts longer than this may hold a number that numeric cannot. */
 enum { NUMBER_PLAIN_BYTES = 16000 };
 
-/* The end of the exponent behind its e, NULL when there is none. */
+/* The end of the exponent after its e, NULL when there is none. */
 static const char *exponent_end(struct document *d, const char *p)
 {
     uint64_t ignored = 0;
@@ -232,9 +228,7 @@ static inline const char *number(struct document *d, const char *p, struct cell 
             return NULL;
         }
     }
-    c->is_short = digits + scale <= CELL_SHORT_DIGITS && !(value == 0 && negative);
-    c->scale = (uint8_t) scale;
-    c->number = (int64_t) (negative ? 0 - value : value);
+    token_short_value(c, negative, value, digits + scale, scale);
     if (*end == 'e' || *end == 'E') {
         c->is_short = false;
         end = exponent_end(d, end + 1);
@@ -287,7 +281,7 @@ static inline uint32_t *likely_inside(const struct document *d, uint32_t node)
     return &d->likely[2 * (size_t) node];
 }
 
-static inline uint32_t *likely_behind(const struct document *d, uint32_t node)
+static inline uint32_t *likely_after(const struct document *d, uint32_t node)
 {
     return &d->likely[2 * (size_t) node + 1];
 }
@@ -383,7 +377,7 @@ static inline const uint32_t *name(struct walk *w, const uint32_t *at, uint32_t 
     return gap(w, p + 1, at);
 }
 
-/* Is the token at p, with a colon right behind it, the name of that child of the object on top? */
+/* Is the token at p, with a colon right after it, the name of that child of the object on top? */
 static inline bool is_name(const struct walk *w, const char *p, const struct field *f)
 {
     return f->parent == w->top->node && fields_same(p, f->literal, f->literal_n);
@@ -397,13 +391,13 @@ static inline const uint32_t *wanted_name(struct walk *w, const uint32_t *at, ui
     const struct field *f = &w->f->nodes[*likely];
     if (is_name(w, p, f)) {
         *out_node = *likely;
-        w->likely = likely_behind(w->d, *likely);
+        w->likely = likely_after(w->d, *likely);
         return gap(w, p + f->literal_n, at + 2);
     }
     at = name(w, at, out_node);
     if (at && *out_node != FIELD_NONE) {
         *likely = *out_node;
-        w->likely = likely_behind(w->d, *out_node);
+        w->likely = likely_after(w->d, *out_node);
     }
     return at;
 }
@@ -423,13 +417,13 @@ static const uint32_t *close(struct walk *w, const uint32_t *at)
     const struct level *closed = w->top--;
     const char *p = token(w, at);
     if (closed->node != FIELD_NONE) {
-        w->likely = likely_behind(w->d, closed->node);
+        w->likely = likely_after(w->d, closed->node);
         w->cells[closed->node].text.n = (size_t) (p + 1 - w->text) - closed->begin;
     }
     return gap(w, p + 1, at + 1);
 }
 
-/* Behind an element: ends of containers, and a comma unless the outermost is closed. */
+/* After an element: ends of containers, and a comma unless the outermost is closed. */
 static inline const uint32_t *comma(struct walk *w, const uint32_t *at)
 {
     do {
@@ -500,7 +494,7 @@ static const char *fault_text(enum json_fault fault)
 #endif
 
 /*
- * Can the text be read where it is, with the padding that simdjson and the scans want behind it?
+ * Can the text be read where it is, with the padding that simdjson and the scans want after it?
  * What lies in the page of its last byte is readable. That byte is a bracket: see the top.
  */
 static bool is_padded(struct str text)
@@ -511,7 +505,7 @@ static bool is_padded(struct str text)
     return READ_IN_PLACE && (c == '}' || c == ']') && last % page + JSON_PADDING < page;
 }
 
-/* Where the text can be read with padding behind it. */
+/* Where the text can be read with padding after it. */
 static const char *padded(struct document *d, struct str text)
 {
     if (text.n > 0 && is_padded(text)) {
@@ -552,5 +546,5 @@ bool document_read(struct document *d, struct str text, const struct fields *f, 
     }
     const uint32_t *end = at + count;
     at = walk(&w, at);
-    return at && (at == end || fault(&w, token(&w, at), "unexpected text behind the document"));
+    return at && (at == end || fault(&w, token(&w, at), "unexpected text after the document"));
 }

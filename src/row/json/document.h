@@ -4,7 +4,7 @@
  * scratch memory has grown to the size of the records.
  *
  * Checked everywhere, also in fields that nothing wants: UTF-8, structure, every number, literal
- * and escape (a lone surrogate is a fault), nothing behind the document, at most DOCUMENT_DEPTH_MAX
+ * and escape (a lone surrogate is a fault), nothing after the document, at most DOCUMENT_DEPTH_MAX
  * levels. Duplicate names: the last one wins, with all that is below it.
  *
  * A document belongs to one thread; what it hands out is valid until its next read, and as long as

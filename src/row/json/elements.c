@@ -3,25 +3,21 @@
 
 #include "row/cell/fields.h"
 #include "row/json/escape.h"
+#include "row/json/token.h"
 #include "row/text/ascii.h"
 
 #include <assert.h>
 #include <string.h>
 
-static bool is_space(char c)
+static const char *after_spaces(const char *p)
 {
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static const char *behind_spaces(const char *p)
-{
-    while (is_space(*p)) {
+    while (token_is_space(*p)) {
         p++;
     }
     return p;
 }
 
-/* Behind the string whose quote is at p. */
+/* Where the string whose quote is at p ends. */
 static const char *string_end(const char *p)
 {
     for (p++; *p != '"'; p++) {
@@ -30,7 +26,7 @@ static const char *string_end(const char *p)
     return p + 1;
 }
 
-/* Behind the array or object at p. */
+/* Where the array or object at p ends. */
 static const char *container_end(const char *p)
 {
     size_t depth = 0;
@@ -51,14 +47,14 @@ static const char *container_end(const char *p)
 
 void elements_open(struct elements *e, struct str json, struct buf *plain)
 {
-    *e = (struct elements){.p = behind_spaces(json.p) + 1, .plain = plain};
+    *e = (struct elements){.p = after_spaces(json.p) + 1, .plain = plain};
 }
 
 bool elements_next(struct elements *e)
 {
-    e->p = behind_spaces(e->p);
+    e->p = after_spaces(e->p);
     if (*e->p == ',') {
-        e->p = behind_spaces(e->p + 1);
+        e->p = after_spaces(e->p + 1);
     }
     return *e->p != ']' && *e->p != '}';
 }
@@ -91,7 +87,7 @@ void elements_name(struct elements *e, struct str *out)
 {
     const char *end = string_end(e->p);
     *out = string_plain(e, e->p, end);
-    e->p = behind_spaces(behind_spaces(end) + 1);
+    e->p = after_spaces(after_spaces(end) + 1);
 }
 
 /* Also what document.c knows of a number: is it short? */
@@ -100,8 +96,8 @@ static const char *number(const char *p, struct cell *c)
     bool negative = *p == '-';
     bool exponent = false;
     bool point = false;
-    unsigned digits = 0;
-    unsigned scale = 0;
+    ptrdiff_t digits = 0;
+    ptrdiff_t scale = 0;
     uint64_t value = 0;
     for (p += negative ? 1 : 0;; p++) {
         if (ascii_is_digit(*p)) {
@@ -117,9 +113,8 @@ static const char *number(const char *p, struct cell *c)
         }
     }
     c->kind = CELL_NUMBER;
-    c->is_short = !exponent && digits <= CELL_SHORT_DIGITS && !(value == 0 && negative);
-    c->scale = c->is_short ? (uint8_t) scale : 0;
-    c->number = (int64_t) (negative ? 0 - value : value);
+    token_short_value(c, negative, value, digits, scale);
+    c->is_short &= !exponent;
     return p;
 }
 
@@ -168,8 +163,8 @@ bool elements_find(struct str object, const char *name, struct buf *plain, struc
 int elements_depth(struct str json)
 {
     int depth = 0;
-    const char *p = behind_spaces(json.p);
-    for (; *p == '['; p = behind_spaces(p + 1)) {
+    const char *p = after_spaces(json.p);
+    for (; *p == '['; p = after_spaces(p + 1)) {
         depth++;
     }
     return depth;

@@ -10,18 +10,18 @@
 #include "row/cell/cell.h"
 
 struct elements {
-    const char *p;     /* behind what was read last */
+    const char *p;     /* after what was read last */
     struct buf *plain; /* strings without their escapes */
 };
 
-/* Starts behind the opening bracket. A string that is read stays in `plain` until the next one. */
+/* Starts after the opening bracket. A string that is read stays in `plain` until the next one. */
 void elements_open(struct elements *e, struct str json, struct buf *plain);
 
-/* Goes before the next element or name; false behind the last one. */
+/* Goes before the next element or name; false after the last one. */
 bool elements_next(struct elements *e) _must_;
 
-/* The name that is next, and its colon. FIELD_PADDING bytes behind it are readable where they are
- * behind the text. */
+/* The name that is next, and its colon. FIELD_PADDING bytes after it are readable where they are
+ * after the text. */
 void elements_name(struct elements *e, struct str *out);
 
 /* The value that is next. */

@@ -8,8 +8,8 @@
 #include "base/base.h"
 
 /*
- * Resolves the escape whose backslash is at *p, with a quote somewhere behind it, into *to, which
- * never needs more bytes than the escape has; both move behind it. *nul is set when it is U+0000.
+ * Resolves the escape whose backslash is at *p, with a quote somewhere after it, into *to, which
+ * never needs more bytes than the escape has; both move past it. *nul is set when it is U+0000.
  * Returns NULL, or what is wrong with the escape at *p.
  */
 const char *escape_take(const char **p, char **to, bool *nul) _must_;

@@ -12,7 +12,7 @@
 
 #include "base/base.h"
 
-/* Bytes that must be readable behind a text (simdjson's SIMDJSON_PADDING). Their content is of no
+/* Bytes that must be readable after a text (simdjson's SIMDJSON_PADDING). Their content does not
  * matter. */
 #define JSON_PADDING 64
 
@@ -31,7 +31,7 @@ struct json_index *json_index_new(void) _must_;
 struct json_index *json_index_free(struct json_index *x); /* returns NULL */
 
 /*
- * Indexes the n bytes at text. *out_at are the positions, rising, *out_count of them, and behind
+ * Indexes the n bytes at text. *out_at are the positions, rising, *out_count of them, and after
  * them n itself; they belong to x and are valid until the next call. Out of memory ends the
  * process.
  */

@@ -1,9 +1,10 @@
-/* A template's parts, and the names they may make. */
+/* See chooser.h: a template's parts, and the names that they may make. */
 #include "row/mapping/chooser.h"
 
 #include "base/mem.h"
 #include "row/mapping/mapping_state.h"
 #include "row/mapping/place.h"
+#include "row/mapping/template.h"
 #include "row/path/path.h"
 
 #include <inttypes.h>
@@ -25,6 +26,7 @@ struct named {
 };
 
 struct chooser {
+    struct mapping *mapping; /* reads what the template and the condition need */
     struct part *parts;
     size_t part_count;
     size_t part_cap;
@@ -44,53 +46,33 @@ static struct part *add_part(struct chooser *c, struct str text)
     return &c->parts[c->part_count++];
 }
 
-static bool add_path(struct mapping *m, const char *text, struct error *err)
+static bool add_path(struct chooser *c, const char *text, struct error *err)
 {
     struct path path = {0};
-    bool ok = path_parse(text, &path, err) && mapping_check_path(m, &path, err);
+    bool ok = path_parse(text, &path, err) && mapping_check_path(c->mapping, &path, err);
     if (ok && (path.root == PATH_ITEM || (path.root == PATH_META && path.meta == META_INDEX))) {
         error_set(err, ERROR_SETUP, "an element cannot name the table");
         ok = error_hint(err, "All rows of a record go into one table.");
     }
     if (ok) {
-        struct part *p = add_part(m->chooser, str_of(text));
+        struct part *p = add_part(c, str_of(text));
         p->is_path = true;
-        p->place = place_operand(m, &path);
+        p->place = place_operand(c->mapping, &path);
     }
     path_done(&path);
     return ok || error_wrap(err, "{%s}", text);
 }
 
-/* Takes the next piece off the template: text as it stands, or a path (owned) without its braces.
- */
-static bool next_piece(const char **at, struct str *out_text, char **out_path)
+static bool add_parts(struct chooser *c, const char *template, struct error *err)
 {
-    const char *p = *at;
-    *out_path = NULL;
-    *out_text = (struct str){0};
-    if (*p == '{') {
-        size_t n = strcspn(p, "}");
-        bool topic = strncmp(p, "{topic}", n + 1) == 0;
-        *out_path = topic ? mem_strdup("meta.topic") : mem_strndup(p + 1, n - 1);
-        *at = p + n + (p[n] == '}' ? 1 : 0);
-        return true;
-    }
-    *out_text = (struct str){.p = p, .n = strcspn(p, "{")};
-    *at = p + out_text->n;
-    return *p != '\0';
-}
-
-static bool add_parts(struct mapping *m, const char *template, struct error *err)
-{
-    struct str text = {0};
-    char *path;
-    while (next_piece(&template, &text, &path)) {
-        if (!path) {
-            add_part(m->chooser, text);
+    struct template_piece piece;
+    while (template_next(&template, &piece)) {
+        if (piece.path == NULL) {
+            add_part(c, piece.text);
             continue;
         }
-        bool ok = add_path(m, path, err);
-        free(path);
+        bool ok = add_path(c, piece.path, err);
+        free(piece.path);
         if (!ok) {
             return false;
         }
@@ -98,65 +80,47 @@ static bool add_parts(struct mapping *m, const char *template, struct error *err
     return true;
 }
 
-void chooser_mention(struct mapping *m, const char *template)
+static bool fault_of(const struct mapping_spec *spec, enum mapping_part part)
 {
-    struct error ignored;
-    struct str text;
-    char *name;
-    while (next_piece(&template, &text, &name)) {
-        struct path path = {0};
-        if (name && path_parse(name, &path, &ignored)) {
-            (void) place_operand(m, &path);
-        }
-        path_done(&path);
-        free(name);
+    if (spec->out_part != NULL) {
+        *spec->out_part = part;
     }
+    return false;
 }
 
-static bool build(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+static bool build(struct chooser *c, const struct mapping_spec *spec, struct error *err)
 {
-    enum mapping_part ignored;
-    enum mapping_part *part = spec->out_part ? spec->out_part : &ignored;
-    *part = MAPPING_TABLE;
-    if (!add_parts(m, spec->named_by, err)) {
-        return false;
+    struct mapping *m = c->mapping;
+    if (!add_parts(c, spec->named_by, err)) {
+        return fault_of(spec, MAPPING_TABLE);
     }
-    *part = MAPPING_WHEN;
-    if (spec->when && !mapping_set_when(m, spec->when, err)) {
-        return false;
+    if (!mapping_set_when(m, spec, err)) {
+        return fault_of(spec, MAPPING_WHEN);
     }
     place_seal(m);
     mapping_bind_shape(m);
-    for (size_t i = 0; i < m->chooser->part_count; i++) {
-        struct part *p = &m->chooser->parts[i];
+    for (size_t i = 0; i < c->part_count; i++) {
+        struct part *p = &c->parts[i];
         p->cell = p->is_path ? place_cell(m, p->place) : 0;
     }
     return true;
 }
 
-struct mapping *chooser_new(const struct mapping_spec *spec, struct error *err)
+struct chooser *chooser_new(const struct mapping_spec *spec, struct error *err)
 {
-    struct mapping *m = mem_zalloc(sizeof *m);
-    m->format = spec->format;
-    m->explodes = spec->explode != NULL;
-    m->target.route = spec->route;
-    m->chooser = mem_zalloc(sizeof *m->chooser);
-    fields_init(&m->value);
-    fields_init(&m->key);
-    fields_init(&m->item);
-    m->envelope = spec->envelope;
-    if (m->envelope != ENVELOPE_NONE) {
-        mapping_change_begin(m);
-    }
-    return build(m, spec, err) ? m : mapping_free(m);
+    struct chooser *c = mem_zalloc(sizeof *c);
+    c->mapping = mapping_begin(spec);
+    c->mapping->explodes = spec->explode != NULL;
+    return build(c, spec, err) ? c : chooser_free(c);
 }
 
 struct chooser *chooser_free(struct chooser *c)
 {
-    if (c) {
+    if (c != NULL) {
         for (size_t i = 0; i < c->part_count; i++) {
             free((void *) (uintptr_t) c->parts[i].text.p);
         }
+        mapping_free(c->mapping);
         free(c->parts);
         free(c->tables);
         free(c);
@@ -164,9 +128,13 @@ struct chooser *chooser_free(struct chooser *c)
     return NULL;
 }
 
-void chooser_add(struct mapping *chooser, const char *name, const struct mapping *m)
+const struct mapping *chooser_mapping(const struct chooser *c)
 {
-    struct chooser *c = chooser->chooser;
+    return c->mapping;
+}
+
+void chooser_add(struct chooser *c, const char *name, const struct mapping *m)
+{
     c->tables = mem_grow(c->tables, &c->table_cap, c->table_count, sizeof *c->tables);
     size_t i = c->table_count++;
     for (; i > 0 && str_cmp(c->tables[i - 1].name, str_of(name)) > 0; i--) {
@@ -232,10 +200,9 @@ static bool make_name(const struct chooser *c, const struct cell *cells, struct 
     return true;
 }
 
-const struct mapping *chooser_find(const struct mapping *chooser, const struct cell *cells,
+const struct mapping *chooser_find(const struct chooser *c, const struct cell *cells,
                                    struct error *err)
 {
-    const struct chooser *c = chooser->chooser;
     struct name name;
     if (!make_name(c, cells, &name, err)) {
         return NULL;

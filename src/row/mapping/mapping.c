@@ -6,9 +6,10 @@
 #include "row/mapping/mapping.h"
 
 #include "base/mem.h"
-#include "row/encode/encode.h"
 #include "row/mapping/mapping_state.h"
 #include "row/mapping/place.h"
+#include "row/mapping/recipe.h"
+#include "row/mapping/template.h"
 #include "row/path/path.h"
 
 #include <stdio.h>
@@ -67,13 +68,13 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
     if (!path && m->explodes) {
         path = conventional(exploded, ARRAY_LEN(exploded), c->name);
     }
-    if (!path && m->format == FORMAT_RAW) {
+    if (!path && !m->format->has_fields) {
         path = conventional(raw, ARRAY_LEN(raw), c->name);
     }
     if (path) {
         return path_parse(path, out, &err);
     }
-    if (m->format == FORMAT_RAW || m->takes_whole_items) {
+    if (!m->format->has_fields || m->takes_whole_items) {
         return false;
     }
     *out = (struct path){.root = m->explodes ? PATH_ITEM : PATH_VALUE};
@@ -94,198 +95,15 @@ static const struct mapping_entry *entry_of(const struct mapping_spec *spec, con
     return NULL;
 }
 
-/* ---- which source goes into which type ---- */
-
-/* Takes any text; whether PostgreSQL does is seen only when it casts. */
-static bool is_text(enum column_type t)
-{
-    return column_type_is_text(t) || t == TYPE_OTHER;
-}
-
-static bool meta_fits(enum path_meta meta, enum column_type t)
-{
-    switch (meta) {
-    case META_TOPIC:
-        return is_text(t) || t == TYPE_ENUM;
-    case META_PARTITION:
-    case META_OFFSET:
-    case META_INDEX:
-        return is_text(t) || column_type_is_number(t);
-    case META_TIMESTAMP:
-        return column_type_is_timestamp(t) || t == TYPE_DATE || t == TYPE_INT8 || t == TYPE_NUMERIC;
-    }
-    __builtin_unreachable();
-}
-
-static bool path_fits(const struct path *p, enum column_type t)
-{
-    switch (p->root) {
-    case PATH_META:
-        return meta_fits(p->meta, t);
-    case PATH_HEADERS:
-        return p->name_count > 0 || is_text(t) || column_type_is_json(t) || t == TYPE_HSTORE;
-    case PATH_VALUE:
-    case PATH_KEY:
-    case PATH_ITEM:
-        break;
-    }
-    return true;
-}
-
-/* Can the record lack it, so that a DEFAULT comes in? Kafka's null for a whole key or value is a
- * NULL. */
-static bool path_may_lack(const struct path *p)
-{
-    return p->name_count > 0 || (p->root == PATH_META && p->meta == META_TIMESTAMP);
-}
-
-/* ---- building ---- */
-
-/* What fills a column, while its values are added one by one. */
-struct recipe {
-    const struct column *column;
-    enum time_unit unit;
-    struct place *places;
-    size_t count;
-    bool may_lack;     /* so far, each of them */
-    bool counts;       /* any that a unit is of use for */
-    struct buf text;   /* "value.a, 'x'" */
-    struct buf fields; /* the same without roots */
-};
-
-static void recipe_done(struct recipe *r)
-{
-    free(r->places);
-    buf_done(&r->text);
-    buf_done(&r->fields);
-}
-
-/* Is it the document's text that goes into the column? Into other types goes what the document is:
- * a number, a string, an array. */
-static bool wants_document_text(enum column_type t)
-{
-    return column_type_is_json(t) || column_type_is_text(t) || t == TYPE_BYTEA;
-}
-
-static bool add_path(struct mapping *m, struct recipe *r, const struct path *path,
-                     struct error *err)
-{
-    size_t begin = r->text.n;
-    path_print(path, true, &r->text);
-    path_print(path, false, &r->fields);
-    const char *text = buf_cstr(&r->text) + begin;
-    if (!mapping_check_path(m, path, err)) {
-        return error_wrap(err, "%s", text);
-    }
-    if (!path_fits(path, r->column->type)) {
-        error_set(err, ERROR_SETUP, "%s cannot go into %s", text, r->column->type_name);
-        return error_hint(err, "Change the type of the column, or map it with columns: to another "
-                               "source.");
-    }
-    r->places[r->count++] = wants_document_text(r->column->type)
-                                ? place_path(m, path, r->column->type == TYPE_BYTEA)
-                                : place_operand(m, path);
-    r->may_lack &= path_may_lack(path);
-    r->counts |= path->root != PATH_META;
-    return true;
-}
-
-/* A constant is encoded once, so that a wrong one is found before any record is. */
-static bool check_constant(const struct mapping *m, const struct recipe *r, const char *text,
-                           struct error *err)
-{
-    struct buf out _cleanup_buf_ = {0};
-    struct encoder encoder _cleanup_(encoder_done) = {0};
-    struct cell cell = {.kind = CELL_BYTES, .text = str_of(text)};
-    struct encoding v = {
-        .encoder = &encoder,
-        .column = r->column,
-        .unit = r->unit,
-        .cell = &cell,
-        .out = &out,
-        .err = err,
-        .rules = &m->rules,
-    };
-    if (encode_value(&v)) {
-        return true;
-    }
-    err->class = ERROR_SETUP;
-    return error_wrap(err, "constant");
-}
-
-static bool add_constant(struct mapping *m, struct recipe *r, const char *text, struct error *err)
-{
-    if (!check_constant(m, r, text, err)) {
-        return false;
-    }
-    buf_printf(&r->text, "'%s'", text);
-    r->places[r->count++] = place_constant(m, text);
-    r->may_lack = false;
-    r->counts = true;
-    return true;
-}
-
-static bool add_value(struct mapping *m, struct recipe *r, const struct mapping_value *v,
-                      struct error *err)
-{
-    struct path path = {0};
-    if (r->count > 0) {
-        buf_add_z(&r->text, ", ");
-    }
-    if (v->constant) {
-        return add_constant(m, r, v->constant, err);
-    }
-    bool ok = path_parse(v->path, &path, err) && add_path(m, r, &path, err);
-    path_done(&path);
-    return ok;
-}
-
-/* The unit that is declared for the column has to be of use. */
-static bool check_unit(const struct recipe *r, struct error *err)
-{
-    enum column_type type = r->column->element ? r->column->element->type : r->column->type;
-    if (!column_type_is_time(type) || !r->counts) {
-        struct buf text _cleanup_buf_ = {0};
-        buf_add_str(&text, buf_str(&r->text));
-        error_set(err, ERROR_SETUP,
-                  "a unit is for a number that goes into a date or time, not for %s into %s",
-                  buf_cstr(&text), r->column->type_name);
-        return error_hint(err, "Take the unit away, or give the column a date or time type.");
-    }
-    return true;
-}
-
-/* In words: how the values of a column go. */
-static char *encoding_text(const struct recipe *r)
-{
-    static const char *const units[] = {"", ", numbers in s", ", numbers in ms", ", numbers in us",
-                                        ", numbers in ns"};
-    const struct column *c = r->column;
-    enum time_unit unit = r->counts ? r->unit : UNIT_NONE;
-    if (c->cast) {
-        return mem_printf("text, cast to %s", c->base_name);
-    }
-    return mem_printf("%s%s binary%s", column_type_name(c->element ? c->element->type : c->type),
-                      c->element ? " array" : "", units[unit]);
-}
+/* ---- columns ---- */
 
 /* The recipe is complete: the column has its fill. */
-static void add_fill(struct mapping *m, size_t column, struct recipe *r)
+static void add_fill(struct mapping *m, size_t column, const struct recipe *r)
 {
     struct fill *f = &m->fills[m->fill_count++];
-    *f = (struct fill){
-        .column = r->column,
-        .omit_bit = -1,
-        .empty_as_null = m->rules.empty_as_null && !column_type_is_json(r->column->type),
-        .unit = r->unit,
-        .may_lack = r->may_lack,
-        .place = r->count > 1 ? place_choice(m, r->places, r->count) : r->places[0],
-        .source_text = r->count > 1 ? mem_printf("coalesce(%s)", buf_cstr(&r->text))
-                                    : mem_strdup(buf_cstr(&r->text)),
-        .field_text = mem_strdup(buf_cstr(&r->fields)),
-    };
+    recipe_fill(m, r, f);
     m->notes[column] = f->source_text;
-    m->encodings[column] = encoding_text(r);
+    m->encodings[column] = recipe_encoding(r);
 }
 
 /* A column that nothing fills: says why, or that it cannot be. */
@@ -305,7 +123,7 @@ static bool leave_out(struct mapping *m, size_t column, struct error *err)
     return true;
 }
 
-/* A column that no path fills but an option: what decode.c makes for each row goes there. */
+/* A column that an option fills, not a path: it takes what the decoder makes for each row. */
 static bool add_made(struct mapping *m, size_t column, const struct mapping_spec *spec,
                      const char *option, struct place place, struct error *err)
 {
@@ -354,15 +172,14 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
     if (!default_path(m, r->column, &path)) {
         return leave_out(m, column, err);
     }
-    r->places = mem_array(1, sizeof *r->places);
-    bool ok = add_path(m, r, &path, err);
-    bool is_image = m->envelope != ENVELOPE_NONE && path.root == PATH_VALUE;
+    bool ok = recipe_add_path(m, r, &path, err);
+    bool of_event = m->envelope != ENVELOPE_NONE && path.root == PATH_VALUE;
     path_done(&path);
     if (ok) {
         add_fill(m, column, r);
     }
-    if (ok && is_image) {
-        mapping_change_image(&m->fills[m->fill_count - 1]);
+    if (ok && of_event) {
+        mapping_change_of_event(&m->fills[m->fill_count - 1]);
     }
     return ok;
 }
@@ -391,21 +208,19 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
     const struct mapping_value *values = entry->path ? &path : entry->values;
     size_t count = entry->path ? 1 : entry->value_count;
     r->unit = entry->unit != UNIT_NONE ? entry->unit : r->unit;
-    r->places = mem_array(count, sizeof *r->places);
     for (size_t i = 0; i < count; i++) {
-        if (!add_value(m, r, &values[i], err)) {
+        if (!recipe_add_value(m, r, &values[i], err)) {
             return false;
         }
     }
-    if (entry->unit != UNIT_NONE && !check_unit(r, err)) {
+    if (entry->unit != UNIT_NONE && !recipe_check_unit(r, err)) {
         return false;
     }
     add_fill(m, column, r);
     return true;
 }
 
-/* Says which column it is about. */
-static bool column_fault(struct error *err, const char *name)
+bool mapping_column_fault(struct error *err, const char *name)
 {
     snprintf(err->column, sizeof err->column, "%s", name);
     return error_wrap(err, "column '%s'", name);
@@ -415,11 +230,10 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
                        struct error *err)
 {
     const struct column *c = &m->table->columns[column];
-    struct recipe r = {.column = c, .may_lack = true};
-    r.unit = column_type_is_time(c->element ? c->element->type : c->type) ? m->rules.unit
-                                                                          : UNIT_NONE;
+    struct recipe r;
     const struct mapping_entry *entry = entry_of(spec, c->name);
     bool ok;
+    recipe_init(&r, m, c);
     if (spec->soft_delete && strcmp(spec->soft_delete, c->name) == 0) {
         ok = add_mark(m, column, spec, err);
     } else if (spec->unknown == UNKNOWN_COLLECT && strcmp(spec->unknown_column, c->name) == 0) {
@@ -428,12 +242,12 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
         ok = entry ? add_entry(m, column, entry, &r, err) : add_default(m, column, &r, err);
     }
     recipe_done(&r);
-    return ok || column_fault(err, c->name);
+    return ok || mapping_column_fault(err, c->name);
 }
 
-static bool check_entries(const struct table *table, const struct mapping_spec *spec,
-                          struct error *err)
+static bool check_entries(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
+    const struct table *table = m->table;
     for (size_t i = 0; i < spec->entry_count; i++) {
         const char *name = spec->entries[i].column;
         if (table_column(table, str_of(name))) {
@@ -459,10 +273,10 @@ static bool may_be_left_out(const struct mapping *m, const struct fill *f)
 }
 
 /* Bits for the columns that a row may leave out. */
-static bool number_omit_bits(struct mapping *m, struct error *err)
+static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     int bits = 0;
-    if (m->envelope != ENVELOPE_NONE && m->target.omit_leaves) {
+    if (spec->envelope != ENVELOPE_NONE && m->target.omit_leaves) {
         mapping_change_omits(m);
         return true;
     }
@@ -476,10 +290,11 @@ static bool number_omit_bits(struct mapping *m, struct error *err)
             error_set(err, ERROR_SETUP, "table %s: more than %d columns %s are filled",
                       m->table->quoted, TARGET_OMIT_MAX,
                       m->target.omit_leaves ? "that a record may lack" : "with a DEFAULT");
-            return error_hint(err,
-                              m->target.omit_leaves
-                                  ? "Mode update leaves alone what is lacking, in so many at most."
-                                  : "Drop the DEFAULT of columns that every record fills.");
+            return error_hint(
+                err, m->target.omit_leaves
+                         ? "Mode update leaves a column alone where the record lacks its field; "
+                           "only this many columns may be lacking."
+                         : "Drop the DEFAULT of columns that every record fills.");
         }
         f->omit_bit = bits++;
     }
@@ -512,66 +327,89 @@ static void finish(struct mapping *m)
     }
 }
 
-/* *part says what a fault is about. */
-static bool build(struct mapping *m, const struct mapping_spec *spec, enum mapping_part *part,
-                  struct error *err)
+/* ---- the steps of making it ---- */
+
+static bool mention_names(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
-    *part = MAPPING_EXPLODE;
-    if (spec->explode && !mapping_set_explode(m, spec, err)) {
-        return false;
+    (void) err;
+    if (spec->named_by != NULL) {
+        template_mention(m, spec->named_by);
     }
-    if (spec->named_by) {
-        chooser_mention(m, spec->named_by);
-    }
-    *part = MAPPING_COLUMN;
-    if (!check_entries(m->table, spec, err)) {
-        return false;
-    }
-    *part = MAPPING_TABLE;
-    if (!mapping_set_rest(m, spec, err)) {
-        return false;
-    }
-    *part = MAPPING_COLUMN;
+    return true;
+}
+
+static bool add_columns(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
     for (size_t i = 0; i < m->table->column_count; i++) {
         if (!add_column(m, i, spec, err)) {
             return false;
         }
     }
     mapping_add_inputs(m);
-    *part = MAPPING_TABLE;
-    if (m->fill_count == 0 && m->target.expression_count == 0) {
-        error_set(err, ERROR_SETUP, "no column of table %s is filled", m->table->quoted);
-        return error_hint(err, "Map columns with columns:, or use a format whose names the table "
-                               "has.");
+    return true;
+}
+
+static bool check_filled(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    (void) spec;
+    if (m->fill_count > 0 || m->target.expression_count > 0) {
+        return true;
     }
-    if (!mapping_set_mode(m, spec, err) || !number_omit_bits(m, err)) {
-        return false;
-    }
-    *part = MAPPING_WHEN;
-    if (spec->when && !mapping_set_when(m, spec->when, err)) {
-        return false;
-    }
-    *part = MAPPING_DELETE_WHEN;
-    if (spec->delete_when && !mapping_set_delete_when(m, spec->delete_when, err)) {
-        return false;
+    error_set(err, ERROR_SETUP, "no column of table %s is filled", m->table->quoted);
+    return error_hint(err, "Map columns with columns:, or use a format whose names the table has.");
+}
+
+/* In this order: each step relies on what those before it have found out. */
+static const struct {
+    enum mapping_part part; /* of the spec that its faults are about */
+    bool (*run)(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+} steps[] = {
+    {MAPPING_EXPLODE, mapping_set_explode}, {MAPPING_TABLE, mention_names},
+    {MAPPING_COLUMN, check_entries},        {MAPPING_TABLE, mapping_set_rest},
+    {MAPPING_COLUMN, add_columns},          {MAPPING_TABLE, check_filled},
+    {MAPPING_TABLE, mapping_set_mode},      {MAPPING_TABLE, number_omit_bits},
+    {MAPPING_WHEN, mapping_set_when},       {MAPPING_DELETE_WHEN, mapping_set_delete_when},
+};
+
+static bool build(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        if (!steps[i].run(m, spec, err)) {
+            if (spec->out_part != NULL) {
+                *spec->out_part = steps[i].part;
+            }
+            return false;
+        }
     }
     finish(m);
     return true;
 }
 
+struct mapping *mapping_begin(const struct mapping_spec *spec)
+{
+    struct mapping *m = mem_zalloc(sizeof *m);
+    m->format = format_of(spec->format);
+    m->envelope = spec->envelope;
+    m->target.route = spec->route;
+    fields_init(&m->value);
+    fields_init(&m->key);
+    fields_init(&m->item);
+    if (m->envelope != ENVELOPE_NONE) {
+        mapping_change_begin(m);
+    }
+    return m;
+}
+
 struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
                             uint32_t target_id, struct error *err)
 {
-    struct mapping *m = mem_zalloc(sizeof *m);
-    enum mapping_part part;
+    struct mapping *m = mapping_begin(spec);
     size_t n = MAX(table->column_count, 1);
     m->table = table;
-    m->format = spec->format;
     m->rules = spec->rules;
     m->action = spec->action;
     m->deletes = spec->deletes;
     m->marks = spec->soft_delete != NULL;
-    m->envelope = spec->envelope;
     m->precision = spec->precision;
     m->truncates = spec->truncates;
     m->target = (struct target){
@@ -585,13 +423,7 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     m->fills = mem_array(n + MAPPING_INPUTS, sizeof *m->fills);
     m->encodings = mem_array(n, sizeof *m->encodings);
     m->notes = mem_array(n, sizeof *m->notes);
-    fields_init(&m->value);
-    fields_init(&m->key);
-    fields_init(&m->item);
-    if (m->envelope != ENVELOPE_NONE) {
-        mapping_change_begin(m);
-    }
-    return build(m, spec, spec->out_part ? spec->out_part : &part, err) ? m : mapping_free(m);
+    return build(m, spec, err) ? m : mapping_free(m);
 }
 
 struct mapping *mapping_free(struct mapping *m)
@@ -618,7 +450,6 @@ struct mapping *mapping_free(struct mapping *m)
         free(m->choices[i].cells);
     }
     mapping_free_sql(m);
-    m->chooser = chooser_free(m->chooser);
     filter_done(&m->when);
     filter_done(&m->delete_when);
     free(m->array_text);

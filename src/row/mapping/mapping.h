@@ -5,32 +5,34 @@
  * Where a value comes from, in order of precedence:
  *   1. an explicit entry of `columns:`;
  *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
- *   3. format json: the field of the same name in the value (exact, case-sensitive);
- *      format raw: columns named topic, partition, offset, timestamp, key, value, headers.
+ *   3. a format with fields: the field of the same name in the value (exact, case-sensitive);
+ *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
  * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
  * never.
  *
- * What is lacking: the column's DEFAULT if it has one (the row omits the column: target_column's
- * omit_bit), else NULL, which is a fault of the record for a NOT NULL column. Lacking are: a field
- * that the document does not have, or whose parent is null; every field of a value or key that is
- * null as a whole, for Kafka (a tombstone) or as JSON; a header of a name that is not there; the
- * timestamp of a record without one. NULL, not lacking: an explicit JSON null, a header with a null
- * value, a whole key or value that is null. A number, string or array where a path wants an object
- * is a fault of the record, and so is a root that is not an object when fields are wanted.
+ * If the record lacks a value, the column gets its DEFAULT (the row omits the column:
+ * target_column's omit_bit); without a DEFAULT it gets NULL, which is a fault of the record for a
+ * NOT NULL column. A record lacks: a field that the document does not have, or whose parent is
+ * null; every field of a value or key that is null as a whole, for Kafka (a tombstone) or as JSON;
+ * a header of a name that is not there; a timestamp if it has none. NULL, and not lacking, are: an
+ * explicit JSON null, a header with a null value, a whole key or value that is null. A number,
+ * string or array where a path wants an object is a fault of the record, and so is a root that is
+ * not an object when fields are wanted.
  *
  * With explode a record makes a row of each element of an array in its value. Columns without an
  * entry then take the field of that name of the element, unless an entry takes the whole element:
- * then they take nothing; _index is meta.index. No rows: the array is missing, null or empty. What
- * is no array is a fault, and one bad element is a fault of the whole record. A condition that
- * names item is asked for each element, otherwise for the record.
+ * then they take nothing. _index is meta.index. A missing, null or empty array makes no rows; a
+ * value that is no array is a fault, and one bad element is a fault of the whole record. A
+ * condition that names item is evaluated for each element, any other once for the record.
  *
  * A constant is a text that goes into the column's type as a header with this text would. Of
- * several values the first one counts that is there and not null; if there is none, the column is
- * lacking where all of them are, and NULL otherwise.
+ * several values the first one counts that is there and not null. If there is none, the column is
+ * NULL, or lacking if the record lacks all of them.
  *
  * An expression (`sql`) is computed by PostgreSQL over the rows of a batch. It may name value
- * (jsonb; bytea with format raw), key (text), headers (jsonb), topic, partition, offset, timestamp,
- * and with explode item (jsonb) and index. Such a column is neither part of the key nor a version.
+ * (jsonb; bytea if the format has no fields), key (text), headers (jsonb), topic, partition,
+ * offset, timestamp, and with explode item (jsonb) and index. Such a column is neither part of the
+ * key nor a version.
  *
  * Paths, as users write them:
  *   value             the whole value         value.a.b       a field, nested
@@ -51,7 +53,7 @@
 #include "row/schema/logical.h"
 #include "row/table/table.h"
 
-/* What becomes of fields of a value that no column takes. */
+/* What happens to fields of a value that no column takes. */
 enum unknown_policy { UNKNOWN_IGNORE, UNKNOWN_FAULT, UNKNOWN_COLLECT };
 
 /* What a record is: a row, or a change event (row/envelope/debezium.h) that holds one. */
@@ -60,7 +62,7 @@ enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM };
 /* Which records delete the row of their key. DELETE_CHANGE: the change events of deletes. */
 enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE, DELETE_CHANGE };
 
-/* What a column may get: what a path leads to, or a constant. Exactly one of the two. */
+/* What a column may get: exactly one of a path and a constant. */
 struct mapping_value {
     const char *path;
     const char *constant;
@@ -73,10 +75,10 @@ struct mapping_entry {
     const struct mapping_value *values; /* the first of these that is there and not null */
     size_t value_count;
     enum time_unit unit;
-    const char *sql; /* instead of all these: computed by PostgreSQL */
+    const char *sql; /* instead of all of these: PostgreSQL computes it */
 };
 
-/* What of a spec a fault is about; for a column err->column says which. */
+/* The part of a spec that an error refers to; MAPPING_COLUMN: see err->column. */
 enum mapping_part {
     MAPPING_TABLE,
     MAPPING_COLUMN,
@@ -87,7 +89,7 @@ enum mapping_part {
 
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
-    enum format format;
+    enum format_id format;
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name; outlives the mapping */
@@ -107,7 +109,7 @@ struct mapping_spec {
     struct value_rules rules;
     enum unknown_policy unknown;
     const char *unknown_column;  /* UNKNOWN_COLLECT */
-    enum mapping_part *out_part; /* NULL: of no interest */
+    enum mapping_part *out_part; /* NULL: not wanted */
 };
 
 struct mapping;
@@ -118,8 +120,8 @@ struct mapping;
  * bad path; a column whose type has no encoder; a NOT NULL column without default that nothing
  * fills; no column filled at all; a source that can never be encoded into the type (a header into a
  * timestamp is fine, `headers` into int4 is not); a key without a unique index, or that is not
- * filled; a version or mark of a type that cannot be one; a
- * condition that does not compile. @thread main
+ * filled; a version or mark of a type that cannot be one; a condition that does not compile.
+ * @thread main
  */
 struct mapping *mapping_new(const struct table *table, const struct mapping_spec *spec,
                             uint32_t target_id, struct error *err) _must_;
@@ -137,7 +139,7 @@ bool mapping_wants_headers(const struct mapping *m);
 void mapping_describe(const struct mapping *m, size_t table_column, const char **out_source,
                       const char **out_encoding);
 
-/* Appends what becomes of a record: "mode upsert, key (id), a tombstone deletes". */
+/* Appends what is done with a record: "mode upsert, key (id), a tombstone deletes". */
 void mapping_describe_mode(const struct mapping *m, struct buf *out);
 
 #endif

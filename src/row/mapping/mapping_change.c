@@ -1,20 +1,24 @@
 /*
  * What a mapping of change events has beside columns: the parts of the envelope, the row as it was
- * before the change, and what the values are that the JSON does not tell. Main thread, once per
+ * before the change, and what its values are where the JSON does not say it. Main thread, once per
  * route.
  */
 #include "base/mem.h"
 #include "row/mapping/mapping_state.h"
 #include "row/schema/logical.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 void mapping_change_begin(struct mapping *m)
 {
+    assert(m->format->has_fields); /* config refuses it */
     m->change = (struct change_cells){
         .before = fields_add(&m->value, 0, STR_LIT("before")),
         .after = fields_add(&m->value, 0, STR_LIT("after")),
         .op = fields_add(&m->value, 0, STR_LIT("op")),
+    };
+    m->wrapper = (struct wrapper_cells){
         .schema = fields_add(&m->value, 0, STR_LIT("schema")),
         .payload = fields_add(&m->value, 0, STR_LIT("payload")),
     };
@@ -24,9 +28,9 @@ void mapping_change_begin(struct mapping *m)
 
 /* Errors name the column of the source: whether it is looked for in `before`, `after` or the key
  * depends on the event. */
-void mapping_change_image(struct fill *f)
+void mapping_change_of_event(struct fill *f)
 {
-    f->is_image = true;
+    f->of_event = true;
     free(f->field_text);
     f->field_text = mem_strdup(f->column->name);
 }
@@ -70,7 +74,7 @@ void mapping_change_before(struct mapping *m)
 {
     for (size_t i = 0; i < m->fill_count; i++) {
         struct fill *f = &m->fills[i];
-        if (!f->is_image) {
+        if (!f->of_event) {
             continue;
         }
         struct str name = str_of(f->column->name);
@@ -85,7 +89,7 @@ void mapping_change_before(struct mapping *m)
 
 /* ---- what the values are ---- */
 
-/* Of a choice nobody knows which of its places gives the value. */
+/* Of a choice it is not known which of its places gives the value. */
 static bool is_of_row(const struct mapping *m, const struct fill *f)
 {
     bool value = f->place.origin == ORIGIN_VALUE && mapping_change_holds(m, f->place.number);
@@ -108,7 +112,7 @@ void mapping_change_end(struct mapping *m)
     m->logicals = mem_array(m->fill_count, sizeof *m->logicals);
     for (size_t i = 0; i < m->fill_count; i++) {
         const struct fill *f = &m->fills[i];
-        bool declared = f->unit != UNIT_NONE && !f->is_image;
+        bool declared = f->unit != UNIT_NONE && !f->of_event;
         if (declared || !is_of_row(m, f)) {
             m->logicals[i] = (struct logical){.kind = LOGICAL_PLAIN, .unit = f->unit};
         } else {

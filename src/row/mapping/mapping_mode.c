@@ -41,7 +41,7 @@ static bool check_key_source(const struct mapping *m, const struct fill *f, stru
         return error_hint(err, "Map it from the record's key: %s: key.%s", f->column->name,
                           f->column->name);
     }
-    if (m->deletes == DELETE_CHANGE && of_value && !f->is_image) {
+    if (m->deletes == DELETE_CHANGE && of_value && !f->of_event) {
         error_set(err, ERROR_SETUP, "key: column '%s' comes from %s, which a delete does not have",
                   f->column->name, f->source_text);
         return error_hint(err, "Map it from the record's key: %s: key.%s", f->column->name,

@@ -17,8 +17,8 @@ bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct
         return true;
     }
     m->reads_value = true;
-    if (m->format != FORMAT_JSON) {
-        error_set(err, ERROR_SETUP, "unknown_fields: with format raw a value has no fields");
+    if (!mapping_check_fields(m, err)) {
+        error_wrap(err, "unknown_fields");
         return error_hint(err, "Use format json, or unknown_fields: ignore.");
     }
     bool there = m->unknown == UNKNOWN_FAULT ||

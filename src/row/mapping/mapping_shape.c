@@ -10,10 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool mapping_check_fields(const struct mapping *m, struct error *err)
+{
+    return m->format->has_fields ||
+           error_set(err, ERROR_SETUP, "with format %s a value has no fields", m->format->name);
+}
+
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err)
 {
-    if (m->format == FORMAT_RAW && p->root == PATH_VALUE && p->name_count > 0) {
-        error_set(err, ERROR_SETUP, "with format raw a value has no fields");
+    if (p->root == PATH_VALUE && p->name_count > 0 && !mapping_check_fields(m, err)) {
         return error_hint(err, "Use format json, or the whole value.");
     }
     bool of_element = p->root == PATH_ITEM || (p->root == PATH_META && p->meta == META_INDEX);
@@ -39,8 +44,8 @@ static bool takes_whole_item(const struct mapping_entry *entry)
 
 static bool check_array(const struct mapping *m, const struct path *path, struct error *err)
 {
-    if (m->format == FORMAT_RAW) {
-        error_set(err, ERROR_SETUP, "explode: with format raw a value has no fields");
+    if (!mapping_check_fields(m, err)) {
+        error_wrap(err, "explode");
         return error_hint(err, "Use format json.");
     }
     if (path->root != PATH_VALUE) {
@@ -59,6 +64,9 @@ static bool check_array(const struct mapping *m, const struct path *path, struct
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     struct path path = {0};
+    if (spec->explode == NULL) {
+        return true;
+    }
     if (!path_parse(spec->explode, &path, err)) {
         return error_wrap(err, "explode");
     }
@@ -100,9 +108,12 @@ static bool is_of_element(const struct path *path)
     return path->root == PATH_ITEM || (path->root == PATH_META && path->meta == META_INDEX);
 }
 
-bool mapping_set_when(struct mapping *m, const char *text, struct error *err)
+bool mapping_set_when(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
-    if (!set_filter(m, &m->when, text, err)) {
+    if (spec->when == NULL) {
+        return true;
+    }
+    if (!set_filter(m, &m->when, spec->when, err)) {
         return error_wrap(err, "when");
     }
     for (size_t i = 0; i < condition_path_count(m->when.condition); i++) {
@@ -111,9 +122,10 @@ bool mapping_set_when(struct mapping *m, const char *text, struct error *err)
     return true;
 }
 
-bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err)
+bool mapping_set_delete_when(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
-    return set_filter(m, &m->delete_when, text, err) || error_wrap(err, "delete_when");
+    return spec->delete_when == NULL || set_filter(m, &m->delete_when, spec->delete_when, err) ||
+           error_wrap(err, "delete_when");
 }
 
 void filter_done(struct filter *f)

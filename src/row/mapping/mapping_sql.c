@@ -35,7 +35,7 @@ static const struct input inputs[] = {
 };
 _Static_assert(ARRAY_LEN(inputs) == MAPPING_INPUTS, "there is room for each");
 
-/* With format raw nobody has looked at the value. */
+/* Of a format without fields, whose values are not looked at. */
 static const struct input raw_value = {"value", "value", TYPE_BYTEA, "bytea", false};
 
 static bool is_word_char(char c)
@@ -114,7 +114,7 @@ void mapping_add_inputs(struct mapping *m)
         if ((in->of_element && !m->explodes) || !is_wanted(m, in->name)) {
             continue;
         }
-        add_input(m, m->format == FORMAT_RAW && i == INPUT_VALUE ? &raw_value : in);
+        add_input(m, !m->format->has_fields && i == INPUT_VALUE ? &raw_value : in);
     }
     if (m->target.expression_count > 0 && m->input_count == 0) {
         add_input(m, &inputs[INPUT_PARTITION]);

@@ -1,9 +1,29 @@
 /*
- * The inside of a mapping: what decode*.c follows for every record. Made by mapping.c and place.c,
- * then immutable.
+ * The inside of a mapping: what row/record follows for every record. Made by the files of this
+ * room, then immutable.
  *
- * Cells of a record, by number: first the nodes of the value's tree, then those of the key's tree,
- * then those of an element's tree, then one for each other source, then one for each choice.
+ * Where the value of a column comes from, from the user's words to a number:
+ *
+ *     path     value.customer.name   key.id          headers.kind, meta.offset, 'a constant'
+ *                 |                     |                 |
+ *     place    ORIGIN_VALUE, 2       ORIGIN_KEY, 1   ORIGIN_SOURCE, 0
+ *                 |                     |                 |
+ *     cell     2                     4               7
+ *                 |                     |                 |
+ *     fill     column 'name'         column 'id'     column 'kind'
+ *
+ *     path     a place as text (row/path/path.h)
+ *     place    an origin and a number within it. The origin says what the number counts: nodes of
+ *              the tree of names that are wanted of the value, of the key, or of an element of an
+ *              exploded array; sources; choices
+ *     source   a place that is no field of a document: a header, the offset, a whole key, a text
+ *     choice   several places; the first one counts that is there and not null (coalesce)
+ *     cell     where the decoder puts what it has read: a place has its cell once all places are
+ *              known and the numbers of one origin can follow those of another (place_seal)
+ *     fill     a column, with the cell that fills it and how
+ *
+ * So the cells of a record are, by number: the nodes of the value's tree, those of the key's tree,
+ * those of an element's tree, the other sources, the choices.
  */
 #ifndef ROW_MAPPING_MAPPING_STATE_H
 #define ROW_MAPPING_MAPPING_STATE_H
@@ -24,9 +44,9 @@ enum source_kind {
     SOURCE_OFFSET,
     SOURCE_TIMESTAMP,
     SOURCE_INDEX,    /* of the element */
-    SOURCE_MARK,     /* of a soft delete; decode.c sets it for each row */
+    SOURCE_MARK,     /* of a soft delete; the decoder sets it for each row */
     SOURCE_CONSTANT, /* the same for every record */
-    SOURCE_REST,     /* fields that no column takes; decode_rest.c */
+    SOURCE_REST,     /* fields that no column takes; record/rest.c */
 };
 
 struct source {
@@ -36,7 +56,7 @@ struct source {
 
 enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_ITEM, ORIGIN_SOURCE, ORIGIN_CHOICE };
 
-/* Where something is read, while a mapping is made: the number is one within its origin. */
+/* Where a value is read: see the top. */
 struct place {
     enum origin origin;
     uint32_t number;
@@ -62,21 +82,23 @@ struct fill {
     bool empty_as_null;
     enum time_unit unit;
     bool may_lack;     /* can the record lack it, so that a DEFAULT comes in? */
-    bool is_image;     /* of a change event: the column of that name of the row */
-    uint32_t before;   /* ... its cell in the row as it was; 0 = not read */
+    bool of_event;     /* takes the column of that name of a change event's row */
+    uint32_t before;   /* ... its cell in the row before the change; 0 = not read */
     uint32_t in_key;   /* ... its node in the key; 0 = not read */
     char *source_text; /* "value.customer.name"; owned */
     char *field_text;  /* "customer.name"; owned; of a path */
 };
 
-struct chooser;
-
 #define MAPPING_INPUTS 9
+
+/* Cells of the two parts of Kafka Connect's wrapper. */
+struct wrapper_cells {
+    uint32_t schema;
+    uint32_t payload;
+};
 
 /* Cells of the parts of a change event. */
 struct change_cells {
-    uint32_t schema;
-    uint32_t payload;
     uint32_t op;
     uint32_t before;
     uint32_t after;
@@ -89,10 +111,9 @@ struct filter {
 };
 
 struct mapping {
-    struct chooser *chooser; /* it only finds the mapping, see chooser.h; then no table, no fills */
-    const struct table *table;
+    const struct table *table; /* NULL: of a chooser; there are no fills then */
     struct target target;
-    enum format format;
+    const struct format *format;
     struct fill *fills; /* as many as the target has columns, in their order */
     size_t fill_count;
     struct fields value;
@@ -123,6 +144,7 @@ struct mapping {
     bool has_index;
     uint32_t index_cell;
     enum mapping_envelope envelope;
+    struct wrapper_cells wrapper;
     struct change_cells change;
     uint32_t row;             /* the node of the value whose fields are columns */
     struct logical *logicals; /* per fill; what its values are where no schema says it */
@@ -159,6 +181,12 @@ static inline size_t mapping_choice_cell(const struct mapping *m)
     return mapping_source_cell(m) + m->source_count;
 }
 
+/* mapping.c: a mapping that reads nothing yet and has no columns. */
+struct mapping *mapping_begin(const struct mapping_spec *spec) _must_;
+
+/* mapping.c: a fault of one column, also of a record. Returns false. */
+bool mapping_column_fault(struct error *err, const char *column);
+
 /*
  * mapping_mode.c: key, version and mark of a mapping whose columns are known. ERROR_SETUP as
  * mapping_new says.
@@ -172,25 +200,21 @@ bool mapping_check_rest(const struct column *c, struct error *err);
 
 /*
  * mapping_shape.c. check_path: does the route have what the path leads to? set_explode before the
- * columns are looked at, set_when behind them, bind_shape when all cells have their numbers.
+ * columns are looked at, set_when after them, bind_shape when all cells have their numbers.
  * ERROR_SETUP as mapping_new says.
  */
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err);
+bool mapping_check_fields(const struct mapping *m, struct error *err); /* of the value */
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
-bool mapping_set_when(struct mapping *m, const char *text, struct error *err);
-bool mapping_set_delete_when(struct mapping *m, const char *text, struct error *err);
+bool mapping_set_when(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_set_delete_when(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 void filter_done(struct filter *f);
 void mapping_bind_shape(struct mapping *m);
 
-/* mapping_sql.c. A column that PostgreSQL computes; behind all columns, what these name. */
+/* mapping_sql.c. A column that PostgreSQL computes; after all columns, what these name. */
 void mapping_add_expression(struct mapping *m, const struct column *c, const char *sql);
 void mapping_add_inputs(struct mapping *m);
 void mapping_free_sql(struct mapping *m);
-
-/* chooser.c. free returns NULL. mention: the fields that name the table are known to the mapping,
- * so that unknown_fields does not take them. */
-struct chooser *chooser_free(struct chooser *c);
-void chooser_mention(struct mapping *m, const char *template);
 
 /*
  * mapping_change.c: change events, in the order of building. The parts of the envelope, before any
@@ -198,7 +222,7 @@ void chooser_mention(struct mapping *m, const char *template);
  * out; the row as it was, once the key is known; what the values are, once everything has its cell.
  */
 void mapping_change_begin(struct mapping *m);
-void mapping_change_image(struct fill *f);
+void mapping_change_of_event(struct fill *f);
 void mapping_change_omits(struct mapping *m);
 void mapping_change_before(struct mapping *m);
 void mapping_change_end(struct mapping *m);

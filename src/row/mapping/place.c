@@ -35,7 +35,7 @@ static enum source_kind source_kind_of(const struct mapping *m, const struct pat
     case PATH_ITEM:
         break;
     }
-    return m->format == FORMAT_JSON && !as_bytes ? SOURCE_VALUE_JSON : SOURCE_VALUE_BYTES;
+    return m->format->has_fields && !as_bytes ? SOURCE_VALUE_JSON : SOURCE_VALUE_BYTES;
 }
 
 static struct place add_source(struct mapping *m, enum source_kind kind, struct str text)
@@ -58,7 +58,7 @@ static struct place add_source(struct mapping *m, enum source_kind kind, struct 
 
 struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
 {
-    m->reads_value |= p->root == PATH_VALUE && m->format == FORMAT_JSON;
+    m->reads_value |= p->root == PATH_VALUE && m->format->has_fields;
     m->reads_key |= p->root == PATH_KEY && p->name_count > 0;
     m->wants_headers |= p->root == PATH_HEADERS;
     if (p->root == PATH_VALUE && p->name_count > 0) {
@@ -76,7 +76,7 @@ struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
 
 struct place place_operand(struct mapping *m, const struct path *p)
 {
-    if (p->root == PATH_VALUE && p->name_count == 0 && m->format == FORMAT_JSON) {
+    if (p->root == PATH_VALUE && p->name_count == 0 && m->format->has_fields) {
         m->reads_value = true;
         return (struct place){ORIGIN_VALUE, 0};
     }

@@ -20,10 +20,10 @@ struct place place_operand(struct mapping *m, const struct path *p);
 /* The place of a text that is the same for every record. */
 struct place place_constant(struct mapping *m, const char *text);
 
-/* The place of a soft delete's mark, which decode.c fills. */
+/* The place of a soft delete's mark, which the decoder fills. */
 struct place place_mark(struct mapping *m);
 
-/* The place of the fields that no column takes, which decode.c fills. */
+/* The place of the fields that no column takes; the decoder fills it. */
 struct place place_rest(struct mapping *m);
 
 /* The place that receives the first of n others that is there and not null. */

@@ -20,7 +20,7 @@ struct token {
 struct parser {
     struct condition *c;
     const char *text;
-    size_t at; /* behind the token */
+    size_t at; /* after the token */
     struct token token;
     unsigned depth;
     struct error *err;
@@ -252,7 +252,7 @@ static bool comparison(const struct parser *p, enum comparison *out)
     return false;
 }
 
-/* The list behind `in`. Literals get numbers in a row. */
+/* The list after `in`. Its literals get consecutive numbers. */
 static bool list(struct parser *p, struct condition_node *n)
 {
     n->kind = CONDITION_IN;
@@ -312,7 +312,7 @@ static bool existence(struct parser *p, struct condition_node *n)
     return expect_sign(p, ")");
 }
 
-/* What may stand behind the first operand. */
+/* What may follow the first operand. */
 static bool test_tail(struct parser *p, struct condition_node *n)
 {
     n->kind = CONDITION_TRUE;

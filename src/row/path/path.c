@@ -54,13 +54,13 @@ static bool bad_path(struct error *err, const char *text, const char *what)
 {
     error_set(err, ERROR_SETUP, "'%s' is not a path: %s", text, what);
     return error_hint(err,
-                      "A path is value, key, headers or item, with names behind it joined by dots, "
+                      "A path is value, key, headers or item, with names after it joined by dots, "
                       "or meta.topic, meta.partition, meta.offset, meta.timestamp. A name with "
                       "other characters than letters, digits, _ - $ @ is written in double "
                       "quotes: value.\"odd.name\".");
 }
 
-/* A quoted name; *at is behind its first quote and moves behind its last one. Quotes inside are
+/* A quoted name; *at is after its first quote and moves past its last one. Quotes inside are
  * doubled. */
 static bool quoted_name(const char **at, struct buf *name)
 {
@@ -97,7 +97,7 @@ static void plain_name(const char **at, struct buf *name)
     }
 }
 
-/* The names behind the root. */
+/* The names after the root. */
 static bool parse_names(const char *text, const char *at, struct path *out, struct error *err)
 {
     struct buf name _cleanup_buf_ = {0};
@@ -113,7 +113,7 @@ static bool parse_names(const char *text, const char *at, struct path *out, stru
         } else {
             plain_name(&at, &name);
             if (name.n == 0) {
-                return bad_path(err, text, "a name is missing behind a dot");
+                return bad_path(err, text, "a name is missing after a dot");
             }
         }
         path_add(out, buf_str(&name));

@@ -22,19 +22,19 @@ struct path {
     size_t name_cap;
 };
 
-/* Fills *out, which the caller gives to path_done. ERROR_SETUP. */
+/* Fills *out, which the caller releases with path_done. ERROR_SETUP. */
 bool path_parse(const char *text, struct path *out, struct error *err) _must_;
 void path_done(struct path *p);
 
-/* How many bytes at the beginning of text may belong to a path: where one stands inside of a longer
- * text, path_parse gets so many. 0: none begins there. */
+/* How many bytes at the beginning of a longer text may be a path, which path_parse is then given.
+ * 0: no path begins there. */
 size_t path_length(const char *text) _pure_;
 
 /* Adds one name below what is there. */
 void path_add(struct path *p, struct str name);
 
-/* Appends the names, joined by dots and quoted where they have to be; with the root in front if
- * wanted. */
+/* Appends the names, joined by dots and quoted where they have to be; with_root: the root
+ * comes first. */
 void path_print(const struct path *p, bool with_root, struct buf *out);
 
 #endif

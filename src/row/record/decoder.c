@@ -1,33 +1,33 @@
 /*
- * The two steps of a record: read (documents and sources into cells, then the rules about what is
- * lacking), and write (cells into a COPY BINARY tuple). Faults get the column's name here. One
+ * The two steps of a record: read (documents and sources into cells, then the rules for what the
+ * record lacks), and write (cells into a COPY BINARY tuple). Faults get the column's name here. One
  * thread per decoder.
  */
 #include "row/record/decoder.h"
 
 #include "base/mem.h"
 #include "row/encode/encode.h"
+#include "row/envelope/connect.h"
 #include "row/envelope/debezium.h"
 #include "row/format/json_format.h"
 #include "row/mapping/mapping_state.h"
 #include "row/record/rest.h"
 #include "row/record/sources.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct decoder {
     struct cell *cells;
     size_t cell_cap;
-    struct document *value;
-    struct document *key; /* made when first needed, as is the next one */
-    struct document *item;
+    struct format_scratch value;
+    struct format_scratch key;
+    struct format_scratch item;
     struct buf plain; /* of decoder_elements */
     struct buf headers;
     struct buf rest;
     bool rest_known; /* of this record */
     struct encoder encoder;
-    struct debezium *changes;  /* made when first needed */
+    struct connect *connect;   /* made when it is first needed */
     const struct message *msg; /* read last */
     enum change_op change;
     bool turned; /* columns of the row come from before the change */
@@ -36,17 +36,17 @@ struct decoder {
 struct decoder *decoder_new(void)
 {
     struct decoder *d = mem_zalloc(sizeof *d);
-    d->value = document_new();
+    format_scratch_init(&d->value);
     return d;
 }
 
 struct decoder *decoder_free(struct decoder *d)
 {
     if (d) {
-        document_free(d->value);
-        document_free(d->key);
-        document_free(d->item);
-        debezium_free(d->changes);
+        format_scratch_done(&d->value);
+        format_scratch_done(&d->key);
+        format_scratch_done(&d->item);
+        connect_free(d->connect);
         encoder_done(&d->encoder);
         buf_done(&d->headers);
         buf_done(&d->rest);
@@ -76,18 +76,23 @@ static void make_room(struct decoder *d, const struct mapping *m)
 static bool read_key(struct decoder *d, const struct mapping *m, const struct message *msg,
                      struct error *err)
 {
-    if (!d->key) {
-        d->key = document_new();
+    const struct format_input in = {.what = "key", .bytes = msg->key, .names = &m->key};
+    struct cell *cells = d->cells + mapping_key_cell(m);
+    bool ok = m->envelope == ENVELOPE_NONE
+                  ? json_format_read(&d->key, &in, cells, err)
+                  : connect_read_key(d->connect, m, &d->key, msg->key, cells, err);
+    d->encoder.odd_json |= ok && d->key.is_odd;
+    return ok;
+}
+
+static bool read_event(struct decoder *d, const struct mapping *m, struct str value,
+                       struct error *err)
+{
+    if (d->connect == NULL) {
+        d->connect = connect_new();
     }
-    bool ok = m->envelope == ENVELOPE_NONE ? json_format_read("key", &m->key, d->key, msg->key,
-                                                              d->cells + mapping_key_cell(m), err)
-                                           : debezium_read_key(d->changes, m, d->key, msg,
-                                                               d->cells + mapping_key_cell(m), err);
-    if (!ok) {
-        return false;
-    }
-    d->encoder.odd_json |= msg->key.p && document_is_odd(d->key);
-    return true;
+    return connect_read_value(d->connect, m, &d->value, value, d->cells, err) &&
+           debezium_read(m, d->cells, &d->change, err);
 }
 
 static bool read_value(struct decoder *d, const struct mapping *m, const struct message *msg,
@@ -98,23 +103,11 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
     if (!m->reads_value) {
         return true;
     }
-    if (m->envelope != ENVELOPE_NONE && !d->changes) {
-        d->changes = debezium_new();
-    }
-    bool ok = m->envelope == ENVELOPE_NONE
-                  ? json_format_read("value", &m->value, d->value, msg->value, d->cells, err)
-                  : debezium_read(d->changes, m, d->value, msg, d->cells, &d->change, err);
-    if (!ok) {
-        return false;
-    }
-    d->encoder.odd_json |= msg->value.p && document_is_odd(d->value);
-    return true;
-}
-
-static bool column_fault(struct error *err, const struct column *c)
-{
-    snprintf(err->column, sizeof err->column, "%s", c->name);
-    return error_wrap(err, "column '%s'", c->name);
+    const struct format_input in = {.what = "value", .bytes = msg->value, .names = &m->value};
+    bool ok = m->envelope == ENVELOPE_NONE ? m->format->read(&d->value, &in, d->cells, err)
+                                           : read_event(d, m, msg->value, err);
+    d->encoder.odd_json |= ok && d->value.is_odd;
+    return ok;
 }
 
 /* In words: why a column got nothing. */
@@ -180,7 +173,14 @@ static const struct cell *in_the_way(const struct decoder *d, const struct mappi
     return fine ? NULL : c;
 }
 
-/* Stands an empty string for NULL here? */
+static bool blocked_fault(struct error *err, const char *path, const struct cell *blocked)
+{
+    error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be", path,
+              cell_kind_name(blocked));
+    return error_sqlstate(err, "22P02");
+}
+
+/* Does an empty string stand for NULL here? */
 static bool is_empty_null(const struct fill *f, const struct cell *c)
 {
     return f->empty_as_null && (c->kind == CELL_STRING || c->kind == CELL_BYTES) && c->text.n == 0;
@@ -199,10 +199,8 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
     if (c->kind == CELL_ABSENT) {
         const struct cell *blocked = in_the_way(d, m, f->place.origin, place_of(d, f));
         if (blocked) {
-            error_set(err, ERROR_RECORD, "field '%s': there is %s where an object should be",
-                      f->field_text, cell_kind_name(blocked));
-            error_sqlstate(err, "22P02");
-            return column_fault(err, f->column);
+            blocked_fault(err, f->field_text, blocked);
+            return mapping_column_fault(err, f->column->name);
         }
         bool needed = d->change == CHANGE_CREATE && f->omit_bit >= 0 &&
                       (m->needed >> f->omit_bit & 1) != 0;
@@ -224,7 +222,7 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
                                   : "NOT NULL");
     }
     error_sqlstate(err, "23502");
-    return column_fault(err, f->column);
+    return mapping_column_fault(err, f->column->name);
 }
 
 /* The first that is there and not null. With none it is null if one of them is, else absent. */
@@ -257,7 +255,7 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
         return false;
     }
-    decode_raw(m, msg, d->cells, &d->headers);
+    sources_fill(m, msg, d->cells, &d->headers);
     choose(d, m);
     return true;
 }
@@ -286,8 +284,7 @@ bool decoder_elements(struct decoder *d, const struct mapping *m, struct element
     elements_open(out, STR_LIT("[]"), &d->plain);
     if (c->kind == CELL_ABSENT && m->array.number != 0) {
         const struct cell *blocked = in_the_way(d, m, m->array.origin, m->array_cell);
-        return !blocked || error_set(err, ERROR_RECORD, "%s: there is %s where an object should be",
-                                     m->array_text, cell_kind_name(blocked));
+        return blocked == NULL || blocked_fault(err, m->array_text, blocked);
     }
     if (c->kind == CELL_NULL) {
         return true;
@@ -305,12 +302,12 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
 {
     struct cell element;
     elements_value(next, &element);
-    struct str text = element.kind == CELL_STRING ? element.raw : element.text;
-    if (!d->item) {
-        d->item = document_new();
-    }
-    if (!json_format_read("element", &m->item, d->item, text, d->cells + mapping_item_cell(m),
-                          err)) {
+    const struct format_input in = {
+        .what = "element",
+        .bytes = element.kind == CELL_STRING ? element.raw : element.text,
+        .names = &m->item,
+    };
+    if (!json_format_read(&d->item, &in, d->cells + mapping_item_cell(m), err)) {
         return false;
     }
     if (m->has_index) {
@@ -348,7 +345,7 @@ bool decoder_moves(const struct decoder *d, const struct mapping *m)
             continue;
         }
         if (d->cells[f->before].kind <= CELL_NULL) {
-            return false; /* the source does not tell */
+            return false; /* the source does not report it */
         }
         moves |= differ(&d->cells[f->before], &d->cells[f->cell]);
     }
@@ -417,7 +414,7 @@ static bool settle_rest(struct decoder *d, const struct mapping *m, struct error
 {
     struct cell rest;
     uint32_t root = d->turned ? m->change.before : m->row;
-    if (!decode_rest(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
+    if (!rest_read(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
         return false;
     }
     if (m->unknown == UNKNOWN_COLLECT) {
@@ -468,13 +465,13 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.cell = &d->cells[place_of(d, f)];
         v.unit = f->unit;
         if (m->logicals) {
-            d->encoder.logical = debezium_logical(d->changes, m, i);
+            d->encoder.logical = connect_logical(d->connect, m, i);
         }
         if (is_empty_null(f, v.cell)) {
             buf_add_u32(out, UINT32_MAX);
         } else if (!encode_value(&v)) {
             out->n = begin;
-            return column_fault(err, f->column);
+            return mapping_column_fault(err, f->column->name);
         }
     }
     return true;

@@ -22,20 +22,19 @@ struct decoder *decoder_free(struct decoder *d); /* returns NULL */
 
 /*
  * Reads msg into the decoder's cells, which stay valid until the next decoder_read or until msg
- * goes. Faults are ERROR_RECORD: the value or the key is not what the format says.
+ * goes. ERROR_RECORD: the value or the key is not what the format says.
  */
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
                   struct error *err) _must_;
 
 /*
  * For a mapping with explode: the elements of the record read last; they live as long as its cells.
- * ERROR_RECORD: what should be an array is none.
+ * ERROR_RECORD: what should be an array is not one.
  */
 bool decoder_elements(struct decoder *d, const struct mapping *m, struct elements *out,
                       struct error *err) _must_;
 
-/* Reads the one that is next, with its number from 0, into the cells, beside those of the record.
- */
+/* Reads the next element into the cells, beside those of the record; index counts from 0. */
 bool decoder_element(struct decoder *d, const struct mapping *m, struct elements *next,
                      uint32_t index, struct error *err) _must_;
 
@@ -45,28 +44,28 @@ const struct cell *decoder_cells(const struct decoder *d);
 /* What the record read last did. */
 enum change_op decoder_change(const struct decoder *d);
 
-/* Has a change event read last changed the key of its row? */
+/* Has the change event that was read last changed the key of its row? */
 bool decoder_moves(const struct decoder *d, const struct mapping *m);
 
-/* From here on, the columns of the row are what they were before the change, or after it again. */
+/* Selects the row image that later calls use: before the change, or after it. */
 void decoder_turn(struct decoder *d, bool before);
 
 /*
- * Takes from the record's key what the row before the change lacks of its own key. Fault: the key
- * is not what the format says.
+ * Fills in from the record's key what the row before the change lacks of its own key. ERROR_RECORD:
+ * the record's key is not JSON.
  */
 bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err) _must_;
 
 /* Does the mapping's condition hold for what was read? */
 bool decoder_takes(const struct decoder *d, const struct mapping *m);
 
-/* Does delete_when? */
+/* Does its delete_when hold? */
 bool decoder_deletes(const struct decoder *d, const struct mapping *m);
 
 /*
- * Looks whether what was read makes a row for that action. *out_omit has the omit_bit set of each
- * column with a DEFAULT that the record does not fill. Faults are ERROR_RECORD with err->column
- * set: "column 'id': field 'id' is missing and the column is NOT NULL without a default".
+ * Checks whether what was read makes a row for that action. *out_omit has the omit_bit set of each
+ * column with a DEFAULT that the record does not fill. ERROR_RECORD with err->column set:
+ * "column 'id': field 'id' is missing and the column is NOT NULL without a default".
  */
 bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
                     uint64_t *out_omit, struct error *err) _must_;

@@ -1,7 +1,6 @@
 /* See record.h. */
 #include "row/record/record.h"
 
-#include "row/mapping/chooser.h"
 #include "row/mapping/mapping_state.h"
 
 static bool is_delete(const struct decoder *d, const struct mapping *m, const struct message *msg)
@@ -146,23 +145,24 @@ static bool add_rows(struct decoder *d, const struct mapping *m, const struct me
 }
 
 /* Through a chooser: the record is read twice, by what names its table and by its columns. */
-static bool add_chosen(struct decoder *d, const struct mapping *chooser, const struct message *msg,
+static bool add_chosen(struct decoder *d, const struct record_route *r, const struct message *msg,
                        struct batch *b, struct error *err)
 {
     bool is_nothing = decoder_change(d) == CHANGE_NONE;
-    if (is_nothing || (!chooser->when_per_element && !decoder_takes(d, chooser))) {
+    if (is_nothing || (!r->mapping->when_per_element && !decoder_takes(d, r->mapping))) {
         return true;
     }
-    const struct mapping *m = chooser_find(chooser, decoder_cells(d), err);
-    return m && decoder_read(d, m, msg, err) && add_rows(d, m, msg, b, err);
+    const struct mapping *m = chooser_find(r->chooser, decoder_cells(d), err);
+    return m != NULL && decoder_read(d, m, msg, err) && add_rows(d, m, msg, b, err);
 }
 
-bool record_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
+bool record_rows(struct decoder *d, const struct record_route *r, const struct message *msg,
                  struct batch *b, struct error *err)
 {
     uint32_t mark = batch_mark(b);
-    if (decoder_read(d, m, msg, err) &&
-        (m->chooser ? add_chosen(d, m, msg, b, err) : add_rows(d, m, msg, b, err))) {
+    if (decoder_read(d, r->mapping, msg, err) &&
+        (r->chooser != NULL ? add_chosen(d, r, msg, b, err)
+                            : add_rows(d, r->mapping, msg, b, err))) {
         return true;
     }
     batch_undo(b, mark);

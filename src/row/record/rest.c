@@ -1,6 +1,6 @@
 /*
- * A second walk over the value, and only for routes that ask for it: the reader of documents is
- * left as fast as it is. Any thread.
+ * A second walk over the value, only for routes that ask for it, so that the reader of documents
+ * stays as fast as it is. Any thread.
  */
 #include "row/record/rest.h"
 
@@ -24,8 +24,8 @@ static void add_field(struct buf *text, const char *begin, const char *end)
     buf_add(text, begin, (size_t) (end - begin));
 }
 
-bool decode_rest(const struct mapping *m, const struct cell *root, struct buf *plain,
-                 struct buf *text, struct cell *out, struct error *err)
+bool rest_read(const struct mapping *m, const struct cell *root, struct buf *plain,
+               struct buf *text, struct cell *out, struct error *err)
 {
     struct elements e;
     struct cell value;

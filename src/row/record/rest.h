@@ -6,13 +6,12 @@
 #include "row/mapping/mapping_state.h"
 
 /*
- * root is the value as it was read, or the row in a change event. m->unknown says what is done:
- * UNKNOWN_FAULT names the first such field; UNKNOWN_COLLECT makes one object of all of them, each
- * as its text is, into `text`, and *out that; NULL where the value is null. Only the outermost
- * names count, and one of which a column takes a part is taken. plain is scratch memory.
- * ERROR_RECORD.
+ * root is the value as it was read, or the row in a change event. With UNKNOWN_FAULT the first such
+ * field is a fault (ERROR_RECORD). With UNKNOWN_COLLECT *out is one object of all of them, each as
+ * it stands in the document, made in `text`; it is NULL where the value is null. Only the outermost
+ * names count, and a field counts as taken if a column takes a part of it. plain is scratch memory.
  */
-bool decode_rest(const struct mapping *m, const struct cell *root, struct buf *plain,
-                 struct buf *text, struct cell *out, struct error *err) _must_;
+bool rest_read(const struct mapping *m, const struct cell *root, struct buf *plain,
+               struct buf *text, struct cell *out, struct error *err) _must_;
 
 #endif

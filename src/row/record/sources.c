@@ -93,12 +93,12 @@ static void set_header(struct cell *c, const struct message *msg, struct str nam
 /* ---- all sources ---- */
 
 /* The whole document: any JSON value as its text, but null is NULL. */
-static void set_document(struct cell *c, const struct cell *root, struct str value)
+static void set_document(struct cell *c, const struct cell *root)
 {
     if (root->kind == CELL_NULL) {
         c->kind = CELL_NULL;
     } else if (root->kind == CELL_BOOL) {
-        set_text(c, CELL_JSON, str_trim(value));
+        set_text(c, CELL_JSON, root->truth ? STR_LIT("true") : STR_LIT("false"));
     } else {
         set_text(c, CELL_JSON, root->kind == CELL_STRING ? root->raw : root->text);
     }
@@ -109,7 +109,7 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
 {
     switch (s->kind) {
     case SOURCE_VALUE_JSON:
-        set_document(c, root, msg->value);
+        set_document(c, root);
         return;
     case SOURCE_VALUE_BYTES:
         set_bytes(c, m->reads_value && root->kind == CELL_NULL ? (struct str){0} : msg->value);
@@ -147,8 +147,8 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
     __builtin_unreachable();
 }
 
-void decode_raw(const struct mapping *m, const struct message *msg, struct cell *cells,
-                struct buf *text)
+void sources_fill(const struct mapping *m, const struct message *msg, struct cell *cells,
+                  struct buf *text)
 {
     struct cell *to = cells + mapping_source_cell(m);
     for (size_t i = 0; i < m->source_count; i++) {

@@ -1,4 +1,4 @@
-/* What is not a field of a document into cells; only row/record/decoder.c includes this. Any
+/* What is not a field of a document into cells: the record's key, headers and own numbers. Any
  * thread. */
 #ifndef ROW_RECORD_SOURCES_H
 #define ROW_RECORD_SOURCES_H
@@ -13,7 +13,7 @@
  * when null), used for SOURCE_VALUE_JSON. text holds what has to be made (headers as JSON); its
  * contents are lost. Cannot fail: bytes are taken as they are.
  */
-void decode_raw(const struct mapping *m, const struct message *msg, struct cell *cells,
-                struct buf *text);
+void sources_fill(const struct mapping *m, const struct message *msg, struct cell *cells,
+                  struct buf *text);
 
 #endif

@@ -51,7 +51,7 @@ static bool matches_any(const struct plan *plan, const struct entry *entry,
     return false;
 }
 
-/* No row is to be made: what the entry matches has one, or has come later. */
+/* No row is to be made: what the entry matches has one, or was created later. */
 static bool write_used(const struct entry *entry, const struct config *cfg, struct conn *c,
                        struct error *err)
 {

@@ -24,7 +24,7 @@ struct entries {
     size_t count;
 };
 
-/* All are taken for used, as without a ledger nobody can know. */
+/* All count as used: without a ledger it cannot be known. */
 struct entries entries_of(const struct config *cfg) _must_;
 void entries_done(struct entries *e);
 

@@ -1,12 +1,9 @@
 /*
- * Patterns, loaded tables and topic plans, see plan.h. plan_job_run alone may be called off the
- * main thread (by the scout): it touches the job and the connection, never the plan.
+ * Patterns, loaded tables and topic plans, see plan.h.
  */
 #include "sink/plan/plan.h"
 
 #include "base/mem.h"
-#include "pg/catalog.h"
-#include "row/mapping/chooser.h"
 
 #include <assert.h>
 #include <regex.h>
@@ -24,7 +21,7 @@ struct loaded {
 struct plan {
     const struct config *cfg;
     regex_t **patterns;        /* [route][topic entry]; only entries with is_regex are compiled */
-    struct mapping **choosers; /* per route; NULL where records do not name the table */
+    struct chooser **choosers; /* per route; NULL where records do not name the table */
     struct loaded *loaded;
     size_t loaded_count;
     size_t loaded_cap;
@@ -72,12 +69,12 @@ static void free_contents(struct plan *p)
 {
     for (size_t i = 0; i < p->topic_count; i++) {
         free(p->topics[i]->topic);
-        free(p->topics[i]->mappings);
+        free(p->topics[i]->routes);
         free(p->topics[i]);
     }
     free(p->topics);
     for (size_t r = 0; r < p->cfg->route_count; r++) {
-        mapping_free(p->choosers[r]);
+        chooser_free(p->choosers[r]);
     }
     free(p->choosers);
     for (size_t i = 0; i < p->loaded_count; i++) {
@@ -147,7 +144,7 @@ bool plan_wants_headers(const struct plan *p)
         }
     }
     for (size_t r = 0; r < p->cfg->route_count; r++) {
-        if (p->choosers[r] != NULL && mapping_wants_headers(p->choosers[r])) {
+        if (p->choosers[r] != NULL && mapping_wants_headers(chooser_mapping(p->choosers[r]))) {
             return true;
         }
         if (comes_later(p, r)) {
@@ -206,7 +203,7 @@ static struct plan_job *job_new(struct plan *p, size_t route, const char *topic,
     struct plan_job *job = mem_zalloc(sizeof *job);
     job->cfg = p->cfg;
     job->route = route;
-    /* A name that is too long is told by the run, with the place in the file. */
+    /* plan_job_run reports a name that is too long, with the place in the file. */
     if (table_name_of(p, route, topic, i, &name, &ignored)) {
         job->table_name = mem_strdup(buf_cstr(&name));
     } else {
@@ -234,206 +231,6 @@ size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out)
     }
     *out = jobs;
     return n;
-}
-
-struct plan_job *plan_job_free(struct plan_job *job)
-{
-    if (job != NULL) {
-        free(job->table_name);
-        mapping_free(job->mapping);
-        mapping_free(job->chooser);
-        table_free(job->table);
-        free(job);
-    }
-    return NULL;
-}
-
-/* Where in the file an error of the mapping belongs: the entry of the column it names, else the
- * route's table. */
-static struct position place_of(const struct config_route *route, enum mapping_part part,
-                                const struct error *err)
-{
-    if (part == MAPPING_WHEN) {
-        return route->when_pos;
-    }
-    if (part == MAPPING_DELETE_WHEN) {
-        return route->delete_when_pos;
-    }
-    if (part == MAPPING_EXPLODE) {
-        return route->explode_pos;
-    }
-    for (size_t i = 0; part == MAPPING_COLUMN && i < route->columns.count; i++) {
-        if (strcmp(route->columns.items[i].column, err->column) == 0) {
-            return route->columns.items[i].pos;
-        }
-    }
-    return route->table_pos;
-}
-
-/* The entries of columns:, their values in one array. */
-struct entries {
-    struct mapping_entry *items;
-    struct mapping_value *values;
-};
-
-static void entries_done(struct entries *e)
-{
-    free(e->items);
-    free(e->values);
-}
-
-static struct entries entries_of(const struct config_columns *columns)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < columns->count; i++) {
-        total += columns->items[i].value_count;
-    }
-    struct entries e = {
-        .items = mem_array(columns->count, sizeof *e.items),
-        .values = mem_array(total, sizeof *e.values),
-    };
-    struct mapping_value *v = e.values;
-    for (size_t i = 0; i < columns->count; i++) {
-        const struct config_column *c = &columns->items[i];
-        /* config and row have the same units in the same order, without knowing each other */
-        _Static_assert((int) CONFIG_UNIT_NS == (int) UNIT_NS, "units differ");
-        e.items[i] = (struct mapping_entry){
-            .column = c->column,
-            .values = v,
-            .value_count = c->value_count,
-            .unit = (enum time_unit) c->unit,
-            .sql = c->sql,
-        };
-        for (size_t k = 0; k < c->value_count; k++) {
-            *v++ = (struct mapping_value){c->values[k].path, c->values[k].constant};
-        }
-    }
-    return e;
-}
-
-static struct value_rules rules_of(const struct config_route *route)
-{
-    /* config and row have the same words in the same order, without knowing each other */
-    _Static_assert((int) CONFIG_NUL_REPLACE == (int) NUL_REPLACE, "rules differ");
-    _Static_assert((int) CONFIG_BYTES_UTF8 == (int) BYTES_UTF8, "rules differ");
-    return (struct value_rules){
-        .nul = (enum nul_policy) route->nul,
-        .bytes = (enum bytes_policy) route->bytes,
-        .unit = (enum time_unit) route->time_unit,
-        .zone_sec = route->time_zone,
-        .strict_numbers = route->numbers == CONFIG_NUMBERS_STRICT,
-        .truncates = route->too_long == CONFIG_TOO_LONG_TRUNCATE,
-        .empty_as_null = route->empty_as_null,
-    };
-}
-
-static enum unknown_policy unknown_of(const struct config_route *route)
-{
-    if (strcmp(route->unknown_fields, "ignore") == 0) {
-        return UNKNOWN_IGNORE;
-    }
-    return strcmp(route->unknown_fields, "error") == 0 ? UNKNOWN_FAULT : UNKNOWN_COLLECT;
-}
-
-/* Of what a route says, all but its columns. */
-static struct mapping_spec spec_of(const struct config_route *route, enum mapping_part *out_part)
-{
-    static const enum row_action actions[] = {
-        [MODE_APPEND] = ROW_INSERT,
-        [MODE_UPSERT] = ROW_UPSERT,
-        [MODE_IGNORE] = ROW_IGNORE,
-        [MODE_UPDATE] = ROW_UPDATE,
-    };
-    static const enum mapping_delete deletes[] = {
-        [CONFIG_DELETE_OFF] = DELETE_OFF,
-        [CONFIG_DELETE_TOMBSTONE] = DELETE_TOMBSTONE,
-        [CONFIG_DELETE_CHANGE] = DELETE_CHANGE,
-    };
-    static const enum time_precision precisions[] = {
-        [TIME_PRECISION_ADAPTIVE] = PRECISION_ADAPTIVE,
-        [TIME_PRECISION_ADAPTIVE_TIME] = PRECISION_ADAPTIVE_TIME_MICROSECONDS,
-        [TIME_PRECISION_CONNECT] = PRECISION_CONNECT,
-        [TIME_PRECISION_MICROSECONDS] = PRECISION_MICROSECONDS,
-        [TIME_PRECISION_NANOSECONDS] = PRECISION_NANOSECONDS,
-    };
-    return (struct mapping_spec){
-        .route = route->name,
-        .action = actions[route->mode],
-        .key = (const char *const *) route->key.items,
-        .key_count = route->key.count,
-        .deletes = deletes[route->delete],
-        .envelope = route->envelope == CONFIG_ENVELOPE_DEBEZIUM ? ENVELOPE_DEBEZIUM : ENVELOPE_NONE,
-        .precision = precisions[route->time_precision],
-        .truncates = route->on_truncate == ON_TRUNCATE_APPLY,
-        .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
-        .only_if_newer = *route->only_if_newer ? route->only_if_newer : NULL,
-        .rules = rules_of(route),
-        .unknown = unknown_of(route),
-        .unknown_column = route->unknown_fields,
-        .format = route->format == CONFIG_FORMAT_RAW ? FORMAT_RAW : FORMAT_JSON,
-        .named_by = route->table.is_by_record ? route->table.name : NULL,
-        .explode = *route->explode ? route->explode : NULL,
-        .when = *route->when ? route->when : NULL,
-        .delete_when = *route->delete_when ? route->delete_when : NULL,
-        .out_part = out_part,
-    };
-}
-
-/* The mapping, and for a route whose records name the table the chooser. */
-static bool compile(struct plan_job *job, enum mapping_part *out_part, struct error *err)
-{
-    const struct config_route *route = &job->cfg->routes[job->route];
-    struct entries entries _cleanup_(entries_done) = entries_of(&route->columns);
-    struct mapping_spec spec = spec_of(route, out_part);
-    spec.entries = entries.items;
-    spec.entry_count = route->columns.count;
-    job->mapping = mapping_new(job->table, &spec, job->target_id, err);
-    if (job->mapping == NULL) {
-        return error_wrap(err, "table %s", job->table->quoted);
-    }
-    if (route->table.is_by_record) {
-        job->chooser = chooser_new(&spec, err);
-    }
-    return job->chooser != NULL || !route->table.is_by_record;
-}
-
-/* Where the file names this table. */
-static struct position table_place(const struct config_route *route, const char *name)
-{
-    for (size_t i = 0; i < route->tables.count; i++) {
-        if (strcmp(route->tables.items[i], name) == 0) {
-            return route->tables.places[i];
-        }
-    }
-    return route->table_pos;
-}
-
-bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
-{
-    const struct config_route *route = &job->cfg->routes[job->route];
-    if (strlen(job->table_name) > TABLE_NAME_MAX) {
-        return config_error_at(job->cfg, route->table_pos, err,
-                               "the table's name '%s' is longer than %d bytes", job->table_name,
-                               TABLE_NAME_MAX);
-    }
-    job->table = catalog_table(c, route->table.schema, job->table_name, err);
-    if (job->table == NULL) {
-        if (err->class == ERROR_SETUP) {
-            config_error_locate(job->cfg, table_place(route, job->table_name), err);
-        }
-        return false;
-    }
-    enum mapping_part part;
-    if (!compile(job, &part, err)) {
-        return config_error_locate(job->cfg, place_of(route, part, err), err);
-    }
-    if (!catalog_check_expressions(c, mapping_target(job->mapping), err)) {
-        error_wrap(err, "table %s", job->table->quoted);
-        return err->class == ERROR_SETUP
-                   ? config_error_locate(job->cfg, place_of(route, MAPPING_COLUMN, err), err)
-                   : false;
-    }
-    return true;
 }
 
 static void add_loaded(struct plan *p, const struct loaded *l)
@@ -473,16 +270,21 @@ static const struct topic_plan *find_topic(const struct plan *p, const char *top
     return NULL;
 }
 
-const struct mapping *plan_mapping(const struct plan *p, size_t route, const char *topic)
+bool plan_route(const struct plan *p, size_t route, const char *topic, struct record_route *out)
 {
     const struct loaded *l = NULL;
     for (size_t i = 0; i < plan_table_count(p, route); i++) {
         l = find_for(p, route, topic, i);
         if (l == NULL) {
-            return NULL;
+            return false;
         }
     }
-    return p->choosers[route] != NULL ? p->choosers[route] : l->mapping;
+    const struct chooser *c = p->choosers[route];
+    *out = (struct record_route){
+        .mapping = c != NULL ? chooser_mapping(c) : l->mapping,
+        .chooser = c,
+    };
+    return true;
 }
 
 const struct topic_plan *plan_topic(struct plan *p, const char *topic)
@@ -493,21 +295,19 @@ const struct topic_plan *plan_topic(struct plan *p, const char *topic)
     }
     struct topic_plan *t = mem_zalloc(sizeof *t);
     t->topic = mem_strdup(topic);
-    t->mappings = mem_array(p->cfg->route_count, sizeof *t->mappings);
+    t->routes = mem_array(p->cfg->route_count, sizeof *t->routes);
     for (size_t r = 0; r < p->cfg->route_count; r++) {
         if (!plan_route_takes(p, r, topic)) {
             continue;
         }
-        const struct mapping *m = plan_mapping(p, r, topic);
-        if (m == NULL) {
+        if (!plan_route(p, r, topic, &t->routes[t->route_count++])) {
             free(t->topic);
-            free(t->mappings);
+            free(t->routes);
             free(t);
             return NULL;
         }
-        t->mappings[t->mapping_count++] = m;
     }
-    assert(t->mapping_count > 0); /* else the ledger would pass its records */
+    assert(t->route_count > 0); /* else the ledger would pass its records */
     p->topics = mem_grow(p->topics, &p->topic_cap, p->topic_count, sizeof *p->topics);
     p->topics[p->topic_count++] = t;
     return t;

@@ -23,7 +23,7 @@ struct policies {
     struct policy *list; /* one for each route, in their order */
     size_t count;
     struct table *letters_table;
-    struct target *letters; /* the table of dead letters; NULL: nobody writes any */
+    struct target *letters; /* the table of dead letters; NULL: no route writes any */
 };
 
 struct policies *policies_new(const struct config *cfg) _must_;

@@ -124,7 +124,7 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
     const struct config *cfg = p->cfg;
     struct error err = {0};
     struct backoff backoff;
-    bool told = false;
+    bool warned = false;
     char name[96];
     snprintf(name, sizeof name, "pgsinkd %s main", cfg->sink);
     struct conn_settings settings = prepare_conn_settings(cfg, name);
@@ -138,9 +138,9 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
             break;
         }
         usec_t pause = backoff_next(&backoff);
-        if (!told && !stop_requested(stop_fd, 0)) {
+        if (!warned && !stop_requested(stop_fd, 0)) {
             log_event(LOG(postgres_away), err.text);
-            told = true;
+            warned = true;
         }
         notify_extend_start(START_EXTENSION + cfg->postgres.timeout);
         notify_status("waiting for postgresql");
@@ -148,7 +148,7 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
             break;
         }
     }
-    if (ok && told) {
+    if (ok && warned) {
         log_event(LOG(postgres_connected));
     }
     conn_free(c);

@@ -1,8 +1,9 @@
 /*
- * So many in such a time, shared by threads: how many records a route may give up. A bucket that is
- * full at first and refills steadily: as many as the rate names may come at once, and as many again
- * in each period. One atomic word holds all of it, the time at which the bucket will be full again
- * (GCRA); so there is no lock and no clean-up. Knows no clock and decides nothing. Any thread.
+ * A rate (count per period), shared by threads: how many records a route may give up. A bucket that
+ * is full at first and refills steadily: as many as the rate names may come at once, and as many
+ * again in each period. One atomic word holds all of it, the time at which the bucket will be full
+ * again (GCRA); so there is no lock and no clean-up. Knows no clock and decides nothing. Any
+ * thread.
  */
 #ifndef SINK_PLAN_QUOTA_H
 #define SINK_PLAN_QUOTA_H
@@ -26,7 +27,7 @@ void quota_init(struct quota *q, uint64_t count, usec_t per);
  */
 bool quota_take(struct quota *q, usec_t now) _must_;
 
-/* How many could be taken now, if nobody else did. */
+/* How many could be taken now, if no other thread took any. */
 uint64_t quota_room(const struct quota *q, usec_t now);
 
 #endif

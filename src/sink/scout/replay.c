@@ -20,7 +20,7 @@ struct item {
     const char *topic;
     struct message message;
     int32_t attempts;
-    const struct mapping *mapping;
+    struct record_route way;   /* without a mapping until its table is loaded */
     const struct error *fault; /* it fails, for this */
     enum dead_letter_class class;
 };
@@ -152,12 +152,14 @@ static bool find_mapping(struct chunk *c, struct item *item, struct error *err)
         fail_item(c, item, DEAD_LETTER_RECORD, &fault);
         return true;
     }
-    item->mapping = plan_mapping(c->plan, c->number, item->topic);
-    if (item->mapping == NULL && !load(c, item->topic, err)) {
+    if (plan_route(c->plan, c->number, item->topic, &item->way)) {
+        return true;
+    }
+    if (!load(c, item->topic, err)) {
         return false;
     }
-    item->mapping = plan_mapping(c->plan, c->number, item->topic);
-    assert(item->mapping != NULL);
+    bool found = plan_route(c->plan, c->number, item->topic, &item->way);
+    assert(found);
     return true;
 }
 
@@ -217,7 +219,7 @@ static void fill(struct chunk *c, struct item *items, size_t n)
         struct error fault;
         uint32_t span = batch_span(b, item, item->topic, m->partition, 0, m->offset);
         batch_record_begin(b, span, m->offset, m->timestamp_ms, -1);
-        if (item->fault == NULL && !record_rows(c->decoder, item->mapping, m, b, &fault)) {
+        if (item->fault == NULL && !record_rows(c->decoder, &item->way, m, b, &fault)) {
             fail_item(c, item, DEAD_LETTER_RECORD, &fault);
         }
         if (item->fault != NULL) {

@@ -61,19 +61,19 @@ static void drop_idle_span(struct worker *w, struct slot *s)
 static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
-    assert(s->plan->mapping_count > 0); /* I10: else it would be passed without a row */
+    assert(s->plan->route_count > 0); /* I10: else it would be passed without a row */
     batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
     if (w->keeps) {
         feed_headers(w->wc.feed, msg);
         batch_keep(w->open, msg);
     }
-    for (size_t i = 0; i < s->plan->mapping_count; i++) {
-        const struct mapping *m = s->plan->mappings[i];
-        if (mapping_wants_headers(m)) { /* a column may have come while we run */
+    for (size_t i = 0; i < s->plan->route_count; i++) {
+        const struct record_route *route = &s->plan->routes[i];
+        if (mapping_wants_headers(route->mapping)) { /* a column may have come while we run */
             feed_headers(w->wc.feed, msg);
         }
-        if (!record_rows(w->decoder, m, msg, w->open, &err) &&
-            !worker_reject(w, mapping_target(m), msg, &err)) {
+        if (!record_rows(w->decoder, route, msg, w->open, &err) &&
+            !worker_reject(w, mapping_target(route->mapping), msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
             worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);

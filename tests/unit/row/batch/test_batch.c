@@ -186,6 +186,20 @@ static void test_a_record_moves_its_span(void **state)
     batch_free(b);
 }
 
+static void test_the_fingerprint_of_a_span(void **state)
+{
+    (void) state;
+    struct list list = {0};
+    struct batch *b = batch_new();
+    uint32_t span = open_span(b, 2);
+    assert_int_equal(b->spans[span].fp.offset, FINGERPRINT_NONE);
+    add_record(b, 2, 25, 1, &list);
+    batch_span_mark(b, span, (struct fingerprint){.offset = 25, .crc = 7});
+    assert_int_equal(b->spans[span].fp.crc, 7);
+    assert_int_equal(batch_memory(b), b->bytes);
+    batch_free(b);
+}
+
 static void test_skipping_only_goes_forward(void **state)
 {
     (void) state;
@@ -382,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_a_record_moves_its_span),
+        cmocka_unit_test(test_the_fingerprint_of_a_span),
         cmocka_unit_test(test_skipping_only_goes_forward),
         cmocka_unit_test(test_abort_takes_back_one_record),
         cmocka_unit_test(test_clear_keeps_memory_up_to_a_limit),

@@ -791,6 +791,34 @@ static void test_rows_without_a_key_are_sent_as_they_are(void **state)
     batch_free(b);
 }
 
+/* Keys that SQL alone can compare: rows stay in their order, each run of one kind is a group. */
+static void test_keys_that_only_sql_can_compare(void **state)
+{
+    (void) state;
+    static const struct kind kind = {TYPE_TEXT, false, false, false};
+    static const char *const rows[] = {"P0", "P1", "D0", "P0", "D1", "P1"};
+    struct fixture x;
+    struct fold f = {0};
+    struct batch *b = batch_new();
+    make_fixture(&x, 0, &kind);
+    x.target.keys_by_sql = true;
+    batch_record_begin(b, batch_span(b, b, "orders", 0, 1, 0), 0, -1, -1);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct row row = row_of_text(rows[i], (int) i);
+        add_row(b, &x, &row);
+    }
+    batch_record_end(b);
+    fold_batch(&f, b);
+    assert_int_equal(f.group_count, 5);
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(f.groups[i].action, i % 2 == 0 ? ROW_UPSERT : ROW_DELETE);
+        assert_int_equal(f.groups[i].row_count, i == 0 ? 2 : 1);
+        assert_true(i == 0 || f.groups[i].round >= f.groups[i - 1].round);
+    }
+    fold_done(&f);
+    batch_free(b);
+}
+
 /* A key that is as good as its bytes lie: ("a", "b") is not ("ab", ""). NaN is equal to itself. */
 static void test_keys_that_only_look_alike(void **state)
 {
@@ -854,6 +882,7 @@ int main(void)
         cmocka_unit_test(test_groups_come_in_the_order_of_targets),
         cmocka_unit_test(test_rows_come_in_the_order_of_keys),
         cmocka_unit_test(test_rows_without_a_key_are_sent_as_they_are),
+        cmocka_unit_test(test_keys_that_only_sql_can_compare),
         cmocka_unit_test(test_keys_that_only_look_alike),
         cmocka_unit_test(test_an_update_of_nothing),
     };

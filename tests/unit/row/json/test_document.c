@@ -73,15 +73,15 @@ static void test_bad_documents(void **state)
     BAD("", "empty");
     BAD(" \n", "empty");
     BAD("{\"a\":truu}", "unexpected character at byte 6");
-    BAD("{\"a\":1}x", "unexpected text behind the document at byte 8");
-    BAD("{\"a\":1} {}", "behind the document");
+    BAD("{\"a\":1}x", "unexpected text after the document at byte 8");
+    BAD("{\"a\":1} {}", "after the document");
     BAD("{\"a\":01}", "bad number at byte 6");
     BAD("nul", "unexpected character");
     BAD("nulll", "unexpected character at byte 5");
     BAD("True", NULL);
     BAD("truefalse", NULL);
     BAD("\"a\"b", NULL);
-    BAD("\"a\" \"b\"", "behind the document");
+    BAD("\"a\" \"b\"", "after the document");
     BAD("1 2", NULL);
     BAD("-", "bad number");
     BAD("+1", NULL);

@@ -9,7 +9,7 @@
 struct bench {
     struct table *tables[TABLES];
     struct mapping *mappings[TABLES];
-    struct mapping *chooser;
+    struct chooser *chooser;
     struct decoder *decoder;
     struct batch *batch;
     struct error err;
@@ -37,7 +37,7 @@ static struct bench bench_of(const char *template, const char *const names[TABLE
 
 static void bench_done(struct bench *b)
 {
-    mapping_free(b->chooser);
+    chooser_free(b->chooser);
     for (size_t i = 0; i < TABLES; i++) {
         mapping_free(b->mappings[i]);
         table_free(b->tables[i]);
@@ -52,7 +52,8 @@ static bool rows(struct bench *b, const char *key, const char *value)
     batch_clear(b->batch);
     uint32_t span = batch_span(b->batch, b, "t", 0, 1, msg.offset);
     batch_record_begin(b->batch, span, msg.offset, msg.timestamp_ms, msg.leader_epoch);
-    bool ok = record_rows(b->decoder, b->chooser, &msg, b->batch, &b->err);
+    const struct record_route route = {chooser_mapping(b->chooser), b->chooser};
+    bool ok = record_rows(b->decoder, &route, &msg, b->batch, &b->err);
     batch_record_end(b->batch);
     return ok;
 }

@@ -4,7 +4,8 @@
 #include "row/kit.h"
 #include "row/path/path.h"
 
-static struct mapping_spec spec(enum format format, const struct mapping_entry *entries, size_t n)
+static struct mapping_spec spec(enum format_id format, const struct mapping_entry *entries,
+                                size_t n)
 {
     return (struct mapping_spec){.format = format, .entries = entries, .entry_count = n};
 }
@@ -252,9 +253,9 @@ static void test_bad_paths(void **state)
         {"val", "it does not start with value, key, headers, item or meta"},
         {"values.x", "it does not start with value, key, headers, item or meta"},
         {"Value.x", "it does not start with value, key, headers, item or meta"},
-        {"value.", "a name is missing behind a dot"},
-        {"value..x", "a name is missing behind a dot"},
-        {"value.x.", "a name is missing behind a dot"},
+        {"value.", "a name is missing after a dot"},
+        {"value..x", "a name is missing after a dot"},
+        {"value.x.", "a name is missing after a dot"},
         {"value.\"x", "a quote is not closed"},
         {"value.\"x\"y", "a name with odd characters needs quotes"},
         {"value.a b", "a name with odd characters needs quotes"},

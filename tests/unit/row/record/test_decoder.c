@@ -1,4 +1,4 @@
-/* decode.c, decode_json.c, decode_raw.c: records into rows; what is lacking; faults. */
+/* decoder.c, sources.c: records into rows; what is lacking; faults. */
 #include "row/record/decoder.h"
 
 #include "row/kit.h"
@@ -13,7 +13,7 @@ struct bench {
     struct error err;
 };
 
-static struct bench bench_of(struct table *table, enum format format,
+static struct bench bench_of(struct table *table, enum format_id format,
                              const struct mapping_entry *entries, size_t n)
 {
     struct bench b = {.table = table, .decoder = decoder_new()};

@@ -48,7 +48,8 @@ static bool rows(struct bench *b, const struct message *msg)
     batch_clear(b->batch);
     uint32_t span = batch_span(b->batch, b, "t", 0, 1, msg->offset);
     batch_record_begin(b->batch, span, msg->offset, msg->timestamp_ms, msg->leader_epoch);
-    bool ok = record_rows(b->decoder, b->mapping, msg, b->batch, &b->err);
+    bool ok = record_rows(b->decoder, &(struct record_route){.mapping = b->mapping}, msg, b->batch,
+                          &b->err);
     batch_record_end(b->batch);
     return ok;
 }
@@ -347,6 +348,20 @@ static void test_records_without_elements(void **state)
     bench_done(&b);
 }
 
+static void test_a_null_element_has_no_fields(void **state)
+{
+    (void) state;
+    struct column a = kit_column("a", TYPE_TEXT);
+    a.not_null = true;
+    struct mapping_spec spec = spec_of(NULL, 0, NULL);
+    spec.explode = "value.e";
+    struct bench b = bench_of(KIT_TABLE(a), spec);
+    expect_fault(&b, "{\"e\": [null]}",
+                 "element 0: column 'a': the element is null, and the column is NOT NULL without a "
+                 "default");
+    bench_done(&b);
+}
+
 static void test_a_bad_element_takes_all_rows_back(void **state)
 {
     (void) state;
@@ -372,7 +387,7 @@ static void test_too_many_elements(void **state)
     }
     buf_add_z(&value, "]}");
     struct message msg = kit_message("k", buf_cstr(&value));
-    /* _index is a smallint: the fault is its, but only behind 32767 */
+    /* _index is a smallint: the fault is its, but only beyond 32767 */
     assert_false(rows(&b, &msg));
     kit_assert_text(b.err.text, "element 32768: column '_index': 32768 is out of range for int2");
     bench_done(&b);
@@ -404,7 +419,8 @@ static void test_whole_elements(void **state)
                 "0001ffffffff"
                 "00010000000474727565");
     expect_rows(&b, "{\"a\": {\"tags\": [[1]]}}", "0001000000035b315d");
-    expect_fault(&b, "{\"a\": 5}", "value.a.tags: there is a number where an object should be");
+    expect_fault(&b, "{\"a\": 5}",
+                 "field 'value.a.tags': there is a number where an object should be");
     expect_rows(&b, "{\"a\": null}", "");
     bench_done(&b);
 }
@@ -481,6 +497,55 @@ static void test_explode_that_is_refused(void **state)
                    "column 'a': item.x: there are no elements");
     expect_refused(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec_of(NULL, 0, "meta.index = 0"),
                    MAPPING_WHEN, "when: there are no elements");
+}
+
+/* ---- deletes ---- */
+
+/* id int8 of the key, with a primary key, and a mark of that type. */
+static struct bench marked_bench(enum column_type mark)
+{
+    static const struct mapping_entry entries[] = {{.column = "id", .path = "key"}};
+    struct table *t = KIT_TABLE(kit_column("id", TYPE_INT8), kit_column("gone", mark));
+    t->may_select = t->may_update = t->may_delete = true;
+    t->uniques = mem_array(1, sizeof *t->uniques);
+    t->uniques[0] = (struct unique){
+        .is_primary = true, .columns = mem_array(1, sizeof(uint32_t)), .column_count = 1};
+    t->unique_count = 1;
+    struct mapping_spec spec = spec_of(entries, 1, NULL);
+    spec.action = ROW_UPSERT;
+    spec.deletes = DELETE_TOMBSTONE;
+    spec.soft_delete = "gone";
+    return bench_of(t, spec);
+}
+
+/* The row of key 1 and that value is of this action and has these bytes. */
+static void expect_action(struct bench *b, const char *value, enum row_action action,
+                          const char *hex)
+{
+    struct message msg = kit_message("1", value);
+    assert_true(rows(b, &msg));
+    for (size_t i = 0; i < b->batch->part_count; i++) {
+        if (b->batch->parts[i].row_count > 0) {
+            assert_int_equal(b->batch->parts[i].action, action);
+            kit_assert_text(kit_hex(&b->batch->parts[i].bytes, 0), hex);
+        }
+    }
+    assert_int_equal(batch_row_count(b->batch), 1);
+}
+
+#define ID_1 "000000080000000000000001"
+
+static void test_a_tombstone_marks_its_row(void **state)
+{
+    (void) state;
+    struct bench b = marked_bench(TYPE_BOOL);
+    expect_action(&b, "{}", ROW_UPSERT, "0002" ID_1 "0000000100");
+    expect_action(&b, NULL, ROW_SOFT_DELETE, "0002" ID_1 "0000000101");
+    bench_done(&b);
+    b = marked_bench(TYPE_TIMESTAMPTZ);
+    expect_action(&b, "{}", ROW_UPSERT, "0002" ID_1 "ffffffff");
+    expect_action(&b, NULL, ROW_SOFT_DELETE, "0002" ID_1 "000000080002b58341728608");
+    bench_done(&b);
 }
 
 /* ---- expressions ---- */
@@ -594,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_values_that_are_refused),
         cmocka_unit_test(test_a_row_of_each_element),
         cmocka_unit_test(test_records_without_elements),
+        cmocka_unit_test(test_a_null_element_has_no_fields),
         cmocka_unit_test(test_a_bad_element_takes_all_rows_back),
         cmocka_unit_test(test_too_many_elements),
         cmocka_unit_test(test_whole_elements),
@@ -601,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_conditions_of_records_and_of_elements),
         cmocka_unit_test(test_coalesce_of_element_and_record),
         cmocka_unit_test(test_explode_that_is_refused),
+        cmocka_unit_test(test_a_tombstone_marks_its_row),
         cmocka_unit_test(test_what_expressions_name_is_staged),
         cmocka_unit_test(test_rows_of_expressions_have_a_field),
         cmocka_unit_test(test_a_column_named_like_an_input),

@@ -136,13 +136,13 @@ static void test_a_table_loaded_during_a_renewal_stays(void **state)
     size_t n = plan_renew_jobs(p, &jobs);
     assert_int_equal(n, 1);
     load(p, "b.2");
-    const struct mapping *late = plan_topic(p, "b.2")->mappings[0];
+    const struct mapping *late = plan_topic(p, "b.2")->routes[0].mapping;
     plan_renew(p, (struct plan_job *[]){ran(jobs[0])}, n);
     free(jobs);
 
-    assert_ptr_not_equal(plan_topic(p, "a.1")->mappings[0], before->mappings[0]);
+    assert_ptr_not_equal(plan_topic(p, "a.1")->routes[0].mapping, before->routes[0].mapping);
     assert_non_null(plan_topic(p, "b.2"));
-    assert_ptr_equal(plan_topic(p, "b.2")->mappings[0], late);
+    assert_ptr_equal(plan_topic(p, "b.2")->routes[0].mapping, late);
     n = plan_renew_jobs(p, &jobs);
     assert_int_equal(n, 2); /* the next renewal names it */
     free_jobs(jobs, n);
@@ -160,7 +160,7 @@ static void test_a_topic_that_no_route_takes_has_no_plan(void **state)
     _cleanup_config_ struct config *cfg = kit_load(*state, text);
     struct plan *p = plan_new(cfg);
 
-    unit_expect_abort(ask_for_a_plan, p, "mapping_count > 0");
+    unit_expect_abort(ask_for_a_plan, p, "route_count > 0");
     plan_free(p);
 }
 

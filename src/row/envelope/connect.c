@@ -1,0 +1,275 @@
+/* See connect.h. */
+#include "row/envelope/connect.h"
+
+#include "base/mem.h"
+#include "row/format/json_format.h"
+#include "row/json/elements.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum part { PART_VALUE, PART_KEY, PARTS };
+
+/* A schema, and what it says about the columns of a mapping. */
+struct remembered {
+    uint64_t fingerprint; /* of the mapping */
+    enum part part;
+    struct buf text;
+    struct logical *logicals; /* per fill; those from elsewhere are plain */
+    size_t logical_count;
+};
+
+struct connect {
+    struct remembered schemas[CONNECT_SCHEMAS_MAX];
+    size_t schema_count;
+    size_t schema_bytes;
+    size_t last;                        /* recognised last */
+    struct buf payloads[PARTS];         /* where they had to be copied */
+    const struct remembered *of[PARTS]; /* of the record read last; NULL = it has no schema */
+    struct buf plain;                   /* scratch memory of the walks over a schema */
+};
+
+struct connect *connect_new(void)
+{
+    return mem_zalloc(sizeof(struct connect));
+}
+
+static void forget(struct remembered *r)
+{
+    for (size_t i = 0; i < r->logical_count; i++) {
+        logical_done(&r->logicals[i]);
+    }
+    free(r->logicals);
+    buf_done(&r->text);
+    *r = (struct remembered){0};
+}
+
+static void forget_all(struct connect *x)
+{
+    for (size_t i = 0; i < x->schema_count; i++) {
+        forget(&x->schemas[i]);
+    }
+    x->schema_count = 0;
+    x->schema_bytes = 0;
+    x->last = 0;
+}
+
+struct connect *connect_free(struct connect *x)
+{
+    if (x != NULL) {
+        forget_all(x);
+        buf_done(&x->payloads[PART_VALUE]);
+        buf_done(&x->payloads[PART_KEY]);
+        buf_done(&x->plain);
+        free(x);
+    }
+    return NULL;
+}
+
+/* ---- recognising a schema ---- */
+
+/* Kafka Connect writes no white space, and the schema first. */
+#define HEAD STR_LIT("{\"schema\":")
+#define MIDDLE STR_LIT(",\"payload\":")
+
+static bool begins_with(struct str s, struct str with)
+{
+    return s.n >= with.n && memcmp(s.p, with.p, with.n) == 0;
+}
+
+static struct str after(struct str s, size_t n)
+{
+    return (struct str){.p = s.p + n, .n = s.n - n};
+}
+
+/* Is this the schema that the text begins with? *out_payload is what follows it. */
+static bool recognise(const struct remembered *r, const struct mapping *m, enum part part,
+                      struct str text, struct str *out_payload)
+{
+    if (r->fingerprint != m->fingerprint || r->part != part ||
+        !begins_with(text, buf_str(&r->text))) {
+        return false;
+    }
+    text = after(text, r->text.n);
+    if (!begins_with(text, MIDDLE) || text.p[text.n - 1] != '}') {
+        return false;
+    }
+    *out_payload = after(text, MIDDLE.n);
+    out_payload->n--;
+    return true;
+}
+
+static const struct remembered *recall(struct connect *x, const struct mapping *m, enum part part,
+                                       struct str text, struct str *out_payload)
+{
+    if (!begins_with(text, HEAD)) {
+        return NULL;
+    }
+    text = after(text, HEAD.n);
+    for (size_t i = 0; i < x->schema_count; i++) {
+        size_t at = (x->last + i) % x->schema_count;
+        if (recognise(&x->schemas[at], m, part, text, out_payload)) {
+            x->last = at;
+            return &x->schemas[at];
+        }
+    }
+    return NULL;
+}
+
+/* ---- learning one ---- */
+
+/* The entry of that name among the fields of a struct; absent if there is none. */
+static struct str field_entry(struct connect *x, struct str entry, struct str name)
+{
+    struct cell list;
+    struct cell its_name;
+    struct elements e;
+    if (entry.p == NULL || !elements_find(entry, "fields", &x->plain, &list) ||
+        !cell_is_array(&list)) {
+        return (struct str){0};
+    }
+    elements_open(&e, list.text, &x->plain);
+    while (elements_next(&e)) {
+        struct cell field;
+        elements_value(&e, &field);
+        if (cell_is_object(&field) && elements_find(field.text, "field", &x->plain, &its_name) &&
+            its_name.kind == CELL_STRING && str_eq(its_name.text, name)) {
+            return field.text;
+        }
+    }
+    return (struct str){0};
+}
+
+/* The entry of a node; the schema itself is that of node 0. */
+static struct str node_entry(struct connect *x, struct str schema, const struct fields *f,
+                             uint32_t node)
+{
+    if (node == 0) {
+        return schema;
+    }
+    const struct field *its = &f->nodes[node];
+    return field_entry(x, node_entry(x, schema, f, its->parent), its->name);
+}
+
+/* Where a schema says nothing about a number, what the route says counts. */
+static void learn_fill(struct connect *x, const struct mapping *m, enum part part,
+                       struct str schema, const struct fill *f, struct logical *out)
+{
+    const struct fields *tree = part == PART_KEY ? &m->key : &m->value;
+    *out = (struct logical){.kind = LOGICAL_PLAIN};
+    if (f->place.origin == (part == PART_KEY ? ORIGIN_KEY : ORIGIN_VALUE)) {
+        struct str entry = node_entry(x, schema, tree, f->place.number);
+        if (entry.p) {
+            logical_of_schema(entry, f->column, out);
+        }
+    }
+    if (out->kind == LOGICAL_PLAIN && out->unit == UNIT_NONE) {
+        out->unit = f->unit;
+    }
+}
+
+static const struct remembered *learn(struct connect *x, const struct mapping *m, enum part part,
+                                      struct str schema)
+{
+    assert(x->schema_count < CONNECT_SCHEMAS_MAX);
+    x->last = x->schema_count++;
+    x->schema_bytes += schema.n;
+    struct remembered *r = &x->schemas[x->last];
+    *r = (struct remembered){
+        .fingerprint = m->fingerprint,
+        .part = part,
+        .logicals = mem_array(m->fill_count, sizeof *r->logicals),
+        .logical_count = m->fill_count,
+    };
+    buf_add_str(&r->text, schema);
+    for (size_t i = 0; i < m->fill_count; i++) {
+        learn_fill(x, m, part, schema, &m->fills[i], &r->logicals[i]);
+    }
+    return r;
+}
+
+/* ---- reading value and key ---- */
+
+/* A document that has both parts, as cells: the payload is to be read instead. */
+static bool open_payload(struct connect *x, const struct mapping *m, enum part part,
+                         const struct cell *schema, const struct cell *payload)
+{
+    bool opens = cell_is_object(payload) || payload->kind == CELL_NULL;
+    if (schema->kind == CELL_ABSENT || !opens) {
+        return false;
+    }
+    x->of[part] = cell_is_object(schema) ? learn(x, m, part, schema->text) : NULL;
+    struct buf *copy = &x->payloads[part];
+    buf_clear(copy);
+    buf_add_str(copy, payload->kind == CELL_NULL ? STR_LIT("null") : payload->text);
+    return true;
+}
+
+/* A record teaches two schemas at most, of its value and of its key; nothing refers to them yet. */
+static void begin_record(struct connect *x)
+{
+    if (x->schema_count > CONNECT_SCHEMAS_MAX - 2 || x->schema_bytes > CONNECT_SCHEMA_BYTES_MAX) {
+        forget_all(x);
+    }
+    x->of[PART_KEY] = NULL;
+}
+
+bool connect_read_value(struct connect *x, const struct mapping *m, struct format_scratch *s,
+                        struct str bytes, struct cell *cells, struct error *err)
+{
+    struct format_input in = {.what = "value", .names = &m->value};
+    begin_record(x);
+    x->of[PART_VALUE] = recall(x, m, PART_VALUE, bytes, &in.bytes);
+    if (x->of[PART_VALUE] != NULL && m->format->read(s, &in, cells, err)) {
+        return true;
+    }
+    x->of[PART_VALUE] = NULL;
+    in.bytes = bytes;
+    if (!m->format->read(s, &in, cells, err)) {
+        return false;
+    }
+    if (!open_payload(x, m, PART_VALUE, &cells[m->wrapper.schema], &cells[m->wrapper.payload])) {
+        return true;
+    }
+    in.bytes = buf_str(&x->payloads[PART_VALUE]);
+    return m->format->read(s, &in, cells, err);
+}
+
+/* The parts of a wrapped key; its tree has no nodes for them. */
+static bool find_parts(struct connect *x, const struct cell *key, struct cell *schema,
+                       struct cell *payload)
+{
+    return cell_is_object(key) && elements_find(key->text, "schema", &x->plain, schema) &&
+           elements_find(key->text, "payload", &x->plain, payload);
+}
+
+bool connect_read_key(struct connect *x, const struct mapping *m, struct format_scratch *s,
+                      struct str bytes, struct cell *cells, struct error *err)
+{
+    struct format_input in = {.what = "key", .names = &m->key};
+    struct cell schema;
+    struct cell payload;
+    x->of[PART_KEY] = recall(x, m, PART_KEY, bytes, &in.bytes);
+    if (x->of[PART_KEY] != NULL && json_format_read(s, &in, cells, err)) {
+        return true;
+    }
+    x->of[PART_KEY] = NULL;
+    in.bytes = bytes;
+    if (!json_format_read(s, &in, cells, err)) {
+        return false;
+    }
+    if (!find_parts(x, &cells[0], &schema, &payload) ||
+        !open_payload(x, m, PART_KEY, &schema, &payload)) {
+        return true;
+    }
+    in.bytes = buf_str(&x->payloads[PART_KEY]);
+    return json_format_read(s, &in, cells, err);
+}
+
+const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i)
+{
+    enum part part = m->fills[i].place.origin == ORIGIN_KEY ? PART_KEY : PART_VALUE;
+    const struct remembered *r = x->of[part];
+    return r != NULL ? &r->logicals[i] : &m->logicals[i];
+}
