@@ -11,6 +11,7 @@
 static struct config_value *add_value(struct config_column *c, const struct yaml_node *n)
 {
     struct config_value *v = &c->values[c->value_count++];
+
     v->pos = n->pos;
     return v;
 }
@@ -18,7 +19,7 @@ static struct config_value *add_value(struct config_column *c, const struct yaml
 static bool read_path(struct load *l, const struct yaml_node *n, const char *label,
                       struct config_column *out)
 {
-    struct str path = {0};
+    struct str path;
 
     if (!value_text(l, n, label, &path)) {
         return false;
@@ -33,7 +34,7 @@ static bool read_path(struct load *l, const struct yaml_node *n, const char *lab
 static bool read_constant(struct load *l, const struct yaml_node *n, const char *label,
                           struct config_column *out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, label, &text)) {
         return false;
@@ -77,7 +78,7 @@ static bool read_coalesce(struct load *l, const struct yaml_node *n, const char 
 
 static bool read_unit(struct load *l, const struct yaml_node *n, struct config_column *out)
 {
-    int value = 0;
+    int value;
 
     if (!value_word(l, n, "unit", option_units(), &value)) {
         return false;
@@ -90,7 +91,7 @@ static bool read_unit(struct load *l, const struct yaml_node *n, struct config_c
 static bool read_sql(struct load *l, const struct yaml_node *n, const char *label,
                      struct config_column *out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, label, &text)) {
         return false;

@@ -39,6 +39,7 @@ bool config_has_ledger(const struct config *cfg)
 bool config_needs_schema(const struct config *cfg)
 {
     bool needed = config_has_ledger(cfg);
+
     for (size_t i = 0; i < cfg->route_count; i++) {
         needed = needed || cfg->routes[i].on_error == ON_ERROR_DEAD_LETTER;
     }

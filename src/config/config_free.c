@@ -71,7 +71,7 @@ static void free_field(const struct option *o, void *field)
 
 static void free_fields(bool routes, void *base)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
 
     for (size_t i = 0; i < n; i++) {

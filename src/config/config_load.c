@@ -17,8 +17,8 @@
 /* The names that a section may contain, for hints; at the top level the sections too. */
 static size_t section_names(const char *section, const char *out[static NAMES_MAX])
 {
-    size_t option_count = 0;
-    size_t section_count = 0;
+    size_t option_count;
+    size_t section_count;
     size_t n = 0;
     const struct option *options = option_list(&option_count);
     const struct option_section *sections = option_sections(&section_count);
@@ -43,7 +43,7 @@ static size_t section_names(const char *section, const char *out[static NAMES_MA
 /* An option of that name in another section: a key that was only indented wrongly. */
 static const struct option *find_elsewhere(const char *section, struct str name)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
 
     for (size_t i = 0; i < n; i++) {
@@ -83,7 +83,7 @@ static struct position *pos_at(void *base, size_t offset)
 /* Every required option must have been in the file: its position says whether it was. */
 static bool check_required(struct load *l, const char *section, void *base, struct position pos)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
 
     for (size_t i = 0; i < n; i++) {
@@ -141,7 +141,7 @@ static bool read_section(struct load *l, const struct option_section *s, const s
 /* Defaults come first; what the file has overwrites them. */
 static void set_defaults(const char *section, void *base)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
 
     for (size_t i = 0; i < n; i++) {
@@ -214,7 +214,7 @@ static bool read_root_key(struct load *l, const struct yaml_node *n)
 
 static bool check_section_required(struct load *l, struct position root)
 {
-    size_t n = 0;
+    size_t n;
     const struct option_section *sections = option_sections(&n);
 
     for (size_t i = 0; i < n; i++) {

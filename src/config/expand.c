@@ -27,7 +27,7 @@ bool expand_needed(struct str text)
 
 size_t expand_reference(struct str text)
 {
-    const char *end = NULL;
+    const char *end;
 
     if (!str_starts(text, "${")) {
         return 0;
@@ -53,7 +53,7 @@ static bool is_variable_name(struct str s)
 static bool add_variable(struct str name, struct buf *out, struct error *err)
 {
     _cleanup_buf_ struct buf z = {0};
-    const char *value = NULL;
+    const char *value;
 
     if (!is_variable_name(name)) {
         error_set(err, ERROR_SETUP,
@@ -90,7 +90,7 @@ static bool read_credential(struct str path, const char *dir, struct buf *conten
 {
     _cleanup_buf_ struct buf z = {0};
     const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-    int code = 0;
+    int code;
 
     if (credentials != NULL && credentials[0] != '\0' && !str_starts(path, "/")) {
         if (file_read(join(credentials, path, &z), content, &code, err)) {
@@ -121,7 +121,7 @@ static struct str without_line_end(struct str s)
 static bool add_file(struct str path, const char *dir, struct buf *out, struct error *err)
 {
     _cleanup_buf_ struct buf content = {0};
-    struct str text = {0};
+    struct str text;
 
     if (path.n == 0) {
         return error_set(err, ERROR_SETUP, "'${file:}' names no file");

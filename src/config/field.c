@@ -13,7 +13,7 @@
 static bool read_word(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, void *field)
 {
-    int value = 0;
+    int value;
 
     if (!value_word(l, n, label, o->words, &value)) {
         return false;
@@ -74,8 +74,8 @@ static bool check_plain(struct load *l, const struct yaml_node *n, const char *l
 static bool read_number(struct load *l, const struct option *o, const struct yaml_node *n,
                         const char *label, uint64_t *out)
 {
-    struct str text = {0};
-    uint64_t value = 0;
+    struct str text;
+    uint64_t value;
 
     if (!value_text(l, n, label, &text)) {
         return false;
@@ -104,7 +104,7 @@ static bool read_number(struct load *l, const struct option *o, const struct yam
 static bool read_u32(struct load *l, const struct option *o, const struct yaml_node *n,
                      const char *label, uint32_t *out)
 {
-    uint64_t value = 0;
+    uint64_t value;
 
     if (!read_number(l, o, n, label, &value)) {
         return false;
@@ -120,7 +120,7 @@ static bool read_u32(struct load *l, const struct option *o, const struct yaml_n
 
 static bool read_bool(struct load *l, const struct yaml_node *n, const char *label, bool *out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, label, &text) || !check_plain(l, n, label, "true or false")) {
         return false;
@@ -136,7 +136,7 @@ static bool read_bool(struct load *l, const struct yaml_node *n, const char *lab
 static bool read_text(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, char **out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, label, &text)) {
         return false;
@@ -157,8 +157,8 @@ static bool read_text(struct load *l, const struct option *o, const struct yaml_
 static bool read_start(struct load *l, const struct yaml_node *n, const char *label,
                        enum config_start *out)
 {
-    struct str text = {0};
-    int64_t ms = 0;
+    struct str text;
+    int64_t ms;
 
     if (!value_text(l, n, label, &text)) {
         return false;
@@ -188,7 +188,7 @@ static bool read_start(struct load *l, const struct yaml_node *n, const char *la
 static bool read_rate(struct load *l, const struct option *o, const struct yaml_node *n,
                       const char *label, struct config_rate *out)
 {
-    struct str text = {0};
+    struct str text;
     struct config_rate rate = {0};
 
     if (!value_text(l, n, label, &text)) {
@@ -215,7 +215,7 @@ static bool read_rate(struct load *l, const struct option *o, const struct yaml_
 
 static bool read_zone(struct load *l, const struct yaml_node *n, const char *label, int32_t *out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, label, &text)) {
         return false;
@@ -272,7 +272,7 @@ void field_default(const struct option *o, void *field)
     struct error err = {0};
     struct load l = {.cfg = &cfg, .err = &err};
     struct yaml_node n = {.kind = YAML_SCALAR, .plain = true, .text = str_of(o->def)};
-    bool ok = false;
+    bool ok;
 
     if (o->def == NULL) {
         return;

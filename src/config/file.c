@@ -39,7 +39,7 @@ bool file_read(const char *path, struct buf *out, int *out_errno, struct error *
     size_t before = out->n;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     int code = fd < 0 ? errno : 0;
-    bool ok = false;
+    bool ok;
 
     if (out_errno != NULL) {
         *out_errno = code;

@@ -176,7 +176,7 @@ static bool mask_pair(struct str *s, struct buf *out)
     size_t reference = expand_reference(*s);
     size_t key = find_any(*s, "= \t\n\v\f\r");
     size_t at = key + spaces(rest(*s, key));
-    size_t n = 0;
+    size_t n;
 
     if (reference > 0 && (reference == s->n || is_space(s->p[reference]))) {
         buf_add_str(out, first(*s, reference)); /* stands for whole pairs */
@@ -285,7 +285,7 @@ void mask_dsn(struct str dsn, struct buf *out)
 {
     static const char *const schemes[] = {"postgresql://", "postgres://"};
     size_t before = out->n;
-    bool ok = false;
+    bool ok;
 
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
         size_t n = strlen(schemes[i]);

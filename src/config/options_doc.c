@@ -111,7 +111,7 @@ static void add_row(const struct option *o, struct buf *out)
 
 static void add_section_table(const char *section, struct buf *out)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
 
     if (strcmp(section, SECTION_ROOT) == 0) {
@@ -160,7 +160,7 @@ static const char intro[] =
 
 static void add_refused(struct buf *out)
 {
-    size_t n = 0;
+    size_t n;
     const struct option_refused *list = option_refused_list(&n);
 
     buf_add_z(out,
@@ -175,7 +175,7 @@ static void add_refused(struct buf *out)
 
 void options_doc_markdown(struct buf *out)
 {
-    size_t n = 0;
+    size_t n;
     const struct option_section *sections = option_sections(&n);
 
     buf_add_z(out, intro);
@@ -246,7 +246,7 @@ static void add_section_start(const char *section, struct buf *out)
 
 void options_doc_example(struct buf *out)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
     const char *section = SECTION_ROOT;
 

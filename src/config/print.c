@@ -95,7 +95,7 @@ void print_scalar(struct str s, struct buf *out)
     }
     buf_add_z(out, "\"");
     while (s.n > 0) {
-        size_t n = 0;
+        size_t n;
         uint32_t c = code_point(s, &n);
 
         if (c == '"' || c == '\\') {
@@ -166,7 +166,7 @@ static void print_option_text(const struct config *cfg, const struct option *o, 
 
 static void print_word(const struct option *o, const void *field, struct buf *out)
 {
-    int value = 0;
+    int value;
 
     memcpy(&value, field, sizeof value);
     buf_add_z(out, option_word_text(o->words, value));
@@ -370,7 +370,7 @@ static void print_option(const struct config *cfg, const struct option *o, const
                          struct buf *out)
 {
     const char *bytes = base;
-    struct position pos = {0};
+    struct position pos;
 
     memcpy(&pos, bytes + o->pos_offset, sizeof pos);
     buf_printf(out, "%s:", o->name);
@@ -388,7 +388,7 @@ static bool is_hidden_name(const struct config *cfg, const struct option *o,
 
 static void print_route(const struct config *cfg, const struct config_route *route, struct buf *out)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
     bool is_first = true;
 
@@ -407,7 +407,7 @@ static void print_route(const struct config *cfg, const struct config_route *rou
 
 void config_print(const struct config *cfg, struct buf *out)
 {
-    size_t n = 0;
+    size_t n;
     const struct option *options = option_list(&n);
     const char *section = SECTION_ROOT;
 

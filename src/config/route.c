@@ -21,7 +21,7 @@ static char *copy(struct str s)
 static bool read_property(struct load *l, const struct yaml_node *n, struct config_property *out)
 {
     char label[2 * SHOWN_MAX];
-    struct str value = {0};
+    struct str value;
 
     if (n->key.n == 0) {
         return load_error(l, n->key_pos, "a property without a name");
@@ -78,8 +78,8 @@ static bool check_topic_name(struct load *l, const struct yaml_node *n, struct s
 
 static bool read_topic(struct load *l, const struct yaml_node *n, struct config_topic *out)
 {
-    struct str text = {0};
-    bool regex = false;
+    struct str text;
+    bool regex;
 
     if (!value_text(l, n, "topics", &text)) {
         return false;
@@ -129,7 +129,7 @@ bool route_read_topics(struct load *l, const struct yaml_node *n, struct config_
 
 bool route_read_table(struct load *l, const struct yaml_node *n, struct table_name *out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, "table", &text)) {
         return false;
@@ -145,7 +145,7 @@ bool route_read_table(struct load *l, const struct yaml_node *n, struct table_na
 static bool read_name(struct load *l, const struct yaml_node *n, const char *label,
                       struct config_key *out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, label, &text)) {
         return false;

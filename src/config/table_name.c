@@ -181,7 +181,7 @@ bool table_name_parse(struct str text, struct table_name *out, size_t *out_at, s
     _cleanup_buf_ struct buf first = {0};
     _cleanup_buf_ struct buf second = {0};
     struct name_reader c = {.text = text};
-    bool template = false;
+    bool template;
 
     if (!take_parts(&c, &first, &second, &template, err)) {
         if (out_at != NULL) {

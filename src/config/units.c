@@ -49,7 +49,7 @@ enum units_result units_number(struct str s, uint64_t *out)
 {
     bool negative = s.n > 0 && s.p[0] == '-';
     struct str abs = negative ? (struct str){s.p + 1, s.n - 1} : s;
-    uint64_t value = 0;
+    uint64_t value;
 
     if (abs.n == 0 || digits(abs) != abs.n || (abs.p[0] == '0' && abs.n > 1)) {
         return UNITS_BAD;
@@ -77,8 +77,8 @@ static enum units_result with_unit(struct str s, const struct unit *units, size_
     size_t sign = s.n > 0 && s.p[0] == '-' ? 1 : 0;
     size_t split = sign + digits((struct str){s.p + sign, s.n - sign});
     const struct unit *unit = find_unit((struct str){s.p + split, s.n - split}, units, n);
-    uint64_t value = 0;
-    enum units_result result = UNITS_BAD;
+    uint64_t value;
+    enum units_result result;
 
     if (unit == NULL) {
         return UNITS_BAD;
@@ -106,7 +106,7 @@ enum units_result units_size(struct str s, uint64_t *out)
 
 enum units_result units_duration(struct str s, usec_t *out)
 {
-    uint64_t plain = 0;
+    uint64_t plain;
 
     switch (units_number(s, &plain)) {
     case UNITS_OK:
@@ -129,9 +129,9 @@ enum units_result units_rate(struct str s, uint64_t *out_count, usec_t *out_per)
     const struct str between = STR_LIT(" per ");
     const char *at = s.n > 0 ? memmem(s.p, s.n, between.p, between.n) : NULL;
     size_t split = at != NULL ? (size_t) (at - s.p) : 0;
-    uint64_t count = 0;
-    usec_t per = 0;
-    enum units_result result = UNITS_BAD;
+    uint64_t count;
+    usec_t per;
+    enum units_result result;
 
     if (at == NULL) {
         return UNITS_BAD;
@@ -192,8 +192,8 @@ static bool take_char(struct str *s, const char *any)
 static bool take_fraction(struct str *s, unsigned *out_ms)
 {
     static const unsigned scale[] = {0, 100, 10, 1};
-    size_t n = 0;
-    unsigned value = 0;
+    size_t n;
+    unsigned value;
 
     *out_ms = 0;
     if (!take_char(s, ".")) {
@@ -210,8 +210,8 @@ static bool take_fraction(struct str *s, unsigned *out_ms)
 /* "Z" or "+hh:mm", with nothing after it. */
 static bool take_zone(struct str *s, int *out_minutes)
 {
-    unsigned hours = 0;
-    unsigned minutes = 0;
+    unsigned hours;
+    unsigned minutes;
     bool west = s->n > 0 && s->p[0] == '-';
 
     *out_minutes = 0;
@@ -263,9 +263,9 @@ static int64_t days_since_1970(unsigned year, unsigned month, unsigned day)
 
 enum units_result units_time(struct str s, int64_t *out_ms)
 {
-    unsigned year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0;
-    int zone = 0;
-    int64_t minutes = 0;
+    unsigned year, month, day, hour, minute, second, ms;
+    int zone;
+    int64_t minutes;
 
     if (!take_number(&s, 4, &year) || !take_char(&s, "-") || !take_number(&s, 2, &month) ||
         !take_char(&s, "-") || !take_number(&s, 2, &day) || !take_char(&s, "Tt ") ||

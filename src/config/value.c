@@ -62,7 +62,7 @@ static bool word_unknown(struct load *l, const struct yaml_node *n, const char *
 bool value_word(struct load *l, const struct yaml_node *n, const char *label,
                 struct option_words words, int *out)
 {
-    struct str text = {0};
+    struct str text;
 
     if (!value_text(l, n, label, &text)) {
         return false;

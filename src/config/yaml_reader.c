@@ -214,7 +214,7 @@ static bool append(struct yaml_reader *r, struct yaml_node *parent, struct yaml_
 static bool read_list(struct yaml_reader *r, unsigned depth, struct yaml_node *list)
 {
     for (;;) {
-        struct yaml_node *child = NULL;
+        struct yaml_node *child;
 
         if (!advance(r)) {
             return false;
@@ -249,9 +249,9 @@ static bool read_key(struct yaml_reader *r, const struct yaml_node *map, struct 
 static bool read_map(struct yaml_reader *r, unsigned depth, struct yaml_node *map)
 {
     for (;;) {
-        struct yaml_node *child = NULL;
-        struct position key_pos = {0};
-        struct str key = {0};
+        struct yaml_node *child;
+        struct position key_pos;
+        struct str key;
 
         if (!advance(r)) {
             return false;
@@ -332,7 +332,7 @@ bool yaml_document_read(const char *path, struct yaml_document *out, struct erro
     _cleanup_buf_ struct buf content = {0};
     struct yaml_document doc = {0};
     struct yaml_reader r = {.path = path, .doc = &doc, .err = err};
-    bool ok = false;
+    bool ok;
 
     if (!file_read(path, &content, NULL, err)) {
         return error_wrap(err, "%s", path);
