@@ -1,7 +1,7 @@
 /*
- * encode: what remains of pgsinkd when Kafka and PostgreSQL are taken out. Makes records in memory,
- * then decodes and encodes them into batches, over and over, by the same calls as
- * sink/worker/worker_fill.c, on one thread.
+ * encode: what pgsinkd costs without Kafka and PostgreSQL. Makes records in memory, then decodes
+ * and encodes them into batches, over and over, by the same calls as sink/worker/worker_fill.c, on
+ * one thread.
  *
  *     encode [-r] [-m COLUMN=PATH]... KIND COUNT NAME:TYPE...
  *
@@ -43,7 +43,7 @@ struct stored {
 struct encode {
     struct mapping *mapping;
     struct decoder *decoder;
-    struct batch *batches[2]; /* one is filled while the other would be on its way */
+    struct batch *batches[2]; /* one is filled while the other would be sent */
     unsigned open;
     struct buf bytes;
     struct stored *records;

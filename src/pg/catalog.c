@@ -1,7 +1,7 @@
 /*
- * Target tables as the catalog describes them. Two queries: the relation with everything that could
- * forbid writing into it, then its columns with domains resolved to their base types. Blocking:
- * main thread, or the scout.
+ * Target tables as the catalog describes them, in two queries: the relation with everything that
+ * could forbid writing into it, then its columns, with domains resolved to their base types.
+ * Blocking: main thread, or the scout.
  */
 #include "pg/catalog.h"
 
@@ -20,8 +20,8 @@ static bool is_true(const PGresult *res, int row, int column)
 
 /* --- the relation --- */
 
-/* $1 is the schema or NULL, $2 the name. A name has one relation per schema, whatever its kind.
- * relhasrules would still be true for some time after the last rule was dropped. */
+/* $1 is the schema or NULL, $2 the name. A schema has one relation of a name, of whatever kind.
+ * relhasrules stays true for some time after the last rule was dropped. */
 static const char relation_sql[] =
     "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, current_user,"
     " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
@@ -108,7 +108,7 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
         error_hint(err, "Did you mean '%s%s%s'? Otherwise create the table first.",
                    schema ? schema : "", schema ? "." : "", near);
     } else {
-        error_hint(err, "Create the table first: pgsinkd does not make tables.");
+        error_hint(err, "Create the table first: pgsinkd does not create tables.");
     }
     free(names);
     return false;
@@ -126,7 +126,7 @@ static bool check_relation(const PGresult *r, struct error *err)
                   kind_name(kind));
         if (kind == 'v' || kind == 'f') {
             error_hint(err,
-                       "Name the table behind it, or a table with a trigger that passes rows on.");
+                       "Name the table that it reads, or a table whose trigger passes rows on.");
         }
         return false;
     }
@@ -188,9 +188,9 @@ static bool read_signature(struct conn *c, struct table *t, struct error *err)
 }
 
 /*
- * What is asked of a type, with b(typid, typmod, not_null) as what is left of it without domains.
- * Without a length, bpchar is called "bpchar" and not "character", which would be character(1). A
- * type of an extension has no fixed number: it is known by the function that reads its fields.
+ * What is asked about a type; b(typid, typmod, not_null) is its base type. Without a length, bpchar
+ * is called "bpchar" and not "character", which would be character(1). A type of an extension has
+ * no fixed number: it is known by the function that receives its fields.
  */
 #define TYPE_FIELDS                                                                                \
     " SELECT b.typid, b.typmod, b.not_null, pg_catalog.format_type(b.typid, -1), w.typarray,"      \
@@ -201,13 +201,13 @@ static bool read_signature(struct conn *c, struct table *t, struct error *err)
     " JOIN pg_catalog.pg_type w ON w.oid = b.typid"                                                \
     " LEFT JOIN pg_catalog.pg_proc f ON f.oid = w.typreceive"
 
-/* One domain further down: on the way it may give a typmod and forbid NULL. */
+/* From a domain to what it is over: each may set a typmod and forbid NULL. */
 #define DOMAIN_STEP                                                                                \
     " t.typbasetype, CASE WHEN d.typmod >= 0 THEN d.typmod ELSE t.typtypmod END,"                  \
     " d.not_null OR t.typnotnull"                                                                  \
     " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typid WHERE t.typtype = 'd')"
 
-/* The outermost domain that has a default gives it. */
+/* The default is that of the outermost domain that has one. */
 static const char columns_sql[] =
     "WITH RECURSIVE d(num, depth, typid, typmod, not_null) AS ("
     " SELECT a.attnum, 0, a.atttypid, a.atttypmod, a.attnotnull"
@@ -249,7 +249,7 @@ enum {
     COL_IDENTITY,
     COL_INSERT,
     COL_ATTNUM,
-    COL_COLLATION /* one in which equal texts may differ, ready to be appended; else NULL */
+    COL_COLLATION /* nondeterministic, as " COLLATE ..."; else NULL */
 };
 
 static uint32_t oid_at(const PGresult *r, int row, int column)
@@ -257,7 +257,7 @@ static uint32_t oid_at(const PGresult *r, int row, int column)
     return (uint32_t) strtoul(PQgetvalue(r, row, column), NULL, 10);
 }
 
-/* Its fields are text that SQL casts. */
+/* Its fields are sent as text that SQL casts. */
 static void set_cast(struct column *col)
 {
     col->cast = true;
@@ -313,7 +313,7 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
                                                    PQgetvalue(r, row, COL_TYPMOD), err);
 }
 
-/* What fold.c compares: equal values have equal bytes, or come to that by its normal forms. */
+/* Can fold.c compare such values by what types.def says that equal ones have in common? */
 static bool is_equal_by_bytes(const struct column *col)
 {
     switch (column_type_equality(col->type)) {
@@ -364,7 +364,7 @@ static bool fill_column(struct conn *c, struct column *col, const PGresult *r, i
 
 /* --- its unique indexes --- */
 
-/* What ON CONFLICT can infer: over columns only, whole, valid, checked at once. */
+/* Those that ON CONFLICT can infer: over plain columns, not partial, valid, checked at once. */
 static const char uniques_sql[] =
     "SELECT i.indisprimary, k.place, a.attnum"
     " FROM pg_catalog.pg_index i"
@@ -385,7 +385,7 @@ static uint32_t index_of(const struct table *t, const uint32_t *attnums, uint32_
             return i;
         }
     }
-    return 0; /* cannot be: an index is over live columns */
+    return 0; /* not reached: an index is over live columns */
 }
 
 static bool read_uniques(struct conn *c, struct table *t, const uint32_t *attnums,
@@ -486,7 +486,7 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
         return NULL;
     }
     struct table *t = new_table(r);
-    /* First, so that what changes between is seen later. */
+    /* First, so that a change between the two queries is seen later. */
     if (!read_signature(c, t, err) ||
         !read_columns(c, t, is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
         table_free(t);

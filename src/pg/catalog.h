@@ -1,7 +1,6 @@
 /*
  * What the server knows about target tables. Blocking, with deadlines. @thread main before workers
- * start, the scout later, when a topic turns up that needs a table of its own: see
- * sink/plan/plan.h.
+ * start; later the scout, when a topic appears that needs a table of its own (sink/plan/plan.h).
  */
 #ifndef PG_CATALOG_H
 #define PG_CATALOG_H
@@ -11,10 +10,9 @@
 #include "row/table/table.h"
 
 /*
- * Reads a table's columns and checks that rows can be written into it: it exists, is a table
- * (plain, partitioned, or a foreign or view target with the reason why not), INSERT is granted.
- * schema NULL = search_path. The names are exact (unquoted). Errors: ERROR_SETUP with a hint (the
- * CREATE or GRANT to run), ERROR_LINK.
+ * Reads a table's columns and checks that rows can be written into it: it exists, it is a table,
+ * plain or partitioned, and INSERT is granted. schema NULL = search_path. The names are exact
+ * (unquoted). Errors: ERROR_SETUP with a hint (the CREATE or GRANT to run), ERROR_LINK.
  */
 struct table *catalog_table(struct conn *c, const char *schema, const char *name,
                             struct error *err) _must_;
@@ -25,7 +23,7 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
 void catalog_same_sql(struct buf *out, const struct table *t);
 
 /*
- * Can PostgreSQL compute the target's expressions, and store what comes out? ERROR_SETUP with the
+ * Can PostgreSQL compute the target's expressions, and store the results? ERROR_SETUP with the
  * server's words and err->column; ERROR_LINK.
  */
 bool catalog_check_expressions(struct conn *c, const struct target *t, struct error *err) _must_;

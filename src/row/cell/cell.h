@@ -1,7 +1,6 @@
 /*
  * One value read from a record, before it is encoded. Everything is borrowed: from the message, or
- * from the scratch memory of the decoder that read it, until its next read. Any thread, being plain
- * data.
+ * from the scratch memory of the decoder that read it, until its next read. Plain data; any thread.
  */
 #ifndef ROW_CELL_CELL_H
 #define ROW_CELL_CELL_H
@@ -16,11 +15,11 @@ enum cell_kind {
     CELL_ABSENT, /* the record does not have it */
     CELL_NULL,   /* it is there and null */
     CELL_BOOL,
-    CELL_INT,    /* a whole number that never was text: any int64 */
+    CELL_INT,    /* a whole number that was not read from text: any int64 */
     CELL_NUMBER, /* a JSON number: text is exactly what the document says */
     CELL_STRING, /* a JSON string or a name: text is UTF-8, escapes resolved; it may hold U+0000 */
     CELL_JSON,   /* a JSON object, array or whole document: text as in the document, checked */
-    CELL_BYTES,  /* bytes nobody has looked at: a key, a header, a raw value */
+    CELL_BYTES,  /* unchecked bytes: a key, a header, a raw value */
 };
 
 struct cell {
@@ -46,7 +45,7 @@ static inline bool cell_is_whole(const struct cell *c)
     return c->kind == CELL_INT || (cell_is_short(c) && c->scale == 0);
 }
 
-/* Makes it a whole number; the rest of the cell stays as it is. */
+/* Makes the cell a whole number; its texts stay as they are. */
 static inline void cell_set_int(struct cell *c, int64_t number, enum time_unit unit)
 {
     c->kind = CELL_INT;
@@ -54,7 +53,7 @@ static inline void cell_set_int(struct cell *c, int64_t number, enum time_unit u
     c->number = number;
 }
 
-/* A JSON object, or a JSON array? The text of CELL_JSON begins with its bracket, after no space. */
+/* Is it a JSON object, or a JSON array? No white space precedes the text of a CELL_JSON. */
 static inline bool cell_is_object(const struct cell *c)
 {
     return c->kind == CELL_JSON && *c->text.p == '{';
@@ -65,7 +64,7 @@ static inline bool cell_is_array(const struct cell *c)
     return c->kind == CELL_JSON && *c->text.p == '[';
 }
 
-/* A value as people may read it in an error: quoted when text, shortened, control characters
+/* A value as an error text shows it: quoted if it is text, shortened, with control characters
  * escaped. */
 struct excerpt {
     char text[288];

@@ -1,5 +1,5 @@
-/* The order of cells. The common case, two short numbers of one scale, reads no digits. Any thread.
- */
+/* The order of cells. The common case, two short numbers of the same scale, reads no digits. Any
+ * thread. */
 #include "row/cell/compare.h"
 
 #include "row/text/decimal.h"
@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* A number of the record itself as text. */
+/* A CELL_INT as text. */
 struct printed {
     char text[24];
 };
@@ -31,7 +31,7 @@ static bool is_number(const struct cell *c)
     return c->kind == CELL_INT || c->kind == CELL_NUMBER;
 }
 
-/* The number that a cell is, or that its bytes are written like. */
+/* The number that a cell is, or that its bytes spell. */
 static bool take_decimal(const struct cell *c, struct printed *printed, struct decimal *out)
 {
     struct str text = c->text;
@@ -59,7 +59,7 @@ static enum cell_order compare_numbers(const struct cell *a, const struct cell *
     return order_of(decimal_compare(&x, &y));
 }
 
-/* What bytes are a boolean as: exactly these two words. */
+/* Bytes are a boolean only as one of these two words. */
 static bool take_truth(const struct cell *c, bool *out)
 {
     *out = c->kind == CELL_BOOL ? c->truth : str_eq_z(c->text, "true");
@@ -76,7 +76,7 @@ static enum cell_order compare_truths(const struct cell *a, const struct cell *b
     return x == y ? CELL_EQUAL : CELL_OTHER;
 }
 
-/* Are both of one sort, bytes being of any? */
+/* Are both of this sort? Bytes can be of any. */
 static bool are(const struct cell *a, const struct cell *b, bool a_is, bool b_is)
 {
     return (a_is && (b_is || b->kind == CELL_BYTES)) || (b_is && a->kind == CELL_BYTES);

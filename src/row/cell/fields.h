@@ -12,16 +12,16 @@
 
 #define FIELD_NONE UINT32_MAX
 
-/* Readable bytes that a name handed to fields_find needs behind it. */
+/* This many bytes after a name that is passed to fields_find must be readable. */
 #define FIELD_PADDING 8
 
-/* A longer name, with its quotes and colon, has no literal: so many bytes of a text may be read for
- * the comparison. */
+/* A name that is longer, with its quotes and colon, has no literal: comparing with a literal may
+ * read this many bytes of a text. */
 #define FIELD_LITERAL_MAX 64
 
 struct field {
     char *literal;    /* the name in quotes and a colon, padded; owned */
-    struct str name;  /* there */
+    struct str name;  /* in literal */
     size_t literal_n; /* 0: the name needs escaping or is long; it is never compared as a literal */
     uint32_t parent;
     uint32_t children;
@@ -48,7 +48,7 @@ void fields_seal(struct fields *f);
 /* Is node below ancestor? */
 bool fields_below(const struct fields *f, uint32_t node, uint32_t ancestor) _pure_;
 
-/* Are these n bytes the same? False if n is 0. FIELD_PADDING bytes from both on are readable. */
+/* Are these n bytes the same? False if n is 0. FIELD_PADDING bytes of both must be readable. */
 static inline bool fields_same(const char *a, const char *b, size_t n)
 {
     uint64_t words[4];

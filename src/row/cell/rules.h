@@ -16,18 +16,18 @@ enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS, UNIT_DAY };
 /* What becomes of U+0000 in a text. */
 enum nul_policy { NUL_FAULT, NUL_STRIP, NUL_REPLACE };
 
-/* What a string means that goes into bytea. BYTES_AUTO: \x and hexadecimal digits, or base64. */
+/* What a string that goes into bytea means. BYTES_AUTO: \x and hexadecimal digits, or base64. */
 enum bytes_policy { BYTES_AUTO, BYTES_BASE64, BYTES_HEX, BYTES_UTF8 };
 
-/* What users want differently. All zero: nothing is changed to fit, nothing is guessed. */
+/* What users want differently. All zero: no value is changed to fit, and nothing is guessed. */
 struct value_rules {
     enum nul_policy nul;
     enum bytes_policy bytes;
-    enum time_unit unit; /* of columns whose entry has none */
-    int32_t zone_sec;    /* east of UTC: of a time without a zone, into timestamptz */
-    bool strict_numbers; /* a string is no number, a number no text */
-    bool truncates;      /* texts to the length of their column */
-    bool empty_as_null;  /* empty strings, but in json */
+    enum time_unit unit; /* of columns whose entry names none */
+    int32_t zone_sec;    /* seconds east of UTC, for a timestamptz from a time without a zone */
+    bool strict_numbers; /* a string is not a number, and a number is not a text */
+    bool truncates;      /* cuts texts to the length of their column */
+    bool empty_as_null;  /* an empty string is NULL, except in json */
 };
 
 #endif

@@ -19,7 +19,7 @@ static encode_fn *const encoders[] = {
 #include "row/table/types.def"
 };
 
-/* A string for a number, or a number for a text? What is not JSON has no such kinds. */
+/* A string for a number, or a number for a text? Only values of JSON have these kinds. */
 static bool is_loose(const struct encoding *v)
 {
     enum column_type type = v->column->type;
@@ -36,18 +36,18 @@ static bool encode_plain(const struct encoding *v)
     return encoders[v->column->type](v);
 }
 
-/* A value that is more than its JSON says. The elements of an array have a meaning of their own. */
-static bool encode_meant(const struct encoding *v, const struct logical *l)
+/* A value of a logical type. The elements of an array have one of their own. */
+static bool encode_logical(const struct encoding *v, const struct logical *l)
 {
-    struct cell meant;
+    struct cell applied;
     struct encoding as = *v;
     as.unit = l->unit;
     if (l->kind != LOGICAL_PLAIN && l->kind != LOGICAL_ARRAY) {
-        if (!logical_apply(l, v->cell, &v->encoder->meant, &meant, v->err)) {
+        if (!logical_apply(l, v->cell, &v->encoder->applied, &applied, v->err)) {
             return false;
         }
-        as.cell = &meant;
-        bool counts = meant.kind == CELL_NUMBER || meant.kind == CELL_INT;
+        as.cell = &applied;
+        bool counts = applied.kind == CELL_NUMBER || applied.kind == CELL_INT;
         as.unit = l->kind == LOGICAL_DAYS && counts ? UNIT_DAY : l->unit;
     }
     v->encoder->logical = l->element;
@@ -63,10 +63,10 @@ bool encode_value(const struct encoding *v)
         return true;
     }
     const struct logical *l = v->encoder->logical;
-    return l ? encode_meant(v, l) : encode_plain(v);
+    return l ? encode_logical(v, l) : encode_plain(v);
 }
 
-/* Is s a beginning of word, of at least `least` letters? */
+/* Is s the beginning of word, with at least `least` letters? */
 static bool is_beginning(struct str s, const char *word, size_t least)
 {
     struct str start = {.p = word, .n = strlen(word)};

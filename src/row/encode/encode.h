@@ -4,11 +4,12 @@
  * function per type.
  *
  * The rule: a JSON scalar means what its text means to the input function of the type in PostgreSQL
- * (boolin, numeric_in, ...), so a column gets the same value as from an INSERT of that text. Where
- * it is narrower, or decides what PostgreSQL leaves to the session, the type's function says so.
- * Nothing is damaged in silence: out of range, too long, not well-formed are faults.
+ * (boolin, numeric_in, ...), so a column gets the same value as from an INSERT of that text. If
+ * a type takes less than that, or decides what PostgreSQL leaves to the session, its function says
+ * so. No value is changed silently: one that is out of range, too long or not well-formed is a
+ * fault.
  *
- * No I/O, no clock; the thread that the encoder belongs to.
+ * No I/O, no clock; called by the thread that owns the encoder.
  */
 #ifndef ROW_ENCODE_ENCODE_H
 #define ROW_ENCODE_ENCODE_H
@@ -16,9 +17,9 @@
 #include "row/encode/encoding.h"
 
 /*
- * Appends the field to v->out; what is absent is NULL. On failure out holds rubbish after its
- * former end, and v->err is ERROR_RECORD without the column's name: "99999 is out of range for
- * int2".
+ * Appends the field to v->out; an absent value becomes NULL. On failure the bytes after the
+ * former end of out are undefined, and v->err is ERROR_RECORD without the column's name: "99999 is
+ * out of range for int2".
  */
 bool encode_value(const struct encoding *v) _must_;
 

@@ -1,10 +1,10 @@
 /*
- * Arrays, and hstore: what is made of JSON arrays and objects.
+ * Arrays and hstore, from JSON arrays and objects.
  *
- * A JSON array of arrays is an array of more dimensions; all of one dimension must be of one
- * length. The elements of json[] and jsonb[] may be arrays themselves, so these have one dimension.
- * Where the elements have no binary encoder the array goes as text, which SQL casts. Pure; any
- * thread.
+ * A JSON array of arrays is an array of more dimensions; all arrays of one dimension must
+ * have the same length. Elements of json[] and jsonb[] may be arrays themselves, so these types
+ * have one dimension. An array whose elements have no binary encoder is sent as text, which SQL
+ * casts. Pure; any thread.
  */
 #include "row/encode/encode_types.h"
 #include "row/json/elements.h"
@@ -13,7 +13,7 @@ enum { DIMENSIONS_MAX = 6, HEAD_BYTES = 12, DIMENSION_BYTES = 8 };
 
 #define LENGTH_UNKNOWN UINT32_MAX
 
-/* The array as a cell: a key or a header may hold one. */
+/* The array as a cell; the bytes of a key or a header may hold one. */
 static bool array_cell(const struct encoding *v, struct cell *out)
 {
     *out = *v->cell;
@@ -39,7 +39,7 @@ static bool array_cell(const struct encoding *v, struct cell *out)
 struct array {
     const struct encoding *v;
     encode_fn *encode;       /* of an element */
-    struct encoding element; /* v, but for the element at hand */
+    struct encoding element; /* like v, but for the current element */
     int dimensions;
     uint32_t lengths[DIMENSIONS_MAX];
     size_t count; /* elements so far */
@@ -92,7 +92,7 @@ static bool put_level(struct array *a, const struct cell *array, int level)
     return a->lengths[level] == n || ragged(a);
 }
 
-/* Writes what stands before the elements, at `at`. */
+/* Writes the head of the array, which precedes its elements, at `at`. */
 static void put_head(const struct array *a, uint8_t *at, size_t bytes)
 {
     bool empty = a->count == 0;
@@ -144,7 +144,7 @@ static void put_quoted(struct buf *out, struct str s)
     buf_add_u8(out, '"');
 }
 
-/* Room for the length of a text that is still to be written, and the length. */
+/* Leaves room for the length of a text that is written next; text_end fills it in. */
 static size_t text_begin(struct buf *out)
 {
     buf_add_u32(out, 0);
@@ -242,8 +242,8 @@ static bool put_hstore_value(const struct encoding *v, const struct cell *c)
     return put_hstore_text(v, text);
 }
 
-/* An object becomes its names and values; of a name that comes twice PostgreSQL keeps one. A string
- * is hstore's own text. */
+/* An object becomes its names and values; if a name comes twice, PostgreSQL keeps one of them. A
+ * string is hstore's own text. */
 bool encode_hstore(const struct encoding *v)
 {
     struct elements e;

@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-/* The text of a string; false = it is none, and a fault. */
+/* The text of a string; false: it is not a string, and err is filled. */
 static bool string_of(const struct encoding *v, struct str *out)
 {
     *out = v->cell->text;
@@ -60,7 +60,7 @@ static bool address_parse(struct str s, struct address *out)
            take_bits(slash, out->n * 8, &out->bits);
 }
 
-/* Are all bits behind the network's zero? */
+/* Are all bits after those of the network zero? */
 static bool is_network(const struct address *a)
 {
     for (unsigned bit = a->bits; bit < a->n * 8; bit++) {
@@ -98,7 +98,7 @@ bool encode_inet(const struct encoding *v)
 
 enum { MAC_BYTES = 6, MAC8_BYTES = 8 };
 
-/* Bytes between two separators that macaddr_in takes; none is between the first and the end. */
+/* Does macaddr_in take this separator between groups of that many bytes? */
 static bool mac_group_fits(char separator, size_t bytes)
 {
     switch (separator) {
@@ -115,7 +115,7 @@ static bool mac_group_fits(char separator, size_t bytes)
 
 /*
  * Pairs of hexadecimal digits, with one kind of separator (: - .) at equal distances, or none.
- * Returns the number of bytes; 0 when it is nothing of the sort.
+ * Returns the number of bytes; 0: it is not a hardware address.
  */
 static size_t mac_parse(struct str s, uint8_t *to)
 {

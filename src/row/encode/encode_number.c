@@ -1,6 +1,6 @@
 /*
  * Integers, floats and numeric: int2send ... numeric_send. Strings that hold a number go the same
- * way as numbers; an integer also accepts 1.0 and 1e3, being integral. Narrower than PostgreSQL: no
+ * way as numbers; an integer also takes 1.0 and 1e3, which are whole. Narrower than PostgreSQL: no
  * white space around, no hexadecimal, octal or binary, no underscores (PostgreSQL 16), no
  * hexadecimal floats. Pure; any thread.
  */
@@ -186,7 +186,7 @@ bool encode_float4(const struct encoding *v)
  *
  * numeric_send: int16 ndigits, int16 weight, uint16 sign, uint16 dscale, then ndigits digits of
  * base 10000, each an int16; the first stands for 10000^weight. dscale is the number of decimal
- * digits shown behind the point. No zero digits at either end, as numeric.c's strip_var leaves
+ * digits shown after the point. No zero digits at either end, as numeric.c's strip_var leaves
  * them.
  */
 
@@ -205,8 +205,8 @@ enum {
 struct magnitude {
     uint8_t *digits; /* 0..9, no zero at either end */
     size_t n;
-    int64_t point; /* digits before the point; negative: so many zeros behind it first */
-    int64_t scale; /* digits shown behind the point */
+    int64_t point; /* digits before the point; negative: this many zeros follow it first */
+    int64_t scale; /* digits shown after the point */
 };
 
 static void magnitude_trim(struct magnitude *m)
@@ -252,7 +252,7 @@ static void magnitude_round_up(struct magnitude *m)
     m->point++;
 }
 
-/* Keeps `scale` digits behind the point (before it if negative), half away from zero: round_var. */
+/* Keeps `scale` digits after the point (before it if negative), half away from zero: round_var. */
 static void magnitude_round(struct magnitude *m, int scale)
 {
     int64_t keep = m->point + scale;
@@ -340,7 +340,7 @@ static const uint64_t POWERS[] = {
     100000000000000000,
 };
 
-/* numeric_in refuses such an exponent whatever stands before it, zero included. */
+/* numeric_in refuses such an exponent after any number, zero included. */
 static bool is_absurd(const struct decimal *d)
 {
     return d->exponent == DECIMAL_EXPONENT_MAX || d->exponent == -DECIMAL_EXPONENT_MAX;
@@ -357,7 +357,7 @@ bool numeric_holds(const struct decimal *d)
            (i == n || (int64_t) d->whole.n + d->exponent - (int64_t) i <= NUMERIC_POINT_MAX);
 }
 
-/* Takes zero groups off at both ends. */
+/* Without the groups at both ends that are zero. */
 static void put_groups(struct buf *out, const uint16_t *groups, size_t n, int64_t weight,
                        bool negative, int64_t shown)
 {
@@ -397,8 +397,8 @@ static bool encode_special_numeric(const struct encoding *v)
 }
 
 /*
- * The groups of a number that is short, has few digits behind its point and needs no rounding:
- * straight from the integer. False = look closer.
+ * The groups of a number that is short, has few digits after its point and needs no rounding:
+ * straight from the integer. False: look closer.
  */
 static bool numeric_quick(const struct encoding *v)
 {

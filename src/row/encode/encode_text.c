@@ -1,9 +1,9 @@
 /*
  * text, varchar, bpchar, bytea, uuid, json, jsonb: textsend ... jsonb_send.
  *
- * Text columns take every JSON value: a string without its escapes, of all others the exact text of
- * the document. PostgreSQL has no room for U+0000 in text: a fault, unless the policy takes it out.
- * Pure; any thread.
+ * Text columns take every JSON value: a string without its escapes, any other value as its exact
+ * text in the document. PostgreSQL cannot store U+0000 in text: a fault, unless the policy removes
+ * it. Pure; any thread.
  */
 #include "row/encode/encode_types.h"
 #include "row/text/ascii.h"
@@ -28,7 +28,7 @@ static bool put_bytes(const struct encoding *v, struct str s)
 
 /* ---- text, varchar(n), char(n), enums ---- */
 
-/* The bytes of the first `limit` characters of s, which is well-formed. */
+/* The number of bytes in the first `limit` characters of s, which is well-formed. */
 static size_t bytes_of_chars(struct str s, size_t limit)
 {
     size_t i = 0;
@@ -92,7 +92,7 @@ static bool text_checked(const struct encoding *v, bool limited)
     struct digits digits;
     struct str s;
     size_t chars = 0;
-    (void) encoding_text_of(v, &digits, &s); /* of an object too: its text */
+    (void) encoding_text_of(v, &digits, &s); /* an object too becomes its text */
     bool may_have_nul = c->kind == CELL_BYTES || c->kind == CELL_STRING;
     if (may_have_nul && !encode_without_nul(v, &s)) {
         return false;
@@ -104,8 +104,8 @@ static bool text_checked(const struct encoding *v, bool limited)
     return (!limited || cut_to_typmod(v, &s, chars)) && put_bytes(v, s);
 }
 
-/* A string that stands in a document without escapes has been checked there: it is UTF-8 without
- * control characters. */
+/* The reader of documents has checked a string without escapes: it is UTF-8 without control
+ * characters. */
 static bool is_verbatim(const struct cell *c)
 {
     return c->kind == CELL_STRING && c->raw.p && c->raw.p + 1 == c->text.p;
@@ -116,15 +116,14 @@ bool encode_text(const struct encoding *v)
     const struct cell *c = v->cell;
     enum column_type type = v->column->type;
     bool limited = (type == TYPE_VARCHAR || type == TYPE_BPCHAR) && v->column->typmod >= VARHDRSZ;
-    /* No more bytes than characters allowed: not too long either. */
+    /* It has no more bytes than characters are allowed, so it is not too long. */
     if (is_verbatim(c) && (!limited || c->text.n <= (size_t) (v->column->typmod - VARHDRSZ))) {
         return put_bytes(v, c->text);
     }
     return text_checked(v, limited);
 }
 
-/* enum_recv: the label. Which there are is left to PostgreSQL, for ALTER TYPE may add one any time.
- */
+/* enum_recv: the label. PostgreSQL checks it, for ALTER TYPE may add one at any time. */
 bool encode_enum(const struct encoding *v)
 {
     return v->cell->kind == CELL_JSON ? encoding_misfit(v) : encode_text(v);
@@ -198,8 +197,8 @@ static bool usual_uuid(const char *p, uint8_t *to)
 }
 
 /*
- * uuid_in: 32 hexadecimal digits, a dash allowed behind every group of four but the last, braces
- * allowed around.
+ * uuid_in: 32 hexadecimal digits; a dash is allowed after every group of four but the last, and
+ * braces around it all.
  */
 static bool uuid_parse(struct str s, uint8_t *to)
 {
@@ -245,7 +244,7 @@ bool encode_check_json(const struct encoding *v, struct str s)
     return document_read(e->document, s, NULL, NULL, v->err);
 }
 
-/* Behind the string that starts at s[i]; *out_nul is set when it holds an escaped U+0000. */
+/* The end of the string that starts at s[i]; *out_nul is set if it holds an escaped U+0000. */
 static size_t string_end(struct str s, size_t i, bool *out_nul)
 {
     for (i++; s.p[i] != '"'; i++) {
@@ -257,8 +256,7 @@ static size_t string_end(struct str s, size_t i, bool *out_nul)
     return i + 1;
 }
 
-/* JSON text whose escapes of U+0000 are taken out or replaced. A backslash stands in strings only.
- */
+/* JSON text whose escapes of U+0000 are removed or replaced. Only strings have backslashes. */
 static struct str json_without_nul(const struct encoding *v, struct str s)
 {
     static const char nul[] = "\\u0000";

@@ -2,14 +2,16 @@
  * date, time, timestamp, timestamptz, interval: date_send ... interval_send. int32 days or int64
  * microseconds since 2000-01-01; the ends of the range are infinity.
  *
- * What PostgreSQL leaves to the session or drops, decided here: a timestamptz without an offset is
- * in the route's zone (PostgreSQL: the session's TimeZone); a timestamp, a date and a time ignore
- * an offset, as PostgreSQL does; a date takes the day of a text with a time, as PostgreSQL does.
- * The precision of timestamp(3) and the like is applied by PostgreSQL when it reads the field.
+ * What PostgreSQL leaves to the session, or ignores, is decided here: a timestamptz without an
+ * offset is in the route's zone (PostgreSQL: the session's TimeZone); a timestamp, a date and a
+ * time ignore an offset, as PostgreSQL does; a date takes the day of a text with a time, as
+ * PostgreSQL does. The precision of timestamp(3) and the like is applied by PostgreSQL when it
+ * reads the field.
  *
- * A number is a time only with a declared unit: counted from 1970-01-01 UTC, for `time` from
- * midnight. A string that holds a number is treated like the number where a unit is declared.
- * Digits below a microsecond are rounded, half away from zero. Pure; any thread.
+ * A number is a time only if its unit is known, from its source or by declaration. It counts from
+ * 1970-01-01 UTC, for `time` from midnight. A string that holds a number is treated like the number
+ * if a unit is declared. Digits below a microsecond are rounded, half away from zero. Pure; any
+ * thread.
  */
 #include "row/encode/encode_types.h"
 #include "row/text/decimal.h"
@@ -26,7 +28,7 @@ static const int64_t DATE_END = INT64_C(2147483494) - 2451545;
 
 static const int64_t USEC_PER_UNIX = MOMENT_UNIX_DAYS * USEC_PER_DAY;
 
-/* What a number counts here: its source knows best. */
+/* What a number counts: its source knows best. */
 static inline enum time_unit unit_of(const struct encoding *v)
 {
     bool own = v->cell->kind == CELL_INT && v->cell->unit != UNIT_NONE;
@@ -52,13 +54,13 @@ static int unit_shift(enum time_unit unit)
     return 0;
 }
 
-/* A number with a unit, in microseconds. From 1970, the end of timestamp is beyond int64. */
+/* A number with a unit, in microseconds. Counted from 1970, the end of timestamp exceeds int64. */
 struct count {
     uint64_t usec;
     bool negative;
 };
 
-/* Whole numbers that stay below 20 digits; false = look closer. */
+/* Whole numbers that stay below 20 digits; false: look closer. */
 static inline bool whole_count(const struct cell *c, enum time_unit unit, struct count *out)
 {
     static const uint64_t factors[] = {
@@ -90,7 +92,7 @@ static bool day_count(const struct encoding *v, const struct decimal *d, struct 
     __builtin_unreachable();
 }
 
-/* The value as a number with a unit. *out_is_number = false: it is none. */
+/* The value as a number with a unit. *out_is_number = false: it is not a number. */
 static bool value_count(const struct encoding *v, bool *out_is_number, struct count *out)
 {
     const struct cell *c = v->cell;
@@ -122,7 +124,7 @@ static bool value_count(const struct encoding *v, bool *out_is_number, struct co
            encoding_out_of_range(v);
 }
 
-/* From 1970 to 2000; false when the result leaves 64 bits. */
+/* From a count since 1970 to one since 2000; false if the result exceeds 64 bits. */
 static bool since_2000(const struct count *c, int64_t *out)
 {
     if (c->negative) {
@@ -262,7 +264,7 @@ bool encode_timestamptz(const struct encoding *v)
     return timestamp(v, true);
 }
 
-/* The precision of interval(3) and the like is applied by PostgreSQL, too. */
+/* PostgreSQL applies the precision of interval(3) and the like as well. */
 bool encode_interval(const struct encoding *v)
 {
     bool is_number;

@@ -6,8 +6,8 @@
 #include "row/encode/encoding.h"
 #include "row/text/decimal.h"
 
-/* Appends length and bytes of what is neither CELL_ABSENT nor CELL_NULL; false = v->err is filled.
- */
+/* Appends length and bytes of a value that is neither CELL_ABSENT nor CELL_NULL. False: v->err is
+ * filled. */
 typedef bool encode_fn(const struct encoding *v);
 
 encode_fn encode_bool;
@@ -17,7 +17,7 @@ encode_fn encode_int8;
 encode_fn encode_float4;
 encode_fn encode_float8;
 encode_fn encode_numeric;
-encode_fn encode_text; /* text, varchar, bpchar, and of other types their text */
+encode_fn encode_text; /* text, varchar, bpchar; other types as their text */
 encode_fn encode_bytea;
 encode_fn encode_uuid;
 encode_fn encode_json;
@@ -35,13 +35,13 @@ encode_fn encode_hstore;
 /* An array; `element` encodes one of its elements, and may get one that is null. */
 bool encode_array_of(const struct encoding *v, encode_fn *element);
 
-/* Without U+0000, as the policy says, in the scratch memory if there is one; or a fault. */
+/* Removes or replaces U+0000 as the policy says, in the scratch memory; or a fault. */
 bool encode_without_nul(const struct encoding *v, struct str *s);
 
-/* Is s a JSON document? Bytes that nobody has looked at. */
+/* Is s a JSON document? For bytes that have not been checked. */
 bool encode_check_json(const struct encoding *v, struct str s);
 
-/* Does numeric have room for d? PostgreSQL's numeric.c: int16 weight, 14 bits of scale. */
+/* Can numeric hold d? PostgreSQL's numeric.c: int16 weight, 14 bits of scale. */
 bool numeric_holds(const struct decimal *d) _pure_;
 
 #endif

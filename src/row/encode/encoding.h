@@ -19,9 +19,9 @@ struct encoder {
     struct buf scratch;            /* of the function that runs */
     struct buf plain;              /* of an array's element, without its escapes */
     struct document *document;     /* to check a text that has to be JSON; made when first needed */
-    const struct logical *logical; /* what the value at hand is; NULL: what its JSON says */
-    struct logical_scratch meant;
-    bool odd_json; /* document_is_odd of what the cells came from */
+    const struct logical *logical; /* of the current value; NULL: what its JSON says */
+    struct logical_scratch applied; /* of logical_apply */
+    bool odd_json;                  /* document_is_odd of the documents that the cells came from */
 };
 
 void encoder_done(struct encoder *e);
@@ -38,8 +38,8 @@ struct encoding {
 };
 
 /*
- * The text of a scalar as an input function would read it: of a number, a boolean, a string, bytes.
- * digits is room for CELL_INT. False for an object or an array.
+ * The text of a scalar (a number, a boolean, a string, bytes) as an input function would read it.
+ * `digits` is room for that of a CELL_INT. False for an object or an array.
  */
 struct digits {
     char text[24];

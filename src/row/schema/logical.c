@@ -1,5 +1,5 @@
-/* The tables: which name of a schema, and which type of a column, stands for what. Main and worker
- * threads. */
+/* The tables: which logical type a name in a schema, or the type of a column, stands for. Main and
+ * worker threads. */
 #include "row/schema/logical.h"
 
 #include "base/mem.h"
@@ -19,7 +19,7 @@ void logical_done(struct logical *l)
 
 /* ---- what a column can take ---- */
 
-/* Bits of a fixed or any number. */
+/* bit(n) or bit varying. */
 static bool is_bits(const struct column *c)
 {
     return c->type == TYPE_OTHER && strncmp(c->type_name, "bit", 3) == 0;
@@ -35,7 +35,7 @@ static bool is_point(const struct column *c)
     return c->type == TYPE_OTHER && strcmp(c->type_name, "point") == 0;
 }
 
-/* Does the column make anything else of such a value than of the JSON as it is? */
+/* Would the column store the plain JSON value in another way than this one? */
 static bool suits(enum logical_kind kind, const struct column *c)
 {
     switch (kind) {
@@ -65,14 +65,14 @@ static bool suits(enum logical_kind kind, const struct column *c)
 
 /* ---- by schema ---- */
 
-struct meaning {
+struct named {
     const char *name;
     enum logical_kind kind;
     enum time_unit unit;
 };
 
-/* A name may stand here twice: the first that suits the column counts. */
-static const struct meaning meanings[] = {
+/* A name may be listed twice: the first row that suits the column counts. */
+static const struct named named[] = {
     {"io.debezium.time.Date", LOGICAL_DAYS, UNIT_NONE},
     {"io.debezium.time.Time", LOGICAL_PLAIN, UNIT_MS},
     {"io.debezium.time.MicroTime", LOGICAL_PLAIN, UNIT_US},
@@ -97,11 +97,11 @@ static const struct meaning meanings[] = {
     {"io.debezium.data.geometry.Geography", LOGICAL_GEOMETRY, UNIT_NONE},
 };
 
-static const struct meaning *meaning_of(struct str name, const struct column *c)
+static const struct named *named_for(struct str name, const struct column *c)
 {
-    for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
-        if (str_eq_z(name, meanings[i].name) && suits(meanings[i].kind, c)) {
-            return &meanings[i];
+    for (size_t i = 0; i < ARRAY_LEN(named); i++) {
+        if (str_eq_z(name, named[i].name) && suits(named[i].kind, c)) {
+            return &named[i];
         }
     }
     return NULL;
@@ -113,7 +113,8 @@ struct entry {
     struct buf *plain;
 };
 
-/* The text there, borrowed until the next one is asked for; absent if it is none. */
+/* The string of that name, borrowed until the next one is asked for; absent if it is not a string.
+ */
 static struct str text_at(const struct entry *e, const char *name)
 {
     struct cell c;
@@ -121,7 +122,7 @@ static struct str text_at(const struct entry *e, const char *name)
     return is_text ? c.text : (struct str){0};
 }
 
-/* The object there; false if there is none. */
+/* The object of that name; false if there is none. */
 static bool object_at(const struct entry *e, const char *name, struct entry *out)
 {
     struct cell c;
@@ -130,7 +131,7 @@ static bool object_at(const struct entry *e, const char *name, struct entry *out
     return is_object;
 }
 
-/* A parameter, a number written as a text; 0 when it is not there or no number. */
+/* A parameter, which is a number written as a string; 0 when it is missing or not a number. */
 static int32_t parameter(const struct entry *e, const char *name)
 {
     struct entry parameters;
@@ -142,20 +143,20 @@ static int32_t parameter(const struct entry *e, const char *name)
     return is_number && n >= INT32_MIN && n <= INT32_MAX ? (int32_t) n : 0;
 }
 
-static void schema_meaning(const struct entry *e, const struct column *c, struct logical *out);
+static void read_entry(const struct entry *e, const struct column *c, struct logical *out);
 
-static void array_meaning(const struct entry *e, const struct column *c, struct logical *out)
+static void read_array(const struct entry *e, const struct column *c, struct logical *out)
 {
     struct entry items;
     if (c->element && object_at(e, "items", &items)) {
         out->kind = LOGICAL_ARRAY;
         out->element = mem_zalloc(sizeof *out->element);
-        schema_meaning(&items, c->element, out->element);
+        read_entry(&items, c->element, out->element);
     }
 }
 
-/* What has no name of its own. */
-static void type_meaning(const struct entry *e, const struct column *c, struct logical *out)
+/* An entry without a name: its type says it. */
+static void read_type(const struct entry *e, const struct column *c, struct logical *out)
 {
     struct str type = text_at(e, "type");
     if (str_eq_z(type, "boolean") && is_bits(c)) {
@@ -163,22 +164,22 @@ static void type_meaning(const struct entry *e, const struct column *c, struct l
     } else if (str_eq_z(type, "bytes") && suits(LOGICAL_TEXT, c)) {
         out->kind = LOGICAL_TEXT;
     } else if (str_eq_z(type, "array")) {
-        array_meaning(e, c, out);
+        read_array(e, c, out);
     }
 }
 
-static void schema_meaning(const struct entry *e, const struct column *c, struct logical *out)
+static void read_entry(const struct entry *e, const struct column *c, struct logical *out)
 {
     struct str name = text_at(e, "name");
-    const struct meaning *meaning = name.p ? meaning_of(name, c) : NULL;
+    const struct named *found = name.p ? named_for(name, c) : NULL;
     *out = (struct logical){.kind = LOGICAL_PLAIN};
-    if (meaning) {
-        out->kind = meaning->kind;
-        out->unit = meaning->unit;
+    if (found) {
+        out->kind = found->kind;
+        out->unit = found->unit;
         out->scale = parameter(e, "scale");
-        out->length = is_varying(c) ? 0 : parameter(e, "length"); /* its longest */
+        out->length = is_varying(c) ? 0 : parameter(e, "length"); /* there it is the maximum */
     } else if (!name.p) {
-        type_meaning(e, c, out);
+        read_type(e, c, out);
     }
 }
 
@@ -186,7 +187,7 @@ void logical_of_schema(struct str entry, const struct column *c, struct logical 
 {
     struct buf plain _cleanup_buf_ = {0};
     struct entry e = {.text = entry, .plain = &plain};
-    schema_meaning(&e, c, out);
+    read_entry(&e, c, out);
 }
 
 /* ---- by column ---- */
@@ -225,8 +226,8 @@ void logical_of_column(const struct column *c, enum time_precision precision, st
 {
     static const enum logical_kind kinds[] = {
 #define COLUMN_TYPE(tag, name, oid, array_oid, kind, family, wire, storage, equality, encoder,     \
-                    meaning)                                                                       \
-    [TYPE_##tag] = LOGICAL_##meaning,
+                    logical)                                                                       \
+    [TYPE_##tag] = LOGICAL_##logical,
 #include "row/table/types.def"
     };
     *out = (struct logical){.kind = kinds[c->type]};

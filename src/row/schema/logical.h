@@ -1,7 +1,7 @@
 /*
  * Values that are more than their JSON says: Kafka Connect and Debezium write a date as a number of
- * days, a decimal as base64, a JSON document as a string. What it is stands in the schema part of
- * the record (logical_of_schema); where there is none, the column it goes into has to tell
+ * days, a decimal as base64, a JSON document as a string. The schema part of the record says which
+ * logical type a value has (logical_of_schema); without one, it is derived from the column
  * (logical_of_column).
  *
  * Plain data, immutable once made; any thread.
@@ -16,19 +16,19 @@
 #include "row/table/table.h"
 
 enum logical_kind {
-    LOGICAL_PLAIN,    /* what the JSON says; a number that is a time counts `unit`s */
+    LOGICAL_PLAIN,    /* what the JSON says; a number that is a time counts in `unit` */
     LOGICAL_DAYS,     /* days since 1970 */
-    LOGICAL_INSTANT,  /* `unit`s since 1970, with numbers that stand for infinity */
+    LOGICAL_INSTANT,  /* a count of `unit` since 1970; some numbers stand for infinity */
     LOGICAL_DECIMAL,  /* base64 of the unscaled number, big-endian two's complement; `scale` */
     LOGICAL_SCALED,   /* {"scale": 2, "value": base64 as above} */
-    LOGICAL_BITS,     /* base64, the lowest byte first, of `length` bits (0: from the highest that
-                       * is set); one bit may be a boolean */
+    LOGICAL_BITS,     /* base64, lowest byte first, of `length` bits (0: up to the highest bit
+                       * that is set); a single bit may be a boolean */
     LOGICAL_JSON,     /* a string that is a JSON document */
-    LOGICAL_OBJECT,   /* the same, of an object whose fields are wanted */
+    LOGICAL_OBJECT,   /* the same, and the document is an object whose fields are wanted */
     LOGICAL_TEXT,     /* base64 of a text */
     LOGICAL_POINT,    /* {"x": 1, "y": 2, ...} */
     LOGICAL_GEOMETRY, /* {"wkb": base64, "srid": 4326} */
-    LOGICAL_ARRAY,    /* of what `element` says */
+    LOGICAL_ARRAY,    /* of `element`s */
 };
 
 struct logical {
@@ -40,12 +40,12 @@ struct logical {
 };
 
 /*
- * The source's `time.precision.mode`: in which unit it writes times where the column has to tell.
+ * The source's `time.precision.mode`: the unit of its times, for values without a schema.
  * Adaptive: milliseconds for a precision of at most three digits, else microseconds.
  */
 enum time_precision {
     PRECISION_ADAPTIVE,
-    PRECISION_ADAPTIVE_TIME_MICROSECONDS, /* adaptive, but a time of day has microseconds */
+    PRECISION_ADAPTIVE_TIME_MICROSECONDS, /* adaptive, but a time of day is in microseconds */
     PRECISION_CONNECT,                    /* milliseconds */
     PRECISION_MICROSECONDS,
     PRECISION_NANOSECONDS,
@@ -54,16 +54,16 @@ enum time_precision {
 void logical_done(struct logical *l);
 
 /*
- * What a field is for that column, by its entry in the schema part: the text of a JSON object that
- * was checked.
+ * The logical type of a field that goes into that column, by its entry in the schema part: the text
+ * of a checked JSON object.
  *     {"type": "int64", "optional": true, "name": "io.debezium.time.MicroTimestamp", ...}
  */
 void logical_of_schema(struct str entry, const struct column *c, struct logical *out);
 
-/* What a field without a schema is, going by the column. */
+/* The logical type of a field without a schema, derived from the column. */
 void logical_of_column(const struct column *c, enum time_precision precision, struct logical *out);
 
-/* Scratch memory of logical_apply: its results are there until its next call. */
+/* Scratch memory of logical_apply. Its results live here until the next call. */
 struct document;
 struct logical_scratch {
     struct buf text;

@@ -1,7 +1,7 @@
 /*
- * Making of a value what its meaning says. What does not look like its meaning stays as it is, for
- * the encoder of the column to judge: Kafka Connect can be told to write decimals as JSON numbers,
- * and Debezium to write times as text. Worker thread, for its scratch memory.
+ * Turns a value into what its logical type says it is. A value of another form stays as it is, and
+ * the encoder of the column decides: Kafka Connect can be configured to write decimals as JSON
+ * numbers, and Debezium to write times as text. Worker thread, because of the scratch memory.
  */
 #include "row/json/document.h"
 #include "row/json/elements.h"
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum { SCALE_MAX = 16383, SCALE_MIN = -131072 }; /* what numeric has room for */
+enum { SCALE_MAX = 16383, SCALE_MIN = -131072 }; /* the range of numeric */
 
 enum { WKB_HEAD = 5 }; /* of a geometry: byte order, then its type */
 
@@ -59,8 +59,8 @@ struct infinity_text {
 
 /*
  * What Debezium writes for infinity and -infinity: the numbers of PostgreSQL's JDBC driver, in
- * milliseconds, and what becomes of them in other units and as ISO text. None of these is a moment
- * that PostgreSQL could hold beside infinity, but for two in the year 294247.
+ * milliseconds, and these numbers in other units and as ISO text. PostgreSQL could not store any of
+ * them as a finite time, except two in the year 294247.
  */
 static const struct infinity infinite_instants[] = {
     {UNIT_MS, INT64_C(9223372036825200), INT64_C(-9223372036832400)},
@@ -71,7 +71,7 @@ static const struct infinity_text infinite_instant_texts[] = {
     {"+294247-01-10T04:00:25.2Z", "-290308-12-21T19:59:27.6Z"},
 };
 
-/* Read by a snapshot, and followed in the log. */
+/* From a snapshot, and from the log. */
 static const struct infinity infinite_days[] = {
     {UNIT_NONE, -622191234, -625821272},
     {UNIT_NONE, -2147472692, -2147472691},
@@ -81,7 +81,7 @@ static const struct infinity_text infinite_day_texts[] = {
     {"-5877611-06-21Z", "-5877611-06-22Z"},
 };
 
-/* A number as a whole one; false: it has a fraction, or more digits than 64 bits hold. */
+/* A whole number of 64 bits; false: it is none. */
 static bool whole_of(const struct cell *c, int64_t *out)
 {
     if (cell_is_whole(c)) {
@@ -137,7 +137,7 @@ static bool apply_instant(const struct logical *l, const struct cell *in, struct
     return true;
 }
 
-/* A number stays one of days, which encode.c says to the encoder. */
+/* A number stays a number of days: encode.c passes that unit on to the encoder. */
 static bool apply_days(const struct cell *in, struct cell *out)
 {
     if (!is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out) &&
@@ -149,7 +149,7 @@ static bool apply_days(const struct cell *in, struct cell *out)
 
 /* ---- numbers ---- */
 
-/* base64 of an unscaled number as a JSON number would be read. */
+/* The base64 of an unscaled number becomes a cell like that of a JSON number. */
 static bool put_decimal(const struct cell *in, struct str base64, int64_t scale,
                         struct logical_scratch *s, struct cell *out, struct error *err)
 {
@@ -293,7 +293,7 @@ static void put_wkb_u32(struct buf *out, uint32_t n, bool little)
     hex_add(out, &n, sizeof n);
 }
 
-/* PostGIS's EWKB: the SRID stands behind the type, and a flag of the type says so. */
+/* PostGIS's EWKB: the SRID follows the type, and a flag in the type says so. */
 static void put_ewkb(struct buf *out, const struct buf *wkb, int64_t srid)
 {
     bool little = wkb->p[0] == 1;

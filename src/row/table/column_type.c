@@ -17,7 +17,7 @@ static const struct traits {
     enum column_equality equality;
 } traits[] = {
 #define COLUMN_TYPE(tag, its_name, its_oid, its_array_oid, its_kind, its_family, its_wire,         \
-                    its_storage, its_equality, encoder, meaning)                                   \
+                    its_storage, its_equality, encoder, logical)                                   \
     [TYPE_##tag] = {                                                                               \
         .name = (its_name),                                                                        \
         .oid = (its_oid),                                                                          \

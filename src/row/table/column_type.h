@@ -1,6 +1,6 @@
 /*
- * The types that the encoders know, and what the rows of types.def say about each: its numbers,
- * what it holds, how its fields go, what equal values have in common. Pure; any thread.
+ * The types that the encoders know, and what types.def says about each: its numbers, what it holds,
+ * how its fields are sent, what equal values have in common. Pure; any thread.
  */
 #ifndef ROW_TABLE_COLUMN_TYPE_H
 #define ROW_TABLE_COLUMN_TYPE_H
@@ -53,8 +53,8 @@ enum column_equality {
 };
 
 /*
- * The type of that number; or, if no type has it, the one that is known by that kind: "enum",
- * "array", or the name of the function that receives its fields. Else TYPE_OTHER.
+ * The type of that number; if there is none, the type that is known by that kind: "enum", "array",
+ * or the name of the function that receives its fields. Otherwise TYPE_OTHER.
  */
 enum column_type column_type_find(uint32_t oid, const char *kind) _pure_;
 
@@ -68,7 +68,7 @@ uint32_t column_type_array_oid(enum column_type t) _pure_;
 enum column_family column_type_family(enum column_type t) _pure_;
 enum column_equality column_type_equality(enum column_type t) _pure_;
 
-/* Do its fields go as text that SQL casts? */
+/* Are its fields sent as text that SQL casts? */
 bool column_type_is_cast(enum column_type t) _pure_;
 
 /* Can PostgreSQL store such a value apart from its row, so that an update does not log it? */

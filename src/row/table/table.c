@@ -1,4 +1,4 @@
-/* Target tables: lookup, quoting, names, release. Pure; any thread. */
+/* Target tables: lookup, quoting, release. Pure; any thread. */
 #include "row/table/table.h"
 
 #include "base/mem.h"

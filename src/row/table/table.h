@@ -16,9 +16,9 @@ struct column {
     /* The type in whose binary format an encoded field is: the column's own, without domains; or
      * text for a column that SQL casts to its type (`cast`). */
     uint32_t wire_oid;
-    uint32_t wire_array_oid; /* of an array of these; 0 = there is none: arrays of arrays */
-    char *wire_name;         /* as SQL writes it: "integer", "text" */
-    char *base_name;         /* the column's own type so, without domains and typmod */
+    uint32_t wire_array_oid; /* of an array of these; 0: there is none, for arrays of arrays */
+    char *wire_name;         /* in SQL: "integer", "text" */
+    char *base_name;         /* the column's own type in SQL, without domains and typmod */
     bool cast;
     char *compare_as; /* NULL: equal values have equal bytes (fold.c); else the type, perhaps with a
                          collation, as which SQL alone can compare them */
@@ -42,11 +42,11 @@ struct table {
     bool may_update;
     bool may_delete;
     bool may_truncate;
-    bool is_referenced;     /* by a foreign key: TRUNCATE refuses it, empty or not */
+    bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
     char *signature;        /* of its columns: changes when any of them does */
-    struct unique *uniques; /* what ON CONFLICT can use; the primary key first */
+    struct unique *uniques; /* for ON CONFLICT; the primary key first */
     size_t unique_count;
 };
 
@@ -92,9 +92,9 @@ struct target_column {
     const struct column *column;
     int omit_bit;
     bool is_key;
-    bool is_version; /* a row with a lower one changes nothing */
+    bool is_version; /* a row with a lower version changes nothing */
     bool is_mark;    /* says that the row is deleted (soft delete) */
-    bool is_input;   /* no column of the table: expressions name it */
+    bool is_input;   /* not a column of the table: expressions name it */
 };
 
 /* A column that PostgreSQL computes. Its row in SQL has the inputs by their names. */
@@ -144,7 +144,7 @@ static inline bool target_holds(const struct target *t, size_t column, enum row_
     return c->omit_bit < 0 || (omit >> c->omit_bit & 1) == 0;
 }
 
-/* The number of columns it holds. */
+/* The number of columns that the tuple holds. */
 size_t target_width(const struct target *t, enum row_action action, uint64_t omit) _pure_;
 
 #endif

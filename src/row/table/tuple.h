@@ -17,7 +17,7 @@ static inline const char *tuple_fields(struct str tuple)
     return tuple.p + sizeof(uint16_t);
 }
 
-/* The field at *at with its length in front; moves behind it. */
+/* The field at *at with its length in front; moves past it. */
 static inline struct str tuple_next(const char **at)
 {
     uint32_t n;

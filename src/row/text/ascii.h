@@ -56,7 +56,7 @@ static inline uint64_t ascii_word(const char *p)
 /* How many digits the word begins with; each byte is a character ^ '0'. */
 static inline unsigned ascii_digit_run(uint64_t word)
 {
-    /* A carry out of a byte comes from no digit, and disturbs only what is behind it. */
+    /* Only a byte that is not a digit carries, and that disturbs only the bytes after it. */
     uint64_t other = ((word + ASCII_ONES * 0x76) | word) & ASCII_HIGHS;
     return other == 0 ? 8 : (unsigned) __builtin_ctzll(other) >> 3;
 }
@@ -92,8 +92,8 @@ static inline bool ascii_hex_bytes(uint64_t word, uint8_t *to)
 }
 
 /*
- * The end of the digits at p, behind which eight bytes are readable. *value is taken times ten with
- * each digit, modulo 2^64.
+ * The end of the digits at p; eight bytes after it must be readable. *value is multiplied by ten
+ * for each digit, modulo 2^64.
  */
 static inline const char *ascii_digits(const char *p, uint64_t *value)
 {

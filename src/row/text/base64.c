@@ -15,7 +15,7 @@ static int value_of(char c)
     return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
 }
 
-/* Takes the padding off; false when there is some and it is not what it should be. */
+/* Removes the padding; false when there is some and it is wrong. */
 static bool unpad(struct str *s)
 {
     size_t n = s->n;

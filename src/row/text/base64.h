@@ -6,8 +6,8 @@
 
 /*
  * RFC 4648, the standard or the URL-safe alphabet, with or without padding; no white space, and the
- * bits behind the last byte are zero, so that no two texts are the same bytes by accident. Never
- * more bytes than s has.
+ * bits after the last byte must be zero, so that different texts are different bytes. Never more
+ * bytes than s has.
  */
 bool base64_decode(struct str s, uint8_t *to, size_t *out_n) _must_;
 

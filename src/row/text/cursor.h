@@ -56,8 +56,8 @@ static inline bool cursor_two_digits(struct cursor *c, int64_t *out)
     return tens <= 9 && ones <= 9;
 }
 
-/* What is written from `begin` up to here: digits, perhaps with a point before or among them. 0 for
- * what is smaller than the smallest double. */
+/* The number from `begin` up to here: digits, perhaps with a point before or among them. One that
+ * is smaller than the smallest double is 0. */
 static inline double cursor_double(const struct cursor *c, const char *begin)
 {
     struct str text = {.p = begin, .n = (size_t) (c->p - begin)};

@@ -1,5 +1,5 @@
 /*
- * Decimal text to numbers. Short floats take the exact road: a mantissa below 2^53 (2^24) and a
+ * Decimal text to numbers. Short floats take the exact way: a mantissa below 2^53 (2^24) and a
  * power of ten that a double (float) holds exactly give a correctly rounded result with one
  * operation; the rest goes to strtod, which glibc and musl round correctly. Any thread.
  */
@@ -28,7 +28,7 @@ static const char *sign_end(const char *p, const char *end, bool *negative)
     return p < end && (*p == '-' || *p == '+') ? p + 1 : p;
 }
 
-/* The exponent behind its e; the whole rest must be digits. */
+/* The exponent after its e; the rest of the text must be digits. */
 static bool exponent_scan(const char *p, const char *end, int64_t *out)
 {
     bool negative;
@@ -71,7 +71,7 @@ bool decimal_scan(struct str text, struct decimal *out)
     return p == end;
 }
 
-/* So many nines, and one more for rounding, fit into 64 bits. */
+/* This many nines, and one more for rounding, fit into 64 bits. */
 enum { MAGNITUDE_DIGITS = 19 };
 
 enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t *out)

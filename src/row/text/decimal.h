@@ -21,7 +21,7 @@ struct decimal {
 #define DECIMAL_EXPONENT_MAX 1073741823
 
 /*
- * The whole text as [+-] digits [. digits] [e [+-] digits], with a digit before or behind the
+ * The whole text as [+-] digits [. digits] [e [+-] digits], with a digit before or after the
  * point: JSON's numbers and what PostgreSQL's numeric_in also takes, without white space.
  */
 bool decimal_scan(struct str text, struct decimal *out) _must_;
@@ -51,11 +51,11 @@ bool decimal_to_float(const struct decimal *d, struct buf *scratch, float *out) 
 
 /*
  * -1, 0 or 1: is a less than b, the same number, or greater? Exact for any length: 1.50 and 15e-1
- * are the same, and so are 0 and -0. The time it takes is that of reading both.
+ * are the same, and so are 0 and -0. Takes as long as reading both.
  */
 int decimal_compare(const struct decimal *a, const struct decimal *b) _pure_;
 
-/* The i-th digit, 0..9, of whole and frac in one row. */
+/* The i-th digit, 0..9, of whole followed by frac. */
 static inline int decimal_digit(const struct decimal *d, size_t i)
 {
     return (i < d->whole.n ? d->whole.p[i] : d->frac.p[i - d->whole.n]) - '0';

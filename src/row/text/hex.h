@@ -8,7 +8,7 @@
 /* Appends two digits for each byte, in lower case. */
 void hex_add(struct buf *out, const void *bytes, size_t n);
 
-/* The bytes of pairs of digits in either case, s.n / 2 of them; false when there is anything else.
+/* The bytes of pairs of digits in either case, s.n / 2 of them; false if there is anything else.
  */
 bool hex_decode(struct str s, uint8_t *to) _must_;
 

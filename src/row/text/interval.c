@@ -1,6 +1,6 @@
 /*
- * Reading intervals. Numbers with their units are added up in 64 bits; what does not fit in the end
- * is out of range. Any thread.
+ * Reading intervals. Numbers with their units are added up in 64 bits; a sum that does not fit into
+ * an interval is out of range. Any thread.
  */
 #include "row/text/interval.h"
 
@@ -13,7 +13,7 @@
 #define USEC_PER_MINUTE (60 * USEC_PER_SECOND)
 #define USEC_PER_HOUR (60 * USEC_PER_MINUTE)
 
-/* What was added up so far, and where the rest of it begins. */
+/* The sums so far, and where the rest of the text begins. */
 struct sum {
     struct cursor c;
     unsigned seen; /* bits of enum field */
@@ -22,7 +22,7 @@ struct sum {
     int64_t months;
 };
 
-/* What may come once. */
+/* Each may come once. */
 enum field { YEAR, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND };
 
 struct number {
@@ -37,7 +37,7 @@ static void eat_spaces(struct cursor *c)
     }
 }
 
-/* Digits as a number; false when there are none or too many. */
+/* Digits as a number; MOMENT_SYNTAX if there are none, MOMENT_FIELD if they are too many. */
 static enum moment_result take_digits(struct cursor *c, int64_t *out)
 {
     const char *begin = c->p;
@@ -122,7 +122,7 @@ static bool add_field(struct sum *s, enum field field, const struct number *n)
     __builtin_unreachable();
 }
 
-/* Once only; and seconds with a fraction say all there is to say of smaller units. */
+/* Each field only once; seconds with a fraction stand for all smaller units as well. */
 static enum moment_result take_field(struct sum *s, enum field field, const struct number *n)
 {
     unsigned bits = 1U << field;
@@ -165,7 +165,7 @@ static bool iso_field(char ch, bool time, enum field *out)
     return false;
 }
 
-/* ParseISO8601Number: a number with a fraction goes through a double, and loses what that loses. */
+/* ParseISO8601Number: a number with a fraction becomes a double, with the loss that this brings. */
 static enum moment_result take_iso_number(struct cursor *c, struct number *out)
 {
     const double most = 1e15;
@@ -204,7 +204,7 @@ static enum moment_result take_iso_field(struct sum *s, bool time)
     return take_field(s, field, &n);
 }
 
-/* Behind the P. */
+/* After the P. */
 static enum moment_result parse_iso(struct sum *s)
 {
     enum moment_result result = !cursor_at_end(&s->c) ? MOMENT_OK : MOMENT_SYNTAX;
@@ -292,7 +292,7 @@ static bool two_digits(struct cursor *c, int64_t most, int64_t *out)
     return cursor_two_digits(c, out) && !cursor_at_digit(c) && *out <= most;
 }
 
-/* HH:MM[:SS[.f]], behind the hours. */
+/* HH:MM[:SS[.f]], after the hours and their colon. */
 static enum moment_result take_clock(struct sum *s, int64_t hour, bool minus)
 {
     const unsigned bits = 1U << HOUR | 1U << MINUTE | 1U << SECOND | 1U << MILLISECOND |

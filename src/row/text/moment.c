@@ -1,4 +1,4 @@
-/* Reading dates and times. A cursor walks the text; each part answers or fails. Any thread. */
+/* Reading dates and times, part by part. Any thread. */
 #include "row/text/moment.h"
 
 #include "row/text/cursor.h"
@@ -79,7 +79,7 @@ static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
 /* ---- time ---- */
 
 /*
- * The fraction behind its point in microseconds. Up to six digits are exact; more are rounded the
+ * The fraction after its point in microseconds. Up to six digits are exact; more are rounded the
  * way PostgreSQL does (ParseFractionalSecond): as a double times 1000000, half to even.
  */
 static bool parse_fraction(struct cursor *c, int64_t *out)
@@ -113,7 +113,7 @@ static enum moment_result time_of(int64_t hour, int64_t minute, int64_t second, 
     return MOMENT_OK;
 }
 
-/* Behind the seconds: a fraction, or none. */
+/* After the seconds: a fraction, or none. */
 static enum moment_result finish_time(struct cursor *c, int64_t hour, int64_t minute,
                                       int64_t second, int64_t *out_usec)
 {
@@ -155,7 +155,7 @@ static bool offset_fields(struct cursor *c, int64_t *hour, int64_t *minute, int6
            (cursor_two_digits(c, minute) && (!cursor_eat(c, ':') || cursor_two_digits(c, second)));
 }
 
-/* An offset, or none: then *out is 0. Must be the rest of the text. */
+/* An offset, or none: then *out_sec is 0. It must be the rest of the text. */
 static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec, bool *out_there)
 {
     int64_t hour;
@@ -195,12 +195,12 @@ static bool is_between(char ch)
 }
 
 /*
- * YYYY-MM-DDTHH:MM:SS, as nearly every text begins: read at once, not a character at a time.
- * Whatever does not look like this is left to the other functions.
+ * YYYY-MM-DDTHH:MM:SS, as nearly every text begins: read at once, not a character at a time. Texts
+ * of another form are left to the other functions.
  */
 static bool is_usual(const struct cursor *c)
 {
-    /* What a byte ^ pattern must be is at most 9 for a digit and 0 else: more sets its high bit. */
+    /* byte ^ pattern must be at most 9 for a digit, and 0 otherwise: more sets its high bit. */
     const uint64_t date_most = ascii_word("\x76\x76\x76\x76\x7f\x76\x76\x7f");
     const uint64_t time_most = ascii_word("\x76\x76\x7f\x76\x76\x7f\x76\x76");
     if (c->end - c->p < 19) {

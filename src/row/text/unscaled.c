@@ -1,5 +1,5 @@
 /*
- * Up to eight bytes are a number of the machine. Longer ones are taken apart into limbs of nine
+ * Up to eight bytes fit into an integer. Longer numbers are taken apart into limbs of nine
  * decimal digits, by multiplying and adding byte after byte: quadratic, which is 0.1 s for the
  * longest that numeric holds.
  */
@@ -37,8 +37,9 @@ static void shift_in(uint32_t *limbs, size_t *count, uint32_t more)
     }
 }
 
-/* Four bytes of the magnitude, big-endian, that end before `end`; those before the first are
- * sign. The two's complement of a negative number: all bits turned, plus one at the very end. */
+/* Four bytes of the magnitude, big-endian, that end before `end`; bytes before the
+ * first are sign. The magnitude of a negative number: all bits inverted, and one added at the end.
+ */
 static uint32_t word_before(const uint8_t *bytes, size_t end, bool negative, unsigned *carry)
 {
     uint32_t word = 0;
@@ -82,11 +83,11 @@ static void put_scaled(struct str digits, int32_t scale, struct buf *out)
         buf_fill(out, '0', str_eq_z(digits, "0") ? 0 : (size_t) - (int64_t) scale);
         return;
     }
-    size_t behind = (size_t) scale;
-    size_t whole = digits.n > behind ? digits.n - behind : 0;
+    size_t places = (size_t) scale;
+    size_t whole = digits.n > places ? digits.n - places : 0;
     buf_add(out, digits.p, whole);
     buf_add_z(out, whole == 0 ? "0." : ".");
-    buf_fill(out, '0', behind - (digits.n - whole));
+    buf_fill(out, '0', places - (digits.n - whole));
     buf_add(out, digits.p + whole, digits.n - whole);
 }
 

@@ -11,7 +11,7 @@
 #define UNSCALED_BYTES_MAX 62000
 
 /*
- * Appends the number divided by 10^scale as decimal text, exactly, with `scale` digits behind its
+ * Appends the number divided by 10^scale as decimal text, exactly, with `scale` digits after its
  * point. At most UNSCALED_BYTES_MAX bytes; no byte is 0. A negative scale multiplies.
  */
 void unscaled_print(const uint8_t *bytes, size_t n, int32_t scale, struct buf *out);

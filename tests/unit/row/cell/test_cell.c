@@ -74,7 +74,7 @@ static void test_long_values_are_cut_at_a_character(void **state)
     c = text_cell(CELL_NUMBER, text);
     snprintf(want, sizeof want, "%.60s...", text);
     expect(&c, want);
-    memcpy(text + 58, "\xe2\x82\xac\xe2\x82\xac", 7); /* ends behind byte 61 */
+    memcpy(text + 58, "\xe2\x82\xac\xe2\x82\xac", 7); /* ends after byte 61 */
     c = text_cell(CELL_NUMBER, text);
     snprintf(want, sizeof want, "%.58s...", text);
     expect(&c, want);

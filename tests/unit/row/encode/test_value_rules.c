@@ -1,7 +1,7 @@
 /* What routes decide differently: struct value_rules, and fields that no column takes. */
 #include "row/kit.h"
 
-/* The fields of one record behind the count of columns, or the text of the fault. */
+/* The fields of one record after the count of columns, or the text of the fault. */
 static const char *row_of(struct table *t, const struct mapping_spec *spec,
                           const struct message *msg)
 {
@@ -86,7 +86,7 @@ static void test_strict_numbers(void **state)
     kit_assert_text(field(TYPE_TEXT, -1, strict, "[5]"), "000000035b355d");
     kit_assert_text(field(TYPE_DATE, -1, strict, "0"), "00000004ffffd533");
     kit_assert_text(field(TYPE_DATE, -1, strict, "\"0\""), "column 'v': \"0\" is not a valid date");
-    /* A key is no JSON: its text may be a number. */
+    /* A key is not JSON: its text may be a number. */
     static const struct mapping_entry key = {.column = "v", .path = "key"};
     struct mapping_spec spec = {
         .format = FORMAT_RAW, .entries = &key, .entry_count = 1, .rules = strict};

@@ -1,5 +1,5 @@
-/* column_type.c and types.def: what is said of every type. That it is true of PostgreSQL, as far as
- * its catalog says it, is shown by unit/pg/server_schema.c. */
+/* column_type.c and types.def. unit/pg/server_schema.c compares the numbers, names and storage with
+ * those of PostgreSQL. */
 #include "row/table/column_type.h"
 
 #include "row/kit.h"
@@ -53,7 +53,7 @@ static void test_types_without_a_number_are_known_by_kind(void **state)
     assert_int_equal(column_type_find(0, ""), TYPE_OTHER);
 }
 
-/* In the words of types.def, for the eye: one letter a type. */
+/* The names of all types of which it is true. */
 static void says(bool (*is)(enum column_type), const char *names)
 {
     struct buf found _cleanup_buf_ = {0};

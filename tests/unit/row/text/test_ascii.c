@@ -5,7 +5,7 @@
 
 static uint64_t random_state;
 
-/* Every byte behind every number of digits, with another digit behind it. */
+/* Every byte after every number of digits, with another digit after it. */
 static void test_digit_runs(void **state)
 {
     (void) state;
