@@ -19,6 +19,11 @@ bool rows_are_direct(const struct rows_shape *s)
     return true;
 }
 
+bool rows_are_bare(const struct rows_shape *s)
+{
+    return target_width(s->target, s->action, s->omit) == 0;
+}
+
 /* Of rows with the same key, where a statement is given some. */
 static bool last_counts(const struct rows_shape *s)
 {
@@ -422,6 +427,16 @@ void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_sourc
                    s->target->table->quoted);
         return;
     }
+}
+
+void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows)
+{
+    if (s->action == ROW_TRUNCATE) {
+        rows_sql_store(out, s, ROWS_UNNEST, NULL);
+        return;
+    }
+    buf_printf(out, "INSERT INTO %s SELECT FROM pg_catalog.generate_series(1, %zu)",
+               s->target->table->quoted, rows);
 }
 
 void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places)

@@ -27,6 +27,9 @@ struct rows_shape {
 /* Can COPY write straight into the table? */
 bool rows_are_direct(const struct rows_shape *s) _pure_;
 
+/* Have the rows no column at all? Neither COPY nor unnest can carry such rows. */
+bool rows_are_bare(const struct rows_shape *s) _pure_;
+
 /* Can arrays of fields be unnested into rows? Not where fields are arrays themselves, or rows have
  * keys that only SQL can compare. */
 bool rows_unnest(const struct rows_shape *s) _pure_;
@@ -35,6 +38,13 @@ bool rows_unnest(const struct rows_shape *s) _pure_;
  * ROWS_UNNEST. */
 void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_source source,
                     const char *stage);
+
+/*
+ * Appends what stores this many bare rows, without any parameter:
+ *     INSERT INTO t SELECT FROM generate_series(1, rows)
+ * or a truncate.
+ */
+void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows);
 
 /*
  * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT, for

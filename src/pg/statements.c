@@ -2,9 +2,9 @@
 #include "pg/statements.h"
 
 #include "base/mem.h"
-#include "pg/txn_state.h"
 #include "row/table/table.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,6 +34,7 @@ static char *take_sql(struct buf *sql)
     return text;
 }
 
+/* The parameters of advance(): the sink, the topics, then each enum span_field in its order. */
 static void init_advance(struct statement *s, const char *schema)
 {
     static const uint32_t types[] = {
@@ -41,6 +42,7 @@ static void init_advance(struct statement *s, const char *schema)
         OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
         OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY,
     };
+    _Static_assert(ARRAY_LEN(types) == 2 + SPAN_FIELDS, "a type for each parameter of advance()");
     struct buf sql = {0};
 
     snprintf(s->name, sizeof s->name, "advance");
@@ -154,4 +156,32 @@ struct statement *statements_of(struct statements *s, const struct rows_shape *s
     s->stores[s->last] = made;
     init_store(s, made, shape, s->last);
     return made;
+}
+
+int64_t statements_span_field(const struct span *s, enum span_field field)
+{
+    switch (field) {
+    case SPAN_PARTITION:
+        return s->partition;
+    case SPAN_OWNER_EPOCH:
+        return s->owner_epoch;
+    case SPAN_FROM:
+        return s->from;
+    case SPAN_NEXT:
+        return s->next;
+    case SPAN_LEADER_EPOCH:
+        return s->leader_epoch;
+    case SPAN_TIMESTAMP:
+        return s->last_timestamp_ms;
+    case SPAN_END:
+        return s->end_offset;
+    case SPAN_FP_OFFSET:
+        return s->fp.offset;
+    case SPAN_FP_CRC:
+        return (int32_t) s->fp.crc; /* PostgreSQL has no unsigned integers */
+    case SPAN_FIELDS:
+        break;
+    }
+    assert(false && "no such field of a span");
+    return 0;
 }

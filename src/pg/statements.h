@@ -10,6 +10,7 @@
 #include "pg/libpq.h"
 #include "pg/oids.h"
 #include "pg/rows_sql.h"
+#include "row/batch/batch.h"
 
 enum statement_state {
     STATEMENT_NONE,
@@ -29,6 +30,20 @@ struct statement {
     uint32_t *parameter_types;
 };
 
+/* The fields of a span, in the order of advance()'s parameters. */
+enum span_field {
+    SPAN_PARTITION,
+    SPAN_OWNER_EPOCH,
+    SPAN_FROM,
+    SPAN_NEXT,
+    SPAN_LEADER_EPOCH,
+    SPAN_TIMESTAMP,
+    SPAN_END,
+    SPAN_FP_OFFSET,
+    SPAN_FP_CRC,
+    SPAN_FIELDS
+};
+
 struct statements;
 
 struct statements *statements_new(const char *schema) _must_;
@@ -40,5 +55,8 @@ void statements_meet(struct statements *s, const struct conn *c);
 /* Valid as long as s. */
 struct statement *statements_advance(struct statements *s);
 struct statement *statements_of(struct statements *s, const struct rows_shape *shape);
+
+/* A field of a span as advance() is given it. */
+int64_t statements_span_field(const struct span *s, enum span_field field);
 
 #endif

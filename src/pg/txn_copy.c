@@ -52,7 +52,7 @@ static void add_field(struct txn *t, const struct batch *b, enum span_field fiel
     buf_add_z(&t->sql, ",'");
     sql_array_open(&t->sql);
     for (size_t i = 0; i < b->span_count; i++) {
-        sql_array_i64(&t->sql, txn_span_field(&b->spans[t->order[i]], field));
+        sql_array_i64(&t->sql, statements_span_field(&b->spans[t->order[i]], field));
     }
     sql_array_close(&t->sql);
     buf_add_u8(&t->sql, '\'');
@@ -116,7 +116,7 @@ static bool is_stage_used(const struct txn *t, size_t group)
     for (size_t i = 0; i < group; i++) {
         const struct fold_group *at = &t->fold.groups[i];
         const struct rows_shape shape = {at->target, at->action, at->omit};
-        if (at->target == g->target && !txn_is_bare(&shape) && !rows_are_direct(&shape)) {
+        if (at->target == g->target && !rows_are_bare(&shape) && !rows_are_direct(&shape)) {
             return true;
         }
     }
@@ -175,8 +175,9 @@ static void add_groups(struct txn *t)
     for (size_t i = 0; i < t->fold.group_count; i++) {
         const struct fold_group *g = &t->fold.groups[i];
         const struct rows_shape shape = {g->target, g->action, g->omit};
-        if (txn_is_bare(&shape)) {
-            txn_add_bare(&t->sql, &shape, g->row_count);
+        if (rows_are_bare(&shape)) {
+            buf_add_u8(&t->sql, ';');
+            rows_sql_bare(&t->sql, &shape, g->row_count);
             txn_expect(&t->flights[0],
                        (struct answer){.kind = ANSWER_ROWS, .target = shape.target});
         } else if (rows_are_direct(&shape)) {
@@ -339,7 +340,7 @@ static bool take_result(struct txn *t, const PGresult *res)
     const struct answer *a = txn_expected(f);
 
     if (status == PGRES_FATAL_ERROR) {
-        txn_take_fault(t, res);
+        txn_blame(t, res);
         return true;
     }
     if (t->ending && f->fault.class != ERROR_NONE) {

@@ -1,6 +1,8 @@
 /*
  * What a txn owns, shared by its own files only:
- *     txn.c         start, step, outcomes, and what a fault of the server means
+ *     txn.c         start and step
+ *     txn_answer.c  the answers that are to come, and how a transaction ends
+ *     txn_blame.c   what an error of the server means
  *     txn_copy.c    the write path COPY
  *     txn_unnest.c  the write path INSERT ... SELECT unnest(...)
  *     txn_each.c    which rows are refused
@@ -100,43 +102,28 @@ struct txn {
     size_t parameter_count;
 };
 
-enum span_field {
-    SPAN_PARTITION,
-    SPAN_OWNER_EPOCH,
-    SPAN_FROM,
-    SPAN_NEXT,
-    SPAN_LEADER_EPOCH,
-    SPAN_TIMESTAMP,
-    SPAN_END,
-    SPAN_FP_OFFSET,
-    SPAN_FP_CRC,
-    SPAN_FIELDS
-};
-
-/* Fields of a span in the order of advance()'s parameters. */
-int64_t txn_span_field(const struct span *s, enum span_field field);
-
-/* The answer that is to come next; NULL: all are here. */
-const struct answer *txn_expected(const struct flight *f);
+/* txn_answer.c: the answer that comes next, NULL when all are here; and one more to wait for. */
+const struct answer *txn_expected(const struct flight *f) _pure_;
 void txn_expect(struct flight *f, struct answer a);
 
-/* A condition that tables are as they were: COPY's is asked in SQL, before its rows. */
+/*
+ * Has the table still the columns that the rows were made for? The question in SQL (ANSWER_SAME),
+ * and what its answer says.
+ */
 void txn_add_same(struct buf *out, const struct table *t);
 void txn_take_same(struct flight *f, const PGresult *res);
 
-/* Rows without columns: so many to be inserted, or a truncate. */
-bool txn_is_bare(const struct rows_shape *s);
-void txn_add_bare(struct buf *out, const struct rows_shape *s, size_t rows);
-
-/* The connection is closed, and with it all flights end; the oldest one's fault says why. */
-enum txn_step txn_lost(struct txn *t, struct txn_result *out);
+/*
+ * The oldest flight ends: everything is answered (finish), or the connection is closed, or is
+ * closed here because of `why` (break_off). With the connection all younger flights end too, and
+ * only the oldest has a result. All return TXN_DONE.
+ */
+enum txn_step txn_finish(struct txn *t, struct txn_result *out);
+enum txn_step txn_lost(struct txn *t, struct txn_result *out); /* flights[0].fault says why */
 enum txn_step txn_break_off(struct txn *t, const char *why, struct txn_result *out);
 
-/* All of the oldest flight is answered. */
-enum txn_step txn_finish(struct txn *t, struct txn_result *out);
-
-/* An error of the server in the oldest flight. */
-void txn_take_fault(struct txn *t, const PGresult *res);
+/* txn_blame.c: fills the fault of the oldest flight from an error of the server, the first only. */
+void txn_blame(struct txn *t, const PGresult *res);
 
 /* each: txn_each.c. add_sql appends the statements behind advance(); end sends COMMIT or ROLLBACK.
  */

@@ -82,7 +82,7 @@ static void add_span_array(struct txn *t, const struct batch *b, enum span_field
     bool narrow = array_type == OID_INT4_ARRAY;
     array_begin(out, narrow ? OID_INT4 : OID_INT8);
     for (size_t i = 0; i < b->span_count; i++) {
-        int64_t v = txn_span_field(&b->spans[t->order[i]], field);
+        int64_t v = statements_span_field(&b->spans[t->order[i]], field);
         if (narrow) {
             array_i32(out, v);
         } else {
@@ -188,9 +188,9 @@ static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
 static bool send_bare(struct txn *t, const struct rows_shape *shape, size_t rows)
 {
     buf_clear(&t->sql);
-    txn_add_bare(&t->sql, shape, rows);
+    rows_sql_bare(&t->sql, shape, rows);
     txn_expect(youngest(t), (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
-    return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql) + 1, 0, NULL, NULL, NULL, NULL, 1);
+    return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql), 0, NULL, NULL, NULL, NULL, 1);
 }
 
 static bool send_advance(struct txn *t, const struct batch *b)
@@ -204,7 +204,7 @@ static bool send_advance(struct txn *t, const struct batch *b)
 static bool send_group(struct txn *t, const struct fold_group *g)
 {
     const struct rows_shape shape = {g->target, g->action, g->omit};
-    if (txn_is_bare(&shape)) {
+    if (rows_are_bare(&shape)) {
         return send_bare(t, &shape, g->row_count);
     }
     struct statement *s = statements_of(t->statements, &shape);
@@ -344,7 +344,7 @@ enum txn_step txn_unnest_step(struct txn *t, struct txn_result *out)
             return txn_finish(t, out);
         }
         if (status == PGRES_FATAL_ERROR) {
-            txn_take_fault(t, res);
+            txn_blame(t, res);
             if (f->fatal) {
                 return txn_finish(t, out); /* nothing follows */
             }
