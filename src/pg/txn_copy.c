@@ -222,16 +222,40 @@ bool txn_copy_send(struct txn *t, struct error *err)
     return true;
 }
 
-/* --- sending rows --- */
+/* --- turns --- */
 
-enum send { SEND_ALL, SEND_LATER, SEND_LOST, SEND_BROKEN_OFF };
+/*
+ * A step takes turns until one of them has to wait, or ends the transaction:
+ *
+ *     is a COPY open?  yes
+ *           |no        +--> send_rows    all are sent ------------------------>  TURN_AGAIN
+ *           v                            no room, or enough for one step ----->  TURN_FULL   wait
+ *      take_answer
+ *           nothing to read yet ---------------------------------------------->  TURN_IDLE   wait
+ *           one statement's, which may open the next COPY -------------------->  TURN_AGAIN
+ *           all are here, and rows were only tried: COMMIT or ROLLBACK ------->  TURN_AGAIN
+ *           all are here ----------------------------------------------------->  TURN_OVER   done
+ *
+ * Both may also find the connection lost, or break it off: then the transaction is done as well.
+ */
+enum turn {
+    TURN_AGAIN,
+    TURN_FULL,
+    TURN_IDLE,
+    TURN_OVER,
+    TURN_LOST,    /* libpq has given up the connection */
+    TURN_STRANGE, /* the server has answered what was not asked */
+    TURN_FAILPOINT,
+};
 
-/* True when libpq has taken it; false: its buffer is full, or the connection is gone (*out). */
-static bool put(struct txn *t, const void *p, size_t n, enum send *out)
+/* --- rows to send --- */
+
+/* True when libpq has taken it; false: its buffer is full, or the connection is lost (*out). */
+static bool put(struct txn *t, const void *p, size_t n, enum turn *out)
 {
     int r = PQputCopyData(t->c->pg, p, (int) n);
 
-    *out = r < 0 ? SEND_LOST : SEND_LATER;
+    *out = r < 0 ? TURN_LOST : TURN_FULL;
     return r == 1;
 }
 
@@ -262,12 +286,12 @@ static size_t chunk_size(size_t left)
 }
 #endif
 
-static enum send end_of_copy(struct txn *t)
+static enum turn end_of_copy(struct txn *t)
 {
-    enum send result;
+    enum turn result;
 
     if (t->copies_left == 1 && failpoint_hit(FAILPOINT_TXN_BEFORE_COMMIT)) {
-        return SEND_BROKEN_OFF;
+        return TURN_FAILPOINT;
     }
     if (!put(t, copy_trailer, sizeof copy_trailer, &result)) {
         return result;
@@ -275,7 +299,7 @@ static enum send end_of_copy(struct txn *t)
     t->copies_left--; /* before the call: whatever it answers, CopyDone may be on its way */
     t->flights[0].may_commit = t->copies_left == 0 && t->flights[0].path != TXN_EACH;
     t->c->copy_in = false;
-    return PQputCopyEnd(t->c->pg, NULL) < 0 ? SEND_LOST : SEND_ALL;
+    return PQputCopyEnd(t->c->pg, NULL) < 0 ? TURN_LOST : TURN_AGAIN;
 }
 
 /* The server wants rows. */
@@ -291,9 +315,9 @@ static void begin_rows(struct txn *t)
     t->sent = 0;
 }
 
-static enum send send_rows(struct txn *t)
+static enum turn send_rows(struct txn *t)
 {
-    enum send result;
+    enum turn result;
     size_t budget = STEP_BYTES;
 
     if (!t->header_sent) {
@@ -310,19 +334,19 @@ static enum send send_rows(struct txn *t)
         t->sent += n;
         budget -= n;
         if (fail_mid_copy(t)) {
-            return SEND_BROKEN_OFF;
+            return TURN_FAILPOINT;
         }
         if (n == CHUNK_BYTES) {
             int left = PQflush(t->c->pg);
             if (left != 0) {
-                return left < 0 ? SEND_LOST : SEND_LATER;
+                return left < 0 ? TURN_LOST : TURN_FULL;
             }
         }
     }
-    return t->sent < t->rows.n ? SEND_LATER : end_of_copy(t);
+    return t->sent < t->rows.n ? TURN_FULL : end_of_copy(t);
 }
 
-/* --- one step --- */
+/* --- one answer --- */
 
 /* Ends a COPY, and with it the transaction, by an error of ours. */
 static bool break_off(struct txn *t)
@@ -370,6 +394,50 @@ static bool take_result(struct txn *t, const PGresult *res)
     return status == PGRES_COMMAND_OK;
 }
 
+/* All rows were tried: the client ends the transaction. */
+static enum turn end_tried(struct txn *t)
+{
+    if (failpoint_hit(FAILPOINT_TXN_TRIED)) {
+        return TURN_FAILPOINT;
+    }
+    return txn_each_end(t) ? TURN_AGAIN : TURN_LOST;
+}
+
+static enum turn take_answer(struct txn *t)
+{
+    const struct flight *f = &t->flights[0];
+
+    if (PQisBusy(t->c->pg)) {
+        return TURN_IDLE;
+    }
+    if (f->may_commit && !t->answer_seen) {
+        t->answer_seen = true;
+        if (failpoint_hit(FAILPOINT_TXN_AFTER_COMMIT)) {
+            return TURN_FAILPOINT;
+        }
+    }
+    _cleanup_result_ PGresult *res = PQgetResult(t->c->pg);
+    if (res != NULL) {
+        return take_result(t, res) ? TURN_AGAIN : TURN_STRANGE;
+    }
+    return f->path == TXN_EACH && !t->ending && !f->fatal ? end_tried(t) : TURN_OVER;
+}
+
+/* --- one step --- */
+
+/*
+ * In the middle of a COPY the server speaks only to say that it has failed (notices are turned
+ * off), and libpq does not show that before the COPY is ended. If it has failed it ignores our
+ * CopyFail.
+ */
+static enum turn stop_if_heard(struct txn *t, bool heard)
+{
+    if (!t->c->copy_in || !heard || t->deaf) {
+        return TURN_AGAIN;
+    }
+    return break_off(t) ? TURN_AGAIN : TURN_LOST;
+}
+
 enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
 {
     struct conn *c = t->c;
@@ -379,61 +447,26 @@ enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
     if (!conn_pump(c, &heard, fault)) {
         return txn_lost(t, out);
     }
-    if (c->copy_in && heard && !t->deaf) {
-        /*
-         * In the middle of a COPY the server speaks only to say that it has failed (notices are
-         * turned off), and libpq does not show that before the COPY is ended. If it has failed it
-         * ignores our CopyFail.
-         */
-        if (!break_off(t)) {
-            conn_lost(c, fault);
-            return txn_lost(t, out);
-        }
+    enum turn turn = stop_if_heard(t, heard);
+    while (turn == TURN_AGAIN) {
+        turn = c->copy_in ? send_rows(t) : take_answer(t);
     }
-    for (;;) {
-        if (c->copy_in) {
-            switch (send_rows(t)) {
-            case SEND_ALL:
-                break;
-            case SEND_LATER:
-                c->events = POLLIN | POLLOUT;
-                return TXN_WAIT;
-            case SEND_LOST:
-                conn_lost(c, fault);
-                return txn_lost(t, out);
-            case SEND_BROKEN_OFF:
-                return txn_break_off(t, "failpoint", out);
-            }
-        }
-        if (PQisBusy(c->pg)) {
-            break;
-        }
-        if (t->flights[0].may_commit && !t->answer_seen) {
-            t->answer_seen = true;
-            if (failpoint_hit(FAILPOINT_TXN_AFTER_COMMIT)) {
-                return txn_break_off(t, "failpoint", out);
-            }
-        }
-        _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (!res && t->flights[0].path == TXN_EACH && !t->ending && !t->flights[0].fatal) {
-            if (failpoint_hit(FAILPOINT_TXN_TRIED)) {
-                return txn_break_off(t, "failpoint", out);
-            }
-            if (!txn_each_end(t)) {
-                conn_lost(c, fault);
-                return txn_lost(t, out);
-            }
-            continue;
-        }
-        if (!res) {
-            return txn_finish(t, out);
-        }
-        if (!take_result(t, res)) {
-            return txn_break_off(t, "postgresql answered what was not asked", out);
-        }
-    }
-    if (!conn_flush(c, fault)) {
+    switch (turn) {
+    case TURN_AGAIN:
+    case TURN_IDLE:
+        return conn_flush(c, fault) ? TXN_WAIT : txn_lost(t, out);
+    case TURN_FULL:
+        c->events = POLLIN | POLLOUT;
+        return TXN_WAIT;
+    case TURN_OVER:
+        return txn_finish(t, out);
+    case TURN_LOST:
+        conn_lost(c, fault);
         return txn_lost(t, out);
+    case TURN_STRANGE:
+        return txn_break_off(t, "postgresql answered what was not asked", out);
+    case TURN_FAILPOINT:
+        return txn_break_off(t, "failpoint", out);
     }
     return TXN_WAIT;
 }
