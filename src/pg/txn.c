@@ -37,7 +37,9 @@ struct txn *txn_free(struct txn *t)
         }
         free(t->parameters);
         fold_done(&t->fold);
+        target_marks_done(&t->marks);
         buf_done(&t->staged);
+        free(t->places);
         free(t->runs);
         free(t->refusals);
         buf_done(&t->sql);

@@ -81,24 +81,16 @@ static void add_take_letters(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "')");
 }
 
-static bool is_checked(const struct flight *f, const struct target *target)
-{
-    for (size_t i = 0; i < f->answer_count; i++) {
-        if (f->answers[i].kind == ANSWER_SAME && f->answers[i].target == target) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Locks the table against changes of its columns, and asks whether there were any. */
 static void add_check(struct txn *t, const struct target *target)
 {
     struct flight *f = &t->flights[0];
+    struct target_mark *mark = target_marks_of(&t->marks, target);
 
-    if (is_checked(f, target) || !target->route) { /* our own table is no route's */
+    if (mark->is_checked || target->route == NULL) { /* our own table is no route's */
         return;
     }
+    mark->is_checked = true;
     if (target->table->may_lock) {
         buf_printf(&t->sql, ";LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE", target->table->quoted);
         txn_expect(f, (struct answer){.kind = ANSWER_LOCKED, .target = target});
@@ -108,33 +100,20 @@ static void add_check(struct txn *t, const struct target *target)
     txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
 }
 
-/* Has a group before this one left its rows in the same temporary table? */
-static bool is_stage_used(const struct txn *t, size_t group)
-{
-    const struct fold_group *g = &t->fold.groups[group];
-
-    for (size_t i = 0; i < group; i++) {
-        const struct fold_group *at = &t->fold.groups[i];
-        const struct rows_shape shape = {at->target, at->action, at->omit};
-        if (at->target == g->target && !rows_are_bare(&shape) && !rows_are_direct(&shape)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Rows that SQL has to do something with first: into a temporary table, and from there. */
 static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
 {
     const struct statement *s = statements_of(t->statements, shape);
+    struct target_mark *mark = target_marks_of(&t->marks, shape->target);
     struct flight *f = &t->flights[0];
 
     add_check(t, shape->target);
     buf_add_u8(&t->sql, ';');
-    if (is_stage_used(t, group)) {
+    if (mark->is_staged) { /* a group before this one has left its rows there */
         buf_printf(&t->sql, "TRUNCATE pg_temp.%s", s->stage);
     } else {
         rows_sql_create(&t->sql, shape, s->stage, false);
+        mark->is_staged = true;
     }
     txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     buf_add_u8(&t->sql, ';');
@@ -196,6 +175,7 @@ bool txn_copy_send(struct txn *t, struct error *err)
     t->stopped = false;
     t->answer_seen = false;
     t->ending = false;
+    target_marks_begin(&t->marks, f->path == TXN_EACH ? f->b->part_count : t->fold.group_count);
     buf_clear(&t->sql);
     if (f->path == TXN_EACH) {
         buf_add_z(&t->sql, "BEGIN;");

@@ -38,14 +38,18 @@ static void find_runs(struct txn *t, const struct batch *b)
     batch_walk_done(&walk);
 }
 
-/* Parts of one target share a table: the place of a part's first row there, less one. */
-static size_t first_place(const struct batch *b, size_t part)
+/* Parts of one target share a table, one after the other. */
+static void find_places(struct txn *t, const struct batch *b)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < part; i++) {
-        n += b->parts[i].target == b->parts[part].target ? b->parts[i].row_count : 0;
+    while (t->place_cap < b->part_count) {
+        t->places = mem_grow(t->places, &t->place_cap, t->place_cap, sizeof *t->places);
     }
-    return n;
+    for (size_t i = 0; i < b->part_count; i++) {
+        struct target_mark *mark = target_marks_of(&t->marks, b->parts[i].target);
+
+        t->places[i] = mark->row_count;
+        mark->row_count += b->parts[i].row_count;
+    }
 }
 
 static void add_stage(struct txn *t, const struct batch *b, size_t part)
@@ -53,9 +57,11 @@ static void add_stage(struct txn *t, const struct batch *b, size_t part)
     const struct batch_part *p = &b->parts[part];
     const struct rows_shape *shape = &(struct rows_shape){p->target, p->action, p->omit};
     const struct statement *s = statements_of(t->statements, shape);
+    struct target_mark *mark = target_marks_of(&t->marks, p->target);
     struct flight *f = &t->flights[0];
 
-    if (first_place(b, part) == 0) {
+    if (!mark->is_staged) {
+        mark->is_staged = true;
         buf_add_u8(&t->sql, ';');
         rows_sql_create(&t->sql, shape, s->places, true);
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
@@ -88,17 +94,14 @@ static void add_statements(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "]::pg_catalog.text[]");
 }
 
-static void add_run_array(struct txn *t, const struct batch *b, size_t field)
+static void add_run_array(struct txn *t, size_t field)
 {
-    size_t *places _cleanup_mem_ = mem_array(MAX(b->part_count, 1), sizeof *places);
-    for (size_t i = 0; i < b->part_count; i++) {
-        places[i] = first_place(b, i);
-    }
     buf_add_z(&t->sql, ",'");
     sql_array_open(&t->sql);
     for (size_t i = 0; i < t->run_count; i++) {
         const struct run *r = &t->runs[i];
-        const size_t values[] = {r->part, places[r->part] + r->first, places[r->part] + r->last};
+        size_t place = t->places[r->part];
+        const size_t values[] = {r->part, place + r->first, place + r->last};
         sql_array_i64(&t->sql, (int64_t) values[field] + 1); /* SQL counts from 1 */
     }
     sql_array_close(&t->sql);
@@ -107,6 +110,7 @@ static void add_run_array(struct txn *t, const struct batch *b, size_t field)
 
 void txn_each_add_sql(struct txn *t, const struct batch *b)
 {
+    find_places(t, b);
     for (size_t i = 0; i < b->part_count; i++) {
         if (b->parts[i].row_count > 0) {
             add_stage(t, b, i);
@@ -118,7 +122,7 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, ".store_each(");
     add_statements(t, b);
     for (size_t field = 0; field < 3; field++) {
-        add_run_array(t, b, field);
+        add_run_array(t, field);
     }
     buf_add_z(&t->sql, ") ORDER BY run, place");
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
@@ -129,7 +133,7 @@ struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part)
 {
     struct buf *out = &t->staged;
     const struct batch_part *p = &b->parts[part];
-    size_t first = first_place(b, part);
+    size_t first = t->places[part];
 
     buf_clear(out);
     for (size_t row = 0; row < p->row_count; row++) {
@@ -168,12 +172,11 @@ static void set_fault(struct error *err, const PGresult *res, int row, const str
 /* The row that a run and a place name. False: there is none. */
 static bool find_row(const struct txn *t, uint64_t run, uint64_t place, struct txn_refusal *out)
 {
-    const struct batch *b = t->flights[0].b;
     if (run == 0 || run > t->run_count) {
         return false;
     }
     const struct run *r = &t->runs[run - 1];
-    size_t first = first_place(b, r->part);
+    size_t first = t->places[r->part];
     if (place < first + r->first + 1 || place > first + r->last + 1) {
         return false;
     }

@@ -13,6 +13,7 @@
 
 #include "pg/libpq.h"
 #include "pg/statements.h"
+#include "pg/target_marks.h"
 #include "pg/txn.h"
 #include "row/batch/fold.h"
 
@@ -74,8 +75,9 @@ struct txn {
     uint32_t *order; /* spans of the batch to send, in key order */
     size_t order_cap;
 
-    struct fold fold;  /* of the batch sent last */
-    usec_t checked_at; /* when tables were last looked at, by unnest */
+    struct fold fold;          /* of the batch sent last */
+    struct target_marks marks; /* COPY, each: what the query string has said of each target */
+    usec_t checked_at;         /* when tables were last looked at, by unnest */
 
     /* COPY */
     struct str rows;    /* what the COPY under way sends */
@@ -88,7 +90,9 @@ struct txn {
 
     /* each */
     struct buf staged; /* the rows of a part with their places */
-    struct run *runs;  /* what store_each was given */
+    size_t *places;    /* for each part of the batch: the place of its first row, less one */
+    size_t place_cap;
+    struct run *runs; /* what store_each was given */
     size_t run_count;
     size_t run_cap;
     struct txn_refusal *refusals;
