@@ -95,17 +95,17 @@ static const char *const unmendable[] = {
 
 static void connect_hint(const char *sqlstate, struct error *err)
 {
-    if (strcmp(sqlstate, "28P01") == 0) {
+    if (sqlstate_is(sqlstate, SQLSTATE_INVALID_PASSWORD)) {
         error_hint(
             err,
             "Check user and password: they come from postgres.dsn, PGPASSWORD or the pass file.");
-    } else if (strncmp(sqlstate, "28", 2) == 0) {
+    } else if (sqlstate_is(sqlstate, SQLSTATE_INVALID_AUTHORIZATION)) {
         error_hint(
             err,
             "The server does not let this user in: see its pg_hba.conf and ALTER ROLE ... LOGIN.");
-    } else if (strcmp(sqlstate, "3D000") == 0) {
+    } else if (sqlstate_is(sqlstate, SQLSTATE_INVALID_CATALOG_NAME)) {
         error_hint(err, "Create it with CREATE DATABASE, or correct dbname in postgres.dsn.");
-    } else if (strcmp(sqlstate, "42501") == 0) {
+    } else if (sqlstate_is(sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
         error_hint(err, "Let the database's owner run GRANT CONNECT ON DATABASE ... TO this user.");
     }
 }
@@ -196,7 +196,7 @@ bool fault_connect(const PGconn *pg, struct error *err)
     }
     if (PQconnectionNeedsPassword(pg)) {
         err->class = ERROR_SETUP;
-        connect_hint("28P01", err);
+        connect_hint(SQLSTATE_INVALID_PASSWORD, err);
     }
     return false;
 }

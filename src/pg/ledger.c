@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
+#include "pg/sqlstate.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -327,7 +328,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
     }
     *err = l->fault;
     error_wrap(err, "cannot %s", names[l->op]);
-    if (strcmp(err->sqlstate, "42501") == 0 && l->op != LEDGER_EVICT) {
+    if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE) && l->op != LEDGER_EVICT) {
         error_hint(err,
                    "Grant what `pgsinkd init --print` lists to the role that pgsinkd connects as.");
     }

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
+#include "pg/sqlstate.h"
 #include "pg/steps.h"
 #include "row/table/table.h"
 
@@ -215,7 +216,7 @@ static bool apply(struct conn *c, const char *schema, int *out_applied, struct e
             (void) !conn_run(c, "ROLLBACK", &ignored);
         }
         error_wrap(err, "cannot install schema '%s'", schema);
-        if (strcmp(err->sqlstate, "42501") == 0) {
+        if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
             error_hint(err, "%s", HINT_PRINT);
         }
         return false;

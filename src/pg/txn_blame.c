@@ -4,6 +4,7 @@
  * is txn_answer.c. Worker thread.
  */
 #include "base/str.h"
+#include "pg/sqlstate.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
 
@@ -88,7 +89,7 @@ static void locate(const struct txn *t, struct flight *f, const struct answer *a
         return;
     }
     f->fault_part = part;
-    if (!context || strncmp(f->fault.sqlstate, "54", 2) == 0) {
+    if (!context || sqlstate_is(f->fault.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED)) {
         return;
     }
     struct str line = last_line(context);
@@ -139,7 +140,8 @@ static void blame_setup(const struct txn *t, struct flight *f)
                f->advanced     ? "cannot make a temporary table"
                : t->letters_of ? "cannot take dead letters"
                                : "cannot advance the ledger");
-    f->no_temporary = f->advanced && strcmp(f->fault.sqlstate, "42501") == 0;
+    f->no_temporary = f->advanced &&
+                      sqlstate_is(f->fault.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE);
     if (f->no_temporary) {
         error_hint(&f->fault, "GRANT TEMPORARY ON DATABASE ... TO the role that pgsinkd connects "
                               "as;");
@@ -156,11 +158,11 @@ void txn_blame(struct txn *t, const PGresult *res)
     }
     fault_result(res, &f->fault);
     f->fatal = fault_is_fatal(res);
-    if (t->stopped && strcmp(f->fault.sqlstate, "57014") == 0) {
+    if (t->stopped && sqlstate_is(f->fault.sqlstate, SQLSTATE_QUERY_CANCELED)) {
         t->deaf = true; /* it was no error that we heard */
     }
     bool of_rows = f->advanced && (!a || a->kind != ANSWER_OTHER);
-    if (f->path == TXN_UNNEST && strcmp(f->fault.sqlstate, "26000") == 0) {
+    if (f->path == TXN_UNNEST && sqlstate_is(f->fault.sqlstate, SQLSTATE_INVALID_STATEMENT_NAME)) {
         f->fault.class = ERROR_LINK; /* somebody deallocated what we had prepared: anew */
     } else if (f->fault.class == ERROR_RECORD && of_rows) {
         if (a && a->kind == ANSWER_COPY) {
