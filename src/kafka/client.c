@@ -78,6 +78,23 @@ static const struct property IF_KNOWN[] = {
     {"enable.metrics.push", "false"},
 };
 
+const char *client_property(const struct config *cfg, const char *name)
+{
+    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
+        const struct config_property *p = &cfg->kafka.properties.items[i];
+        if (strcmp(p->name, name) == 0) {
+            return p->value;
+        }
+    }
+    return NULL;
+}
+
+uint64_t client_property_number(const struct config *cfg, const char *name, uint64_t otherwise)
+{
+    uint64_t number;
+    return str_to_u64(str_of(client_property(cfg, name)), &number) ? number : otherwise;
+}
+
 /* What may wait for one worker: its share, but never less than keeps it busy. */
 static uint64_t queue_bytes_of(uint32_t workers)
 {
@@ -86,21 +103,12 @@ static uint64_t queue_bytes_of(uint32_t workers)
 
 struct client_memory client_memory(const struct config *cfg, uint32_t workers)
 {
-    uint64_t queue = queue_bytes_of(workers);
-    uint64_t fetch = FETCH_BYTES_MAX;
-    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
-        const struct config_property *p = &cfg->kafka.properties.items[i];
-        uint64_t number;
-        if (!str_to_u64(str_of(p->value), &number)) {
-            continue;
-        }
-        if (strcmp(p->name, "queued.max.messages.kbytes") == 0) {
-            queue = number * 1024;
-        } else if (strcmp(p->name, "fetch.max.bytes") == 0) {
-            fetch = number;
-        }
-    }
-    return (struct client_memory){.queue_bytes = 2 * queue, .fetch_bytes = fetch};
+    uint64_t queue_kbytes = client_property_number(cfg, "queued.max.messages.kbytes",
+                                                   queue_bytes_of(workers) / 1024);
+    return (struct client_memory){
+        .queue_bytes = 2 * queue_kbytes * 1024,
+        .fetch_bytes = client_property_number(cfg, "fetch.max.bytes", FETCH_BYTES_MAX),
+    };
 }
 
 static void set_own(rd_kafka_conf_t *conf, const char *name, const char *value, bool if_known)
@@ -262,13 +270,8 @@ static uint64_t half_of(rd_kafka_t *rk, const char *limit)
 
 static const char *instance_id_of(const struct config *cfg)
 {
-    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
-        const struct config_property *p = &cfg->kafka.properties.items[i];
-        if (strcmp(p->name, "group.instance.id") == 0 && p->value[0] != '\0') {
-            return p->value;
-        }
-    }
-    return NULL;
+    const char *id = client_property(cfg, "group.instance.id");
+    return id != NULL && id[0] != '\0' ? id : NULL;
 }
 
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)

@@ -25,6 +25,16 @@ struct partition_ref {
     int64_t offset;
 };
 
+/*
+ * The value of a property of the library's that kafka.properties sets, as long as cfg lives; NULL
+ * where it does not. @thread any
+ */
+const char *client_property(const struct config *cfg, const char *name) _pure_;
+
+/* The same as a number: `otherwise` where it is not set, or is none. @thread any */
+uint64_t client_property_number(const struct config *cfg, const char *name,
+                                uint64_t otherwise) _pure_;
+
 /* What fetching may keep in memory, for the bound that is printed at start. */
 struct client_memory {
     uint64_t queue_bytes; /* values waiting in one worker's queue, with the library's overhead */

@@ -6,6 +6,7 @@
 #include "kafka/feed.h"
 
 #include "base/mem.h"
+#include "kafka/fetched.h"
 #include "kafka/librdkafka.h"
 #include "kafka/nudge.h"
 
@@ -109,11 +110,6 @@ void feed_release(struct feed *f)
     let_go(&f->last);
 }
 
-static struct str str_or_absent(const void *p, size_t n)
-{
-    return p == NULL ? (struct str){.p = NULL, .n = 0} : (struct str){.p = p, .n = n};
-}
-
 static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct message *m)
 {
     rd_kafka_headers_t *list;
@@ -134,7 +130,7 @@ static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct m
             break;
         }
         f->headers[i].name = str_of(name);
-        f->headers[i].value = str_or_absent(value, size);
+        f->headers[i].value = fetched_bytes(value, size);
     }
     m->headers = f->headers;
     m->header_count = n;
@@ -168,32 +164,15 @@ void feed_headers(struct feed *f, struct message *m)
 
 static void take_message(struct feed *f, const rd_kafka_message_t *rkm, struct feed_item *out)
 {
-    rd_kafka_timestamp_type_t type;
     f->taken = rkm;
     out->kind = FEED_MESSAGE;
     out->topic_id = rkm->rkt;
     out->partition = rkm->partition;
     out->offset = rkm->offset;
     out->broker = f->want_broker ? rd_kafka_message_broker_id(rkm) : -1;
-    struct message *m = &out->message;
-    m->topic = str_of(rd_kafka_topic_name(rkm->rkt));
-    m->partition = rkm->partition;
-    m->offset = rkm->offset;
-    m->timestamp_ms = rd_kafka_message_timestamp(rkm, &type);
-    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
-        m->timestamp_ms = -1;
-    }
-#if RD_KAFKA_VERSION >= 0x020100ff
-    m->leader_epoch = rd_kafka_message_leader_epoch(rkm);
-#else
-    m->leader_epoch = -1;
-#endif
-    m->key = str_or_absent(rkm->key, rkm->key_len);
-    m->value = str_or_absent(rkm->payload, rkm->len);
-    m->headers = NULL;
-    m->header_count = 0;
+    fetched_message(rkm, &out->message);
     if (f->want_headers) {
-        take_headers(f, rkm, m);
+        take_headers(f, rkm, &out->message);
     }
 }
 
@@ -209,11 +188,7 @@ static enum feed_kind error_kind(rd_kafka_resp_err_t code)
         code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED) {
         return FEED_CORRUPT;
     }
-    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        return FEED_UNKNOWN;
-    }
-    return FEED_TROUBLE;
+    return fetched_is_unknown(code) ? FEED_UNKNOWN : FEED_TROUBLE;
 }
 
 /*

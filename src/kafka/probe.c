@@ -2,6 +2,7 @@
 #include "kafka/probe.h"
 
 #include "base/mem.h"
+#include "kafka/fetched.h"
 #include "kafka/librdkafka.h"
 
 #include <stdlib.h>
@@ -83,11 +84,6 @@ static void answer(struct probe *p, struct probe_item *item, enum log_evidence e
     p->left--;
 }
 
-static struct str bytes_of(const void *p, size_t n)
-{
-    return (struct str){.p = p, .n = p == NULL ? 0 : n};
-}
-
 /* A later record says that the one we look for is gone: compacted, or aborted and never stored. */
 static void take_record(struct probe *p, struct probe_item *item, const rd_kafka_message_t *rkm)
 {
@@ -95,27 +91,11 @@ static void take_record(struct probe *p, struct probe_item *item, const rd_kafka
         answer(p, item, EVIDENCE_NONE);
         return;
     }
-    rd_kafka_timestamp_type_t type;
-    struct message m = {
-        .offset = rkm->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(rkm, &type),
-        .key = bytes_of(rkm->key, rkm->key_len),
-        .value = bytes_of(rkm->payload, rkm->len),
-    };
-    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
-        m.timestamp_ms = -1;
-    }
+    struct message m;
+    fetched_message(rkm, &m);
     bool same = fingerprint_of(&m).crc == item->want.crc;
     item->broker = rd_kafka_message_broker_id(rkm);
     answer(p, item, same ? EVIDENCE_SAME : EVIDENCE_OTHER);
-}
-
-/* There is no such partition, now: waiting is of no use. */
-static bool is_hopeless(rd_kafka_resp_err_t code)
-{
-    return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
 /* at: where an end is reported. */
@@ -128,8 +108,8 @@ static void take_error(struct probe *p, struct probe_item *item, rd_kafka_resp_e
     } else if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
         item->is_outside = true;
         answer(p, item, EVIDENCE_NONE);
-    } else if (is_hopeless(code)) {
-        item->given_up = true;
+    } else if (fetched_is_unknown(code)) {
+        item->given_up = true; /* waiting would not help */
         p->left--;
     }
 }
