@@ -526,11 +526,6 @@ bool conn_open_wait(struct conn *c, int stop_fd, struct error *err)
     }
 }
 
-void conn_clear_result(PGresult **res)
-{
-    PQclear(*res);
-}
-
 static void finish(struct conn *c, const struct error *err)
 {
     if (err->class == ERROR_LINK) {

@@ -4,8 +4,8 @@
  */
 #include "pg/ledger.h"
 
-#include "base/buf.h"
 #include "base/mem.h"
+#include "pg/key_arrays.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
 #include "pg/sqlstate.h"
@@ -29,7 +29,7 @@ struct ledger {
     size_t evicted;
     bool answered;
     struct error fault; /* of the operation under way */
-    struct buf arrays[5];
+    struct key_arrays keys;
 };
 
 /* Each $S is the schema. */
@@ -80,9 +80,7 @@ struct ledger *ledger_free(struct ledger *l)
         for (size_t i = 0; i < LEDGER_OPS; i++) {
             free(l->sql[i]);
         }
-        for (size_t i = 0; i < ARRAY_LEN(l->arrays); i++) {
-            buf_done(&l->arrays[i]);
-        }
+        key_arrays_done(&l->keys);
         free(l->owner);
         free(l->sink);
         free(l);
@@ -95,23 +93,9 @@ size_t ledger_evicted(const struct ledger *l)
     return l->evicted;
 }
 
-/* Topics and partitions of the entries as arrays[0] and [1]. */
-static void fill_keys(struct ledger *l)
-{
-    for (size_t i = 0; i < ARRAY_LEN(l->arrays); i++) {
-        buf_clear(&l->arrays[i]);
-        sql_array_open(&l->arrays[i]);
-    }
-    for (size_t i = 0; i < l->n; i++) {
-        sql_array_text(&l->arrays[0], l->entries[i].topic);
-        sql_array_i64(&l->arrays[1], l->entries[i].partition);
-    }
-}
-
 static const char *array(struct ledger *l, size_t i)
 {
-    sql_array_close(&l->arrays[i]);
-    return buf_cstr(&l->arrays[i]);
+    return key_arrays_end(&l->keys, i);
 }
 
 static void begin(struct ledger *l, struct conn *c, enum ledger_op op, struct ledger_entry *entries,
@@ -124,7 +108,10 @@ static void begin(struct ledger *l, struct conn *c, enum ledger_op op, struct le
     l->n = n;
     l->answered = false;
     l->fault.class = ERROR_NONE;
-    fill_keys(l);
+    key_arrays_begin(&l->keys);
+    for (size_t i = 0; i < n; i++) {
+        key_arrays_add(&l->keys, entries[i].topic, entries[i].partition);
+    }
     conn_begin(c);
 }
 
@@ -149,8 +136,8 @@ bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *e
 {
     begin(l, c, LEDGER_CLAIM, entries, n);
     for (size_t i = 0; i < n; i++) {
-        sql_array_i64(&l->arrays[2], entries[i].first_offset);
-        sql_array_text(&l->arrays[3],
+        sql_array_i64(&l->keys.of[2], entries[i].first_offset);
+        sql_array_text(&l->keys.of[3],
                        entries[i].first_reason != NULL ? entries[i].first_reason : "");
     }
     const char *values[] = {l->sink,     l->owner,    array(l, 0),          array(l, 1),
@@ -192,8 +179,8 @@ bool ledger_ends_start(struct ledger *l, struct conn *c, struct ledger_entry *en
 {
     begin(l, c, LEDGER_ENDS, entries, n);
     for (size_t i = 0; i < n; i++) {
-        sql_array_i64(&l->arrays[2], entries[i].owner_epoch);
-        sql_array_i64(&l->arrays[3], entries[i].first_offset);
+        sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
+        sql_array_i64(&l->keys.of[3], entries[i].first_offset);
     }
     const char *values[] = {l->sink, array(l, 0), array(l, 1), array(l, 2), array(l, 3)};
     return send_statement(l, ARRAY_LEN(values), values, err);
@@ -213,34 +200,24 @@ bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *en
 {
     begin(l, c, LEDGER_NOTE, entries, n);
     for (size_t i = 0; i < n; i++) {
-        sql_array_i64(&l->arrays[2], entries[i].owner_epoch);
-        add_id(&l->arrays[3], entries[i].ids.cluster);
-        add_id(&l->arrays[4], entries[i].ids.topic);
+        sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
+        add_id(&l->keys.of[3], entries[i].ids.cluster);
+        add_id(&l->keys.of[4], entries[i].ids.topic);
     }
     const char *values[] = {l->sink,     array(l, 0), array(l, 1),
                             array(l, 2), array(l, 3), array(l, 4)};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
-static int64_t number(const PGresult *res, int row, int column, int64_t null)
-{
-    return PQgetisnull(res, row, column) ? null : strtoll(PQgetvalue(res, row, column), NULL, 10);
-}
-
-static bool truth(const PGresult *res, int row, int column)
-{
-    return *PQgetvalue(res, row, column) == 't';
-}
-
 /* In SQL -1 stands for "by hand", for nobody sets a column to NULL who means to say something. */
 static struct fingerprint take_fingerprint(const PGresult *res, int row, int column)
 {
-    int64_t offset = number(res, row, column, FINGERPRINT_NONE);
+    int64_t offset = result_i64(res, row, column, FINGERPRINT_NONE);
     if (!PQgetisnull(res, row, column) && offset < 0) {
         offset = FINGERPRINT_BY_HAND;
     }
     return (struct fingerprint){.offset = offset,
-                                .crc = (uint32_t) number(res, row, column + 1, 0)};
+                                .crc = (uint32_t) result_i64(res, row, column + 1, 0)};
 }
 
 /* Rows of the columns of LEDGER_CLAIM. */
@@ -256,15 +233,15 @@ static void take_lines(struct ledger *l, const PGresult *res)
         e->ids = (struct log_ids){{""}, {""}};
     }
     for (int row = 0; row < PQntuples(res); row++) {
-        int64_t place = number(res, row, 0, 0);
+        int64_t place = result_i64(res, row, 0, 0);
         assert(place >= 1 && (size_t) place <= l->n);
         struct ledger_entry *e = &l->entries[place - 1];
-        e->next_offset = number(res, row, 1, LEDGER_UNKNOWN);
-        e->owner_epoch = number(res, row, 2, 0);
-        e->leader_epoch = (int32_t) number(res, row, 3, -1);
-        e->mine = truth(res, row, 4);
-        e->inserted = truth(res, row, 5);
-        e->begun = truth(res, row, 6);
+        e->next_offset = result_i64(res, row, 1, LEDGER_UNKNOWN);
+        e->owner_epoch = result_i64(res, row, 2, 0);
+        e->leader_epoch = (int32_t) result_i64(res, row, 3, -1);
+        e->mine = result_is_true(res, row, 4);
+        e->inserted = result_is_true(res, row, 5);
+        e->begun = result_is_true(res, row, 6);
         e->fp = take_fingerprint(res, row, 7);
         snprintf(e->ids.cluster, sizeof e->ids.cluster, "%s", PQgetvalue(res, row, 9));
         snprintf(e->ids.topic, sizeof e->ids.topic, "%s", PQgetvalue(res, row, 10));
@@ -287,7 +264,7 @@ static void take_result(struct ledger *l, const PGresult *res)
         take_lines(l, res);
         break;
     case LEDGER_EVICT:
-        l->evicted = (size_t) number(res, 0, 0, 0);
+        l->evicted = (size_t) result_i64(res, 0, 0, 0);
         break;
     case LEDGER_GAP:
         l->entries->next_offset = l->gap_to;

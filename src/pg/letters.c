@@ -282,7 +282,7 @@ bool letters_marked(struct letters *l, bool *out_any, struct error *err)
     if (!res) {
         return false;
     }
-    *out_any = strcmp(PQgetvalue(res, 0, 0), "t") == 0;
+    *out_any = result_is_true(res, 0, 0);
     return true;
 }
 
@@ -307,11 +307,6 @@ bool letters_marked_stranger(struct letters *l, const char *const *routes, size_
 
 /* ---- changing ---- */
 
-static int64_t number(const PGresult *res, int column)
-{
-    return strtoll(PQgetvalue(res, 0, column), NULL, 10);
-}
-
 bool letters_replay(struct letters *l, int64_t *out_count, struct error *err)
 {
     _cleanup_result_ PGresult *res = ask_chosen(l, replay_sql, err);
@@ -319,7 +314,7 @@ bool letters_replay(struct letters *l, int64_t *out_count, struct error *err)
     if (!res) {
         return false;
     }
-    *out_count = number(res, 0);
+    *out_count = result_i64(res, 0, 0, 0);
     free(l->asked_at);
     l->asked_at = mem_strdup(PQgetvalue(res, 0, 1));
     return true;
@@ -332,7 +327,7 @@ bool letters_discard(struct letters *l, int64_t *out_count, struct error *err)
     if (!res) {
         return false;
     }
-    *out_count = number(res, 0);
+    *out_count = result_i64(res, 0, 0, 0);
     return true;
 }
 
@@ -344,6 +339,7 @@ bool letters_progress(struct letters *l, struct letters_progress *out, struct er
     if (!res) {
         return false;
     }
-    *out = (struct letters_progress){.waiting = number(res, 0), .failed = number(res, 1)};
+    *out = (struct letters_progress){.waiting = result_i64(res, 0, 0, 0),
+                                     .failed = result_i64(res, 0, 1, 0)};
     return true;
 }

@@ -88,7 +88,12 @@ bool fault_connect(const PGconn *pg, struct error *err);
 /* Copies text as one line: white space runs become one space, ends are trimmed. */
 void fault_one_line(char *to, size_t size, const char *text);
 
-void conn_clear_result(PGresult **res); /* for _cleanup_ */
-#define _cleanup_result_ _cleanup_(conn_clear_result)
+/* A bigint, `null` for NULL; a boolean, false for NULL. Of the result of a statement of ours, whose
+ * columns have these types. @thread any */
+int64_t result_i64(const PGresult *res, int row, int column, int64_t null) _pure_;
+bool result_is_true(const PGresult *res, int row, int column) _pure_;
+
+void result_clear(PGresult **res); /* for _cleanup_ */
+#define _cleanup_result_ _cleanup_(result_clear)
 
 #endif

@@ -100,11 +100,6 @@ struct state {
     int version; /* 0 = none of our tables */
 };
 
-static bool is_true(const PGresult *res, int column)
-{
-    return *PQgetvalue(res, 0, column) == 't';
-}
-
 static bool read_state(struct conn *c, const char *schema, struct state *out, struct error *err)
 {
     const char *values[] = {schema};
@@ -120,13 +115,13 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
     if (!found) {
         return false;
     }
-    *out = (struct state){.exists = is_true(found, 0), .version = 0};
-    if (!is_true(found, 2)) {
+    *out = (struct state){.exists = result_is_true(found, 0, 0), .version = 0};
+    if (!result_is_true(found, 0, 2)) {
         error_set(err, ERROR_SETUP, "schema '%s': role '%s' has no USAGE privilege", schema,
                   PQgetvalue(found, 0, 3));
         return error_hint(err, "Grant what `pgsinkd init --print` lists to that role.");
     }
-    if (!is_true(found, 1)) {
+    if (!result_is_true(found, 0, 1)) {
         return true;
     }
     _cleanup_buf_ struct buf sql = {0};
@@ -137,7 +132,7 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
         error_wrap(err, "schema '%s'", schema);
         return err->class == ERROR_SETUP ? error_hint(err, "%s", HINT_PRINT) : false;
     }
-    out->version = (int) strtol(PQgetvalue(version, 0, 0), NULL, 10);
+    out->version = (int) result_i64(version, 0, 0, 0);
     return true;
 }
 

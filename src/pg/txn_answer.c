@@ -11,7 +11,6 @@
 #include "row/table/table.h"
 
 #include <assert.h>
-#include <string.h>
 
 /* --- what is asked --- */
 
@@ -36,7 +35,7 @@ void txn_take_same(struct flight *f, const PGresult *res)
 {
     const struct answer *a = txn_expected(f);
 
-    if (PQntuples(res) == 1 && strcmp(PQgetvalue(res, 0, 0), "t") == 0) {
+    if (PQntuples(res) == 1 && result_is_true(res, 0, 0)) {
         return;
     }
     f->changed = true;
