@@ -3,6 +3,8 @@
  */
 #include "base/str.h"
 
+#include "base/ascii.h"
+
 #include <string.h>
 
 struct str str_of(const char *z)
@@ -44,18 +46,13 @@ bool str_starts(struct str s, const char *prefix)
     return s.n >= n && (n == 0 || memcmp(s.p, prefix, n) == 0);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 struct str str_trim(struct str s)
 {
-    while (s.n > 0 && is_space(s.p[0])) {
+    while (s.n > 0 && ascii_is_space(s.p[0])) {
         s.p++;
         s.n--;
     }
-    while (s.n > 0 && is_space(s.p[s.n - 1])) {
+    while (s.n > 0 && ascii_is_space(s.p[s.n - 1])) {
         s.n--;
     }
     return s;
@@ -190,11 +187,6 @@ uint64_t str_hash(struct str s)
 
 enum { NEAREST_MAX = 63 }; /* longer names are never suggested: three rows fit on the stack */
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
-}
-
 /* Insert, delete, replace, or swap of neighbours, each 1, without regard to ASCII case. */
 static size_t edit_distance(struct str a, struct str b)
 {
@@ -210,12 +202,12 @@ static size_t edit_distance(struct str a, struct str b)
 
         now[0] = i;
         for (size_t j = 1; j <= b.n; j++) {
-            char x = lower(a.p[i - 1]);
-            char y = lower(b.p[j - 1]);
+            char x = ascii_lower(a.p[i - 1]);
+            char y = ascii_lower(b.p[j - 1]);
             size_t best = MIN(above[j], now[j - 1]) + 1;
 
             best = MIN(best, above[j - 1] + (x != y));
-            if (i > 1 && j > 1 && x == lower(b.p[j - 2]) && y == lower(a.p[i - 2])) {
+            if (i > 1 && j > 1 && x == ascii_lower(b.p[j - 2]) && y == ascii_lower(a.p[i - 2])) {
                 best = MIN(best, two_above[j - 2] + 1);
             }
             now[j] = best;

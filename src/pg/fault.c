@@ -3,11 +3,10 @@
  * short, the SQLSTATE. Passwords cannot come in here: neither libpq nor the server quotes them. Any
  * thread.
  */
-#include "base/str.h"
+#include "base/ascii.h"
 #include "pg/libpq.h"
 #include "pg/sqlstate.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +16,7 @@ void fault_one_line(char *to, size_t size, const char *text)
     bool gap = false;
 
     for (; *text; text++) {
-        if (isspace((unsigned char) *text)) {
+        if (ascii_is_space(*text)) {
             gap = n > 0;
             continue;
         }

@@ -5,6 +5,7 @@
 #include "pg/letters.h"
 
 #include "base/arena.h"
+#include "base/ascii.h"
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
@@ -183,18 +184,13 @@ static const char *text(const struct letters *l, enum field field)
     return PQgetisnull(l->page, l->row, column) ? NULL : PQgetvalue(l->page, l->row, column);
 }
 
-static uint8_t digit(char c)
-{
-    return (uint8_t) (c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
 /* The bytes of hexadecimal digits, as PostgreSQL writes them, in the arena. */
 static struct str unhex(struct arena *a, const char *hex, size_t digits)
 {
     char *bytes = arena_alloc(a, digits / 2 + 1);
 
     for (size_t i = 0; i < digits / 2; i++) {
-        bytes[i] = (char) (digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+        bytes[i] = (char) (ascii_hex(hex[2 * i]) << 4 | ascii_hex(hex[2 * i + 1]));
     }
     return (struct str){bytes, digits / 2};
 }

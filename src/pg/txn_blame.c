@@ -3,7 +3,7 @@
  * names, and the table. Nothing is concluded here about whether the transaction has committed; that
  * is txn_answer.c. Worker thread.
  */
-#include "base/str.h"
+#include "base/ascii.h"
 #include "pg/sqlstate.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
@@ -19,11 +19,6 @@ static struct str last_line(const char *context)
     return str_of(newline ? newline + 1 : context);
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /*
  * The server says "COPY orders, line 3, column amount", in its own language and with names that may
  * hold digits: the number is the first outside of the table's name. Returns TXN_NO_ROW if there is
@@ -37,11 +32,11 @@ static size_t find_row(struct str line, const char *relation, size_t rows, struc
     const char *found = memmem(line.p, line.n, relation, name);
     uint64_t number;
 
-    while (at < end && (!is_digit(*at) || (found && at >= found && at < found + name))) {
+    while (at < end && (!ascii_is_digit(*at) || (found && at >= found && at < found + name))) {
         at++;
     }
     const char *digits = at;
-    while (at < end && is_digit(*at)) {
+    while (at < end && ascii_is_digit(*at)) {
         at++;
     }
     *out_rest = (struct str){.p = at, .n = (size_t) (end - at)};
