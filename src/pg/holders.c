@@ -36,7 +36,7 @@ bool holders_read(struct conn *c, const char *schema, const char *sink, struct h
     const char *values[] = {sink, key_arrays_end(&keys, KEY_ARRAYS_TOPIC),
                             key_arrays_end(&keys, KEY_ARRAYS_PARTITION)};
     _cleanup_result_ PGresult *res = conn_exec(c, sql, ARRAY_LEN(values), values, err);
-    if (!res) {
+    if (res == NULL) {
         return error_wrap(err, "cannot read the ledger");
     }
     assert((size_t) PQntuples(res) == n);

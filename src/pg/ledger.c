@@ -1,6 +1,6 @@
 /*
- * The ledger's operations but for the advance: each is one statement with arrays, sent at once and
- * answered at once. Worker thread.
+ * The ledger's operations except the advance: each is one statement, with arrays for all
+ * partitions. Worker thread.
  */
 #include "pg/ledger.h"
 
@@ -37,8 +37,8 @@ static const char *const statements[LEDGER_OPS] = {
     [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine, inserted, begun,"
                      " fp_offset, fp_crc, cluster_id, topic_id"
                      " FROM $S.claim($1, $2, $3, $4, $5, $6, $7)",
-    /* A row's xmax is the transaction that holds its lock. Another role's backend is not ours to
-       end. */
+    /* A row's xmax is the transaction that holds its lock. We do not end backends of other roles.
+     */
     [LEDGER_EVICT] =
         "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))"
         " FROM pg_catalog.pg_stat_activity a"
@@ -47,7 +47,7 @@ static const char *const statements[LEDGER_OPS] = {
         " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[]) AS u(topic, partition)"
         " JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic AND o.partition = u.partition)",
     [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)",
-    /* Never waits: a line that somebody is changing gets its end with the next call. */
+    /* Never waits: a row that somebody is changing gets its end with the next call. */
     [LEDGER_ENDS] = "WITH l AS (SELECT o.sink, o.topic, o.partition, u.end_offset"
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
                     " $4::pg_catalog.int8[], $5::pg_catalog.int8[])"
@@ -76,7 +76,7 @@ struct ledger *ledger_new(const char *schema, const char *sink, const char *owne
 
 struct ledger *ledger_free(struct ledger *l)
 {
-    if (l) {
+    if (l != NULL) {
         for (size_t i = 0; i < LEDGER_OPS; i++) {
             free(l->sql[i]);
         }
@@ -101,7 +101,7 @@ static const char *array(struct ledger *l, size_t i)
 static void begin(struct ledger *l, struct conn *c, enum ledger_op op, struct ledger_entry *entries,
                   size_t n)
 {
-    assert(!l->c);
+    assert(l->c == NULL);
     l->c = c;
     l->op = op;
     l->entries = entries;
@@ -209,7 +209,7 @@ bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *en
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
-/* In SQL -1 stands for "by hand", for nobody sets a column to NULL who means to say something. */
+/* In SQL -1 means "by hand", and NULL that there is no fingerprint. */
 static struct fingerprint take_fingerprint(const PGresult *res, int row, int column)
 {
     int64_t offset = result_i64(res, row, column, FINGERPRINT_NONE);
@@ -221,7 +221,7 @@ static struct fingerprint take_fingerprint(const PGresult *res, int row, int col
 }
 
 /* Rows of the columns of LEDGER_CLAIM. */
-static void take_lines(struct ledger *l, const PGresult *res)
+static void take_rows(struct ledger *l, const PGresult *res)
 {
     for (size_t i = 0; i < l->n; i++) {
         struct ledger_entry *e = &l->entries[i];
@@ -261,7 +261,7 @@ static void take_result(struct ledger *l, const PGresult *res)
     l->answered = true;
     switch (l->op) {
     case LEDGER_CLAIM:
-        take_lines(l, res);
+        take_rows(l, res);
         break;
     case LEDGER_EVICT:
         l->evicted = (size_t) result_i64(res, 0, 0, 0);
@@ -284,7 +284,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         [LEDGER_EVICT] = "end the former owner's session",
         [LEDGER_GAP] = "record a gap",
         [LEDGER_ENDS] = "write end offsets",
-        [LEDGER_NOTE] = "write which log it is",
+        [LEDGER_NOTE] = "write the ids of a log",
     };
     struct conn *c = TAKE_PTR(l->c);
 
@@ -296,7 +296,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         return LEDGER_DONE;
     }
     if (l->fault.class == ERROR_RECORD) {
-        l->fault.class = ERROR_SETUP; /* no record is concerned: the schema is not as it was made */
+        l->fault.class = ERROR_SETUP; /* no record is concerned: somebody has changed the schema */
     }
     if (l->fault.class == ERROR_LINK) {
         conn_close(c);
@@ -317,14 +317,14 @@ enum ledger_step ledger_step(struct ledger *l, struct error *err)
     struct conn *c = l->c;
     bool heard;
 
-    assert(c);
+    assert(c != NULL);
     if (!conn_pump(c, &heard, err)) {
         l->c = NULL;
         return LEDGER_FAILED;
     }
     while (!PQisBusy(c->pg)) {
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (!res) {
+        if (res == NULL) {
             return finish(l, err);
         }
         take_result(l, res);

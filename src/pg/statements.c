@@ -1,4 +1,4 @@
-/* See statements.h. Worker thread. */
+/* Making the statements and finding them by their shape, see statements.h. Worker thread. */
 #include "pg/statements.h"
 
 #include "base/mem.h"
@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Each costs the server a plan: more are rare (many tables, or rows that omit many sets of
- * columns). */
+/* Each costs the server a plan. More are rare: many tables, or rows that omit many different sets
+ * of columns. */
 #define PREPARED_MAX 256
 
 struct statements {
@@ -59,8 +59,8 @@ static void init_advance(struct statement *s, const char *schema)
     s->sql = take_sql(&sql);
 }
 
-/* All shapes of a target share one temporary table of each kind: PostgreSQL empties every one at
- * each COMMIT, and columns may be left out in a great many ways. */
+/* All shapes of a target share one temporary table of each kind: PostgreSQL empties every table at
+ * each COMMIT, and there are very many sets of columns that rows can omit. */
 static size_t first_of_target(const struct statements *all, const struct target *target,
                               size_t number)
 {
@@ -106,7 +106,7 @@ struct statements *statements_new(const char *schema)
 
 struct statements *statements_free(struct statements *s)
 {
-    if (s) {
+    if (s != NULL) {
         statement_done(&s->advance);
         for (size_t i = 0; i < s->store_count; i++) {
             statement_done(s->stores[i]);

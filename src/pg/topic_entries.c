@@ -1,4 +1,4 @@
-/* See topic_entries.h. Main thread before the workers start; the scout. */
+/* Three statements, see topic_entries.h. Main thread before the workers start; the scout. */
 #include "pg/topic_entries.h"
 
 #include "base/mem.h"
@@ -75,7 +75,7 @@ bool topic_entries_use(struct conn *c, const char *schema, const char *sink, con
                             reason};
     _cleanup_result_ PGresult *res = conn_exec(c, sql, ARRAY_LEN(values), values, err);
     if (res == NULL) {
-        return error_wrap(err, "cannot write down the first use of topics entry '%s'", entry);
+        return error_wrap(err, "cannot record the first use of topics entry '%s'", entry);
     }
     take_made(res, rows);
     return true;

@@ -27,7 +27,7 @@ struct txn *txn_new(const char *schema, const char *sink, bool ledger)
 
 struct txn *txn_free(struct txn *t)
 {
-    if (t) {
+    if (t != NULL) {
         statements_free(t->statements);
         for (size_t i = 0; i < TXN_FLIGHTS; i++) {
             free(t->flights[i].answers);
@@ -54,7 +54,7 @@ struct txn *txn_free(struct txn *t)
 
 void txn_take_letters(struct txn *t, const char *route)
 {
-    assert(t->schema && !t->ledger);
+    assert(t->schema != NULL && !t->ledger);
     free(t->letters_of);
     t->letters_of = mem_strdup(route);
 }
@@ -109,7 +109,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->path = path;
     f->answer_count = 0;
     f->answer = 0;
-    f->advanced = !t->ledger && !t->letters_of;
+    f->advanced = !t->ledger && t->letters_of == NULL;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
     f->fatal = false;
@@ -130,7 +130,7 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
                struct error *err)
 {
     assert(!batch_is_empty(b));
-    assert(path != TXN_UNNEST || !t->letters_of);
+    assert(path != TXN_UNNEST || t->letters_of == NULL);
     assert(t->flight_count == 0 || (path == TXN_UNNEST && txn_may_follow(t) && t->c == c));
     if (t->flight_count == 0) {
         t->c = c;
@@ -151,8 +151,7 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
         t->flight_count = 0;
         return false;
     }
-    c->events = POLLIN |
-                POLLOUT; /* the first step flushes: from here on txn_step tells the outcome */
+    c->events = POLLIN | POLLOUT; /* the first step flushes; txn_step will report the outcome */
     return true;
 }
 

@@ -47,7 +47,7 @@ void txn_take_same(struct flight *f, const PGresult *res)
 
 /* --- the end of a flight --- */
 
-/* Takes the oldest flight out; its place keeps the memory for a later one. */
+/* Takes the oldest flight out; its memory is kept for a later one. */
 static struct flight flight_take(struct txn *t)
 {
     struct flight first = t->flights[0];
@@ -83,8 +83,8 @@ enum txn_step txn_lost(struct txn *t, struct txn_result *out)
 {
     bool may_commit = t->flights[0].may_commit;
 
-    assert(t->flights[0].fault.class == ERROR_LINK); /* or the caller goes on as if it were open */
-    done(t, may_commit ? TXN_UNKNOWN : TXN_ROLLED_BACK, out);
+    assert(t->flights[0].fault.class == ERROR_LINK); /* or the caller would go on using it */
+    (void) done(t, may_commit ? TXN_UNKNOWN : TXN_ROLLED_BACK, out);
     t->flight_count = 0;
     t->c = NULL;
     return TXN_DONE;
@@ -111,7 +111,7 @@ enum txn_step txn_finish(struct txn *t, struct txn_result *out)
     struct flight *f = &t->flights[0];
 
     if (f->fault.class == ERROR_NONE) {
-        if (!f->advanced || txn_expected(f)) {
+        if (!f->advanced || txn_expected(f) != NULL) {
             return txn_break_off(t, "postgresql did not answer every statement", out);
         }
         return landed(t, TXN_COMMITTED, out);

@@ -16,12 +16,12 @@ static struct str last_line(const char *context)
 {
     const char *newline = strrchr(context, '\n');
 
-    return str_of(newline ? newline + 1 : context);
+    return str_of(newline != NULL ? newline + 1 : context);
 }
 
 /*
  * The server says "COPY orders, line 3, column amount", in its own language and with names that may
- * hold digits: the number is the first outside of the table's name. Returns TXN_NO_ROW if there is
+ * contain digits: the row is the first number outside the table's name. TXN_NO_ROW if there is
  * none.
  */
 static size_t find_row(struct str line, const char *relation, size_t rows, struct str *out_rest)
@@ -32,7 +32,8 @@ static size_t find_row(struct str line, const char *relation, size_t rows, struc
     const char *found = memmem(line.p, line.n, relation, name);
     uint64_t number;
 
-    while (at < end && (!ascii_is_digit(*at) || (found && at >= found && at < found + name))) {
+    while (at < end &&
+           (!ascii_is_digit(*at) || (found != NULL && at >= found && at < found + name))) {
         at++;
     }
     const char *digits = at;
@@ -47,7 +48,7 @@ static size_t find_row(struct str line, const char *relation, size_t rows, struc
     return (size_t) number - 1;
 }
 
-/* The column whose name ends the rest of that line; the longest, if one ends with another. */
+/* The column whose name that line ends with; if several fit, the longest. */
 static void find_column(struct str rest, const struct target *target, struct error *err)
 {
     const char *best = "";
@@ -69,9 +70,9 @@ static size_t part_of(const struct txn *t, const struct flight *f, const struct 
 }
 
 /*
- * Rows are written to the table many at a time. The server keeps the line numbers for indexes and
- * triggers, but not for a row that does not fit on a page (54000): then it names the last line
- * read, and we name none.
+ * The server writes many rows to the table at a time. For indexes and triggers it keeps the line
+ * numbers, but not for a row that does not fit on a page (54000): then it names the last line that
+ * it has read, and we name none.
  */
 static void locate(const struct txn *t, struct flight *f, const struct answer *a,
                    const PGresult *res)
@@ -84,11 +85,11 @@ static void locate(const struct txn *t, struct flight *f, const struct answer *a
         return;
     }
     f->fault_part = part;
-    if (!context || sqlstate_is(f->fault.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED)) {
+    if (context == NULL || sqlstate_is(f->fault.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED)) {
         return;
     }
     struct str line = last_line(context);
-    if (!memmem(line.p, line.n, "COPY", 4)) {
+    if (memmem(line.p, line.n, "COPY", 4) == NULL) {
         return;
     }
     f->fault_row = find_row(line, a->relation, f->b->parts[part].row_count, &rest);
@@ -102,14 +103,14 @@ static bool is_only_target(const struct flight *f)
 {
     for (size_t i = 0; i < f->answer_count; i++) {
         const struct target *target = f->answers[i].target;
-        if (target && target != f->answers[f->answer].target) {
+        if (target != NULL && target != f->answers[f->answer].target) {
             return false;
         }
     }
     return true;
 }
 
-/* "table 's.t'": as the server says, else the COPY that runs; nothing where neither is certain. */
+/* "table 's.t'": that of the statement under way, else the one that the server names, if any. */
 static void name_table(struct flight *f, const PGresult *res)
 {
     const char *schema = PQresultErrorField(res, PG_DIAG_SCHEMA_NAME);
@@ -117,24 +118,24 @@ static void name_table(struct flight *f, const PGresult *res)
     const struct answer *a = txn_expected(f);
 
     /* COPY: after the last CopyDone it may be the commit that fails, for any of the tables. */
-    if (a && a->target &&
+    if (a != NULL && a->target != NULL &&
         (f->path == TXN_UNNEST || f->fault_row != TXN_NO_ROW || !f->may_commit ||
          is_only_target(f))) {
         const struct table *table = a->target->table;
         error_wrap(&f->fault, "table '%s.%s'", table->schema, table->name);
-    } else if (schema && name) {
+    } else if (schema != NULL && name != NULL) {
         error_wrap(&f->fault, "table '%s.%s'", schema, name);
     }
 }
 
-/* Before, or beside, any row: the database is not as pgsinkd needs it. */
+/* No row is concerned: the database is not as pgsinkd needs it. */
 static void blame_setup(const struct txn *t, struct flight *f)
 {
     f->fault.class = ERROR_SETUP;
     error_wrap(&f->fault, "%s",
-               f->advanced     ? "cannot make a temporary table"
-               : t->letters_of ? "cannot take dead letters"
-                               : "cannot advance the ledger");
+               f->advanced             ? "cannot create a temporary table"
+               : t->letters_of != NULL ? "cannot take dead letters"
+                                       : "cannot advance the ledger");
     f->no_temporary = f->advanced &&
                       sqlstate_is(f->fault.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE);
     if (f->no_temporary) {
@@ -154,13 +155,13 @@ void txn_blame(struct txn *t, const PGresult *res)
     fault_result(res, &f->fault);
     f->fatal = fault_is_fatal(res);
     if (t->stopped && sqlstate_is(f->fault.sqlstate, SQLSTATE_QUERY_CANCELED)) {
-        t->deaf = true; /* it was no error that we heard */
+        t->deaf = true; /* the error is our own CopyFail: what we had heard was none */
     }
-    bool of_rows = f->advanced && (!a || a->kind != ANSWER_OTHER);
+    bool of_rows = f->advanced && (a == NULL || a->kind != ANSWER_OTHER);
     if (f->path == TXN_UNNEST && sqlstate_is(f->fault.sqlstate, SQLSTATE_INVALID_STATEMENT_NAME)) {
-        f->fault.class = ERROR_LINK; /* somebody deallocated what we had prepared: anew */
+        f->fault.class = ERROR_LINK; /* somebody deallocated it: a new session prepares again */
     } else if (f->fault.class == ERROR_RECORD && of_rows) {
-        if (a && a->kind == ANSWER_COPY) {
+        if (a != NULL && a->kind == ANSWER_COPY) {
             locate(t, f, a, res);
         }
         if (*f->fault.column) {

@@ -7,7 +7,7 @@
  * A replay's begins with take_dead_letters() instead.
  *
  * When can the server have committed? It commits after the last statement, so not before the last
- * CopyDone has left libpq: that point stands in end_of_copy.
+ * CopyDone has left libpq: end_of_copy marks that point.
  *
  * Worker thread.
  */
@@ -19,7 +19,7 @@
 
 #include <poll.h>
 
-/* Bytes per CopyData, and per step: then the worker may look at other things. */
+/* Bytes per CopyData, and per step: after those the worker may look at other things. */
 #define CHUNK_BYTES ((size_t) 64 * 1024)
 #define STEP_BYTES ((size_t) 1024 * 1024)
 
@@ -81,7 +81,7 @@ static void add_take_letters(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "')");
 }
 
-/* Locks the table against changes of its columns, and asks whether there were any. */
+/* Locks the table against changes of its columns, and asks whether there have been any. */
 static void add_check(struct txn *t, const struct target *target)
 {
     struct flight *f = &t->flights[0];
@@ -100,7 +100,7 @@ static void add_check(struct txn *t, const struct target *target)
     txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
 }
 
-/* Rows that SQL has to do something with first: into a temporary table, and from there. */
+/* Rows that SQL has to process: into a temporary table, and from there into the table. */
 static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
 {
     const struct statement *s = statements_of(t->statements, shape);
@@ -127,7 +127,7 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
     t->copies_left++;
 }
 
-/* Rows that a table refuses because it has changed are no fault of theirs. */
+/* Of all tables, before anything is tried: a table that has changed must not cost records. */
 static void add_checks(struct txn *t, const struct batch *b)
 {
     for (size_t i = 0; i < b->part_count; i++) {
@@ -181,7 +181,7 @@ bool txn_copy_send(struct txn *t, struct error *err)
         buf_add_z(&t->sql, "BEGIN;");
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     }
-    if (t->letters_of) {
+    if (t->letters_of != NULL) {
         add_take_letters(t, f->b);
     } else if (t->ledger) {
         add_advance(t, f->b);
@@ -276,7 +276,7 @@ static enum turn end_of_copy(struct txn *t)
     if (!put(t, copy_trailer, sizeof copy_trailer, &result)) {
         return result;
     }
-    t->copies_left--; /* before the call: whatever it answers, CopyDone may be on its way */
+    t->copies_left--; /* before the call: whatever it returns, CopyDone may be on its way */
     t->flights[0].may_commit = t->copies_left == 0 && t->flights[0].path != TXN_EACH;
     t->c->copy_in = false;
     return PQputCopyEnd(t->c->pg, NULL) < 0 ? TURN_LOST : TURN_AGAIN;
@@ -350,7 +350,7 @@ static bool take_result(struct txn *t, const PGresult *res)
     if (t->ending && f->fault.class != ERROR_NONE) {
         return status == PGRES_COMMAND_OK; /* rolled back */
     }
-    if (!a) {
+    if (a == NULL) {
         return false;
     }
     if (status == PGRES_COPY_IN) {
@@ -374,7 +374,7 @@ static bool take_result(struct txn *t, const PGresult *res)
     return status == PGRES_COMMAND_OK;
 }
 
-/* All rows were tried: the client ends the transaction. */
+/* All rows have been tried: now the transaction can be ended. */
 static enum turn end_tried(struct txn *t)
 {
     if (failpoint_hit(FAILPOINT_TXN_TRIED)) {
@@ -406,8 +406,8 @@ static enum turn take_answer(struct txn *t)
 /* --- one step --- */
 
 /*
- * In the middle of a COPY the server speaks only to say that it has failed (notices are turned
- * off), and libpq does not show that before the COPY is ended. If it has failed it ignores our
+ * In the middle of a COPY the server sends something only when it has failed (notices are turned
+ * off), and libpq does not show that until we end the COPY. A server that has failed ignores our
  * CopyFail.
  */
 static enum turn stop_if_heard(struct txn *t, bool heard)

@@ -1,11 +1,11 @@
 /*
  * Which rows of a batch are refused, see txn.h. The rows of each target go into a temporary table,
- * those of its parts one behind the other, with their places; then store_each()
- * (sql/002_dead_letters.sql) is given a statement for each part, and the runs: ranges of places, in
- * the order in which the rows were made. So rows of several parts are tried in their order, which
- * keys and foreign keys may depend on.
+ * part after part, with their places; then store_each() (sql/002_dead_letters.sql) is given a
+ * statement for each part, and the runs: ranges of places, in the order in which the rows were
+ * made. So rows of several parts are tried in their order, on which keys and foreign keys may
+ * depend.
  *
- * All in an explicit transaction, for the client decides how it ends. Worker thread.
+ * All of this is one explicit transaction, because the client decides how it ends. Worker thread.
  */
 #include "base/mem.h"
 #include "pg/sql.h"
@@ -28,7 +28,7 @@ static void find_runs(struct txn *t, const struct batch *b)
     batch_walk_begin(&walk, b);
     while (batch_walk_next(&walk, &part, &row)) {
         struct run *last = t->run_count > 0 ? &t->runs[t->run_count - 1] : NULL;
-        if (last && last->part == part) {
+        if (last != NULL && last->part == part) {
             last->last = (uint32_t) row;
             continue;
         }
@@ -74,7 +74,7 @@ static void add_stage(struct txn *t, const struct batch *b, size_t part)
     t->copies_left++;
 }
 
-/* ARRAY['...','...']: the statement of each part, also of those that have no rows. */
+/* ARRAY['...','...']: a statement for each part; '' for a part without rows. */
 static void add_statements(struct txn *t, const struct batch *b)
 {
     struct buf text _cleanup_buf_ = {0};
@@ -128,7 +128,7 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
 }
 
-/* The tuples of a part, each with its place in front. */
+/* Each tuple gets its place in front, as its first column. */
 struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part)
 {
     struct buf *out = &t->staged;
@@ -169,7 +169,7 @@ static void set_fault(struct error *err, const PGresult *res, int row, const str
     error_wrap(err, "table '%s.%s'", table->schema, table->name);
 }
 
-/* The row that a run and a place name. False: there is none. */
+/* The row that a run and a place stand for. False: there is none. */
 static bool find_row(const struct txn *t, uint64_t run, uint64_t place, struct txn_refusal *out)
 {
     if (run == 0 || run > t->run_count) {

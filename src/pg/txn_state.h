@@ -17,16 +17,16 @@
 #include "pg/txn.h"
 #include "row/batch/fold.h"
 
-/* What the server answers, statement by statement. unnest: behind them comes that of Sync. */
+/* What the server answers, statement by statement. With unnest the answer to Sync comes last. */
 enum answer_kind {
     ANSWER_OTHER, /* that it has done something */
     ANSWER_PREPARED,
     ANSWER_ADVANCED,
-    ANSWER_LOCKED, /* a table is locked against changes of its columns, */
-    ANSWER_SAME,   /*   and its columns are those that the rows were made for, or not */
-    ANSWER_COPY,   /* it wants rows, then has them */
-    ANSWER_ROWS,   /* they are stored */
-    ANSWER_TRIED,  /* which ones are not */
+    ANSWER_LOCKED, /* a table is locked against changes of its columns */
+    ANSWER_SAME,   /* whether its columns are those that the rows were made for */
+    ANSWER_COPY,   /* that it is ready for rows; then, that it has them */
+    ANSWER_ROWS,   /* that rows are stored */
+    ANSWER_TRIED,  /* which rows cannot be stored */
 };
 
 struct answer {
@@ -46,17 +46,17 @@ struct flight {
     size_t answer_cap;
     size_t answer;      /* the next to come */
     bool advanced;      /* the ledger has moved, in this transaction */
-    bool may_commit;    /* what ends the transaction may be on its way: a lost connection leaves it
-                           open */
+    bool may_commit;    /* the end of the transaction may have been sent: if the connection is lost
+                           now, nobody but the ledger knows the outcome */
     struct error fault; /* the first error of the transaction */
-    bool fatal;
-    bool no_temporary; /* our role may not make temporary tables */
-    bool changed;      /* a table has other columns than the rows were made for */
-    size_t fault_part; /* the row that the fault names */
+    bool fatal;         /* it ended the session */
+    bool no_temporary;  /* our role may not create temporary tables */
+    bool changed;       /* a table has other columns than the rows were made for */
+    size_t fault_part;  /* the row that the fault names, or TXN_NO_ROW */
     size_t fault_row;
 };
 
-/* Rows of one part that follow each other in the order in which all rows were made. */
+/* Rows of one part between which no row of another part was made. */
 struct run {
     uint32_t part;
     uint32_t first; /* index of a row of the part */
@@ -84,9 +84,9 @@ struct txn {
     size_t sent;        /* bytes of it handed to libpq */
     size_t copies_left; /* COPYs whose CopyDone is not yet sent */
     bool header_sent;
-    bool stopped; /* we broke off a COPY because the server had spoken */
-    bool deaf;    /* it once spoke of nothing: never break off again */
-    bool answer_seen;
+    bool stopped;     /* we broke off a COPY because the server had sent something */
+    bool deaf;        /* what it sent was no error: from now on input in mid-COPY means nothing */
+    bool answer_seen; /* of the commit; for its failpoint */
 
     /* each */
     struct buf staged; /* the rows of a part with their places */
@@ -122,21 +122,29 @@ void txn_take_same(struct flight *f, const PGresult *res);
  * closed here because of `why` (break_off). With the connection all younger flights end too, and
  * only the oldest has a result. All return TXN_DONE.
  */
-enum txn_step txn_finish(struct txn *t, struct txn_result *out);
-enum txn_step txn_lost(struct txn *t, struct txn_result *out); /* flights[0].fault says why */
-enum txn_step txn_break_off(struct txn *t, const char *why, struct txn_result *out);
+enum txn_step txn_finish(struct txn *t, struct txn_result *out) _must_;
+enum txn_step txn_lost(struct txn *t,
+                       struct txn_result *out) _must_; /* flights[0].fault says why */
+enum txn_step txn_break_off(struct txn *t, const char *why, struct txn_result *out) _must_;
 
 /* txn_blame.c: fills the fault of the oldest flight from an error of the server, the first only. */
 void txn_blame(struct txn *t, const PGresult *res);
 
-/* each: txn_each.c. add_sql appends the statements behind advance(); end sends COMMIT or ROLLBACK.
+/*
+ * txn_each.c, used by txn_copy.c: add_sql appends the statements after advance(); rows are the
+ * tuples of a part as its COPY sends them, borrowed until the next call; take reads what
+ * store_each() has answered, false when that makes no sense; end sends COMMIT or ROLLBACK, false
+ * when libpq has given up the connection.
  */
 void txn_each_add_sql(struct txn *t, const struct batch *b);
 struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part);
-bool txn_each_take(struct txn *t, const PGresult *res);
-bool txn_each_end(struct txn *t);
+bool txn_each_take(struct txn *t, const PGresult *res) _must_;
+bool txn_each_end(struct txn *t) _must_;
 
-/* The paths. send: false = the connection is closed, *err says why. */
+/*
+ * The paths. send sends the youngest flight; false: the connection is closed, *err says why. step
+ * is txn_step for the oldest flight.
+ */
 bool txn_copy_send(struct txn *t, struct error *err) _must_;
 enum txn_step txn_copy_step(struct txn *t, struct txn_result *out) _must_;
 bool txn_unnest_send(struct txn *t, struct error *err) _must_;
