@@ -1,7 +1,7 @@
 /*
- * One worker's queue, through the event API, which alone loses nothing on every version of the
- * library. Says what was taken; what it means is decided in sink/. Threads: see feed.h, per
- * function.
+ * One worker's queue, through the event API: the only one that loses nothing with any version of
+ * the library. Reports what was taken; what that means is decided in sink/. Threads: see feed.h,
+ * for each function.
  */
 #include "kafka/feed.h"
 
@@ -25,16 +25,16 @@ struct feed {
     int fd;
     bool want_headers;
     bool want_broker;                /* the library does not watch leader epochs (before 2.1) */
-    rd_kafka_event_t *prior;         /* what the last but one item borrows from */
-    rd_kafka_event_t *last;          /* ... and the last */
-    const rd_kafka_message_t *taken; /* there */
+    rd_kafka_event_t *prior;         /* the last but one item borrows from it */
+    rd_kafka_event_t *last;          /* the last item borrows from it */
+    const rd_kafka_message_t *taken; /* the last record, in `last` */
     struct message_header *headers;
     size_t header_cap;
     /* since the last nudge */
     uint64_t messages;
     uint64_t bytes;
     struct nudge_list fed_by;
-    const rd_kafka_topic_t *last_topic; /* of the last record: brokers change with partitions */
+    const rd_kafka_topic_t *last_topic; /* of the last record: another partition, another broker */
     int32_t last_partition;
 };
 
@@ -136,7 +136,7 @@ static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct m
     m->header_count = n;
 }
 
-/* Half of a queue taken: its brokers may have gone to sleep over the full one. */
+/* After each half of a queue: its brokers' threads may have gone to sleep while it was full. */
 static void nudge(struct feed *f, const rd_kafka_message_t *rkm)
 {
     if (f->fed_by.count == 0 || rkm->rkt != f->last_topic || rkm->partition != f->last_partition) {
@@ -192,8 +192,8 @@ static enum feed_kind error_kind(rd_kafka_resp_err_t code)
 }
 
 /*
- * The library (2.1 and later) says of a truncated log only in words that it is one, and where it
- * ends: "Partition log truncation detected at ...: broker end offset is 90 (...)".
+ * That a log was truncated, and where it ends, the library (2.1 and later) says only in words:
+ * "Partition log truncation detected at ...: broker end offset is 90 (...)".
  */
 void feed_read_reset(const char *text, bool *out_truncated, int64_t *out_log_end)
 {
@@ -232,8 +232,8 @@ void feed_take(struct feed *f, struct feed_item *out)
     out->kind = FEED_NONE;
     rd_kafka_event_t *ev = rd_kafka_queue_poll(f->queue, 0);
     if (ev == NULL) {
-        /* Clear the wake-up only when the queue is empty, then look once more: nothing may slip in
-         * between. */
+        /* Clear the wake-up only when the queue is empty, then look once more, so that nothing that
+         * arrives in between goes unnoticed. */
         uint64_t ignored;
         if (read(f->fd, &ignored, sizeof ignored) < 0) {
             return;
