@@ -1,6 +1,4 @@
-/*
- * Views: comparing, numbers, UTF-8, hash, nearest name. Pure functions; nothing here allocates.
- */
+/* Views: comparing, numbers, UTF-8, hash, nearest name. Pure, without allocation; any thread. */
 #include "base/str.h"
 
 #include "base/ascii.h"
@@ -9,7 +7,7 @@
 
 struct str str_of(const char *z)
 {
-    return (struct str){.p = z, .n = z ? strlen(z) : 0};
+    return (struct str){.p = z, .n = z != NULL ? strlen(z) : 0};
 }
 
 bool str_eq(struct str a, struct str b)
@@ -28,7 +26,7 @@ bool str_eq_z(struct str a, const char *z)
 int str_cmp(struct str a, struct str b)
 {
     size_t n = MIN(a.n, b.n);
-    int order = n ? memcmp(a.p, b.p, n) : 0;
+    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
 
     if (order != 0) {
         return order;
@@ -77,7 +75,7 @@ static bool digits_to_u64(struct str s, uint64_t *out)
     return true;
 }
 
-/* Takes one sign away; true when it was a minus. */
+/* Removes one sign; true when it was a minus. */
 static bool skip_sign(struct str *s)
 {
     if (s->n == 0 || (s->p[0] != '-' && s->p[0] != '+')) {
@@ -107,8 +105,7 @@ bool str_to_u64(struct str s, uint64_t *out)
 
 /*
  * Length of the well-formed character at p with n > 0 bytes left, or 0. The second byte's range
- * says all: it keeps out overlong forms, surrogates and what is above U+10FFFF (Unicode, table
- * 3-7).
+ * is what excludes overlong forms, surrogates and everything above U+10FFFF (Unicode, table 3-7).
  */
 static size_t utf8_char(const uint8_t *p, size_t n)
 {
@@ -169,7 +166,7 @@ bool str_utf8(struct str s, size_t *out_chars)
         i += len;
         chars++;
     }
-    if (out_chars) {
+    if (out_chars != NULL) {
         *out_chars = chars;
     }
     return true;
@@ -219,7 +216,7 @@ static size_t edit_distance(struct str a, struct str b)
 const char *str_nearest(const char *s, const char *const *names, size_t n)
 {
     struct str want = str_of(s);
-    size_t best = 1 + want.n / 4; /* farther away is another word, not a slip */
+    size_t best = 1 + want.n / 4; /* at a greater distance it is another word, not a typo */
     const char *nearest = NULL;
 
     if (want.n > NEAREST_MAX) {

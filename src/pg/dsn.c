@@ -12,10 +12,10 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
 {
     for (const PQconninfoOption *o = options; o->keyword; o++) {
         if (strcmp(o->keyword, keyword) == 0) {
-            if (o->val && *o->val) {
+            if (o->val != NULL && *o->val != '\0') {
                 return o->val;
             }
-            return o->envvar ? getenv(o->envvar) : NULL;
+            return o->envvar != NULL ? getenv(o->envvar) : NULL;
         }
     }
     return NULL;
@@ -23,9 +23,9 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
 
 static size_t list_count(const char *list)
 {
-    size_t n = list && *list ? 1 : 0;
+    size_t n = list != NULL && *list != '\0' ? 1 : 0;
 
-    for (; list && *list; list++) {
+    for (; list != NULL && *list != '\0'; list++) {
         n += *list == ',';
     }
     return n;
@@ -35,7 +35,7 @@ static size_t list_count(const char *list)
  */
 static char *list_member(const char *list, size_t i)
 {
-    if (!list || !*list) {
+    if (list == NULL || *list == '\0') {
         return NULL;
     }
     if (list_count(list) > 1) {
@@ -57,13 +57,13 @@ static void find_hosts(struct dsn *d, const PQconninfoOption *options)
 
     /* An empty member means a default, which cannot be asked for by name; it is libpq that refuses
      * lists of different lengths. */
-    bool plain = n > 1 && (ports <= 1 || ports == n) && !option(options, "service");
+    bool plain = n > 1 && (ports <= 1 || ports == n) && option(options, "service") == NULL;
     for (size_t i = 0; plain && i < 3; i++) {
         const char *list = (const char *[]){host, hostaddr, port}[i];
         size_t count = list_count(list);
-        plain = !list || (count == n || (i == 2 && count <= 1));
-        plain = plain && (!list || (list[0] != ',' && !strstr(list, ",,") &&
-                                    (!*list || list[strlen(list) - 1] != ',')));
+        plain = list == NULL || (count == n || (i == 2 && count <= 1));
+        plain = plain && (list == NULL || (list[0] != ',' && strstr(list, ",,") == NULL &&
+                                           (*list == '\0' || list[strlen(list) - 1] != ',')));
     }
     d->host_count = plain ? n : 1;
     d->hosts = mem_array(d->host_count, sizeof *d->hosts);
