@@ -1,10 +1,10 @@
 /*
- * The arena: a list of blocks, the head is being filled. Blocks double in size up to BLOCK_MAX; a
- * request that is too large for that gets a block of its own behind the head, so that the rest of
- * the head is not lost. Reset keeps the head, which is the largest ordinary block.
+ * The arena: a list of blocks, the head of which is being filled. Blocks double in size up to
+ * BLOCK_MAX; a request that is too large for that gets a block of its own after the head, so that
+ * the rest of the head is not lost. Reset keeps the head, which is the largest ordinary block.
  *
- * Under AddressSanitizer the bytes that nobody has been given are poisoned: use after reset is
- * found. One thread at a time.
+ * Under AddressSanitizer all bytes that are not handed out are poisoned, so that a use after reset
+ * is detected. One thread at a time.
  */
 #include "base/arena.h"
 
@@ -66,18 +66,18 @@ static void *block_take(struct arena_block *block, size_t size)
     return p;
 }
 
-/* A block with room for size bytes: a new head, or one behind the head for a large request. */
+/* A block with room for size bytes: a new head, or for a large request one after the head. */
 static struct arena_block *arena_extend(struct arena *a, size_t size)
 {
     struct arena_block *head = a->head;
 
-    if (head && size > BLOCK_MAX / 4) {
+    if (head != NULL && size > BLOCK_MAX / 4) {
         struct arena_block *own = block_new(size);
         own->next = head->next;
         head->next = own;
         return own;
     }
-    size_t want = head ? MIN(head->size * 2, BLOCK_MAX) : BLOCK_MIN;
+    size_t want = head != NULL ? MIN(head->size * 2, BLOCK_MAX) : BLOCK_MIN;
     struct arena_block *block = block_new(MAX(want, size));
     block->next = head;
     a->head = block;
@@ -92,7 +92,7 @@ void *arena_alloc(struct arena *a, size_t size)
         mem_overflow();
     }
     size = (MAX(size, (size_t) 1) + ARENA_ALIGN - 1) & ~(size_t) (ARENA_ALIGN - 1);
-    if (!block || block->size - block->used < size) {
+    if (block == NULL || block->size - block->used < size) {
         block = arena_extend(a, size);
     }
     a->used += size;
@@ -101,7 +101,7 @@ void *arena_alloc(struct arena *a, size_t size)
 
 struct str arena_copy(struct arena *a, struct str s)
 {
-    if (!s.p) {
+    if (s.p == NULL) {
         return s;
     }
     char *p = arena_alloc(a, s.n);
@@ -114,10 +114,10 @@ void arena_reset(struct arena *a)
     struct arena_block *head = a->head;
 
     a->used = 0;
-    if (!head) {
+    if (head == NULL) {
         return;
     }
-    while (head->next) {
+    while (head->next != NULL) {
         struct arena_block *block = TAKE_PTR(head->next);
         head->next = block->next;
         block_free(block);
@@ -133,7 +133,7 @@ void arena_reset(struct arena *a)
 void arena_done(struct arena *a)
 {
     arena_reset(a);
-    if (a->head) {
+    if (a->head != NULL) {
         block_free(TAKE_PTR(a->head));
     }
 }

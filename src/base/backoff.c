@@ -1,4 +1,4 @@
-/* Decorrelated jitter. Its random numbers need to be spread, not secret. One thread per object. */
+/* See backoff.h. Its random numbers need to be spread, not secret. One thread per object. */
 #include "base/backoff.h"
 
 #include <assert.h>

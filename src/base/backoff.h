@@ -1,7 +1,7 @@
 /*
- * Decorrelated jitter: next = min(cap, random(base, 3 * previous)). Spreads retries of many
- * processes without coordination ("Exponential Backoff And Jitter", M. Brooker, 2015). One thread
- * per object.
+ * Pauses between retries, with decorrelated jitter: next = min(cap, random(base, 3 * previous)).
+ * Spreads the retries of many processes without coordination ("Exponential Backoff And Jitter",
+ * M. Brooker, 2015). One thread per object.
  */
 #ifndef BASE_BACKOFF_H
 #define BASE_BACKOFF_H
@@ -15,8 +15,9 @@ struct backoff {
     uint64_t rng;
 };
 
+/* 0 < base <= cap; any seed is good, but each process should have its own. */
 void backoff_init(struct backoff *b, usec_t base, usec_t cap, uint64_t seed);
-usec_t backoff_next(struct backoff *b); /* how long to wait now */
+usec_t backoff_next(struct backoff *b); /* how long to wait now, in microseconds */
 void backoff_reset(struct backoff *b);  /* after a success */
 
 #endif

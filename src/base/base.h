@@ -1,6 +1,6 @@
 /*
- * Words every file may use: attributes, array length, checked arithmetic, moving ownership.
- * No types of the domain, no code that runs at start. Any thread.
+ * What every file may use: attributes, the length of an array, checked arithmetic, moving
+ * ownership. No types of the domain. Any thread.
  */
 #ifndef BASE_BASE_H
 #define BASE_BASE_H

@@ -16,16 +16,23 @@ struct buf {
 
 void buf_done(struct buf *b);  /* frees; the buffer is empty and usable again */
 void buf_clear(struct buf *b); /* n = 0, keeps the memory */
-void buf_reserve_slow(struct buf *b, size_t more);
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_add_str(struct buf *b, struct str s);
-void buf_add_z(struct buf *b, const char *z); /* without the NUL */
+
+/* Appends. */
+void buf_add(struct buf *b, const void *p, size_t n); /* p may be NULL when n is 0 */
+void buf_add_str(struct buf *b, struct str s);        /* nothing for an absent one */
+void buf_add_z(struct buf *b, const char *z);         /* without the NUL */
 void buf_printf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
-void buf_fill(struct buf *b, uint8_t byte, size_t n);
-const char *buf_cstr(struct buf *b); /* NUL-terminated view, valid until the next append */
+void buf_fill(struct buf *b, uint8_t byte, size_t n); /* n times the same byte */
+
+/* Views of the content, valid until the next append: NUL-terminated; and with its length, never
+ * absent. */
+const char *buf_cstr(struct buf *b);
 struct str buf_str(const struct buf *b);
 
-/* Gives memory back when the capacity is above keep bytes; contents are lost. */
+/* Makes room for buf_reserve, which is the one to call. */
+void buf_reserve_slow(struct buf *b, size_t more);
+
+/* Empties the buffer, and frees its memory if the capacity is above keep bytes. */
 void buf_shrink(struct buf *b, size_t keep);
 
 /* Makes room for `more` bytes and returns where they go; add them to n after writing. */
@@ -37,6 +44,7 @@ static inline uint8_t *buf_reserve(struct buf *b, size_t more)
     return b->p + b->n;
 }
 
+/* Big-endian numbers, written over bytes that are there; and appended. */
 static inline void buf_put_u16(uint8_t *at, uint16_t v)
 {
     v = __builtin_bswap16(v);

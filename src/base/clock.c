@@ -1,4 +1,4 @@
-/* Reads the two clocks. Any thread. */
+/* Reading the two clocks, see clock.h. Any thread. */
 #include "base/clock.h"
 
 #include <assert.h>
@@ -36,7 +36,7 @@ int clock_poll_ms(usec_t now, usec_t deadline)
     if (deadline <= now) {
         return 0;
     }
-    /* Rounded up: poll that returns a little early would spin until the deadline has come. */
+    /* Rounded up: a poll that returned a little early would spin until the deadline has come. */
     usec_t ms = (deadline - now - 1) / USEC_PER_MSEC + 1;
     return ms > INT_MAX ? INT_MAX : (int) ms;
 }

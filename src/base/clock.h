@@ -16,7 +16,8 @@ typedef uint64_t usec_t;
 usec_t clock_mono(void);     /* CLOCK_MONOTONIC */
 int64_t clock_wall_ms(void); /* Unix time in milliseconds */
 
-/* Milliseconds from now until deadline for poll(2): 0 when past, -1 for USEC_NEVER, rounded up. */
+/* Milliseconds from now until the deadline, rounded up, for poll(2): 0 when it is past, -1 for
+ * USEC_NEVER. */
 int clock_poll_ms(usec_t now, usec_t deadline);
 
 #endif

@@ -1,9 +1,9 @@
-/* See crc32c.h. */
+/* By table and by instruction, see crc32c.h. Any thread. */
 #include "base/crc32c.h"
 
 #include <string.h>
 
-/* Four bits at a time: table[i] is what the polynomial makes of the nibble i. */
+/* Four bits at a time: NIBBLES[i] is the remainder of the nibble i. */
 static const uint32_t NIBBLES[16] = {
     0x00000000, 0x105EC76F, 0x20BD8EDE, 0x30E349B1, 0x417B1DBC, 0x5125DAD3, 0x61C69362, 0x7198540D,
     0x82F63B78, 0x92A8FC17, 0xA24BB5A6, 0xB21572C9, 0xC38D26C4, 0xD3D3E1AB, 0xE330A81A, 0xF36E6F75,

@@ -8,10 +8,10 @@
 
 #include "base/base.h"
 
-/* The checksum of some bytes, continued from that of the bytes before them; 0 begins. */
+/* The checksum of n bytes, continued from that of the bytes before them; 0 for the first ones. */
 uint32_t crc32c(uint32_t before, const void *p, size_t n) _pure_;
 
-/* The same without that instruction, for its test. */
+/* The same without that instruction, for the test. */
 uint32_t crc32c_portable(uint32_t before, const void *p, size_t n) _pure_;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * struct error: filling, context in front, hint. A text that is too long is cut at the end of a
- * UTF-8 character, never in the middle of one: the journal would show it as a blob. Any thread.
+ * Filling a struct error, see error.h. A text that is too long is cut after a whole UTF-8
+ * character, never in the middle of one: the journal would show the text as a blob. Any thread.
  */
 #include "base/error.h"
 
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Length of text without a multi-byte character that vsnprintf has cut. */
+/* The length of a text of n bytes without a multi-byte character at its end that was cut. */
 static size_t whole_chars(const char *text, size_t n)
 {
     size_t start = n;
@@ -25,7 +25,7 @@ static size_t whole_chars(const char *text, size_t n)
     return n - start + 1 < want ? start - 1 : n;
 }
 
-/* Formats aside first: an argument may point into the very field that is to be overwritten. */
+/* Formats into a second buffer: an argument may point into the very field that is overwritten. */
 _printf_(3, 0) static void format(char *to, size_t size, const char *fmt, va_list args)
 {
     char text[sizeof((struct error *) NULL)->text];

@@ -1,7 +1,7 @@
 /*
- * One fault: the class is the decision, the text is for people. Lives by value (no allocation, no
- * ownership), so it crosses threads by copy. Lower rooms fill it and return false; only sink/ and
- * main.c log it, once, where it is decided.
+ * One fault: the class is the decision, the text is for people. It is a plain value (no allocation,
+ * no ownership), so it crosses threads by copy. Lower rooms fill it and return false; only sink/,
+ * command/ and main.c log it, where it is decided what to do, and only there.
  *
  * Texts are lower case, concrete, without a full stop; the hint is a full sentence for a person who
  * must act. Secrets never enter either. Any thread.
@@ -23,8 +23,8 @@ enum error_class {
 
 struct error {
     enum error_class class;
-    char
-        sqlstate[6]; /* PostgreSQL's code for such a fault, whoever found it; "" when it has none */
+    /* PostgreSQL's code for such a fault, also if it was found here; "" when it has none. */
+    char sqlstate[6];
     char column[64]; /* the target column concerned, "" if none (PostgreSQL's NAMEDATALEN) */
     char text[768];
     char hint[384]; /* "" when nobody has to act */

@@ -39,10 +39,10 @@ _noreturn_ static void refuse(struct str entry)
 /* Cuts *rest at the first sep: returns what is before it, leaves what is after it. */
 static struct str cut(struct str *rest, char sep)
 {
-    const char *at = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
-    size_t n = at ? (size_t) (at - rest->p) : rest->n;
+    const char *at = rest->n > 0 ? memchr(rest->p, sep, rest->n) : NULL;
+    size_t n = at != NULL ? (size_t) (at - rest->p) : rest->n;
     struct str first = {.p = rest->p, .n = n};
-    size_t skip = at ? n + 1 : n;
+    size_t skip = at != NULL ? n + 1 : n;
 
     rest->p += skip;
     rest->n -= skip;
@@ -93,7 +93,7 @@ bool failpoint_hit(enum failpoint f)
     if (points[f].action == ACTION_NONE) {
         return false;
     }
-    /* Past 0 the counter wraps to a number that no run can count down again. */
+    /* Below 0 the counter wraps to a number that no run can count down again. */
     if (atomic_fetch_sub(&points[f].left, 1) != 1) {
         return false;
     }

@@ -1,10 +1,10 @@
 /*
  * Named places where tests make the program crash or fail. Compiled out (constant false, no code)
- * unless built with -Dfailpoints=true. Armed by the environment, read once at start:
+ * unless built with -Dfailpoints=true. Armed by the environment, which is read at start:
  *     PGSINKD_FAILPOINTS="txn.mid_copy=crash@3,txn.before_commit=error"
- * crash = _exit(99) at the N-th hit (default 1st); error = failpoint_hit returns true at that hit,
- * once. An unknown name or action ends the program: a test that arms nothing proves nothing. The
- * list of names is failpoint.def. Any thread.
+ * crash = _exit(99) at the N-th hit (default: the first); error = failpoint_hit returns true at
+ * that hit, and at no other. An unknown name or action ends the program: a test that arms nothing
+ * proves nothing. The names are listed in failpoint.def. Any thread.
  */
 #ifndef BASE_FAILPOINT_H
 #define BASE_FAILPOINT_H
@@ -19,7 +19,10 @@ enum failpoint {
 };
 
 #ifdef PGSINKD_FAILPOINTS
+/* Arms what the environment names. @thread main, before the others start */
 void failpoint_init(void);
+
+/* The program has come to this place: crashes, or says whether to fail here. */
 bool failpoint_hit(enum failpoint f);
 #else
 static inline void failpoint_init(void)

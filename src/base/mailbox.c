@@ -1,14 +1,14 @@
 /*
- * The mailbox. Why no wake-up is lost:
+ * A list under a mutex, and an eventfd. Why no wake-up is lost:
  *
  *     poster                         reader
  *     lock, append, unlock           read(fd): back to 0
  *     write(fd): readable            lock, take all, unlock
  *
  * The poster makes the descriptor readable after the append, the reader clears it before the take.
- * Whatever is appended too late for a take is therefore signalled after that take's clearing, and
- * the reader's next poll returns. The price is a poll that sometimes wakes for an empty box. Any
- * thread posts; one takes.
+ * What is appended too late for a take is therefore signalled after the clearing before that take,
+ * and the reader's next poll returns. The price is that a poll sometimes wakes for an empty box.
+ * Any thread posts; one takes.
  */
 #include "base/mailbox.h"
 
@@ -29,7 +29,7 @@ void mailbox_init(struct mailbox *m)
 
 void mailbox_done(struct mailbox *m)
 {
-    assert(!m->head);
+    assert(m->head == NULL);
     int rc = pthread_mutex_destroy(&m->lock);
     assert(rc == 0);
     close(m->fd);
@@ -42,7 +42,7 @@ void mailbox_post(struct mailbox *m, struct mail *node)
 
     node->next = NULL;
     thread_lock(&m->lock);
-    if (m->tail) {
+    if (m->tail != NULL) {
         m->tail->next = node;
     } else {
         m->head = node;

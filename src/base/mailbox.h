@@ -1,8 +1,8 @@
 /*
- * The one queue between threads. Posting moves ownership of a node in; taking moves all out, in
- * order. An eventfd wakes a reader that polls. The mutex is held for a few pointer moves and never
- * while calling anything: it is the only lock class of the program, so there is no lock order to
- * break.
+ * The one queue between threads. Posting moves the ownership of a node in; taking moves all nodes
+ * out, in order. An eventfd wakes a reader that polls. The mutex is held for a few assignments and
+ * never while anything is called: it is the only lock class of the program, so there is no lock
+ * order to break.
  *
  * Any thread posts; one thread takes.
  */
@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+/* The first member of what is posted. */
 struct mail {
     struct mail *next;
 };
@@ -27,7 +28,7 @@ struct mailbox {
 void mailbox_init(struct mailbox *m);
 void mailbox_done(struct mailbox *m); /* must be empty */
 
-/* The mailbox takes ownership of node, which is the first member of the posted structure. */
+/* The mailbox takes ownership of the structure whose first member node is. */
 void mailbox_post(struct mailbox *m, struct mail *node);
 
 /* All waiting nodes, oldest first, linked by next; NULL when empty. Clears the eventfd first. */

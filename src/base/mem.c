@@ -1,6 +1,6 @@
 /*
- * Allocation that ends the process instead of failing. The dying line is put together without
- * allocating anything. Any thread.
+ * Allocation that ends the process instead of failing. The last line is written without allocating
+ * anything. Any thread.
  */
 #include "base/mem.h"
 
@@ -15,7 +15,7 @@ _noreturn_ static void out_of_memory(const char *what)
 {
     static const char front[] = "pgsinkd: ";
 
-    /* Nothing can be done when the line cannot be written: the core dump tells the rest. */
+    /* If the line cannot be written, nothing can be done: there is still the core dump. */
     (void) !write(STDERR_FILENO, front, sizeof front - 1);
     (void) !write(STDERR_FILENO, what, strlen(what));
     abort();
@@ -38,13 +38,13 @@ static size_t checked_mul(size_t count, size_t size)
 
 static void *alive(void *p)
 {
-    if (!p) {
+    if (p == NULL) {
         out_of_memory("out of memory\n");
     }
     return p;
 }
 
-/* No request is for 0 bytes: malloc(0) may return NULL, which would look like a failure. */
+/* Never asks for 0 bytes: malloc(0) may return NULL, which would look like a failure. */
 void *mem_alloc(size_t size)
 {
     return alive(malloc(MAX(size, (size_t) 1)));
@@ -69,7 +69,7 @@ void *mem_realloc(void *p, size_t count, size_t size)
 
 char *mem_strdup(const char *s)
 {
-    return s ? mem_strndup(s, strlen(s)) : NULL;
+    return s != NULL ? mem_strndup(s, strlen(s)) : NULL;
 }
 
 char *mem_strndup(const char *s, size_t n)
@@ -97,7 +97,7 @@ void mem_freep(void *pp)
 {
     void *p;
 
-    /* pp points to a variable of any pointer type: memcpy is how to read it without breaking
+    /* pp points to a variable of any pointer type: memcpy reads it without breaking the rules of
      * aliasing. */
     memcpy(&p, pp, sizeof p);
     free(p);
@@ -114,7 +114,7 @@ void *mem_grow(void *p, size_t *cap, size_t n, size_t size)
 
 void mem_keep_freed(void)
 {
-    /* What is mapped for itself is always returned; glibc accepts no higher threshold. */
+    /* Blocks with a mapping of their own are always returned; glibc accepts no higher threshold. */
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 256 << 20);
     mallopt(M_TOP_PAD, 16 << 20);

@@ -1,13 +1,13 @@
-/*
- * Views: comparing, numbers, UTF-8, hash, nearest name. Pure functions; nothing here allocates.
- */
+/* Views: comparing, numbers, UTF-8, hash, nearest name. Pure, without allocation; any thread. */
 #include "base/str.h"
+
+#include "base/ascii.h"
 
 #include <string.h>
 
 struct str str_of(const char *z)
 {
-    return (struct str){.p = z, .n = z ? strlen(z) : 0};
+    return (struct str){.p = z, .n = z != NULL ? strlen(z) : 0};
 }
 
 bool str_eq(struct str a, struct str b)
@@ -26,7 +26,7 @@ bool str_eq_z(struct str a, const char *z)
 int str_cmp(struct str a, struct str b)
 {
     size_t n = MIN(a.n, b.n);
-    int order = n ? memcmp(a.p, b.p, n) : 0;
+    int order = n > 0 ? memcmp(a.p, b.p, n) : 0;
 
     if (order != 0) {
         return order;
@@ -44,18 +44,13 @@ bool str_starts(struct str s, const char *prefix)
     return s.n >= n && (n == 0 || memcmp(s.p, prefix, n) == 0);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 struct str str_trim(struct str s)
 {
-    while (s.n > 0 && is_space(s.p[0])) {
+    while (s.n > 0 && ascii_is_space(s.p[0])) {
         s.p++;
         s.n--;
     }
-    while (s.n > 0 && is_space(s.p[s.n - 1])) {
+    while (s.n > 0 && ascii_is_space(s.p[s.n - 1])) {
         s.n--;
     }
     return s;
@@ -80,7 +75,7 @@ static bool digits_to_u64(struct str s, uint64_t *out)
     return true;
 }
 
-/* Takes one sign away; true when it was a minus. */
+/* Removes one sign; true when it was a minus. */
 static bool skip_sign(struct str *s)
 {
     if (s->n == 0 || (s->p[0] != '-' && s->p[0] != '+')) {
@@ -110,8 +105,7 @@ bool str_to_u64(struct str s, uint64_t *out)
 
 /*
  * Length of the well-formed character at p with n > 0 bytes left, or 0. The second byte's range
- * says all: it keeps out overlong forms, surrogates and what is above U+10FFFF (Unicode, table
- * 3-7).
+ * is what excludes overlong forms, surrogates and everything above U+10FFFF (Unicode, table 3-7).
  */
 static size_t utf8_char(const uint8_t *p, size_t n)
 {
@@ -172,7 +166,7 @@ bool str_utf8(struct str s, size_t *out_chars)
         i += len;
         chars++;
     }
-    if (out_chars) {
+    if (out_chars != NULL) {
         *out_chars = chars;
     }
     return true;
@@ -190,11 +184,6 @@ uint64_t str_hash(struct str s)
 
 enum { NEAREST_MAX = 63 }; /* longer names are never suggested: three rows fit on the stack */
 
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char) (c - 'A' + 'a') : c;
-}
-
 /* Insert, delete, replace, or swap of neighbours, each 1, without regard to ASCII case. */
 static size_t edit_distance(struct str a, struct str b)
 {
@@ -210,12 +199,12 @@ static size_t edit_distance(struct str a, struct str b)
 
         now[0] = i;
         for (size_t j = 1; j <= b.n; j++) {
-            char x = lower(a.p[i - 1]);
-            char y = lower(b.p[j - 1]);
+            char x = ascii_lower(a.p[i - 1]);
+            char y = ascii_lower(b.p[j - 1]);
             size_t best = MIN(above[j], now[j - 1]) + 1;
 
             best = MIN(best, above[j - 1] + (x != y));
-            if (i > 1 && j > 1 && x == lower(b.p[j - 2]) && y == lower(a.p[i - 2])) {
+            if (i > 1 && j > 1 && x == ascii_lower(b.p[j - 2]) && y == ascii_lower(a.p[i - 2])) {
                 best = MIN(best, two_above[j - 2] + 1);
             }
             now[j] = best;
@@ -227,7 +216,7 @@ static size_t edit_distance(struct str a, struct str b)
 const char *str_nearest(const char *s, const char *const *names, size_t n)
 {
     struct str want = str_of(s);
-    size_t best = 1 + want.n / 4; /* farther away is another word, not a slip */
+    size_t best = 1 + want.n / 4; /* at a greater distance it is another word, not a typo */
     const char *nearest = NULL;
 
     if (want.n > NEAREST_MAX) {

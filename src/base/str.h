@@ -19,14 +19,16 @@ struct str {
 /* A view of a string literal. */
 #define STR_LIT(lit) ((struct str){.p = (lit), .n = sizeof(lit) - 1})
 
-struct str str_of(const char *z) _pure_; /* view of a C string; NULL gives the absent view */
-bool str_eq(struct str a, struct str b) _pure_;
+struct str str_of(const char *z) _pure_;        /* view of a C string; NULL gives the absent view */
+bool str_eq(struct str a, struct str b) _pure_; /* absent equals only absent */
 bool str_eq_z(struct str a, const char *z) _pure_;
-int str_cmp(struct str a, struct str b) _pure_; /* memcmp order, shorter first */
+int str_cmp(struct str a,
+            struct str b) _pure_; /* memcmp's order, shorter first, absent before empty */
 bool str_starts(struct str s, const char *prefix) _pure_;
 struct str str_trim(struct str s) _pure_; /* without ASCII white space at both ends */
 
-/* Whole text as a decimal number, signed, no white space; false when it is not or does not fit. */
+/* The whole text as a decimal number, perhaps with a sign, without white space. False when it is
+ * none or does not fit: *out is untouched. */
 bool str_to_i64(struct str s, int64_t *out) _must_;
 bool str_to_u64(struct str s, uint64_t *out) _must_;
 
@@ -39,7 +41,7 @@ bool str_utf8(struct str s, size_t *out_chars);
 /* FNV-1a, for hash tables only. */
 uint64_t str_hash(struct str s) _pure_;
 
-/* The nearest of names to s by edit distance, or NULL when none is near enough to suggest. */
+/* The name that is nearest to s by edit distance, or NULL when none is near enough to suggest. */
 const char *str_nearest(const char *s, const char *const *names, size_t n);
 
 #endif

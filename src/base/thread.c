@@ -1,6 +1,7 @@
 /*
- * pthread wrappers: what cannot fail in a correct program aborts when it does. The name of a thread
- * is its own copy in thread-local storage, so that the log can use it without a lock.
+ * Wrappers of pthread: what cannot fail in a correct program aborts if it does. The name of a
+ * thread is its own copy in thread-local storage, so that the log can use it without a lock. Any
+ * thread.
  */
 #include "base/thread.h"
 
@@ -20,8 +21,7 @@ static void *thread_main(void *arg)
     struct thread *t = arg;
 
     memcpy(own_name, t->name, sizeof own_name);
-    pthread_setname_np(pthread_self(),
-                       own_name); /* for people only: whether it works is no matter */
+    pthread_setname_np(pthread_self(), own_name); /* only for people: a failure does not matter */
     t->body(t->arg);
     return NULL;
 }
@@ -56,9 +56,8 @@ void thread_join(struct thread *t)
 }
 
 /*
- * Tries again and again on the monotonic clock: pthread_timedjoin_np measures wall time, which may
- * be set while we wait, and only glibc has a variant that does not. This happens once, at the very
- * end.
+ * Polls, by the monotonic clock: pthread_timedjoin_np measures wall time, which may be set while we
+ * wait, and only glibc has a variant that does not. It is called only when the process ends.
  */
 bool thread_join_until(struct thread *t, uint64_t timeout_usec)
 {

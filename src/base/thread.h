@@ -1,6 +1,6 @@
 /*
- * pthread wrappers that cannot fail: an error here is a bug and aborts. Names are visible in ps -L
- * and in the log. Any thread.
+ * Wrappers of pthread that cannot fail: an error here is a bug and aborts. Names are visible in ps
+ * -L and in the log. Any thread.
  */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
@@ -16,11 +16,12 @@ struct thread {
     void *arg;
 };
 
-/* Starts body(arg) in a new thread; signals are blocked in it. t must stay until thread_join. */
+/* Starts body(arg) in a new thread, in which all signals are blocked. t must stay until the thread
+ * is joined; the name is copied, and cut to 15 characters. */
 void thread_start(struct thread *t, const char *name, void (*body)(void *arg), void *arg);
 void thread_join(struct thread *t);
 
-/* Joins if the thread ends in time; false when it did not (it goes on running). */
+/* Joins the thread if it ends in time; false: it has not ended, and keeps running. */
 bool thread_join_until(struct thread *t, uint64_t timeout_usec) _must_;
 
 /* The calling thread's name, "main" by default. */

@@ -1,6 +1,6 @@
 /*
- * sd_notify and the watchdog interval, or nothing, see notify.h. When to say what is decided in
- * sink/app/app.c. Main thread.
+ * sd_notify and the watchdog's interval, or nothing, see notify.h. sink/app/app.c decides when to
+ * report what. Main thread.
  */
 #include "host/notify.h"
 

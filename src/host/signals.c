@@ -1,4 +1,4 @@
-/* signalfd, see signals.h. What a signal means is decided in sink/app/app.c. Main thread. */
+/* A signalfd, see signals.h. sink/app/app.c decides what a signal means. Main thread. */
 #include "host/signals.h"
 
 #include <signal.h>
@@ -7,7 +7,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* fd -1: a new descriptor. */
+/* The descriptor, which is a new one for fd -1; -1: it failed. */
 static int watch(int fd, bool alarm)
 {
     sigset_t set;

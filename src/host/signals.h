@@ -1,7 +1,7 @@
 /*
  * Signals as a descriptor: SIGTERM and SIGINT ask to stop, SIGALRM says that the time of
- * signals_alarm is over. Blocked in every thread (before the first is started), read by the main
- * loop. SIGPIPE is ignored: writes report EPIPE. Main thread.
+ * signals_alarm is over. They are blocked in every thread (before the first one is started) and
+ * read by the main loop. SIGPIPE is ignored: writes report EPIPE. Main thread.
  */
 #ifndef HOST_SIGNALS_H
 #define HOST_SIGNALS_H
@@ -11,10 +11,10 @@
 /* Blocks the signals and returns the signalfd, which lives until the process ends. */
 int signals_open(void);
 
-/* Has the descriptor report SIGALRM, once, after this time, which is not 0. */
+/* After this time, which is not 0, the descriptor will report SIGALRM; only one time. */
 void signals_alarm(int fd, usec_t after);
 
-/* The number of a signal that came, or 0. Does not wait. */
+/* The number of a signal that has come, or 0. Does not wait. */
 int signals_take(int fd);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * Making, steering and closing the consumer. See client.h; how the library behaves per version is
- * told in docs/ARCHITECTURE.md, section "What librdkafka really does".
+ * Making, steering and closing the consumer. See client.h; docs/ARCHITECTURE.md, section "What
+ * librdkafka really does", describes how each version of the library behaves.
  *
- * Eager and cooperative: the library lets a cooperative member add and take away single partitions,
- * an eager one only replace its whole assignment (rd_kafka_assign0 refuses the incremental calls
- * there). Replacing starts every partition anew from the offset given for it; what was fetched
- * before is outdated and dropped. Decides nothing, retries nothing. Main thread.
+ * Eager and cooperative: the library lets a cooperative member add and remove single partitions, an
+ * eager one only replace its whole assignment (rd_kafka_assign0 refuses the incremental calls
+ * there). Replacing restarts every partition from the offset given for it; what was fetched before
+ * is outdated and dropped. Decides nothing, retries nothing. Main thread.
  */
 #include "kafka/client.h"
 
@@ -20,12 +20,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Values waiting for all workers together, and the least one worker needs to stay busy between two
- * responses. */
+/* Values waiting for all workers together, and the least that one worker needs to stay busy between
+ * two responses. */
 #define QUEUE_BYTES_ALL (UINT64_C(64) << 20)
 #define QUEUE_BYTES_MIN (UINT64_C(6) << 20)
 #define FETCH_BYTES_MAX (UINT64_C(8) << 20)
-/* What the library needs per waiting message beyond the value (its op, malloc's header). */
+/* What the library needs for each waiting message beside the value (its op, malloc's header). */
 #define MESSAGE_OVERHEAD_BYTES UINT64_C(350)
 /* The library's main thread answers at once; it never waits for a broker. */
 #define SERVED_TIMEOUT_MS 1000
@@ -52,20 +52,20 @@ static const struct property PROMISE[] = {
 static const struct property DEFAULTS[] = {
     {"allow.auto.create.topics", "false"},
     {"partition.assignment.strategy", "roundrobin"},
-    /* One request at a time for each broker: over 20 ms this is 200 MB/s of one partition, 400 in
-     * all (bench: 1 MiB lost 13 % there). */
+    /* There is one request at a time for each broker: at 20 ms of latency this is 200 MB/s of one
+     * partition, 400 in all (bench: 1 MiB cost 13 % there). */
     {"fetch.message.max.bytes", "4194304"},
     {"fetch.max.bytes", "8388608"},
-    /* An idle connection wakes up so often, and what becomes fetchable meanwhile waits for it: a
-     * single busy partition among idle ones, whose queue must last so long. */
+    /* How often an idle connection wakes up; what becomes fetchable meanwhile waits for that. The
+     * queue of a single busy partition among idle ones must last as long. */
     {"fetch.wait.max.ms", "125"},
-    /* How soon a member hears of a rebalance: the time that a hand-over takes. */
+    /* How soon a member learns of a rebalance, hence how long a hand-over takes. */
     {"heartbeat.interval.ms", "1000"},
     {"fetch.error.backoff.ms", "200"},
     {"socket.nagle.disable", "true"},
     {"socket.keepalive.enable", "true"},
-    /* A commit queued for a coordinator that has just gone holds up the group for so long (2.0.2).
-     */
+    /* For this long a commit that is queued for a coordinator that has just gone holds up the group
+     * (2.0.2). */
     {"socket.timeout.ms", "20000"},
     {"topic.metadata.refresh.interval.ms", "60000"},
     {"topic.metadata.propagation.max.ms", "5000"},
@@ -78,7 +78,24 @@ static const struct property IF_KNOWN[] = {
     {"enable.metrics.push", "false"},
 };
 
-/* What may wait for one worker: its share, but never less than keeps it busy. */
+const char *client_property(const struct config *cfg, const char *name)
+{
+    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
+        const struct config_property *p = &cfg->kafka.properties.items[i];
+        if (strcmp(p->name, name) == 0) {
+            return p->value;
+        }
+    }
+    return NULL;
+}
+
+uint64_t client_property_number(const struct config *cfg, const char *name, uint64_t otherwise)
+{
+    uint64_t number;
+    return str_to_u64(str_of(client_property(cfg, name)), &number) ? number : otherwise;
+}
+
+/* What may wait for one worker: its share, but never less than what keeps it busy. */
 static uint64_t queue_bytes_of(uint32_t workers)
 {
     return MAX(QUEUE_BYTES_ALL / MAX(workers, 1), QUEUE_BYTES_MIN);
@@ -86,21 +103,12 @@ static uint64_t queue_bytes_of(uint32_t workers)
 
 struct client_memory client_memory(const struct config *cfg, uint32_t workers)
 {
-    uint64_t queue = queue_bytes_of(workers);
-    uint64_t fetch = FETCH_BYTES_MAX;
-    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
-        const struct config_property *p = &cfg->kafka.properties.items[i];
-        uint64_t number;
-        if (!str_to_u64(str_of(p->value), &number)) {
-            continue;
-        }
-        if (strcmp(p->name, "queued.max.messages.kbytes") == 0) {
-            queue = number * 1024;
-        } else if (strcmp(p->name, "fetch.max.bytes") == 0) {
-            fetch = number;
-        }
-    }
-    return (struct client_memory){.queue_bytes = 2 * queue, .fetch_bytes = fetch};
+    uint64_t queue_kbytes = client_property_number(cfg, "queued.max.messages.kbytes",
+                                                   queue_bytes_of(workers) / 1024);
+    return (struct client_memory){
+        .queue_bytes = 2 * queue_kbytes * 1024,
+        .fetch_bytes = client_property_number(cfg, "fetch.max.bytes", FETCH_BYTES_MAX),
+    };
 }
 
 static void set_own(rd_kafka_conf_t *conf, const char *name, const char *value, bool if_known)
@@ -164,9 +172,9 @@ static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct err
 }
 
 /*
- * That a broker does not know a partition any more, because its topic was deleted or another leads
- * it now, is said by none of the library's events, only by its log, when it is asked to speak of
- * topics (event_read_doubt). In steady state it has nothing to say of them.
+ * None of the library's events says that a broker does not know a partition any more, because its
+ * topic was deleted or another broker leads it now. Only its debug log about topics does
+ * (event_read_doubt), which is silent in normal operation.
  */
 static void watch_topics(rd_kafka_conf_t *conf)
 {
@@ -198,8 +206,8 @@ rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct 
 }
 
 /*
- * Some combinations of properties are refused only when a client is made of them. out_rejoin: with
- * offsets in the group commits are the truth, and need care; NULL: a client that does not commit.
+ * Some combinations of properties are refused only when a client is made of them. out_rejoin: for a
+ * sink whose truth is the group's offsets, whose commits need care; NULL: they need none.
  */
 static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, bool connect,
                                  struct rejoin **out_rejoin, struct error *err)
@@ -229,8 +237,8 @@ static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, boo
 
 bool client_check(const struct config *cfg, struct error *err)
 {
-    /* Files and combinations are looked at when a consumer is made: one without brokers, for a
-     * moment. */
+    /* The library checks files and combinations when a consumer is made: so one is made for a
+     * moment, without brokers. */
     rd_kafka_t *rk = make_consumer(cfg, config_workers(cfg), false, NULL, err);
     if (rk == NULL) {
         return false;
@@ -248,7 +256,7 @@ bool client_check(const struct config *cfg, struct error *err)
     return true;
 }
 
-/* Half of a limit of the queues, as it is in the end. */
+/* Half of a limit of the queues, as it is after all properties are set. */
 static uint64_t half_of(rd_kafka_t *rk, const char *limit)
 {
     char text[32];
@@ -262,13 +270,8 @@ static uint64_t half_of(rd_kafka_t *rk, const char *limit)
 
 static const char *instance_id_of(const struct config *cfg)
 {
-    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
-        const struct config_property *p = &cfg->kafka.properties.items[i];
-        if (strcmp(p->name, "group.instance.id") == 0 && p->value[0] != '\0') {
-            return p->value;
-        }
-    }
-    return NULL;
+    const char *id = client_property(cfg, "group.instance.id");
+    return id != NULL && id[0] != '\0' ? id : NULL;
 }
 
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
@@ -384,8 +387,8 @@ void client_accept(struct client *c)
 }
 
 /*
- * With the epoch of the last record the library notices a truncation at the next change of leader.
- * Before 2.4 that made it loop or start over (librdkafka #4261, #4433, #4680).
+ * Given the epoch of the last record, the library detects a truncation at the next change of
+ * leader. Before 2.4 that made it loop or start over (librdkafka #4261, #4433, #4680).
  */
 static void set_epochs(rd_kafka_topic_partition_list_t *list, const struct partition_ref *refs)
 {
@@ -416,9 +419,8 @@ bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, 
 }
 
 /*
- * Waits until the library has served what was asked of the partition so far: a seek is answered in
- * order behind it. The offset is one that the library refuses in every state, so nothing is ever
- * moved.
+ * Waits until the library has done what it was asked of the partition before: a seek is answered in
+ * its turn after that. The library refuses this offset in every state, so the seek moves nothing.
  */
 static void wait_served(struct client *c, const struct partition_ref *ref)
 {
@@ -437,7 +439,7 @@ static void unassign(struct client *c, const struct partition_ref *refs, size_t 
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(c->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (error != NULL) {
-        rd_kafka_error_destroy(error); /* not fetched any more: what was wanted */
+        rd_kafka_error_destroy(error); /* it was not being fetched: that is what we want */
     }
 }
 
@@ -464,9 +466,9 @@ void client_give_up(struct client *c, const struct partition_ref *refs, size_t n
 }
 
 /*
- * A member of a cooperative group joins again without a word to us, and a commit meanwhile waits
- * behind that on the connection. Then it is of an old generation, and before 2.10 the library takes
- * this answer for the loss of all partitions (librdkafka #4908).
+ * A member of a cooperative group rejoins without an event, and a commit sent meanwhile waits on
+ * the connection until that is answered. Then the commit is of an old generation, and before 2.10
+ * the library takes this answer for the loss of all partitions (librdkafka #4908).
  */
 bool client_may_inform(const struct client *c)
 {
@@ -479,14 +481,14 @@ bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
         return false;
     }
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
-    /* Not rd_kafka_commit: without a callback it would never tell how it ended. */
+    /* Not rd_kafka_commit: without a callback we would never learn how it ended. */
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(c->rk, list, c->queue, NULL, NULL);
     rd_kafka_topic_partition_list_destroy(list);
     c->commit_pending = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     return c->commit_pending;
 }
 
-/* Takes one event of a consumer that ends, answering a rebalance with nothing. */
+/* Takes one event of a consumer that is ending. A rebalance is answered by giving everything up. */
 static void serve_last(struct client *c, rd_kafka_queue_t *queue, int timeout_ms)
 {
     rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, timeout_ms);
@@ -512,7 +514,7 @@ void client_leave(struct client *c, usec_t deadline)
     }
 }
 
-/* rd_kafka_consumer_close with a deadline: polls the queue ourselves, answering the last
+/* rd_kafka_consumer_close with a deadline: we poll the queue ourselves and answer the last
  * revocation. */
 static bool leave_group(struct client *c, usec_t deadline)
 {
@@ -527,7 +529,7 @@ static bool leave_group(struct client *c, usec_t deadline)
     while (!rd_kafka_consumer_closed(c->rk)) {
         usec_t now = clock_mono();
         if (now >= deadline) {
-            return false; /* the queue stays with the rest */
+            return false; /* the queue is left, with all the rest */
         }
         serve_last(c, queue, MIN(clock_poll_ms(now, deadline), 100));
     }
@@ -535,7 +537,7 @@ static bool leave_group(struct client *c, usec_t deadline)
     return true;
 }
 
-/* Joins the library's threads, one of which may be looking up a name in a network that is away. */
+/* Joins the library's threads, one of which may be looking up a host name without an answer. */
 static void destroy(void *rk)
 {
     rd_kafka_destroy(rk);

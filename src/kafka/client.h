@@ -1,12 +1,12 @@
 /*
- * The one consumer of this process: made from the configuration, subscribed, told what to fetch,
- * closed. No callbacks: everything the library has to say comes as an event through kafka/events.h
- * (main) or kafka/feed.h (workers).
+ * The one consumer of this process: making it from the configuration, subscribing, choosing what it
+ * fetches, closing it. No callbacks: everything the library has to say comes as an event, through
+ * kafka/events.h (main) or kafka/feed.h (workers).
  *
- * Where fetching starts is always said explicitly: the group's committed offsets and the reset
- * policy never decide (invariant I3). A group assignment is accepted at once, with nothing fetched,
- * and each partition is added when PostgreSQL has told where it starts; so a database that is away
- * never holds up the group.
+ * Every fetch starts at an explicit offset: the group's committed offsets and the reset policy
+ * never decide (invariant I3). An assignment of the group is accepted at once, with nothing
+ * fetched, and each partition is added when PostgreSQL has said where it starts. So a database that
+ * is down never holds up the group.
  */
 #ifndef KAFKA_CLIENT_H
 #define KAFKA_CLIENT_H
@@ -25,7 +25,17 @@ struct partition_ref {
     int64_t offset;
 };
 
-/* What fetching may keep in memory, for the bound that is printed at start. */
+/*
+ * The value of a property of the library's that kafka.properties sets, as long as cfg lives; NULL
+ * where it does not. @thread any
+ */
+const char *client_property(const struct config *cfg, const char *name) _pure_;
+
+/* The same as a number: `otherwise` where it is not set, or is none. @thread any */
+uint64_t client_property_number(const struct config *cfg, const char *name,
+                                uint64_t otherwise) _pure_;
+
+/* How much memory fetching may take, for the bound that is printed at start. */
 struct client_memory {
     uint64_t queue_bytes; /* values waiting in one worker's queue, with the library's overhead */
     uint64_t fetch_bytes; /* one response of one broker */
@@ -33,89 +43,90 @@ struct client_memory {
 struct client_memory client_memory(const struct config *cfg, uint32_t workers);
 
 /*
- * Checks brokers and properties with the library, without connecting. ERROR_SETUP with the position
- * in the file.
- * @thread main
+ * Checks brokers and properties with the library, and the lengths of topics' names, without
+ * connecting. ERROR_SETUP with the position in the file. @thread main
  */
 bool client_check(const struct config *cfg, struct error *err) _must_;
 
 /* Makes the consumer; nothing is fetched. NULL: ERROR_SETUP. @thread main */
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err) _must_;
 
-/* Joins the group with the topics and patterns of the routes. @thread main */
+/* Joins the group with the topics and patterns of the routes. ERROR_SETUP. @thread main */
 bool client_subscribe(struct client *c, const struct config *cfg, struct error *err) _must_;
 
-/* group.instance.id, as long as the configuration lives; NULL: this is no static member.
+/* group.instance.id, valid as long as the configuration; NULL: this is no static member.
  * @thread any */
 const char *client_instance_id(const struct client *c);
 
 /*
- * Leaves the group for good, as a static member too, whose partitions are then given to others and
- * not kept for it. EVENT_REVOKE comes first and must be answered, if anything is assigned; no event
- * says when the member has left: ask client_is_member. client_subscribe must wait for that, or the
- * library forgets that it was to leave. @thread main
+ * Leaves the group, also as a static member, whose partitions are then given to others instead of
+ * being kept for it. If anything is assigned, EVENT_REVOKE comes first and must be answered. No
+ * event says when the member has left: ask client_is_member. client_subscribe must wait for that,
+ * or the library forgets to leave. @thread main
  */
 void client_unsubscribe(struct client *c);
 
-/* Has the group's coordinator given us an id? Waits for the library's own thread, not for a broker.
- * @thread main */
+/* Has the group's coordinator given us a member id? Waits for the library's own thread, not for a
+ * broker. @thread main */
 bool client_is_member(const struct client *c);
 
-/* Readable when events wait (kafka/events.h). @thread main */
+/* The descriptor that is readable when events wait (kafka/events.h). @thread main */
 int client_fd(const struct client *c);
 
 /* True once the group uses the cooperative protocol. @thread main */
 bool client_is_cooperative(const struct client *c);
 
-/* Answers an assignment: accepted, nothing fetched yet. @thread main */
+/* Answers an assignment: it is accepted, and nothing is fetched yet. @thread main */
 void client_accept(struct client *c);
 
 /*
- * Fetches partitions that are not fetched now, each from its offset; routes (feed_route) come
- * first. With the eager protocol nothing else may be fetched: refs are all there is. @thread main
+ * Starts to fetch partitions that are not being fetched, each from its offset; they must have been
+ * routed (feed_route). With the eager protocol refs must be all that is to be fetched. ERROR_AGAIN;
+ * ERROR_KAFKA when the consumer is dead. @thread main
  */
 bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n,
                   struct error *err) _must_;
 
 /*
- * Stops fetching partitions, which stay ours in the group. Once this returns the library has
+ * Stops fetching partitions, which stay ours in the group. When this returns the library has
  * stopped, no record fetched before can be taken from a feed any more, and the partitions may be
- * routed and fetched again. With the eager protocol refs must be all that is fetched. @thread main
+ * routed and fetched again. With the eager protocol refs must be all that is being fetched. @thread
+ * main
  */
 void client_unfetch(struct client *c, const struct partition_ref *refs, size_t n);
 
 /*
- * Answers a revocation. refs are those of the revoked partitions that are being fetched (used by
- * the cooperative protocol; the eager one gives up everything). @thread main
+ * Answers a revocation. refs are those of the revoked partitions that are being fetched; the
+ * cooperative protocol needs them, the eager one gives up everything. @thread main
  */
 void client_give_up(struct client *c, const struct partition_ref *refs, size_t n);
 
-/* Are commits that only lag tools read worth it now? @thread main */
+/* May offsets be committed that only lag tools read? Not where that could cost partitions.
+ * @thread main */
 bool client_may_inform(const struct client *c);
 
-/* Commits next offsets to the group; EVENT_COMMITTED answers. One at a time: false = not now.
- * @thread main */
+/* Commits next offsets to the group; EVENT_COMMITTED answers. False: not now, because one is not
+ * yet answered, or a member may be joining again. @thread main */
 bool client_commit(struct client *c, const struct partition_ref *refs, size_t n);
 
 /*
- * Before client_close, of a process that is not expected back: leaves the group as
- * client_unsubscribe does and answers the revocation itself; waits until that is done, or until
- * the deadline (monotonic). Without it a static member stays one until its session is over. What is
- * not static leaves by client_close. @thread main
+ * For a static member that is not expected back, before client_close: leaves the group as
+ * client_unsubscribe does and answers the revocation itself; waits until that is done, or until the
+ * deadline (monotonic). Without it a static member stays one until its session times out. A member
+ * that is not static leaves by client_close. @thread main
  */
 void client_leave(struct client *c, usec_t deadline);
 
 /*
- * Leaves the group, if it is no static member, and frees everything, at the latest at the deadline
- * (monotonic). False: the library did not let go in time, the memory stays, and the process should
- * end with _exit. All feeds and routes must be gone.
- * @thread main
+ * Leaves the group, unless as a static member, and frees everything, at the latest at the deadline
+ * (monotonic). False: the library did not end in time, its memory stays, and the process should end
+ * with _exit. All feeds and routes must be gone. @thread main
  */
 bool client_close(struct client *c, usec_t deadline);
 
 /*
- * The id of the cluster that the brokers belong to, as they have said last; false: not yet, and out
- * is "". Never waits. @thread main
+ * The id of the cluster, as a broker has reported it last; false: none has yet, and out is "".
+ * Never waits. @thread main
  */
 bool client_cluster_id(const struct client *c, char *out, size_t size);
 

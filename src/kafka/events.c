@@ -1,4 +1,4 @@
-/* From the library's events on the consumer queue to plain structs; decides nothing. Main thread.
+/* From the library's events on the consumer queue to plain structs. Decides nothing. Main thread.
  */
 #include "kafka/events.h"
 
@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Refs borrow the topics of the list, which the event keeps: the library's own list must not be
- * stored. */
+/* The library's own list must not be kept: refs borrow the topics of a copy, which the event owns.
+ */
 static void take_refs(struct event *out, const rd_kafka_topic_partition_list_t *list)
 {
     if (list == NULL || list->cnt == 0) {
@@ -41,7 +41,7 @@ static void take_rebalance(struct client *c, rd_kafka_event_t *ev, struct event 
     }
 }
 
-/* Which errors a person must act upon: the brokers know us and say no. */
+/* The brokers refuse this client: a person must act. */
 static bool is_denial(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
@@ -72,7 +72,7 @@ static void take_error(struct client *c, rd_kafka_event_t *ev, struct event *out
     snprintf(out->text, sizeof out->text, "%.480s", rd_kafka_event_error_string(ev));
 }
 
-/* Leaves those refs that the group has taken. */
+/* Only the refs that the group has taken remain. */
 static void take_commit(struct client *c, rd_kafka_event_t *ev, struct event *out)
 {
     const rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(ev);
@@ -97,9 +97,9 @@ static void take_commit(struct client *c, rd_kafka_event_t *ev, struct event *ou
 }
 
 /*
- * "[thrd:...]: orders [3]: broker unavailable: fetch: Broker: Unknown topic or partition": the one
- * place where the library (2.0.2 to 2.15) says that the broker which leads a partition does not
- * know it any more. It tries again by itself, and takes whatever log is there then.
+ * "[thrd:...]: orders [3]: broker unavailable: fetch: Broker: Unknown topic or partition": the only
+ * place where the library (2.0.2 to 2.15) says that the broker that leads a partition does not know
+ * it any more. The library tries again by itself, and reads whatever log is there then.
  */
 bool event_read_doubt(const char *text, char *topic, size_t size, int32_t *out_partition)
 {

@@ -1,6 +1,6 @@
 /*
- * What the library tells the main thread, one plain struct at a time. Logs arrive here too. Main
- * thread only.
+ * What the library reports to the main thread, one plain struct at a time. Its log lines arrive
+ * here, too. Main thread only.
  */
 #ifndef KAFKA_EVENTS_H
 #define KAFKA_EVENTS_H
@@ -13,14 +13,14 @@ enum event_kind {
     EVENT_ASSIGN,    /* refs were assigned: answer with client_accept, then claim */
     EVENT_REVOKE,    /* refs are taken away: answer with client_give_up. lost: already gone */
     EVENT_COMMITTED, /* the answer to client_commit: refs, with offsets, are what the group has
-                        now; text is set if it has refused some or all */
+                        taken; text is set if it has refused some or all */
     EVENT_AWAY,      /* text: a broker cannot be reached; the library tries again by itself */
-    EVENT_TROUBLE,   /* text: unknown topic and the like; the library goes on by itself */
+    EVENT_TROUBLE,   /* text: an unknown topic or the like; the library tries again by itself */
     EVENT_DENIED,    /* text: the brokers refuse this client (authentication, authorization) */
     EVENT_FATAL,     /* text: this consumer is dead */
-    EVENT_DOUBT, /* topic, partition: the broker that leads it does not know it any more, for now;
-                    what is fetched next may be of another log. text, as of a log */
-    EVENT_LOG,   /* text, level (syslog number) */
+    EVENT_DOUBT, /* topic, partition: the broker that led it does not know it any more, at present;
+                    what is fetched next may be of another log. text and level as of EVENT_LOG */
+    EVENT_LOG,   /* text, level (syslog's number) */
 };
 
 struct event {
@@ -30,12 +30,12 @@ struct event {
     char text[512];
     char topic[250]; /* DOUBT */
     int32_t partition;
-    struct partition_ref *refs; /* owned by the event, topics too */
+    struct partition_ref *refs; /* owned by the event, and so are their topics */
     size_t ref_count;
     void *list; /* the library's list behind refs; private */
 };
 
-/* Takes one event. The caller ends it with event_done. @thread main */
+/* Takes one event, if any waits. The caller ends it with event_done. @thread main */
 void event_take(struct client *c, struct event *out);
 void event_done(struct event *e);
 

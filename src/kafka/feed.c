@@ -1,11 +1,12 @@
 /*
- * One worker's queue, through the event API, which alone loses nothing on every version of the
- * library. Says what was taken; what it means is decided in sink/. Threads: see feed.h, per
- * function.
+ * One worker's queue, through the event API: the only one that loses nothing with any version of
+ * the library. Reports what was taken; what that means is decided in sink/. Threads: see feed.h,
+ * for each function.
  */
 #include "kafka/feed.h"
 
 #include "base/mem.h"
+#include "kafka/fetched.h"
 #include "kafka/librdkafka.h"
 #include "kafka/nudge.h"
 
@@ -24,16 +25,16 @@ struct feed {
     int fd;
     bool want_headers;
     bool want_broker;                /* the library does not watch leader epochs (before 2.1) */
-    rd_kafka_event_t *prior;         /* what the last but one item borrows from */
-    rd_kafka_event_t *last;          /* ... and the last */
-    const rd_kafka_message_t *taken; /* there */
+    rd_kafka_event_t *prior;         /* the last but one item borrows from it */
+    rd_kafka_event_t *last;          /* the last item borrows from it */
+    const rd_kafka_message_t *taken; /* the last record, in `last` */
     struct message_header *headers;
     size_t header_cap;
     /* since the last nudge */
     uint64_t messages;
     uint64_t bytes;
     struct nudge_list fed_by;
-    const rd_kafka_topic_t *last_topic; /* of the last record: brokers change with partitions */
+    const rd_kafka_topic_t *last_topic; /* of the last record: another partition, another broker */
     int32_t last_partition;
 };
 
@@ -109,11 +110,6 @@ void feed_release(struct feed *f)
     let_go(&f->last);
 }
 
-static struct str str_or_absent(const void *p, size_t n)
-{
-    return p == NULL ? (struct str){.p = NULL, .n = 0} : (struct str){.p = p, .n = n};
-}
-
 static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct message *m)
 {
     rd_kafka_headers_t *list;
@@ -134,13 +130,13 @@ static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct m
             break;
         }
         f->headers[i].name = str_of(name);
-        f->headers[i].value = str_or_absent(value, size);
+        f->headers[i].value = fetched_bytes(value, size);
     }
     m->headers = f->headers;
     m->header_count = n;
 }
 
-/* Half of a queue taken: its brokers may have gone to sleep over the full one. */
+/* After each half of a queue: its brokers' threads may have gone to sleep while it was full. */
 static void nudge(struct feed *f, const rd_kafka_message_t *rkm)
 {
     if (f->fed_by.count == 0 || rkm->rkt != f->last_topic || rkm->partition != f->last_partition) {
@@ -168,32 +164,15 @@ void feed_headers(struct feed *f, struct message *m)
 
 static void take_message(struct feed *f, const rd_kafka_message_t *rkm, struct feed_item *out)
 {
-    rd_kafka_timestamp_type_t type;
     f->taken = rkm;
     out->kind = FEED_MESSAGE;
     out->topic_id = rkm->rkt;
     out->partition = rkm->partition;
     out->offset = rkm->offset;
     out->broker = f->want_broker ? rd_kafka_message_broker_id(rkm) : -1;
-    struct message *m = &out->message;
-    m->topic = str_of(rd_kafka_topic_name(rkm->rkt));
-    m->partition = rkm->partition;
-    m->offset = rkm->offset;
-    m->timestamp_ms = rd_kafka_message_timestamp(rkm, &type);
-    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
-        m->timestamp_ms = -1;
-    }
-#if RD_KAFKA_VERSION >= 0x020100ff
-    m->leader_epoch = rd_kafka_message_leader_epoch(rkm);
-#else
-    m->leader_epoch = -1;
-#endif
-    m->key = str_or_absent(rkm->key, rkm->key_len);
-    m->value = str_or_absent(rkm->payload, rkm->len);
-    m->headers = NULL;
-    m->header_count = 0;
+    fetched_message(rkm, &out->message);
     if (f->want_headers) {
-        take_headers(f, rkm, m);
+        take_headers(f, rkm, &out->message);
     }
 }
 
@@ -209,16 +188,12 @@ static enum feed_kind error_kind(rd_kafka_resp_err_t code)
         code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED) {
         return FEED_CORRUPT;
     }
-    if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-        code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        return FEED_UNKNOWN;
-    }
-    return FEED_TROUBLE;
+    return fetched_is_unknown(code) ? FEED_UNKNOWN : FEED_TROUBLE;
 }
 
 /*
- * The library (2.1 and later) says of a truncated log only in words that it is one, and where it
- * ends: "Partition log truncation detected at ...: broker end offset is 90 (...)".
+ * That a log was truncated, and where it ends, the library (2.1 and later) says only in words:
+ * "Partition log truncation detected at ...: broker end offset is 90 (...)".
  */
 void feed_read_reset(const char *text, bool *out_truncated, int64_t *out_log_end)
 {
@@ -257,8 +232,8 @@ void feed_take(struct feed *f, struct feed_item *out)
     out->kind = FEED_NONE;
     rd_kafka_event_t *ev = rd_kafka_queue_poll(f->queue, 0);
     if (ev == NULL) {
-        /* Clear the wake-up only when the queue is empty, then look once more: nothing may slip in
-         * between. */
+        /* Clear the wake-up only when the queue is empty, then look once more, so that nothing that
+         * arrives in between goes unnoticed. */
         uint64_t ignored;
         if (read(f->fd, &ignored, sizeof ignored) < 0) {
             return;

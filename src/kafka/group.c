@@ -16,7 +16,7 @@ struct reader {
     size_t left;
 };
 
-/* A big-endian number of so many bytes; false: there are not that many. */
+/* A big-endian number of this many bytes; false: fewer are left. */
 static bool take_number(struct reader *r, size_t bytes, int32_t *out)
 {
     if (r->left < bytes) {
@@ -69,8 +69,8 @@ static bool take_topic(struct reader *r, struct group_held *held)
     return true;
 }
 
-/* version int16; of topics: count int32, then each: name, numbers of partitions; more is of no
- * interest. */
+/* int16 version; int32 number of topics, then for each its name and the numbers of its partitions;
+ * what follows is not needed. */
 void group_held_add(struct group_held *held, const void *assignment, size_t size)
 {
     struct reader r = {.p = assignment, .left = size};
@@ -136,7 +136,7 @@ enum group_state group_ask(struct client *c, const char *name, struct partition_
     const struct rd_kafka_group_list *list = NULL;
     rd_kafka_resp_err_t code = rd_kafka_list_groups(c->rk, name, &list,
                                                     (int) (timeout / USEC_PER_MSEC));
-    /* Partial: a broker has not answered, but the one that has the group did. */
+    /* Partial: some broker has not answered, but the group's coordinator has. */
     bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTIAL;
     enum group_state state = GROUP_UNKNOWN;
     if (ok && list->group_cnt == 1) {

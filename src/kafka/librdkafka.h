@@ -1,5 +1,4 @@
-/* Private to kafka/: the consumer with the library's types. No thread of its own:
- * see client.h. */
+/* Private to kafka/: the consumer with the library's types. For its threads see client.h. */
 #ifndef KAFKA_LIBRDKAFKA_H
 #define KAFKA_LIBRDKAFKA_H
 
@@ -14,21 +13,22 @@ struct rejoin;
 struct client {
     rd_kafka_t *rk;
     struct nudge *nudge;     /* NULL: the library wakes by itself */
-    uint64_t nudge_messages; /* a queue asks for a nudge after so many records */
-    uint64_t nudge_bytes;    /* ... or bytes of values: half of its limits */
+    uint64_t nudge_messages; /* a queue asks for a nudge after this many records, */
+    uint64_t nudge_bytes;    /*   or bytes of values: half of its limits */
     rd_kafka_queue_t *queue; /* the consumer queue: everything that is not a record */
     int fd;                  /* its eventfd */
     bool cooperative;        /* as of the last rebalance */
-    struct thread destroyer; /* runs rd_kafka_destroy, which knows no deadline */
+    struct thread destroyer; /* runs rd_kafka_destroy, which has no deadline */
     const char *instance_id; /* group.instance.id; NULL: not static */
     struct rejoin *rejoin;   /* NULL: commits need no care in a cooperative group */
-    bool commit_pending;     /* one at a time: it blocks the next rebalance */
+    bool commit_pending;     /* one at a time, because it blocks the next rebalance */
 };
 
-/* A list of the library's from refs; the caller destroys it. */
+/* The library's list of these refs; the caller destroys it. */
 rd_kafka_topic_partition_list_t *client_list(const struct partition_ref *refs, size_t n);
 
-/* The configuration of a consumer, but for its brokers; NULL: ERROR_SETUP. The caller frees it. */
+/* The library's configuration of a consumer, except its brokers; NULL: ERROR_SETUP. Moved into the
+ * consumer that is made from it, or destroyed by the caller. */
 rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct error *err) _must_;
 bool client_set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err) _must_;
 

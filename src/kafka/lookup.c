@@ -1,4 +1,5 @@
-/* Blocking questions, see lookup.h. Never retries. The scout's thread, or a command's only one. */
+/* Questions and their answers, see lookup.h. Never retries. The scout's thread, or a command's only
+ * one. */
 #include "kafka/lookup.h"
 
 #include "base/mem.h"
@@ -13,7 +14,7 @@ static int timeout_ms(usec_t timeout)
     return (int) (timeout / USEC_PER_MSEC);
 }
 
-/* Answers keep the order of the questions, though nobody promises it. */
+/* Answers come in the order of the questions, though nothing promises that. */
 static const rd_kafka_topic_partition_t *answer_to(rd_kafka_topic_partition_list_t *list, size_t i,
                                                    const struct partition_ref *ref)
 {
@@ -24,8 +25,7 @@ static const rd_kafka_topic_partition_t *answer_to(rd_kafka_topic_partition_list
     return rd_kafka_topic_partition_list_find(list, ref->topic, ref->partition);
 }
 
-/* Answers into refs. A partition without one leaves LOOKUP_FAILED and the others theirs; the whole
- * fails when none has one. */
+/* Answers into refs: LOOKUP_FAILED for a partition without one. False when none has one. */
 static bool take_answers(rd_kafka_topic_partition_list_t *list, struct partition_ref *refs,
                          size_t n, struct error *err)
 {
@@ -44,7 +44,18 @@ static bool take_answers(rd_kafka_topic_partition_list_t *list, struct partition
     return answered > 0;
 }
 
-/* One question for all partitions. */
+/* The end of a question for all partitions: takes the answers, or names what has failed. */
+static bool finish(rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
+                   struct partition_ref *refs, size_t n, const char *what, struct error *err)
+{
+    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR
+                  ? take_answers(list, refs, n, err)
+                  : error_set(err, ERROR_LINK, "cannot ask for %s: %s", what,
+                              rd_kafka_err2str(code));
+    rd_kafka_topic_partition_list_destroy(list);
+    return ok;
+}
+
 static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
                 usec_t timeout, struct error *err)
 {
@@ -53,18 +64,13 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
         list->elems[i].offset = at_ms;
     }
     rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(c->rk, list, timeout_ms(timeout));
-    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR
-                  ? take_answers(list, refs, n, err)
-                  : error_set(err, ERROR_LINK, "offsets cannot be asked for: %s",
-                              rd_kafka_err2str(code));
-    rd_kafka_topic_partition_list_destroy(list);
-    return ok;
+    return finish(code, list, refs, n, "offsets", err);
 }
 
 /*
- * A time after the last record is answered with RD_KAFKA_OFFSET_END: those start at their end.
- * Which is asked for first: a record that arrives between the two questions has a later time than
- * asked for, and must not be passed.
+ * A time after the last record is answered with RD_KAFKA_OFFSET_END: such a partition starts at its
+ * end. The ends are asked for first, because a record that arrives between the two questions is
+ * later than the time asked for, and must not be skipped.
  */
 static bool ask_by_time(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
                         usec_t timeout, struct error *err)
@@ -96,11 +102,7 @@ bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, us
 {
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
     rd_kafka_resp_err_t code = rd_kafka_committed(c->rk, list, timeout_ms(timeout));
-    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR
-                  ? take_answers(list, refs, n, err)
-                  : error_set(err, ERROR_LINK, "the group's offsets cannot be asked for: %s",
-                              rd_kafka_err2str(code));
-    rd_kafka_topic_partition_list_destroy(list);
+    bool ok = finish(code, list, refs, n, "the group's offsets", err);
     for (size_t i = 0; ok && i < n; i++) {
         if (refs[i].offset < 0 && refs[i].offset != LOOKUP_FAILED) {
             refs[i].offset = LOOKUP_NONE;
@@ -147,7 +149,7 @@ bool lookup_topics(struct client *c, struct lookup_topic **out, size_t *out_n, u
     return true;
 }
 
-/* Each costs a request; more than so many are found faster among all. */
+/* Each name costs a request; more than this many are found faster among all topics. */
 #define NAMED_MAX 16
 
 static bool is_among(const char *const *names, size_t n, const char *name)
@@ -160,7 +162,7 @@ static bool is_among(const char *const *names, size_t n, const char *name)
     return false;
 }
 
-/* The names that the routes give, each once. False: there are patterns, or too many. */
+/* The distinct names that the routes give. False: there are patterns, or too many names. */
 static bool take_names(const struct config *cfg, const char *names[NAMED_MAX], size_t *out_n)
 {
     size_t n = 0;
@@ -180,14 +182,14 @@ static bool take_names(const struct config *cfg, const char *names[NAMED_MAX], s
     return true;
 }
 
-/* A topic that does not exist is an answer: one without partitions. */
+/* A topic that does not exist is answered as one without partitions. */
 static bool ask_topic(struct client *c, const char *name, int *out_partitions, usec_t timeout,
                       struct error *err)
 {
     const struct rd_kafka_metadata *md;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, name, NULL);
     if (rkt == NULL) {
-        return error_set(err, ERROR_LINK, "topic '%s' cannot be asked for", name);
+        return error_set(err, ERROR_LINK, "cannot ask for topic '%s'", name);
     }
     rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 0, rkt, &md, timeout_ms(timeout));
     rd_kafka_topic_destroy(rkt);
@@ -241,7 +243,7 @@ bool lookup_has_topic_ids(void)
     return rd_kafka_version() >= 0x02030000;
 }
 
-/* Names without repetition, in the order in which they come first. */
+/* Distinct names, in the order in which each comes first. */
 static size_t distinct_topics(const struct lookup_id *items, size_t n, const char **out)
 {
     size_t count = 0;

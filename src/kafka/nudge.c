@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Longest wait for an answer. It matters to nobody; a broker that is away is not asleep. */
+/* Longest wait for an answer, which nobody needs; a broker that is down is not asleep. */
 #define ANSWER_MS 200
 #define SELF_WAKING_VERSION 0x02020000
 
@@ -45,7 +45,7 @@ void nudge_ask(struct nudge *n, const struct nudge_list *l)
     thread_unlock(&n->mutex);
 }
 
-/* Where partitions end: the answer is of no interest. */
+/* Asks where partitions end; the answer does not matter. */
 static void send_requests(rd_kafka_t *rk, const struct nudge_list *l)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) l->count);

@@ -1,7 +1,8 @@
-/* See probe.h. Never retries. The scout's thread. */
+/* The second consumer and what it reads, see probe.h. Never retries. The scout's thread. */
 #include "kafka/probe.h"
 
 #include "base/mem.h"
+#include "kafka/fetched.h"
 #include "kafka/librdkafka.h"
 
 #include <stdlib.h>
@@ -12,14 +13,14 @@
 struct probe {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
-    size_t left;     /* items of the question that may still be answered */
-    size_t answered; /* ... that are */
+    size_t left;     /* items that may still be answered */
+    size_t answered; /* items that have been */
 };
 
 /*
- * One record of each partition is wanted, so little is fetched at a time. Not by the limits of the
- * queue, which is one for all partitions: over a full one the library sleeps for a second
- * before 2.2.
+ * Only one record of each partition is wanted, so little is fetched at a time. The limits of the
+ * queue, which all partitions share, are not the means: before 2.2 the library sleeps for a second
+ * when a queue is full.
  */
 static const char *const FRUGAL[][2] = {
     {"fetch.message.max.bytes", "65536"},
@@ -83,42 +84,21 @@ static void answer(struct probe *p, struct probe_item *item, enum log_evidence e
     p->left--;
 }
 
-static struct str bytes_of(const void *p, size_t n)
-{
-    return (struct str){.p = p, .n = p == NULL ? 0 : n};
-}
-
-/* A later record says that the one we look for is gone: compacted, or aborted and never stored. */
+/* A later record means that the one we look for is gone: compacted, or aborted and never stored. */
 static void take_record(struct probe *p, struct probe_item *item, const rd_kafka_message_t *rkm)
 {
     if (rkm->offset != item->want.offset) {
         answer(p, item, EVIDENCE_NONE);
         return;
     }
-    rd_kafka_timestamp_type_t type;
-    struct message m = {
-        .offset = rkm->offset,
-        .timestamp_ms = rd_kafka_message_timestamp(rkm, &type),
-        .key = bytes_of(rkm->key, rkm->key_len),
-        .value = bytes_of(rkm->payload, rkm->len),
-    };
-    if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
-        m.timestamp_ms = -1;
-    }
+    struct message m;
+    fetched_message(rkm, &m);
     bool same = fingerprint_of(&m).crc == item->want.crc;
     item->broker = rd_kafka_message_broker_id(rkm);
     answer(p, item, same ? EVIDENCE_SAME : EVIDENCE_OTHER);
 }
 
-/* There is no such partition, now: waiting is of no use. */
-static bool is_hopeless(rd_kafka_resp_err_t code)
-{
-    return code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-}
-
-/* at: where an end is reported. */
+/* at: the offset that an end is reported with. */
 static void take_error(struct probe *p, struct probe_item *item, rd_kafka_resp_err_t code,
                        int64_t at)
 {
@@ -128,8 +108,8 @@ static void take_error(struct probe *p, struct probe_item *item, rd_kafka_resp_e
     } else if (code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
         item->is_outside = true;
         answer(p, item, EVIDENCE_NONE);
-    } else if (is_hopeless(code)) {
-        item->given_up = true;
+    } else if (fetched_is_unknown(code)) {
+        item->given_up = true; /* waiting would not help */
         p->left--;
     }
 }
@@ -157,7 +137,8 @@ static void take_event(struct probe *p, rd_kafka_event_t *ev, struct probe_item 
     }
 }
 
-/* A partition without a leader never answers: once others have, the rest gets a little longer. */
+/* A partition without a leader never answers: after an answer the others get only a little longer.
+ */
 static void read_answers(struct probe *p, struct probe_item *items, size_t n, usec_t deadline)
 {
     for (usec_t now = clock_mono(); p->left > 0 && now < deadline; now = clock_mono()) {
@@ -175,8 +156,8 @@ static void read_answers(struct probe *p, struct probe_item *items, size_t n, us
 }
 
 /*
- * Who leads a topic that is only assigned is asked for within a second; of one that is made by its
- * name, at once.
+ * The library asks for the leaders of a topic within a second if the topic is only assigned, and at
+ * once if an object is made for it.
  */
 static void ask_leaders(struct probe *p, const struct probe_item *items, size_t n)
 {
@@ -200,7 +181,7 @@ static bool begin(struct probe *p, const struct probe_item *items, size_t n, str
     rd_kafka_resp_err_t code = rd_kafka_assign(p->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-           error_set(err, ERROR_LINK, "records cannot be looked at: %s", rd_kafka_err2str(code));
+           error_set(err, ERROR_LINK, "cannot read single records: %s", rd_kafka_err2str(code));
 }
 
 bool probe_ask(struct probe *p, struct probe_item *items, size_t n, usec_t timeout,

@@ -1,4 +1,5 @@
-/* See rejoin.h. on_request and on_response run in the library's threads, the rest in main's. */
+/* The interceptors, see rejoin.h. on_request and on_response run in the library's threads, the rest
+ * in main's. */
 #include "kafka/rejoin.h"
 
 #include "base/mem.h"
@@ -6,14 +7,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Kafka's numbers of the requests. */
+/* Kafka's numbers of these requests. */
 #define JOIN_GROUP 11
 #define HEARTBEAT 12
 #define SYNC_GROUP 14
 
-/* How soon the library follows an answer that makes it join, generously. */
+/* How long the library takes, generously, to send a request to join after the answer that causes
+ * it. */
 #define QUIET (10 * USEC_PER_MSEC)
-/* Joins are a second apart at least; one that does not come at all is not waited for. */
+/* Joins are at least a second apart. A join that never comes is not waited for any longer. */
 #define EXPECT_LIMIT (5 * USEC_PER_SEC)
 
 struct rejoin {

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/rows_sql.h"
+#include "pg/sqlstate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -504,7 +505,7 @@ static bool check_expression(struct conn *c, const struct target *t,
     if (r) {
         return true;
     }
-    bool wants_parameter = strcmp(err->sqlstate, "08P01") == 0; /* $1 */
+    bool wants_parameter = sqlstate_is(err->sqlstate, SQLSTATE_PROTOCOL_VIOLATION); /* $1 */
     if (wants_parameter || (err->class != ERROR_LINK && err->class != ERROR_AGAIN)) {
         err->class = ERROR_SETUP;
         snprintf(err->column, sizeof err->column, "%s", e->column->name);

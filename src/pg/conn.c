@@ -17,20 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Answers looked through for what a lost server said last. */
+/* How many answers are searched for the last words of a server that is gone. */
 #define LAST_WORDS_MAX 100
 
 /* For each host of the DSN. */
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /*
- * One query string, one round trip. First whether the server can write at all, as nothing of the
- * rest works on a standby.
+ * One query string, one round trip. It begins by asking whether the server can write at all, since
+ * nothing of the rest works on a standby.
  *
  * No statement_timeout, whatever the role's default is: a batch may wait for a lock as long as
- * lock_timeout lets it, and a COPY that waits for its client is not ended by it anyway. The server
- * finds a client that has vanished by TCP. Notices are not wanted: then what arrives in the middle
- * of a COPY is an error.
+ * lock_timeout allows, and a COPY that waits for its client would not be ended by it anyway. The
+ * server detects by TCP that a client has vanished. Notices are turned off, so that anything that
+ * arrives in the middle of a COPY is an error.
  */
 static char *setup_sql(const struct conn_settings *settings)
 {
@@ -53,7 +53,7 @@ static char *setup_sql(const struct conn_settings *settings)
                     "SET standard_conforming_strings TO on;"
                     "SET \"TimeZone\" TO 'UTC';"
                     "SET \"DateStyle\" TO 'ISO';");
-    if (settings->listen_channel) {
+    if (settings->listen_channel != NULL) {
         buf_add_z(&sql, "LISTEN ");
         table_quote_ident(&sql, settings->listen_channel);
     }
@@ -69,7 +69,7 @@ struct conn *conn_new(const struct conn_settings *settings)
     c->dsn = dsn_new(settings->dsn);
     c->application_name = mem_strdup(settings->application_name);
     c->setup_sql = setup_sql(settings);
-    c->listen_sink = settings->listen_sink ? mem_strdup(settings->listen_sink) : NULL;
+    c->listen_sink = mem_strdup(settings->listen_sink);
     c->timeout_usec = settings->timeout_usec;
     c->deadline = USEC_NEVER;
     c->stop_fd = -1;
@@ -83,7 +83,7 @@ int conn_library_version(void)
 
 struct conn *conn_free(struct conn *c)
 {
-    if (c) {
+    if (c != NULL) {
         conn_close(c);
         dsn_free(c->dsn);
         free(c->application_name);
@@ -113,7 +113,7 @@ bool conn_is_open(const struct conn *c)
 
 int conn_fd(const struct conn *c)
 {
-    return c->pg ? PQsocket(c->pg) : -1;
+    return c->pg != NULL ? PQsocket(c->pg) : -1;
 }
 
 short conn_events(const struct conn *c)
@@ -133,10 +133,11 @@ usec_t conn_round_trip(const struct conn *c)
 
 int conn_backend_pid(const struct conn *c)
 {
-    return c->pg ? PQbackendPID(c->pg) : 0;
+    return c->pg != NULL ? PQbackendPID(c->pg) : 0;
 }
 
-/* What the server says unasked: kept when it ends the session, else dropped. */
+/* What the server says without being asked is kept if it ends the session, and dropped otherwise.
+ */
 static void on_notice(void *arg, const PGresult *res)
 {
     struct conn *c = arg;
@@ -149,7 +150,8 @@ static void on_notice(void *arg, const PGresult *res)
 static void start_host(struct conn *c)
 {
     const struct dsn_host *h = &c->dsn->hosts[c->host];
-    /* What the DSN says wins over what comes before it, and loses against what comes after. */
+    /* The DSN (dbname) overrides what stands before it, and is overridden by what stands after it.
+     */
     const struct {
         const char *keyword;
         const char *value;
@@ -177,18 +179,19 @@ static void start_host(struct conn *c)
         }
     }
     c->pg = PQconnectStartParams(keywords, values, 1);
-    assert(c->pg);                                /* NULL means out of memory */
+    assert(c->pg != NULL);                        /* NULL means out of memory */
     PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); /* shows SQLSTATE, see fault_connect */
     PQsetNoticeReceiver(c->pg, on_notice, c);
     c->phase = CONN_CONNECTING;
     c->events = POLLOUT;
-    /* Failed already (a wrong option, no such socket file)? Then there is nothing to poll for. */
+    /* If it has failed already (a wrong option, no such socket file) there is nothing to poll for.
+     */
     c->deadline = PQstatus(c->pg) == CONNECTION_BAD ? 0 : clock_mono() + CONNECT_TIMEOUT_USEC;
 }
 
 bool conn_open(struct conn *c, struct error *err)
 {
-    assert(!c->pg);
+    assert(c->pg == NULL);
     (void) err;
     c->host = 0;
     c->others.class = ERROR_NONE;
@@ -197,9 +200,9 @@ bool conn_open(struct conn *c, struct error *err)
 }
 
 /*
- * A host has failed. If there is another it is next; after the last, the one that may work later
- * decides what kind of failure this is: a standby beside a primary that is down is no mistake of
- * the operator.
+ * A host has failed: the next one is tried, if there is one. After the last, a host that may work
+ * later decides what kind of failure this is: that a standby answers while the primary is down is
+ * not the operator's mistake.
  */
 static enum conn_step host_failed(struct conn *c, struct error *err)
 {
@@ -219,7 +222,6 @@ static enum conn_step host_failed(struct conn *c, struct error *err)
 
 static enum conn_step start_setup(struct conn *c, struct error *err)
 {
-    c->read_only = false;
     if (PQsetnonblocking(c->pg, 1) != 0 || !PQsendQuery(c->pg, c->setup_sql)) {
         fault_connect(c->pg, err);
         return host_failed(c, err);
@@ -265,11 +267,6 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     return host_failed(c, err);
 }
 
-static bool is_true(const PGresult *res, int column, const char *yes)
-{
-    return strcmp(PQgetvalue(res, 0, column), yes) == 0;
-}
-
 /* False when this result ends the attempt. */
 static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
 {
@@ -285,10 +282,10 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
         }
         return error_wrap(err, "cannot set up the session");
     }
-    if (is_true(res, 0, "t")) {
+    if (result_is_true(res, 0, 0)) {
         return error_set(err, ERROR_LINK, "%s is a standby: it cannot write", PQhost(c->pg));
     }
-    if (is_true(res, 1, "on")) {
+    if (strcmp(PQgetvalue(res, 0, 1), "on") == 0) {
         return error_set(err, ERROR_LINK, "%s is read-only: default_transaction_read_only is on",
                          PQhost(c->pg));
     }
@@ -326,7 +323,7 @@ static enum conn_step step_setup(struct conn *c, struct error *err)
     }
     while (!PQisBusy(c->pg)) {
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (!res) {
+        if (res == NULL) {
             return c->phase == CONN_SETUP ? start_ping(c, err) : session_ready(c);
         }
         if (!setup_result(c, res, err)) {
@@ -361,14 +358,14 @@ void conn_begin(struct conn *c)
     c->deadline = clock_mono() + c->timeout_usec;
 }
 
-/* replay() says "replay:" and the sink, all others speak of the ledger. */
+/* replay() sends "replay:" and the sink; everything else is about the ledger. */
 static void take_notification(struct conn *c, const char *payload)
 {
     static const char replay[] = "replay:";
 
     if (strncmp(payload, replay, strlen(replay)) != 0) {
         c->news.ledger = true;
-    } else if (c->listen_sink && strcmp(payload + strlen(replay), c->listen_sink) == 0) {
+    } else if (c->listen_sink != NULL && strcmp(payload + strlen(replay), c->listen_sink) == 0) {
         c->news.replay = true;
     }
 }
@@ -377,7 +374,7 @@ static void take_notifications(struct conn *c)
 {
     PGnotify *n;
 
-    while ((n = PQnotifies(c->pg))) {
+    while ((n = PQnotifies(c->pg)) != NULL) {
         take_notification(c, n->extra);
         PQfreemem(n);
     }
@@ -429,22 +426,22 @@ bool conn_pump(struct conn *c, bool *out_heard, struct error *err)
     return !(c->events & POLLOUT) || conn_flush(c, err);
 }
 
-/* The error that the server sent before it went, if any. */
+/* The error that the server sent before it closed the connection, if any. */
 static bool last_words(struct conn *c, struct error *err)
 {
     if (PQstatus(c->pg) != CONNECTION_BAD) {
         return false; /* PQgetResult might wait */
     }
     if (c->copy_in) {
-        (void) PQputCopyEnd(c->pg,
-                            "connection lost"); /* libpq looks for errors only outside of COPY */
+        /* libpq looks for errors only outside of a COPY. */
+        (void) PQputCopyEnd(c->pg, "connection lost");
     }
-    /* In a pipeline the answers before it come first, each followed by a NULL. */
+    /* In a pipeline earlier answers come first, each followed by a NULL. */
     int nulls = 0;
     for (int i = 0; i < LAST_WORDS_MAX && nulls < 2; i++) {
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        nulls = res ? 0 : nulls + 1;
-        if (PQresultErrorField(res, PG_DIAG_SQLSTATE)) {
+        nulls = res != NULL ? 0 : nulls + 1;
+        if (PQresultErrorField(res, PG_DIAG_SQLSTATE) != NULL) {
             fault_result(res, err);
             return true;
         }
@@ -456,7 +453,7 @@ bool conn_lost(struct conn *c, struct error *err)
 {
     struct error plain;
 
-    fault_library(c->pg, &plain); /* before libpq writes more on top of it */
+    fault_library(c->pg, &plain); /* now, before libpq overwrites it */
     if (!last_words(c, err)) {
         *err = c->notice.class != ERROR_NONE ? c->notice : plain;
     }
@@ -526,11 +523,6 @@ bool conn_open_wait(struct conn *c, int stop_fd, struct error *err)
     }
 }
 
-void conn_clear_result(PGresult **res)
-{
-    PQclear(*res);
-}
-
 static void finish(struct conn *c, const struct error *err)
 {
     if (err->class == ERROR_LINK) {
@@ -562,7 +554,7 @@ PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *cons
         }
         while (!PQisBusy(c->pg)) {
             PGresult *res = PQgetResult(c->pg);
-            if (!res) {
+            if (res == NULL) {
                 finish(c, &fault);
                 if (fault.class == ERROR_NONE) {
                     return last;

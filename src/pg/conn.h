@@ -1,12 +1,12 @@
 /*
- * One connection to PostgreSQL, non-blocking. It is opened and its session is set up step by step
- * by whoever polls its descriptor, so a worker never waits inside libpq; conn_wait and conn_exec
- * are the blocking face for the main thread at start and for commands. Every wait has a deadline:
- * connecting 10 s, one answer settings.timeout_usec. TCP keepalive and tcp_user_timeout are set
- * unless the DSN sets them.
+ * One connection to PostgreSQL, non-blocking. The thread that polls its descriptor opens it and
+ * sets up its session step by step, so a worker never waits inside libpq; conn_open_wait and
+ * conn_exec are the blocking face, for the main thread at start, the scout, and commands. Every
+ * wait has a deadline: 10 s for connecting, settings.timeout_usec for one answer. TCP keepalive and
+ * tcp_user_timeout are set unless the DSN sets them.
  *
  * No retry, no policy, no log here: a failed connection is closed and reported; sink/ decides when
- * to open again. One thread at a time. libpq's types stay inside pg/.
+ * to open it again. One thread at a time. libpq's types stay inside pg/.
  */
 #ifndef PG_CONN_H
 #define PG_CONN_H
@@ -22,27 +22,27 @@ struct conn_settings {
     const char *application_name;
     const char *synchronous_commit; /* "on", "off", ... */
     const char *listen_channel;     /* LISTEN to this after connecting; NULL = none */
-    const char *listen_sink;        /* whose replays are news; NULL = nobody's */
+    const char *listen_sink;        /* the sink whose replays are news; NULL = none */
     usec_t lock_timeout_usec;       /* the session's lock_timeout */
     usec_t timeout_usec;            /* longest wait for one answer */
 };
 
 enum conn_step {
     CONN_WAIT,   /* poll conn_fd for conn_events until conn_deadline, then step again */
-    CONN_READY,  /* connected, session set up, nothing under way */
+    CONN_READY,  /* connected, the session is set up, nothing is under way */
     CONN_FAILED, /* closed; err says why (ERROR_LINK, ERROR_AGAIN or ERROR_SETUP with a hint) */
 };
 
 struct conn *conn_new(const struct conn_settings *settings) _must_; /* closed at first */
 struct conn *conn_free(struct conn *c);                             /* closes; returns NULL */
 
-/* Starts to connect; then call conn_step until it is ready or failed. */
+/* Starts to connect; then call conn_step until it is ready or has failed. */
 bool conn_open(struct conn *c, struct error *err) _must_;
 enum conn_step conn_step(struct conn *c, struct error *err) _must_;
 
-/* Closes at once, without asking the server: what was under way is in the server's hands. */
+/* Closes at once, without asking the server, which finishes or rolls back what was under way. */
 void conn_close(struct conn *c);
-bool conn_is_open(const struct conn *c);
+bool conn_is_open(const struct conn *c); /* ready, or an operation is under way */
 
 /* For poll(2): the descriptor (-1 when closed; it may change while connecting), POLLIN/POLLOUT, the
  * deadline. */
@@ -50,37 +50,37 @@ int conn_fd(const struct conn *c);
 short conn_events(const struct conn *c);
 usec_t conn_deadline(const struct conn *c); /* USEC_NEVER when idle */
 
-/* What notifications on the listened channel have said. */
+/* What notifications on the channel have said. */
 struct conn_news {
     bool ledger; /* somebody has changed it by hand */
     bool replay; /* replay() has marked dead letters of listen_sink */
 };
 
 /*
- * Idle connections: reads what the server has sent without being asked. False when the connection
- * is gone. *out has what has come in since it was asked last. To be called after each operation
- * too: a notification may have come together with its answer, and then nothing makes the descriptor
- * readable.
+ * For an idle connection: reads what the server has sent without being asked. *out is what has come
+ * since the last call. False: the connection is gone (ERROR_LINK; it is closed). To be called after
+ * each operation, too: a notification may have come together with its answer, and then nothing
+ * makes the descriptor readable.
  */
 bool conn_idle(struct conn *c, struct conn_news *out, struct error *err) _must_;
 
-/* How long an empty query took when the session began: the network's round trip, nearly. */
+/* How long an empty query took when the session began: roughly one round trip of the network. */
 usec_t conn_round_trip(const struct conn *c);
 
 /* The backend's process id, for log lines; 0 when closed. */
 int conn_backend_pid(const struct conn *c);
 
 /*
- * Blocking: opens and sets up, or fails. Returns early with ERROR_LINK "interrupted" when stop_fd
- * (a signalfd or eventfd; -1 = none) becomes readable; so do the blocking questions asked on this
- * connection afterwards. @thread main, scout
+ * Blocking: opens and sets up, or fails (classes as of CONN_FAILED). Returns early with ERROR_LINK
+ * "interrupted" when stop_fd (a signalfd or eventfd; -1 = none) becomes readable; so do the
+ * blocking questions asked on this connection afterwards. @thread main, scout
  */
 bool conn_open_wait(struct conn *c, int stop_fd, struct error *err) _must_;
 
 /* The version of libpq that runs, as PostgreSQL counts (150004). */
 int conn_library_version(void);
 
-/* Checks the DSN's syntax without connecting. err never quotes the DSN. */
+/* Checks the DSN's syntax without connecting. ERROR_SETUP; err never quotes the DSN. */
 bool conn_check_dsn(const char *dsn, struct error *err) _must_;
 
 #endif

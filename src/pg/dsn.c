@@ -1,4 +1,4 @@
-/* DSNs taken apart with libpq's own parser, see dsn.h. Never connects. Any thread. */
+/* DSNs taken apart by libpq's own parser, see dsn.h. Never connects. Any thread. */
 #include "pg/dsn.h"
 
 #include "base/mem.h"
@@ -12,10 +12,10 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
 {
     for (const PQconninfoOption *o = options; o->keyword; o++) {
         if (strcmp(o->keyword, keyword) == 0) {
-            if (o->val && *o->val) {
+            if (o->val != NULL && *o->val != '\0') {
                 return o->val;
             }
-            return o->envvar ? getenv(o->envvar) : NULL;
+            return o->envvar != NULL ? getenv(o->envvar) : NULL;
         }
     }
     return NULL;
@@ -23,18 +23,19 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
 
 static size_t list_count(const char *list)
 {
-    size_t n = list && *list ? 1 : 0;
+    size_t n = list != NULL && *list != '\0' ? 1 : 0;
 
-    for (; list && *list; list++) {
+    for (; list != NULL && *list != '\0'; list++) {
         n += *list == ',';
     }
     return n;
 }
 
-/* Copy of the i-th member of a comma list; of its only one; NULL for none. */
+/* A copy of the i-th member of a comma-separated list, or of its only one; NULL for an empty list.
+ */
 static char *list_member(const char *list, size_t i)
 {
-    if (!list || !*list) {
+    if (list == NULL || *list == '\0') {
         return NULL;
     }
     if (list_count(list) > 1) {
@@ -45,7 +46,7 @@ static char *list_member(const char *list, size_t i)
     return mem_strndup(list, strcspn(list, ","));
 }
 
-/* Several hosts that can be tried one by one, or one as the DSN says. */
+/* Several hosts, to be tried one by one, or a single one as the DSN says. */
 static void find_hosts(struct dsn *d, const PQconninfoOption *options)
 {
     const char *host = option(options, "host");
@@ -54,15 +55,15 @@ static void find_hosts(struct dsn *d, const PQconninfoOption *options)
     size_t n = MAX(list_count(host), list_count(hostaddr));
     size_t ports = list_count(port);
 
-    /* An empty member means a default, which cannot be asked for by name; a wrong count is libpq's
-     * to refuse. */
-    bool plain = n > 1 && (ports <= 1 || ports == n) && !option(options, "service");
+    /* An empty member means a default, which cannot be asked for by name; it is libpq that refuses
+     * lists of different lengths. */
+    bool plain = n > 1 && (ports <= 1 || ports == n) && option(options, "service") == NULL;
     for (size_t i = 0; plain && i < 3; i++) {
         const char *list = (const char *[]){host, hostaddr, port}[i];
         size_t count = list_count(list);
-        plain = !list || (count == n || (i == 2 && count <= 1));
-        plain = plain && (!list || (list[0] != ',' && !strstr(list, ",,") &&
-                                    (!*list || list[strlen(list) - 1] != ',')));
+        plain = list == NULL || (count == n || (i == 2 && count <= 1));
+        plain = plain && (list == NULL || (list[0] != ',' && strstr(list, ",,") == NULL &&
+                                           (*list == '\0' || list[strlen(list) - 1] != ',')));
     }
     d->host_count = plain ? n : 1;
     d->hosts = mem_array(d->host_count, sizeof *d->hosts);
@@ -81,7 +82,7 @@ struct dsn *dsn_new(const char *text)
     PQconninfoOption *options = PQconninfoParse(text, NULL);
 
     d->text = mem_strdup(text);
-    if (options) {
+    if (options != NULL) {
         find_hosts(d, options);
         PQconninfoFree(options);
     } else {
@@ -93,7 +94,7 @@ struct dsn *dsn_new(const char *text)
 
 struct dsn *dsn_free(struct dsn *d)
 {
-    if (d) {
+    if (d != NULL) {
         for (size_t i = 0; i < d->host_count; i++) {
             free(d->hosts[i].host);
             free(d->hosts[i].hostaddr);
@@ -107,19 +108,19 @@ struct dsn *dsn_free(struct dsn *d)
 }
 
 /*
- * libpq's messages quote the piece they stumble over, which may be part of a password with a space
- * in it: so they are sorted, never passed on.
+ * libpq's messages quote what they do not understand, which may be part of a password with a space
+ * in it: so they are translated, and never passed on.
  */
 bool conn_check_dsn(const char *dsn, struct error *err)
 {
     char *message = NULL;
     PQconninfoOption *options = PQconninfoParse(dsn, &message);
 
-    if (options) {
+    if (options != NULL) {
         PQconninfoFree(options);
         return true;
     }
-    const char *m = message ? message : "";
+    const char *m = message != NULL ? message : "";
     const char *what = "malformed";
     if (strstr(m, "missing \"=\"")) {
         what = "a word without \"=\"";

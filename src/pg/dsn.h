@@ -1,7 +1,7 @@
 /*
- * A DSN taken apart as far as we must: libpq tries several hosts itself, but not with a deadline
- * for each when it is driven without blocking. So each host is tried by its own. Immutable; any
- * thread.
+ * A DSN taken apart as far as needed: libpq can try several hosts itself, but when it is used
+ * without blocking there is no deadline for each of them. So we try each host on its own.
+ * Immutable; any thread.
  */
 #ifndef PG_DSN_H
 #define PG_DSN_H
@@ -21,7 +21,8 @@ struct dsn {
     size_t host_count; /* at least 1 */
 };
 
-/* A DSN with a wrong syntax gives one host: libpq will say what is wrong with it. */
+/* The text is copied. A DSN with a wrong syntax has one host: libpq will say what is wrong with it.
+ */
 struct dsn *dsn_new(const char *text) _must_;
 struct dsn *dsn_free(struct dsn *d); /* returns NULL */
 

@@ -1,13 +1,12 @@
 /*
  * From libpq's errors to struct error. The text is one line: what the server said, its DETAIL cut
- * short, the SQLSTATE. Passwords cannot come in here: neither libpq nor the server quotes them. Any
+ * short, the SQLSTATE. No password can get into it: neither libpq nor the server quotes any. Any
  * thread.
  */
-#include "base/str.h"
+#include "base/ascii.h"
 #include "pg/libpq.h"
 #include "pg/sqlstate.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,8 +15,8 @@ void fault_one_line(char *to, size_t size, const char *text)
     size_t n = 0;
     bool gap = false;
 
-    for (; *text; text++) {
-        if (isspace((unsigned char) *text)) {
+    for (; *text != '\0'; text++) {
+        if (ascii_is_space(*text)) {
             gap = n > 0;
             continue;
         }
@@ -30,7 +29,7 @@ void fault_one_line(char *to, size_t size, const char *text)
         }
         to[n++] = *text;
     }
-    if (*text) { /* cut: not in the middle of a character */
+    if (*text != '\0') { /* cut, but not in the middle of a character */
         while (n > 0 && ((unsigned char) to[n - 1] & 0xC0) == 0x80) {
             n--;
         }
@@ -45,7 +44,7 @@ bool fault_is_fatal(const PGresult *res)
 {
     const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
 
-    return severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
+    return severity != NULL && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0);
 }
 
 bool fault_result(const PGresult *res, struct error *err)
@@ -59,25 +58,25 @@ bool fault_result(const PGresult *res, struct error *err)
     const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
     enum error_class class = sqlstate_class(sqlstate);
 
-    if (!message) {
+    if (message == NULL) {
         message = PQresultErrorMessage(res);
         message = *message ? message : "an error without a message";
     }
     fault_one_line(primary, sizeof primary, message);
-    fault_one_line(detail, sizeof detail, more ? more : "");
+    fault_one_line(detail, sizeof detail, more != NULL ? more : "");
     error_set(err, class, "%s%s%s%s%s%s", primary, *detail ? ": " : "", detail,
               sqlstate ? " (" : "", sqlstate ? sqlstate : "", sqlstate ? ")" : "");
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate ? sqlstate : "");
     snprintf(err->column, sizeof err->column, "%s", column ? column : "");
-    if (hint && class == ERROR_SETUP) {
+    if (hint != NULL && class == ERROR_SETUP) {
         fault_one_line(err->hint, sizeof err->hint, hint);
     }
     return false;
 }
 
-/* Faults that libpq finds itself and that no waiting mends. Its texts are English: nobody calls
- * setlocale. */
-static const char *const unmendable[] = {
+/* Faults that libpq itself finds and that no waiting will fix. Its texts are in English: nobody
+ * calls setlocale. */
+static const char *const permanent[] = {
     " value: \"",
     "for connection option",
     "invalid port number",
@@ -95,26 +94,25 @@ static const char *const unmendable[] = {
 
 static void connect_hint(const char *sqlstate, struct error *err)
 {
-    if (strcmp(sqlstate, "28P01") == 0) {
+    if (sqlstate_is(sqlstate, SQLSTATE_INVALID_PASSWORD)) {
+        error_hint(err, "Check user and password: they come from postgres.dsn, PGPASSWORD or the "
+                        "password file.");
+    } else if (sqlstate_is(sqlstate, SQLSTATE_INVALID_AUTHORIZATION)) {
         error_hint(
             err,
-            "Check user and password: they come from postgres.dsn, PGPASSWORD or the pass file.");
-    } else if (strncmp(sqlstate, "28", 2) == 0) {
-        error_hint(
-            err,
-            "The server does not let this user in: see its pg_hba.conf and ALTER ROLE ... LOGIN.");
-    } else if (strcmp(sqlstate, "3D000") == 0) {
+            "The server does not let this user in: see its pg_hba.conf, and ALTER ROLE ... LOGIN.");
+    } else if (sqlstate_is(sqlstate, SQLSTATE_INVALID_CATALOG_NAME)) {
         error_hint(err, "Create it with CREATE DATABASE, or correct dbname in postgres.dsn.");
-    } else if (strcmp(sqlstate, "42501") == 0) {
-        error_hint(err, "Let the database's owner run GRANT CONNECT ON DATABASE ... TO this user.");
+    } else if (sqlstate_is(sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
+        error_hint(err, "The database's owner can run GRANT CONNECT ON DATABASE ... TO this user.");
     }
 }
 
 /*
  * libpq keeps no result of a failed connect, so the SQLSTATE is read out of the verbose text:
  *     connection to server at "h", port 5432 failed: FATAL:  28P01: password authentication failed
- * ... LOCATION:  auth_failed, auth.c:338 The two spaces are the protocol's own, in any language.
- * The last attempt counts.
+ *     ... LOCATION:  auth_failed, auth.c:338
+ * The two spaces come from the protocol, in any language. The last attempt counts.
  */
 static const char *find_sqlstate(const char *text, char out[static 6])
 {
@@ -131,7 +129,7 @@ static const char *find_sqlstate(const char *text, char out[static 6])
     return found;
 }
 
-/* The library's message without what only developers of the server want to see, lines joined. */
+/* The library's message without what only the server's developers want to see, its lines joined. */
 static void library_text(const PGconn *pg, char *to, size_t size)
 {
     static const char *const noise[] = {"LOCATION:", "\tThis probably means", "\tbefore or while"};
@@ -163,17 +161,17 @@ bool fault_library(const PGconn *pg, struct error *err)
 
     library_text(pg, text, sizeof text);
     const char *code = find_sqlstate(text, sqlstate);
-    if (code) {
+    if (code != NULL) {
         /* "FATAL:  28P01: password ..." -> "FATAL: password ... (28P01)" */
         char *at = text + (code - text);
         memmove(at, at + 7, strlen(at + 7) + 1);
         char *more = strstr(at, " server closed the connection");
-        if (more) {
+        if (more != NULL) {
             *more = '\0';
         }
     }
     fault_one_line(line, sizeof line, text);
-    if (!code) {
+    if (code == NULL) {
         return error_set(err, ERROR_LINK, "%s", *line ? line : "the connection is closed");
     }
     error_set(err, sqlstate_class(sqlstate), "%s (%s)", line, sqlstate);
@@ -189,14 +187,14 @@ bool fault_connect(const PGconn *pg, struct error *err)
         connect_hint(err->sqlstate, err);
         return false;
     }
-    for (size_t i = 0; i < ARRAY_LEN(unmendable); i++) {
-        if (strstr(err->text, unmendable[i])) {
+    for (size_t i = 0; i < ARRAY_LEN(permanent); i++) {
+        if (strstr(err->text, permanent[i]) != NULL) {
             err->class = ERROR_SETUP;
         }
     }
     if (PQconnectionNeedsPassword(pg)) {
         err->class = ERROR_SETUP;
-        connect_hint("28P01", err);
+        connect_hint(SQLSTATE_INVALID_PASSWORD, err);
     }
     return false;
 }

@@ -2,6 +2,7 @@
 #include "pg/holders.h"
 
 #include "base/mem.h"
+#include "pg/key_arrays.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
 
@@ -16,22 +17,9 @@ static const char read_sql[] =
     " LEFT JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic AND o.partition = u.partition"
     " ORDER BY u.place";
 
-static void fill_arrays(const struct holder *holders, size_t n, struct buf *topics,
-                        struct buf *partitions)
-{
-    sql_array_open(topics);
-    sql_array_open(partitions);
-    for (size_t i = 0; i < n; i++) {
-        sql_array_text(topics, holders[i].topic);
-        sql_array_i64(partitions, holders[i].partition);
-    }
-    sql_array_close(topics);
-    sql_array_close(partitions);
-}
-
 static void take_row(const PGresult *res, int row, struct holder *h)
 {
-    h->next_offset = PQgetisnull(res, row, 0) ? -1 : strtoll(PQgetvalue(res, row, 0), NULL, 10);
+    h->next_offset = result_i64(res, row, 0, -1);
     h->owner = PQgetisnull(res, row, 1) ? NULL : mem_strdup(PQgetvalue(res, row, 1));
 }
 
@@ -39,13 +27,16 @@ bool holders_read(struct conn *c, const char *schema, const char *sink, struct h
                   size_t n, struct error *err)
 {
     _cleanup_mem_ char *sql = sql_in_schema(read_sql, schema);
-    _cleanup_buf_ struct buf topics = {0};
-    _cleanup_buf_ struct buf partitions = {0};
+    _cleanup_key_arrays_ struct key_arrays keys = {0};
 
-    fill_arrays(holders, n, &topics, &partitions);
-    const char *values[] = {sink, buf_cstr(&topics), buf_cstr(&partitions)};
+    key_arrays_begin(&keys);
+    for (size_t i = 0; i < n; i++) {
+        key_arrays_add(&keys, holders[i].topic, holders[i].partition);
+    }
+    const char *values[] = {sink, key_arrays_end(&keys, KEY_ARRAYS_TOPIC),
+                            key_arrays_end(&keys, KEY_ARRAYS_PARTITION)};
     _cleanup_result_ PGresult *res = conn_exec(c, sql, ARRAY_LEN(values), values, err);
-    if (!res) {
+    if (res == NULL) {
         return error_wrap(err, "cannot read the ledger");
     }
     assert((size_t) PQntuples(res) == n);

@@ -1,6 +1,6 @@
 /*
- * Who holds partitions by the ledger, and where they stand: for those that another process owns,
- * whose workers are not here to ask. Blocking; reads only, and waits for no row's lock.
+ * Who owns partitions according to the ledger, and where they stand: for those of other processes,
+ * whose workers we cannot ask. Blocking; only reads, and waits for no row's lock.
  * @thread scout
  */
 #ifndef PG_HOLDERS_H
@@ -8,16 +8,16 @@
 
 #include "pg/conn.h"
 
-/* One partition as holders_read is asked for it, and as it answers. */
+/* One partition: what holders_read is asked, and its answer. */
 struct holder {
     const char *topic;   /* in: borrowed */
     int32_t partition;   /* in */
     int64_t next_offset; /* out: -1 = the ledger has no row of it */
-    char *owner;         /* out: who claimed it last, the caller frees it; NULL = nobody */
+    char *owner;         /* out: who claimed it last; NULL = nobody. The caller frees it */
 };
 
-/* All in one statement, as of one moment. On failure the outputs are untouched; ERROR_LINK,
- * ERROR_AGAIN, ERROR_SETUP. */
+/* All in one statement, so all as of the same moment. On failure the outputs are untouched;
+ * ERROR_LINK, ERROR_AGAIN, ERROR_SETUP. */
 bool holders_read(struct conn *c, const char *schema, const char *sink, struct holder *holders,
                   size_t n, struct error *err) _must_;
 

@@ -1,13 +1,14 @@
 /*
- * The ledger's operations but for the advance: each is one statement with arrays, sent at once and
- * answered at once. Worker thread.
+ * The ledger's operations except the advance: each is one statement, with arrays for all
+ * partitions. Worker thread.
  */
 #include "pg/ledger.h"
 
-#include "base/buf.h"
 #include "base/mem.h"
+#include "pg/key_arrays.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
+#include "pg/sqlstate.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ struct ledger {
     size_t evicted;
     bool answered;
     struct error fault; /* of the operation under way */
-    struct buf arrays[5];
+    struct key_arrays keys;
 };
 
 /* Each $S is the schema. */
@@ -36,8 +37,8 @@ static const char *const statements[LEDGER_OPS] = {
     [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine, inserted, begun,"
                      " fp_offset, fp_crc, cluster_id, topic_id"
                      " FROM $S.claim($1, $2, $3, $4, $5, $6, $7)",
-    /* A row's xmax is the transaction that holds its lock. Another role's backend is not ours to
-       end. */
+    /* A row's xmax is the transaction that holds its lock. We do not end backends of other roles.
+     */
     [LEDGER_EVICT] =
         "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))"
         " FROM pg_catalog.pg_stat_activity a"
@@ -46,7 +47,7 @@ static const char *const statements[LEDGER_OPS] = {
         " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[]) AS u(topic, partition)"
         " JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic AND o.partition = u.partition)",
     [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)",
-    /* Never waits: a line that somebody is changing gets its end with the next call. */
+    /* Never waits: a row that somebody is changing gets its end with the next call. */
     [LEDGER_ENDS] = "WITH l AS (SELECT o.sink, o.topic, o.partition, u.end_offset"
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
                     " $4::pg_catalog.int8[], $5::pg_catalog.int8[])"
@@ -75,13 +76,11 @@ struct ledger *ledger_new(const char *schema, const char *sink, const char *owne
 
 struct ledger *ledger_free(struct ledger *l)
 {
-    if (l) {
+    if (l != NULL) {
         for (size_t i = 0; i < LEDGER_OPS; i++) {
             free(l->sql[i]);
         }
-        for (size_t i = 0; i < ARRAY_LEN(l->arrays); i++) {
-            buf_done(&l->arrays[i]);
-        }
+        key_arrays_done(&l->keys);
         free(l->owner);
         free(l->sink);
         free(l);
@@ -94,36 +93,25 @@ size_t ledger_evicted(const struct ledger *l)
     return l->evicted;
 }
 
-/* Topics and partitions of the entries as arrays[0] and [1]. */
-static void fill_keys(struct ledger *l)
-{
-    for (size_t i = 0; i < ARRAY_LEN(l->arrays); i++) {
-        buf_clear(&l->arrays[i]);
-        sql_array_open(&l->arrays[i]);
-    }
-    for (size_t i = 0; i < l->n; i++) {
-        sql_array_text(&l->arrays[0], l->entries[i].topic);
-        sql_array_i64(&l->arrays[1], l->entries[i].partition);
-    }
-}
-
 static const char *array(struct ledger *l, size_t i)
 {
-    sql_array_close(&l->arrays[i]);
-    return buf_cstr(&l->arrays[i]);
+    return key_arrays_end(&l->keys, i);
 }
 
 static void begin(struct ledger *l, struct conn *c, enum ledger_op op, struct ledger_entry *entries,
                   size_t n)
 {
-    assert(!l->c);
+    assert(l->c == NULL);
     l->c = c;
     l->op = op;
     l->entries = entries;
     l->n = n;
     l->answered = false;
     l->fault.class = ERROR_NONE;
-    fill_keys(l);
+    key_arrays_begin(&l->keys);
+    for (size_t i = 0; i < n; i++) {
+        key_arrays_add(&l->keys, entries[i].topic, entries[i].partition);
+    }
     conn_begin(c);
 }
 
@@ -148,8 +136,8 @@ bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *e
 {
     begin(l, c, LEDGER_CLAIM, entries, n);
     for (size_t i = 0; i < n; i++) {
-        sql_array_i64(&l->arrays[2], entries[i].first_offset);
-        sql_array_text(&l->arrays[3],
+        sql_array_i64(&l->keys.of[2], entries[i].first_offset);
+        sql_array_text(&l->keys.of[3],
                        entries[i].first_reason != NULL ? entries[i].first_reason : "");
     }
     const char *values[] = {l->sink,     l->owner,    array(l, 0),          array(l, 1),
@@ -191,8 +179,8 @@ bool ledger_ends_start(struct ledger *l, struct conn *c, struct ledger_entry *en
 {
     begin(l, c, LEDGER_ENDS, entries, n);
     for (size_t i = 0; i < n; i++) {
-        sql_array_i64(&l->arrays[2], entries[i].owner_epoch);
-        sql_array_i64(&l->arrays[3], entries[i].first_offset);
+        sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
+        sql_array_i64(&l->keys.of[3], entries[i].first_offset);
     }
     const char *values[] = {l->sink, array(l, 0), array(l, 1), array(l, 2), array(l, 3)};
     return send_statement(l, ARRAY_LEN(values), values, err);
@@ -212,38 +200,28 @@ bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *en
 {
     begin(l, c, LEDGER_NOTE, entries, n);
     for (size_t i = 0; i < n; i++) {
-        sql_array_i64(&l->arrays[2], entries[i].owner_epoch);
-        add_id(&l->arrays[3], entries[i].ids.cluster);
-        add_id(&l->arrays[4], entries[i].ids.topic);
+        sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
+        add_id(&l->keys.of[3], entries[i].ids.cluster);
+        add_id(&l->keys.of[4], entries[i].ids.topic);
     }
     const char *values[] = {l->sink,     array(l, 0), array(l, 1),
                             array(l, 2), array(l, 3), array(l, 4)};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
-static int64_t number(const PGresult *res, int row, int column, int64_t null)
-{
-    return PQgetisnull(res, row, column) ? null : strtoll(PQgetvalue(res, row, column), NULL, 10);
-}
-
-static bool truth(const PGresult *res, int row, int column)
-{
-    return *PQgetvalue(res, row, column) == 't';
-}
-
-/* In SQL -1 stands for "by hand", for nobody sets a column to NULL who means to say something. */
+/* In SQL -1 means "by hand", and NULL that there is no fingerprint. */
 static struct fingerprint take_fingerprint(const PGresult *res, int row, int column)
 {
-    int64_t offset = number(res, row, column, FINGERPRINT_NONE);
+    int64_t offset = result_i64(res, row, column, FINGERPRINT_NONE);
     if (!PQgetisnull(res, row, column) && offset < 0) {
         offset = FINGERPRINT_BY_HAND;
     }
     return (struct fingerprint){.offset = offset,
-                                .crc = (uint32_t) number(res, row, column + 1, 0)};
+                                .crc = (uint32_t) result_i64(res, row, column + 1, 0)};
 }
 
 /* Rows of the columns of LEDGER_CLAIM. */
-static void take_lines(struct ledger *l, const PGresult *res)
+static void take_rows(struct ledger *l, const PGresult *res)
 {
     for (size_t i = 0; i < l->n; i++) {
         struct ledger_entry *e = &l->entries[i];
@@ -255,15 +233,15 @@ static void take_lines(struct ledger *l, const PGresult *res)
         e->ids = (struct log_ids){{""}, {""}};
     }
     for (int row = 0; row < PQntuples(res); row++) {
-        int64_t place = number(res, row, 0, 0);
+        int64_t place = result_i64(res, row, 0, 0);
         assert(place >= 1 && (size_t) place <= l->n);
         struct ledger_entry *e = &l->entries[place - 1];
-        e->next_offset = number(res, row, 1, LEDGER_UNKNOWN);
-        e->owner_epoch = number(res, row, 2, 0);
-        e->leader_epoch = (int32_t) number(res, row, 3, -1);
-        e->mine = truth(res, row, 4);
-        e->inserted = truth(res, row, 5);
-        e->begun = truth(res, row, 6);
+        e->next_offset = result_i64(res, row, 1, LEDGER_UNKNOWN);
+        e->owner_epoch = result_i64(res, row, 2, 0);
+        e->leader_epoch = (int32_t) result_i64(res, row, 3, -1);
+        e->mine = result_is_true(res, row, 4);
+        e->inserted = result_is_true(res, row, 5);
+        e->begun = result_is_true(res, row, 6);
         e->fp = take_fingerprint(res, row, 7);
         snprintf(e->ids.cluster, sizeof e->ids.cluster, "%s", PQgetvalue(res, row, 9));
         snprintf(e->ids.topic, sizeof e->ids.topic, "%s", PQgetvalue(res, row, 10));
@@ -283,10 +261,10 @@ static void take_result(struct ledger *l, const PGresult *res)
     l->answered = true;
     switch (l->op) {
     case LEDGER_CLAIM:
-        take_lines(l, res);
+        take_rows(l, res);
         break;
     case LEDGER_EVICT:
-        l->evicted = (size_t) number(res, 0, 0, 0);
+        l->evicted = (size_t) result_i64(res, 0, 0, 0);
         break;
     case LEDGER_GAP:
         l->entries->next_offset = l->gap_to;
@@ -306,7 +284,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         [LEDGER_EVICT] = "end the former owner's session",
         [LEDGER_GAP] = "record a gap",
         [LEDGER_ENDS] = "write end offsets",
-        [LEDGER_NOTE] = "write which log it is",
+        [LEDGER_NOTE] = "write the ids of a log",
     };
     struct conn *c = TAKE_PTR(l->c);
 
@@ -318,7 +296,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         return LEDGER_DONE;
     }
     if (l->fault.class == ERROR_RECORD) {
-        l->fault.class = ERROR_SETUP; /* no record is concerned: the schema is not as it was made */
+        l->fault.class = ERROR_SETUP; /* no record is concerned: somebody has changed the schema */
     }
     if (l->fault.class == ERROR_LINK) {
         conn_close(c);
@@ -327,7 +305,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
     }
     *err = l->fault;
     error_wrap(err, "cannot %s", names[l->op]);
-    if (strcmp(err->sqlstate, "42501") == 0 && l->op != LEDGER_EVICT) {
+    if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE) && l->op != LEDGER_EVICT) {
         error_hint(err,
                    "Grant what `pgsinkd init --print` lists to the role that pgsinkd connects as.");
     }
@@ -339,14 +317,14 @@ enum ledger_step ledger_step(struct ledger *l, struct error *err)
     struct conn *c = l->c;
     bool heard;
 
-    assert(c);
+    assert(c != NULL);
     if (!conn_pump(c, &heard, err)) {
         l->c = NULL;
         return LEDGER_FAILED;
     }
     while (!PQisBusy(c->pg)) {
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (!res) {
+        if (res == NULL) {
             return finish(l, err);
         }
         take_result(l, res);

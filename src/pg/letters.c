@@ -1,10 +1,12 @@
 /*
- * Dead letters for commands and replays. Bytes travel as hexadecimal digits, so that one text
- * result carries all; a cursor keeps memory small however many there are. Main thread, scout.
+ * Dead letters for commands and replays. Bytes travel as hexadecimal digits, so that a single
+ * result in text format carries everything; a cursor keeps memory small however many letters there
+ * are. Main thread, scout.
  */
 #include "pg/letters.h"
 
 #include "base/arena.h"
+#include "base/ascii.h"
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
@@ -20,7 +22,7 @@ struct letters {
     struct conn *c;
     const char *values[1 + LETTERS_TERMS];
     char *schema;
-    char *asked_at; /* replay_requested_at of what letters_replay has marked */
+    char *asked_at; /* replay_requested_at of the letters that letters_replay has marked */
     PGresult *page; /* NULL = nothing is being read, or all has been */
     int row;        /* of the page, the next one */
     struct letter letter;
@@ -75,7 +77,7 @@ static const char read_whole_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELEC
 static const char marked_sql[] = "SELECT EXISTS (SELECT FROM " MARKED ")";
 static const char stranger_sql[] = "SELECT pg_catalog.min(d.route) FROM " MARKED
                                    " AND d.route <> ALL ($2::text[])";
-/* Bytes are summed up from what the row says of them: none is read that is not wanted. */
+/* The sizes are summed up without reading the bytes, so that only the letters wanted are read. */
 static const char read_marked_sql[] =
     "DECLARE letters NO SCROLL CURSOR FOR SELECT " WHOLE_FIELDS " FROM (SELECT l.*,"
     " pg_catalog.sum(coalesce(pg_catalog.octet_length(l.key), 0)"
@@ -93,7 +95,7 @@ static const char replay_sql[] =
     "SELECT $S.replay($1, $2, $3, $4, $5, $6, $7, $8, $9), pg_catalog.now()";
 static const char discard_sql[] = "SELECT $S.discard($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
-/* A letter that failed again has another fault now, so the choice would not find it any more. */
+/* A letter that has failed again may have another error now, and the choice would not find it. */
 static const char progress_sql[] =
     "SELECT pg_catalog.count(*) FILTER (WHERE d.replay_requested_at = $2::timestamptz),"
     " pg_catalog.count(*) FILTER (WHERE d.failed_at >= $2::timestamptz AND d.attempts > 1)"
@@ -129,7 +131,7 @@ struct letters *letters_new(struct conn *c, const char *schema, const struct let
 
 struct letters *letters_free(struct letters *l)
 {
-    if (l) {
+    if (l != NULL) {
         PQclear(l->page);
         free(l->letter.headers);
         arena_done(&l->arena);
@@ -157,7 +159,7 @@ bool letters_read(struct letters *l, bool whole, struct error *err)
     }
     _cleanup_result_ PGresult *declared = ask_chosen(l, whole ? read_whole_sql : read_lines_sql,
                                                      err);
-    return declared && fetch(l, err);
+    return declared != NULL && fetch(l, err);
 }
 
 bool letters_read_marked(struct letters *l, const char *route, uint32_t limit, size_t bytes,
@@ -173,7 +175,7 @@ bool letters_read_marked(struct letters *l, const char *route, uint32_t limit, s
         return false;
     }
     _cleanup_result_ PGresult *declared = ask(l, read_marked_sql, ARRAY_LEN(values), values, err);
-    return declared && fetch(l, err);
+    return declared != NULL && fetch(l, err);
 }
 
 static const char *text(const struct letters *l, enum field field)
@@ -183,18 +185,13 @@ static const char *text(const struct letters *l, enum field field)
     return PQgetisnull(l->page, l->row, column) ? NULL : PQgetvalue(l->page, l->row, column);
 }
 
-static uint8_t digit(char c)
-{
-    return (uint8_t) (c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
-/* The bytes of hexadecimal digits, as PostgreSQL writes them, in the arena. */
+/* The bytes that hexadecimal digits stand for, in the arena. */
 static struct str unhex(struct arena *a, const char *hex, size_t digits)
 {
     char *bytes = arena_alloc(a, digits / 2 + 1);
 
     for (size_t i = 0; i < digits / 2; i++) {
-        bytes[i] = (char) (digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+        bytes[i] = (char) (ascii_hex(hex[2 * i]) << 4 | ascii_hex(hex[2 * i + 1]));
     }
     return (struct str){bytes, digits / 2};
 }
@@ -203,14 +200,14 @@ static struct str bytes(struct letters *l, enum field field)
 {
     const char *hex = text(l, field);
 
-    return hex ? unhex(&l->arena, hex, strlen(hex)) : (struct str){0};
+    return hex != NULL ? unhex(&l->arena, hex, strlen(hex)) : (struct str){0};
 }
 
 static size_t count_headers(const char *list)
 {
     size_t n = 1;
 
-    for (; (list = strchr(list, ',')); list++) {
+    for (; (list = strchr(list, ',')) != NULL; list++) {
         n++;
     }
     return n;
@@ -221,7 +218,7 @@ static void read_headers(struct letters *l)
     const char *at = text(l, FIELD_HEADERS);
     struct letter *letter = &l->letter;
 
-    letter->header_count = at ? count_headers(at) : 0;
+    letter->header_count = at != NULL ? count_headers(at) : 0;
     letter->headers = mem_realloc(letter->headers, MAX(letter->header_count, (size_t) 1),
                                   sizeof *letter->headers);
     for (size_t i = 0; i < letter->header_count; i++) {
@@ -279,10 +276,10 @@ bool letters_marked(struct letters *l, bool *out_any, struct error *err)
 {
     _cleanup_result_ PGresult *res = ask(l, marked_sql, 1, l->values, err);
 
-    if (!res) {
+    if (res == NULL) {
         return false;
     }
-    *out_any = strcmp(PQgetvalue(res, 0, 0), "t") == 0;
+    *out_any = result_is_true(res, 0, 0);
     return true;
 }
 
@@ -298,7 +295,7 @@ bool letters_marked_stranger(struct letters *l, const char *const *routes, size_
     sql_array_close(&known);
     const char *values[] = {l->values[0], buf_cstr(&known)};
     _cleanup_result_ PGresult *res = ask(l, stranger_sql, ARRAY_LEN(values), values, err);
-    if (!res) {
+    if (res == NULL) {
         return false;
     }
     *out_route = PQgetisnull(res, 0, 0) ? NULL : mem_strdup(PQgetvalue(res, 0, 0));
@@ -307,19 +304,14 @@ bool letters_marked_stranger(struct letters *l, const char *const *routes, size_
 
 /* ---- changing ---- */
 
-static int64_t number(const PGresult *res, int column)
-{
-    return strtoll(PQgetvalue(res, 0, column), NULL, 10);
-}
-
 bool letters_replay(struct letters *l, int64_t *out_count, struct error *err)
 {
     _cleanup_result_ PGresult *res = ask_chosen(l, replay_sql, err);
 
-    if (!res) {
+    if (res == NULL) {
         return false;
     }
-    *out_count = number(res, 0);
+    *out_count = result_i64(res, 0, 0, 0);
     free(l->asked_at);
     l->asked_at = mem_strdup(PQgetvalue(res, 0, 1));
     return true;
@@ -329,10 +321,10 @@ bool letters_discard(struct letters *l, int64_t *out_count, struct error *err)
 {
     _cleanup_result_ PGresult *res = ask_chosen(l, discard_sql, err);
 
-    if (!res) {
+    if (res == NULL) {
         return false;
     }
-    *out_count = number(res, 0);
+    *out_count = result_i64(res, 0, 0, 0);
     return true;
 }
 
@@ -341,9 +333,10 @@ bool letters_progress(struct letters *l, struct letters_progress *out, struct er
     const char *values[] = {l->values[0], l->asked_at};
     _cleanup_result_ PGresult *res = ask(l, progress_sql, 2, values, err);
 
-    if (!res) {
+    if (res == NULL) {
         return false;
     }
-    *out = (struct letters_progress){.waiting = number(res, 0), .failed = number(res, 1)};
+    *out = (struct letters_progress){.waiting = result_i64(res, 0, 0, 0),
+                                     .failed = result_i64(res, 0, 1, 0)};
     return true;
 }

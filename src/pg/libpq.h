@@ -17,8 +17,8 @@
 enum conn_phase {
     CONN_CLOSED,
     CONN_CONNECTING, /* PQconnectPoll */
-    CONN_SETUP,      /* the session's settings are on their way */
-    CONN_PING,       /* an empty query, to see how long one round trip takes */
+    CONN_SETUP,      /* the session's settings are sent */
+    CONN_PING,       /* an empty query, to measure one round trip */
     CONN_IDLE,
     CONN_BUSY, /* an operation runs */
 };
@@ -28,8 +28,8 @@ struct conn {
     uint64_t session; /* counts connections: what belongs to one server process is gone with it */
     enum conn_phase phase;
     struct dsn *dsn;
-    size_t host;         /* which of the DSN's hosts is tried */
-    struct error others; /* what the hosts before said */
+    size_t host;         /* which of the DSN's hosts is being tried */
+    struct error others; /* why the hosts before it have failed */
     char *application_name;
     char *setup_sql;
     usec_t timeout_usec;
@@ -38,34 +38,35 @@ struct conn {
     usec_t deadline;
     short events;
     bool copy_in;          /* an operation is in the middle of COPY FROM STDIN */
-    struct conn_news news; /* what has come while an operation ran */
-    char *listen_sink;     /* NULL = nobody's replays are news */
-    bool read_only;        /* what the session's setup found */
+    struct conn_news news; /* notifications that came while an operation was under way */
+    char *listen_sink;     /* the sink whose replays are news; NULL = none */
     int stop_fd;           /* readable = give up waiting, in the blocking calls; -1 = none */
-    struct error notice;   /* the last thing a dying server said without being asked */
+    struct error notice;   /* the last error that ended the session without being asked for */
 };
 
-/* An operation starts and ends. @thread the connection's */
+/* An operation starts, on an idle connection, and ends. @thread the connection's */
 void conn_begin(struct conn *c);
 void conn_end(struct conn *c);
 
 /*
  * Reads and writes what the socket allows now. False: the connection is lost, or the deadline has
- * passed; closed, err is ERROR_LINK and says what the server said last. *out_heard: the server has
- * sent something.
+ * passed; it is closed, err is ERROR_LINK and says what the server said last. *out_heard: the
+ * server has sent something.
  */
 bool conn_pump(struct conn *c, bool *out_heard, struct error *err) _must_;
 
-/* Sends what libpq holds, as far as possible; then events says whether more is left. */
+/* Sends what libpq has buffered, as far as possible; then events says whether more is left. False
+ * as above. */
 bool conn_flush(struct conn *c, struct error *err) _must_;
 
-/* Closes a connection that libpq has given up; fills err from the server's last words. Returns
- * false. */
+/* Closes a connection that libpq has given up; fills err (ERROR_LINK) from the server's last words.
+ * Returns false. */
 bool conn_lost(struct conn *c, struct error *err);
 
 /*
- * Blocking: runs one statement and returns its result (freed by the caller), or NULL. With count <
- * 0 sql may hold several statements and the last result counts. @thread main
+ * Blocking: runs one statement and returns its result, which the caller frees, or NULL and err.
+ * With count < 0 sql may contain several statements, and the last result is returned. @thread main,
+ * scout
  */
 PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *const *values,
                     struct error *err) _must_;
@@ -79,16 +80,21 @@ bool fault_result(const PGresult *res, struct error *err);
 /* Did this error end the session (FATAL, PANIC)? */
 bool fault_is_fatal(const PGresult *res);
 
-/* Fills err from what libpq itself says of a connection. Returns false. */
+/* Fills err from what libpq itself says about a connection. Returns false. */
 bool fault_library(const PGconn *pg, struct error *err);
 
-/* The same after a failed attempt to connect: class and hint as that wants them. */
+/* The same after a failed attempt to connect: with the class and hint that suit it. */
 bool fault_connect(const PGconn *pg, struct error *err);
 
-/* Copies text as one line: white space runs become one space, ends are trimmed. */
+/* Copies text as one line: each run of white space becomes one space, the ends are trimmed. */
 void fault_one_line(char *to, size_t size, const char *text);
 
-void conn_clear_result(PGresult **res); /* for _cleanup_ */
-#define _cleanup_result_ _cleanup_(conn_clear_result)
+/* A bigint, `null` for NULL; a boolean, false for NULL. Of the result of a statement of ours, whose
+ * columns have these types. @thread any */
+int64_t result_i64(const PGresult *res, int row, int column, int64_t null) _pure_;
+bool result_is_true(const PGresult *res, int row, int column) _pure_;
+
+void result_clear(PGresult **res); /* for _cleanup_ */
+#define _cleanup_result_ _cleanup_(result_clear)
 
 #endif

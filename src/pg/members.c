@@ -1,4 +1,4 @@
-/* What static members have joined with, see members.h. Blocking. Scout. */
+/* Two statements, see members.h. Blocking. Scout thread. */
 #include "pg/members.h"
 
 #include "base/mem.h"

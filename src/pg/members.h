@@ -1,6 +1,6 @@
 /*
- * The table static_members: with which topics a static member (group.instance.id) has joined its
- * group last. Blocking. @thread scout
+ * The table static_members: the topics with which a static member (group.instance.id) last joined
+ * its group. Blocking. @thread scout
  */
 #ifndef PG_MEMBERS_H
 #define PG_MEMBERS_H
@@ -16,13 +16,13 @@ struct members_key {
 };
 
 /*
- * The topics, in the order in which they were written; each, and the array, is freed by the caller.
- * *out_found is false where nothing is written down. ERROR_SETUP: a right is missing; ERROR_LINK.
+ * The topics, in the order in which they were written; the caller frees each, and the array.
+ * *out_found is false where nothing has been written. ERROR_SETUP: a right is missing; ERROR_LINK.
  */
 bool members_read(struct conn *c, const struct members_key *key, bool *out_found, char ***out,
                   size_t *out_n, struct error *err) _must_;
 
-/* Writes them down in the place of what there was. Errors as above. */
+/* Writes them, in place of what was there. Errors as above. */
 bool members_write(struct conn *c, const struct members_key *key, char *const *topics, size_t n,
                    struct error *err) _must_;
 

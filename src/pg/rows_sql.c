@@ -1,4 +1,4 @@
-/* See rows_sql.h. Any thread. */
+/* Statements put together from pieces, see rows_sql.h. Any thread. */
 #include "pg/rows_sql.h"
 
 static bool holds(const struct rows_shape *s, size_t column)
@@ -19,7 +19,12 @@ bool rows_are_direct(const struct rows_shape *s)
     return true;
 }
 
-/* Of rows with the same key, where a statement is given some. */
+bool rows_are_bare(const struct rows_shape *s)
+{
+    return target_width(s->target, s->action, s->omit) == 0;
+}
+
+/* If a statement is given several rows with the same key, does only the last of them count? */
 static bool last_counts(const struct rows_shape *s)
 {
     return s->target->key_count > 0 && s->action != ROW_INSERT && s->action != ROW_IGNORE;
@@ -50,7 +55,7 @@ static size_t computed(const struct rows_shape *s)
     return fills ? s->target->expression_count : 0;
 }
 
-/* Is it a field that goes into a column of the table? */
+/* Does the field go into a column of the table? */
 static bool is_written(const struct rows_shape *s, size_t column)
 {
     return holds(s, column) && !s->target->columns[column].is_input;
@@ -70,14 +75,14 @@ static void add_cast(struct buf *out, const struct rows_shape *s, size_t column)
     }
 }
 
-/* A value as SQL sees it, from the source s. */
+/* The value of a column, from the source s. */
 static void add_value(struct buf *out, const struct rows_shape *s, size_t column)
 {
     buf_printf(out, "s.c%zu", column);
     add_cast(out, s, column);
 }
 
-/* A value to be compared with those of the table. */
+/* The same, to be compared with those of the table. */
 static void add_comparable(struct buf *out, const struct rows_shape *s, size_t column)
 {
     const struct column *c = s->target->columns[column].column;
@@ -88,7 +93,7 @@ static void add_comparable(struct buf *out, const struct rows_shape *s, size_t c
     }
 }
 
-/* The columns that are computed, behind n others. */
+/* The columns that are computed, after n others. */
 static void add_computed(struct buf *out, const struct rows_shape *s, enum list list, size_t n)
 {
     for (size_t i = 0; i < computed(s); i++) {
@@ -101,7 +106,8 @@ static void add_computed(struct buf *out, const struct rows_shape *s, enum list 
     }
 }
 
-/* The columns that rows of this shape hold, in their order; of the table, but for LIST_STAGED. */
+/* The columns that rows of this shape hold, in their order: those of the table, or (LIST_STAGED) of
+ * the temporary table. */
 static void add_list(struct buf *out, const struct rows_shape *s, enum list list)
 {
     size_t n = 0;
@@ -422,6 +428,16 @@ void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_sourc
                    s->target->table->quoted);
         return;
     }
+}
+
+void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows)
+{
+    if (s->action == ROW_TRUNCATE) {
+        rows_sql_store(out, s, ROWS_UNNEST, NULL);
+        return;
+    }
+    buf_printf(out, "INSERT INTO %s SELECT FROM pg_catalog.generate_series(1, %zu)",
+               s->target->table->quoted, rows);
 }
 
 void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places)

@@ -6,10 +6,10 @@
  *     ROWS_STAGE    a temporary table filled by COPY: large ones
  *     ROWS_PLACES   a part of such a table, the places $1 to $2: to find out which rows are refused
  *
- * In ROWS_PLACES, and where only SQL can compare keys, rows may share a key, and the last of them
- * counts, by version and place; of rows that are to be inserted or ignored each counts.
+ * In ROWS_PLACES, and where only SQL can compare keys, several rows may share a key: the last of
+ * them counts, by version and place. Of rows to be inserted or ignored, each counts.
  *
- * Every column that is not of its table's own type is cast here. Pure text; any thread.
+ * A field that is not encoded as its column's own type is cast here. Pure text; any thread.
  */
 #ifndef PG_ROWS_SQL_H
 #define PG_ROWS_SQL_H
@@ -27,7 +27,10 @@ struct rows_shape {
 /* Can COPY write straight into the table? */
 bool rows_are_direct(const struct rows_shape *s) _pure_;
 
-/* Can arrays of fields be unnested into rows? Not where fields are arrays themselves, or rows have
+/* Have the rows no column at all? Neither COPY nor unnest can carry such rows. */
+bool rows_are_bare(const struct rows_shape *s) _pure_;
+
+/* Can arrays of fields be unnested into rows? Not if fields are arrays themselves, nor if rows have
  * keys that only SQL can compare. */
 bool rows_unnest(const struct rows_shape *s) _pure_;
 
@@ -37,9 +40,15 @@ void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_sourc
                     const char *stage);
 
 /*
- * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT, for
- * rows of all shapes of the target. With places it has an
- * index, and a first column "place".
+ * Appends what stores this many bare rows, without any parameter:
+ *     INSERT INTO t SELECT FROM generate_series(1, rows)
+ * or a truncate.
+ */
+void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows);
+
+/*
+ * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT, for rows of all shapes of
+ * the target. With places it has a first column "place", and an index on it.
  */
 void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
 
@@ -47,8 +56,8 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
 void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
 
 /*
- * Appends an EXPLAIN that fails where storing rows would because of one expression: of what it
- * names, of its type, of a privilege. It computes nothing.
+ * Appends an EXPLAIN that fails where storing rows would fail because of one expression: because of
+ * what it names, of its type, or of a privilege. It computes nothing.
  */
 void rows_sql_check(struct buf *out, const struct target *t, const struct target_expression *e);
 

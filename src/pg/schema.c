@@ -1,12 +1,13 @@
 /*
  * Installing and checking the project's schema. The steps are texts for psql with two variables,
- * :"schema" and :'schema', which are filled in here as psql would. Blocking. @thread main
+ * :"schema" and :'schema', which are filled in here as psql would do it. Blocking. @thread main
  */
 #include "pg/schema.h"
 
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
+#include "pg/sqlstate.h"
 #include "pg/steps.h"
 #include "row/table/table.h"
 
@@ -29,7 +30,7 @@ static void fill(struct buf *out, const char *line, const char *schema)
 {
     const char *at;
 
-    while ((at = strchr(line, ':'))) {
+    while ((at = strchr(line, ':')) != NULL) {
         buf_add(out, line, (size_t) (at - line));
         if (strncmp(at, ":\"schema\"", 9) == 0) {
             table_quote_ident(out, schema);
@@ -47,12 +48,12 @@ static void fill(struct buf *out, const char *line, const char *schema)
 
 static void fill_all(struct buf *out, const char *const *lines, const char *schema)
 {
-    for (; *lines; lines++) {
+    for (; *lines != NULL; lines++) {
         fill(out, *lines, schema);
     }
 }
 
-/* The advisory lock under which the schema is changed: one per database and schema name. */
+/* The advisory lock for every change of the schema: one per database and schema name. */
 static const char lock_sql[] = "SELECT pg_catalog.pg_advisory_xact_lock("
                                "pg_catalog.hashtextextended('pgsinkd ' || :'schema', 0));\n";
 
@@ -99,11 +100,6 @@ struct state {
     int version; /* 0 = none of our tables */
 };
 
-static bool is_true(const PGresult *res, int column)
-{
-    return *PQgetvalue(res, 0, column) == 't';
-}
-
 static bool read_state(struct conn *c, const char *schema, struct state *out, struct error *err)
 {
     const char *values[] = {schema};
@@ -116,31 +112,31 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
         " LEFT JOIN pg_catalog.pg_class t ON t.relnamespace = n.oid"
         " AND t.relname = 'schema_version'",
         1, values, err);
-    if (!found) {
+    if (found == NULL) {
         return false;
     }
-    *out = (struct state){.exists = is_true(found, 0), .version = 0};
-    if (!is_true(found, 2)) {
+    *out = (struct state){.exists = result_is_true(found, 0, 0), .version = 0};
+    if (!result_is_true(found, 0, 2)) {
         error_set(err, ERROR_SETUP, "schema '%s': role '%s' has no USAGE privilege", schema,
                   PQgetvalue(found, 0, 3));
         return error_hint(err, "Grant what `pgsinkd init --print` lists to that role.");
     }
-    if (!is_true(found, 1)) {
+    if (!result_is_true(found, 0, 1)) {
         return true;
     }
     _cleanup_buf_ struct buf sql = {0};
     fill(&sql, "SELECT coalesce(pg_catalog.max(version), 0) FROM :\"schema\".schema_version",
          schema);
     _cleanup_result_ PGresult *version = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
-    if (!version) {
+    if (version == NULL) {
         error_wrap(err, "schema '%s'", schema);
         return err->class == ERROR_SETUP ? error_hint(err, "%s", HINT_PRINT) : false;
     }
-    out->version = (int) strtol(PQgetvalue(version, 0, 0), NULL, 10);
+    out->version = (int) result_i64(version, 0, 0, 0);
     return true;
 }
 
-/* May this role use the tables as the daemon does? Else better said now than at the first claim. */
+/* May this role use the tables as the daemon does? Better reported now than at the first claim. */
 static bool check_grants(struct conn *c, const char *schema, struct error *err)
 {
     _cleanup_buf_ struct buf sql = {0};
@@ -159,7 +155,7 @@ static bool check_grants(struct conn *c, const char *schema, struct error *err)
          " WHERE NOT pg_catalog.has_table_privilege(t.oid, p.privilege) LIMIT 1",
          schema);
     _cleanup_result_ PGresult *res = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
-    if (!res) {
+    if (res == NULL) {
         return false;
     }
     if (PQntuples(res) == 0) {
@@ -215,7 +211,7 @@ static bool apply(struct conn *c, const char *schema, int *out_applied, struct e
             (void) !conn_run(c, "ROLLBACK", &ignored);
         }
         error_wrap(err, "cannot install schema '%s'", schema);
-        if (strcmp(err->sqlstate, "42501") == 0) {
+        if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
             error_hint(err, "%s", HINT_PRINT);
         }
         return false;

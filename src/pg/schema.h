@@ -1,7 +1,7 @@
 /*
- * The project's own schema: numbered steps from sql/, embedded into the program, applied in order
- * under an advisory lock, so that two daemons starting at once do not collide. Blocking. @thread
- * main
+ * The project's own schema: numbered steps from sql/, embedded in the program, applied in order
+ * under an advisory lock, so that two daemons that start at the same time do not collide. Blocking.
+ * @thread main
  */
 #ifndef PG_SCHEMA_H
 #define PG_SCHEMA_H
@@ -14,20 +14,20 @@
 int schema_version_wanted(void);
 
 /*
- * Brings the schema up to date (manage = true), or only checks that it is (false). A newer schema
- * is refused: ERROR_SETUP. *out_applied receives the number of steps run now. Then it checks that
- * the connected role may use the tables as the daemon does.
+ * Brings the schema up to date (manage = true), or only checks that it is (false); a newer schema
+ * is refused. Then it checks that the connected role may use the tables as the daemon does.
+ * *out_applied receives the number of steps run now. ERROR_SETUP, and the connection's errors.
  */
 bool schema_ensure(struct conn *c, const char *schema, bool manage, int *out_applied,
                    struct error *err) _must_;
 
-/* The installed version, 0 = none; for `check`, which writes nothing. */
+/* The installed version, 0 = none; for `check`, which writes nothing. Errors as above. */
 bool schema_version_installed(struct conn *c, const char *schema, int *out_version,
                               struct error *err) _must_;
 
 /*
- * The whole SQL as a script for psql, with the schema's name filled in. It does only what is not
- * yet done, and grants a role what it needs when psql is given one: -v role=...
+ * Appends the whole SQL as a script for psql, with the schema's name filled in. The script does
+ * only what is not yet done. It grants a role what it needs if psql is given one: -v role=...
  */
 void schema_print(const char *schema, struct buf *out);
 

@@ -1,4 +1,4 @@
-/* SQL text: quoting and nothing else, see sql.h. Pure; any thread. */
+/* Quoting, see sql.h. Pure; any thread. */
 #include "pg/sql.h"
 
 #include "base/mem.h"

@@ -8,8 +8,9 @@
 void sql_literal(struct buf *out, const char *text);
 
 /*
- * An array in PostgreSQL's text format, as a parameter's value: open, elements, close. Inside an
- * SQL string literal text elements need sql_array_text_quoted, which doubles single quotes.
+ * Append an array in PostgreSQL's text format, as a parameter's value: open, elements, close.
+ * Within an SQL string literal, text elements need sql_array_text_quoted, which doubles single
+ * quotes.
  */
 void sql_array_open(struct buf *out);
 void sql_array_text(struct buf *out, const char *text);

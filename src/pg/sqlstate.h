@@ -1,5 +1,7 @@
-/* SQLSTATE -> error class: one pure table, from "PostgreSQL Error Codes" (appendix A of its
- * manual). Any thread. */
+/*
+ * SQLSTATE -> error class: one pure table, from "PostgreSQL Error Codes" (appendix A of its
+ * manual); and the names of those that are asked for by themselves. Any thread.
+ */
 #ifndef PG_SQLSTATE_H
 #define PG_SQLSTATE_H
 
@@ -8,7 +10,21 @@
 /* The ledger's own code, raised by <schema>.advance when the compare-and-set misses. */
 #define SQLSTATE_FENCED "SK001"
 
-/* NULL or "" (libpq made the error itself) counts as ERROR_LINK. */
-enum error_class sqlstate_class(const char *sqlstate);
+/* PostgreSQL's, by its names. */
+#define SQLSTATE_PROTOCOL_VIOLATION "08P01"     /* also: a parameter that has no value */
+#define SQLSTATE_INVALID_STATEMENT_NAME "26000" /* also: it was deallocated */
+#define SQLSTATE_INVALID_AUTHORIZATION "28"     /* the class */
+#define SQLSTATE_INVALID_PASSWORD "28P01"
+#define SQLSTATE_INVALID_CATALOG_NAME "3D000" /* no such database */
+#define SQLSTATE_INSUFFICIENT_PRIVILEGE "42501"
+#define SQLSTATE_PROGRAM_LIMIT_EXCEEDED "54" /* the class */
+#define SQLSTATE_LOCK_NOT_AVAILABLE "55P03"
+#define SQLSTATE_QUERY_CANCELED "57014"
+
+/* What to do about it. NULL or "" (libpq made the error itself) counts as ERROR_LINK. */
+enum error_class sqlstate_class(const char *sqlstate) _pure_;
+
+/* Is it this code, or of this class (two characters)? */
+bool sqlstate_is(const char *sqlstate, const char *code) _pure_;
 
 #endif

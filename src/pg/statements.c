@@ -1,15 +1,15 @@
-/* See statements.h. Worker thread. */
+/* Making the statements and finding them by their shape, see statements.h. Worker thread. */
 #include "pg/statements.h"
 
 #include "base/mem.h"
-#include "pg/txn_state.h"
 #include "row/table/table.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Each costs the server a plan: more are rare (many tables, or rows that omit many sets of
- * columns). */
+/* Each costs the server a plan. More are rare: many tables, or rows that omit many different sets
+ * of columns. */
 #define PREPARED_MAX 256
 
 struct statements {
@@ -17,8 +17,10 @@ struct statements {
     struct statement **stores; /* pointers: a flight keeps them while the array grows */
     size_t store_count;
     size_t store_cap;
-    size_t last;      /* the last answer of statements_of */
-    uint64_t session; /* the connection's count of sessions when they were prepared */
+    size_t *index;     /* by shape, open addressing: the number in stores, plus one; 0 = free */
+    size_t index_size; /* a power of two, or 0; at most half of it is used */
+    size_t last;       /* the last answer of statements_of */
+    uint64_t session;  /* the connection's count of sessions when they were prepared */
 };
 
 static void statement_done(struct statement *s)
@@ -34,6 +36,7 @@ static char *take_sql(struct buf *sql)
     return text;
 }
 
+/* The parameters of advance(): the sink, the topics, then each enum span_field in its order. */
 static void init_advance(struct statement *s, const char *schema)
 {
     static const uint32_t types[] = {
@@ -41,6 +44,7 @@ static void init_advance(struct statement *s, const char *schema)
         OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
         OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY,
     };
+    _Static_assert(ARRAY_LEN(types) == 2 + SPAN_FIELDS, "a type for each parameter of advance()");
     struct buf sql = {0};
 
     snprintf(s->name, sizeof s->name, "advance");
@@ -55,8 +59,8 @@ static void init_advance(struct statement *s, const char *schema)
     s->sql = take_sql(&sql);
 }
 
-/* All shapes of a target share one temporary table of each kind: PostgreSQL empties every one at
- * each COMMIT, and columns may be left out in a great many ways. */
+/* All shapes of a target share one temporary table of each kind: PostgreSQL empties every table at
+ * each COMMIT, and there are very many sets of columns that rows can omit. */
 static size_t first_of_target(const struct statements *all, const struct target *target,
                               size_t number)
 {
@@ -102,13 +106,14 @@ struct statements *statements_new(const char *schema)
 
 struct statements *statements_free(struct statements *s)
 {
-    if (s) {
+    if (s != NULL) {
         statement_done(&s->advance);
         for (size_t i = 0; i < s->store_count; i++) {
             statement_done(s->stores[i]);
             free(s->stores[i]);
         }
         free(s->stores);
+        free(s->index);
         free(s);
     }
     return NULL;
@@ -137,21 +142,89 @@ static bool is_of(const struct statement *s, const struct rows_shape *shape)
            s->shape.action == shape->action;
 }
 
+static uint64_t shape_hash(const struct rows_shape *shape)
+{
+    uint64_t h = (uint64_t) (uintptr_t) shape->target ^ (uint64_t) shape->action;
+
+    h *= UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ h >> 32 ^ shape->omit) * UINT64_C(0x9e3779b97f4a7c15);
+    return h ^ h >> 32;
+}
+
+/* The place in the index that names the shape, or the free one that would. */
+static size_t *place_of(const struct statements *s, const struct rows_shape *shape)
+{
+    size_t i = (size_t) shape_hash(shape) & (s->index_size - 1);
+
+    while (s->index[i] != 0 && !is_of(s->stores[s->index[i] - 1], shape)) {
+        i = (i + 1) & (s->index_size - 1);
+    }
+    return &s->index[i];
+}
+
+/* Makes room for one more. */
+static void index_grow(struct statements *s)
+{
+    if (2 * (s->store_count + 1) <= s->index_size) {
+        return;
+    }
+    free(s->index);
+    s->index_size = MAX(2 * s->index_size, 16);
+    s->index = mem_array(s->index_size, sizeof *s->index);
+    for (size_t i = 0; i < s->store_count; i++) {
+        *place_of(s, &s->stores[i]->shape) = i + 1;
+    }
+}
+
+static struct statement *store_add(struct statements *s, const struct rows_shape *shape)
+{
+    struct statement *made = mem_zalloc(sizeof *made);
+
+    init_store(s, made, shape, s->store_count);
+    s->stores = mem_grow(s->stores, &s->store_cap, s->store_count, sizeof(struct statement *));
+    s->stores[s->store_count++] = made;
+    return made;
+}
+
 struct statement *statements_of(struct statements *s, const struct rows_shape *shape)
 {
     if (s->last < s->store_count && is_of(s->stores[s->last], shape)) {
         return s->stores[s->last];
     }
-    for (size_t i = 0; i < s->store_count; i++) {
-        if (is_of(s->stores[i], shape)) {
-            s->last = i;
-            return s->stores[i];
-        }
+    index_grow(s);
+    size_t *place = place_of(s, shape);
+    if (*place == 0) {
+        (void) store_add(s, shape);
+        *place = s->store_count;
     }
-    s->stores = mem_grow(s->stores, &s->store_cap, s->store_count, sizeof(struct statement *));
-    struct statement *made = mem_zalloc(sizeof *made);
-    s->last = s->store_count++;
-    s->stores[s->last] = made;
-    init_store(s, made, shape, s->last);
-    return made;
+    s->last = *place - 1;
+    return s->stores[s->last];
+}
+
+int64_t statements_span_field(const struct span *s, enum span_field field)
+{
+    switch (field) {
+    case SPAN_PARTITION:
+        return s->partition;
+    case SPAN_OWNER_EPOCH:
+        return s->owner_epoch;
+    case SPAN_FROM:
+        return s->from;
+    case SPAN_NEXT:
+        return s->next;
+    case SPAN_LEADER_EPOCH:
+        return s->leader_epoch;
+    case SPAN_TIMESTAMP:
+        return s->last_timestamp_ms;
+    case SPAN_END:
+        return s->end_offset;
+    case SPAN_FP_OFFSET:
+        return s->fp.offset;
+    case SPAN_FP_CRC:
+        return (int32_t) s->fp.crc; /* PostgreSQL has no unsigned integers */
+    case SPAN_FIELDS:
+        break;
+    }
+    assert(false && "no such field of a span");
+    return 0;
 }

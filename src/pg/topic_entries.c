@@ -1,8 +1,8 @@
-/* See topic_entries.h. Main thread before the workers start; the scout. */
+/* Three statements, see topic_entries.h. Main thread before the workers start; the scout. */
 #include "pg/topic_entries.h"
 
-#include "base/buf.h"
 #include "base/mem.h"
+#include "pg/key_arrays.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
 
@@ -51,36 +51,31 @@ bool topic_entries_read(struct conn *c, const char *schema, const char *sink,
 static void take_made(const PGresult *res, struct ledger_entry *rows)
 {
     for (int row = 0; row < PQntuples(res); row++) {
-        rows[strtol(PQgetvalue(res, row, 0), NULL, 10) - 1].inserted = true;
+        rows[result_i64(res, row, 0, 0) - 1].inserted = true;
     }
 }
 
 bool topic_entries_use(struct conn *c, const char *schema, const char *sink, const char *entry,
                        const char *reason, struct ledger_entry *rows, size_t n, struct error *err)
 {
-    struct buf arrays[3] = {{0}};
+    _cleanup_key_arrays_ struct key_arrays keys = {0};
     char *sql _cleanup_mem_ = sql_in_schema("SELECT * FROM $S.first_use($1, $2, $3, $4, $5, $6)",
                                             schema);
-    for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-        sql_array_open(&arrays[i]);
-    }
+    key_arrays_begin(&keys);
     for (size_t i = 0; i < n; i++) {
-        sql_array_text(&arrays[0], rows[i].topic);
-        sql_array_i64(&arrays[1], rows[i].partition);
-        sql_array_i64(&arrays[2], rows[i].first_offset);
+        key_arrays_add(&keys, rows[i].topic, rows[i].partition);
+        sql_array_i64(&keys.of[KEY_ARRAYS_MORE], rows[i].first_offset);
         rows[i].inserted = false;
     }
-    for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-        sql_array_close(&arrays[i]);
-    }
-    const char *values[] = {
-        sink, entry, buf_cstr(&arrays[0]), buf_cstr(&arrays[1]), buf_cstr(&arrays[2]), reason};
+    const char *values[] = {sink,
+                            entry,
+                            key_arrays_end(&keys, KEY_ARRAYS_TOPIC),
+                            key_arrays_end(&keys, KEY_ARRAYS_PARTITION),
+                            key_arrays_end(&keys, KEY_ARRAYS_MORE),
+                            reason};
     _cleanup_result_ PGresult *res = conn_exec(c, sql, ARRAY_LEN(values), values, err);
-    for (size_t i = 0; i < ARRAY_LEN(arrays); i++) {
-        buf_done(&arrays[i]);
-    }
     if (res == NULL) {
-        return error_wrap(err, "cannot write down the first use of topics entry '%s'", entry);
+        return error_wrap(err, "cannot record the first use of topics entry '%s'", entry);
     }
     take_made(res, rows);
     return true;

@@ -6,7 +6,7 @@
  *
  * COPY, for large batches: one query string `SELECT <schema>.advance(...); COPY a FROM STDIN
  * (FORMAT binary); COPY b ...`, which is one implicit transaction and two round trips. The last
- * CommandComplete is sent after the commit, so reading it is knowing it.
+ * CommandComplete is sent after the commit: once it has been read, the batch is stored.
  *
  *     client                               server
  *     SELECT advance(...); COPY ...  --->  UPDATE offsets ... (raises SK001 if fenced)
@@ -16,29 +16,30 @@
  *
  * unnest, for small ones: advance() and INSERT ... SELECT unnest(arrays), prepared, in one pipeline
  * and one round trip; the commit is at Sync, ReadyForQuery comes after it. An error does not say
- * which row it means: for that the batch goes again by COPY.
+ * which row it means: to find out, the batch is sent again by COPY.
  *
- * Rows with a key, and columns that SQL has to cast, go by the same two ways into one more
+ * Rows with a key, and columns that SQL has to cast, take the same two ways into one more
  * statement: INSERT ... ON CONFLICT, UPDATE or DELETE, from the arrays or from a temporary table
  * that COPY has filled (pg/rows_sql.h). One row for each key is sent (row/batch/fold.h).
  *
- * each, after a batch was refused for a record: all rows into temporary tables, then store_each(),
- * which stores them range by range and names those that the server refuses, all in one transaction.
- * If there are any it is rolled back, and the caller sends the batch again without them.
+ * each, after a batch was refused because of a record: all rows into temporary tables, then
+ * store_each(), which stores them range by range and names those that the server refuses, all in
+ * one transaction. If there are any it is rolled back, and the caller sends the batch again without
+ * them.
  *
  *     BEGIN; SELECT advance(...); LOCK ...; COPY ...; SELECT ... store_each(...)  --->
  *                                              <---  the rows refused, each with its error
  *     COMMIT, or ROLLBACK if there are any     --->
  *
- * Tables may change while we run. COPY BINARY would take the bytes of one type for another's: so a
- * transaction with a COPY locks the tables against that, and asks whether their columns are those
- * that the rows were made for; if not nothing is stored. So does `each`, or records would be
- * blamed for what a table has become. Rows by arrays are converted by SQL, or refused; there the
- * same is asked once a second, to notice columns that are new.
+ * Tables may change while we run. COPY BINARY would take the bytes of one type for those of
+ * another. So a transaction with a COPY locks its tables against that, and asks whether their
+ * columns are those that the rows were made for; if not, nothing is stored. `each` does the same,
+ * or records would be blamed for a change of the table. Rows in arrays are converted by SQL, or
+ * refused; there the same question is asked once a second, to notice new columns.
  *
- * Start, then step until it is done; the batch is read meanwhile and must not change. A connection
- * lost after the end of the transaction was sent and before its answer was read is TXN_UNKNOWN:
- * only the ledger tells (invariant I9).
+ * Start, then step until it is done; meanwhile the batch is read and must not change. If the
+ * connection is lost after the end of the transaction was sent and before its answer was read, the
+ * outcome is TXN_UNKNOWN: only the ledger can tell (invariant I9).
  *
  * Invariants I1 (rows only together with the advance) and I9 live here. Worker thread; a replay's
  * txn: scout.
@@ -67,10 +68,10 @@ struct txn_result {
     enum txn_outcome outcome;
     enum txn_path path;
     struct error error; /* class ERROR_NONE when committed */
-    size_t part;        /* ERROR_RECORD: the batch part and row PostgreSQL named, */
+    size_t part;        /* ERROR_RECORD: the part of the batch and the row that PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
-    bool no_temporary;  /* our role may not make temporary tables */
-    bool changed;       /* a table's columns have changed: the catalog is to be read again */
+    bool no_temporary;  /* our role may not create temporary tables */
+    bool changed;       /* a table's columns have changed: the catalog must be read again */
 };
 
 /* A row that PostgreSQL refuses. */
@@ -83,36 +84,37 @@ struct txn_refusal {
 struct txn;
 
 /*
- * Without a ledger transactions begin with the rows, and a batch without rows is not to be sent.
- * schema is that of our own tables and functions; NULL, without a ledger only: there are none.
+ * Without a ledger transactions begin with the rows, and a batch without rows must not be sent.
+ * schema is that of our own tables and functions; NULL, which only a txn without a ledger may have:
+ * there are none. Texts are copied.
  */
 struct txn *txn_new(const char *schema, const char *sink, bool ledger) _must_;
 struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's */
 
 /*
- * From now on transactions take dead letters of this route out of their table instead of advancing
- * the ledger: each span of a batch is one, known by its topic, partition and `from`. ERROR_FENCED:
- * one of them is gone. Not by unnest. For a txn without ledger, with a schema.
+ * From now on transactions delete dead letters of this route instead of advancing the ledger: each
+ * span of a batch is one, identified by its topic, partition and `from`. ERROR_FENCED: one of them
+ * is gone. Not by unnest. For a txn without a ledger but with a schema.
  */
 void txn_take_letters(struct txn *t, const char *route);
 
 /*
- * May another batch be sent by unnest behind those on their way, before their answers are here? It
- * is safe: where it goes on from one that fails, its own advance misses, and it is rolled back.
+ * May another batch be sent by unnest after those on their way, before their answers are here? That
+ * is safe: if it continues one that fails, its own advance misses, and it is rolled back.
  */
 bool txn_may_follow(const struct txn *t);
 
 /*
- * Can all of its INSERTs be prepared, and would they store what COPY does (which ignores rules)? If
- * not the batch goes by COPY.
+ * Can all of its INSERTs be prepared, and would they store what COPY stores (which ignores rules)?
+ * If not, the batch is sent by COPY.
  */
 bool txn_fits_unnest(struct txn *t, const struct batch *b);
 
 /*
- * Starts to store b, which is not empty, on a ready connection, or behind another where that is
- * allowed. A batch without rows only advances
- * the ledger. The path is a wish: what cannot be unnest is COPY. False: nothing is stored
- * (ERROR_LINK, the connection is closed).
+ * Starts to store b, which is not empty, on a ready connection, or after another batch where
+ * txn_may_follow allows it. A batch without rows only advances the ledger. The path is a wish: a
+ * batch that unnest cannot store is sent by COPY. False: nothing is stored (ERROR_LINK, the
+ * connection is closed).
  */
 bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_path path,
                struct error *err) _must_;
@@ -120,18 +122,20 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
 /*
  * Reads and writes what the socket allows. On TXN_DONE *out is filled, for the oldest batch on its
  * way; then step again if there are others. After ERROR_LINK the connection is closed, and no batch
- * is on its way any more; after everything else it is ready once all are answered.
+ * is on its way any more; after any other outcome it is ready as soon as all batches are answered.
  */
 enum txn_step txn_step(struct txn *t, struct txn_result *out) _must_;
 
-/* After TXN_EACH was refused (ERROR_RECORD): the rows, in the order in which they were made. None:
- * the fault has no row. Valid until the next txn_start. */
+/*
+ * After TXN_EACH was refused (ERROR_RECORD): the refused rows, in the order in which they were
+ * made. None: the server blamed no row. Valid until the next txn_start.
+ */
 const struct txn_refusal *txn_refusals(const struct txn *t, size_t *out_n);
 
-/* Can store_each find the bad rows of b? Not where rules say what an INSERT is. */
+/* Can store_each() find the refused rows of b? Not where rules rewrite an INSERT. */
 bool txn_fits_each(const struct txn *t, const struct batch *b);
 
-/* Gives up at once: closes the connection. Unknown only when what commits may be on its way. */
+/* Gives up at once: closes the connection. TXN_UNKNOWN only if a commit may be on its way. */
 enum txn_outcome txn_abandon(struct txn *t);
 
 #endif

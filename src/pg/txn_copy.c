@@ -7,7 +7,7 @@
  * A replay's begins with take_dead_letters() instead.
  *
  * When can the server have committed? It commits after the last statement, so not before the last
- * CopyDone has left libpq: that point stands in end_of_copy.
+ * CopyDone has left libpq: end_of_copy marks that point.
  *
  * Worker thread.
  */
@@ -19,7 +19,7 @@
 
 #include <poll.h>
 
-/* Bytes per CopyData, and per step: then the worker may look at other things. */
+/* Bytes per CopyData, and per step: after those the worker may look at other things. */
 #define CHUNK_BYTES ((size_t) 64 * 1024)
 #define STEP_BYTES ((size_t) 1024 * 1024)
 
@@ -52,7 +52,7 @@ static void add_field(struct txn *t, const struct batch *b, enum span_field fiel
     buf_add_z(&t->sql, ",'");
     sql_array_open(&t->sql);
     for (size_t i = 0; i < b->span_count; i++) {
-        sql_array_i64(&t->sql, txn_span_field(&b->spans[t->order[i]], field));
+        sql_array_i64(&t->sql, statements_span_field(&b->spans[t->order[i]], field));
     }
     sql_array_close(&t->sql);
     buf_add_u8(&t->sql, '\'');
@@ -81,24 +81,16 @@ static void add_take_letters(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "')");
 }
 
-static bool is_checked(const struct flight *f, const struct target *target)
-{
-    for (size_t i = 0; i < f->answer_count; i++) {
-        if (f->answers[i].kind == ANSWER_SAME && f->answers[i].target == target) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Locks the table against changes of its columns, and asks whether there were any. */
+/* Locks the table against changes of its columns, and asks whether there have been any. */
 static void add_check(struct txn *t, const struct target *target)
 {
     struct flight *f = &t->flights[0];
+    struct target_mark *mark = target_marks_of(&t->marks, target);
 
-    if (is_checked(f, target) || !target->route) { /* our own table is no route's */
+    if (mark->is_checked || target->route == NULL) { /* our own table is no route's */
         return;
     }
+    mark->is_checked = true;
     if (target->table->may_lock) {
         buf_printf(&t->sql, ";LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE", target->table->quoted);
         txn_expect(f, (struct answer){.kind = ANSWER_LOCKED, .target = target});
@@ -108,33 +100,20 @@ static void add_check(struct txn *t, const struct target *target)
     txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
 }
 
-/* Has a group before this one left its rows in the same temporary table? */
-static bool is_stage_used(const struct txn *t, size_t group)
-{
-    const struct fold_group *g = &t->fold.groups[group];
-
-    for (size_t i = 0; i < group; i++) {
-        const struct fold_group *at = &t->fold.groups[i];
-        const struct rows_shape shape = {at->target, at->action, at->omit};
-        if (at->target == g->target && !txn_is_bare(&shape) && !rows_are_direct(&shape)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Rows that SQL has to do something with first: into a temporary table, and from there. */
+/* Rows that SQL has to process: into a temporary table, and from there into the table. */
 static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
 {
     const struct statement *s = statements_of(t->statements, shape);
+    struct target_mark *mark = target_marks_of(&t->marks, shape->target);
     struct flight *f = &t->flights[0];
 
     add_check(t, shape->target);
     buf_add_u8(&t->sql, ';');
-    if (is_stage_used(t, group)) {
+    if (mark->is_staged) { /* a group before this one has left its rows there */
         buf_printf(&t->sql, "TRUNCATE pg_temp.%s", s->stage);
     } else {
         rows_sql_create(&t->sql, shape, s->stage, false);
+        mark->is_staged = true;
     }
     txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     buf_add_u8(&t->sql, ';');
@@ -148,7 +127,7 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
     t->copies_left++;
 }
 
-/* Rows that a table refuses because it has changed are no fault of theirs. */
+/* Of all tables, before anything is tried: a table that has changed must not cost records. */
 static void add_checks(struct txn *t, const struct batch *b)
 {
     for (size_t i = 0; i < b->part_count; i++) {
@@ -175,8 +154,9 @@ static void add_groups(struct txn *t)
     for (size_t i = 0; i < t->fold.group_count; i++) {
         const struct fold_group *g = &t->fold.groups[i];
         const struct rows_shape shape = {g->target, g->action, g->omit};
-        if (txn_is_bare(&shape)) {
-            txn_add_bare(&t->sql, &shape, g->row_count);
+        if (rows_are_bare(&shape)) {
+            buf_add_u8(&t->sql, ';');
+            rows_sql_bare(&t->sql, &shape, g->row_count);
             txn_expect(&t->flights[0],
                        (struct answer){.kind = ANSWER_ROWS, .target = shape.target});
         } else if (rows_are_direct(&shape)) {
@@ -195,12 +175,13 @@ bool txn_copy_send(struct txn *t, struct error *err)
     t->stopped = false;
     t->answer_seen = false;
     t->ending = false;
+    target_marks_begin(&t->marks, f->path == TXN_EACH ? f->b->part_count : t->fold.group_count);
     buf_clear(&t->sql);
     if (f->path == TXN_EACH) {
         buf_add_z(&t->sql, "BEGIN;");
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     }
-    if (t->letters_of) {
+    if (t->letters_of != NULL) {
         add_take_letters(t, f->b);
     } else if (t->ledger) {
         add_advance(t, f->b);
@@ -221,16 +202,40 @@ bool txn_copy_send(struct txn *t, struct error *err)
     return true;
 }
 
-/* --- sending rows --- */
+/* --- turns --- */
 
-enum send { SEND_ALL, SEND_LATER, SEND_LOST, SEND_BROKEN_OFF };
+/*
+ * A step takes turns until one of them has to wait, or ends the transaction:
+ *
+ *     is a COPY open?  yes
+ *           |no        +--> send_rows    all are sent ------------------------>  TURN_AGAIN
+ *           v                            no room, or enough for one step ----->  TURN_FULL   wait
+ *      take_answer
+ *           nothing to read yet ---------------------------------------------->  TURN_IDLE   wait
+ *           one statement's, which may open the next COPY -------------------->  TURN_AGAIN
+ *           all are here, and rows were only tried: COMMIT or ROLLBACK ------->  TURN_AGAIN
+ *           all are here ----------------------------------------------------->  TURN_OVER   done
+ *
+ * Both may also find the connection lost, or break it off: then the transaction is done as well.
+ */
+enum turn {
+    TURN_AGAIN,
+    TURN_FULL,
+    TURN_IDLE,
+    TURN_OVER,
+    TURN_LOST,    /* libpq has given up the connection */
+    TURN_STRANGE, /* the server has answered what was not asked */
+    TURN_FAILPOINT,
+};
 
-/* True when libpq has taken it; false: its buffer is full, or the connection is gone (*out). */
-static bool put(struct txn *t, const void *p, size_t n, enum send *out)
+/* --- rows to send --- */
+
+/* True when libpq has taken it; false: its buffer is full, or the connection is lost (*out). */
+static bool put(struct txn *t, const void *p, size_t n, enum turn *out)
 {
     int r = PQputCopyData(t->c->pg, p, (int) n);
 
-    *out = r < 0 ? SEND_LOST : SEND_LATER;
+    *out = r < 0 ? TURN_LOST : TURN_FULL;
     return r == 1;
 }
 
@@ -261,20 +266,20 @@ static size_t chunk_size(size_t left)
 }
 #endif
 
-static enum send end_of_copy(struct txn *t)
+static enum turn end_of_copy(struct txn *t)
 {
-    enum send result;
+    enum turn result;
 
     if (t->copies_left == 1 && failpoint_hit(FAILPOINT_TXN_BEFORE_COMMIT)) {
-        return SEND_BROKEN_OFF;
+        return TURN_FAILPOINT;
     }
     if (!put(t, copy_trailer, sizeof copy_trailer, &result)) {
         return result;
     }
-    t->copies_left--; /* before the call: whatever it answers, CopyDone may be on its way */
+    t->copies_left--; /* before the call: whatever it returns, CopyDone may be on its way */
     t->flights[0].may_commit = t->copies_left == 0 && t->flights[0].path != TXN_EACH;
     t->c->copy_in = false;
-    return PQputCopyEnd(t->c->pg, NULL) < 0 ? SEND_LOST : SEND_ALL;
+    return PQputCopyEnd(t->c->pg, NULL) < 0 ? TURN_LOST : TURN_AGAIN;
 }
 
 /* The server wants rows. */
@@ -290,9 +295,9 @@ static void begin_rows(struct txn *t)
     t->sent = 0;
 }
 
-static enum send send_rows(struct txn *t)
+static enum turn send_rows(struct txn *t)
 {
-    enum send result;
+    enum turn result;
     size_t budget = STEP_BYTES;
 
     if (!t->header_sent) {
@@ -309,19 +314,19 @@ static enum send send_rows(struct txn *t)
         t->sent += n;
         budget -= n;
         if (fail_mid_copy(t)) {
-            return SEND_BROKEN_OFF;
+            return TURN_FAILPOINT;
         }
         if (n == CHUNK_BYTES) {
             int left = PQflush(t->c->pg);
             if (left != 0) {
-                return left < 0 ? SEND_LOST : SEND_LATER;
+                return left < 0 ? TURN_LOST : TURN_FULL;
             }
         }
     }
-    return t->sent < t->rows.n ? SEND_LATER : end_of_copy(t);
+    return t->sent < t->rows.n ? TURN_FULL : end_of_copy(t);
 }
 
-/* --- one step --- */
+/* --- one answer --- */
 
 /* Ends a COPY, and with it the transaction, by an error of ours. */
 static bool break_off(struct txn *t)
@@ -339,13 +344,13 @@ static bool take_result(struct txn *t, const PGresult *res)
     const struct answer *a = txn_expected(f);
 
     if (status == PGRES_FATAL_ERROR) {
-        txn_take_fault(t, res);
+        txn_blame(t, res);
         return true;
     }
     if (t->ending && f->fault.class != ERROR_NONE) {
         return status == PGRES_COMMAND_OK; /* rolled back */
     }
-    if (!a) {
+    if (a == NULL) {
         return false;
     }
     if (status == PGRES_COPY_IN) {
@@ -369,6 +374,50 @@ static bool take_result(struct txn *t, const PGresult *res)
     return status == PGRES_COMMAND_OK;
 }
 
+/* All rows have been tried: now the transaction can be ended. */
+static enum turn end_tried(struct txn *t)
+{
+    if (failpoint_hit(FAILPOINT_TXN_TRIED)) {
+        return TURN_FAILPOINT;
+    }
+    return txn_each_end(t) ? TURN_AGAIN : TURN_LOST;
+}
+
+static enum turn take_answer(struct txn *t)
+{
+    const struct flight *f = &t->flights[0];
+
+    if (PQisBusy(t->c->pg)) {
+        return TURN_IDLE;
+    }
+    if (f->may_commit && !t->answer_seen) {
+        t->answer_seen = true;
+        if (failpoint_hit(FAILPOINT_TXN_AFTER_COMMIT)) {
+            return TURN_FAILPOINT;
+        }
+    }
+    _cleanup_result_ PGresult *res = PQgetResult(t->c->pg);
+    if (res != NULL) {
+        return take_result(t, res) ? TURN_AGAIN : TURN_STRANGE;
+    }
+    return f->path == TXN_EACH && !t->ending && !f->fatal ? end_tried(t) : TURN_OVER;
+}
+
+/* --- one step --- */
+
+/*
+ * In the middle of a COPY the server sends something only when it has failed (notices are turned
+ * off), and libpq does not show that until we end the COPY. A server that has failed ignores our
+ * CopyFail.
+ */
+static enum turn stop_if_heard(struct txn *t, bool heard)
+{
+    if (!t->c->copy_in || !heard || t->deaf) {
+        return TURN_AGAIN;
+    }
+    return break_off(t) ? TURN_AGAIN : TURN_LOST;
+}
+
 enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
 {
     struct conn *c = t->c;
@@ -378,61 +427,26 @@ enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
     if (!conn_pump(c, &heard, fault)) {
         return txn_lost(t, out);
     }
-    if (c->copy_in && heard && !t->deaf) {
-        /*
-         * In the middle of a COPY the server speaks only to say that it has failed (notices are
-         * turned off), and libpq does not show that before the COPY is ended. If it has failed it
-         * ignores our CopyFail.
-         */
-        if (!break_off(t)) {
-            conn_lost(c, fault);
-            return txn_lost(t, out);
-        }
+    enum turn turn = stop_if_heard(t, heard);
+    while (turn == TURN_AGAIN) {
+        turn = c->copy_in ? send_rows(t) : take_answer(t);
     }
-    for (;;) {
-        if (c->copy_in) {
-            switch (send_rows(t)) {
-            case SEND_ALL:
-                break;
-            case SEND_LATER:
-                c->events = POLLIN | POLLOUT;
-                return TXN_WAIT;
-            case SEND_LOST:
-                conn_lost(c, fault);
-                return txn_lost(t, out);
-            case SEND_BROKEN_OFF:
-                return txn_break_off(t, "failpoint", out);
-            }
-        }
-        if (PQisBusy(c->pg)) {
-            break;
-        }
-        if (t->flights[0].may_commit && !t->answer_seen) {
-            t->answer_seen = true;
-            if (failpoint_hit(FAILPOINT_TXN_AFTER_COMMIT)) {
-                return txn_break_off(t, "failpoint", out);
-            }
-        }
-        _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (!res && t->flights[0].path == TXN_EACH && !t->ending && !t->flights[0].fatal) {
-            if (failpoint_hit(FAILPOINT_TXN_TRIED)) {
-                return txn_break_off(t, "failpoint", out);
-            }
-            if (!txn_each_end(t)) {
-                conn_lost(c, fault);
-                return txn_lost(t, out);
-            }
-            continue;
-        }
-        if (!res) {
-            return txn_finish(t, out);
-        }
-        if (!take_result(t, res)) {
-            return txn_break_off(t, "postgresql answered what was not asked", out);
-        }
-    }
-    if (!conn_flush(c, fault)) {
+    switch (turn) {
+    case TURN_AGAIN:
+    case TURN_IDLE:
+        return conn_flush(c, fault) ? TXN_WAIT : txn_lost(t, out);
+    case TURN_FULL:
+        c->events = POLLIN | POLLOUT;
+        return TXN_WAIT;
+    case TURN_OVER:
+        return txn_finish(t, out);
+    case TURN_LOST:
+        conn_lost(c, fault);
         return txn_lost(t, out);
+    case TURN_STRANGE:
+        return txn_break_off(t, "postgresql answered what was not asked", out);
+    case TURN_FAILPOINT:
+        return txn_break_off(t, "failpoint", out);
     }
     return TXN_WAIT;
 }

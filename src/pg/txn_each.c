@@ -1,11 +1,11 @@
 /*
  * Which rows of a batch are refused, see txn.h. The rows of each target go into a temporary table,
- * those of its parts one behind the other, with their places; then store_each()
- * (sql/002_dead_letters.sql) is given a statement for each part, and the runs: ranges of places, in
- * the order in which the rows were made. So rows of several parts are tried in their order, which
- * keys and foreign keys may depend on.
+ * part after part, with their places; then store_each() (sql/002_dead_letters.sql) is given a
+ * statement for each part, and the runs: ranges of places, in the order in which the rows were
+ * made. So rows of several parts are tried in their order, on which keys and foreign keys may
+ * depend.
  *
- * All in an explicit transaction, for the client decides how it ends. Worker thread.
+ * All of this is one explicit transaction, because the client decides how it ends. Worker thread.
  */
 #include "base/mem.h"
 #include "pg/sql.h"
@@ -28,7 +28,7 @@ static void find_runs(struct txn *t, const struct batch *b)
     batch_walk_begin(&walk, b);
     while (batch_walk_next(&walk, &part, &row)) {
         struct run *last = t->run_count > 0 ? &t->runs[t->run_count - 1] : NULL;
-        if (last && last->part == part) {
+        if (last != NULL && last->part == part) {
             last->last = (uint32_t) row;
             continue;
         }
@@ -38,14 +38,18 @@ static void find_runs(struct txn *t, const struct batch *b)
     batch_walk_done(&walk);
 }
 
-/* Parts of one target share a table: the place of a part's first row there, less one. */
-static size_t first_place(const struct batch *b, size_t part)
+/* Parts of one target share a table, one after the other. */
+static void find_places(struct txn *t, const struct batch *b)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < part; i++) {
-        n += b->parts[i].target == b->parts[part].target ? b->parts[i].row_count : 0;
+    while (t->place_cap < b->part_count) {
+        t->places = mem_grow(t->places, &t->place_cap, t->place_cap, sizeof *t->places);
     }
-    return n;
+    for (size_t i = 0; i < b->part_count; i++) {
+        struct target_mark *mark = target_marks_of(&t->marks, b->parts[i].target);
+
+        t->places[i] = mark->row_count;
+        mark->row_count += b->parts[i].row_count;
+    }
 }
 
 static void add_stage(struct txn *t, const struct batch *b, size_t part)
@@ -53,9 +57,11 @@ static void add_stage(struct txn *t, const struct batch *b, size_t part)
     const struct batch_part *p = &b->parts[part];
     const struct rows_shape *shape = &(struct rows_shape){p->target, p->action, p->omit};
     const struct statement *s = statements_of(t->statements, shape);
+    struct target_mark *mark = target_marks_of(&t->marks, p->target);
     struct flight *f = &t->flights[0];
 
-    if (first_place(b, part) == 0) {
+    if (!mark->is_staged) {
+        mark->is_staged = true;
         buf_add_u8(&t->sql, ';');
         rows_sql_create(&t->sql, shape, s->places, true);
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
@@ -68,7 +74,7 @@ static void add_stage(struct txn *t, const struct batch *b, size_t part)
     t->copies_left++;
 }
 
-/* ARRAY['...','...']: the statement of each part, also of those that have no rows. */
+/* ARRAY['...','...']: a statement for each part; '' for a part without rows. */
 static void add_statements(struct txn *t, const struct batch *b)
 {
     struct buf text _cleanup_buf_ = {0};
@@ -88,17 +94,14 @@ static void add_statements(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "]::pg_catalog.text[]");
 }
 
-static void add_run_array(struct txn *t, const struct batch *b, size_t field)
+static void add_run_array(struct txn *t, size_t field)
 {
-    size_t *places _cleanup_mem_ = mem_array(MAX(b->part_count, 1), sizeof *places);
-    for (size_t i = 0; i < b->part_count; i++) {
-        places[i] = first_place(b, i);
-    }
     buf_add_z(&t->sql, ",'");
     sql_array_open(&t->sql);
     for (size_t i = 0; i < t->run_count; i++) {
         const struct run *r = &t->runs[i];
-        const size_t values[] = {r->part, places[r->part] + r->first, places[r->part] + r->last};
+        size_t place = t->places[r->part];
+        const size_t values[] = {r->part, place + r->first, place + r->last};
         sql_array_i64(&t->sql, (int64_t) values[field] + 1); /* SQL counts from 1 */
     }
     sql_array_close(&t->sql);
@@ -107,6 +110,7 @@ static void add_run_array(struct txn *t, const struct batch *b, size_t field)
 
 void txn_each_add_sql(struct txn *t, const struct batch *b)
 {
+    find_places(t, b);
     for (size_t i = 0; i < b->part_count; i++) {
         if (b->parts[i].row_count > 0) {
             add_stage(t, b, i);
@@ -118,18 +122,18 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, ".store_each(");
     add_statements(t, b);
     for (size_t field = 0; field < 3; field++) {
-        add_run_array(t, b, field);
+        add_run_array(t, field);
     }
     buf_add_z(&t->sql, ") ORDER BY run, place");
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
 }
 
-/* The tuples of a part, each with its place in front. */
+/* Each tuple gets its place in front, as its first column. */
 struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part)
 {
     struct buf *out = &t->staged;
     const struct batch_part *p = &b->parts[part];
-    size_t first = first_place(b, part);
+    size_t first = t->places[part];
 
     buf_clear(out);
     for (size_t row = 0; row < p->row_count; row++) {
@@ -165,15 +169,14 @@ static void set_fault(struct error *err, const PGresult *res, int row, const str
     error_wrap(err, "table '%s.%s'", table->schema, table->name);
 }
 
-/* The row that a run and a place name. False: there is none. */
+/* The row that a run and a place stand for. False: there is none. */
 static bool find_row(const struct txn *t, uint64_t run, uint64_t place, struct txn_refusal *out)
 {
-    const struct batch *b = t->flights[0].b;
     if (run == 0 || run > t->run_count) {
         return false;
     }
     const struct run *r = &t->runs[run - 1];
-    size_t first = first_place(b, r->part);
+    size_t first = t->places[r->part];
     if (place < first + r->first + 1 || place > first + r->last + 1) {
         return false;
     }

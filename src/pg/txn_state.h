@@ -1,6 +1,8 @@
 /*
  * What a txn owns, shared by its own files only:
- *     txn.c         start, step, outcomes, and what a fault of the server means
+ *     txn.c         start and step
+ *     txn_answer.c  the answers that are to come, and how a transaction ends
+ *     txn_blame.c   what an error of the server means
  *     txn_copy.c    the write path COPY
  *     txn_unnest.c  the write path INSERT ... SELECT unnest(...)
  *     txn_each.c    which rows are refused
@@ -11,19 +13,20 @@
 
 #include "pg/libpq.h"
 #include "pg/statements.h"
+#include "pg/target_marks.h"
 #include "pg/txn.h"
 #include "row/batch/fold.h"
 
-/* What the server answers, statement by statement. unnest: behind them comes that of Sync. */
+/* What the server answers, statement by statement. With unnest the answer to Sync comes last. */
 enum answer_kind {
     ANSWER_OTHER, /* that it has done something */
     ANSWER_PREPARED,
     ANSWER_ADVANCED,
-    ANSWER_LOCKED, /* a table is locked against changes of its columns, */
-    ANSWER_SAME,   /*   and its columns are those that the rows were made for, or not */
-    ANSWER_COPY,   /* it wants rows, then has them */
-    ANSWER_ROWS,   /* they are stored */
-    ANSWER_TRIED,  /* which ones are not */
+    ANSWER_LOCKED, /* a table is locked against changes of its columns */
+    ANSWER_SAME,   /* whether its columns are those that the rows were made for */
+    ANSWER_COPY,   /* that it is ready for rows; then, that it has them */
+    ANSWER_ROWS,   /* that rows are stored */
+    ANSWER_TRIED,  /* which rows cannot be stored */
 };
 
 struct answer {
@@ -43,17 +46,17 @@ struct flight {
     size_t answer_cap;
     size_t answer;      /* the next to come */
     bool advanced;      /* the ledger has moved, in this transaction */
-    bool may_commit;    /* what ends the transaction may be on its way: a lost connection leaves it
-                           open */
+    bool may_commit;    /* the end of the transaction may have been sent: if the connection is lost
+                           now, nobody but the ledger knows the outcome */
     struct error fault; /* the first error of the transaction */
-    bool fatal;
-    bool no_temporary; /* our role may not make temporary tables */
-    bool changed;      /* a table has other columns than the rows were made for */
-    size_t fault_part; /* the row that the fault names */
+    bool fatal;         /* it ended the session */
+    bool no_temporary;  /* our role may not create temporary tables */
+    bool changed;       /* a table has other columns than the rows were made for */
+    size_t fault_part;  /* the row that the fault names, or TXN_NO_ROW */
     size_t fault_row;
 };
 
-/* Rows of one part that follow each other in the order in which all rows were made. */
+/* Rows of one part between which no row of another part was made. */
 struct run {
     uint32_t part;
     uint32_t first; /* index of a row of the part */
@@ -72,21 +75,24 @@ struct txn {
     uint32_t *order; /* spans of the batch to send, in key order */
     size_t order_cap;
 
-    struct fold fold;  /* of the batch sent last */
-    usec_t checked_at; /* when tables were last looked at, by unnest */
+    struct fold fold;          /* of the batch sent last */
+    struct target_marks marks; /* COPY, each: what the query string has said of each target */
+    usec_t checked_at;         /* when tables were last looked at, by unnest */
 
     /* COPY */
     struct str rows;    /* what the COPY under way sends */
     size_t sent;        /* bytes of it handed to libpq */
     size_t copies_left; /* COPYs whose CopyDone is not yet sent */
     bool header_sent;
-    bool stopped; /* we broke off a COPY because the server had spoken */
-    bool deaf;    /* it once spoke of nothing: never break off again */
-    bool answer_seen;
+    bool stopped;     /* we broke off a COPY because the server had sent something */
+    bool deaf;        /* what it sent was no error: from now on input in mid-COPY means nothing */
+    bool answer_seen; /* of the commit; for its failpoint */
 
     /* each */
     struct buf staged; /* the rows of a part with their places */
-    struct run *runs;  /* what store_each was given */
+    size_t *places;    /* for each part of the batch: the place of its first row, less one */
+    size_t place_cap;
+    struct run *runs; /* what store_each was given */
     size_t run_count;
     size_t run_cap;
     struct txn_refusal *refusals;
@@ -100,52 +106,45 @@ struct txn {
     size_t parameter_count;
 };
 
-enum span_field {
-    SPAN_PARTITION,
-    SPAN_OWNER_EPOCH,
-    SPAN_FROM,
-    SPAN_NEXT,
-    SPAN_LEADER_EPOCH,
-    SPAN_TIMESTAMP,
-    SPAN_END,
-    SPAN_FP_OFFSET,
-    SPAN_FP_CRC,
-    SPAN_FIELDS
-};
-
-/* Fields of a span in the order of advance()'s parameters. */
-int64_t txn_span_field(const struct span *s, enum span_field field);
-
-/* The answer that is to come next; NULL: all are here. */
-const struct answer *txn_expected(const struct flight *f);
+/* txn_answer.c: the answer that comes next, NULL when all are here; and one more to wait for. */
+const struct answer *txn_expected(const struct flight *f) _pure_;
 void txn_expect(struct flight *f, struct answer a);
 
-/* A condition that tables are as they were: COPY's is asked in SQL, before its rows. */
+/*
+ * Has the table still the columns that the rows were made for? The question in SQL (ANSWER_SAME),
+ * and what its answer says.
+ */
 void txn_add_same(struct buf *out, const struct table *t);
 void txn_take_same(struct flight *f, const PGresult *res);
 
-/* Rows without columns: so many to be inserted, or a truncate. */
-bool txn_is_bare(const struct rows_shape *s);
-void txn_add_bare(struct buf *out, const struct rows_shape *s, size_t rows);
+/*
+ * The oldest flight ends: everything is answered (finish), or the connection is closed, or is
+ * closed here because of `why` (break_off). With the connection all younger flights end too, and
+ * only the oldest has a result. All return TXN_DONE.
+ */
+enum txn_step txn_finish(struct txn *t, struct txn_result *out) _must_;
+enum txn_step txn_lost(struct txn *t,
+                       struct txn_result *out) _must_; /* flights[0].fault says why */
+enum txn_step txn_break_off(struct txn *t, const char *why, struct txn_result *out) _must_;
 
-/* The connection is closed, and with it all flights end; the oldest one's fault says why. */
-enum txn_step txn_lost(struct txn *t, struct txn_result *out);
-enum txn_step txn_break_off(struct txn *t, const char *why, struct txn_result *out);
+/* txn_blame.c: fills the fault of the oldest flight from an error of the server, the first only. */
+void txn_blame(struct txn *t, const PGresult *res);
 
-/* All of the oldest flight is answered. */
-enum txn_step txn_finish(struct txn *t, struct txn_result *out);
-
-/* An error of the server in the oldest flight. */
-void txn_take_fault(struct txn *t, const PGresult *res);
-
-/* each: txn_each.c. add_sql appends the statements behind advance(); end sends COMMIT or ROLLBACK.
+/*
+ * txn_each.c, used by txn_copy.c: add_sql appends the statements after advance(); rows are the
+ * tuples of a part as its COPY sends them, borrowed until the next call; take reads what
+ * store_each() has answered, false when that makes no sense; end sends COMMIT or ROLLBACK, false
+ * when libpq has given up the connection.
  */
 void txn_each_add_sql(struct txn *t, const struct batch *b);
 struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part);
-bool txn_each_take(struct txn *t, const PGresult *res);
-bool txn_each_end(struct txn *t);
+bool txn_each_take(struct txn *t, const PGresult *res) _must_;
+bool txn_each_end(struct txn *t) _must_;
 
-/* The paths. send: false = the connection is closed, *err says why. */
+/*
+ * The paths. send sends the youngest flight; false: the connection is closed, *err says why. step
+ * is txn_step for the oldest flight.
+ */
 bool txn_copy_send(struct txn *t, struct error *err) _must_;
 enum txn_step txn_copy_step(struct txn *t, struct txn_result *out) _must_;
 bool txn_unnest_send(struct txn *t, struct error *err) _must_;

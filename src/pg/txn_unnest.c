@@ -6,10 +6,10 @@
  *     INSERT INTO "s"."t" ("a","b") SELECT pg_catalog.unnest($1), pg_catalog.unnest($2)
  *     Sync
  *
- * A column's values are one array in binary format, whose elements look as the fields of COPY
- * BINARY do, so cells are only moved from rows into columns.
+ * The values of a column are one array in binary format, whose elements look like the fields of
+ * COPY BINARY, so cells are only moved from rows into columns.
  *
- * When can the server have committed? It commits when it meets Sync. Worker thread.
+ * When can the server have committed? It commits when it reads Sync. Worker thread.
  */
 #include "base/failpoint.h"
 #include "base/mem.h"
@@ -29,9 +29,9 @@ static void array_begin(struct buf *out, uint32_t element_type)
 {
     buf_clear(out);
     buf_add_u32(out, 1); /* dimensions */
-    buf_add_u32(out, 1); /* may hold NULLs */
+    buf_add_u32(out, 1); /* may contain NULLs */
     buf_add_u32(out, element_type);
-    buf_add_u32(out, 0); /* how many, see array_end */
+    buf_add_u32(out, 0); /* the number of elements: array_end fills it in */
     buf_add_u32(out, 1); /* lower bound */
 }
 
@@ -82,7 +82,7 @@ static void add_span_array(struct txn *t, const struct batch *b, enum span_field
     bool narrow = array_type == OID_INT4_ARRAY;
     array_begin(out, narrow ? OID_INT4 : OID_INT8);
     for (size_t i = 0; i < b->span_count; i++) {
-        int64_t v = txn_span_field(&b->spans[t->order[i]], field);
+        int64_t v = statements_span_field(&b->spans[t->order[i]], field);
         if (narrow) {
             array_i32(out, v);
         } else {
@@ -114,7 +114,8 @@ static uint32_t read_u32(const char *p)
     return __builtin_bswap32(v);
 }
 
-/* The tuples of COPY BINARY: int16 count of fields, then each as int32 length (-1 = NULL), bytes.
+/* From tuples of COPY BINARY: int16 number of fields, then for each int32 length (-1 = NULL),
+ * bytes.
  */
 static void fill_store(struct txn *t, const struct fold_group *g, const struct statement *s)
 {
@@ -150,8 +151,8 @@ static struct flight *youngest(struct txn *t)
 }
 
 /*
- * The parameters as they were filled. A statement that is not known to be prepared is asked for in
- * the same pipeline; while an older flight's asking is not answered, it goes unprepared.
+ * Executes s with the parameters that were filled. If it is not known to be prepared, the same
+ * pipeline prepares it first; while an older flight still waits for that, it is sent unprepared.
  */
 static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
 {
@@ -188,9 +189,9 @@ static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
 static bool send_bare(struct txn *t, const struct rows_shape *shape, size_t rows)
 {
     buf_clear(&t->sql);
-    txn_add_bare(&t->sql, shape, rows);
+    rows_sql_bare(&t->sql, shape, rows);
     txn_expect(youngest(t), (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
-    return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql) + 1, 0, NULL, NULL, NULL, NULL, 1);
+    return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql), 0, NULL, NULL, NULL, NULL, 1);
 }
 
 static bool send_advance(struct txn *t, const struct batch *b)
@@ -204,7 +205,7 @@ static bool send_advance(struct txn *t, const struct batch *b)
 static bool send_group(struct txn *t, const struct fold_group *g)
 {
     const struct rows_shape shape = {g->target, g->action, g->omit};
-    if (txn_is_bare(&shape)) {
+    if (rows_are_bare(&shape)) {
         return send_bare(t, &shape, g->row_count);
     }
     struct statement *s = statements_of(t->statements, &shape);
@@ -249,8 +250,8 @@ static bool send_groups(struct txn *t)
 }
 
 #ifdef PGSINKD_FAILPOINTS
-/* Between two statements: the server has executed the first when we are gone. The next step tells
- * of it. */
+/* Between two statements: the server has executed the first when we are gone. The next step reports
+ * it. */
 static bool fails_at(struct txn *t, enum failpoint point)
 {
     (void) PQsendFlushRequest(t->c->pg);
@@ -288,7 +289,7 @@ bool txn_unnest_send(struct txn *t, struct error *err)
     if (fails_at(t, FAILPOINT_TXN_BEFORE_COMMIT)) {
         return true;
     }
-    f->may_commit = true; /* before the call: whatever it answers, Sync may be on its way */
+    f->may_commit = true; /* before the call: whatever it returns, Sync may be on its way */
     if (!PQpipelineSync(pg)) {
         return conn_lost(t->c, err);
     }
@@ -301,8 +302,8 @@ static void take_expected(struct flight *f, const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
     const struct answer *a = txn_expected(f);
-    if (!a) {
-        return; /* more than we asked for: txn_finish finds out if it is less */
+    if (a == NULL) {
+        return; /* more than we asked for; that there was less, txn_finish finds out */
     }
     if (a->kind == ANSWER_PREPARED) {
         a->statement->state = status == PGRES_COMMAND_OK ? STATEMENT_READY : STATEMENT_NONE;
@@ -319,18 +320,18 @@ enum txn_step txn_unnest_step(struct txn *t, struct txn_result *out)
     struct conn *c = t->c;
     struct flight *f = &t->flights[0];
     bool heard;
-    bool between = false; /* two statements there is one NULL, and one only */
+    bool between = false; /* two statements libpq gives one NULL, and only one */
 
     if (!conn_is_open(c) || !conn_pump(c, &heard, &f->fault)) {
         return txn_lost(t, out);
     }
     while (!PQisBusy(c->pg)) {
         _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (!res && between) {
+        if (res == NULL && between) {
             return txn_break_off(t, "postgresql did not answer every statement", out);
         }
-        between = !res;
-        if (!res) {
+        between = res == NULL;
+        if (between) {
             continue;
         }
         ExecStatusType status = PQresultStatus(res);
@@ -344,7 +345,7 @@ enum txn_step txn_unnest_step(struct txn *t, struct txn_result *out)
             return txn_finish(t, out);
         }
         if (status == PGRES_FATAL_ERROR) {
-            txn_take_fault(t, res);
+            txn_blame(t, res);
             if (f->fatal) {
                 return txn_finish(t, out); /* nothing follows */
             }

@@ -1,47 +1,12 @@
-/* ASCII characters, words and digits, without a locale. Any thread. */
+/* Digits in ASCII, eight characters at a time; single ones are in base/ascii.h. Any thread. */
 #ifndef ROW_TEXT_ASCII_H
 #define ROW_TEXT_ASCII_H
 
-#include "base/str.h"
+#include "base/ascii.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read in memory order");
 
-static inline bool ascii_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static inline bool ascii_is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static inline char ascii_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char) (c + ('a' - 'A')) : c;
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static inline int ascii_hex(char c)
-{
-    if (ascii_is_digit(c)) {
-        return c - '0';
-    }
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Is s that lower-case word, in whatever case? */
-static inline bool ascii_is_word(struct str s, const char *word)
-{
-    size_t i = 0;
-    while (i < s.n && word[i] && ascii_lower(s.p[i]) == word[i]) {
-        i++;
-    }
-    return i == s.n && !word[i];
-}
-
-/* ---- eight characters at a time: the first one in the lowest bits ---- */
+/* The first of the eight is in the lowest bits. */
 
 #define ASCII_ONES UINT64_C(0x0101010101010101)
 #define ASCII_HIGHS UINT64_C(0x8080808080808080)

@@ -27,15 +27,9 @@
 /* How long the group may take to notice that a member has gone, and what follows. */
 static usec_t patience_of(const struct config *cfg)
 {
-    usec_t session = SESSION_TIMEOUT;
-    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
-        const struct config_property *p = &cfg->kafka.properties.items[i];
-        uint64_t ms;
-        if (strcmp(p->name, "session.timeout.ms") == 0 && str_to_u64(str_of(p->value), &ms)) {
-            session = ms * USEC_PER_MSEC;
-        }
-    }
-    return session + PATIENCE;
+    uint64_t session_ms = client_property_number(cfg, "session.timeout.ms",
+                                                 SESSION_TIMEOUT / USEC_PER_MSEC);
+    return session_ms * USEC_PER_MSEC + PATIENCE;
 }
 
 static struct drain_topic *find_topic(const struct drain *d, const char *name)

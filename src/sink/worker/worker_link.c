@@ -6,6 +6,7 @@
  */
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "pg/sqlstate.h"
 #include "sink/worker/worker_state.h"
 
 #include <assert.h>
@@ -85,7 +86,7 @@ static void give_up(struct worker *w, const struct error *err)
     struct error told = *err;
     if (told.class == ERROR_SETUP && *told.hint == '\0') {
         error_hint(&told,
-                   strcmp(told.sqlstate, "42501") == 0
+                   sqlstate_is(told.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)
                        ? "Grant what `pgsinkd init --print` lists, then start again."
                        : "This is not the fault of a record: mend the table, its triggers or "
                          "the server, then start again. Nothing is lost.");
@@ -402,7 +403,7 @@ static bool evict(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
     struct error again;
-    if (l->state != LINK_CLAIMING || strcmp(err->sqlstate, "55P03") != 0) {
+    if (l->state != LINK_CLAIMING || !sqlstate_is(err->sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE)) {
         return false;
     }
     worker_link_begin(w, LINK_EVICTING,

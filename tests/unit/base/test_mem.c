@@ -3,6 +3,8 @@
 
 #include "unit.h"
 
+#include <malloc.h>
+
 static volatile size_t huge = SIZE_MAX / 2;
 /* Where results go: a compiler may take out an allocation that is only freed. */
 static void *volatile kept;
@@ -113,12 +115,31 @@ static void test_failure_aborts(void **state)
     unit_expect_abort(grow_overflow, NULL, "pgsinkd: the size of an allocation overflows\n");
 }
 
+/* Blocks of a size that comes and goes with every fetch. */
+static void test_freed_memory_stays_with_the_process(void **state)
+{
+    const size_t size = (size_t) 20 << 20;
+
+    (void) state;
+    mem_keep_freed();
+    kept = mem_alloc(size);
+    if (mallinfo2().arena == 0) {
+        free(kept);
+        skip(); /* a sanitizer's allocator, which gives no account */
+    }
+    free(kept);
+    assert_true(mallinfo2().fordblks >= size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alloc),          cmocka_unit_test(test_resize),
-        cmocka_unit_test(test_strings),        cmocka_unit_test(test_grow),
+        cmocka_unit_test(test_alloc),
+        cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_grow),
         cmocka_unit_test(test_failure_aborts),
+        cmocka_unit_test(test_freed_memory_stays_with_the_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

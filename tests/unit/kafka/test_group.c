@@ -50,7 +50,7 @@ static void test_a_member_without_partitions(void **state)
     group_held_free(held.refs, held.count);
 }
 
-/* Nothing behind the end is read, whatever the counts say. */
+/* Nothing after the end is read, whatever the counts say. */
 static void test_bytes_of_another_form(void **state)
 {
     static const char whole[] = "\0\1\0\0\0\1\0\3abc\0\0\0\2\0\0\0\0\0\0\0\1";

@@ -87,7 +87,7 @@ static void test_refusals(void **state)
     assert_has(e.text, "FATAL: password authentication failed for user \"unit_login\" (28P01)");
     assert_null(strstr(e.text, "LOCATION"));
     assert_null(strstr(e.text, "wr0ng-secret"));
-    assert_has(e.hint, "pass file");
+    assert_has(e.hint, "password file");
 
     e = refused("user=unit_login");
     assert_int_equal(e.class, ERROR_SETUP);

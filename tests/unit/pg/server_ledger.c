@@ -177,7 +177,7 @@ static void test_gap(void **state)
         "a-0: expected next_offset 10 under owner_epoch 1, the ledger says 50 under 1, owner 'me'");
     assert_true(conn_is_open(c));
 
-    e.next_offset = 50; /* back: the topic was made anew */
+    e.next_offset = 50; /* back: the topic was created again */
     assert_ok(ledger_gap_start(l, c, &e, 0, "the log ends at 0", &err), &err);
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
     assert_string_equal(operator_ask(admin, "SELECT count(*) FROM gaps"), "2");
@@ -209,7 +209,7 @@ static void test_ends(void **state)
                         "unit 3 1 20 1 0");
 }
 
-static bool told(void)
+static bool reported(void)
 {
     struct error err;
     struct conn_news news;
@@ -224,7 +224,7 @@ static bool told(void)
     return any;
 }
 
-static void test_changes_by_hand_are_told(void **state)
+static void test_changes_by_hand_are_reported(void **state)
 {
     (void) state;
     struct ledger_entry e[] = {entry("a", 0, 10), entry("a", 1, 10)};
@@ -240,23 +240,23 @@ static void test_changes_by_hand_are_told(void **state)
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
     assert_ok(ledger_ends_start(l, c, e, 2, &err), &err);
     assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
-    assert_false(told()); /* our own doing */
+    assert_false(reported()); /* our own doing */
 
     operator_ask(admin, "UPDATE offsets SET end_offset = 4");
-    assert_false(told());
+    assert_false(reported());
     operator_ask(admin, "UPDATE offsets SET next_offset = 3 WHERE partition = 0");
-    assert_true(told());
+    assert_true(reported());
     operator_ask(admin, "UPDATE offsets SET owner_epoch = owner_epoch + 1");
-    assert_true(told());
+    assert_true(reported());
     operator_ask(admin, "DELETE FROM offsets WHERE partition = 0");
-    assert_true(told());
+    assert_true(reported());
     assert_string_equal(operator_ask(admin, "SELECT seek('unit', 'a', 1, 77)"), "10");
-    assert_true(told());
+    assert_true(reported());
     assert_string_equal(
         operator_ask(admin, "SELECT concat_ws(' ', next_offset, owner_epoch, owner) FROM offsets"),
         "77 4 me");
     operator_ask(admin, "TRUNCATE offsets");
-    assert_true(told());
+    assert_true(reported());
 
     PGresult *res = PQexec(admin, "SELECT seek('unit', 'a', 1, 77)");
     assert_string_equal(PQresultErrorField(res, PG_DIAG_SQLSTATE), "P0002");
@@ -334,7 +334,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_locked_line_and_eviction, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_changes_by_hand_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_changes_by_hand_are_reported, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_privilege, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ten_thousand_partitions, setup, teardown),

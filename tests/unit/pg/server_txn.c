@@ -52,7 +52,7 @@ static int teardown(void **state)
 
 /* --- tables, targets, rows --- */
 
-/* Creates the table anew and fills all its columns; those with a DEFAULT may be omitted, bits in
+/* Creates the table again and fills all its columns; those with a DEFAULT may be omitted, bits in
  * their order. */
 static struct target *make_target(const char *name, const char *columns, uint32_t id)
 {

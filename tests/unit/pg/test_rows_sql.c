@@ -192,6 +192,25 @@ static void test_stages(void **state)
     assert_false(rows_are_direct(&(struct rows_shape){&target, ROW_UPSERT, 2}));
 }
 
+static void test_rows_without_columns(void **state)
+{
+    struct buf sql _cleanup_buf_ = {0};
+    struct rows_shape shape = {&target, ROW_INSERT, 0};
+
+    (void) state;
+    assert_false(rows_are_bare(&shape));
+    shape.action = ROW_TRUNCATE;
+    assert_true(rows_are_bare(&shape));
+    rows_sql_bare(&sql, &shape, 1);
+    assert_sql(&sql, "DELETE FROM \"s\".\"t\"");
+    target.column_count = 0;
+    shape.action = ROW_INSERT;
+    assert_true(rows_are_bare(&shape));
+    rows_sql_bare(&sql, &shape, 3);
+    assert_sql(&sql, "INSERT INTO \"s\".\"t\" SELECT FROM pg_catalog.generate_series(1, 3)");
+    target.column_count = ARRAY_LEN(filled);
+}
+
 /* ---- expressions ---- */
 
 static struct column value_column = {.name = (char[]){"value"},
@@ -283,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_keys_that_only_sql_compares),
         cmocka_unit_test(test_a_key_alone),
         cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_rows_without_columns),
         cmocka_unit_test(test_expressions),
         cmocka_unit_test(test_a_check_of_an_expression),
         cmocka_unit_test(test_rows_that_are_computed_are_not_copied_into_the_table),

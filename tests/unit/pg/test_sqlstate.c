@@ -78,12 +78,22 @@ static void test_fenced(void **state)
     assert_int_equal(sqlstate_class(SQLSTATE_FENCED), ERROR_FENCED);
 }
 
+static void test_a_code_is_of_its_class(void **state)
+{
+    (void) state;
+    assert_true(sqlstate_is("42501", SQLSTATE_INSUFFICIENT_PRIVILEGE));
+    assert_false(sqlstate_is("42500", SQLSTATE_INSUFFICIENT_PRIVILEGE));
+    assert_true(sqlstate_is("28P01", SQLSTATE_INVALID_AUTHORIZATION));
+    assert_false(sqlstate_is("08P01", SQLSTATE_INVALID_AUTHORIZATION));
+    assert_false(sqlstate_is("", SQLSTATE_FENCED));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_code), cmocka_unit_test(test_infrastructure),
         cmocka_unit_test(test_operator),     cmocka_unit_test(test_record),
-        cmocka_unit_test(test_fenced),
+        cmocka_unit_test(test_fenced),       cmocka_unit_test(test_a_code_is_of_its_class),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
