@@ -332,7 +332,7 @@ static void take_report(struct app *a, const struct report *r)
         break;
     case REPORT_STALE:
         log_limited(a, r->error.text);
-        crew_renew(a->crew);
+        crew_plan_renew(a->crew);
         break;
     case REPORT_FATAL:
         log_fault(LOG_worker_failed, &r->error);

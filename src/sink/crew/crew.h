@@ -34,13 +34,10 @@ void crew_free(struct crew *c); /* workers have ended */
 void crew_event(struct crew *c,
                 struct event *e); /* EVENT_ASSIGN, _REVOKE, _COMMITTED, _AWAY, _DOUBT */
 void crew_report(struct crew *c, const struct report *r); /* those that concern a partition */
-/*
- * Tables have changed: look them up anew. The answer, SCOUT_RENEW, is for renewed, unless it says
- * that a table is of no use.
- */
-void crew_renew(struct crew *c);
-void crew_renewed(struct crew *c, struct scout_mail *m); /* frees m */
-void crew_answer(struct crew *c, struct scout_mail *m);  /* keeps or frees m */
+/* Of the scout; frees m. SCOUT_RENEW: not if it says that a table cannot be used any more. */
+void crew_answer(struct crew *c, struct scout_mail *m);
+
+void crew_plan_renew(struct crew *c); /* tables have changed: they are looked up again */
 
 /* After a round of events, reports and answers: starts what is to be started, asks what is to be
  * asked. */

@@ -219,16 +219,6 @@ static void take_committed(struct crew *c, const struct event *e)
     free(moved);
 }
 
-static void let_released_go(struct crew *c)
-{
-    for (size_t i = c->count; i-- > 0;) {
-        if (i < c->count && c->partitions[i]->released &&
-            crew_commit_is_settled(c, c->partitions[i])) {
-            crew_let_go(c, c->partitions[i]);
-        }
-    }
-}
-
 void crew_commit_answer(struct crew *c, const struct event *e)
 {
     c->committing = false;
@@ -240,7 +230,6 @@ void crew_commit_answer(struct crew *c, const struct event *e)
         return;
     }
     take_committed(c, e);
-    let_released_go(c);
     if (e->text[0] != '\0') {
         note_refused(c, clock_mono(), e->text);
         return;

@@ -13,7 +13,7 @@
 #define FETCH_RETRY USEC_PER_SEC
 #define START_GRACE (300 * USEC_PER_MSEC)
 
-void crew_note_start(struct crew *c)
+void crew_fetch_want(struct crew *c)
 {
     if (!c->starts_due) {
         c->starts_due = true;

@@ -42,7 +42,7 @@ void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct 
     hint_accept(c, p, why, err);
     log_fault(LOG_log_refused, err);
     partition_stop(p, err->text);
-    crew_note_start(c); /* the others go on without it */
+    crew_fetch_want(c); /* the others go on without it */
 }
 
 /* ---- it is found out where the log begins and ends ---- */
@@ -69,7 +69,7 @@ void crew_gap_ask(struct crew *c)
         if (p->range_due) {
             p->range_due = false;
             struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
-            scout_mail_set(m, 0, p->topic, p->number, p->generation);
+            scout_mail_add(m, p->topic, p->number, p->generation);
             scout_ask(c->cc.scout, m);
         }
     }
@@ -193,7 +193,7 @@ static void decide(struct crew *c, struct partition *p, int64_t low, int64_t hig
 /* Not if the partition starts elsewhere by now: an operator was faster. */
 void crew_gap_answer(struct crew *c, const struct scout_mail *m)
 {
-    struct partition *p = crew_wanted(c, m, 0);
+    struct partition *p = crew_ask_wanted(c, m, 0);
     if (p == NULL || p->state != PARTITION_GAPPED || p->start != START_NONE) {
         return;
     }

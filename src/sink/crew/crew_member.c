@@ -236,7 +236,7 @@ void crew_member_turn(struct crew *c, usec_t now)
         look_whether_left(c, now);
     } else if (me->state == MEMBER_DOUBTING) {
         me->at = USEC_NEVER;
-        crew_unread_ask(c);
+        crew_ask_group(c);
     }
 }
 

@@ -20,14 +20,6 @@ void crew_unread_init(struct crew *c)
     c->group_at = clock_mono() + INTERVAL;
 }
 
-void crew_unread_ask(struct crew *c)
-{
-    if (!c->asking_group) {
-        c->asking_group = true;
-        scout_ask(c->cc.scout, scout_mail_new(SCOUT_GROUP, 0));
-    }
-}
-
 void crew_unread_turn(struct crew *c, usec_t now)
 {
     if (c->asking_group || now < c->group_at) {
@@ -36,7 +28,7 @@ void crew_unread_turn(struct crew *c, usec_t now)
     c->group_at = now + INTERVAL;
     bool in_group = c->assigned_once && !c->revoking && crew_member_is_settled(c);
     if (in_group && client_is_member(c->cc.client)) {
-        crew_unread_ask(c);
+        crew_ask_group(c);
     }
 }
 

@@ -54,7 +54,7 @@ static void begin(struct crew *c, struct partition *p, const struct log_ids *ids
 {
     note(p, ids);
     p->start = START_WANTED;
-    crew_note_start(c);
+    crew_fetch_want(c);
 }
 
 void crew_verify_start(struct crew *c, struct partition *p)
@@ -62,7 +62,7 @@ void crew_verify_start(struct crew *c, struct partition *p)
     p->broker = -1;
     if (!config_has_ledger(c->cc.cfg)) {
         p->start = START_WANTED;
-        crew_note_start(c);
+        crew_fetch_want(c);
         return;
     }
     struct log_ids ids = {{""}, {""}};
@@ -88,13 +88,13 @@ static bool is_due(const struct partition *p)
 
 void crew_verify_ask(struct crew *c)
 {
-    struct scout_mail *m = c->asking_verify ? NULL : crew_question(c, SCOUT_VERIFY, is_due);
+    struct scout_mail *m = c->asking_verify ? NULL : crew_ask_about(c, SCOUT_VERIFY, is_due);
     if (m == NULL) {
         return;
     }
     c->asking_verify = true;
     for (size_t i = 0; i < m->ref_count; i++) {
-        struct partition *p = crew_wanted(c, m, i);
+        struct partition *p = crew_ask_wanted(c, m, i);
         p->verify_due = false;
         m->refs[i].offset = p->start_offset;
         m->logs[i].seq = p->start_seq;
@@ -172,7 +172,7 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m)
 {
     c->asking_verify = false;
     for (size_t i = 0; i < m->ref_count; i++) {
-        struct partition *p = crew_wanted(c, m, i);
+        struct partition *p = crew_ask_wanted(c, m, i);
         bool awaited = p != NULL && p->start == START_UNVERIFIED && p->start_seq == m->logs[i].seq;
         if (awaited && (m->failed || is_unanswered(m, i, &p->known.ids))) {
             p->retry_at = clock_mono() + VERIFY_RETRY;

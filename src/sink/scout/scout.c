@@ -14,6 +14,7 @@
 #include "pg/members.h"
 #include "pg/topic_entries.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -39,25 +40,25 @@ struct scout {
     bool away;
 };
 
-struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs)
+struct scout_mail *scout_mail_new(enum scout_kind kind, size_t room)
 {
     struct scout_mail *m = mem_zalloc(sizeof *m);
     m->kind = kind;
-    m->ref_count = refs;
-    m->refs = mem_array(refs, sizeof *m->refs);
-    m->generations = mem_array(refs, sizeof *m->generations);
-    m->in_group = mem_array(refs, sizeof *m->in_group);
-    m->by_start = mem_array(refs, sizeof *m->by_start);
-    m->logs = kind == SCOUT_VERIFY ? mem_array(refs, sizeof *m->logs) : NULL;
+    m->room = room;
+    m->refs = mem_array(room, sizeof *m->refs);
+    m->generations = mem_array(room, sizeof *m->generations);
+    m->in_group = mem_array(room, sizeof *m->in_group);
+    m->by_start = mem_array(room, sizeof *m->by_start);
+    m->logs = kind == SCOUT_VERIFY ? mem_array(room, sizeof *m->logs) : NULL;
     return m;
 }
 
-void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t number,
-                    uint64_t generation)
+void scout_mail_add(struct scout_mail *m, const char *topic, int32_t number, uint64_t generation)
 {
-    m->refs[i] = (struct partition_ref){
+    assert(m->ref_count < m->room);
+    m->generations[m->ref_count] = generation;
+    m->refs[m->ref_count++] = (struct partition_ref){
         .topic = mem_strdup(topic), .partition = number, .offset = -1};
-    m->generations[i] = generation;
 }
 
 void scout_mail_free(struct scout_mail *m)

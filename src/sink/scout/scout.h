@@ -58,6 +58,7 @@ struct scout_mail {
     enum scout_kind kind;
     struct partition_ref *refs;
     size_t ref_count;
+    size_t room;
     uint64_t *generations;  /* of the partitions: is an answer still wanted? */
     bool *in_group;         /* FIRST: the group has this offset */
     bool *by_start;         /* FIRST: as kafka.start says */
@@ -80,9 +81,10 @@ struct scout_mail {
     struct error error;   /* also SCOUT_AWAY; SCOUT_PLAN: a table of no use (ERROR_SETUP) */
 };
 
-struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs);
-void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t number,
-                    uint64_t generation);
+/* A question with room for this many partitions, none of which is in it yet. */
+struct scout_mail *scout_mail_new(enum scout_kind kind, size_t room) _must_;
+/* One more partition. generation: for the caller, who finds it beside the answer. */
+void scout_mail_add(struct scout_mail *m, const char *topic, int32_t number, uint64_t generation);
 void scout_mail_free(struct scout_mail *m);
 
 struct scout;

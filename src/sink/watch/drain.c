@@ -209,19 +209,12 @@ static bool ledger_is_due(const struct drain_target *t)
 static struct scout_mail *question(const struct drain *d, enum scout_kind kind,
                                    bool (*due)(const struct drain_target *t))
 {
-    size_t n = 0;
-    for (size_t i = 0; i < d->count; i++) {
-        n += due(&d->targets[i]);
-    }
-    if (n == 0) {
-        return NULL;
-    }
-    struct scout_mail *m = scout_mail_new(kind, n);
-    n = 0;
+    struct scout_mail *m = NULL;
     for (size_t i = 0; i < d->count; i++) {
         const struct drain_target *t = &d->targets[i];
         if (due(t)) {
-            scout_mail_set(m, n++, d->topics[t->topic].name, t->partition, i);
+            m = m != NULL ? m : scout_mail_new(kind, d->count - i);
+            scout_mail_add(m, d->topics[t->topic].name, t->partition, i);
         }
     }
     return m;

@@ -30,7 +30,7 @@ static struct rig *rig_new(enum config_on_gap policy)
     r->cfg.kafka.on_gap = policy;
     r->crew.cc.cfg = &r->cfg;
     mailbox_init(&r->worker.orders);
-    r->p = crew_add(&r->crew, &ref);
+    r->p = partition_add(&r->crew, &ref);
     r->p->worker = &r->worker;
     r->p->state = PARTITION_FETCHING;
     return r;
@@ -39,7 +39,7 @@ static struct rig *rig_new(enum config_on_gap policy)
 static void rig_free(struct rig *r)
 {
     r->p->worker = NULL; /* whose load the crew would count */
-    crew_forget(&r->crew, r->p);
+    partition_forget(&r->crew, r->p);
     free(r->crew.partitions);
     index_done(&r->crew.index);
     mailbox_done(&r->worker.orders);
@@ -61,7 +61,7 @@ static void report(struct rig *r, int64_t offset, bool truncated, int64_t log_en
 static void answer(struct rig *r)
 {
     struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
-    scout_mail_set(m, 0, r->p->topic, r->p->number, r->p->generation);
+    scout_mail_add(m, r->p->topic, r->p->number, r->p->generation);
     m->refs[0].offset = LOW;
     m->high = HIGH;
     crew_gap_answer(&r->crew, m);
