@@ -67,6 +67,7 @@ static void end_revoke(struct crew *c)
     for (size_t i = c->count; i-- > 0;) {
         struct partition *p = c->partitions[i];
         p->awaited = false;
+        p->fetched = p->fetched && p->state != PARTITION_RELEASING;
         if (p->released) {
             forget(c, p); /* its offset is not committed in time */
         }
