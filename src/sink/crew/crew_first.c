@@ -160,7 +160,7 @@ void crew_first_ask_offsets(struct crew *c)
         return;
     }
     for (size_t i = 0; i < m->ref_count; i++) {
-        m->by_start[i] = !config_has_ledger(c->cc.cfg) || crew_ask_wanted(c, m, i)->by_start;
+        m->by_start[i] = crew_ask_wanted(c, m, i)->by_start;
     }
     c->asking_first = true;
     scout_ask(c->cc.scout, m);

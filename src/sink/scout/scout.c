@@ -14,7 +14,6 @@
 #include "pg/members.h"
 #include "pg/topic_entries.h"
 
-#include <assert.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -40,54 +39,7 @@ struct scout {
     bool away;
 };
 
-struct scout_mail *scout_mail_new(enum scout_kind kind, size_t room)
-{
-    struct scout_mail *m = mem_zalloc(sizeof *m);
-    m->kind = kind;
-    m->room = room;
-    m->refs = mem_array(room, sizeof *m->refs);
-    m->generations = mem_array(room, sizeof *m->generations);
-    m->in_group = mem_array(room, sizeof *m->in_group);
-    m->by_start = mem_array(room, sizeof *m->by_start);
-    m->logs = kind == SCOUT_VERIFY ? mem_array(room, sizeof *m->logs) : NULL;
-    return m;
-}
-
-void scout_mail_add(struct scout_mail *m, const char *topic, int32_t number, uint64_t generation)
-{
-    assert(m->ref_count < m->room);
-    m->generations[m->ref_count] = generation;
-    m->refs[m->ref_count++] = (struct partition_ref){
-        .topic = mem_strdup(topic), .partition = number, .offset = -1};
-}
-
-void scout_mail_free(struct scout_mail *m)
-{
-    group_held_free(m->refs, m->ref_count);
-    for (size_t i = 0; i < m->name_count; i++) {
-        free(m->names[i]);
-    }
-    free(m->names);
-    for (size_t i = 0; i < m->job_count; i++) {
-        plan_job_free(m->jobs[i]);
-    }
-    lookup_topics_free(m->topics, m->topic_count);
-    free(m->jobs);
-    free(m->generations);
-    free(m->in_group);
-    free(m->by_start);
-    free(m->logs);
-    free(m->entry);
-    free(m->reason);
-    for (size_t i = 0; m->owners != NULL && i < m->ref_count; i++) {
-        free(m->owners[i]);
-    }
-    free(m->owners);
-    free(m->topic);
-    free(m);
-}
-
-static void tell(struct scout *s, enum scout_kind kind, const struct error *err)
+static void report(struct scout *s, enum scout_kind kind, const struct error *err)
 {
     struct scout_mail *m = scout_mail_new(kind, 0);
     if (err != NULL) {
@@ -97,11 +49,11 @@ static void tell(struct scout *s, enum scout_kind kind, const struct error *err)
 }
 
 /* One line per change of state, whatever is asked in between. */
-static void note_brokers(struct scout *s, bool reached, const struct error *err)
+static void report_brokers(struct scout *s, bool reached, const struct error *err)
 {
     if (reached == s->away) {
         s->away = !reached;
-        tell(s, reached ? SCOUT_REACHABLE : SCOUT_AWAY, err);
+        report(s, reached ? SCOUT_REACHABLE : SCOUT_AWAY, err);
     }
 }
 
@@ -140,29 +92,28 @@ static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64
     return ok;
 }
 
-static bool ask_committed(struct scout *s, struct scout_mail *m, struct error *err)
+/* Without a ledger: the group's offsets, and where it has none, where kafka.start says. */
+static bool ask_group_offsets(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err)) {
         return false;
     }
     for (size_t i = 0; i < m->ref_count; i++) {
         m->in_group[i] = m->refs[i].offset >= 0;
+        m->by_start[i] = true;
     }
-    return true;
-}
-
-static void ask_nothing_yet(struct scout_mail *m)
-{
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->refs[i].offset = LOOKUP_NONE;
-    }
+    return ask_some(s, m, true, start_of(s->cfg), err);
 }
 
 static bool ask_first(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    ask_nothing_yet(m);
-    return (config_has_ledger(s->cfg) || ask_committed(s, m, err)) &&
-           ask_some(s, m, true, start_of(s->cfg), err) &&
+    if (!config_has_ledger(s->cfg)) {
+        return ask_group_offsets(s, m, err);
+    }
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->refs[i].offset = LOOKUP_NONE;
+    }
+    return ask_some(s, m, true, start_of(s->cfg), err) &&
            ask_some(s, m, false, LOOKUP_EARLIEST, err);
 }
 
@@ -231,6 +182,36 @@ static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_
     return log->fp.offset >= 0 && is_near;
 }
 
+/* What is worth a look: the items, and of which partition of m each is. */
+struct looks {
+    struct probe_item *items;
+    size_t *at;
+    size_t count;
+};
+
+static struct looks looks_of(const struct scout_mail *m)
+{
+    struct looks l = {
+        .items = mem_array(m->ref_count, sizeof *l.items),
+        .at = mem_array(m->ref_count, sizeof *l.at),
+    };
+    for (size_t i = 0; i < m->ref_count; i++) {
+        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
+            l.at[l.count] = i;
+            l.items[l.count++] = (struct probe_item){.topic = m->refs[i].topic,
+                                                     .partition = m->refs[i].partition,
+                                                     .want = m->logs[i].fp};
+        }
+    }
+    return l;
+}
+
+static void looks_done(struct looks *l)
+{
+    free(l->items);
+    free(l->at);
+}
+
 /*
  * Where there is nothing at the record's offset, the log has lost it at its start, to retention, or
  * it ends before: then it is not the log in which that record was. An end that cannot be asked for
@@ -260,40 +241,40 @@ static bool look_at_ends(struct scout *s, struct probe_item *items, size_t n, st
     return true;
 }
 
-static void take_evidence(struct scout_mail *m, const struct probe_item *items)
+static void take_evidence(struct scout_mail *m, const struct looks *l)
 {
     for (size_t i = 0; i < m->ref_count; i++) {
         m->logs[i].broker = -1;
-        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
-            m->logs[i].evidence = items->evidence;
-            m->logs[i].broker = items->broker;
-            m->refs[i].offset = items->answered ? m->refs[i].offset : LOOKUP_FAILED;
-            items++;
-        }
     }
+    for (size_t k = 0; k < l->count; k++) {
+        const struct probe_item *item = &l->items[k];
+        struct partition_ref *ref = &m->refs[l->at[k]];
+        m->logs[l->at[k]].evidence = item->evidence;
+        m->logs[l->at[k]].broker = item->broker;
+        ref->offset = item->answered ? ref->offset : LOOKUP_FAILED;
+    }
+}
+
+static bool look(struct scout *s, struct looks *l, struct error *err)
+{
+    if (l->count > 0 && s->probe == NULL) {
+        s->probe = probe_new(s->cfg, err);
+    }
+    s->probed_at = clock_mono();
+    return l->count == 0 ||
+           (s->probe != NULL && probe_ask(s->probe, l->items, l->count, ASK_TIMEOUT, err) &&
+            look_at_ends(s, l->items, l->count, err));
 }
 
 static bool look_at_records(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    struct probe_item *items _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *items);
-    size_t n = 0;
-    for (size_t i = 0; i < m->ref_count; i++) {
-        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
-            items[n++] = (struct probe_item){.topic = m->refs[i].topic,
-                                             .partition = m->refs[i].partition,
-                                             .want = m->logs[i].fp};
-        }
+    struct looks l = looks_of(m);
+    bool ok = look(s, &l, err);
+    if (ok) {
+        take_evidence(m, &l);
     }
-    if (n > 0 && s->probe == NULL) {
-        s->probe = probe_new(s->cfg, err);
-    }
-    s->probed_at = clock_mono();
-    if (n > 0 && (s->probe == NULL || !probe_ask(s->probe, items, n, ASK_TIMEOUT, err) ||
-                  !look_at_ends(s, items, n, err))) {
-        return false;
-    }
-    take_evidence(m, items);
-    return true;
+    looks_done(&l);
+    return ok;
 }
 
 static void ask_ids(struct scout *s, struct scout_mail *m)
@@ -370,7 +351,7 @@ static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err
 static bool ask_subscribed(struct scout *s, struct scout_mail *m, struct error *err)
 {
     bool ok = lookup_subscribed(s->client, s->cfg, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
-    note_brokers(s, ok, err);
+    report_brokers(s, ok, err);
     return ok;
 }
 
@@ -404,25 +385,14 @@ static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
     return err->class == ERROR_SETUP;
 }
 
-/*
- * Without a ledger the group's offsets say where a partition stands, or it stands where it will
- * begin; and nothing says whose it is.
- */
-static bool ask_positions(struct scout *s, struct scout_mail *m, struct error *err)
-{
-    m->owners = mem_array(m->ref_count, sizeof *m->owners);
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->by_start[i] = true;
-    }
-    bool ok = ask_first(s, m, err);
-    note_brokers(s, ok, err);
-    return ok;
-}
-
+/* Without a ledger a partition stands where it would begin; and nothing says whose it is. */
 static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
 {
+    m->owners = mem_array(m->ref_count, sizeof *m->owners);
     if (!config_has_ledger(s->cfg)) {
-        return ask_positions(s, m, err);
+        bool ok = ask_group_offsets(s, m, err);
+        report_brokers(s, ok, err);
+        return ok;
     }
     if (!has_session(s, s->conn, err)) {
         return false;
@@ -433,7 +403,6 @@ static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
     }
     bool ok = holders_read(s->conn, s->cfg->postgres.schema, s->cfg->sink, holders, m->ref_count,
                            err);
-    m->owners = mem_array(m->ref_count, sizeof *m->owners);
     for (size_t i = 0; ok && i < m->ref_count; i++) {
         m->refs[i].offset = holders[i].next_offset;
         m->owners[i] = holders[i].owner;
@@ -485,7 +454,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_AWAY:
         break;
     }
-    note_brokers(s, ok, err);
+    report_brokers(s, ok, err);
     return ok;
 }
 
