@@ -9,10 +9,10 @@
 #include "base/backoff.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "kafka/probe.h"
 #include "pg/holders.h"
 #include "pg/members.h"
 #include "pg/topic_entries.h"
+#include "sink/scout/verifier.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -21,7 +21,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PROBE_KEPT (20 * USEC_PER_SEC) /* its connections, for the next question */
 #define ASK_TIMEOUT (2 * USEC_PER_SEC) /* one question; bounds how long a stop waits */
 
 struct scout {
@@ -33,8 +32,7 @@ struct scout {
     int stop_fd;
     struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
     struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
-    struct probe *probe;      /* made for SCOUT_VERIFY, kept for a while */
-    usec_t probed_at;
+    struct verifier verifier;
     struct backoff backoff;
     bool away;
 };
@@ -173,125 +171,6 @@ static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *e
     return has_session(s, s->conn, err) && write_first_use(s, m, err);
 }
 
-/* Records further back are not fetched only to be compared: what lies between may be much. */
-#define PROBE_DISTANCE 10000
-
-static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_log *log)
-{
-    bool is_near = log->any_distance || ref->offset - log->fp.offset <= PROBE_DISTANCE;
-    return log->fp.offset >= 0 && is_near;
-}
-
-/* What is worth a look: the items, and of which partition of m each is. */
-struct looks {
-    struct probe_item *items;
-    size_t *at;
-    size_t count;
-};
-
-static struct looks looks_of(const struct scout_mail *m)
-{
-    struct looks l = {
-        .items = mem_array(m->ref_count, sizeof *l.items),
-        .at = mem_array(m->ref_count, sizeof *l.at),
-    };
-    for (size_t i = 0; i < m->ref_count; i++) {
-        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
-            l.at[l.count] = i;
-            l.items[l.count++] = (struct probe_item){.topic = m->refs[i].topic,
-                                                     .partition = m->refs[i].partition,
-                                                     .want = m->logs[i].fp};
-        }
-    }
-    return l;
-}
-
-static void looks_done(struct looks *l)
-{
-    free(l->items);
-    free(l->at);
-}
-
-/*
- * Where there is nothing at the record's offset, the log has lost it at its start, to retention, or
- * it ends before: then it is not the log in which that record was. An end that cannot be asked for
- * is no answer: a broker that has just been elected may not know it yet (KIP-207).
- */
-static bool look_at_ends(struct scout *s, struct probe_item *items, size_t n, struct error *err)
-{
-    struct partition_ref *ends _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *ends);
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].is_outside) {
-            ends[count++] = (struct partition_ref){.topic = items[i].topic,
-                                                   .partition = items[i].partition};
-        }
-    }
-    if (!lookup_offsets(s->client, ends, count, LOOKUP_LATEST, ASK_TIMEOUT, err)) {
-        return false;
-    }
-    count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].is_outside) {
-            int64_t end = ends[count++].offset;
-            items[i].answered = end != LOOKUP_FAILED;
-            items[i].evidence = end <= items[i].want.offset ? EVIDENCE_OTHER : EVIDENCE_NONE;
-        }
-    }
-    return true;
-}
-
-static void take_evidence(struct scout_mail *m, const struct looks *l)
-{
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->logs[i].broker = -1;
-    }
-    for (size_t k = 0; k < l->count; k++) {
-        const struct probe_item *item = &l->items[k];
-        struct partition_ref *ref = &m->refs[l->at[k]];
-        m->logs[l->at[k]].evidence = item->evidence;
-        m->logs[l->at[k]].broker = item->broker;
-        ref->offset = item->answered ? ref->offset : LOOKUP_FAILED;
-    }
-}
-
-static bool look(struct scout *s, struct looks *l, struct error *err)
-{
-    if (l->count > 0 && s->probe == NULL) {
-        s->probe = probe_new(s->cfg, err);
-    }
-    s->probed_at = clock_mono();
-    return l->count == 0 ||
-           (s->probe != NULL && probe_ask(s->probe, l->items, l->count, ASK_TIMEOUT, err) &&
-            look_at_ends(s, l->items, l->count, err));
-}
-
-static bool look_at_records(struct scout *s, struct scout_mail *m, struct error *err)
-{
-    struct looks l = looks_of(m);
-    bool ok = look(s, &l, err);
-    if (ok) {
-        take_evidence(m, &l);
-    }
-    looks_done(&l);
-    return ok;
-}
-
-static void ask_ids(struct scout *s, struct scout_mail *m)
-{
-    struct log_ids ids = {{""}, {""}};
-    struct lookup_id *topics _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *topics);
-    for (size_t i = 0; i < m->ref_count; i++) {
-        topics[i].topic = m->refs[i].topic;
-    }
-    lookup_cluster_id(s->client, ids.cluster, sizeof ids.cluster, ASK_TIMEOUT);
-    lookup_topic_ids(s->client, topics, m->ref_count, ASK_TIMEOUT);
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->logs[i].ids = ids;
-        snprintf(m->logs[i].ids.topic, sizeof ids.topic, "%s", topics[i].id);
-    }
-}
-
 static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
 {
     struct partition_ref high = m->refs[0];
@@ -421,8 +300,8 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_FIRST_USE:
         return ask_first_use(s, m, err);
     case SCOUT_VERIFY:
-        ask_ids(s, m);
-        return look_at_records(s, m, err); /* of a partition without a leader: says nothing */
+        return verifier_ask(&s->verifier, m, ASK_TIMEOUT,
+                            err); /* of a partition without a leader: says nothing */
     case SCOUT_ENDS:
     case SCOUT_TARGET_ENDS:
         ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);
@@ -497,30 +376,10 @@ static void handle(struct scout *s, struct scout_mail *m)
     mailbox_post(s->answers, &m->mail);
 }
 
-/* Nothing is asked. What a slow network has just connected is kept for the next question. */
-static void rest(struct scout *s)
-{
-    wait_until(s, s->probe != NULL ? s->probed_at + PROBE_KEPT : USEC_NEVER, true);
-    if (s->probe != NULL && clock_mono() >= s->probed_at + PROBE_KEPT) {
-        s->probe = probe_free(s->probe);
-    }
-}
-
-/* The first verification, of the partitions that this process begins with, comes soon: that it need
- * not wait for connections. */
-static void prepare_probe(struct scout *s)
-{
-    struct error ignored;
-    if (config_has_ledger(s->cfg)) {
-        s->probe = probe_new(s->cfg, &ignored);
-        s->probed_at = clock_mono();
-    }
-}
-
 static void run(void *arg)
 {
     struct scout *s = arg;
-    prepare_probe(s);
+    verifier_prepare(&s->verifier);
     while (!is_stopped(s)) {
         struct mail *m = mailbox_take(&s->questions);
         while (m != NULL) {
@@ -534,7 +393,8 @@ static void run(void *arg)
         }
         conn_close(s->conn);
         conn_close(s->replay_conn);
-        rest(s);
+        wait_until(s, verifier_deadline(&s->verifier), true);
+        verifier_turn(&s->verifier, clock_mono());
     }
 }
 
@@ -552,6 +412,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
     };
     s->cfg = cfg;
     s->client = client;
+    s->verifier = (struct verifier){.cfg = cfg, .client = client};
     s->answers = answers;
     s->conn = conn_new(&settings);
     settings.timeout_usec = cfg->postgres.timeout;
@@ -588,7 +449,7 @@ bool scout_stop(struct scout *s, usec_t timeout)
         scout_mail_free(q);
     }
     mailbox_done(&s->questions);
-    probe_free(s->probe);
+    verifier_done(&s->verifier);
     conn_free(s->conn);
     conn_free(s->replay_conn);
     close(s->stop_fd);
