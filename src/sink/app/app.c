@@ -23,7 +23,7 @@
 #define END_CHECK (50 * USEC_PER_MSEC)
 /* The program, its libraries, and what malloc cannot use between the buffers. */
 #define PROGRAM_BYTES (UINT64_C(48) << 20)
-/* A worker's loop turns every 3 s at least; one that has not for this long hangs. */
+/* A worker's loop turns every 3 s at least; one that has not turned for this long hangs. */
 #define BEAT_LIMIT (10 * USEC_PER_SEC)
 
 /* ---- start ---- */
@@ -58,9 +58,9 @@ static void start_workers(struct app *a)
 }
 
 /*
- * How many batches a worker can hold: the open one and the one on its way. Beside it is a copy: one
- * row for each key, where rows have one (row/batch/fold.h); the rows with their places, and then
- * the batch anew with dead letters in it, where records may become some.
+ * How many batches a worker can hold: the open one and the one on its way; a copy of that, with one
+ * row for each key, where rows have keys (row/batch/fold.h); and where records may become dead
+ * letters, the batch that is made again with dead letters in it.
  */
 static uint64_t batches_held(const struct config *cfg)
 {
@@ -133,9 +133,9 @@ static bool start(struct app *a)
     return true;
 }
 
-/* ---- the order of the day ---- */
+/* ---- the loop ---- */
 
-/* A drain that is ended before its end has failed; the daemon has not. */
+/* For a drain, a signal before its end is a failure; for the daemon it is not. */
 static enum exit_code code_of_signal(struct app *a, int number)
 {
     if (number != SIGALRM) {

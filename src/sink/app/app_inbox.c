@@ -1,6 +1,6 @@
 /*
- * What comes to main: events of the library, reports of workers, answers of the scout. Each is
- * given to whoever it is for; what is for nobody in particular is logged here. Main thread.
+ * What comes to main: events of the library, reports of workers, answers of the scout. Each goes to
+ * the part of the daemon that it concerns; what concerns none is logged here. Main thread.
  */
 #include "sink/app/app_state.h"
 
@@ -50,7 +50,7 @@ static void take_events(struct app *a)
 
 /* ---- reports ---- */
 
-/* Connections: one line when the first is lost, one when all are back. */
+/* Connections: a line when the first is lost, another when all are back. */
 static void take_link(struct app *a, const struct report *r)
 {
     if (r->kind == REPORT_DOWN) {
@@ -64,7 +64,7 @@ static void take_link(struct app *a, const struct report *r)
     }
 }
 
-/* Trouble that comes again and again: one line a minute. */
+/* Trouble that comes again and again has one line a minute. */
 static void log_limited(struct app *a, const char *text)
 {
     uint64_t held_back = 0;

@@ -1,7 +1,7 @@
 /*
- * A stop, which is over in less than 5 s whoever does not answer: batches first, then what the
- * group is to have of them, then threads and the library, in the mirrored order of the start. When
- * to stop is not decided here. Main thread.
+ * A stop, which is over in less than 5 s even if nobody answers: first batches, then what the group
+ * is to have of them, then threads and the library, in the reverse order of the start. When to stop
+ * is not decided here. Main thread.
  */
 #include "sink/app/app_state.h"
 
@@ -48,8 +48,8 @@ static usec_t time_left(const struct app *a)
     return now < end ? end - now : 0;
 }
 
-/* Of what nobody starts again: the group need not keep partitions for it. */
-static bool is_for_good(const struct app *a)
+/* Nobody will start this process again soon: the group need not keep partitions for it. */
+static bool is_final(const struct app *a)
 {
     return a->drain != NULL || a->code == EXIT_CONFIG || a->code == EXIT_TARGET;
 }
@@ -73,7 +73,7 @@ bool app_stop_finish(struct app *a)
         feed_free(feed);
     }
     free(a->workers);
-    if (is_for_good(a)) {
+    if (is_final(a)) {
         client_leave(a->client, a->stop_began + STOP_LEAVE);
     }
     return client_close(a->client, a->stop_began + STOP_ALL);

@@ -3,9 +3,9 @@
  *
  * kafka.start decides for what an entry of `topics` matches when the sink uses it for the first
  * time: the fact and a row for each of these partitions are written in one transaction, before any
- * of them is claimed. What the entry matches later, partitions that were added or topics that
- * appear, begins at its earliest record, or what it held when it was noticed would be passed
- * without a word. Only a row that was deleted by hand begins as kafka.start says.
+ * of them is claimed. What the entry matches later (partitions that are added, topics that
+ * appear) begins at its earliest record; otherwise what it held when it was noticed would be passed
+ * without a word. Only a partition whose row was deleted by hand begins as kafka.start says, too.
  *
  * Without a ledger nobody can remember: there the group's offset decides, and kafka.start where it
  * has none. Main thread.
@@ -34,7 +34,7 @@ void crew_first_begin(struct crew *c, struct partition *p)
     }
 }
 
-/* By an entry that is used already: what has no row of such a topic has come later. */
+/* By an entry that is used already: a partition of such a topic without a row has come later. */
 static bool is_taken(const struct crew *c, const char *topic)
 {
     for (size_t i = 0; i < c->cc.entries->count; i++) {
@@ -51,7 +51,7 @@ static bool is_first_used(const struct crew *c, const struct entry *entry, const
     return plan_entry_takes(c->cc.plan, entry->route, entry->item, topic) && !is_taken(c, topic);
 }
 
-/* All partitions that the entry matches and none before it. */
+/* About all partitions that this entry matches, and no used one. */
 static struct scout_mail *first_use(struct crew *c, const struct entry *entry,
                                     const struct lookup_topic *topics, size_t n)
 {
@@ -123,8 +123,8 @@ void crew_first_answer_use(struct crew *c, const struct scout_mail *m)
     c->asking_use--;
     if (m->failed) {
         c->use_at = clock_mono() + USE_RETRY;
-        if (!c->use_told) {
-            c->use_told = true;
+        if (!c->use_logged) {
+            c->use_logged = true;
             log_event(LOG(entry_not_used), m->entry, m->error.text);
         }
         return;
@@ -135,7 +135,7 @@ void crew_first_answer_use(struct crew *c, const struct scout_mail *m)
                       (long long) m->refs[i].offset, m->reason);
         }
     }
-    c->use_told = false;
+    c->use_logged = false;
     note_used(c, m->entry);
 }
 

@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RELEASE_BUDGET (5 * USEC_PER_SEC) /* how long a revocation waits for last batches */
+#define RELEASE_BUDGET (5 * USEC_PER_SEC) /* how long a revocation waits for the last batches */
 
 /*
- * One warning for each topic. Kafka hands a static member its old assignment, whatever it
- * subscribes to now; and another daemon of the group may have other routes.
+ * One warning for each topic. It happens because Kafka hands a static member its old assignment,
+ * whatever it subscribes to now, and because another daemon of the group may have other routes.
  */
-static void note_stranger(const struct event *e, size_t at)
+static void log_stranger(const struct event *e, size_t at)
 {
     const char *topic = e->refs[at].topic;
     for (size_t i = at; i-- > 0;) {
@@ -37,7 +37,7 @@ void crew_rebalance_assign(struct crew *c, const struct event *e)
     log_event(LOG(assigned), e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
         if (!plan_takes(c->cc.plan, e->refs[i].topic)) {
-            note_stranger(e, i);
+            log_stranger(e, i);
             stranger = true;
         } else if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
             crew_first_begin(c, partition_add(c, &e->refs[i]));
@@ -124,7 +124,7 @@ static void let_go(struct crew *c, struct partition *p)
     }
 }
 
-/* Whoever reads it next begins where the group says: so that is brought up to date first. */
+/* Whoever reads it next begins where the group says: so the group is brought up to date first. */
 void crew_rebalance_released(struct crew *c, struct partition *p)
 {
     p->released = true;

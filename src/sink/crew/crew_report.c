@@ -42,7 +42,7 @@ static void take_resumed(struct crew *c, struct partition *p, const struct repor
     }
 }
 
-/* How to go on behind a record that stops its partition. */
+/* How to go on after a record that stops its partition. */
 static void hint_skip(const struct config *cfg, const struct partition *p, long long next,
                       struct error *err)
 {
@@ -71,7 +71,7 @@ static void take_stopped(struct crew *c, struct partition *p, const struct repor
     log_fault(LOG_partition_stopped, &err);
 }
 
-/* Trouble that time may mend. The state is set already. */
+/* Trouble that may pass by itself. The state is set already. */
 static void retry_later(struct partition *p, const struct report *r, usec_t retry)
 {
     log_event(LOG(partition_trouble), r->error.text, (unsigned long long) (retry / USEC_PER_SEC));
@@ -79,8 +79,8 @@ static void retry_later(struct partition *p, const struct report *r, usec_t retr
 }
 
 /*
- * Most often a late claim has won that nobody stands behind any more: soon again. A second time in
- * a row there may be another process that fights for it: then slowly.
+ * Most often a late claim has won whose process is gone by now: try again soon. If it happens again
+ * soon after, another process may be fighting for the partition: then try slowly.
  */
 static void take_lost(struct crew *c, struct partition *p, const struct report *r)
 {

@@ -56,8 +56,8 @@ struct member {
     bool doubted;  /* partitions were unread when the group was asked last */
     bool kept;     /* former was found */
     bool rejoined; /* in this start, or about to */
-    bool noted;    /* topics are written down, or about to be */
-    bool noting;   /* ... and the answer is not here yet */
+    bool written;  /* topics are written down, or about to be */
+    bool writing;  /* ... and the answer is not here yet */
     bool unkept;   /* they cannot be: a right is missing */
 };
 
@@ -75,7 +75,7 @@ struct crew {
     bool away;            /* the brokers cannot be reached, as far as the scout knows */
     bool nothing_matches; /* no topic that any route takes exists, as far as was asked */
     bool starts_due;
-    bool resume_awaited; /* workers have still to answer ORDER_RESUME */
+    bool resume_awaited; /* some workers have not answered ORDER_RESUME yet */
     usec_t starts_since; /* when starts_due became true */
     usec_t fetch_at;     /* not before: the library has refused */
     /* a revocation that is not answered yet */
@@ -87,7 +87,7 @@ struct crew {
     /* commits to the group */
     bool committing;        /* one is on its way */
     bool stopping;          /* all that is due is committed at once */
-    bool commit_told;       /* the trouble is told */
+    bool commit_logged;     /* the trouble with it is in the log */
     usec_t commit_at;       /* when the next is due, */
     usec_t commit_retry_at; /*   and not before: the last was refused */
     struct backoff commit_backoff;
@@ -95,8 +95,8 @@ struct crew {
     bool asking_first;
     bool asking_verify;
     bool asking_use_topics; /* entries of topics are used for the first time: which there are, */
-    size_t asking_use;      /*   then for so many of them where they begin */
-    bool use_told;          /* the trouble with it is told */
+    size_t asking_use;      /*   then, for this many of them, where they begin */
+    bool use_logged;        /* the trouble with it is in the log */
     usec_t use_at;          /* not before: it has just failed */
     char cluster_id[64];    /* of the brokers, as looked at last; "" = not known yet */
     usec_t cluster_at;      /* when it is looked at next */
@@ -104,7 +104,7 @@ struct crew {
     bool asking_ping;
     bool asking_group;
     bool renew_again; /* ... and again, for they have changed meanwhile */
-    bool renewing;    /* the tables are being looked up anew */
+    bool renewing;    /* the tables are being looked up again */
     usec_t ends_at;
     usec_t group_at;
     struct unread *unread;
@@ -144,7 +144,7 @@ void crew_first_answer(struct crew *c, const struct scout_mail *m);
 /* crew_member.c */
 void crew_member_init(struct crew *c);
 void crew_member_done(struct crew *c);
-/* stranger: among them is a topic that no route takes. */
+/* stranger: a topic that no route takes is among them. */
 void crew_member_assigned(struct crew *c, const struct event *e, bool stranger);
 void crew_member_answer(struct crew *c, struct scout_mail *m); /* SCOUT_MEMBER, SCOUT_JOINED */
 /* SCOUT_GROUP; missing: a topic of which partitions are unread, or NULL. */
@@ -156,10 +156,10 @@ bool crew_member_is_at_rest(const struct crew *c); /* ... or it only doubts */
 
 /* crew_verify.c */
 void crew_verify_start(struct crew *c, struct partition *p);  /* REPORT_START has come */
-void crew_verify_again(struct partition *p);                  /* it had no answer the last time */
+void crew_verify_again(struct partition *p);                  /* there was no answer */
 void crew_verify_doubt(struct partition *p, const char *why); /* why: static. A slot that reads */
 void crew_verify_event(const struct crew *c, const struct event *e);          /* EVENT_DOUBT */
-void crew_verify_end(const struct crew *c, struct partition *p, int64_t end); /* as asked for */
+void crew_verify_end(const struct crew *c, struct partition *p, int64_t end); /* as Kafka says */
 void crew_verify_turn(struct crew *c, usec_t now); /* do the brokers still belong to the cluster? */
 void crew_verify_ask(struct crew *c);
 void crew_verify_answer(struct crew *c, const struct scout_mail *m);
@@ -175,8 +175,8 @@ void crew_plan_answer_renew(struct crew *c, struct scout_mail *m);
 
 /*
  * crew_gap.c
- * begin: the range of the log is asked for, then it is decided. stop: nothing is decided; err says
- * what has happened, why what a person should know of it.
+ * begin: asks for the range of the log, then decides. stop: stops the partition without asking; err
+ * says what has happened, why what a person should know about it.
  */
 void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause);
 void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err);
@@ -189,7 +189,7 @@ void crew_commit_init(struct crew *c);
 bool crew_commit_is_settled(const struct crew *c, const struct partition *p); /* nothing is due */
 void crew_commit_note(struct partition *p, int64_t offset);                   /* the group has it */
 void crew_commit_answer(struct crew *c, const struct event *e);
-void crew_commit_forget(const struct crew *c, const struct partition *p); /* says what is lost */
+void crew_commit_forget(const struct crew *c, const struct partition *p); /* logs what is lost */
 usec_t crew_commit_deadline(const struct crew *c);
 
 /*

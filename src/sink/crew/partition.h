@@ -31,7 +31,7 @@ enum start_state {
     START_ANSWERED,   /* REPORT_RESUMED has come: fetch it */
 };
 
-/* Why an offset is not where it should be. */
+/* Why the log does not hold the offset. */
 enum reset_cause {
     RESET_RANGE,         /* the library says that it is outside of the log */
     RESET_TRUNCATED,     /* ... that the log was truncated, at log_end */
@@ -42,7 +42,7 @@ struct partition {
     char *topic;
     int32_t number;
     enum partition_state state;
-    uint64_t generation;   /* of this object: answers to older questions are recognized */
+    uint64_t generation;   /* of this object: tells answers about an earlier one of this name */
     struct worker *worker; /* NULL while planning, then always the same (I5) */
     size_t worker_index;
     const struct topic_plan *plan;
@@ -54,20 +54,20 @@ struct partition {
     bool first_due;           /* its first offset is to be asked for, */
     bool by_start;            /*   as kafka.start says */
     const char *first_reason; /* why it begins there; static */
-    bool verify_due;          /* UNVERIFIED: its log is to be asked for */
-    bool range_due;           /* its range is to be asked for */
+    bool verify_due;          /* UNVERIFIED: the scout is to be asked about its log */
+    bool range_due;           /* GAPPED: the range of its log is to be asked for */
     int64_t start_offset;
     uint64_t start_seq;
     struct known_log known;       /* of the log, as of the last REPORT_START */
-    int32_t broker;               /* whose log was found to be the same; -1 none */
+    int32_t broker;               /* that has shown the log to be the same; -1 none */
     int64_t reset_offset;         /* GAPPED: what was out of range, */
     enum reset_cause reset_cause; /*   and why; */
     int64_t log_end;              /*   TRUNCATED: where the log now ends, -1 unknown */
     usec_t retry_at;              /* USEC_NEVER = no */
     int64_t committed;            /* what the group has, as far as we know; -1 unknown */
-    bool committing;              /* ... and a commit is on its way that changes it */
+    bool committing;              /* a commit is on its way that changes it */
     char *why;                    /* STOPPED: the fault, without its hint; NULL before the first */
-    usec_t lost_at;               /* claimed by another last, 0 = never */
+    usec_t lost_at;               /* when another claimed it last, 0 = never */
     bool awaited;                 /* RELEASING: a revocation waits for it */
     bool released; /* ... and its worker has let go: only its offset is still to be committed */
 };

@@ -1,7 +1,7 @@
 /*
  * The scout's loop: takes a question, asks, posts it back as its own answer; a failed one after a
- * pause. It decides nothing and keeps nothing but whether the brokers were reached last. A stop is
- * noticed between questions, and while waiting for PostgreSQL. Scout thread; start, ask, stop:
+ * pause. It decides nothing, and remembers only whether the brokers were reached last. A stop is
+ * noticed between questions, and while it waits for PostgreSQL. Scout thread; start, ask, stop:
  * main.
  */
 #include "sink/scout/scout.h"
@@ -46,7 +46,7 @@ static void report(struct scout *s, enum scout_kind kind, const struct error *er
     mailbox_post(s->answers, &m->mail);
 }
 
-/* One line per change of state, whatever is asked in between. */
+/* One report per change of state, however much is asked in between. */
 static void report_brokers(struct scout *s, bool reached, const struct error *err)
 {
     if (reached == s->away) {
@@ -68,7 +68,8 @@ static int64_t start_of(const struct config *cfg)
     return LOOKUP_EARLIEST;
 }
 
-/* The first offsets at at_ms of those that are still without one, and by_start or not. */
+/* First offsets, as at_ms says, of those partitions that have none yet and whose by_start is this.
+ */
 static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64_t at_ms,
                      struct error *err)
 {
@@ -156,8 +157,8 @@ static bool write_first_use(struct scout *s, struct scout_mail *m, struct error 
 
 /*
  * Everything that the entry matches, or nothing: a partition that got its row later would begin at
- * its earliest record. Only where that is what kafka.start says too may one be left out that does
- * not answer.
+ * its earliest record. Only if kafka.start says the same may a partition that does not answer be
+ * left out.
  */
 static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *err)
 {
@@ -182,7 +183,7 @@ static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
-/* Tables that cannot be used are an answer, not a failure; only a database that is away is asked
+/* A table that cannot be used is an answer, not a failure: only a database that is away is asked
  * again. */
 static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
 {
@@ -239,7 +240,7 @@ static bool ask_member(struct scout *s, struct scout_mail *m, struct error *err)
     return ask_subscribed(s, m, err) && (!config_has_ledger(s->cfg) || ask_members(s, m, err));
 }
 
-/* After the topics: so what a rebalance has just given out is not taken for missing. */
+/* After the topics, so that what a rebalance has just given out is not taken for missing. */
 static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!ask_subscribed(s, m, err)) {
@@ -250,7 +251,7 @@ static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
-/* A route that cannot be stored to is an answer too: the replay goes on after it. */
+/* A route that cannot be stored to is an answer, too: the replay goes on after it. */
 static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!has_session(s, s->replay_conn, err)) {
@@ -353,8 +354,8 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
 }
 
-/* Before main asks again. What may fail for a single partition is paced by main itself: the scout
- * has other questions. */
+/* Before main asks again. What may fail for a single partition is paced by main: meanwhile the
+ * scout has other questions. */
 static bool needs_pause(const struct scout_mail *m)
 {
     bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE;

@@ -1,10 +1,8 @@
 /*
  * The one thread that may block: it asks Kafka for offsets and PostgreSQL for tables, so that main
  * and the workers never wait for an answer that may not come. Questions are answered in order, each
- * with a deadline; one that fails comes back with its error after a pause, and main asks again for
- * what it still wants.
- *
- * Being the one who asks regularly, it also knows whether the brokers can be reached.
+ * with a deadline. One that fails comes back with its error after a pause, and main asks again for
+ * what it still wants. As it asks regularly, it also reports whether the brokers can be reached.
  */
 #ifndef SINK_SCOUT_SCOUT_H
 #define SINK_SCOUT_SCOUT_H
@@ -19,7 +17,8 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
 /* The scout takes ownership. @thread main */
 void scout_ask(struct scout *s, struct scout_mail *m);
 
-/* Asks the thread to end and waits; false: it did not in time (and goes on). @thread main */
+/* Asks the thread to end, and waits; false: it has not ended in time, and still runs. @thread main
+ */
 bool scout_stop(struct scout *s, usec_t timeout);
 
 #endif

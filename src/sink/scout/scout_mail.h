@@ -1,6 +1,6 @@
 /*
  * A question to the scout and its answer, in one heap block that goes to the scout and comes back.
- * Belongs to whoever holds it; any thread.
+ * It belongs to the thread that holds it.
  */
 #ifndef SINK_SCOUT_SCOUT_MAIL_H
 #define SINK_SCOUT_SCOUT_MAIL_H
@@ -20,23 +20,23 @@ enum scout_kind {
     SCOUT_VERIFY,    /* refs: is it the log that is known? evidence and ids of each */
     SCOUT_ENDS,      /* refs: ends (last stable offsets) */
     SCOUT_RANGE,     /* refs[0]: low (offset) and high */
-    SCOUT_PLAN,      /* jobs: plan_job_run for each; error of the first that cannot be */
-    SCOUT_RENEW,     /* jobs: the same, for tables that have changed */
-    SCOUT_TOPICS,    /* topics: all there are */
-    SCOUT_MEMBER,    /* topics: subscribed; names: with which this static member joined last */
-    SCOUT_JOINED,    /* names: written down for the next SCOUT_MEMBER */
-    SCOUT_GROUP,     /* topics: subscribed; group, and refs: what its members have */
-    SCOUT_REPLAY,    /* replay: its next chunk; error: a route that cannot be (ERROR_SETUP) */
-    SCOUT_PING,      /* can the brokers be reached? */
-    SCOUT_TARGETS,   /* topics: all there are, for the drain, as the next two are */
+    SCOUT_PLAN,    /* jobs: plan_job_run for each; error: of the first table that cannot be used */
+    SCOUT_RENEW,   /* jobs: the same, for tables that have changed */
+    SCOUT_TOPICS,  /* topics: all there are */
+    SCOUT_MEMBER,  /* topics: subscribed; names: with which this static member joined last */
+    SCOUT_JOINED,  /* names: written down for the next SCOUT_MEMBER */
+    SCOUT_GROUP,   /* topics: subscribed; group, and refs: what its members have */
+    SCOUT_REPLAY,  /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
+    SCOUT_PING,    /* can the brokers be reached? */
+    SCOUT_TARGETS, /* topics: all there are, for the drain, as the next two are */
     SCOUT_TARGET_ENDS, /* refs: ends; generations: the drain's own numbers of its targets */
     SCOUT_LEDGER,      /* refs, owners: where the ledger, or the group, has partitions */
     SCOUT_REACHABLE,   /* only an answer: the brokers answer again */
     SCOUT_AWAY,        /* only an answer: they do not; error */
 };
 
-#define SCOUT_HAS_ROW                                                                              \
-    INT64_C(-4) /* answer to FIRST_USE, in refs.offset: the ledger has a row of it */
+/* In refs.offset of an answer to FIRST_USE: the partition had its row before. */
+#define SCOUT_HAS_ROW INT64_C(-4)
 
 /* The log of one partition. refs.offset is where it is to be read next. */
 struct scout_log {
@@ -69,12 +69,12 @@ struct scout_mail {
     size_t topic_count;
     char **names; /* MEMBER, JOINED: topics */
     size_t name_count;
-    bool named; /* MEMBER: names were found; if not and error says why, they cannot be kept */
+    bool named; /* MEMBER: names were found; if not, and error is set, they cannot be kept */
     enum group_state group;
     char *topic;          /* SCOUT_PLAN: whose plan it is */
     struct replay replay; /* SCOUT_REPLAY */
     bool failed;          /* no answer this time: error */
-    struct error error;   /* also SCOUT_AWAY; SCOUT_PLAN: a table of no use (ERROR_SETUP) */
+    struct error error;   /* also SCOUT_AWAY; SCOUT_PLAN: a table that cannot be used (SETUP) */
 };
 
 /* A question with room for this many partitions, none of which is in it yet. */

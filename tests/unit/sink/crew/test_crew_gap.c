@@ -1,5 +1,5 @@
 /* crew_gap.c: what kafka.on_gap decides and what it does not, for every cause. librdkafka 2.0.2
- * cannot report a truncated log, nor know the ids of topics: here the crew is given the reports.
+ * cannot report a truncated log, nor the ids of topics: here the crew is given the reports.
  * One thread. */
 #include "sink/crew/crew_state.h"
 
@@ -119,7 +119,7 @@ static void test_below_the_log(void **state)
     expect_gap(reported(ON_GAP_LATEST, 10, false, -1), HIGH, GAP_DELETED);
 }
 
-/* Nobody knows why: to read a whole log again, or to pass it, is nothing that a policy may do. */
+/* Nobody knows why: a policy must neither read a whole log again nor pass it. */
 static void test_above_the_log(void **state)
 {
     (void) state;
@@ -166,7 +166,7 @@ static void expect_retry(struct rig *r)
     rig_free(r);
 }
 
-/* Also when the log was cut behind what was read: nothing that was stored is lost. */
+/* Also when the log was cut after what was read: nothing that was stored is lost. */
 static void test_inside_after_all(void **state)
 {
     (void) state;
