@@ -52,14 +52,14 @@ struct verb {
 };
 
 static const char DEAD_LETTERS_MORE[] =
-    "  list     one line each: place, route, SQLSTATE, column, message, time, attempts\n"
-    "  show     all about each, the record's bytes included\n"
+    "  list     one line for each: place, route, SQLSTATE, column, message, time, attempts\n"
+    "  show     everything about each, including the record's bytes\n"
     "  replay   ask the daemon to put them through their routes again;\n"
-    "           --wait: until it has\n"
-    "  discard  delete them for good; all of a sink need --yes\n"
+    "           --wait: return when it has\n"
+    "  discard  delete them; --yes to delete all of the sink\n"
     "which ones: --route NAME, --topic NAME, --partition N, --offset N,\n"
     "  --sqlstate CODE (or its first characters), --since TIME, --until TIME, --limit N\n"
-    "list, show: --json prints one JSON object a line\n";
+    "list, show: --json prints one JSON object per line\n";
 
 static const char RUN_MORE[] =
     "  --until-end         store what the topics of the file hold now, then stop: 0 only if every\n"
@@ -69,10 +69,10 @@ static const char RUN_MORE[] =
 
 static const struct verb VERBS[] = {
     {"run", "run -c FILE [--until-end [--timeout DURATION]]",
-     "the daemon; --until-end stores what is there now, then stops", RUN_MORE, "cuT", false,
+     "run the daemon; --until-end: store what is there now, then stop", RUN_MORE, "cuT", false,
      command_run},
-    {"check", "check -c FILE", "everything that can be checked without writing, and the plan", NULL,
-     "c", false, command_check},
+    {"check", "check -c FILE", "check all that can be checked without writing, and print the plan",
+     NULL, "c", false, command_check},
     {"config", "config -c FILE", "check the file alone and print the effective configuration", NULL,
      "c", false, command_config},
     {"init", "init -c FILE [--print]",
@@ -81,7 +81,7 @@ static const struct verb VERBS[] = {
     {"dead-letters", "dead-letters WORD -c FILE ...",
      "list, show, replay or discard what could not be stored", DEAD_LETTERS_MORE, "crtnosablJWY",
      true, command_dead_letters},
-    {"version", "version", "versions of the program and its libraries", NULL, "", false,
+    {"version", "version", "print the versions of the program and its libraries", NULL, "", false,
      command_version},
 };
 
@@ -122,7 +122,7 @@ static bool wants_config(const struct verb *verb)
     return *verb->options == 'c';
 }
 
-/* Every option of every verb by its letter, which getopt returns; only c is short, too. */
+/* Every option of every verb, by the letter that getopt returns; only c may be written so. */
 static const struct option OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
     {"until-end", no_argument, NULL, 'u'},
@@ -144,7 +144,7 @@ static const struct option OPTIONS[] = {
 
 static const char TERM_LETTERS[] = "rtnosabl"; /* in the order of enum letters_term */
 
-/* False: not a duration, or one of nothing. */
+/* False: not a duration, or zero. */
 static bool take_timeout(const char *text, struct command_args *args)
 {
     bool ok = units_duration(str_of(text), &args->run.timeout_usec) == UNITS_OK &&
@@ -183,7 +183,7 @@ static bool fits_together(const struct command_args *args)
     return true;
 }
 
-/* False: the verb has no such option, wants a word more or less, or the file. */
+/* False: the verb has no such option, wants more or fewer words, or lacks the file. */
 static bool parse_options(const struct verb *verb, int argc, char **argv, struct command_args *args,
                           const char **out_file)
 {

@@ -1,7 +1,7 @@
 /*
  * pgsinkd check: everything that can be found out without writing: configuration, both servers,
  * tables, and the plan, column by column. Goes on after a fault where it can, so that one run shows
- * them all; the exit code is the first fault's. Main thread.
+ * all faults; the exit code is that of the first. Main thread.
  */
 #include "command/command.h"
 
@@ -120,7 +120,7 @@ static void print_columns(const struct table *t, const struct mapping *m)
     }
 }
 
-/* The tables that the route fills for the topic; NULL = those that no topic names. */
+/* The tables that the route fills for the topic; NULL: those whose names no topic is part of. */
 static void check_tables(struct check *k, size_t route, const char *topic)
 {
     struct error err;

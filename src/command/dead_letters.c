@@ -1,6 +1,6 @@
 /*
- * pgsinkd dead-letters: what could not be stored is listed, shown, asked to be tried again, or
- * given up. Only the database is asked; a replay is made by the running daemon. Main thread.
+ * pgsinkd dead-letters: lists or shows what could not be stored, asks the daemon to try it again,
+ * or deletes it. Only the database is asked; the running daemon does a replay. Main thread.
  */
 #include "command/command.h"
 
@@ -183,7 +183,7 @@ static const char *find_misuse(const struct command_args *args, const struct wor
     return NULL;
 }
 
-/* Not schema_ensure: whoever asks here needs less than the daemon may. */
+/* Not schema_ensure: this needs fewer rights than the daemon. */
 static bool check_schema(struct conn *c, const char *schema, struct error *err)
 {
     int version = 0;
@@ -224,7 +224,8 @@ enum exit_code command_dead_letters(const struct command_args *args)
     struct dead_letters d = {args, letters_new(c, args->cfg->postgres.schema, &choice)};
     if (!run_word(&d, c, word, &code, &err)) {
         command_fault(&err);
-        code = err.class == ERROR_RECORD ? EXIT_USAGE : EXIT_TARGET; /* a term, as --since */
+        code = err.class == ERROR_RECORD ? EXIT_USAGE
+                                         : EXIT_TARGET; /* RECORD: a term, as --since */
     }
     letters_free(d.letters);
     conn_free(c);

@@ -1,23 +1,15 @@
 /*
  * The daemon's main thread: has the database prepared, starts what is to start, then one poll(2)
- * loop over events, signals, reports, answers and timers, and stops in the mirrored order within
- * 5 s. What becomes of a partition is not decided here but in the crew. Main thread.
+ * loop over events, signals, reports, answers and timers. What becomes of a partition is not
+ * decided here but in the crew. Main thread.
  */
 #include "sink/app/app.h"
 
 #include "base/mem.h"
 #include "host/notify.h"
 #include "host/signals.h"
-#include "kafka/events.h"
-#include "sink/crew/crew.h"
-#include "sink/crew/replayer.h"
-#include "sink/plan/plan.h"
-#include "sink/plan/policy.h"
+#include "sink/app/app_state.h"
 #include "sink/plan/prepare.h"
-#include "sink/scout/scout.h"
-#include "sink/watch/drain.h"
-#include "sink/watch/progress.h"
-#include "sink/worker/worker.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -27,49 +19,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* A stop is over in less than 5 s, whoever does not answer: batches first, then the group, then
- * _exit. */
-#define STOP_BATCHES (2500 * USEC_PER_MSEC)
-#define STOP_WORKERS (3200 * USEC_PER_MSEC)
-#define STOP_COMMITS (3900 * USEC_PER_MSEC)
-#define STOP_LEAVE (4200 * USEC_PER_MSEC)
-#define STOP_ALL (4500 * USEC_PER_MSEC)
 #define TICK USEC_PER_SEC
 #define END_CHECK (50 * USEC_PER_MSEC)
 /* The program, its libraries, and what malloc cannot use between the buffers. */
 #define PROGRAM_BYTES (UINT64_C(48) << 20)
-/* A worker's loop turns every 3 s at least; one that has not for this long hangs. */
+/* A worker's loop turns every 3 s at least; one that has not turned for this long hangs. */
 #define BEAT_LIMIT (10 * USEC_PER_SEC)
-
-struct app {
-    const struct config *cfg;
-    int signal_fd;
-    char owner[320];
-    struct plan *plan;
-    struct policies *policies;
-    struct entries entries;
-    struct client *client;
-    struct mailbox reports;
-    struct mailbox answers;
-    struct scout *scout;
-    struct worker **workers;
-    size_t worker_count;
-    size_t ended; /* workers that have reported their end */
-    size_t down;  /* workers without connection that have said so */
-    usec_t down_since;
-    struct crew *crew;
-    struct drain *drain; /* NULL without --until-end */
-    struct replayer replayer;
-    struct progress progress;
-    bool ready;
-    bool stopping;
-    usec_t stop_began;
-    enum exit_code code;
-    usec_t tick_at;
-    usec_t watchdog_at;
-    usec_t watchdog_interval;
-    struct log_limit trouble;
-};
 
 /* ---- start ---- */
 
@@ -103,9 +58,9 @@ static void start_workers(struct app *a)
 }
 
 /*
- * How many batches a worker can hold: the open one and the one on its way. Beside it is a copy: one
- * row for each key, where rows have one (row/batch/fold.h); the rows with their places, and then
- * the batch anew with dead letters in it, where records may become some.
+ * How many batches a worker can hold: the open one and the one on its way; a copy of that, with one
+ * row for each key, where rows have keys (row/batch/fold.h); and where records may become dead
+ * letters, the batch that is made again with dead letters in it.
  */
 static uint64_t batches_held(const struct config *cfg)
 {
@@ -178,27 +133,9 @@ static bool start(struct app *a)
     return true;
 }
 
-/* ---- the order of the day ---- */
+/* ---- the loop ---- */
 
-static void begin_stop(struct app *a, enum exit_code code)
-{
-    if (a->stopping) {
-        return;
-    }
-    a->stopping = true;
-    a->code = code;
-    a->stop_began = clock_mono();
-    notify_stopping();
-    crew_commit_hurry(a->crew);
-    for (size_t i = 0; i < a->worker_count; i++) {
-        struct order *o = mem_zalloc(sizeof *o);
-        o->kind = ORDER_STOP;
-        o->deadline = a->stop_began + STOP_BATCHES;
-        worker_post(a->workers[i], o);
-    }
-}
-
-/* A drain that is ended before its end has failed; the daemon has not. */
+/* For a drain, a signal before its end is a failure; for the daemon it is not. */
 static enum exit_code code_of_signal(struct app *a, int number)
 {
     if (number != SIGALRM) {
@@ -217,177 +154,7 @@ static void take_signals(struct app *a)
 {
     int number = signals_take(a->signal_fd);
     if (number != 0 && !a->stopping) {
-        begin_stop(a, code_of_signal(a, number));
-    }
-}
-
-static void note_event(struct app *a, const struct event *e)
-{
-    switch (e->kind) {
-    case EVENT_FATAL:
-        log_event(LOG(consumer_broken), e->text);
-        begin_stop(a, EXIT_SOURCE);
-        break;
-    case EVENT_DENIED:
-        log_event(LOG(consumer_denied), e->text);
-        break;
-    case EVENT_TROUBLE:
-        log_event(LOG(consumer_trouble), e->text);
-        break;
-    case EVENT_AWAY:
-    case EVENT_DOUBT:
-    case EVENT_LOG:
-        log_event(LOG(library_says), e->text);
-        break;
-    case EVENT_NONE:
-    case EVENT_OTHER:
-    case EVENT_ASSIGN:
-    case EVENT_REVOKE:
-    case EVENT_COMMITTED:
-        break;
-    }
-}
-
-static void take_events(struct app *a)
-{
-    struct event e;
-    for (event_take(a->client, &e); e.kind != EVENT_NONE; event_take(a->client, &e)) {
-        note_event(a, &e);
-        crew_event(a->crew, &e);
-        event_done(&e);
-    }
-}
-
-/* Connections: one line when the first is lost, one when all are back. */
-static void note_link(struct app *a, const struct report *r)
-{
-    if (r->kind == REPORT_DOWN) {
-        if (a->down++ == 0) {
-            a->down_since = clock_mono();
-            log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
-        }
-    } else if (--a->down == 0) {
-        log_event(LOG(postgres_back),
-                  (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
-    }
-}
-
-/* Trouble that comes again and again: one line a minute. */
-static void log_limited(struct app *a, const char *text)
-{
-    uint64_t held_back = 0;
-    if (!log_limit_pass(&a->trouble, &held_back)) {
-        return;
-    }
-    if (held_back == 0) {
-        log_event(LOG(trouble), text);
-    } else {
-        log_event(LOG(trouble_often), text, (unsigned long long) held_back);
-    }
-}
-
-static void note_trouble(struct app *a, const struct report *r)
-{
-    char text[sizeof r->error.text + 64];
-    if (r->partition != NULL) {
-        log_limited(a, r->error.text);
-        return;
-    }
-    snprintf(text, sizeof text, "postgresql: worker %u: %s", worker_number(r->worker),
-             r->error.text);
-    log_limited(a, text);
-}
-
-static void take_report(struct app *a, const struct report *r)
-{
-    switch (r->kind) {
-    case REPORT_DOWN:
-    case REPORT_UP:
-        note_link(a, r);
-        break;
-    case REPORT_EVICTED:
-        if (r->offset == 0) {
-            log_limited(a, "postgresql: another session holds rows of the ledger "
-                           "for longer than lock_timeout");
-            break;
-        }
-        log_event(LOG(backends_ended), (long long) r->offset);
-        break;
-    case REPORT_TROUBLE:
-        note_trouble(a, r);
-        break;
-    case REPORT_DOUBTFUL:
-        log_event(LOG(worker_warning), r->error.text);
-        break;
-    case REPORT_DUE:
-        break; /* main has turned: that was what for */
-    case REPORT_EASED:
-        log_event(LOG(trouble_over), worker_number(r->worker));
-        break;
-    case REPORT_REPLAY:
-        replayer_want(&a->replayer);
-        break;
-    case REPORT_LETTER:
-        log_event(LOG(dead_letter), r->error.text);
-        break;
-    case REPORT_STALE:
-        log_limited(a, r->error.text);
-        crew_renew(a->crew);
-        break;
-    case REPORT_FATAL:
-        log_fault(LOG_worker_failed, &r->error);
-        begin_stop(a, r->error.class == ERROR_SETUP ? EXIT_TARGET : EXIT_FAULT);
-        break;
-    case REPORT_ENDED:
-        a->ended++;
-        break;
-    case REPORT_UNKNOWN:
-    case REPORT_START:
-    case REPORT_RESUMED:
-    case REPORT_RESET:
-    case REPORT_STOPPED:
-    case REPORT_CORRUPT:
-    case REPORT_LOST:
-    case REPORT_RELEASED:
-        crew_report(a->crew, r);
-        break;
-    }
-}
-
-/* A table that has changed so that a route cannot use it any more is for a person. */
-static void take_answer(struct app *a, struct scout_mail *answer)
-{
-    bool useless = answer->kind == SCOUT_RENEW && !answer->failed &&
-                   answer->error.class != ERROR_NONE;
-    if (useless) {
-        log_fault(LOG_tables_refused, &answer->error);
-        begin_stop(a, EXIT_TARGET);
-        scout_mail_free(answer);
-    } else if (answer->kind == SCOUT_REPLAY) {
-        replayer_answer(&a->replayer, answer, clock_mono());
-        scout_mail_free(answer);
-    } else if (drain_asks(answer->kind)) {
-        drain_answer(a->drain, answer, clock_mono());
-        scout_mail_free(answer);
-    } else {
-        crew_answer(a->crew, answer);
-    }
-}
-
-static void take_mail(struct app *a)
-{
-    struct mail *m = mailbox_take(&a->reports);
-    while (m != NULL) {
-        struct report *r = (struct report *) m;
-        m = m->next;
-        take_report(a, r);
-        free(r);
-    }
-    m = mailbox_take(&a->answers);
-    while (m != NULL) {
-        struct scout_mail *answer = (struct scout_mail *) m;
-        m = m->next;
-        take_answer(a, answer);
+        app_stop_begin(a, code_of_signal(a, number));
     }
 }
 
@@ -415,7 +182,7 @@ static void feed_watchdog(struct app *a, usec_t now)
     }
 }
 
-static void say_ready(struct app *a)
+static void check_ready(struct app *a)
 {
     if (a->ready) {
         return;
@@ -456,14 +223,8 @@ static void turn_drain(struct app *a, usec_t now)
 static void check_end(struct app *a, usec_t now)
 {
     if (a->drain != NULL && drain_is_over(a->drain, now) && replayer_is_idle(&a->replayer)) {
-        begin_stop(a, drain_report(a->drain, DRAIN_OVER));
+        app_stop_begin(a, drain_report(a->drain, DRAIN_OVER));
     }
-}
-
-/* Of the loop: first for the workers, then for what the group is to have of them. */
-static usec_t stop_deadline(const struct app *a)
-{
-    return a->stop_began + (a->ended == a->worker_count ? STOP_COMMITS : STOP_WORKERS);
 }
 
 static void wait_for_events(struct app *a)
@@ -482,7 +243,7 @@ static void wait_for_events(struct app *a)
         at = MIN(at, a->watchdog_at);
     }
     if (a->stopping) {
-        at = MIN(at, stop_deadline(a));
+        at = MIN(at, app_stop_deadline(a));
     }
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), at));
 }
@@ -490,7 +251,7 @@ static void wait_for_events(struct app *a)
 static bool is_over(const struct app *a)
 {
     bool done = a->ended == a->worker_count && crew_commit_is_over(a->crew);
-    return a->stopping && (done || clock_mono() >= stop_deadline(a));
+    return a->stopping && (done || clock_mono() >= app_stop_deadline(a));
 }
 
 static void turn_replay(struct app *a, usec_t now)
@@ -505,14 +266,13 @@ static void turn_replay(struct app *a, usec_t now)
 static void turn(struct app *a)
 {
     take_signals(a);
-    take_events(a);
-    take_mail(a);
+    app_inbox_take(a);
     usec_t now = clock_mono();
     if (!a->stopping) {
         crew_turn(a->crew, now);
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
         turn_replay(a, now);
-        say_ready(a);
+        check_ready(a);
         check_end(a, now);
     } else {
         crew_commit_turn(a->crew, now);
@@ -528,64 +288,7 @@ static void loop(struct app *a)
     }
 }
 
-/* ---- stop ---- */
-
-static void free_mail(struct app *a)
-{
-    struct mail *m = mailbox_take(&a->reports);
-    while (m != NULL) {
-        struct mail *next = m->next;
-        free(m);
-        m = next;
-    }
-    m = mailbox_take(&a->answers);
-    while (m != NULL) {
-        struct scout_mail *answer = (struct scout_mail *) m;
-        m = m->next;
-        scout_mail_free(answer);
-    }
-    mailbox_done(&a->reports);
-    mailbox_done(&a->answers);
-}
-
-static usec_t time_left(const struct app *a)
-{
-    usec_t now = clock_mono();
-    usec_t end = a->stop_began + STOP_ALL;
-    return now < end ? end - now : 0;
-}
-
-/* Of what nobody starts again: the group need not keep partitions for it. */
-static bool is_for_good(const struct app *a)
-{
-    return a->drain != NULL || a->code == EXIT_CONFIG || a->code == EXIT_TARGET;
-}
-
-/* False: a thread or the library does not let go; the process must end without freeing. */
-static bool stop(struct app *a)
-{
-    crew_commit_last(a->crew);
-    for (size_t i = 0; i < a->worker_count; i++) {
-        if (!worker_join(a->workers[i], time_left(a))) {
-            return false;
-        }
-    }
-    if (!scout_stop(a->scout, time_left(a))) {
-        return false;
-    }
-    crew_free(a->crew);
-    replayer_done(&a->replayer);
-    for (size_t i = 0; i < a->worker_count; i++) {
-        struct feed *feed = worker_feed(a->workers[i]);
-        worker_free(a->workers[i]);
-        feed_free(feed);
-    }
-    free(a->workers);
-    if (is_for_good(a)) {
-        client_leave(a->client, a->stop_began + STOP_LEAVE);
-    }
-    return client_close(a->client, a->stop_began + STOP_ALL);
-}
+/* ---- from start to end ---- */
 
 static enum exit_code run(struct app *a)
 {
@@ -599,7 +302,7 @@ static enum exit_code run(struct app *a)
     } else if (a->client == NULL) {
         return a->code;
     } else {
-        begin_stop(a, a->code);
+        app_stop_begin(a, a->code);
         loop(a);
     }
     struct totals t = progress_totals(a->workers, a->worker_count);
@@ -608,7 +311,7 @@ static enum exit_code run(struct app *a)
         log_event(LOG(drain_offsets_missing));
         a->code = EXIT_FAULT;
     }
-    if (!stop(a)) {
+    if (!app_stop_finish(a)) {
         log_event(LOG(stop_late));
         _exit((int) a->code);
     }
@@ -631,7 +334,7 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     a.entries = entries_of(cfg);
     a.drain = options->until_end ? drain_new(cfg, a.plan) : NULL;
     enum exit_code code = run(&a);
-    free_mail(&a);
+    app_inbox_done(&a);
     drain_free(a.drain);
     plan_free(a.plan);
     policies_free(a.policies);

@@ -1,5 +1,5 @@
 /*
- * The daemon: start order, order of the day, stop order (the mirror of the start), exit code. Main
+ * The daemon: the order of its start, its loop, the order of its stop, and the exit code. Main
  * thread.
  */
 #ifndef SINK_APP_APP_H
@@ -9,7 +9,7 @@
 #include "sink/exit.h"
 
 struct app_options {
-    bool until_end;      /* end when all is read that the topics hold at the start */
+    bool until_end;      /* end when all that the topics hold at the start is read */
     usec_t timeout_usec; /* until_end: at the latest after this time; 0 = for ever */
 };
 

@@ -31,23 +31,18 @@ struct crew_config {
 struct crew *crew_new(const struct crew_config *cc) _must_;
 void crew_free(struct crew *c); /* workers have ended */
 
-void crew_event(struct crew *c,
-                struct event *e); /* EVENT_ASSIGN, _REVOKE, _COMMITTED, _AWAY, _DOUBT */
-void crew_report(struct crew *c, const struct report *r); /* those that concern a partition */
-/*
- * Tables have changed: look them up anew. The answer, SCOUT_RENEW, is for renewed, unless it says
- * that a table is of no use.
- */
-void crew_renew(struct crew *c);
-void crew_renewed(struct crew *c, struct scout_mail *m); /* frees m */
-void crew_answer(struct crew *c, struct scout_mail *m);  /* keeps or frees m */
+void crew_event(struct crew *c, struct event *e);
+void crew_report(struct crew *c, const struct report *r); /* one that concerns a partition */
+/* Of the scout; frees m. SCOUT_RENEW: not if it says that a table cannot be used any more. */
+void crew_answer(struct crew *c, struct scout_mail *m);
 
-/* After a round of events, reports and answers: starts what is to be started, asks what is to be
- * asked. */
+void crew_plan_renew(struct crew *c); /* tables have changed: they are looked up again */
+
+/* After each round of events, reports and answers: does what is due. */
 void crew_turn(struct crew *c, usec_t now);
 usec_t crew_deadline(const struct crew *c);
 
-/* The service is ready: the first claim is made, or it is known that nothing is assigned. */
+/* The service is ready: the first claim is made, or it is certain that nothing is assigned. */
 bool crew_is_ready(const struct crew *c);
 
 struct crew_summary {
@@ -56,15 +51,15 @@ struct crew_summary {
     size_t stopped; /* by a fault, waiting for an operator */
     size_t lost;
     uint64_t lag; /* records not stored yet, where the end is known */
-    bool joined;  /* the group has given an assignment, be it an empty one */
+    bool joined;  /* the group has given an assignment, perhaps an empty one */
     bool away;    /* the brokers cannot be reached, as far as is known */
 };
 struct crew_summary crew_summary(const struct crew *c);
 
 /* How one partition stands in this process. */
 enum crew_hold {
-    CREW_ELSEWHERE, /* not ours; or the ledger says that another has claimed it since */
-    CREW_BUSY,      /* ours, and not read yet or not at this moment: claimed, moved, begun */
+    CREW_ELSEWHERE, /* not ours; or another has claimed it since, as the ledger says */
+    CREW_BUSY,      /* ours, and not read at this moment: it is being claimed, moved, begun */
     CREW_READING,   /* ours, and read */
     CREW_STOPPED,   /* ours, and stopped by a fault */
 };
@@ -76,9 +71,9 @@ struct crew_place {
 struct crew_place crew_place(const struct crew *c, const char *topic, int32_t partition);
 
 /*
- * Offsets to the group. crew_turn commits what is due; in a stop, which begins with
- * crew_commit_hurry, crew_commit_turn does, until crew_commit_is_over: the group has all that it
- * must have. crew_commit_last says what it has not.
+ * Offsets to the group. crew_turn commits what is due. In a stop, which begins with
+ * crew_commit_hurry, crew_commit_turn does, until crew_commit_is_over says that the group has all
+ * that it must have. crew_commit_last logs what it does not have.
  */
 void crew_commit_hurry(struct crew *c);
 void crew_commit_turn(struct crew *c, usec_t now);

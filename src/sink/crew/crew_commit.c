@@ -6,8 +6,8 @@
  *
  * Without one they are the truth: what the workers say is due, as kafka.commit says, and workers
  * may wait for it. What is refused is tried again as long as the partition is ours. A revocation
- * is answered when all that it takes away is committed, so that an orderly hand-over doubles and
- * loses nothing.
+ * is answered when all that it takes away is committed, so that an orderly hand-over neither
+ * duplicates nor loses a record.
  *
  * One commit is on its way at a time: the library's next rebalance waits for it. Main thread.
  */
@@ -64,7 +64,7 @@ void crew_commit_init(struct crew *c)
     c->commit_at = has_ledger(c) && c->cc.cfg->kafka.commit_interval == 0 ? USEC_NEVER : 0;
 }
 
-/* Which waits for commit_interval, and which for nothing. */
+/* Does the next commit wait for commit_interval, or for nothing? */
 static bool by_interval(const struct crew *c)
 {
     return has_ledger(c) || c->cc.cfg->kafka.commit == COMMIT_INTERVAL;
@@ -91,7 +91,7 @@ usec_t crew_commit_deadline(const struct crew *c)
     return c->committing || !any_due(c) ? USEC_NEVER : next_time(c);
 }
 
-/* ---- telling the workers ---- */
+/* ---- workers that wait for it ---- */
 
 static void wake(struct worker *w)
 {
@@ -100,7 +100,7 @@ static void wake(struct worker *w)
     worker_post(w, o);
 }
 
-/* Those who wait for these partitions. */
+/* Those that have any of these partitions. */
 static void wake_workers(const struct crew *c, struct partition *const *moved, size_t n)
 {
     for (size_t i = 0; i < c->cc.worker_count; i++) {
@@ -126,7 +126,8 @@ void crew_commit_note(struct partition *p, int64_t offset)
 
 /* ---- committing ---- */
 
-/* at_most_once that does not wait for the answer: once it is on its way the rows may follow. */
+/* at_most_once without waiting for the answer: when the commit is on its way, the rows may follow.
+ */
 static void note_sent(struct crew *c, struct partition *const *sent,
                       const struct partition_ref *refs, size_t n)
 {
@@ -148,8 +149,8 @@ static void note_refused(struct crew *c, usec_t now, const char *why)
     c->commit_retry_at = now + backoff_next(&c->commit_backoff);
     if (has_ledger(c)) {
         log_event(LOG(lag_not_committed), why);
-    } else if (!c->commit_told) {
-        c->commit_told = true;
+    } else if (!c->commit_logged) {
+        c->commit_logged = true;
         log_event(LOG(commit_fails), why);
     }
 }
@@ -188,7 +189,7 @@ void crew_commit_turn(struct crew *c, usec_t now)
 
 /* ---- the answer ---- */
 
-/* Also one that is being given up: then a revocation waits for this. */
+/* Also a partition that is being given up: a revocation may be waiting for this. */
 static struct partition *find(const struct crew *c, const struct partition_ref *ref)
 {
     struct partition *p = index_find(&c->index, ref->topic, ref->partition);
@@ -201,7 +202,7 @@ static struct partition *find(const struct crew *c, const struct partition_ref *
     return p;
 }
 
-/* Not before it is known where the partition begins: then the answer is older. */
+/* Not of a partition that has not begun yet: then the answer is about an older one. */
 static void take_committed(struct crew *c, const struct event *e)
 {
     struct partition **moved = mem_array(e->ref_count, sizeof *moved);
@@ -219,16 +220,6 @@ static void take_committed(struct crew *c, const struct event *e)
     free(moved);
 }
 
-static void let_released_go(struct crew *c)
-{
-    for (size_t i = c->count; i-- > 0;) {
-        if (i < c->count && c->partitions[i]->released &&
-            crew_commit_is_settled(c, c->partitions[i])) {
-            crew_let_go(c, c->partitions[i]);
-        }
-    }
-}
-
 void crew_commit_answer(struct crew *c, const struct event *e)
 {
     c->committing = false;
@@ -240,23 +231,22 @@ void crew_commit_answer(struct crew *c, const struct event *e)
         return;
     }
     take_committed(c, e);
-    let_released_go(c);
     if (e->text[0] != '\0') {
         note_refused(c, clock_mono(), e->text);
         return;
     }
     backoff_reset(&c->commit_backoff);
     c->commit_retry_at = 0;
-    if (c->commit_told) {
-        c->commit_told = false;
+    if (c->commit_logged) {
+        c->commit_logged = false;
         log_event(LOG(commit_works));
     }
 }
 
 /* ---- the end ---- */
 
-/* at_most_once: records that were to be sent and were not, and the group does not have them back.
- */
+/* at_most_once: records that were not sent although the group is past them: nobody reads them
+ * again. */
 void crew_commit_forget(const struct crew *c, const struct partition *p)
 {
     int64_t from = due(c, p);

@@ -13,7 +13,7 @@
 #define FETCH_RETRY USEC_PER_SEC
 #define START_GRACE (300 * USEC_PER_MSEC)
 
-void crew_note_start(struct crew *c)
+void crew_fetch_want(struct crew *c)
 {
     if (!c->starts_due) {
         c->starts_due = true;
@@ -23,10 +23,10 @@ void crew_note_start(struct crew *c)
 }
 
 /*
- * What must not be fetched any more, or anew: partitions that are to start, those that have stopped
- * (they cost no traffic; their workers drop what still comes), and with the eager protocol all: the
- * others start again from what is stored, and their workers drop, by its offset, what they have
- * already taken.
+ * What must not be fetched any more, or must be fetched again: partitions that are to start; those
+ * that have stopped (so they cost no traffic; their workers drop what still comes); and with the
+ * eager protocol all: the others start again from what is stored, and their workers drop, by its
+ * offset, what they have already taken.
  */
 static bool to_unfetch(const struct partition *p, bool all)
 {
@@ -51,14 +51,14 @@ static void unfetch(struct crew *c, bool all)
     free(refs);
 }
 
-/* In the next client_fetch: those to be started, and those that were only in the way. */
+/* For the next client_fetch: those to be started, and those that were only in the way. */
 static bool to_fetch(const struct partition *p)
 {
     bool is_only_in_the_way = p->state == PARTITION_FETCHING && p->start == START_NONE;
     return !p->fetched && (p->start >= START_WANTED || is_only_in_the_way);
 }
 
-/* Routes before the library is told: collects what to fetch. */
+/* Routes them, as must be done before the fetch, and collects what to fetch. */
 static size_t prepare_fetch(struct crew *c, struct partition_ref *refs)
 {
     size_t n = 0;
@@ -90,7 +90,8 @@ static void note_fetched(struct crew *c)
     }
 }
 
-/* First step: stop what was fetched, ask the workers to read again. True: none has to answer. */
+/* First step: stops what was fetched, and asks the workers to read again. True: all have answered.
+ */
 static bool ask_resume(struct crew *c)
 {
     bool answered = true;
@@ -128,8 +129,8 @@ static void fetch(struct crew *c, usec_t now)
 }
 
 /*
- * With the eager protocol every start makes all partitions start anew: better wait a little for the
- * claims that are still under way, and start them together.
+ * With the eager protocol every start makes all partitions start again: it is better to wait a
+ * little for claims that are still under way, and to start them together.
  */
 static bool starts_can_wait(const struct crew *c, usec_t now)
 {

@@ -3,9 +3,9 @@
  *
  * kafka.start decides for what an entry of `topics` matches when the sink uses it for the first
  * time: the fact and a row for each of these partitions are written in one transaction, before any
- * of them is claimed. What the entry matches later, partitions that were added or topics that
- * appear, begins at its earliest record, or what it held when it was noticed would be passed
- * without a word. Only a row that was deleted by hand begins as kafka.start says.
+ * of them is claimed. What the entry matches later (partitions that are added, topics that
+ * appear) begins at its earliest record; otherwise what it held when it was noticed would be passed
+ * without a word. Only a partition whose row was deleted by hand begins as kafka.start says, too.
  *
  * Without a ledger nobody can remember: there the group's offset decides, and kafka.start where it
  * has none. Main thread.
@@ -30,11 +30,11 @@ void crew_first_begin(struct crew *c, struct partition *p)
 {
     p->held_back = is_held_back(c, p);
     if (!p->held_back) {
-        crew_plan_or_adopt(c, p);
+        crew_plan_begin(c, p);
     }
 }
 
-/* By an entry that is used already: what has no row of such a topic has come later. */
+/* By an entry that is used already: a partition of such a topic without a row has come later. */
 static bool is_taken(const struct crew *c, const char *topic)
 {
     for (size_t i = 0; i < c->cc.entries->count; i++) {
@@ -51,21 +51,19 @@ static bool is_first_used(const struct crew *c, const struct entry *entry, const
     return plan_entry_takes(c->cc.plan, entry->route, entry->item, topic) && !is_taken(c, topic);
 }
 
-/* All partitions that the entry matches and none before it. */
+/* About all partitions that this entry matches, and no used one. */
 static struct scout_mail *first_use(struct crew *c, const struct entry *entry,
                                     const struct lookup_topic *topics, size_t n)
 {
-    size_t count = 0;
+    size_t room = 0;
     for (size_t i = 0; i < n; i++) {
-        bool takes = is_first_used(c, entry, topics[i].name);
-        count += takes ? (size_t) topics[i].partition_count : 0;
+        room += (size_t) MAX(topics[i].partition_count, 0);
     }
-    struct scout_mail *m = scout_mail_new(SCOUT_FIRST_USE, count);
-    count = 0;
+    struct scout_mail *m = scout_mail_new(SCOUT_FIRST_USE, room);
     for (size_t i = 0; i < n; i++) {
         bool takes = is_first_used(c, entry, topics[i].name);
         for (int k = 0; takes && k < topics[i].partition_count; k++) {
-            scout_mail_set(m, count++, topics[i].name, k, 0);
+            scout_mail_add(m, topics[i].name, k, 0);
         }
     }
     _cleanup_buf_ struct buf reason = {0};
@@ -115,7 +113,7 @@ static void note_used(struct crew *c, const char *text)
         struct partition *p = c->partitions[i];
         if (p->held_back && !is_held_back(c, p)) {
             p->held_back = false;
-            crew_plan_or_adopt(c, p);
+            crew_plan_begin(c, p);
         }
     }
 }
@@ -125,8 +123,8 @@ void crew_first_answer_use(struct crew *c, const struct scout_mail *m)
     c->asking_use--;
     if (m->failed) {
         c->use_at = clock_mono() + USE_RETRY;
-        if (!c->use_told) {
-            c->use_told = true;
+        if (!c->use_logged) {
+            c->use_logged = true;
             log_event(LOG(entry_not_used), m->entry, m->error.text);
         }
         return;
@@ -137,7 +135,7 @@ void crew_first_answer_use(struct crew *c, const struct scout_mail *m)
                       (long long) m->refs[i].offset, m->reason);
         }
     }
-    c->use_told = false;
+    c->use_logged = false;
     note_used(c, m->entry);
 }
 
@@ -157,12 +155,12 @@ static bool first_is_due(const struct partition *p)
 
 void crew_first_ask_offsets(struct crew *c)
 {
-    struct scout_mail *m = c->asking_first ? NULL : crew_question(c, SCOUT_FIRST, first_is_due);
+    struct scout_mail *m = c->asking_first ? NULL : crew_ask_about(c, SCOUT_FIRST, first_is_due);
     if (m == NULL) {
         return;
     }
     for (size_t i = 0; i < m->ref_count; i++) {
-        m->by_start[i] = !config_has_ledger(c->cc.cfg) || crew_wanted(c, m, i)->by_start;
+        m->by_start[i] = crew_ask_wanted(c, m, i)->by_start;
     }
     c->asking_first = true;
     scout_ask(c->cc.scout, m);
@@ -193,7 +191,7 @@ void crew_first_answer(struct crew *c, const struct scout_mail *m)
 {
     c->asking_first = false;
     for (size_t i = 0; i < m->ref_count && !m->failed; i++) {
-        struct partition *p = crew_wanted(c, m, i);
+        struct partition *p = crew_ask_wanted(c, m, i);
         if (p == NULL || !p->first_due || m->refs[i].offset < 0) {
             continue;
         }
@@ -205,6 +203,6 @@ void crew_first_answer(struct crew *c, const struct scout_mail *m)
             log_event(LOG(partition_begins), p->topic, p->number, (long long) m->refs[i].offset,
                       p->first_reason);
         }
-        crew_adopt(c, p, m->refs[i].offset);
+        partition_adopt(c, p, m->refs[i].offset);
     }
 }

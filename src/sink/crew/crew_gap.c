@@ -1,6 +1,6 @@
 /*
  * A partition whose offset is not in its log, or not in this log any more: what has happened, and
- * where to go on, as kafka.on_gap says. Only what is understood is decided by it:
+ * where to go on, as kafka.on_gap says. It decides only what is understood:
  *
  *     cause                                   stop    earliest                latest
  *     below the log's start                   stops   the start               the end
@@ -8,7 +8,7 @@
  *     the topic was created again (its id)    stops   the start               the end
  *     above the log, another log              stops   stops                   stops
  *
- * Going on is a gap: the worker moves the ledger and writes the range down, in one transaction.
+ * To go on means a gap: the worker moves the ledger and records the range, in one transaction.
  * Main thread.
  */
 #include "sink/crew/crew_state.h"
@@ -19,7 +19,7 @@
 
 /* ---- it stops ---- */
 
-/* How to accept the log that is there: an offset set by hand counts for it. */
+/* How to accept the log that is there: an offset that is set by hand is taken to be one of it. */
 static void hint_accept(const struct crew *c, const struct partition *p, const char *why,
                         struct error *err)
 {
@@ -42,10 +42,10 @@ void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct 
     hint_accept(c, p, why, err);
     log_fault(LOG_log_refused, err);
     partition_stop(p, err->text);
-    crew_note_start(c); /* the others go on without it */
+    crew_fetch_want(c); /* the others go on without it */
 }
 
-/* ---- it is found out where the log begins and ends ---- */
+/* ---- where the log begins and ends ---- */
 
 void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause)
 {
@@ -57,7 +57,7 @@ void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause)
 
 void crew_gap_report(struct partition *p, const struct report *r)
 {
-    bool lost = r->truncated && r->log_end < r->offset; /* else what was stored is all there */
+    bool lost = r->truncated && r->log_end < r->offset; /* else all that was stored is there */
     p->log_end = r->log_end;
     crew_gap_begin(p, r->offset, lost ? RESET_TRUNCATED : RESET_RANGE);
 }
@@ -69,7 +69,7 @@ void crew_gap_ask(struct crew *c)
         if (p->range_due) {
             p->range_due = false;
             struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
-            scout_mail_set(m, 0, p->topic, p->number, p->generation);
+            scout_mail_add(m, p->topic, p->number, p->generation);
             scout_ask(c->cc.scout, m);
         }
     }
@@ -89,8 +89,9 @@ static enum gap_cause gap_cause_of(const struct partition *p)
 }
 
 /*
- * May kafka.on_gap decide? Not above the log, where nobody knows why, nor where a truncated log
- * does not say where it ended: to begin at its start would store everything below the cut twice.
+ * May kafka.on_gap decide? Not above the log, for nobody knows how that came about; nor where
+ * nobody knows at which offset the log was truncated: to begin at its start would store everything
+ * below that offset twice.
  */
 static bool is_understood(const struct partition *p, int64_t low)
 {
@@ -105,7 +106,7 @@ static bool is_understood(const struct partition *p, int64_t low)
     return p->reset_offset < low;
 }
 
-/* What has happened; what a person should know of it is returned. */
+/* err: what has happened; returned is what a person should know about it. */
 
 static const char *describe_created_again(const struct partition *p, int64_t low, int64_t high,
                                           struct error *err)
@@ -113,7 +114,8 @@ static const char *describe_created_again(const struct partition *p, int64_t low
     error_set(err, ERROR_RECORD,
               "%s-%d@%lld: the topic was created again; its log holds offsets %lld to %lld",
               p->topic, p->number, (long long) p->reset_offset, (long long) low, (long long) high);
-    return "next_offset belongs to the former topic of this name. Set kafka.on_gap, or move it.";
+    return "next_offset belongs to the former topic of this name. Set kafka.on_gap, or move "
+           "next_offset.";
 }
 
 static const char *describe_truncated(const struct partition *p, int64_t low, int64_t high,
@@ -124,7 +126,7 @@ static const char *describe_truncated(const struct partition *p, int64_t low, in
               p->topic, p->number, (long long) p->reset_offset, (long long) p->log_end,
               (long long) low, (long long) high);
     return "An unclean election has lost records that were stored already, and other records take "
-           "their offsets. Set kafka.on_gap, or move it.";
+           "their offsets. Set kafka.on_gap, or move next_offset.";
 }
 
 static const char *describe_range(const struct partition *p, int64_t low, int64_t high,
@@ -136,7 +138,8 @@ static const char *describe_range(const struct partition *p, int64_t low, int64_
               "%s-%d@%lld: next_offset %lld is %s the log, which holds offsets %lld to %lld",
               p->topic, p->number, at, at, below ? "below" : "above", (long long) low,
               (long long) high);
-    return below ? "Kafka has deleted records that were not stored. Set kafka.on_gap, or move it."
+    return below ? "Kafka has deleted records that were not stored. Set kafka.on_gap, or move "
+                   "next_offset."
                  : "Was the topic created again, or does kafka.brokers lead to another cluster?";
 }
 
@@ -190,10 +193,10 @@ static void decide(struct crew *c, struct partition *p, int64_t low, int64_t hig
     }
 }
 
-/* Not if the partition starts elsewhere by now: an operator was faster. */
+/* It counts no more if the partition starts elsewhere by now: an operator was faster. */
 void crew_gap_answer(struct crew *c, const struct scout_mail *m)
 {
-    struct partition *p = crew_wanted(c, m, 0);
+    struct partition *p = crew_ask_wanted(c, m, 0);
     if (p == NULL || p->state != PARTITION_GAPPED || p->start != START_NONE) {
         return;
     }

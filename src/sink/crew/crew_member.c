@@ -1,9 +1,9 @@
 /*
  * Static members (group.instance.id). Kafka hands a static member that comes back its old
  * assignment, whatever it subscribes to now (KAFKA-12759): a topic that is new in the file would
- * never be read, one that was taken out would stay with this member, who does not read it. So once
- * in each start it is found out whether the assignment fits, and if not the member leaves for good
- * and joins again, which is a rebalance with the new subscription.
+ * never be read, and one that was taken out would stay with this member, which does not read it. So
+ * in each start it is found out, one time, whether the assignment fits; if not, the member leaves
+ * the group and joins again, which is a rebalance with the new subscription.
  *
  *     JOINING --assigned--> ASKING --the topics are those of the last time--> SETTLED
  *                             |  |                                             ^
@@ -19,8 +19,8 @@
  *                             v      member has left: its id is polled   |
  *     subscribe           REJOINING --assigned---------------------------'
  *
- * Written down is what the group was seen to read, or less, whenever the process is killed: too
- * little costs a rejoin at the next start, too much would hide a topic that nobody reads. Hence
+ * Whenever the process is killed, what is written down is what the group was seen to read, or less:
+ * too little costs a rejoin at the next start, too much would hide a topic that nobody reads. Hence
  * YIELDING, and nothing is written before the group has been asked. Main thread.
  */
 #include "sink/crew/crew_state.h"
@@ -32,9 +32,8 @@
 #include <string.h>
 
 #define LEAVE_POLL (10 * USEC_PER_MSEC)
-#define LEAVE_LIMIT                                                                                \
-    (60 * USEC_PER_SEC) /* longer than any rebalance that it may have to wait for                  \
-                         */
+/* Longer than any rebalance that it may have to wait for. */
+#define LEAVE_LIMIT (60 * USEC_PER_SEC)
 #define SUBSCRIBE_RETRY USEC_PER_SEC
 /* A cooperative group is stable between its two rounds, with partitions that nobody has. */
 #define DOUBT_PAUSE (2 * USEC_PER_SEC)
@@ -73,7 +72,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
-/* Those that exist and a route takes, in order. */
+/* The topics that exist and that a route takes, in order. */
 static char **matched(const struct crew *c, const struct scout_mail *m, size_t *out_n)
 {
     char **names = mem_array(m->topic_count, sizeof *names);
@@ -88,7 +87,7 @@ static char **matched(const struct crew *c, const struct scout_mail *m, size_t *
     return names;
 }
 
-/* Returns whether they are others than before. */
+/* Returns whether they have changed. */
 static bool take_matched(struct crew *c, const struct scout_mail *m)
 {
     struct member *me = &c->member;
@@ -136,7 +135,7 @@ static bool may_keep(const struct crew *c)
 static void write_down(struct crew *c)
 {
     struct member *me = &c->member;
-    if (!may_keep(c) || me->noting) {
+    if (!may_keep(c) || me->writing) {
         return;
     }
     struct scout_mail *m = scout_mail_new(SCOUT_JOINED, 0);
@@ -146,12 +145,12 @@ static void write_down(struct crew *c)
             m->names[m->name_count++] = mem_strdup(me->topics[i]);
         }
     }
-    me->noting = true;
+    me->writing = true;
     scout_ask(c->cc.scout, m);
 }
 
-/* It is known from the group alone then, as without a schema. */
-static void note_unkept(struct crew *c, const struct scout_mail *m)
+/* Then only the group can tell what is read, as without a schema. */
+static void give_up_keeping(struct crew *c, const struct scout_mail *m)
 {
     if (!c->member.unkept) {
         c->member.unkept = true;
@@ -188,13 +187,13 @@ static void rejoin(struct crew *c, const char *why)
 
 static void answer_joined(struct crew *c, const struct scout_mail *m)
 {
-    c->member.noting = false;
+    c->member.writing = false;
     if (m->failed) {
         write_down(c);
         return;
     }
     if (m->error.class != ERROR_NONE) {
-        note_unkept(c, m);
+        give_up_keeping(c, m);
     }
     if (c->member.state == MEMBER_YIELDING) {
         leave(c);
@@ -236,7 +235,7 @@ void crew_member_turn(struct crew *c, usec_t now)
         look_whether_left(c, now);
     } else if (me->state == MEMBER_DOUBTING) {
         me->at = USEC_NEVER;
-        crew_unread_ask(c);
+        crew_ask_group(c);
     }
 }
 
@@ -298,7 +297,7 @@ static void decide(struct crew *c)
     } else if (me->stranger) {
         rejoin(c, "a topic is assigned to it that no route takes");
     } else if (me->kept) {
-        me->noted = true;
+        me->written = true;
         set_state(me, MEMBER_SETTLED, USEC_NEVER);
     } else {
         set_state(me, MEMBER_DOUBTING, clock_mono());
@@ -313,7 +312,7 @@ static void answer_member(struct crew *c, struct scout_mail *m)
     }
     (void) take_matched(c, m);
     if (m->error.class != ERROR_NONE) {
-        note_unkept(c, m);
+        give_up_keeping(c, m);
     }
     if (m->named) {
         take_former(&c->member, m);
@@ -333,21 +332,21 @@ void crew_member_answer(struct crew *c, struct scout_mail *m)
     }
 }
 
-/* So are topics that a pattern finds while we run, and that are joined with then. */
-static void note_all_read(struct crew *c, const struct scout_mail *m)
+/* Also topics that a pattern finds while this runs, and with which it has joined then. */
+static void write_all_read(struct crew *c, const struct scout_mail *m)
 {
     struct member *me = &c->member;
-    if (!me->noting && (take_matched(c, m) || !me->noted)) {
-        me->noted = true;
+    if (!me->writing && (take_matched(c, m) || !me->written)) {
+        me->written = true;
         write_down(c);
     }
 }
 
-/* The group cannot be asked: what was done is all that can be. */
-static void note_unseen(struct crew *c)
+/* The group cannot be asked: that it has joined again is all that can be done. */
+static void write_unseen(struct crew *c)
 {
     if (c->member.rejoined) {
-        c->member.noted = true;
+        c->member.written = true;
         write_down(c);
     }
 }
@@ -368,7 +367,7 @@ static void doubt(struct crew *c, const struct scout_mail *m, const char *missin
         set_state(me, MEMBER_SETTLED, USEC_NEVER);
     }
     if (!again && m->group == GROUP_UNKNOWN) {
-        note_unseen(c);
+        write_unseen(c);
     }
 }
 
@@ -383,6 +382,6 @@ void crew_member_group(struct crew *c, const struct scout_mail *m, const char *m
     }
     bool all_read = !m->failed && m->group == GROUP_STABLE && missing == NULL;
     if (me->id != NULL && me->state == MEMBER_SETTLED && all_read) {
-        note_all_read(c, m);
+        write_all_read(c, m);
     }
 }

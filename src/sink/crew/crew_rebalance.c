@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RELEASE_BUDGET (5 * USEC_PER_SEC) /* how long a revocation waits for last batches */
+#define RELEASE_BUDGET (5 * USEC_PER_SEC) /* how long a revocation waits for the last batches */
 
 /*
- * One warning for each topic. Kafka hands a static member its old assignment, whatever it
- * subscribes to now; and another daemon of the group may have other routes.
+ * One warning for each topic. It happens because Kafka hands a static member its old assignment,
+ * whatever it subscribes to now, and because another daemon of the group may have other routes.
  */
-static void note_stranger(const struct event *e, size_t at)
+static void log_stranger(const struct event *e, size_t at)
 {
     const char *topic = e->refs[at].topic;
     for (size_t i = at; i-- > 0;) {
@@ -28,7 +28,7 @@ static void note_stranger(const struct event *e, size_t at)
 }
 
 /* Invariant I10: what no route takes never gets as far as a partition. */
-static void assign(struct crew *c, const struct event *e)
+void crew_rebalance_assign(struct crew *c, const struct event *e)
 {
     client_accept(c->cc.client);
     c->assigned_once = true;
@@ -37,16 +37,24 @@ static void assign(struct crew *c, const struct event *e)
     log_event(LOG(assigned), e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
         if (!plan_takes(c->cc.plan, e->refs[i].topic)) {
-            note_stranger(e, i);
+            log_stranger(e, i);
             stranger = true;
         } else if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
-            crew_first_begin(c, crew_add(c, &e->refs[i]));
+            crew_first_begin(c, partition_add(c, &e->refs[i]));
         }
     }
     crew_member_assigned(c, e, stranger);
 }
 
-void crew_end_revoke(struct crew *c)
+/* ---- a revocation ---- */
+
+static void forget(struct crew *c, struct partition *p)
+{
+    crew_commit_forget(c, p);
+    partition_forget(c, p);
+}
+
+static void end_revoke(struct crew *c)
 {
     client_give_up(c->cc.client, c->revoke_refs, c->revoke_ref_count);
     for (size_t i = 0; i < c->revoke_ref_count; i++) {
@@ -59,8 +67,9 @@ void crew_end_revoke(struct crew *c)
     for (size_t i = c->count; i-- > 0;) {
         struct partition *p = c->partitions[i];
         p->awaited = false;
+        p->fetched = p->fetched && p->state != PARTITION_RELEASING;
         if (p->released) {
-            crew_forget(c, p); /* its offset is not committed in time */
+            forget(c, p); /* its offset is not committed in time */
         }
     }
 }
@@ -75,7 +84,7 @@ static void release(struct crew *c, struct partition *p, bool wait)
     p->first_due = p->range_due = false;
     partition_set(p, PARTITION_RELEASING);
     if (p->worker == NULL) {
-        crew_forget(c, p);
+        forget(c, p);
         return;
     }
     p->awaited = wait;
@@ -83,10 +92,10 @@ static void release(struct crew *c, struct partition *p, bool wait)
     worker_post(p->worker, partition_order(p, ORDER_RELEASE));
 }
 
-static void revoke(struct crew *c, const struct event *e)
+void crew_rebalance_revoke(struct crew *c, const struct event *e)
 {
     if (c->revoking) {
-        crew_end_revoke(c); /* the library does not wait for the old answer any more */
+        end_revoke(c); /* the library does not wait for the old answer any more */
     }
     log_event(LOG(revoked), e->ref_count, e->ref_count == 1 ? "" : "s",
               e->lost ? "lost: the group has gone on without this member" : "revoked");
@@ -100,21 +109,58 @@ static void revoke(struct crew *c, const struct event *e)
         }
     }
     if (c->revoke_waits == 0) {
-        crew_end_revoke(c);
+        end_revoke(c);
     }
 }
 
-void crew_event(struct crew *c, struct event *e)
+/* ---- partitions that are given up ---- */
+
+static void let_go(struct crew *c, struct partition *p)
 {
-    if (e->kind == EVENT_ASSIGN) {
-        assign(c, e);
-    } else if (e->kind == EVENT_REVOKE) {
-        revoke(c, e);
-    } else if (e->kind == EVENT_COMMITTED) {
-        crew_commit_answer(c, e);
-    } else if (e->kind == EVENT_DOUBT) {
-        crew_verify_event(c, e);
-    } else if (e->kind == EVENT_AWAY) {
-        crew_ask_ping(c);
+    bool awaited = p->awaited;
+    forget(c, p);
+    if (awaited && c->revoking && c->revoke_waits > 0 && --c->revoke_waits == 0) {
+        end_revoke(c);
+    }
+}
+
+/* Whoever reads it next begins where the group says: so the group is brought up to date first. */
+void crew_rebalance_released(struct crew *c, struct partition *p)
+{
+    p->released = true;
+    if (!p->awaited || crew_commit_is_settled(c, p)) {
+        let_go(c, p);
+    }
+}
+
+void crew_rebalance_committed(struct crew *c)
+{
+    for (size_t i = c->count; i-- > 0;) {
+        if (i < c->count && c->partitions[i]->released &&
+            crew_commit_is_settled(c, c->partitions[i])) {
+            let_go(c, c->partitions[i]);
+        }
+    }
+}
+
+/* ---- its deadline ---- */
+
+void crew_rebalance_turn(struct crew *c, usec_t now)
+{
+    if (c->revoking && now >= c->revoke_deadline) {
+        log_event(LOG(revoke_late));
+        end_revoke(c);
+    }
+}
+
+usec_t crew_rebalance_deadline(const struct crew *c)
+{
+    return c->revoking ? c->revoke_deadline : USEC_NEVER;
+}
+
+void crew_rebalance_done(struct crew *c)
+{
+    if (c->revoking) {
+        end_revoke(c); /* or the library would wait for it when it is closed */
     }
 }

@@ -1,15 +1,26 @@
 /*
- * What the crew owns, shared by its own files only:
- *     crew.c            partitions, orders to workers, their reports, the round of the day
- *     crew_rebalance.c  what the group gives and takes
- *     crew_commit.c     what is committed to the group, and when
- *     crew_first.c      where partitions begin that the ledger does not know
- *     crew_verify.c     is it still the same log?
- *     crew_gap.c        if not, or outside of it: where to go on
- *     crew_ask.c        the other questions to the scout, and what follows from its answers
- *     crew_fetch.c      which partitions the library fetches, and from where
- *     crew_member.c     a static member whose old assignment does not fit its routes
- *     crew_unread.c     partitions that nobody in the group reads
+ * What the crew owns, shared by its own files only. They stand in rows; a file uses those of the
+ * rows below its own, and no other:
+ *
+ *     crew.c              the front door: events,    crew_report.c  what a worker's report does
+ *                         answers, the turn                         to its partition
+ *     --------------------------------------------------------------------------------------
+ *     crew_rebalance.c    what the group gives       crew_unread.c  what nobody in the group reads
+ *                         and takes                  crew_ends.c    where logs end; is Kafka there?
+ *     --------------------------------------------------------------------------------------
+ *     crew_first.c        where partitions begin     crew_member.c  does the old assignment of a
+ *                         that have no row                          static member fit?
+ *                                                    crew_verify.c  is it still the same log?
+ *     --------------------------------------------------------------------------------------
+ *     crew_plan.c         the tables of a topic      crew_gap.c     another log, or outside of it:
+ *                                                                   where to go on
+ *     --------------------------------------------------------------------------------------
+ *     crew_commit.c       what the group is          crew_ask.c     questions to the scout that
+ *                         to have                                   several of them ask
+ *                                                    crew_fetch.c   what the library fetches
+ *     --------------------------------------------------------------------------------------
+ *     partition.c         a partition's states, life and orders
+ *
  * Main thread only.
  */
 #ifndef SINK_CREW_CREW_STATE_H
@@ -17,68 +28,9 @@
 
 #include "base/backoff.h"
 #include "sink/crew/crew.h"
+#include "sink/crew/partition.h"
 #include "sink/crew/unread.h"
 #include "sink/shared/index.h"
-
-enum partition_state {
-    PARTITION_PLANNING, /* its topic's tables are being looked up */
-    PARTITION_CLAIMING, /* its worker claims it; or its first offset is being asked for */
-    PARTITION_FETCHING,
-    PARTITION_GAPPED, /* out of range: being asked for, or the ledger is being moved */
-    PARTITION_STOPPED,
-    PARTITION_LOST,
-    PARTITION_RELEASING,
-};
-
-/* How far a start has come (sink/shared/mail.h). */
-enum start_state {
-    START_NONE,
-    START_UNVERIFIED, /* REPORT_START has come: start_offset, start_seq, known */
-    START_WANTED,     /* it is the same log */
-    START_ASKED,      /* the older fetch has stopped, ORDER_RESUME is posted */
-    START_ANSWERED,   /* REPORT_RESUMED has come: fetch it */
-};
-
-/* Why an offset is not where it should be. */
-enum reset_cause {
-    RESET_RANGE,         /* the library says that it is outside of the log */
-    RESET_TRUNCATED,     /* ... that the log was truncated, at log_end */
-    RESET_CREATED_AGAIN, /* the topic is another one */
-};
-
-struct partition {
-    char *topic;
-    int32_t number;
-    enum partition_state state;
-    uint64_t generation;   /* of this object: answers to older questions are recognized */
-    struct worker *worker; /* NULL while planning, then always the same (I5) */
-    size_t worker_index;
-    const struct topic_plan *plan;
-    struct feed_route *route;
-    struct share share;
-    bool fetched; /* in the library's assignment */
-    enum start_state start;
-    bool held_back;           /* PLANNING: its entry of topics is not written down yet */
-    bool first_due;           /* its first offset is to be asked for, */
-    bool by_start;            /*   as kafka.start says */
-    const char *first_reason; /* why it begins there; static */
-    bool verify_due;          /* UNVERIFIED: its log is to be asked for */
-    bool range_due;           /* its range is to be asked for */
-    int64_t start_offset;
-    uint64_t start_seq;
-    struct known_log known;       /* of the log, as of the last REPORT_START */
-    int32_t broker;               /* whose log was found to be the same; -1 none */
-    int64_t reset_offset;         /* GAPPED: what was out of range, */
-    enum reset_cause reset_cause; /*   and why; */
-    int64_t log_end;              /*   TRUNCATED: where the log now ends, -1 unknown */
-    usec_t retry_at;              /* USEC_NEVER = no */
-    int64_t committed;            /* what the group has, as far as we know; -1 unknown */
-    bool committing;              /* ... and a commit is on its way that changes it */
-    char *why;                    /* STOPPED: the fault, without its hint; NULL before the first */
-    usec_t lost_at;               /* claimed by another last, 0 = never */
-    bool awaited;                 /* RELEASING: a revocation waits for it */
-    bool released; /* ... and its worker has let go: only its offset is still to be committed */
-};
 
 /* Drawn in crew_member.c. */
 enum member_state {
@@ -104,8 +56,8 @@ struct member {
     bool doubted;  /* partitions were unread when the group was asked last */
     bool kept;     /* former was found */
     bool rejoined; /* in this start, or about to */
-    bool noted;    /* topics are written down, or about to be */
-    bool noting;   /* ... and the answer is not here yet */
+    bool written;  /* topics are written down, or about to be */
+    bool writing;  /* ... and the answer is not here yet */
     bool unkept;   /* they cannot be: a right is missing */
 };
 
@@ -123,7 +75,7 @@ struct crew {
     bool away;            /* the brokers cannot be reached, as far as the scout knows */
     bool nothing_matches; /* no topic that any route takes exists, as far as was asked */
     bool starts_due;
-    bool resume_awaited; /* workers have still to answer ORDER_RESUME */
+    bool resume_awaited; /* some workers have not answered ORDER_RESUME yet */
     usec_t starts_since; /* when starts_due became true */
     usec_t fetch_at;     /* not before: the library has refused */
     /* a revocation that is not answered yet */
@@ -135,7 +87,7 @@ struct crew {
     /* commits to the group */
     bool committing;        /* one is on its way */
     bool stopping;          /* all that is due is committed at once */
-    bool commit_told;       /* the trouble is told */
+    bool commit_logged;     /* the trouble with it is in the log */
     usec_t commit_at;       /* when the next is due, */
     usec_t commit_retry_at; /*   and not before: the last was refused */
     struct backoff commit_backoff;
@@ -143,8 +95,8 @@ struct crew {
     bool asking_first;
     bool asking_verify;
     bool asking_use_topics; /* entries of topics are used for the first time: which there are, */
-    size_t asking_use;      /*   then for so many of them where they begin */
-    bool use_told;          /* the trouble with it is told */
+    size_t asking_use;      /*   then, for this many of them, where they begin */
+    bool use_logged;        /* the trouble with it is in the log */
     usec_t use_at;          /* not before: it has just failed */
     char cluster_id[64];    /* of the brokers, as looked at last; "" = not known yet */
     usec_t cluster_at;      /* when it is looked at next */
@@ -152,43 +104,32 @@ struct crew {
     bool asking_ping;
     bool asking_group;
     bool renew_again; /* ... and again, for they have changed meanwhile */
-    bool renewing;    /* the tables are being looked up anew */
+    bool renewing;    /* the tables are being looked up again */
     usec_t ends_at;
     usec_t group_at;
     struct unread *unread;
     struct member member;
 };
 
-static inline int64_t partition_stored(const struct partition *p)
-{
-    return atomic_load_explicit(&p->share.stored, memory_order_acquire);
-}
-
-static inline int64_t partition_end(const struct partition *p)
-{
-    return atomic_load_explicit(&p->share.end, memory_order_relaxed);
-}
-
-/* crew.c */
-struct partition *crew_add(struct crew *c, const struct partition_ref *ref);
-void crew_forget(struct crew *c, struct partition *p);                      /* frees it */
-void crew_adopt(struct crew *c, struct partition *p, int64_t first_offset); /* -1 unknown */
-void partition_set(struct partition *p, enum partition_state state);        /* the one door */
-void partition_stop(struct partition *p, const char *why); /* ... to STOPPED; why is copied */
-struct order *partition_order(struct partition *p, enum order_kind kind); /* for worker_post */
-
-void crew_let_go(struct crew *c, struct partition *p); /* RELEASING, and nobody needs it any more */
-
-/* crew_commit.c */
-void crew_commit_init(struct crew *c);
-bool crew_commit_is_settled(const struct crew *c, const struct partition *p); /* nothing is due */
-void crew_commit_note(struct partition *p, int64_t offset);                   /* the group has it */
-void crew_commit_answer(struct crew *c, const struct event *e);
-void crew_commit_forget(const struct crew *c, const struct partition *p); /* says what is lost */
-usec_t crew_commit_deadline(const struct crew *c);
-
 /* crew_rebalance.c */
-void crew_end_revoke(struct crew *c); /* answers the library, whoever has let go by then */
+void crew_rebalance_assign(struct crew *c, const struct event *e); /* EVENT_ASSIGN */
+void crew_rebalance_revoke(struct crew *c, const struct event *e); /* EVENT_REVOKE */
+void crew_rebalance_released(struct crew *c, struct partition *p); /* REPORT_RELEASED */
+void crew_rebalance_committed(struct crew *c);                     /* the group has answered */
+void crew_rebalance_turn(struct crew *c, usec_t now);
+usec_t crew_rebalance_deadline(const struct crew *c);
+void crew_rebalance_done(struct crew *c); /* answers a revocation that is still open */
+
+/* crew_unread.c */
+void crew_unread_init(struct crew *c);
+void crew_unread_answer(struct crew *c, const struct scout_mail *m); /* SCOUT_GROUP */
+void crew_unread_turn(struct crew *c, usec_t now);
+usec_t crew_unread_deadline(const struct crew *c);
+
+/* crew_ends.c */
+void crew_ends_ask(struct crew *c, usec_t now);
+void crew_ends_answer(struct crew *c, const struct scout_mail *m);
+usec_t crew_ends_deadline(const struct crew *c);
 
 /* crew_first.c */
 void crew_first_begin(struct crew *c, struct partition *p); /* newly assigned */
@@ -200,43 +141,10 @@ void crew_first_topics(struct crew *c, const struct scout_mail *m);
 void crew_first_answer_use(struct crew *c, const struct scout_mail *m);
 void crew_first_answer(struct crew *c, const struct scout_mail *m);
 
-/* crew_verify.c */
-void crew_verify_start(struct crew *c, struct partition *p);  /* REPORT_START has come */
-void crew_verify_again(struct partition *p);                  /* it had no answer the last time */
-void crew_verify_doubt(struct partition *p, const char *why); /* why: static. A slot that reads */
-void crew_verify_event(const struct crew *c, const struct event *e);          /* EVENT_DOUBT */
-void crew_verify_end(const struct crew *c, struct partition *p, int64_t end); /* as asked for */
-void crew_verify_turn(struct crew *c, usec_t now); /* do the brokers still belong to the cluster? */
-void crew_verify_ask(struct crew *c);
-void crew_verify_answer(struct crew *c, const struct scout_mail *m);
-
-/*
- * crew_gap.c
- * begin: the range of the log is asked for, then it is decided. stop: nothing is decided; err says
- * what has happened, why what a person should know of it.
- */
-void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause);
-void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err);
-void crew_gap_report(struct partition *p, const struct report *r); /* REPORT_RESET */
-void crew_gap_ask(struct crew *c);
-void crew_gap_answer(struct crew *c, const struct scout_mail *m);
-
-/*
- * crew_ask.c
- * question: one about all partitions that `due` selects, NULL when there are none. wanted: the
- * partition that the i-th answer is for, NULL when it has gone, or come again, since.
- */
-struct scout_mail *crew_question(const struct crew *c, enum scout_kind kind,
-                                 bool (*due)(const struct partition *p));
-struct partition *crew_wanted(const struct crew *c, const struct scout_mail *m, size_t i);
-void crew_plan_or_adopt(struct crew *c, struct partition *p);
-void crew_ask_ping(struct crew *c);
-void crew_ask_turn(struct crew *c, usec_t now); /* asks what is to be asked */
-
 /* crew_member.c */
 void crew_member_init(struct crew *c);
 void crew_member_done(struct crew *c);
-/* stranger: among them is a topic that no route takes. */
+/* stranger: a topic that no route takes is among them. */
 void crew_member_assigned(struct crew *c, const struct event *e, bool stranger);
 void crew_member_answer(struct crew *c, struct scout_mail *m); /* SCOUT_MEMBER, SCOUT_JOINED */
 /* SCOUT_GROUP; missing: a topic of which partitions are unread, or NULL. */
@@ -246,15 +154,58 @@ usec_t crew_member_deadline(const struct crew *c);
 bool crew_member_is_settled(const struct crew *c); /* its assignment fits, as far as is known */
 bool crew_member_is_at_rest(const struct crew *c); /* ... or it only doubts */
 
-/* crew_unread.c */
-void crew_unread_init(struct crew *c);
-void crew_unread_ask(struct crew *c);                                /* the group, now */
-void crew_unread_answer(struct crew *c, const struct scout_mail *m); /* SCOUT_GROUP */
-void crew_unread_turn(struct crew *c, usec_t now);
-usec_t crew_unread_deadline(const struct crew *c);
+/* crew_verify.c */
+void crew_verify_start(struct crew *c, struct partition *p);  /* REPORT_START has come */
+void crew_verify_again(struct partition *p);                  /* there was no answer */
+void crew_verify_doubt(struct partition *p, const char *why); /* why: static. A slot that reads */
+void crew_verify_event(const struct crew *c, const struct event *e);          /* EVENT_DOUBT */
+void crew_verify_end(const struct crew *c, struct partition *p, int64_t end); /* as Kafka says */
+void crew_verify_turn(struct crew *c, usec_t now); /* do the brokers still belong to the cluster? */
+void crew_verify_ask(struct crew *c);
+void crew_verify_answer(struct crew *c, const struct scout_mail *m);
+
+/*
+ * crew_plan.c
+ * begin: the partition is adopted, at once or when its tables are looked up. answer: SCOUT_PLAN;
+ * answer_renew: SCOUT_RENEW.
+ */
+void crew_plan_begin(struct crew *c, struct partition *p);
+void crew_plan_answer(struct crew *c, struct scout_mail *m);
+void crew_plan_answer_renew(struct crew *c, struct scout_mail *m);
+
+/*
+ * crew_gap.c
+ * begin: asks for the range of the log, then decides. stop: stops the partition without asking; err
+ * says what has happened, why what a person should know about it.
+ */
+void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause);
+void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err);
+void crew_gap_report(struct partition *p, const struct report *r); /* REPORT_RESET */
+void crew_gap_ask(struct crew *c);
+void crew_gap_answer(struct crew *c, const struct scout_mail *m);
+
+/* crew_commit.c */
+void crew_commit_init(struct crew *c);
+bool crew_commit_is_settled(const struct crew *c, const struct partition *p); /* nothing is due */
+void crew_commit_note(struct partition *p, int64_t offset);                   /* the group has it */
+void crew_commit_answer(struct crew *c, const struct event *e);
+void crew_commit_forget(const struct crew *c, const struct partition *p); /* logs what is lost */
+usec_t crew_commit_deadline(const struct crew *c);
+
+/*
+ * crew_ask.c
+ * about: a question about all partitions that `due` selects, NULL when there are none. wanted: the
+ * partition that the i-th answer is for, NULL when it has gone, or come again, since.
+ */
+struct scout_mail *crew_ask_about(const struct crew *c, enum scout_kind kind,
+                                  bool (*due)(const struct partition *p));
+struct partition *crew_ask_wanted(const struct crew *c, const struct scout_mail *m, size_t i);
+void crew_ask_ping(struct crew *c);                                    /* the brokers, now */
+void crew_ask_answer_ping(struct crew *c, const struct scout_mail *m); /* SCOUT_PING, _TOPICS */
+void crew_ask_group(struct crew *c);                                   /* SCOUT_GROUP, now */
 
 /* crew_fetch.c */
-void crew_note_start(struct crew *c); /* the assignment of the library is to be made anew */
+void crew_fetch_want(struct crew *c); /* there is something to start, or to stop fetching */
 void crew_fetch_turn(struct crew *c, usec_t now); /* starts what is to be started */
 usec_t crew_fetch_deadline(const struct crew *c);
 

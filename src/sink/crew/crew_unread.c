@@ -1,8 +1,8 @@
 /*
  * Does the group read what this sink subscribes to? Asked of the group itself every 20 s, while it
- * is stable and this process is in it; what nobody reads for long is reported (sink/crew/unread.h),
- * and a static member that does not know better decides by it whether to join again
- * (crew_member.c). Where the group cannot be asked nothing is said. Main thread.
+ * is stable and this process is in it. What nobody reads for long is logged (sink/crew/unread.h),
+ * and a static member that knows nothing better decides by it whether to join again
+ * (crew_member.c). Where the group cannot be asked, nothing is said. Main thread.
  */
 #include "sink/crew/crew_state.h"
 
@@ -20,14 +20,6 @@ void crew_unread_init(struct crew *c)
     c->group_at = clock_mono() + INTERVAL;
 }
 
-void crew_unread_ask(struct crew *c)
-{
-    if (!c->asking_group) {
-        c->asking_group = true;
-        scout_ask(c->cc.scout, scout_mail_new(SCOUT_GROUP, 0));
-    }
-}
-
 void crew_unread_turn(struct crew *c, usec_t now)
 {
     if (c->asking_group || now < c->group_at) {
@@ -36,7 +28,7 @@ void crew_unread_turn(struct crew *c, usec_t now)
     c->group_at = now + INTERVAL;
     bool in_group = c->assigned_once && !c->revoking && crew_member_is_settled(c);
     if (in_group && client_is_member(c->cc.client)) {
-        crew_unread_ask(c);
+        crew_ask_group(c);
     }
 }
 
@@ -66,7 +58,7 @@ static const char *look(struct crew *c, const struct scout_mail *m, usec_t now)
     return missing;
 }
 
-static void report(const struct crew *c, const struct unread_news *news)
+static void log_news(const struct crew *c, const struct unread_news *news)
 {
     const char *group = c->cc.cfg->kafka.group;
     if (news->read_again) {
@@ -94,7 +86,7 @@ void crew_unread_answer(struct crew *c, const struct scout_mail *m)
     }
     struct unread_news news;
     while (unread_next(c->unread, now, &news)) {
-        report(c, &news);
+        log_news(c, &news);
     }
     crew_member_group(c, m, missing);
 }

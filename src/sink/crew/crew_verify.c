@@ -29,8 +29,8 @@
 /* ---- starts ---- */
 
 /*
- * A next_offset that somebody has set counts for whatever log is there; one under which nothing was
- * stored yet, and whose ids nobody knows, for this one.
+ * A next_offset that somebody has set by hand is taken for one of whatever log is there; so is one
+ * below which nothing was stored yet, and whose ids nobody knows.
  */
 static bool can_be_verified(const struct partition *p)
 {
@@ -39,7 +39,7 @@ static bool can_be_verified(const struct partition *p)
     return k->fp.offset >= 0 || (k->fp.offset == FINGERPRINT_NONE && knows_ids);
 }
 
-static void note(struct partition *p, const struct log_ids *ids)
+static void order_note(struct partition *p, const struct log_ids *ids)
 {
     bool by_hand = p->known.fp.offset == FINGERPRINT_BY_HAND;
     if (by_hand || log_ids_are_news(&p->known.ids, ids)) {
@@ -52,9 +52,9 @@ static void note(struct partition *p, const struct log_ids *ids)
 
 static void begin(struct crew *c, struct partition *p, const struct log_ids *ids)
 {
-    note(p, ids);
+    order_note(p, ids);
     p->start = START_WANTED;
-    crew_note_start(c);
+    crew_fetch_want(c);
 }
 
 void crew_verify_start(struct crew *c, struct partition *p)
@@ -62,13 +62,13 @@ void crew_verify_start(struct crew *c, struct partition *p)
     p->broker = -1;
     if (!config_has_ledger(c->cc.cfg)) {
         p->start = START_WANTED;
-        crew_note_start(c);
+        crew_fetch_want(c);
         return;
     }
     struct log_ids ids = {{""}, {""}};
     bool known = client_cluster_id(c->cc.client, ids.cluster, sizeof ids.cluster);
     if (known && !can_be_verified(p) && !lookup_has_topic_ids()) {
-        begin(c, p, &ids); /* all that can be known is known */
+        begin(c, p, &ids); /* the scout could find out no more */
     } else {
         p->start = START_UNVERIFIED;
         p->verify_due = true;
@@ -88,13 +88,13 @@ static bool is_due(const struct partition *p)
 
 void crew_verify_ask(struct crew *c)
 {
-    struct scout_mail *m = c->asking_verify ? NULL : crew_question(c, SCOUT_VERIFY, is_due);
+    struct scout_mail *m = c->asking_verify ? NULL : crew_ask_about(c, SCOUT_VERIFY, is_due);
     if (m == NULL) {
         return;
     }
     c->asking_verify = true;
     for (size_t i = 0; i < m->ref_count; i++) {
-        struct partition *p = crew_wanted(c, m, i);
+        struct partition *p = crew_ask_wanted(c, m, i);
         p->verify_due = false;
         m->refs[i].offset = p->start_offset;
         m->logs[i].seq = p->start_seq;
@@ -147,7 +147,7 @@ static void judge(struct crew *c, struct partition *p, const struct scout_log *l
         begin(c, p, &log->ids);
         break;
     case LOG_CREATED_AGAIN:
-        /* Where the new log begins is where to go on, if kafka.on_gap lets. */
+        /* If kafka.on_gap allows it, it goes on where the new log begins. */
         crew_gap_begin(p, p->start_offset, RESET_CREATED_AGAIN);
         break;
     case LOG_OTHER_CLUSTER:
@@ -159,7 +159,7 @@ static void judge(struct crew *c, struct partition *p, const struct scout_log *l
     }
 }
 
-/* An id that was known and cannot be had now may be the only one that could tell. */
+/* An id that was known and cannot be had now may be the only thing that shows another log. */
 static bool is_unanswered(const struct scout_mail *m, size_t i, const struct log_ids *known)
 {
     bool lacks_id = lookup_has_topic_ids() && known->topic[0] != '\0' &&
@@ -167,12 +167,12 @@ static bool is_unanswered(const struct scout_mail *m, size_t i, const struct log
     return m->refs[i].offset == LOOKUP_FAILED || lacks_id;
 }
 
-/* An answer to an older start, which has begun anew meanwhile, is of no interest. */
+/* An answer about an older start is ignored: the partition has started again since. */
 void crew_verify_answer(struct crew *c, const struct scout_mail *m)
 {
     c->asking_verify = false;
     for (size_t i = 0; i < m->ref_count; i++) {
-        struct partition *p = crew_wanted(c, m, i);
+        struct partition *p = crew_ask_wanted(c, m, i);
         bool awaited = p != NULL && p->start == START_UNVERIFIED && p->start_seq == m->logs[i].seq;
         if (awaited && (m->failed || is_unanswered(m, i, &p->known.ids))) {
             p->retry_at = clock_mono() + VERIFY_RETRY;

@@ -5,10 +5,10 @@
 
 #include <stdlib.h>
 
-/* Longer than this and the next chunk has half as many letters: the scout is wanted by others. */
+/* If a chunk takes longer, the next has half as many letters: others need the scout, too. */
 #define CHUNK_TIME USEC_PER_SEC
-/* When marks are left, because another daemon has these letters under way, or their table is of no
- * use. */
+/* When marks are left: another daemon has these letters under way, or their table cannot be used.
+ */
 #define AGAIN_AFTER (10 * USEC_PER_SEC)
 
 void replayer_init(struct replayer *r, bool able, size_t route_count)
@@ -18,7 +18,7 @@ void replayer_init(struct replayer *r, bool able, size_t route_count)
         .wanted = true,
         .again_at = USEC_NEVER,
         .at = {.limit = REPLAY_LETTERS},
-        .fault_count = route_count + 2, /* the last one: behind letters of no route */
+        .fault_count = route_count + 2, /* the last one: after letters of no route */
     };
     r->faults = mem_array(r->fault_count, sizeof *r->faults);
 }
@@ -73,7 +73,7 @@ static uint32_t next_limit(uint32_t limit, bool failed, usec_t took)
     return failed || took > CHUNK_TIME ? MAX(limit / 2, 1U) : MIN(limit * 2, REPLAY_LETTERS);
 }
 
-static void tell_trouble(struct replayer *r, const struct error *err)
+static void log_trouble(struct replayer *r, const struct error *err)
 {
     uint64_t held_back;
     if (err->class == ERROR_LINK) {
@@ -83,8 +83,8 @@ static void tell_trouble(struct replayer *r, const struct error *err)
     }
 }
 
-/* A route that cannot be stored to is tried again and again. */
-static void tell_fault(struct replayer *r, const struct error *err)
+/* A route that cannot be stored to is tried again and again, so its lines are limited. */
+static void log_refusal(struct replayer *r, const struct error *err)
 {
     uint64_t held_back;
     if (log_limit_pass(&r->faults[MIN(r->at.route, r->fault_count - 1)], &held_back)) {
@@ -111,9 +111,9 @@ void replayer_answer(struct replayer *r, const struct scout_mail *m, usec_t now)
     r->stored += m->replay.stored;
     r->failed += m->replay.failed;
     if (m->failed) {
-        tell_trouble(r, &m->error);
+        log_trouble(r, &m->error);
     } else if (m->error.class != ERROR_NONE) {
-        tell_fault(r, &m->error);
+        log_refusal(r, &m->error);
     }
     if (r->at.over) {
         finish(r, now);

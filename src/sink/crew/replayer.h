@@ -1,7 +1,7 @@
 /*
- * Main's side of a replay: when the scout is asked for dead letters to try again, one chunk after
- * the other, and what came of it, as one line. Any number of wishes while one is under way are one
- * more replay behind it. Main thread.
+ * Main's side of a replay: when the scout is asked to try dead letters again, one chunk after the
+ * other; what came of it is one line of the log. However often a replay is wanted while one is
+ * under way, one more follows it. Main thread.
  */
 #ifndef SINK_CREW_REPLAYER_H
 #define SINK_CREW_REPLAYER_H
@@ -11,7 +11,7 @@
 
 struct replayer {
     bool able;      /* there is a table of dead letters */
-    bool wanted;    /* once more, from the beginning */
+    bool wanted;    /* another one, from the beginning */
     bool under_way; /* not over yet */
     bool asking;    /* the scout has a question */
     usec_t asked_at;
@@ -20,11 +20,11 @@ struct replayer {
     uint64_t stored; /* by all of its chunks */
     uint64_t failed;
     struct log_limit trouble;
-    struct log_limit *faults; /* by where a replay goes on behind them */
+    struct log_limit *faults; /* by where a replay goes on after them */
     size_t fault_count;
 };
 
-/* The first replay is wanted at once: of what was marked while nobody ran. */
+/* A first replay is wanted at once: letters may have been marked while no daemon ran. */
 void replayer_init(struct replayer *r, bool able, size_t route_count);
 void replayer_done(struct replayer *r);
 

@@ -9,7 +9,7 @@
 
 #define PATIENCE (60 * USEC_PER_SEC)
 #define REPEAT (600 * USEC_PER_SEC)
-#define LIST_BYTES 150 /* of partitions in one line; then "..." */
+#define LIST_BYTES 150 /* of a list of partitions; then "..." */
 
 struct missing {
     int32_t number;

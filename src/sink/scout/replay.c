@@ -95,7 +95,7 @@ static void add_item(struct chunk *c, const struct letter *letter)
     };
 }
 
-/* In all, with what libpq and the batch hold of them, they take about as much as one batch may. */
+/* Together with what libpq and the batch hold of them, they take about as much as one batch may. */
 static bool read_items(struct chunk *c, struct letters *letters, uint32_t limit, struct error *err)
 {
     const struct letter *letter;
@@ -111,7 +111,7 @@ static bool read_items(struct chunk *c, struct letters *letters, uint32_t limit,
     return false;
 }
 
-/* ---- their mappings, from the catalog of now ---- */
+/* ---- their mappings, as the catalog is now ---- */
 
 static void fail_item(struct chunk *c, struct item *item, enum dead_letter_class class,
                       const struct error *fault)
@@ -257,7 +257,7 @@ static bool send(struct chunk *c, struct error *err)
     return result.outcome == TXN_COMMITTED;
 }
 
-/* The records that PostgreSQL has refused by name. False: it has named none that may fail. */
+/* Fails the letters that PostgreSQL has named. False: it has named none that may fail. */
 static bool take_refusals(struct chunk *c, struct item *items)
 {
     size_t n;
@@ -285,8 +285,8 @@ static void count(struct replay *r, const struct item *items, size_t n)
     }
 }
 
-/* Sends n letters until what is left of them is accepted. Where a fault has no name they are sent
- * in halves: the one that is refused alone is at fault. */
+/* Sends n letters until those that are left are accepted. Where PostgreSQL names none they are sent
+ * in halves: one that is refused alone is the rejected one. */
 static bool store(struct chunk *c, struct replay *r, struct item *items, size_t n,
                   struct error *err)
 {

@@ -1,17 +1,17 @@
 /*
- * Dead letters that replay() has marked go through their routes again. A chunk at a time, so that
- * the scout has time for others; each chunk in one transaction:
+ * Dead letters that replay() has marked go through their routes again: a chunk at a time, so that
+ * the scout has time for other questions, and each chunk in one transaction:
  *
  *     take_dead_letters(...)    deletes exactly these letters, or raises SK001: another replay,
  *                               or discard(), was faster; then the marks are read again
  *     rows                      what the records are by the configuration and the table of now
- *     dead letters              what is refused again: another attempt, the new fault, no mark
+ *     dead letters              what is refused again: one more attempt, the new fault, no mark
  *
- * So each letter is rows or a letter, whatever ends the process. What makes no row (a condition, a
- * delete) just leaves. Nobody's ledger moves: these offsets have been passed before.
+ * So each letter becomes rows or stays a letter, whatever ends the process. A letter that makes no
+ * row (a condition, a delete) just leaves. No ledger moves: these offsets have been passed before.
  *
- * Routes have their turn in the order of the configuration, as tables that refer to each other
- * want it; letters of a route that is there no more come last, and fail. Scout thread.
+ * Routes have their turn in the order of the configuration, as tables that refer to each other need
+ * it; letters of a route that is no longer there come last, and fail. Scout thread.
  */
 #ifndef SINK_SCOUT_REPLAY_H
 #define SINK_SCOUT_REPLAY_H
@@ -29,13 +29,14 @@ struct replay {
     uint64_t stored; /* by this chunk: letters that have left */
     uint64_t failed; /* ... and that have failed again */
     bool over;       /* there is no more to do now */
-    bool left;       /* when over: some are marked still, see replay_chunk */
+    bool left;       /* when over: some are still marked, see replay_chunk */
 };
 
 /*
- * Does the next chunk. False: ERROR_SETUP, this route cannot be stored to, its letters stay marked
- * and the replay goes on behind it; all else may succeed later, from where it stands. c is ready,
- * or closed after ERROR_LINK; stop_fd readable ends every wait.
+ * Does the next chunk. False: ERROR_SETUP: this route cannot be stored to, its letters stay marked,
+ * and the replay goes on after it; any other error may pass, and the chunk is tried again from
+ * where the replay stands. c is ready, or closed after ERROR_LINK; every wait ends when stop_fd is
+ * readable.
  */
 bool replay_chunk(struct replay *r, const struct config *cfg, struct conn *c, int stop_fd,
                   struct error *err) _must_;

@@ -1,7 +1,7 @@
 /*
  * The scout's loop: takes a question, asks, posts it back as its own answer; a failed one after a
- * pause. It decides nothing and keeps nothing but whether the brokers were reached last. A stop is
- * noticed between questions, and while waiting for PostgreSQL. Scout thread; start, ask, stop:
+ * pause. It decides nothing, and remembers only whether the brokers were reached last. A stop is
+ * noticed between questions, and while it waits for PostgreSQL. Scout thread; start, ask, stop:
  * main.
  */
 #include "sink/scout/scout.h"
@@ -9,10 +9,10 @@
 #include "base/backoff.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "kafka/probe.h"
 #include "pg/holders.h"
 #include "pg/members.h"
 #include "pg/topic_entries.h"
+#include "sink/scout/verifier.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -21,7 +21,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define PROBE_KEPT (20 * USEC_PER_SEC) /* its connections, for the next question */
 #define ASK_TIMEOUT (2 * USEC_PER_SEC) /* one question; bounds how long a stop waits */
 
 struct scout {
@@ -33,60 +32,12 @@ struct scout {
     int stop_fd;
     struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
     struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
-    struct probe *probe;      /* made for SCOUT_VERIFY, kept for a while */
-    usec_t probed_at;
+    struct verifier verifier;
     struct backoff backoff;
     bool away;
 };
 
-struct scout_mail *scout_mail_new(enum scout_kind kind, size_t refs)
-{
-    struct scout_mail *m = mem_zalloc(sizeof *m);
-    m->kind = kind;
-    m->ref_count = refs;
-    m->refs = mem_array(refs, sizeof *m->refs);
-    m->generations = mem_array(refs, sizeof *m->generations);
-    m->in_group = mem_array(refs, sizeof *m->in_group);
-    m->by_start = mem_array(refs, sizeof *m->by_start);
-    m->logs = kind == SCOUT_VERIFY ? mem_array(refs, sizeof *m->logs) : NULL;
-    return m;
-}
-
-void scout_mail_set(struct scout_mail *m, size_t i, const char *topic, int32_t number,
-                    uint64_t generation)
-{
-    m->refs[i] = (struct partition_ref){
-        .topic = mem_strdup(topic), .partition = number, .offset = -1};
-    m->generations[i] = generation;
-}
-
-void scout_mail_free(struct scout_mail *m)
-{
-    group_held_free(m->refs, m->ref_count);
-    for (size_t i = 0; i < m->name_count; i++) {
-        free(m->names[i]);
-    }
-    free(m->names);
-    for (size_t i = 0; i < m->job_count; i++) {
-        plan_job_free(m->jobs[i]);
-    }
-    lookup_topics_free(m->topics, m->topic_count);
-    free(m->jobs);
-    free(m->generations);
-    free(m->in_group);
-    free(m->by_start);
-    free(m->logs);
-    free(m->entry);
-    free(m->reason);
-    for (size_t i = 0; m->owners != NULL && i < m->ref_count; i++) {
-        free(m->owners[i]);
-    }
-    free(m->owners);
-    free(m->topic);
-    free(m);
-}
-
-static void tell(struct scout *s, enum scout_kind kind, const struct error *err)
+static void report(struct scout *s, enum scout_kind kind, const struct error *err)
 {
     struct scout_mail *m = scout_mail_new(kind, 0);
     if (err != NULL) {
@@ -95,12 +46,12 @@ static void tell(struct scout *s, enum scout_kind kind, const struct error *err)
     mailbox_post(s->answers, &m->mail);
 }
 
-/* One line per change of state, whatever is asked in between. */
-static void note_brokers(struct scout *s, bool reached, const struct error *err)
+/* One report per change of state, however much is asked in between. */
+static void report_brokers(struct scout *s, bool reached, const struct error *err)
 {
     if (reached == s->away) {
         s->away = !reached;
-        tell(s, reached ? SCOUT_REACHABLE : SCOUT_AWAY, err);
+        report(s, reached ? SCOUT_REACHABLE : SCOUT_AWAY, err);
     }
 }
 
@@ -117,7 +68,8 @@ static int64_t start_of(const struct config *cfg)
     return LOOKUP_EARLIEST;
 }
 
-/* The first offsets at at_ms of those that are still without one, and by_start or not. */
+/* First offsets, as at_ms says, of those partitions that have none yet and whose by_start is this.
+ */
 static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64_t at_ms,
                      struct error *err)
 {
@@ -139,29 +91,28 @@ static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64
     return ok;
 }
 
-static bool ask_committed(struct scout *s, struct scout_mail *m, struct error *err)
+/* Without a ledger: the group's offsets, and where it has none, where kafka.start says. */
+static bool ask_group_offsets(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!lookup_committed(s->client, m->refs, m->ref_count, ASK_TIMEOUT, err)) {
         return false;
     }
     for (size_t i = 0; i < m->ref_count; i++) {
         m->in_group[i] = m->refs[i].offset >= 0;
+        m->by_start[i] = true;
     }
-    return true;
-}
-
-static void ask_nothing_yet(struct scout_mail *m)
-{
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->refs[i].offset = LOOKUP_NONE;
-    }
+    return ask_some(s, m, true, start_of(s->cfg), err);
 }
 
 static bool ask_first(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    ask_nothing_yet(m);
-    return (config_has_ledger(s->cfg) || ask_committed(s, m, err)) &&
-           ask_some(s, m, true, start_of(s->cfg), err) &&
+    if (!config_has_ledger(s->cfg)) {
+        return ask_group_offsets(s, m, err);
+    }
+    for (size_t i = 0; i < m->ref_count; i++) {
+        m->refs[i].offset = LOOKUP_NONE;
+    }
+    return ask_some(s, m, true, start_of(s->cfg), err) &&
            ask_some(s, m, false, LOOKUP_EARLIEST, err);
 }
 
@@ -206,8 +157,8 @@ static bool write_first_use(struct scout *s, struct scout_mail *m, struct error 
 
 /*
  * Everything that the entry matches, or nothing: a partition that got its row later would begin at
- * its earliest record. Only where that is what kafka.start says too may one be left out that does
- * not answer.
+ * its earliest record. Only if kafka.start says the same may a partition that does not answer be
+ * left out.
  */
 static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *err)
 {
@@ -221,95 +172,6 @@ static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *e
     return has_session(s, s->conn, err) && write_first_use(s, m, err);
 }
 
-/* Records further back are not fetched only to be compared: what lies between may be much. */
-#define PROBE_DISTANCE 10000
-
-static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_log *log)
-{
-    bool is_near = log->any_distance || ref->offset - log->fp.offset <= PROBE_DISTANCE;
-    return log->fp.offset >= 0 && is_near;
-}
-
-/*
- * Where there is nothing at the record's offset, the log has lost it at its start, to retention, or
- * it ends before: then it is not the log in which that record was. An end that cannot be asked for
- * is no answer: a broker that has just been elected may not know it yet (KIP-207).
- */
-static bool look_at_ends(struct scout *s, struct probe_item *items, size_t n, struct error *err)
-{
-    struct partition_ref *ends _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *ends);
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].is_outside) {
-            ends[count++] = (struct partition_ref){.topic = items[i].topic,
-                                                   .partition = items[i].partition};
-        }
-    }
-    if (!lookup_offsets(s->client, ends, count, LOOKUP_LATEST, ASK_TIMEOUT, err)) {
-        return false;
-    }
-    count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].is_outside) {
-            int64_t end = ends[count++].offset;
-            items[i].answered = end != LOOKUP_FAILED;
-            items[i].evidence = end <= items[i].want.offset ? EVIDENCE_OTHER : EVIDENCE_NONE;
-        }
-    }
-    return true;
-}
-
-static void take_evidence(struct scout_mail *m, const struct probe_item *items)
-{
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->logs[i].broker = -1;
-        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
-            m->logs[i].evidence = items->evidence;
-            m->logs[i].broker = items->broker;
-            m->refs[i].offset = items->answered ? m->refs[i].offset : LOOKUP_FAILED;
-            items++;
-        }
-    }
-}
-
-static bool look_at_records(struct scout *s, struct scout_mail *m, struct error *err)
-{
-    struct probe_item *items _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *items);
-    size_t n = 0;
-    for (size_t i = 0; i < m->ref_count; i++) {
-        if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
-            items[n++] = (struct probe_item){.topic = m->refs[i].topic,
-                                             .partition = m->refs[i].partition,
-                                             .want = m->logs[i].fp};
-        }
-    }
-    if (n > 0 && s->probe == NULL) {
-        s->probe = probe_new(s->cfg, err);
-    }
-    s->probed_at = clock_mono();
-    if (n > 0 && (s->probe == NULL || !probe_ask(s->probe, items, n, ASK_TIMEOUT, err) ||
-                  !look_at_ends(s, items, n, err))) {
-        return false;
-    }
-    take_evidence(m, items);
-    return true;
-}
-
-static void ask_ids(struct scout *s, struct scout_mail *m)
-{
-    struct log_ids ids = {{""}, {""}};
-    struct lookup_id *topics _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *topics);
-    for (size_t i = 0; i < m->ref_count; i++) {
-        topics[i].topic = m->refs[i].topic;
-    }
-    lookup_cluster_id(s->client, ids.cluster, sizeof ids.cluster, ASK_TIMEOUT);
-    lookup_topic_ids(s->client, topics, m->ref_count, ASK_TIMEOUT);
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->logs[i].ids = ids;
-        snprintf(m->logs[i].ids.topic, sizeof ids.topic, "%s", topics[i].id);
-    }
-}
-
 static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
 {
     struct partition_ref high = m->refs[0];
@@ -321,7 +183,7 @@ static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
-/* Tables that cannot be used are an answer, not a failure; only a database that is away is asked
+/* A table that cannot be used is an answer, not a failure: only a database that is away is asked
  * again. */
 static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
 {
@@ -369,7 +231,7 @@ static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err
 static bool ask_subscribed(struct scout *s, struct scout_mail *m, struct error *err)
 {
     bool ok = lookup_subscribed(s->client, s->cfg, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
-    note_brokers(s, ok, err);
+    report_brokers(s, ok, err);
     return ok;
 }
 
@@ -378,7 +240,7 @@ static bool ask_member(struct scout *s, struct scout_mail *m, struct error *err)
     return ask_subscribed(s, m, err) && (!config_has_ledger(s->cfg) || ask_members(s, m, err));
 }
 
-/* After the topics: so what a rebalance has just given out is not taken for missing. */
+/* After the topics, so that what a rebalance has just given out is not taken for missing. */
 static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!ask_subscribed(s, m, err)) {
@@ -389,7 +251,7 @@ static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
-/* A route that cannot be stored to is an answer too: the replay goes on after it. */
+/* A route that cannot be stored to is an answer, too: the replay goes on after it. */
 static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
 {
     if (!has_session(s, s->replay_conn, err)) {
@@ -403,25 +265,14 @@ static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
     return err->class == ERROR_SETUP;
 }
 
-/*
- * Without a ledger the group's offsets say where a partition stands, or it stands where it will
- * begin; and nothing says whose it is.
- */
-static bool ask_positions(struct scout *s, struct scout_mail *m, struct error *err)
-{
-    m->owners = mem_array(m->ref_count, sizeof *m->owners);
-    for (size_t i = 0; i < m->ref_count; i++) {
-        m->by_start[i] = true;
-    }
-    bool ok = ask_first(s, m, err);
-    note_brokers(s, ok, err);
-    return ok;
-}
-
+/* Without a ledger a partition stands where it would begin; and nothing says whose it is. */
 static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
 {
+    m->owners = mem_array(m->ref_count, sizeof *m->owners);
     if (!config_has_ledger(s->cfg)) {
-        return ask_positions(s, m, err);
+        bool ok = ask_group_offsets(s, m, err);
+        report_brokers(s, ok, err);
+        return ok;
     }
     if (!has_session(s, s->conn, err)) {
         return false;
@@ -432,7 +283,6 @@ static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
     }
     bool ok = holders_read(s->conn, s->cfg->postgres.schema, s->cfg->sink, holders, m->ref_count,
                            err);
-    m->owners = mem_array(m->ref_count, sizeof *m->owners);
     for (size_t i = 0; ok && i < m->ref_count; i++) {
         m->refs[i].offset = holders[i].next_offset;
         m->owners[i] = holders[i].owner;
@@ -451,8 +301,8 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_FIRST_USE:
         return ask_first_use(s, m, err);
     case SCOUT_VERIFY:
-        ask_ids(s, m);
-        return look_at_records(s, m, err); /* of a partition without a leader: says nothing */
+        return verifier_ask(&s->verifier, m, ASK_TIMEOUT,
+                            err); /* of a partition without a leader: says nothing */
     case SCOUT_ENDS:
     case SCOUT_TARGET_ENDS:
         ok = lookup_offsets(s->client, m->refs, m->ref_count, LOOKUP_LATEST, ASK_TIMEOUT, err);
@@ -484,7 +334,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_AWAY:
         break;
     }
-    note_brokers(s, ok, err);
+    report_brokers(s, ok, err);
     return ok;
 }
 
@@ -504,8 +354,8 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
 }
 
-/* Before main asks again. What may fail for a single partition is paced by main itself: the scout
- * has other questions. */
+/* Before main asks again. What may fail for a single partition is paced by main: meanwhile the
+ * scout has other questions. */
 static bool needs_pause(const struct scout_mail *m)
 {
     bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE;
@@ -527,30 +377,10 @@ static void handle(struct scout *s, struct scout_mail *m)
     mailbox_post(s->answers, &m->mail);
 }
 
-/* Nothing is asked. What a slow network has just connected is kept for the next question. */
-static void rest(struct scout *s)
-{
-    wait_until(s, s->probe != NULL ? s->probed_at + PROBE_KEPT : USEC_NEVER, true);
-    if (s->probe != NULL && clock_mono() >= s->probed_at + PROBE_KEPT) {
-        s->probe = probe_free(s->probe);
-    }
-}
-
-/* The first verification, of the partitions that this process begins with, comes soon: that it need
- * not wait for connections. */
-static void prepare_probe(struct scout *s)
-{
-    struct error ignored;
-    if (config_has_ledger(s->cfg)) {
-        s->probe = probe_new(s->cfg, &ignored);
-        s->probed_at = clock_mono();
-    }
-}
-
 static void run(void *arg)
 {
     struct scout *s = arg;
-    prepare_probe(s);
+    verifier_prepare(&s->verifier);
     while (!is_stopped(s)) {
         struct mail *m = mailbox_take(&s->questions);
         while (m != NULL) {
@@ -564,7 +394,8 @@ static void run(void *arg)
         }
         conn_close(s->conn);
         conn_close(s->replay_conn);
-        rest(s);
+        wait_until(s, verifier_deadline(&s->verifier), true);
+        verifier_turn(&s->verifier, clock_mono());
     }
 }
 
@@ -582,6 +413,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
     };
     s->cfg = cfg;
     s->client = client;
+    s->verifier = (struct verifier){.cfg = cfg, .client = client};
     s->answers = answers;
     s->conn = conn_new(&settings);
     settings.timeout_usec = cfg->postgres.timeout;
@@ -618,7 +450,7 @@ bool scout_stop(struct scout *s, usec_t timeout)
         scout_mail_free(q);
     }
     mailbox_done(&s->questions);
-    probe_free(s->probe);
+    verifier_done(&s->verifier);
     conn_free(s->conn);
     conn_free(s->replay_conn);
     close(s->stop_fd);

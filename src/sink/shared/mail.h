@@ -35,7 +35,7 @@
 
 #include <stdatomic.h>
 
-struct partition;  /* main's view of a partition, sink/crew/crew.h */
+struct partition;  /* main's view of a partition, sink/crew/partition.h */
 struct topic_plan; /* sink/plan/plan.h */
 struct worker;
 

@@ -4,7 +4,7 @@
  *     SCOUT_TARGETS       what topics there are; again after a second if a named one seems missing
  *     SCOUT_TARGET_ENDS   the ends of their partitions; later, where a target stands above its end,
  *                         whether the log has grown so far
- *     SCOUT_LEDGER        once all that is ours is read: where the others stand
+ *     SCOUT_LEDGER        when all that is ours is read: where the others stand
  */
 #include "sink/watch/drain.h"
 
@@ -18,7 +18,7 @@
 #define MISSING_RETRY USEC_PER_SEC /* brokers learn of a new topic one after the other */
 #define ENDS_RETRY (250 * USEC_PER_MSEC)
 #define LEDGER_INTERVAL USEC_PER_SEC
-/* Beside the session's timeout: a rebalance, and the first batch of whoever takes over. */
+/* In addition to the session's timeout: for a rebalance, and the first batch of the next owner. */
 #define PATIENCE (15 * USEC_PER_SEC)
 #define SESSION_TIMEOUT (45 * USEC_PER_SEC) /* the library's default */
 
@@ -101,15 +101,15 @@ struct partition_ref drain_ref(const struct drain *d, size_t i)
 
 /*
  * A ledger above the end is right where the log has grown meanwhile, and wrong where the topic was
- * created again with fewer records: so the log's end is asked for once more.
+ * created again with fewer records: so the log's end is asked for again.
  */
 bool drain_is_above(const struct drain_target *t)
 {
     return t->end >= 0 && t->at > t->end && !t->inside;
 }
 
-/* What is ours counts as read once it is fetched: whatever is to be found out about its log at the
- * claim has been. */
+/* What is ours counts as read only when it is fetched: then everything is known that can be found
+ * out about its log. */
 enum fate drain_fate(const struct drain_target *t)
 {
     if (t->hold == CREW_STOPPED) {
@@ -167,7 +167,7 @@ void drain_note(struct drain *d, size_t i, const struct crew_place *place, usec_
     }
 }
 
-/* Without brokers nobody can go on. */
+/* While the brokers are away no member can go on. */
 void drain_note_group(struct drain *d, const struct crew_summary *crew, usec_t now)
 {
     if (crew->away || crew->joined != d->joined) {
@@ -203,19 +203,12 @@ static bool ledger_is_due(const struct drain_target *t)
 static struct scout_mail *question(const struct drain *d, enum scout_kind kind,
                                    bool (*due)(const struct drain_target *t))
 {
-    size_t n = 0;
-    for (size_t i = 0; i < d->count; i++) {
-        n += due(&d->targets[i]);
-    }
-    if (n == 0) {
-        return NULL;
-    }
-    struct scout_mail *m = scout_mail_new(kind, n);
-    n = 0;
+    struct scout_mail *m = NULL;
     for (size_t i = 0; i < d->count; i++) {
         const struct drain_target *t = &d->targets[i];
         if (due(t)) {
-            scout_mail_set(m, n++, d->topics[t->topic].name, t->partition, i);
+            m = m != NULL ? m : scout_mail_new(kind, d->count - i);
+            scout_mail_add(m, d->topics[t->topic].name, t->partition, i);
         }
     }
     return m;
@@ -296,7 +289,7 @@ static void add_targets(struct drain *d, struct drain_topic *topic, int n)
     }
 }
 
-/* A topic without partitions is about to be, or no more. */
+/* A topic without partitions is about to appear, or has just gone. */
 static void take_topic(struct drain *d, const struct lookup_topic *found)
 {
     if (found->partition_count <= 0 || !plan_takes(d->plan, found->name)) {

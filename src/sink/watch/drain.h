@@ -1,11 +1,11 @@
 /*
- * What run --until-end has to read, how far that is read, and what is said at the end.
+ * What run --until-end has to read, how far that is read, and what is logged at the end.
  *
  * A target is a partition of a topic that a route takes, with the end that it had at the start. It
  * is judged by the ledger: what the crew has stored of it while it is ours, what the ledger says
  * while it is another member's; without a ledger, by the group's offsets. So several processes may
- * drain together, or beside a daemon. Nothing here waits or asks: questions are made for the scout,
- * its answers and what the crew knows are noted, and the rest is a decision. Main thread only.
+ * drain together, or beside a daemon. Nothing here waits or asks: it makes questions for the scout,
+ * takes its answers and what the crew knows, and decides. Main thread only.
  */
 #ifndef SINK_WATCH_DRAIN_H
 #define SINK_WATCH_DRAIN_H
@@ -16,13 +16,13 @@
 /* Why a drain ends. */
 enum drain_end {
     DRAIN_OVER,    /* drain_is_over */
-    DRAIN_SIGNAL,  /* asked to stop before */
-    DRAIN_TIMEOUT, /* --timeout is over before */
+    DRAIN_SIGNAL,  /* asked to stop before that */
+    DRAIN_TIMEOUT, /* --timeout was over before that */
 };
 
 struct drain;
 
-/* Nothing is known yet but the names and patterns of the file. Both must outlive the drain. */
+/* Knows only the names and patterns of the file yet. cfg and plan must outlive the drain. */
 struct drain *drain_new(const struct config *cfg, const struct plan *plan) _must_;
 struct drain *drain_free(struct drain *d); /* returns NULL */
 
@@ -49,21 +49,21 @@ void drain_note_group(struct drain *d, const struct crew_summary *crew, usec_t n
 
 /*
  * There is nothing left to wait for: each target is read to its end or has stopped; or what is left
- * is other members', and has not moved in the ledger for longer than the group takes to notice that
- * a member has gone.
+ * belongs to other members, and has not moved in the ledger for longer than the group takes to
+ * notice that a member has gone.
  */
 bool drain_is_over(const struct drain *d, usec_t now);
 
 /* Writes an error line for each topic that is not read to its end, and returns the exit code. */
 enum exit_code drain_report(const struct drain *d, enum drain_end end);
 
-/* Such lines, for drain_report and tests: appends the text of the i-th topic; false when it has
- * none. */
+/* These lines, for drain_report and tests: appends the text of the i-th topic; false: it has none.
+ */
 size_t drain_topic_count(const struct drain *d);
 bool drain_describe(const struct drain *d, size_t i, enum drain_end end, struct buf *out);
 
-/* For those targets that are ours: offsets from where they began to their ends, and what of that is
- * to go. */
+/* Of those targets that are ours: the offsets from where they began to their ends, and how many of
+ * these are left. */
 struct drain_left {
     uint64_t total;
     uint64_t to_go;

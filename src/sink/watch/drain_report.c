@@ -1,5 +1,5 @@
 /*
- * What a drain says at its end: a line for each topic that is not read, and the exit code. Main
+ * What a drain logs at its end: a line for each topic that is not read, and the exit code. Main
  * thread.
  */
 #include "sink/watch/drain_state.h"

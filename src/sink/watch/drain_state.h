@@ -1,7 +1,7 @@
 /*
  * What a drain owns, shared by its own files only:
  *     drain.c         targets, questions, answers, and when it is over
- *     drain_report.c  what is said at its end
+ *     drain_report.c  what is logged at its end
  * Main thread only.
  */
 #ifndef SINK_WATCH_DRAIN_STATE_H
@@ -23,9 +23,9 @@ struct drain_target {
     int64_t end;      /* at the start; -1 = not known yet */
     int64_t log_end;  /* as it was asked for last */
     int64_t asked_at; /* `at` when it was asked for */
-    bool inside;      /* above its end, and the log has grown so far: it is the same log */
+    bool inside;      /* above its end, and the log has grown that far: it is the same log */
     int64_t first;    /* next_offset when it was ours first; -1 = it never was */
-    int64_t at;       /* next_offset as it was heard of last; -1 = not at all */
+    int64_t at;       /* next_offset as last heard; -1 = never */
     enum crew_hold hold;
     char *why;   /* STOPPED; may be NULL */
     char *owner; /* by the ledger, NULL = none */
@@ -44,7 +44,7 @@ struct drain {
     bool begun;     /* Kafka has been asked, */
     bool reached;   /*   and has answered */
     bool asking;    /* the scout has a question */
-    bool complete;  /* what is missing now is missing */
+    bool complete;  /* what has not been found by now does not exist */
     size_t answers; /* to SCOUT_TARGETS */
     usec_t topics_at;
     usec_t ends_at;

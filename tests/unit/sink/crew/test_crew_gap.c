@@ -1,5 +1,5 @@
 /* crew_gap.c: what kafka.on_gap decides and what it does not, for every cause. librdkafka 2.0.2
- * cannot report a truncated log, nor know the ids of topics: here the crew is given the reports.
+ * cannot report a truncated log, nor the ids of topics: here the crew is given the reports.
  * One thread. */
 #include "sink/crew/crew_state.h"
 
@@ -30,7 +30,7 @@ static struct rig *rig_new(enum config_on_gap policy)
     r->cfg.kafka.on_gap = policy;
     r->crew.cc.cfg = &r->cfg;
     mailbox_init(&r->worker.orders);
-    r->p = crew_add(&r->crew, &ref);
+    r->p = partition_add(&r->crew, &ref);
     r->p->worker = &r->worker;
     r->p->state = PARTITION_FETCHING;
     return r;
@@ -39,7 +39,7 @@ static struct rig *rig_new(enum config_on_gap policy)
 static void rig_free(struct rig *r)
 {
     r->p->worker = NULL; /* whose load the crew would count */
-    crew_forget(&r->crew, r->p);
+    partition_forget(&r->crew, r->p);
     free(r->crew.partitions);
     index_done(&r->crew.index);
     mailbox_done(&r->worker.orders);
@@ -61,7 +61,7 @@ static void report(struct rig *r, int64_t offset, bool truncated, int64_t log_en
 static void answer(struct rig *r)
 {
     struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
-    scout_mail_set(m, 0, r->p->topic, r->p->number, r->p->generation);
+    scout_mail_add(m, r->p->topic, r->p->number, r->p->generation);
     m->refs[0].offset = LOW;
     m->high = HIGH;
     crew_gap_answer(&r->crew, m);
@@ -119,7 +119,7 @@ static void test_below_the_log(void **state)
     expect_gap(reported(ON_GAP_LATEST, 10, false, -1), HIGH, GAP_DELETED);
 }
 
-/* Nobody knows why: to read a whole log again, or to pass it, is nothing that a policy may do. */
+/* Nobody knows why: a policy must neither read a whole log again nor pass it. */
 static void test_above_the_log(void **state)
 {
     (void) state;
@@ -166,7 +166,7 @@ static void expect_retry(struct rig *r)
     rig_free(r);
 }
 
-/* Also when the log was cut behind what was read: nothing that was stored is lost. */
+/* Also when the log was cut after what was read: nothing that was stored is lost. */
 static void test_inside_after_all(void **state)
 {
     (void) state;

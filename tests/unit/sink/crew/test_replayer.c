@@ -73,13 +73,13 @@ static void say_end(struct scout_mail *m)
 
 static void say_failed(struct scout_mail *m)
 {
-    error_set(&m->error, ERROR_AGAIN, "the line of a test");
+    error_set(&m->error, ERROR_AGAIN, "a test's fault");
     m->failed = true;
 }
 
 static void say_useless(struct scout_mail *m)
 {
-    error_set(&m->error, ERROR_SETUP, "the line of a test");
+    error_set(&m->error, ERROR_SETUP, "a test's fault");
     m->replay.route++;
 }
 
@@ -124,7 +124,7 @@ static void test_wanted_meanwhile(void **state)
     replayer_want(&r);
     assert_true(exchange(T0, 1, say_end));
     assert_false(replayer_is_idle(&r));
-    assert_true(exchange(T0, 1, say_over)); /* once more, from the beginning */
+    assert_true(exchange(T0, 1, say_over)); /* another one, from the beginning */
     assert_true(replayer_is_idle(&r));
     assert_int_equal(r.stored, 0);
 }

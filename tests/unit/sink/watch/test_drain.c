@@ -72,7 +72,7 @@ static void give_failed(struct scout_mail *m, usec_t now)
     give(m, now);
 }
 
-/* A topic that the brokers tell of. */
+/* A topic that the brokers know. */
 struct there {
     const char *name;
     int partition_count;

@@ -1,0 +1,253 @@
+/*
+ * What comes to main: events of the library, reports of workers, answers of the scout. Each goes to
+ * the part of the daemon that it concerns; what concerns none is logged here. Main thread.
+ */
+#include "sink/app/app_state.h"
+
+#include "kafka/events.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- events ---- */
+
+static void take_event(struct app *a, const struct event *e)
+{
+    switch (e->kind) {
+    case EVENT_FATAL:
+        log_event(LOG(consumer_broken), e->text);
+        app_stop_begin(a, EXIT_SOURCE);
+        break;
+    case EVENT_DENIED:
+        log_event(LOG(consumer_denied), e->text);
+        break;
+    case EVENT_TROUBLE:
+        log_event(LOG(consumer_trouble), e->text);
+        break;
+    case EVENT_AWAY:
+    case EVENT_DOUBT:
+    case EVENT_LOG:
+        log_event(LOG(library_says), e->text);
+        break;
+    case EVENT_NONE:
+    case EVENT_OTHER:
+    case EVENT_ASSIGN:
+    case EVENT_REVOKE:
+    case EVENT_COMMITTED:
+        break;
+    }
+}
+
+static void take_events(struct app *a)
+{
+    struct event e;
+    for (event_take(a->client, &e); e.kind != EVENT_NONE; event_take(a->client, &e)) {
+        take_event(a, &e);
+        crew_event(a->crew, &e);
+        event_done(&e);
+    }
+}
+
+/* ---- reports ---- */
+
+/* Connections: a line when the first is lost, another when all are back. */
+static void take_link(struct app *a, const struct report *r)
+{
+    if (r->kind == REPORT_DOWN) {
+        if (a->down++ == 0) {
+            a->down_since = clock_mono();
+            log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
+        }
+    } else if (--a->down == 0) {
+        log_event(LOG(postgres_back),
+                  (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
+    }
+}
+
+/* Trouble that comes again and again has one line a minute. */
+static void log_limited(struct app *a, const char *text)
+{
+    uint64_t held_back = 0;
+    if (!log_limit_pass(&a->trouble, &held_back)) {
+        return;
+    }
+    if (held_back == 0) {
+        log_event(LOG(trouble), text);
+    } else {
+        log_event(LOG(trouble_often), text, (unsigned long long) held_back);
+    }
+}
+
+static void take_trouble(struct app *a, const struct report *r)
+{
+    char text[sizeof r->error.text + 64];
+    if (r->partition != NULL) {
+        log_limited(a, r->error.text);
+        return;
+    }
+    snprintf(text, sizeof text, "postgresql: worker %u: %s", worker_number(r->worker),
+             r->error.text);
+    log_limited(a, text);
+}
+
+static void take_evicted(struct app *a, const struct report *r)
+{
+    if (r->offset > 0) {
+        log_event(LOG(backends_ended), (long long) r->offset);
+        return;
+    }
+    log_limited(a, "postgresql: another session holds rows of the ledger "
+                   "for longer than lock_timeout");
+}
+
+static void take_doubtful(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_event(LOG(worker_warning), r->error.text);
+}
+
+static void take_due(struct app *a, const struct report *r)
+{
+    (void) a; /* its only purpose is to wake the loop, */
+    (void) r; /*   for the crew's next turn */
+}
+
+static void take_eased(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_event(LOG(trouble_over), worker_number(r->worker));
+}
+
+static void take_replay(struct app *a, const struct report *r)
+{
+    (void) r;
+    replayer_want(&a->replayer);
+}
+
+static void take_letter(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_event(LOG(dead_letter), r->error.text);
+}
+
+static void take_stale(struct app *a, const struct report *r)
+{
+    log_limited(a, r->error.text);
+    crew_plan_renew(a->crew);
+}
+
+static void take_fatal(struct app *a, const struct report *r)
+{
+    log_fault(LOG_worker_failed, &r->error);
+    app_stop_begin(a, r->error.class == ERROR_SETUP ? EXIT_TARGET : EXIT_FAULT);
+}
+
+static void take_ended(struct app *a, const struct report *r)
+{
+    (void) r;
+    a->ended++;
+}
+
+static void give_crew(struct app *a, const struct report *r)
+{
+    crew_report(a->crew, r);
+}
+
+/* Every kind of report, and who takes it. */
+#define TAKERS(TAKER)                                                                              \
+    TAKER(REPORT_UNKNOWN, give_crew)                                                               \
+    TAKER(REPORT_START, give_crew)                                                                 \
+    TAKER(REPORT_RESUMED, give_crew)                                                               \
+    TAKER(REPORT_RESET, give_crew)                                                                 \
+    TAKER(REPORT_STOPPED, give_crew)                                                               \
+    TAKER(REPORT_CORRUPT, give_crew)                                                               \
+    TAKER(REPORT_LOST, give_crew)                                                                  \
+    TAKER(REPORT_RELEASED, give_crew)                                                              \
+    TAKER(REPORT_DUE, take_due)                                                                    \
+    TAKER(REPORT_DOUBTFUL, take_doubtful)                                                          \
+    TAKER(REPORT_DOWN, take_link)                                                                  \
+    TAKER(REPORT_UP, take_link)                                                                    \
+    TAKER(REPORT_EVICTED, take_evicted)                                                            \
+    TAKER(REPORT_TROUBLE, take_trouble)                                                            \
+    TAKER(REPORT_EASED, take_eased)                                                                \
+    TAKER(REPORT_REPLAY, take_replay)                                                              \
+    TAKER(REPORT_LETTER, take_letter)                                                              \
+    TAKER(REPORT_STALE, take_stale)                                                                \
+    TAKER(REPORT_FATAL, take_fatal)                                                                \
+    TAKER(REPORT_ENDED, take_ended)
+#define TAKER_AT(kind, take) [kind] = take,
+#define TAKER_ONE(kind, take) +1
+
+_Static_assert(0 TAKERS(TAKER_ONE) == REPORT_ENDED + 1, "each kind of report has its taker");
+
+static void take_report(struct app *a, const struct report *r)
+{
+    static void (*const takers[])(struct app *, const struct report *) = {TAKERS(TAKER_AT)};
+
+    takers[r->kind](a, r);
+}
+
+/* ---- answers ---- */
+
+/* A table that has changed so that a route cannot use it any more is for a person. */
+static void take_answer(struct app *a, struct scout_mail *answer)
+{
+    bool useless = answer->kind == SCOUT_RENEW && !answer->failed &&
+                   answer->error.class != ERROR_NONE;
+    if (useless) {
+        log_fault(LOG_tables_refused, &answer->error);
+        app_stop_begin(a, EXIT_TARGET);
+        scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_REPLAY) {
+        replayer_answer(&a->replayer, answer, clock_mono());
+        scout_mail_free(answer);
+    } else if (drain_asks(answer->kind)) {
+        drain_answer(a->drain, answer, clock_mono());
+        scout_mail_free(answer);
+    } else {
+        crew_answer(a->crew, answer);
+    }
+}
+
+/* ---- all of it ---- */
+
+static void take_mail(struct app *a)
+{
+    struct mail *m = mailbox_take(&a->reports);
+    while (m != NULL) {
+        struct report *r = (struct report *) m;
+        m = m->next;
+        take_report(a, r);
+        free(r);
+    }
+    m = mailbox_take(&a->answers);
+    while (m != NULL) {
+        struct scout_mail *answer = (struct scout_mail *) m;
+        m = m->next;
+        take_answer(a, answer);
+    }
+}
+
+void app_inbox_take(struct app *a)
+{
+    take_events(a);
+    take_mail(a);
+}
+
+void app_inbox_done(struct app *a)
+{
+    struct mail *m = mailbox_take(&a->reports);
+    while (m != NULL) {
+        struct mail *next = m->next;
+        free(m);
+        m = next;
+    }
+    m = mailbox_take(&a->answers);
+    while (m != NULL) {
+        struct scout_mail *answer = (struct scout_mail *) m;
+        m = m->next;
+        scout_mail_free(answer);
+    }
+    mailbox_done(&a->reports);
+    mailbox_done(&a->answers);
+}

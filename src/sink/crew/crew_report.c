@@ -1,0 +1,130 @@
+/*
+ * What a worker's report does to its partition. Main thread.
+ */
+#include "sink/crew/crew_state.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+
+/* A partition that another process has claimed is claimed back after this long, if the group still
+ * says that it is ours: that process was a zombie, and is dead by now. */
+#define LOST_FIRST_RETRY (2 * USEC_PER_SEC)
+#define LOST_RETRY (30 * USEC_PER_SEC)
+#define LOST_MEMORY (300 * USEC_PER_SEC)
+#define CORRUPT_RETRY (60 * USEC_PER_SEC)
+
+static void take_start(struct crew *c, struct partition *p, const struct report *r)
+{
+    if (r->error.class != ERROR_NONE) {
+        log_event(LOG(partition_reads_again), p->topic, p->number, (long long) r->offset,
+                  r->error.text);
+    } else if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
+        log_event(LOG(partition_moved), p->topic, p->number, (long long) r->offset);
+    }
+    p->retry_at = USEC_NEVER; /* what it was waiting for is overtaken */
+    if (r->inserted) {
+        log_event(LOG(partition_begins), p->topic, p->number, (long long) r->offset,
+                  p->first_reason != NULL ? p->first_reason : "as before");
+    }
+    p->start_offset = r->offset;
+    p->start_seq = r->seq;
+    p->known = r->known;
+    crew_verify_start(c, p);
+    c->started_once = true;
+}
+
+static void take_resumed(struct crew *c, struct partition *p, const struct report *r)
+{
+    (void) c;
+    if (p->start == START_ASKED && p->start_seq == r->seq) {
+        p->start = START_ANSWERED;
+    }
+}
+
+/* How to go on after a record that stops its partition. */
+static void hint_skip(const struct config *cfg, const struct partition *p, long long next,
+                      struct error *err)
+{
+    if (config_has_ledger(cfg)) {
+        error_hint(err,
+                   "Fix the cause and try again: SELECT %s.seek('%s', '%s', %d, %lld); with %lld "
+                   "it skips the record.",
+                   cfg->postgres.schema, cfg->sink, p->topic, p->number, next - 1, next);
+    } else {
+        error_hint(err,
+                   "Fix the cause and restart, or stop and skip the record: "
+                   "kafka-consumer-groups.sh --group %s --topic %s:%d --reset-offsets "
+                   "--to-offset %lld --execute",
+                   cfg->kafka.group, p->topic, p->number, next);
+    }
+}
+
+static void take_stopped(struct crew *c, struct partition *p, const struct report *r)
+{
+    struct error err = r->error;
+    if (err.hint[0] == '\0') {
+        hint_skip(c->cc.cfg, p, (long long) r->offset + 1, &err);
+    }
+    partition_stop(p, err.text);
+    crew_fetch_want(c); /* the others go on without it */
+    log_fault(LOG_partition_stopped, &err);
+}
+
+/* Trouble that may pass by itself. The state is set already. */
+static void retry_later(struct partition *p, const struct report *r, usec_t retry)
+{
+    log_event(LOG(partition_trouble), r->error.text, (unsigned long long) (retry / USEC_PER_SEC));
+    p->retry_at = clock_mono() + retry;
+}
+
+/*
+ * Most often a late claim has won whose process is gone by now: try again soon. If it happens again
+ * soon after, another process may be fighting for the partition: then try slowly.
+ */
+static void take_lost(struct crew *c, struct partition *p, const struct report *r)
+{
+    (void) c;
+    usec_t now = clock_mono();
+    bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
+    p->lost_at = now;
+    partition_set(p, PARTITION_LOST);
+    retry_later(p, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
+}
+
+static void take_unknown(struct crew *c, struct partition *p, const struct report *r)
+{
+    (void) c;
+    crew_first_unknown(p, r->begun);
+}
+
+static void take_reset(struct crew *c, struct partition *p, const struct report *r)
+{
+    (void) c;
+    crew_gap_report(p, r);
+}
+
+static void take_corrupt(struct crew *c, struct partition *p, const struct report *r)
+{
+    partition_stop(p, r->error.text);
+    retry_later(p, r, CORRUPT_RETRY);
+    crew_fetch_want(c); /* the others go on without it */
+}
+
+void crew_report(struct crew *c, const struct report *r)
+{
+    static void (*const take[])(struct crew *, struct partition *, const struct report *) = {
+        [REPORT_UNKNOWN] = take_unknown, [REPORT_START] = take_start,
+        [REPORT_RESUMED] = take_resumed, [REPORT_RESET] = take_reset,
+        [REPORT_STOPPED] = take_stopped, [REPORT_CORRUPT] = take_corrupt,
+        [REPORT_LOST] = take_lost,
+    };
+    struct partition *p = r->partition;
+
+    if (r->kind == REPORT_RELEASED) {
+        crew_rebalance_released(c, p);
+    } else if (p != NULL && p->state != PARTITION_RELEASING) {
+        assert(r->kind < ARRAY_LEN(take) && take[r->kind] != NULL);
+        take[r->kind](c, p, r);
+    }
+}

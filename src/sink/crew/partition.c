@@ -1,0 +1,121 @@
+/*
+ * A partition's life, as main sees it. Every arrow is taken in partition_set.
+ *
+ *     PLANNING --> CLAIMING --> FETCHING <--> GAPPED    the range is asked for, the ledger moved
+ *                     ^            |  ^
+ *                     |            v  |                 START leads to FETCHING from anywhere
+ *                     +--- LOST, STOPPED
+ *     any --> RELEASING --> (freed when its worker has let go)
+ *
+ * When a partition takes an arrow is decided by the crew's other files. Main thread.
+ */
+#include "sink/crew/partition.h"
+
+#include "base/mem.h"
+#include "sink/crew/crew_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* ---- states ---- */
+
+void partition_set(struct partition *p, enum partition_state state)
+{
+    assert(p->state != PARTITION_RELEASING);
+    p->state = state;
+    p->start = START_NONE; /* a start that is under way is overtaken */
+    p->verify_due = false;
+    p->retry_at = USEC_NEVER;
+}
+
+void partition_stop(struct partition *p, const char *why)
+{
+    partition_set(p, PARTITION_STOPPED);
+    free(p->why);
+    p->why = mem_strdup(why);
+}
+
+/* ---- life ---- */
+
+struct partition *partition_add(struct crew *c, const struct partition_ref *ref)
+{
+    struct partition *p = mem_zalloc(sizeof *p);
+    p->topic = mem_strdup(ref->topic);
+    p->number = ref->partition;
+    p->generation = ++c->last_generation;
+    p->retry_at = USEC_NEVER;
+    p->committed = -1;
+    atomic_init(&p->share.stored, -1);
+    atomic_init(&p->share.end, -1);
+    atomic_init(&p->share.due, -1);
+    atomic_init(&p->share.committed, -1);
+    c->partitions = mem_grow(c->partitions, &c->cap, c->count, sizeof(struct partition *));
+    c->partitions[c->count++] = p;
+    index_put(&c->index, p->topic, p->number, p);
+    return p;
+}
+
+static void partition_free(struct partition *p)
+{
+    feed_unroute(p->route);
+    free(p->topic);
+    free(p->why);
+    free(p);
+}
+
+void partition_forget(struct crew *c, struct partition *p)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->partitions[i] == p) {
+            c->partitions[i] = c->partitions[--c->count];
+            break;
+        }
+    }
+    if (p->worker != NULL) {
+        c->load[p->worker_index]--;
+    }
+    partition_free(p);
+}
+
+/* ---- orders ---- */
+
+struct order *partition_order(struct partition *p, enum order_kind kind)
+{
+    struct order *o = mem_zalloc(sizeof *o);
+    o->kind = kind;
+    o->partition = p;
+    o->topic = p->topic;
+    o->number = p->number;
+    o->plan = p->plan;
+    o->share = &p->share;
+    return o;
+}
+
+static size_t least_loaded(const struct crew *c)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < c->cc.worker_count; i++) {
+        if (c->load[i] < c->load[best]) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+void partition_adopt(struct crew *c, struct partition *p, int64_t first_offset)
+{
+    partition_set(p, PARTITION_CLAIMING);
+    if (p->worker == NULL && first_offset < 0 && !config_has_ledger(c->cc.cfg)) {
+        p->first_due = true; /* the group knows where it begins */
+        return;
+    }
+    if (p->worker == NULL) {
+        p->worker_index = least_loaded(c);
+        p->worker = c->cc.workers[p->worker_index];
+        c->load[p->worker_index]++;
+    }
+    struct order *o = partition_order(p, ORDER_ADOPT);
+    o->offset = first_offset;
+    o->first_reason = p->first_reason;
+    worker_post(p->worker, o);
+}

@@ -1,0 +1,86 @@
+/*
+ * A question to the scout and its answer, in one heap block that goes to the scout and comes back.
+ * It belongs to the thread that holds it.
+ */
+#ifndef SINK_SCOUT_SCOUT_MAIL_H
+#define SINK_SCOUT_SCOUT_MAIL_H
+
+#include "base/mailbox.h"
+#include "kafka/group.h"
+#include "kafka/lookup.h"
+#include "row/identity.h"
+#include "sink/plan/plan.h"
+#include "sink/scout/replay.h"
+
+enum scout_kind {
+    SCOUT_FIRST,     /* refs: first offsets: without a ledger the group's, else as kafka.start says
+                        (by_start) or the earliest */
+    SCOUT_FIRST_USE, /* entry is used for the first time: refs, all that it matches, get rows of the
+                        ledger as kafka.start says, with reason */
+    SCOUT_VERIFY,    /* refs: is it the log that is known? evidence and ids of each */
+    SCOUT_ENDS,      /* refs: ends (last stable offsets) */
+    SCOUT_RANGE,     /* refs[0]: low (offset) and high */
+    SCOUT_PLAN,    /* jobs: plan_job_run for each; error: of the first table that cannot be used */
+    SCOUT_RENEW,   /* jobs: the same, for tables that have changed */
+    SCOUT_TOPICS,  /* topics: all there are */
+    SCOUT_MEMBER,  /* topics: subscribed; names: with which this static member joined last */
+    SCOUT_JOINED,  /* names: written down for the next SCOUT_MEMBER */
+    SCOUT_GROUP,   /* topics: subscribed; group, and refs: what its members have */
+    SCOUT_REPLAY,  /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
+    SCOUT_PING,    /* can the brokers be reached? */
+    SCOUT_TARGETS, /* topics: all there are, for the drain, as the next two are */
+    SCOUT_TARGET_ENDS, /* refs: ends; generations: the drain's own numbers of its targets */
+    SCOUT_LEDGER,      /* refs, owners: where the ledger, or the group, has partitions */
+    SCOUT_REACHABLE,   /* only an answer: the brokers answer again */
+    SCOUT_AWAY,        /* only an answer: they do not; error */
+};
+
+/* In refs.offset of an answer to FIRST_USE: the partition had its row before. */
+#define SCOUT_HAS_ROW INT64_C(-4)
+
+/* The log of one partition. refs.offset is where it is to be read next. */
+struct scout_log {
+    struct fingerprint fp;      /* of a stored record; or none */
+    bool any_distance;          /* read it, however far back it is */
+    uint64_t seq;               /* of the start that waits for the answer */
+    enum log_evidence evidence; /* out */
+    int32_t broker;             /* out: that has shown it; -1 none */
+    struct log_ids ids;         /* out */
+};
+
+/* Question and answer in one block. Topics are copied. */
+struct scout_mail {
+    struct mail mail;
+    enum scout_kind kind;
+    struct partition_ref *refs;
+    size_t ref_count;
+    size_t room;
+    uint64_t *generations;  /* of the partitions: is an answer still wanted? */
+    bool *in_group;         /* FIRST: the group has this offset */
+    bool *by_start;         /* FIRST: as kafka.start says */
+    struct scout_log *logs; /* VERIFY */
+    char *entry;            /* FIRST_USE: as written in the file; */
+    char *reason;           /*   why its partitions begin where they do */
+    char **owners;          /* LEDGER: of each ref, or NULL; NULL as a whole before the answer */
+    int64_t high;
+    struct plan_job **jobs;
+    size_t job_count;
+    struct lookup_topic *topics;
+    size_t topic_count;
+    char **names; /* MEMBER, JOINED: topics */
+    size_t name_count;
+    bool named; /* MEMBER: names were found; if not, and error is set, they cannot be kept */
+    enum group_state group;
+    char *topic;          /* SCOUT_PLAN: whose plan it is */
+    struct replay replay; /* SCOUT_REPLAY */
+    bool failed;          /* no answer this time: error */
+    struct error error;   /* also SCOUT_AWAY; SCOUT_PLAN: a table that cannot be used (SETUP) */
+};
+
+/* A question with room for this many partitions, none of which is in it yet. */
+struct scout_mail *scout_mail_new(enum scout_kind kind, size_t room) _must_;
+/* One more partition. generation: for the caller, who finds it beside the answer. */
+void scout_mail_add(struct scout_mail *m, const char *topic, int32_t number, uint64_t generation);
+void scout_mail_free(struct scout_mail *m);
+
+#endif
