@@ -107,7 +107,7 @@ bool client_may_inform(const struct client *c);
 
 /* Commits next offsets to the group; EVENT_COMMITTED answers. False: not now, because one is not
  * yet answered, or a member may be joining again. @thread main */
-bool client_commit(struct client *c, const struct partition_ref *refs, size_t n);
+bool client_commit(struct client *c, const struct partition_ref *refs, size_t n) _must_;
 
 /*
  * For a static member that is not expected back, before client_close: leaves the group as
@@ -128,7 +128,7 @@ bool client_close(struct client *c, usec_t deadline);
  * The id of the cluster, as a broker has reported it last; false: none has yet, and out is "".
  * Never waits. @thread main
  */
-bool client_cluster_id(const struct client *c, char *out, size_t size);
+bool client_cluster_id(const struct client *c, char *out, size_t size) _must_;
 
 /* The version of the library that runs: "2.0.2". */
 const char *client_library_version(void);

@@ -40,6 +40,6 @@ void event_take(struct client *c, struct event *out);
 void event_done(struct event *e);
 
 /* Reads topic and partition from the text of such a log; for events.c and its test. @thread any */
-bool event_read_doubt(const char *text, char *topic, size_t size, int32_t *out_partition);
+bool event_read_doubt(const char *text, char *topic, size_t size, int32_t *out_partition) _must_;
 
 #endif

@@ -33,6 +33,6 @@ rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct 
 bool client_set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err) _must_;
 
 /* Moves err into *out: "<context>: <text>", and destroys it. NULL is success. Returns success. */
-bool client_take_error(rd_kafka_error_t *error, const char *context, struct error *out);
+bool client_take_error(rd_kafka_error_t *error, const char *context, struct error *out) _must_;
 
 #endif
