@@ -5,6 +5,7 @@
  */
 #include "config/mask.h"
 
+#include "base/ascii.h"
 #include "config/expand.h"
 
 #include <string.h>
@@ -105,16 +106,11 @@ static size_t find_any(struct str s, const char *any)
     return MIN(at, s.n);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static size_t spaces(struct str s)
 {
     size_t n = 0;
 
-    while (n < s.n && is_space(s.p[n])) {
+    while (n < s.n && ascii_is_space(s.p[n])) {
         n += 1;
     }
     return n;
@@ -133,8 +129,8 @@ static bool value_length(struct str s, size_t *out)
             at += 2;
         } else if (quoted && s.p[at] == '\'') {
             *out = at + 1;
-            return *out == s.n || is_space(s.p[*out]);
-        } else if (!quoted && is_space(s.p[at])) {
+            return *out == s.n || ascii_is_space(s.p[*out]);
+        } else if (!quoted && ascii_is_space(s.p[at])) {
             break;
         } else {
             at += step(rest(s, at));
@@ -178,7 +174,7 @@ static bool mask_pair(struct str *s, struct buf *out)
     size_t at = key + spaces(rest(*s, key));
     size_t n;
 
-    if (reference > 0 && (reference == s->n || is_space(s->p[reference]))) {
+    if (reference > 0 && (reference == s->n || ascii_is_space(s->p[reference]))) {
         buf_add_str(out, first(*s, reference)); /* stands for whole pairs */
         *s = rest(*s, reference);
         return true;

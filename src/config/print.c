@@ -6,6 +6,7 @@
  */
 #include "config/print.h"
 
+#include "base/ascii.h"
 #include "config/config.h"
 #include "config/mask.h"
 #include "config/option.h"
@@ -28,7 +29,7 @@ static bool is_reserved(struct str s)
                                         "on",   "off",  "y",     "n"};
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (s.n == strlen(words[i]) && strncasecmp(s.p, words[i], s.n) == 0) {
+        if (ascii_is_word(s, words[i])) {
             return true;
         }
     }

@@ -4,6 +4,7 @@
  */
 #include "config/table_name.h"
 
+#include "base/ascii.h"
 #include "base/mem.h"
 
 #include <string.h>
@@ -55,7 +56,7 @@ static bool is_ident_start(char ch)
 
 static bool is_ident_part(char ch)
 {
-    return is_ident_start(ch) || (ch >= '0' && ch <= '9') || ch == '$';
+    return is_ident_start(ch) || ascii_is_digit(ch) || ch == '$';
 }
 
 static bool take_template(struct name_reader *c, struct buf *out, bool *out_template,
@@ -119,9 +120,7 @@ static bool take_unquoted(struct name_reader *c, struct buf *out, bool *out_temp
                       "and does not begin with a digit");
             return error_hint(err, "Put it in double quotes, as in SQL: public.\"my-table\".");
         }
-        if (ch >= 'A' && ch <= 'Z') {
-            ch = (char) (ch - 'A' + 'a');
-        }
+        ch = ascii_lower(ch);
         buf_add(out, &ch, 1);
         c->at += 1;
     }
@@ -242,7 +241,7 @@ static bool is_plain(struct str s)
             c.at += n;
             continue;
         }
-        if (!(c.at == 0 ? is_ident_start(ch) : is_ident_part(ch)) || (ch >= 'A' && ch <= 'Z')) {
+        if (!(c.at == 0 ? is_ident_start(ch) : is_ident_part(ch)) || ascii_lower(ch) != ch) {
             return false;
         }
         c.at += 1;

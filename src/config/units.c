@@ -4,6 +4,8 @@
  */
 #include "config/units.h"
 
+#include "base/ascii.h"
+
 #include <string.h>
 
 struct unit {
@@ -29,17 +31,12 @@ static const struct unit duration_units[] = {
     {"ms", USEC_PER_MSEC},
 };
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* Length of the leading run of digits. */
 static size_t digits(struct str s)
 {
     size_t n = 0;
 
-    while (n < s.n && is_digit(s.p[n])) {
+    while (n < s.n && ascii_is_digit(s.p[n])) {
         n += 1;
     }
     return n;
@@ -170,7 +167,7 @@ static bool take_number(struct str *s, size_t n, unsigned *out)
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        if (!is_digit(s->p[i])) {
+        if (!ascii_is_digit(s->p[i])) {
             return false;
         }
         value = value * 10 + (unsigned) (s->p[i] - '0');
