@@ -36,8 +36,8 @@ struct slot {
     int64_t expect;      /* first offset to accept; where the next span starts */
     uint32_t span;       /* index of its span in the open batch, */
     uint64_t span_open_id; /*   valid while this equals the worker's open_id */
-    int64_t end_told;      /* the end that the ledger has last been told */
-    uint64_t told_at;      /* monotonic time of that */
+    int64_t end_published; /* the end that the ledger has last been told */
+    uint64_t published_at; /* monotonic time of that */
     uint64_t seq;          /* of the last REPORT_START */
     struct gap gap;        /* to >= 0: an ORDER_GAP waits for the batches to drain */
     struct known_log

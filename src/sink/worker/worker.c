@@ -18,11 +18,6 @@
 
 /* ---- slots ---- */
 
-struct slot *worker_find(struct worker *w, const char *topic, int32_t number)
-{
-    return index_find(&w->index, topic, number);
-}
-
 /* The last record's slot may be another now. */
 static void forget_last(struct worker *w)
 {
@@ -32,32 +27,11 @@ static void forget_last(struct worker *w)
 /* The slot of main's handle, unless it is on its way out. */
 static struct slot *slot_of(struct worker *w, const struct order *o)
 {
-    struct slot *s = worker_find(w, o->topic, o->number);
+    struct slot *s = index_find(&w->index, o->topic, o->number);
     return s != NULL && s->partition == o->partition ? s : NULL;
 }
 
-/* ---- reports and orders ---- */
-
-struct report *worker_report_new(struct worker *w, enum report_kind kind, const struct slot *s,
-                                 int64_t offset, const struct error *err)
-{
-    struct report *r = mem_zalloc(sizeof *r);
-    r->kind = kind;
-    r->worker = w;
-    r->partition = s != NULL ? s->partition : NULL;
-    r->seq = s != NULL ? s->seq : 0;
-    r->offset = offset;
-    if (err != NULL) {
-        r->error = *err;
-    }
-    return r;
-}
-
-void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
-                   const struct error *err)
-{
-    mailbox_post(w->wc.reports, &worker_report_new(w, kind, s, offset, err)->mail);
-}
+/* ---- orders ---- */
 
 /* A new partition; one whose first offset is known now; one that was lost or stopped and is to be
  * tried again. */
@@ -74,7 +48,7 @@ static void order_adopt(struct worker *w, const struct order *o)
         s->plan = o->plan;
         s->share = o->share;
         s->state = SLOT_CLAIMING;
-        s->stored = s->expect = s->end_told = s->gap.to = s->inserted_at = -1;
+        s->stored = s->expect = s->end_published = s->gap.to = s->inserted_at = -1;
         s->known.fp.offset = FINGERPRINT_NONE;
         s->known.leader_epoch = s->broker = s->doubtful_broker = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
@@ -84,7 +58,8 @@ static void order_adopt(struct worker *w, const struct order *o)
     } else if (s->state == SLOT_UNKNOWN || s->state == SLOT_LOST) {
         slot_set(s, SLOT_CLAIMING);
     } else if (s->state == SLOT_STOPPED) {
-        worker_start_at(w, s, s->expect); /* still claimed: another try at the same offset */
+        worker_slot_start(w, s, s->expect,
+                          false); /* still claimed: another try at the same offset */
     }
     s->first_offset = o->offset;
     s->first_reason = o->first_reason;
@@ -129,7 +104,7 @@ static void order_gap(struct worker *w, struct slot *s, const struct gap *gap)
 static void order_verify(struct worker *w, struct slot *s, const char *why)
 {
     if (s != NULL && s->state == SLOT_READING) {
-        worker_verify_again(w, s, s->anchors[0], why);
+        worker_slot_verify_again(w, s, s->anchors[0], why);
     }
 }
 
@@ -166,7 +141,7 @@ static void take_order(struct worker *w, const struct order *o)
         order_release(w, slot_of(w, o));
         break;
     case ORDER_COMMITTED:
-        break; /* the loop has turned: that was what for */
+        break; /* its only purpose is to wake the loop */
     case ORDER_STOP:
         w->stopping = true;
         w->flush = true;
@@ -202,17 +177,17 @@ static void release_slots(struct worker *w)
             continue;
         }
         if (unwell && w->link.state != LINK_WRITING) {
-            worker_drop(w, s);
-            worker_group_take_back(w, s);
+            worker_outbox_drop(w, s);
+            worker_due_take_back(w, s);
         }
-        if (worker_in_batches(w, s) || worker_link_uses(w, s)) {
+        if (worker_outbox_holds(w, s) || worker_ledger_uses(w, s)) {
             continue;
         }
         (void) failpoint_hit(FAILPOINT_WORKER_BEFORE_RELEASE);
         worker_report(w, REPORT_RELEASED, s, s->stored, NULL);
         w->slots[i] = w->slots[--w->slot_count];
         w->releasing_count--;
-        worker_forget_fault(w, s);
+        worker_slot_forget_fault(w, s);
         free(s);
     }
 }
@@ -236,7 +211,7 @@ static bool may_end(const struct worker *w)
 
 static usec_t wake_at(const struct worker *w, usec_t now)
 {
-    usec_t at = MIN(now + TICK_USEC, worker_link_deadline(w));
+    usec_t at = MIN(now + TICK_USEC, worker_schedule_deadline(w));
     if (w->stopping) {
         at = MIN(at, w->stop_deadline);
     }
@@ -248,7 +223,7 @@ static usec_t wake_at(const struct worker *w, usec_t now)
 
 static void wait_for_events(struct worker *w)
 {
-    bool taking = worker_has_room(w);
+    bool taking = worker_fill_has_room(w);
     struct pollfd fds[3] = {
         {.fd = w->orders.fd, .events = POLLIN},
         {.fd = taking ? feed_fd(w->wc.feed) : -1, .events = POLLIN},
@@ -267,13 +242,13 @@ static void turn(struct worker *w)
 {
     atomic_store_explicit(&w->stats.beat_usec, clock_mono(), memory_order_relaxed);
     take_orders(w);
-    worker_link_drive(w);
+    worker_schedule_run(w);
     if (w->more) {
         worker_fill(w);
-        worker_link_drive(w);
+        worker_schedule_run(w);
     }
     if (w->fault_count > 0) {
-        worker_tell_faults(w);
+        worker_slot_report_faults(w);
     }
     if (w->releasing_count > 0) {
         release_slots(w);
@@ -346,7 +321,7 @@ void worker_free(struct worker *w)
         m = next;
     }
     for (size_t i = 0; i < w->slot_count; i++) {
-        worker_forget_fault(w, w->slots[i]);
+        worker_slot_forget_fault(w, w->slots[i]);
         free(w->slots[i]);
     }
     free(w->slots);

@@ -14,7 +14,7 @@
  * being filled. */
 #define FILL_RECORDS 512
 
-bool worker_has_room(const struct worker *w)
+bool worker_fill_has_room(const struct worker *w)
 {
     return !w->stopping && !w->dead && w->open->record_count < w->wc.cfg->batch.max_rows &&
            batch_memory(w->open) < w->wc.cfg->batch.max_bytes;
@@ -26,7 +26,7 @@ static struct slot *find_slot(struct worker *w, const struct feed_item *item)
         w->last_number == item->partition) {
         return w->last_slot;
     }
-    struct slot *s = worker_find(w, item->message.topic.p, item->partition);
+    struct slot *s = index_find(&w->index, item->message.topic.p, item->partition);
     if (s != NULL) {
         w->last_topic_id = item->topic_id;
         w->last_number = item->partition;
@@ -73,10 +73,10 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
             feed_headers(w->wc.feed, msg);
         }
         if (!record_rows(w->decoder, m, msg, w->open, &err) &&
-            !worker_reject(w, mapping_target(m), msg, &err)) {
+            !worker_letters_reject(w, mapping_target(m), msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
-            worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);
+            worker_slot_stop(w, s, msg->offset, REPORT_STOPPED, &err);
             return;
         }
     }
@@ -132,7 +132,7 @@ static void take_message(struct worker *w, struct feed_item *item)
     if (is_in_doubt(s, item->broker)) {
         end_run(w); /* the record before this one is what it is verified by */
         s->doubtful_broker = item->broker;
-        worker_verify_again(w, s, s->known.fp, "another broker leads it now");
+        worker_slot_verify_again(w, s, s->known.fp, "another broker leads it now");
         return;
     }
     s->broker = item->broker;
@@ -148,7 +148,7 @@ static void take_message(struct worker *w, struct feed_item *item)
 
 static void take_trouble(struct worker *w, const struct feed_item *item)
 {
-    struct slot *s = worker_find(w, item->topic, item->partition);
+    struct slot *s = index_find(&w->index, item->topic, item->partition);
     if (s == NULL) {
         return;
     }
@@ -156,14 +156,14 @@ static void take_trouble(struct worker *w, const struct feed_item *item)
     error_set(&err, ERROR_LINK, "%s-%d: %s", item->topic, item->partition, item->text);
     worker_report(w, REPORT_TROUBLE, s, item->offset, &err);
     if (item->kind == FEED_UNKNOWN && s->state == SLOT_READING && w->link.ledger != NULL) {
-        worker_verify_again(w, s, s->anchors[0], "its topic was unknown for a moment");
+        worker_slot_verify_again(w, s, s->anchors[0], "its topic was unknown for a moment");
     }
 }
 
 /* A word about fetching that is only of interest if the slot is reading now. */
 static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
 {
-    struct slot *s = worker_find(w, item->topic, item->partition);
+    struct slot *s = index_find(&w->index, item->topic, item->partition);
     return s != NULL && s->state == SLOT_READING ? s : NULL;
 }
 
@@ -193,7 +193,7 @@ static void take_reset(struct worker *w, const struct feed_item *item)
         struct report *r = worker_report_new(w, REPORT_RESET, s, s->expect, &err);
         r->truncated = item->truncated;
         r->log_end = item->log_end;
-        mailbox_post(w->wc.reports, &r->mail);
+        worker_report_post(w, r);
     }
 }
 
@@ -204,7 +204,7 @@ static void take_corrupt(struct worker *w, const struct feed_item *item)
     if (s != NULL) {
         struct error err;
         error_set(&err, ERROR_RECORD, "cannot be read: %s", item->text);
-        worker_stop_slot(w, s, s->expect, REPORT_CORRUPT, &err);
+        worker_slot_stop(w, s, s->expect, REPORT_CORRUPT, &err);
     }
 }
 
@@ -239,8 +239,8 @@ void worker_fill(struct worker *w)
 {
     struct feed_item items[2]; /* the last and the one before, whose records are both still there */
     bool go_on = true;
-    w->keeps = worker_keeps(w);
-    for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_has_room(w); i++) {
+    w->keeps = worker_letters_keeps(w);
+    for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_fill_has_room(w); i++) {
         struct feed_item *item = &items[i % 2];
         feed_take(w->wc.feed, item);
         take_item(w, item);

@@ -19,27 +19,6 @@
 
 #include <assert.h>
 
-static int64_t committed(const struct slot *s)
-{
-    return atomic_load_explicit(&s->share->committed, memory_order_acquire);
-}
-
-static int64_t due(const struct slot *s)
-{
-    return atomic_load_explicit(&s->share->due, memory_order_relaxed);
-}
-
-static void set_due(struct slot *s, int64_t offset)
-{
-    s->taken_back = s->taken_back || offset < due(s);
-    atomic_store_explicit(&s->share->due, offset, memory_order_release);
-}
-
-static void tell(struct worker *w)
-{
-    worker_report(w, REPORT_DUE, NULL, 0, NULL);
-}
-
 /* ---- where a partition begins ---- */
 
 void worker_group_adopt(struct worker *w, struct slot *s)
@@ -49,21 +28,13 @@ void worker_group_adopt(struct worker *w, struct slot *s)
     worker_settle_claim(w, s, &e);
 }
 
-/* Before REPORT_START, which makes main look. */
-void worker_group_begin(const struct worker *w, struct slot *s, int64_t offset)
-{
-    if (w->delivery != DELIVERY_EXACTLY_ONCE) {
-        set_due(s, offset);
-    }
-}
-
 /* ---- before a batch is written ---- */
 
 static bool all_confirmed(const struct worker *w)
 {
     for (size_t i = 0; i < w->slot_count; i++) {
         const struct slot *s = w->slots[i];
-        if (s->state != SLOT_RELEASING && committed(s) != due(s)) {
+        if (s->state != SLOT_RELEASING && worker_due_committed(s) != worker_due_of(s)) {
             return false;
         }
     }
@@ -87,15 +58,15 @@ static bool group_has(struct worker *w, const struct batch *b)
     bool asked = true;
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
-        s->taken_back = s->taken_back && committed(s) != due(s);
-        if (!s->taken_back && due(s) < b->spans[i].next) {
-            set_due(s, b->spans[i].next);
+        s->taken_back = s->taken_back && worker_due_committed(s) != worker_due_of(s);
+        if (!s->taken_back && worker_due_of(s) < b->spans[i].next) {
+            worker_due_set(s, b->spans[i].next);
             asked = false;
         }
-        has = has && !s->taken_back && committed(s) >= b->spans[i].next;
+        has = has && !s->taken_back && worker_due_committed(s) >= b->spans[i].next;
     }
     if (!asked) {
-        tell(w);
+        worker_due_report(w);
     }
     return has;
 }
@@ -121,20 +92,20 @@ void worker_group_stored(struct worker *w)
     bool moved = false;
     for (size_t i = 0; i < w->slot_count && w->delivery != DELIVERY_EXACTLY_ONCE; i++) {
         struct slot *s = w->slots[i];
-        if (s->stored > due(s)) {
-            set_due(s, s->stored);
+        if (s->stored > worker_due_of(s)) {
+            worker_due_set(s, s->stored);
             moved = true;
         }
     }
     if (moved) {
         w->confirmed = false;
         if (w->wc.cfg->kafka.commit != COMMIT_INTERVAL) {
-            tell(w);
+            worker_due_report(w);
         }
     }
 }
 
-static void tell_doubt(struct worker *w, const struct batch *b)
+static void report_doubt(struct worker *w, const struct batch *b)
 {
     for (size_t i = 0; i < b->span_count; i++) {
         const struct span *span = &b->spans[i];
@@ -150,21 +121,13 @@ static void tell_doubt(struct worker *w, const struct batch *b)
 void worker_group_unknown(struct worker *w)
 {
     if (w->delivery == DELIVERY_AT_MOST_ONCE) {
-        tell_doubt(w, w->outbox[0]);
+        report_doubt(w, w->outbox[0]);
         w->write_failures = 0;
         worker_settle_commit(w, 0); /* counted as stored */
     }
 }
 
 /* ---- records that are dropped ---- */
-
-void worker_group_take_back(struct worker *w, struct slot *s)
-{
-    if (w->delivery == DELIVERY_AT_MOST_ONCE && due(s) > s->stored) {
-        set_due(s, s->stored);
-        tell(w);
-    }
-}
 
 /* What the group has is stored, what it has not is for the next one to read the partition. */
 void worker_group_release(struct worker *w, struct slot *s)
@@ -173,9 +136,9 @@ void worker_group_release(struct worker *w, struct slot *s)
         return;
     }
     const struct span *next = w->outbox_count > 0 ? batch_find(w->outbox[0], s) : NULL;
-    if (next != NULL && next->next > committed(s)) {
-        worker_drop(w, s); /* it is not on its way: it waits for the group */
-        worker_group_take_back(w, s);
+    if (next != NULL && next->next > worker_due_committed(s)) {
+        worker_outbox_drop(w, s); /* it is not on its way: it waits for the group */
+        worker_due_take_back(w, s);
     } else {
         batch_drop(w->open, s);
         w->open_id++;
@@ -189,11 +152,11 @@ void worker_group_end(struct worker *w)
     }
     if (w->link.state == LINK_WRITING) {
         if (txn_abandon(w->link.txn) == TXN_UNKNOWN) {
-            tell_doubt(w, w->outbox[0]);
+            report_doubt(w, w->outbox[0]);
             worker_settle_commit(w, 0);
         }
     }
     for (size_t i = 0; i < w->slot_count; i++) {
-        worker_group_take_back(w, w->slots[i]);
+        worker_due_take_back(w, w->slots[i]);
     }
 }

@@ -19,8 +19,8 @@
 #define KEEP_FOR (300 * USEC_PER_SEC)
 
 /* The first of a while speaks for all. */
-static void tell(struct worker *w, const struct message *msg, const struct policy *p,
-                 const struct error *err)
+static void report_letter(struct worker *w, const struct message *msg, const struct policy *p,
+                          const struct error *err)
 {
     struct error e = *err;
     uint64_t held_back;
@@ -54,22 +54,13 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
     };
     dead_letter_write(&letter, batch_row_begin(b, part));
     batch_row_end(b, part);
-    tell(w, msg, p, err);
-}
-
-size_t worker_count_letters(const struct worker *w, const struct batch *b)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < b->part_count; i++) {
-        n += b->parts[i].target == w->wc.policies->letters ? b->parts[i].row_count : 0;
-    }
-    return n;
+    report_letter(w, msg, p, err);
 }
 
 /* ---- found by us ---- */
 
-bool worker_reject(struct worker *w, const struct target *target, struct message *msg,
-                   struct error *err)
+bool worker_letters_reject(struct worker *w, const struct target *target, struct message *msg,
+                           struct error *err)
 {
     struct policy *p = policies_find(w->wc.policies, target);
     if (!p->dead_letter) {
@@ -93,7 +84,7 @@ static void keep_from_now(struct worker *w)
     }
 }
 
-bool worker_keeps(const struct worker *w)
+bool worker_letters_keeps(const struct worker *w)
 {
     return w->keep_until > clock_mono();
 }
@@ -178,7 +169,7 @@ static bool fetch_again(struct worker *w, const struct batch *b, const struct co
     struct error why;
     error_set(&why, ERROR_RECORD, "postgresql refuses a record, which has to be kept as it came");
     for (size_t i = 0; i < n; i++) {
-        worker_read_again(w, slots[i], &why);
+        worker_slot_read_again(w, slots[i], &why);
     }
     return n > 0;
 }
@@ -274,13 +265,81 @@ static void bury(struct worker *w, const struct condemned *c)
     if (fetch_again(w, b, c)) {
         return;
     }
-    struct batch *to = worker_take_spare(w);
+    struct batch *to = worker_outbox_spare(w);
     rewrite(w, b, c, to);
     w->outbox[0] = to;
-    worker_recycle(w, b);
+    worker_outbox_recycle(w, b);
 }
 
-void worker_condemn(struct worker *w, const struct txn_result *r)
+/* ---- which record it is ---- */
+
+/* The rows of the only record of the batch; of one part, if it is known which. */
+static size_t all_rows(const struct batch *b, const struct txn_result *r, struct txn_refusal *out)
+{
+    size_t n = 0;
+    for (size_t part = 0; part < b->part_count; part++) {
+        bool concerned = r->part == TXN_NO_ROW || r->part == part;
+        for (size_t row = 0; concerned && row < b->parts[part].row_count; row++) {
+            out[n++] = (struct txn_refusal){.part = part, .row = row, .error = r->error};
+        }
+    }
+    return n;
+}
+
+static bool bury_only(struct worker *w, const struct txn_result *r, struct error *out_why)
+{
+    const struct batch *b = w->outbox[0];
+    struct txn_refusal *rows _cleanup_mem_ = mem_array(batch_row_count(b), sizeof *rows);
+    struct condemned c = {.list = rows, .count = all_rows(b, r, rows)};
+    *out_why = r->error;
+    keep_from_now(w);
+    if (c.count == 0 || find_stop(w, b, &c, out_why) < c.count) {
+        return false;
+    }
+    bury(w, &c);
+    return true;
+}
+
+/* The only record of outbox[0] is refused: its partition stops there. */
+static void stop_culprit(struct worker *w, const struct error *cause)
+{
+    struct batch *b = w->outbox[0];
+    struct slot *s = b->spans[b->records[0].span].tag;
+    int64_t offset = b->records[0].offset;
+    struct error err = *cause;
+    worker_outbox_drop(w, s);
+    worker_due_take_back(w, s);
+    if (slot_owns(s)) {
+        s->expect = s->stored;
+        worker_slot_stop(w, s, offset, REPORT_STOPPED, &err);
+    }
+}
+
+/*
+ * The batch was rolled back for one of its records. The part before the record that PostgreSQL
+ * names, or half of them when it names none, goes first and alone; a batch of one record that is
+ * refused is the proof. Each step sends fewer records, so this ends.
+ */
+void worker_letters_isolate(struct worker *w, const struct txn_result *r)
+{
+    struct batch *b = w->outbox[0];
+    if (b->record_count <= 1) {
+        struct error why;
+        assert(b->record_count == 1);
+        if (!bury_only(w, r, &why)) {
+            stop_culprit(w, &why);
+        }
+        return;
+    }
+    size_t cut = b->record_count / 2;
+    if (r->row != TXN_NO_ROW) {
+        size_t record = b->parts[r->part].rows[r->row].record;
+        cut = record > 0 ? record : 1;
+    }
+    worker_outbox_cut(w, cut);
+}
+
+void worker_letters_condemn(struct worker *w, const struct txn_result *r)
 {
     struct condemned c;
     struct txn_result at = *r;
@@ -297,32 +356,5 @@ void worker_condemn(struct worker *w, const struct txn_result *r)
         at.row = c.list[stop].row;
         at.error = c.list[stop].error;
     }
-    worker_isolate(w, &at);
-}
-
-/* The rows of the only record of the batch; of one part, if it is known which. */
-static size_t all_rows(const struct batch *b, const struct txn_result *r, struct txn_refusal *out)
-{
-    size_t n = 0;
-    for (size_t part = 0; part < b->part_count; part++) {
-        bool concerned = r->part == TXN_NO_ROW || r->part == part;
-        for (size_t row = 0; concerned && row < b->parts[part].row_count; row++) {
-            out[n++] = (struct txn_refusal){.part = part, .row = row, .error = r->error};
-        }
-    }
-    return n;
-}
-
-bool worker_bury_only(struct worker *w, const struct txn_result *r, struct error *out_why)
-{
-    const struct batch *b = w->outbox[0];
-    struct txn_refusal *rows _cleanup_mem_ = mem_array(batch_row_count(b), sizeof *rows);
-    struct condemned c = {.list = rows, .count = all_rows(b, r, rows)};
-    *out_why = r->error;
-    keep_from_now(w);
-    if (c.count == 0 || find_stop(w, b, &c, out_why) < c.count) {
-        return false;
-    }
-    bury(w, &c);
-    return true;
+    worker_letters_isolate(w, &at);
 }

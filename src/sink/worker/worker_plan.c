@@ -39,8 +39,8 @@ static void renew(struct worker *w, struct slot *s)
     error_set(&why, ERROR_SETUP, "its tables have changed");
     s->plan = s->next_plan;
     s->next_plan = NULL;
-    if (s->state == SLOT_READING || s->state == SLOT_WAITING || worker_in_batches(w, s)) {
-        worker_read_again(w, s, &why);
+    if (s->state == SLOT_READING || s->state == SLOT_WAITING || worker_outbox_holds(w, s)) {
+        worker_slot_read_again(w, s, &why);
     }
 }
 

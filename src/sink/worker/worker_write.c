@@ -20,7 +20,7 @@ static bool open_is_due(const struct worker *w)
     if (batch_is_empty(w->open)) {
         return false;
     }
-    return w->flush || w->stopping || !worker_has_room(w) ||
+    return w->flush || w->stopping || !worker_fill_has_room(w) ||
            clock_mono() >= w->open->opened_usec + w->wc.cfg->batch.linger;
 }
 
@@ -47,20 +47,20 @@ bool worker_write_start(struct worker *w)
         return false;
     }
     if (w->outbox_count == 0 && open_is_due(w)) {
-        worker_seal(w);
+        worker_outbox_seal(w);
     }
     if (w->outbox_count == 0 || !worker_group_may_send(w)) {
         return false;
     }
     if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
-        worker_halve(w);
+        worker_outbox_cut(w, w->outbox[0]->record_count / 2);
     }
     const struct batch *b = w->outbox[0];
     /* After a lost write too: whatever it is that only a pipeline fails on, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
     enum txn_path path = l->each_once && may_try_each(w) ? TXN_EACH
                          : copy                          ? TXN_COPY
-                                                         : path_choose(&l->path, b);
+                                                         : write_path_choose(&l->path, b);
     l->copy_once = false;
     l->each_once = false;
     l->followers = 0;
@@ -76,7 +76,7 @@ static bool may_follow(const struct worker *w)
     return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
            l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
            txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead && !w->stale &&
-           !worker_link_wants_claim(w);
+           !worker_ledger_wants_claim(w);
 }
 
 usec_t worker_write_deadline(const struct worker *w)
@@ -104,12 +104,12 @@ static void follow(struct worker *w)
         l->follow_at = w->open->opened_usec + w->wc.cfg->batch.linger;
         return;
     }
-    if (!path_may_follow(&l->path, next) || !txn_fits_unnest(l->txn, next)) {
+    if (!write_path_may_follow(&l->path, next) || !txn_fits_unnest(l->txn, next)) {
         l->follow_at = USEC_NEVER; /* large: it grows until the link is free */
         return;
     }
     if (next == w->open) {
-        worker_seal(w);
+        worker_outbox_seal(w);
     }
     l->followers++;
     send_batch(w, next, TXN_UNNEST);
@@ -127,13 +127,13 @@ static void act_on(struct worker *w, const struct txn_result *r)
     } else if (r->error.class == ERROR_RECORD) {
         worker_link_succeeded(w);
         if (r->path == TXN_EACH) {
-            worker_condemn(w, r);
+            worker_letters_condemn(w, r);
         } else if (may_try_each(w)) {
             l->each_once = true; /* the same batch: it names all rows that are refused */
         } else if (r->path == TXN_UNNEST) {
             l->copy_once = true; /* COPY names one */
         } else {
-            worker_isolate(w, r);
+            worker_letters_isolate(w, r);
         }
     } else if (r->error.class == ERROR_SETUP && r->changed) {
         worker_link_succeeded(w);

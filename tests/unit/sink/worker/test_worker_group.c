@@ -49,7 +49,7 @@ static struct rig *rig_new(enum config_delivery delivery, enum config_commit com
             .share = &r->shares[i],
             .state = SLOT_READING,
             .gap.to = -1,
-            .end_told = -1,
+            .end_published = -1,
         };
         r->all[i] = &r->slots[i];
         atomic_init(&r->shares[i].end, -1);
@@ -131,7 +131,7 @@ static void test_sync_waits_for_what_is_stored(void **state)
     (void) state;
     add(r, 0, 10, true);
     add(r, 1, 5, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     assert_true(worker_group_is_ready(&r->w));
     assert_true(worker_group_may_send(&r->w));
     expect_due(r, 0, 0); /* nothing is stored yet */
@@ -155,7 +155,7 @@ static void test_nobody_waits_for_one_on_its_way_out(void **state)
 
     (void) state;
     add(r, 0, 10, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     store(r);
     r->slots[0].state = SLOT_RELEASING; /* lost: it will never be committed */
     assert_true(worker_group_is_ready(&r->w));
@@ -168,7 +168,7 @@ static void test_async_and_interval_do_not_wait(void **state)
     for (enum config_commit c = COMMIT_ASYNC; c <= COMMIT_INTERVAL; c++) {
         struct rig *r = rig_new(DELIVERY_AT_LEAST_ONCE, c);
         add(r, 0, 10, true);
-        worker_seal(&r->w);
+        worker_outbox_seal(&r->w);
         store(r);
         expect_due(r, 0, 10);
         assert_int_equal(told(r, REPORT_DUE), c == COMMIT_ASYNC ? 1 : 0);
@@ -183,7 +183,7 @@ static void test_an_unknown_commit_is_sent_again(void **state)
 
     (void) state;
     add(r, 0, 10, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     worker_group_unknown(&r->w);
     assert_int_equal(r->w.outbox_count, 1);
     expect_due(r, 0, 0);
@@ -196,7 +196,7 @@ static void test_without_rows_nothing_is_sent(void **state)
 
     (void) state;
     add(r, 0, 3, false);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     assert_false(worker_group_may_send(&r->w));
     assert_int_equal(r->w.outbox_count, 0);
     expect_due(r, 0, 3);
@@ -211,7 +211,7 @@ static struct rig *announced(enum config_commit commit)
 
     add(r, 0, 10, true);
     add(r, 1, 5, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add(r, 0, 7, true);
     assert_true(worker_group_is_ready(&r->w));
     assert_false(worker_group_may_send(&r->w));
@@ -258,8 +258,8 @@ static void test_released_while_the_group_is_asked(void **state)
     (void) state;
     r->slots[0].state = SLOT_RELEASING;
     worker_group_release(&r->w, &r->slots[0]);
-    assert_false(worker_in_batches(&r->w, &r->slots[0]));
-    assert_true(worker_in_batches(&r->w, &r->slots[1]));
+    assert_false(worker_outbox_holds(&r->w, &r->slots[0]));
+    assert_true(worker_outbox_holds(&r->w, &r->slots[1]));
     expect_due(r, 0, 0);
     assert_int_equal(told(r, REPORT_DUE), 1);
     rig_free(r);
@@ -288,12 +288,12 @@ static void test_nothing_is_sent_before_what_was_taken_back(void **state)
     commit(r, 0);
     commit(r, 1);
     error_set(&why, ERROR_RECORD, "read again");
-    worker_read_again(&r->w, &r->slots[0], &why);
+    worker_slot_read_again(&r->w, &r->slots[0], &why);
     told(r, REPORT_START);
     expect_due(r, 0, 0);
     r->slots[0].state = SLOT_READING;
     add(r, 0, 4, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     store(r);                                   /* that of slot 1 */
     assert_false(worker_group_may_send(&r->w)); /* the group has 10, and must have 0 first */
     expect_due(r, 0, 0);
@@ -343,7 +343,7 @@ static void test_with_a_ledger_nothing_of_this_happens(void **state)
 
     (void) state;
     add(r, 0, 3, false);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     assert_true(worker_group_is_ready(&r->w));
     assert_true(worker_group_may_send(&r->w)); /* a batch without rows moves the ledger */
     worker_group_unknown(&r->w);

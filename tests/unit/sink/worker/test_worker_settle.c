@@ -60,7 +60,7 @@ static struct rig *rig_new(void)
             .state = SLOT_READING,
             .owner_epoch = 7,
             .gap.to = -1,
-            .end_told = -1,
+            .end_published = -1,
         };
         r->all[i] = &r->slots[i];
         atomic_init(&r->shares[i].stored, 0);
@@ -73,7 +73,7 @@ static size_t count_reports(struct rig *r)
 {
     size_t n = 0;
 
-    worker_tell_faults(&r->w);
+    worker_slot_report_faults(&r->w);
     assert_int_equal(r->w.fault_count, 0);
     for (struct mail *m = mailbox_take(&r->reports); m;) {
         struct mail *next = m->next;
@@ -102,7 +102,7 @@ static void rig_free(struct rig *r)
 /* Exactly one report waits, and it is this one. */
 static void expect_report(struct rig *r, enum report_kind kind, int slot, int64_t offset)
 {
-    worker_tell_faults(&r->w);
+    worker_slot_report_faults(&r->w);
     struct mail *m = mailbox_take(&r->reports);
     struct report *report = (struct report *) m;
 
@@ -244,7 +244,7 @@ static struct rig *two_batches(void)
 
     add_records(r, 0, 10);
     add_records(r, 1, 3);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add_records(r, 0, 5);
     add_records(r, 1, 2);
     return r;
@@ -305,7 +305,7 @@ static void test_a_chain_of_three(void **state)
         for (int i = 0; i < 3; i++) {
             add_records(r, 0, 10);
             if (i < 2) {
-                worker_seal(&r->w);
+                worker_outbox_seal(&r->w);
             }
         }
         claim_again(r, 0, ledger);
@@ -337,7 +337,7 @@ static void test_only_the_last_is_left_and_was_stored(void **state)
 
     (void) state;
     add_records(r, 0, 4);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     claim_again(r, 0, 4);
     expect_met(r, 0, 4, 0);
     assert_int_equal(r->w.outbox_count, 0);
@@ -390,7 +390,7 @@ static void test_try_again(void **state)
     add_records(r, 0, 3);
     worker_settle_reclaim(&r->w, s, &e);
     assert_int_equal(s->owner_epoch, 9);
-    assert_false(worker_in_batches(&r->w, s));
+    assert_false(worker_outbox_holds(&r->w, s));
     expect_moved(r, 0, 0);
 
     s->state = SLOT_STOPPED;
@@ -453,7 +453,7 @@ static void test_random_chains(void **state)
                 }
             }
             if (b + 1 < batches && !batch_is_empty(r->w.open)) {
-                worker_seal(&r->w);
+                worker_outbox_seal(&r->w);
             }
         }
         for (int slot = 0; slot < SLOTS; slot++) {
@@ -487,18 +487,18 @@ static void test_commit(void **state)
 
     (void) state;
     atomic_store(&r->shares[0].end, 99);
-    r->slots[1].end_told = 50;
+    r->slots[1].end_published = 50;
     add_records(r, 0, 10);
     add_records(r, 1, 3);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add_records(r, 0, 5);
     worker_settle_commit(&r->w, 0);
     assert_int_equal(r->w.outbox_count, 0);
     assert_int_equal(r->slots[0].stored, 10);
     assert_int_equal(atomic_load(&r->shares[0].stored), 10);
-    assert_int_equal(r->slots[0].end_told, 99);
+    assert_int_equal(r->slots[0].end_published, 99);
     assert_int_equal(r->slots[1].stored, 3);
-    assert_int_equal(r->slots[1].end_told, 50); /* not known now */
+    assert_int_equal(r->slots[1].end_published, 50); /* not known now */
     assert_int_equal(atomic_load(&r->w.stats.records), 13);
     assert_int_equal(atomic_load(&r->w.stats.rows), 13);
     assert_int_equal(atomic_load(&r->w.stats.transactions), 1);
@@ -528,7 +528,7 @@ static void drop_while_writing(void *arg)
     struct rig *r = arg;
 
     r->w.link.state = LINK_WRITING;
-    worker_drop(&r->w, &r->slots[0]);
+    worker_outbox_drop(&r->w, &r->slots[0]);
 }
 
 static void test_nothing_is_dropped_from_a_batch_on_its_way(void **state)
@@ -547,14 +547,14 @@ static void test_drop(void **state)
     uint64_t id = r->w.open_id;
 
     (void) state;
-    assert_true(worker_in_batches(&r->w, &r->slots[0]));
-    assert_false(worker_in_batches(&r->w, &r->slots[2]));
-    worker_drop(&r->w, &r->slots[0]);
+    assert_true(worker_outbox_holds(&r->w, &r->slots[0]));
+    assert_false(worker_outbox_holds(&r->w, &r->slots[2]));
+    worker_outbox_drop(&r->w, &r->slots[0]);
     assert_true(r->w.open_id > id); /* span indices may have changed */
-    assert_false(worker_in_batches(&r->w, &r->slots[0]));
+    assert_false(worker_outbox_holds(&r->w, &r->slots[0]));
     assert_int_equal(chain_of(r, 1, chain), 2);
     check_rows(r);
-    worker_drop(&r->w, &r->slots[1]);
+    worker_outbox_drop(&r->w, &r->slots[1]);
     assert_int_equal(r->w.outbox_count, 0);
     assert_true(batch_is_empty(r->w.open));
     rig_free(r);
@@ -567,7 +567,7 @@ static void refuse(struct rig *r, size_t part, size_t row)
     struct txn_result result = {.outcome = TXN_ROLLED_BACK, .part = part, .row = row};
 
     error_set(&result.error, ERROR_RECORD, "refused");
-    worker_isolate(&r->w, &result);
+    worker_letters_isolate(&r->w, &result);
 }
 
 static size_t records_at(struct rig *r, size_t i)
@@ -581,7 +581,7 @@ static void test_where_a_batch_is_cut(void **state)
 
     (void) state;
     add_records(r, 0, 10);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     /* One part alone holds all, or several: look for the row of record 7. */
     for (size_t p = 0; p < r->w.outbox[0]->part_count; p++) {
         const struct batch_part *part = &r->w.outbox[0]->parts[p];
@@ -612,7 +612,7 @@ static void test_the_first_of_a_batch_is_tried_alone(void **state)
     (void) state;
     add_records(r, 0, 4);
     add_records(r, 1, 4);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add_records(r, 0, 1);
     uint32_t first = 0;
     while (r->w.outbox[0]->parts[first].row_count == 0 ||
@@ -638,7 +638,7 @@ static void stop(struct rig *r, int slot)
     struct error err;
 
     error_set(&err, ERROR_RECORD, "cannot be decoded");
-    worker_stop_slot(&r->w, &r->slots[slot], r->slots[slot].expect, REPORT_STOPPED, &err);
+    worker_slot_stop(&r->w, &r->slots[slot], r->slots[slot].expect, REPORT_STOPPED, &err);
 }
 
 /* The fault of a record is told when all before it is stored. */
@@ -650,9 +650,9 @@ static void test_a_fault_waits_for_what_is_before_it(void **state)
     stop(r, 0);
     assert_int_equal(r->slots[0].state, SLOT_STOPPED);
     assert_true(r->w.flush);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     for (int i = 0; i < 2; i++) {
-        worker_tell_faults(&r->w);
+        worker_slot_report_faults(&r->w);
         assert_null(mailbox_take(&r->reports));
         worker_settle_commit(&r->w, 0);
     }
@@ -667,7 +667,7 @@ static void test_the_first_of_two_faults_is_told(void **state)
 
     (void) state;
     add_records(r, 0, 1);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     stop(r, 0);
     refuse(r, TXN_NO_ROW, TXN_NO_ROW);
     assert_int_equal(r->slots[0].state, SLOT_STOPPED);
@@ -698,7 +698,7 @@ static void test_a_culprit_of_a_partition_on_its_way_out(void **state)
 
     (void) state;
     add_records(r, 0, 1);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     r->slots[0].state = SLOT_RELEASING;
     refuse(r, TXN_NO_ROW, TXN_NO_ROW);
     assert_int_equal(r->slots[0].state, SLOT_RELEASING);
@@ -785,7 +785,7 @@ static void test_random_culprits(void **state)
         for (int i = 0; i < SLOTS; i++) {
             ends[i] = r->slots[i].expect;
         }
-        worker_seal(&r->w);
+        worker_outbox_seal(&r->w);
         bool stopped[SLOTS]; /* by one that cannot be decoded, behind all of these */
         for (int i = 0; i < SLOTS; i++) {
             stopped[i] = chance(3) == 0;
