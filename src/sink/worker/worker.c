@@ -240,7 +240,7 @@ static void wait_for_events(struct worker *w)
 /* Everything that can be done without waiting. */
 static void turn(struct worker *w)
 {
-    atomic_store_explicit(&w->stats.beat_usec, clock_mono(), memory_order_relaxed);
+    stats_set(&w->stats.beat_usec, clock_mono());
     take_orders(w);
     worker_schedule_run(w);
     if (w->more) {

@@ -98,7 +98,7 @@ void worker_link_lost(struct worker *w, const struct error *err)
     l->copy_once = false;
     l->each_once = false;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
-    atomic_store_explicit(&w->stats.linked, false, memory_order_relaxed);
+    stats_set(&w->stats.linked, 0);
     for (size_t i = 0; i < w->slot_count; i++) {
         w->slots[i]->reclaim = l->ledger != NULL && slot_owns(w->slots[i]);
         w->slots[i]->relinked = w->slots[i]->reclaim;
@@ -180,7 +180,7 @@ void worker_link_step(struct worker *w)
     }
     set_state(l, LINK_IDLE);
     l->retry_at = 0;
-    atomic_store_explicit(&w->stats.linked, true, memory_order_relaxed);
+    stats_set(&w->stats.linked, 1);
     if (l->down_reported) {
         l->down_reported = false;
         worker_report(w, REPORT_UP, NULL, 0, NULL);

@@ -149,12 +149,6 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger
 
 /* ---- the batch on its way ---- */
 
-static void add_stat(_Atomic uint64_t *cell, uint64_t n)
-{
-    atomic_store_explicit(cell, atomic_load_explicit(cell, memory_order_relaxed) + n,
-                          memory_order_relaxed);
-}
-
 static size_t count_letters(const struct worker *w, const struct batch *b)
 {
     size_t n = 0;
@@ -175,12 +169,12 @@ void worker_settle_commit(struct worker *w, size_t place)
             s->published_at = clock_mono();
         }
     }
-    add_stat(&w->stats.records, b->record_count);
+    stats_count(&w->stats.records, b->record_count);
     size_t letters = count_letters(w, b);
-    add_stat(&w->stats.rows, batch_row_count(b) - letters);
-    add_stat(&w->stats.letters, letters);
-    add_stat(&w->stats.bytes, b->bytes);
-    add_stat(&w->stats.transactions, 1);
+    stats_count(&w->stats.rows, batch_row_count(b) - letters);
+    stats_count(&w->stats.letters, letters);
+    stats_count(&w->stats.bytes, b->bytes);
+    stats_count(&w->stats.transactions, 1);
     worker_outbox_remove(w, place);
 }
 
