@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_USEC (3 * USEC_PER_SEC) /* an idle worker turns so often, to show that it lives */
+/* An idle worker turns this often, to show that it is alive. */
+#define TICK_USEC (3 * USEC_PER_SEC)
 
 /* ---- slots ---- */
 
-/* The last record's slot may be another now. */
+/* To be called when slots come or go. */
 static void forget_last(struct worker *w)
 {
     w->last_slot = NULL;
@@ -39,8 +40,8 @@ static void order_adopt(struct worker *w, const struct order *o)
 {
     struct slot *s = slot_of(w, o);
     if (s == NULL) {
-        w->stale = w->stale &&
-                   w->slot_count > w->releasing_count; /* it comes with the plan of today */
+        /* It comes with a plan that is not stale. */
+        w->stale = w->stale && w->slot_count > w->releasing_count;
         s = mem_zalloc(sizeof *s);
         s->partition = o->partition;
         s->topic = o->topic;
@@ -81,7 +82,7 @@ static void order_release(struct worker *w, struct slot *s)
     forget_last(w);
 }
 
-/* Orders are taken between records, never while one is in hand: so nothing older follows. */
+/* Orders are taken between records, never in the middle of one, so nothing older can follow. */
 static void order_resume(struct worker *w, struct slot *s, const struct order *o)
 {
     if (s != NULL && s->state == SLOT_WAITING && s->seq == o->seq) {
@@ -100,7 +101,7 @@ static void order_gap(struct worker *w, struct slot *s, const struct gap *gap)
     }
 }
 
-/* What was taken since main has heard of it may be of another log already. */
+/* What was taken since main learned of it may be of another log already. */
 static void order_verify(struct worker *w, struct slot *s, const char *why)
 {
     if (s != NULL && s->state == SLOT_READING) {
@@ -164,8 +165,8 @@ static void take_orders(struct worker *w)
 /* ---- letting partitions go ---- */
 
 /*
- * A partition on its way out either has its last records stored, when the connection is well, or
- * dropped: the ledger has not moved, whoever reads next starts there.
+ * The last records of a partition that is being released are stored if the connection is well, else
+ * they are dropped: the ledger has not moved, and its next reader starts there.
  */
 static void release_slots(struct worker *w)
 {
@@ -314,8 +315,8 @@ bool worker_join(struct worker *w, usec_t timeout)
 
 void worker_free(struct worker *w)
 {
-    for (struct mail *m = mailbox_take(&w->orders);
-         m != NULL;) { /* too late: what they name is gone */
+    /* Orders that came too late: what they name is gone. */
+    for (struct mail *m = mailbox_take(&w->orders); m != NULL;) {
         struct mail *next = m->next;
         free(m);
         m = next;

@@ -8,8 +8,8 @@
  * open batch grow to its limits, and then records wait in the library's queue, which is bounded in
  * bytes.
  *
- * Main talks to it by orders (sink/shared/mail.h) and hears reports; counters are single words that
- * only the worker writes.
+ * Main sends it orders and receives reports (sink/shared/mail.h), and reads its counters
+ * (sink/shared/stats.h).
  */
 #ifndef SINK_WORKER_WORKER_H
 #define SINK_WORKER_WORKER_H

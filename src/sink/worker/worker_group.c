@@ -1,19 +1,19 @@
 /*
  * Positions in the Kafka group, where there is no ledger (delivery at_least_once and at_most_once):
- * what the worker has committed by main, and what it waits for.
+ * what main commits for the worker, and what waits for that.
  *
  * at_least_once: due is what is stored. With kafka.commit sync no batch is written before the group
  * has what the one before has stored, so a crash leaves one batch of each worker to be stored
  * again.
  *
  * at_most_once: due is the end of the batch that is to be sent next, and it is not sent before the
- * group has that. From then on these records are in no other place: they are sent again until they
+ * group has that. From then on only this worker has these records: it sends them again until they
  * are stored, unless the answer to a COMMIT is lost. Then they may be stored, so they are not sent
- * again. Records that certainly are not stored are taken back where they must be dropped: due falls
- * to the first of them, and whoever reads the partition next begins there.
+ * again. Records that certainly are not stored, but must be dropped, are taken back: due falls to
+ * the first of them, and the next reader of the partition begins there.
  *
- * Nothing is claimed and nothing is fenced: where a partition begins is the group's word, and who
- * reads it too. Worker thread.
+ * Nothing is claimed and nothing is fenced: the group decides where a partition begins and who
+ * reads it. Worker thread.
  */
 #include "sink/worker/worker_state.h"
 
@@ -51,7 +51,7 @@ bool worker_group_is_ready(struct worker *w)
     return w->confirmed;
 }
 
-/* at_most_once: has the group all of the batch? If not it is asked to. */
+/* at_most_once: does the group have all of the batch? If not, main is asked to commit. */
 static bool group_has(struct worker *w, const struct batch *b)
 {
     bool has = true;
@@ -77,7 +77,7 @@ bool worker_group_may_send(struct worker *w)
         return true;
     }
     while (w->outbox_count > 0 && batch_row_count(w->outbox[0]) == 0) {
-        worker_settle_commit(w, 0); /* nothing to send: it only passes offsets */
+        worker_settle_commit(w, 0); /* has no rows: it only passes offsets */
         worker_group_stored(w);
     }
     w->awaits_group = w->delivery == DELIVERY_AT_MOST_ONCE && w->outbox_count > 0 &&
@@ -129,7 +129,7 @@ void worker_group_unknown(struct worker *w)
 
 /* ---- records that are dropped ---- */
 
-/* What the group has is stored, what it has not is for the next one to read the partition. */
+/* What the group has is still stored; the rest is for the next reader of the partition. */
 void worker_group_release(struct worker *w, struct slot *s)
 {
     if (w->delivery != DELIVERY_AT_MOST_ONCE) {
@@ -137,7 +137,7 @@ void worker_group_release(struct worker *w, struct slot *s)
     }
     const struct span *next = w->outbox_count > 0 ? batch_find(w->outbox[0], s) : NULL;
     if (next != NULL && next->next > worker_due_committed(s)) {
-        worker_outbox_drop(w, s); /* it is not on its way: it waits for the group */
+        worker_outbox_drop(w, s); /* the batch is not on its way: it waits for the group */
         worker_due_take_back(w, s);
     } else {
         batch_drop(w->open, s);

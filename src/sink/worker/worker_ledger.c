@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define PUBLISH_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
-/* Also when nothing changes, so that SQL can tell an idle daemon from a dead one. */
+/* Also when nothing changes, so that SQL can distinguish an idle daemon from a dead one. */
 #define PUBLISH_REFRESH (60 * USEC_PER_SEC)
 
 static struct ledger_entry *add_entry(struct link *l, struct slot *s)
@@ -86,7 +86,7 @@ static void claimed(struct worker *w)
     for (size_t i = 0; i < n; i++) {
         struct slot *s = l->entries[i].tag;
         if (s->state == SLOT_RELEASING) {
-            worker_outbox_drop(w, s); /* the claim has fenced whatever it had */
+            worker_outbox_drop(w, s); /* the claim has fenced all that it had on its way */
         } else if (l->only_mine) {
             worker_settle_reclaim(w, s, &l->entries[i]);
         } else {
@@ -95,7 +95,7 @@ static void claimed(struct worker *w)
     }
 }
 
-/* A lock held for too long belongs to a backend whose client has stopped: end it, claim again. */
+/* A lock that is held for too long belongs to a backend whose client hangs: end it, claim again. */
 static bool evict(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
@@ -187,7 +187,8 @@ static void noted(struct worker *w)
     struct link *l = &w->link;
     for (size_t i = 0; i < l->entry_count; i++) {
         struct slot *s = l->entries[i].tag;
-        s->note_due = log_ids_are_news(&l->entries[i].ids, &s->known.ids); /* others meanwhile? */
+        /* They may have changed meanwhile. */
+        s->note_due = log_ids_are_news(&l->entries[i].ids, &s->known.ids);
     }
     l->entry_count = 0;
     worker_link_succeeded(w);
@@ -233,7 +234,7 @@ static void ledger_failed(struct worker *w, const struct error *err)
         return;
     }
     if (err->class == ERROR_FENCED && l->entry_count == 1) {
-        struct slot *s = l->entries[0].tag; /* the line moved under the gap: look, then try again */
+        struct slot *s = l->entries[0].tag; /* the row was moved meanwhile: claim, then try again */
         s->reclaim = slot_owns(s);
         l->entry_count = 0;
         worker_link_succeeded(w);

@@ -1,9 +1,10 @@
 /*
  * Records that cannot be stored, where their route wants dead letters of them. What we find out
- * ourselves becomes one at once. What PostgreSQL refuses is known when the batch is long encoded:
- * then the record as it came is needed again, and is there only if the batch has kept it. Keeping
- * costs memory and time, so batches do it for a while after a record was refused, and the first
- * refused one is fetched again. Worker thread.
+ * ourselves becomes one at once. What PostgreSQL refuses is known long after the record was
+ * encoded: then the record as it came is needed again, and is there only if the batch has kept it.
+ * Keeping costs memory and time, so batches do it only for a while after a record was refused, and
+ * the first refused one is fetched again. A record that may not become a dead letter stops its
+ * partition. Worker thread.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,7 +19,7 @@
 /* How long records are kept after one was refused. */
 #define KEEP_FOR (300 * USEC_PER_SEC)
 
-/* The first of a while speaks for all. */
+/* The first one of a while is logged for all of them. */
 static void report_letter(struct worker *w, const struct message *msg, const struct policy *p,
                           const struct error *err)
 {
@@ -30,7 +31,7 @@ static void report_letter(struct worker *w, const struct message *msg, const str
     error_wrap(&e, "dead letter of route '%s': " STR_FMT "-%d@%lld", p->route, STR_ARG(msg->topic),
                msg->partition, (long long) msg->offset);
     if (held_back > 0) {
-        error_wrap(&e, "%llu more dead letters since the last line",
+        error_wrap(&e, "%llu more dead letters since the last such line",
                    (unsigned long long) held_back);
     }
     worker_report(w, REPORT_LETTER, NULL, msg->offset, &e);
@@ -41,7 +42,7 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
                        const struct error *err)
 {
     const struct target *letters = w->wc.policies->letters;
-    /* A batch that is sent twice must not stumble over its own dead letters. */
+    /* A batch that is sent twice must not be refused because of its own dead letters. */
     enum row_action action = w->delivery == DELIVERY_AT_LEAST_ONCE ? ROW_IGNORE : ROW_INSERT;
     uint32_t part = batch_part(b, letters, action, 0);
     const struct dead_letter letter = {
@@ -89,7 +90,7 @@ bool worker_letters_keeps(const struct worker *w)
     return w->keep_until > clock_mono();
 }
 
-/* What the rows refused have in common with those that are not. */
+/* Rows that are refused, in the order of their records. */
 struct condemned {
     const struct txn_refusal *list;
     size_t count;
@@ -120,8 +121,8 @@ static bool is_first(const struct worker *w, const struct batch *b, const struct
 
 /*
  * The first that may not become a dead letter, or c->count; *err then says why. While there are
- * others before it, which go first and alone, the route has not had all it may have: the quota says
- * so when this one's turn comes.
+ * others before it, which go first and alone, the route has not yet used up what it may have: the
+ * quota says so when it is this one's turn.
  */
 static size_t find_stop(struct worker *w, const struct batch *b, const struct condemned *c,
                         struct error *err)
@@ -161,7 +162,7 @@ static size_t find_not_kept(const struct batch *b, const struct condemned *c, st
     return n;
 }
 
-/* Fetches the partitions of the refused records again, and keeps what comes. */
+/* Fetches the partitions of refused records that were not kept again; from now on they are kept. */
 static bool fetch_again(struct worker *w, const struct batch *b, const struct condemned *c)
 {
     struct slot **slots _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof(struct slot *));
@@ -174,7 +175,7 @@ static bool fetch_again(struct worker *w, const struct batch *b, const struct co
     return n > 0;
 }
 
-/* A row goes to the new batch as it is. */
+/* A row is taken over as it is. */
 static void copy_row(const struct batch_part *p, size_t row, struct batch *to)
 {
     struct str tuple = batch_tuple(p, row);
@@ -194,7 +195,7 @@ static void write_letter(struct worker *w, const struct batch *b, const struct t
     add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
 }
 
-/* All rows that a route has made of a record go when one of them is refused. */
+/* All rows that a route has made of a record are left out when one of them is refused. */
 static bool is_condemned(const struct worker *w, const struct batch *b, const struct condemned *c,
                          size_t from, size_t part, size_t record)
 {
@@ -224,7 +225,7 @@ static void begin_record(const struct batch *b, size_t record, struct batch *to)
     batch_keep_again(to, b, record);
 }
 
-/* The batch anew, with dead letters in the place of what is refused. */
+/* Writes the batch again, with dead letters in place of what is refused. */
 static void rewrite(struct worker *w, const struct batch *b, const struct condemned *c,
                     struct batch *to)
 {
@@ -258,7 +259,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
     }
 }
 
-/* What is refused becomes dead letters, in this batch, or once it is here again. */
+/* What is refused becomes dead letters: in this batch, or after it has been fetched again. */
 static void bury(struct worker *w, const struct condemned *c)
 {
     struct batch *b = w->outbox[0];
@@ -351,7 +352,7 @@ void worker_letters_condemn(struct worker *w, const struct txn_result *r)
         bury(w, &c);
         return;
     }
-    if (c.count > 0) { /* what lies before goes first and alone */
+    if (c.count > 0) { /* the records before it go first and alone */
         at.part = c.list[stop].part;
         at.row = c.list[stop].row;
         at.error = c.list[stop].error;

@@ -74,16 +74,16 @@ static void set_state(struct link *l, enum link_state state)
 
 static void give_up(struct worker *w, const struct error *err)
 {
-    struct error told = *err;
-    if (told.class == ERROR_SETUP && *told.hint == '\0') {
-        error_hint(&told,
-                   strcmp(told.sqlstate, "42501") == 0
+    struct error final = *err;
+    if (final.class == ERROR_SETUP && *final.hint == '\0') {
+        error_hint(&final,
+                   strcmp(final.sqlstate, "42501") == 0
                        ? "Grant what `pgsinkd init --print` lists, then start again."
-                       : "This is not the fault of a record: mend the table, its triggers or "
-                         "the server, then start again. Nothing is lost.");
+                       : "No record is the cause of this: fix the table, its triggers or the "
+                         "server, then start again. Nothing is lost.");
     }
     w->dead = true;
-    worker_report(w, REPORT_FATAL, NULL, 0, &told);
+    worker_report(w, REPORT_FATAL, NULL, 0, &final);
 }
 
 /* The connection is gone. Everything we hold must be claimed again, which also settles an unknown
@@ -185,7 +185,8 @@ void worker_link_step(struct worker *w)
         l->down_reported = false;
         worker_report(w, REPORT_UP, NULL, 0, NULL);
     }
-    worker_report(w, REPORT_REPLAY, NULL, 0, NULL); /* asked for while nobody listened */
+    /* A replay may have been asked for while nobody listened. */
+    worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
 }
 
 /* ---- operations ---- */

@@ -1,7 +1,7 @@
 /*
  * The batches that a worker holds: the open one, and the sealed ones in the outbox, oldest first.
- * What goes in, what is cut, what is dropped. When they are sent is not decided here. Worker
- * thread.
+ * Seals, cuts and drops them, but does not decide when they are sent.
+ * Worker thread.
  */
 #include "base/mem.h"
 #include "sink/worker/worker_state.h"

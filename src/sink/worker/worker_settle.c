@@ -2,14 +2,14 @@
  * What an answer of the database means for slots and batches.
  *
  * One rule settles everything that a lost connection, a fence, a failover or an operator can leave
- * behind. After a claim the ledger says L for a partition whose batches hold the chain of spans
+ * open. After a claim the ledger says L for a partition whose batches hold the chain of spans
  * [a,b) [b,c) [c,d):
  *     L = a      nothing of it is stored: send it, under the new epoch
- *     L = b,c,d  what lies before is stored (the answers to COMMIT were lost): take it out, go on
- *                with the rest
- *     else       somebody has moved the line, or the server has lost commits: drop all, begin at L
- * Somebody may have moved it to just such a place. Then the same is right: what lies before is not
- * to be stored, and the rest is what would be read again. Worker thread.
+ *     L = b,c,d  what lies before is stored (the answers to COMMIT were lost): take it out,
+ *                send the rest
+ *     else       somebody has moved the row, or the server has lost commits: drop all, start at L
+ * If somebody has moved the row to exactly such a place, the rule gives the right result as well:
+ * what lies before is not to be stored, and the rest is what would be read again. Worker thread.
  */
 #include "sink/worker/worker_state.h"
 
@@ -26,14 +26,14 @@ static void lose(struct worker *w, struct slot *s)
     worker_report(w, REPORT_LOST, s, s->stored, &err);
 }
 
-/* Its line was deleted by hand: nobody's, so claim it as one that the ledger has never seen. */
-static void begin_anew(struct worker *w, struct slot *s)
+/* Its row was deleted by hand, so it is nobody's: claim it like one that the ledger never had. */
+static void claim_as_new(struct worker *w, struct slot *s)
 {
     worker_outbox_drop(w, s);
     worker_slot_forget_fault(w, s);
     s->reclaim = false;
-    /* Gone with commits that the server has lost, and not by hand: then where it began is where it
-     * begins. */
+    /* Or the row is gone with commits that the server has lost: then the partition starts where
+     * it had started. */
     s->first_offset = s->relinked ? s->inserted_at : LEDGER_UNKNOWN;
     s->first_reason = "its row was lost with the server's last commits: where it had begun";
     s->relinked = false;
@@ -48,7 +48,7 @@ static struct known_log known_log(const struct ledger_entry *e)
     return (struct known_log){.fp = e->fp, .ids = e->ids, .leader_epoch = e->leader_epoch};
 }
 
-/* By seek() to just where it was, for no value changes otherwise: "try again". */
+/* seek() to exactly where it was changes nothing but the epoch: it means "try again". */
 static bool is_touched(const struct slot *s, const struct ledger_entry *e)
 {
     return e->owner_epoch > s->owner_epoch + 1;
@@ -72,7 +72,7 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
         return;
     }
     if (e->inserted || e->owner_epoch == 1) {
-        s->inserted_at = e->next_offset; /* nobody has had the row before */
+        s->inserted_at = e->next_offset; /* nobody had the row before us */
     }
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
@@ -126,7 +126,7 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger
         return;
     }
     if (!e->mine && e->next_offset == LEDGER_UNKNOWN) {
-        begin_anew(w, s);
+        claim_as_new(w, s);
         return;
     }
     if (!e->mine) {
@@ -178,7 +178,7 @@ void worker_settle_commit(struct worker *w, size_t place)
     worker_outbox_remove(w, place);
 }
 
-/* Who owns these partitions now? The next claim (only of what is still ours) tells, for each. */
+/* Who owns these partitions now? The next claim, of only what is still ours, says so for each. */
 void worker_settle_fence(struct worker *w)
 {
     struct batch *b = w->outbox[0];

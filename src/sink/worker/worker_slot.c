@@ -1,6 +1,6 @@
 /*
  * What a worker does with one of its slots, whatever the reason: begin at an offset, have the log
- * verified again, read again, stop at a record. Why is known by whoever calls. Worker thread.
+ * verified again, read again, stop at a record. The caller knows why. Worker thread.
  */
 #include "base/mem.h"
 #include "sink/worker/worker_state.h"
@@ -70,7 +70,8 @@ void worker_slot_read_again(struct worker *w, struct slot *s, const struct error
 
 /*
  * One fault per partition, the first in the order of its records: PostgreSQL may still refuse one
- * that was taken before the one that cannot be decoded. So it is told when all before it is stored.
+ * that was taken before the one that cannot be decoded. So it is
+ * reported when everything before it is stored.
  */
 void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err)

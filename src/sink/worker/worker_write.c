@@ -1,18 +1,18 @@
 /*
- * Batches on their way to PostgreSQL. Mostly there is one, while the next is being filled. Over a
- * long way more follow by unnest before its answer is here: then the round trip is not spent
- * waiting. Where one goes on from another that fails, its advance misses (SK001): a consequence,
- * and no fence. So what is refused waits in the outbox until all are answered, and only the first
- * of it says what is to be done. Without a ledger no advance would miss, so then none follows.
- * Worker thread.
+ * Batches on their way to PostgreSQL. Mostly there is one, while the next is being filled. When the
+ * round trip is long, more follow by unnest before its answer is here, so that the time is not
+ * spent waiting. If one of them fails, the advance of those after it misses (SK001): that is a
+ * consequence and no fence. So refused batches wait in the outbox until all are answered, and only
+ * the first of them decides what is done. Without a ledger no advance would miss, so then none
+ * follows. Worker thread.
  */
 #include "sink/worker/worker_state.h"
 
 /* A batch that the server cannot store within postgres.timeout (triggers, foreign keys) is cut. */
 #define HALVE_AFTER 2
-/* Below this round trip a second batch on its way gains nothing and makes both smaller. */
+/* With a shorter round trip a second batch on its way gains nothing and makes both smaller. */
 #define FOLLOW_ROUND_TRIP USEC_PER_MSEC
-/* Then the link gets a moment's rest, to hear what the server has to say and to tell ends. */
+/* Then the link is left idle for a moment: to read notifications and to publish ends. */
 #define FOLLOWERS_MAX 64
 
 static bool open_is_due(const struct worker *w)
@@ -33,7 +33,7 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
 }
 
-/* store_each() is of our schema, which need not be there without ledger and dead letters. */
+/* store_each() is in our schema, which may be missing without a ledger and dead letters. */
 static bool may_try_each(const struct worker *w)
 {
     bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
@@ -56,7 +56,7 @@ bool worker_write_start(struct worker *w)
         worker_outbox_cut(w, w->outbox[0]->record_count / 2);
     }
     const struct batch *b = w->outbox[0];
-    /* After a lost write too: whatever it is that only a pipeline fails on, COPY gets past it. */
+    /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
     enum txn_path path = l->each_once && may_try_each(w) ? TXN_EACH
                          : copy                          ? TXN_COPY
@@ -86,8 +86,9 @@ usec_t worker_write_deadline(const struct worker *w)
 }
 
 /*
- * Sends another when it is time: spread evenly over the round trip, so that what comes in waits for
- * a part of it at most. follow_at is moved by whatever prevents it, or the worker would not sleep.
+ * Sends another when it is time. They are spread evenly over the round trip, so that a new record
+ * waits for a part of it at most. Whatever prevents sending moves follow_at, or the worker would
+ * not sleep.
  */
 static void follow(struct worker *w)
 {
@@ -129,9 +130,9 @@ static void act_on(struct worker *w, const struct txn_result *r)
         if (r->path == TXN_EACH) {
             worker_letters_condemn(w, r);
         } else if (may_try_each(w)) {
-            l->each_once = true; /* the same batch: it names all rows that are refused */
+            l->each_once = true; /* the same batch again: names all refused rows */
         } else if (r->path == TXN_UNNEST) {
-            l->copy_once = true; /* COPY names one */
+            l->copy_once = true; /* COPY names one row */
         } else {
             worker_letters_isolate(w, r);
         }
@@ -147,7 +148,7 @@ static void act_on(struct worker *w, const struct txn_result *r)
     }
 }
 
-/* Stored, for SQL has converted it; but columns may be new. */
+/* The batch is stored, because SQL has converted it; but there may be new columns. */
 static void note_change(struct worker *w, const struct txn_result *r)
 {
     if (r->changed) {

@@ -25,7 +25,7 @@ struct write_path {
 void write_path_init(struct write_path *p, enum config_write_path wanted);
 enum txn_path write_path_choose(struct write_path *p, const struct batch *b);
 
-/* Is it small enough to be sent behind another (never large ones: they would add up in memory)? */
+/* Is it small enough to follow another on its way? Large ones would add up in memory. */
 bool write_path_may_follow(const struct write_path *p, const struct batch *b) _pure_;
 
 #endif

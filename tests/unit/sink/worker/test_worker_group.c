@@ -1,7 +1,8 @@
 /*
  * worker_group.c: a worker made by hand, without a thread, a server or a broker; the test is the
  * group. What may be sent when, what falls back when records are dropped, and that a position is
- * never ahead of what is stored (at_least_once) nor behind what is sent (at_most_once). One thread.
+ * never ahead of what is stored (at_least_once) and never behind what is sent (at_most_once). One
+ * thread.
  */
 #include "sink/worker/worker_state.h"
 

@@ -1,7 +1,7 @@
 /*
  * worker_settle.c: a worker made by hand, without a thread, a server or a broker. What the ledger
  * may say after a claim (invariant I9), a fence, the end of a slot, and the search for the record
- * that PostgreSQL refuses. Rows name their slot and offset, so that each one found tells where it
+ * that PostgreSQL refuses. Rows name their slot and offset, so that each one found shows where it
  * came from. One thread.
  */
 #include "sink/worker/worker_state.h"
@@ -222,7 +222,7 @@ static void test_the_first_was_stored(void **state)
     end(r);
 }
 
-static void test_somebody_has_moved_the_line(void **state)
+static void test_somebody_has_moved_the_row(void **state)
 {
     const int64_t places[] = {1, 9, 11, 14, 16, 1000};
 
@@ -584,7 +584,7 @@ static void stop(struct rig *r, int slot)
     worker_slot_stop(&r->w, &r->slots[slot], r->slots[slot].expect, REPORT_STOPPED, &err);
 }
 
-/* The fault of a record is told when all before it is stored. */
+/* The fault of a record is reported when everything before it is stored. */
 static void test_a_fault_waits_for_what_is_before_it(void **state)
 {
     struct rig *r = two_batches();
@@ -604,7 +604,7 @@ static void test_a_fault_waits_for_what_is_before_it(void **state)
 }
 
 /* ... for PostgreSQL may refuse one of those: then that one alone is the partition's fault. */
-static void test_the_first_of_two_faults_is_told(void **state)
+static void test_the_first_of_two_faults_is_reported(void **state)
 {
     struct rig *r = with_ledger();
 
@@ -619,8 +619,8 @@ static void test_the_first_of_two_faults_is_told(void **state)
     end(r);
 }
 
-/* What is not told yet is void when the line is another's, or has moved. */
-static void test_a_fault_is_void_when_the_line_moves(void **state)
+/* What is not reported yet is void when the row is another's, or has moved. */
+static void test_a_fault_is_void_when_the_row_moves(void **state)
 {
     struct ledger_entry e = {.next_offset = 0, .owner_epoch = 8, .mine = false};
     struct rig *r = two_batches();
@@ -729,7 +729,7 @@ static void test_random_culprits(void **state)
             ends[i] = r->slots[i].expect;
         }
         worker_outbox_seal(&r->w);
-        bool stopped[RIG_SLOTS]; /* by one that cannot be decoded, behind all of these */
+        bool stopped[RIG_SLOTS]; /* by one that cannot be decoded, after all of these */
         for (int i = 0; i < RIG_SLOTS; i++) {
             stopped[i] = chance(3) == 0;
             if (stopped[i]) {
@@ -752,7 +752,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_was_stored),
         cmocka_unit_test(test_the_first_was_stored),
-        cmocka_unit_test(test_somebody_has_moved_the_line),
+        cmocka_unit_test(test_somebody_has_moved_the_row),
         cmocka_unit_test(test_a_chain_of_three),
         cmocka_unit_test(test_without_records),
         cmocka_unit_test(test_only_the_last_is_left_and_was_stored),
@@ -769,8 +769,8 @@ int main(void)
         cmocka_unit_test(test_where_a_batch_is_cut),
         cmocka_unit_test(test_the_first_of_a_batch_is_tried_alone),
         cmocka_unit_test(test_a_fault_waits_for_what_is_before_it),
-        cmocka_unit_test(test_the_first_of_two_faults_is_told),
-        cmocka_unit_test(test_a_fault_is_void_when_the_line_moves),
+        cmocka_unit_test(test_the_first_of_two_faults_is_reported),
+        cmocka_unit_test(test_a_fault_is_void_when_the_row_moves),
         cmocka_unit_test(test_a_culprit_of_a_partition_on_its_way_out),
         cmocka_unit_test(test_random_culprits),
     };

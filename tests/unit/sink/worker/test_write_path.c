@@ -3,7 +3,7 @@
 
 #include "unit.h"
 
-/* A batch as path.c sees it: so many rows of so many bytes in all. */
+/* A batch as write_path.c sees it: this many rows, of this many bytes in all. */
 static enum txn_path choose_for(struct write_path *p, enum row_action action, size_t rows,
                                 size_t bytes)
 {
