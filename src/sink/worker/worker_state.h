@@ -59,8 +59,7 @@ struct link {
     struct ledger *ledger; /* NULL: positions are in the group (worker_group.c) */
     struct txn *txn;
 
-    /* WRITING. The outbox begins with the refused batches, then come those that are on their way.
-     */
+    /* WRITING. The outbox begins with the refused batches; those on their way come next. */
     size_t failed;             /* answered and refused */
     size_t flying;             /* sent, not answered */
     struct txn_result verdict; /* the first refusal; it decides what is done */
