@@ -65,7 +65,7 @@ void index_put(struct index *ix, const char *topic, int32_t number, void *value)
     ix->count++;
 }
 
-/* Deletion by shifting back: an entry moves into the hole unless its home lies behind it. */
+/* Deletion by shifting back: an entry moves into the hole unless its home lies after it. */
 void index_remove(struct index *ix, const char *topic, int32_t number)
 {
     size_t mask = ix->size - 1;

@@ -1,6 +1,6 @@
 /*
  * (topic, partition number) -> pointer: open addressing, names compared by content, borrowed from
- * whoever owns the value. For workers (records to slots) and the crew (rebalances to partitions).
+ * the value's owner. For workers (records to slots) and the crew (rebalances to partitions).
  * One thread at a time.
  */
 #ifndef SINK_SHARED_INDEX_H

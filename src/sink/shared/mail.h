@@ -1,10 +1,10 @@
 /*
- * What main and the workers tell each other. Orders go down, reports come up; each is one heap
- * block whose ownership moves with it through a mailbox. Nothing else crosses but `struct share`,
- * which has single words only.
+ * What main and the workers say to each other. Orders go down, reports come up; each is one heap
+ * block whose ownership moves with it through a mailbox. Nothing else crosses but the single atomic
+ * words of `struct share` and of the worker's counters (stats.h).
  *
- * How a partition begins, is moved, or begins anew, is always the same exchange, so that no record
- * of an older fetch can be taken for one of the newer (invariant I5):
+ * A partition begins, is moved, or begins again always by the same exchange, so that no record of
+ * an older fetch can be taken for one of a newer fetch (invariant I5):
  *
  *     main                          worker
  *     ORDER_ADOPT        ------>    claims it in PostgreSQL; slot WAITING (drops every record)
@@ -14,11 +14,12 @@
  *                        <------    REPORT_RESUMED seq
  *     fetches it from offset
  *
- * The answer matters: a record that the worker had taken just before main stopped fetching would
- * else meet a slot that is READING again, and its higher offset would look like a hole in the log.
+ * The answer is needed: without it, a record that the worker had taken just before main stopped
+ * fetching could meet a slot that is READING again, and its higher offset would look like a hole in
+ * the log.
  *
- * Without a ledger (delivery at_least_once, at_most_once) ADOPT carries the offset that the group
- * has, nothing is claimed, and positions go to the group through two words of `struct share`:
+ * Without a ledger (delivery at_least_once, at_most_once) ADOPT carries the group's offset, nothing
+ * is claimed, and positions go to the group through two words of `struct share`:
  *
  *     worker                        main
  *     due = X; REPORT_DUE  ----->   commits X to the group
@@ -39,8 +40,8 @@ struct partition;  /* main's view of a partition, sink/crew/partition.h */
 struct topic_plan; /* sink/plan/plan.h */
 struct worker;
 
-/* Published words of one partition: `stored` and `due` by its worker, `committed` by main, `end` by
- * whoever learns of it. */
+/* Published words of one partition. `stored` and `due` are written by its worker, `committed` by
+ * main, `end` by both. */
 struct share {
     _Atomic int64_t stored; /* next_offset as the ledger has it; -1 before the first claim */
     _Atomic int64_t end;    /* last known end of the partition; -1 unknown */
@@ -58,20 +59,20 @@ enum gap_cause {
 
 struct gap {
     int64_t from; /* the next record, else the gap is not made */
-    int64_t to;   /* where to go on; below `from` where the log is another one */
+    int64_t to;   /* where reading continues; below `from` where the log is another one */
     enum gap_cause cause;
     int64_t low; /* the log's bounds then */
     int64_t high;
 };
 
 enum order_kind {
-    ORDER_ADOPT,   /* claim the partition; first_offset, if known, starts a line the ledger lacks */
-    ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
-    ORDER_GAP,     /* move the ledger over `gap`, and write the range to gaps */
-    ORDER_VERIFY,  /* its log may be another one: start again, which verifies it */
-    ORDER_NOTE,    /* its log is that of `ids`: write it down */
-    ORDER_PLAN,    /* tables have changed: drop its records, read them again by the new plan */
-    ORDER_RELEASE, /* finish or drop its records, forget it */
+    ORDER_ADOPT,     /* claim the partition; `offset`, if known, starts a row the ledger lacks */
+    ORDER_RESUME,    /* no older record can come: read again, as REPORT_START seq has asked */
+    ORDER_GAP,       /* move the ledger over `gap`, and write the range to gaps */
+    ORDER_VERIFY,    /* its log may be another one: start again, which verifies it */
+    ORDER_NOTE,      /* its log is that of `ids`: write it down */
+    ORDER_PLAN,      /* tables have changed: drop its records, read them again by the new plan */
+    ORDER_RELEASE,   /* finish or drop its records, forget it */
     ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
     ORDER_STOP,      /* no more records; finish what is there until the deadline, then end */
 };
@@ -96,9 +97,9 @@ struct order {
 
 enum report_kind {
     REPORT_UNKNOWN, /* the ledger has no row: adopt again with a first offset */
-    REPORT_START, /* verify `known`, then fetch the partition from `offset`, after ORDER_RESUME seq
-                     is answered; error: why it is fetched again, ERROR_NONE when the ledger says
-                     so */
+    /* Verify `known`, then fetch the partition from `offset`, after ORDER_RESUME seq is answered.
+     * error: why it is fetched again; ERROR_NONE when the ledger says so. */
+    REPORT_START,
     REPORT_RESUMED,  /* it reads again, as of `seq`: the fetch may begin */
     REPORT_RESET,    /* `offset` is outside the log, or the log was truncated below it */
     REPORT_STOPPED,  /* a record at `offset` cannot be stored: error */
@@ -110,12 +111,12 @@ enum report_kind {
     REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
-    REPORT_TROUBLE,  /* error: worth a line, the worker goes on by itself */
+    REPORT_TROUBLE,  /* error: worth a line in the log; the worker tries again by itself */
     REPORT_EASED,    /* ... and has got past it */
     REPORT_REPLAY,   /* dead letters may have been marked by replay() */
     REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
-    REPORT_STALE, /* error: a table is not as the plan has it; nothing is written until ORDER_PLAN
-                   */
+    /* error: a table is not as the plan has it; nothing is written until ORDER_PLAN. */
+    REPORT_STALE,
     REPORT_FATAL, /* error: the daemon must stop */
     REPORT_ENDED, /* after ORDER_STOP: the thread is about to return */
 };

@@ -18,12 +18,7 @@ struct totals progress_totals(struct worker *const *workers, size_t n)
 {
     struct totals t = {0};
     for (size_t i = 0; i < n; i++) {
-        const struct worker_stats *s = worker_stats(workers[i]);
-        t.records += atomic_load_explicit(&s->records, memory_order_relaxed);
-        t.rows += atomic_load_explicit(&s->rows, memory_order_relaxed);
-        t.bytes += atomic_load_explicit(&s->bytes, memory_order_relaxed);
-        t.transactions += atomic_load_explicit(&s->transactions, memory_order_relaxed);
-        t.letters += atomic_load_explicit(&s->letters, memory_order_relaxed);
+        stats_add(&t, worker_stats(workers[i]));
     }
     return t;
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "sink/crew/crew.h"
+#include "sink/shared/stats.h"
 #include "sink/watch/drain.h"
 
 struct progress {
@@ -21,13 +22,6 @@ struct progress {
 };
 
 /* What all workers have stored since they started. */
-struct totals {
-    uint64_t records;
-    uint64_t rows;
-    uint64_t bytes;
-    uint64_t transactions;
-    uint64_t letters;
-};
 struct totals progress_totals(struct worker *const *workers, size_t n);
 
 void progress_init(struct progress *p, bool until_end);

@@ -14,16 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_USEC (3 * USEC_PER_SEC) /* an idle worker turns so often, to show that it lives */
+/* An idle worker turns this often, to show that it is alive. */
+#define TICK_USEC (3 * USEC_PER_SEC)
 
 /* ---- slots ---- */
 
-struct slot *worker_find(struct worker *w, const char *topic, int32_t number)
-{
-    return index_find(&w->index, topic, number);
-}
-
-/* The last record's slot may be another now. */
+/* To be called when slots come or go. */
 static void forget_last(struct worker *w)
 {
     w->last_slot = NULL;
@@ -32,32 +28,11 @@ static void forget_last(struct worker *w)
 /* The slot of main's handle, unless it is on its way out. */
 static struct slot *slot_of(struct worker *w, const struct order *o)
 {
-    struct slot *s = worker_find(w, o->topic, o->number);
+    struct slot *s = index_find(&w->index, o->topic, o->number);
     return s != NULL && s->partition == o->partition ? s : NULL;
 }
 
-/* ---- reports and orders ---- */
-
-struct report *worker_report_new(struct worker *w, enum report_kind kind, const struct slot *s,
-                                 int64_t offset, const struct error *err)
-{
-    struct report *r = mem_zalloc(sizeof *r);
-    r->kind = kind;
-    r->worker = w;
-    r->partition = s != NULL ? s->partition : NULL;
-    r->seq = s != NULL ? s->seq : 0;
-    r->offset = offset;
-    if (err != NULL) {
-        r->error = *err;
-    }
-    return r;
-}
-
-void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
-                   const struct error *err)
-{
-    mailbox_post(w->wc.reports, &worker_report_new(w, kind, s, offset, err)->mail);
-}
+/* ---- orders ---- */
 
 /* A new partition; one whose first offset is known now; one that was lost or stopped and is to be
  * tried again. */
@@ -65,8 +40,8 @@ static void order_adopt(struct worker *w, const struct order *o)
 {
     struct slot *s = slot_of(w, o);
     if (s == NULL) {
-        w->stale = w->stale &&
-                   w->slot_count > w->releasing_count; /* it comes with the plan of today */
+        /* It comes with a plan that is not stale. */
+        w->stale = w->stale && w->slot_count > w->releasing_count;
         s = mem_zalloc(sizeof *s);
         s->partition = o->partition;
         s->topic = o->topic;
@@ -74,7 +49,7 @@ static void order_adopt(struct worker *w, const struct order *o)
         s->plan = o->plan;
         s->share = o->share;
         s->state = SLOT_CLAIMING;
-        s->stored = s->expect = s->end_told = s->gap.to = s->inserted_at = -1;
+        s->stored = s->expect = s->end_published = s->gap.to = s->inserted_at = -1;
         s->known.fp.offset = FINGERPRINT_NONE;
         s->known.leader_epoch = s->broker = s->doubtful_broker = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
@@ -84,7 +59,8 @@ static void order_adopt(struct worker *w, const struct order *o)
     } else if (s->state == SLOT_UNKNOWN || s->state == SLOT_LOST) {
         slot_set(s, SLOT_CLAIMING);
     } else if (s->state == SLOT_STOPPED) {
-        worker_start_at(w, s, s->expect); /* still claimed: another try at the same offset */
+        worker_slot_start(w, s, s->expect,
+                          false); /* still claimed: another try at the same offset */
     }
     s->first_offset = o->offset;
     s->first_reason = o->first_reason;
@@ -106,7 +82,7 @@ static void order_release(struct worker *w, struct slot *s)
     forget_last(w);
 }
 
-/* Orders are taken between records, never while one is in hand: so nothing older follows. */
+/* Orders are taken between records, never in the middle of one, so nothing older can follow. */
 static void order_resume(struct worker *w, struct slot *s, const struct order *o)
 {
     if (s != NULL && s->state == SLOT_WAITING && s->seq == o->seq) {
@@ -125,11 +101,11 @@ static void order_gap(struct worker *w, struct slot *s, const struct gap *gap)
     }
 }
 
-/* What was taken since main has heard of it may be of another log already. */
+/* What was taken since main learned of it may be of another log already. */
 static void order_verify(struct worker *w, struct slot *s, const char *why)
 {
     if (s != NULL && s->state == SLOT_READING) {
-        worker_verify_again(w, s, s->anchors[0], why);
+        worker_slot_verify_again(w, s, s->anchors[0], why);
     }
 }
 
@@ -166,7 +142,7 @@ static void take_order(struct worker *w, const struct order *o)
         order_release(w, slot_of(w, o));
         break;
     case ORDER_COMMITTED:
-        break; /* the loop has turned: that was what for */
+        break; /* its only purpose is to wake the loop */
     case ORDER_STOP:
         w->stopping = true;
         w->flush = true;
@@ -189,8 +165,8 @@ static void take_orders(struct worker *w)
 /* ---- letting partitions go ---- */
 
 /*
- * A partition on its way out either has its last records stored, when the connection is well, or
- * dropped: the ledger has not moved, whoever reads next starts there.
+ * The last records of a partition that is being released are stored if the connection is well, else
+ * they are dropped: the ledger has not moved, and its next reader starts there.
  */
 static void release_slots(struct worker *w)
 {
@@ -202,17 +178,17 @@ static void release_slots(struct worker *w)
             continue;
         }
         if (unwell && w->link.state != LINK_WRITING) {
-            worker_drop(w, s);
-            worker_group_take_back(w, s);
+            worker_outbox_drop(w, s);
+            worker_due_take_back(w, s);
         }
-        if (worker_in_batches(w, s) || worker_link_uses(w, s)) {
+        if (worker_outbox_holds(w, s) || worker_ledger_uses(w, s)) {
             continue;
         }
         (void) failpoint_hit(FAILPOINT_WORKER_BEFORE_RELEASE);
         worker_report(w, REPORT_RELEASED, s, s->stored, NULL);
         w->slots[i] = w->slots[--w->slot_count];
         w->releasing_count--;
-        worker_forget_fault(w, s);
+        worker_slot_forget_fault(w, s);
         free(s);
     }
 }
@@ -236,7 +212,7 @@ static bool may_end(const struct worker *w)
 
 static usec_t wake_at(const struct worker *w, usec_t now)
 {
-    usec_t at = MIN(now + TICK_USEC, worker_link_deadline(w));
+    usec_t at = MIN(now + TICK_USEC, worker_schedule_deadline(w));
     if (w->stopping) {
         at = MIN(at, w->stop_deadline);
     }
@@ -248,7 +224,7 @@ static usec_t wake_at(const struct worker *w, usec_t now)
 
 static void wait_for_events(struct worker *w)
 {
-    bool taking = worker_has_room(w);
+    bool taking = worker_fill_has_room(w);
     struct pollfd fds[3] = {
         {.fd = w->orders.fd, .events = POLLIN},
         {.fd = taking ? feed_fd(w->wc.feed) : -1, .events = POLLIN},
@@ -265,15 +241,15 @@ static void wait_for_events(struct worker *w)
 /* Everything that can be done without waiting. */
 static void turn(struct worker *w)
 {
-    atomic_store_explicit(&w->stats.beat_usec, clock_mono(), memory_order_relaxed);
+    stats_set(&w->stats.beat_usec, clock_mono());
     take_orders(w);
-    worker_link_drive(w);
+    worker_schedule_run(w);
     if (w->more) {
         worker_fill(w);
-        worker_link_drive(w);
+        worker_schedule_run(w);
     }
     if (w->fault_count > 0) {
-        worker_tell_faults(w);
+        worker_slot_report_faults(w);
     }
     if (w->releasing_count > 0) {
         release_slots(w);
@@ -339,14 +315,14 @@ bool worker_join(struct worker *w, usec_t timeout)
 
 void worker_free(struct worker *w)
 {
-    for (struct mail *m = mailbox_take(&w->orders);
-         m != NULL;) { /* too late: what they name is gone */
+    /* Orders that came too late: what they name is gone. */
+    for (struct mail *m = mailbox_take(&w->orders); m != NULL;) {
         struct mail *next = m->next;
         free(m);
         m = next;
     }
     for (size_t i = 0; i < w->slot_count; i++) {
-        worker_forget_fault(w, w->slots[i]);
+        worker_slot_forget_fault(w, w->slots[i]);
         free(w->slots[i]);
     }
     free(w->slots);

@@ -8,8 +8,8 @@
  * open batch grow to its limits, and then records wait in the library's queue, which is bounded in
  * bytes.
  *
- * Main talks to it by orders (sink/shared/mail.h) and hears reports; counters are single words that
- * only the worker writes.
+ * Main sends it orders and receives reports (sink/shared/mail.h), and reads its counters
+ * (sink/shared/stats.h).
  */
 #ifndef SINK_WORKER_WORKER_H
 #define SINK_WORKER_WORKER_H
@@ -19,17 +19,7 @@
 #include "kafka/feed.h"
 #include "sink/plan/policy.h"
 #include "sink/shared/mail.h"
-
-/* Written by the worker alone, read by main at any time. */
-struct worker_stats {
-    _Atomic uint64_t records; /* stored */
-    _Atomic uint64_t rows;    /* of tables */
-    _Atomic uint64_t letters; /* dead letters */
-    _Atomic uint64_t bytes;   /* encoded */
-    _Atomic uint64_t transactions;
-    _Atomic uint64_t beat_usec; /* when the loop turned last: for the watchdog */
-    _Atomic bool linked;        /* connected to PostgreSQL */
-};
+#include "sink/shared/stats.h"
 
 struct worker_config {
     const struct config *cfg;

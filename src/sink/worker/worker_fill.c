@@ -1,5 +1,5 @@
 /*
- * From the queue into the open batch: the hot path. Each record is decoded, encoded and let go of
+ * From the queue into the open batch: the hot path. Each record is decoded, encoded and released
  * at once. Nothing here touches the connection; a record that makes no rows because something is
  * wrong with it becomes a dead letter, or stops its partition. Worker thread.
  */
@@ -14,7 +14,7 @@
  * being filled. */
 #define FILL_RECORDS 512
 
-bool worker_has_room(const struct worker *w)
+bool worker_fill_has_room(const struct worker *w)
 {
     return !w->stopping && !w->dead && w->open->record_count < w->wc.cfg->batch.max_rows &&
            batch_memory(w->open) < w->wc.cfg->batch.max_bytes;
@@ -26,7 +26,7 @@ static struct slot *find_slot(struct worker *w, const struct feed_item *item)
         w->last_number == item->partition) {
         return w->last_slot;
     }
-    struct slot *s = worker_find(w, item->message.topic.p, item->partition);
+    struct slot *s = index_find(&w->index, item->message.topic.p, item->partition);
     if (s != NULL) {
         w->last_topic_id = item->topic_id;
         w->last_number = item->partition;
@@ -48,7 +48,7 @@ static uint32_t span_of(struct worker *w, struct slot *s)
     return s->span;
 }
 
-/* A span opened for a record that failed moves nothing, and nobody would ever send it away. */
+/* A span that was opened for a record that failed moves nothing, and would never be sent. */
 static void drop_idle_span(struct worker *w, struct slot *s)
 {
     const struct span *span = batch_find(w->open, s);
@@ -61,7 +61,7 @@ static void drop_idle_span(struct worker *w, struct slot *s)
 static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
-    assert(s->plan->route_count > 0); /* I10: else it would be passed without a row */
+    assert(s->plan->route_count > 0); /* I10: or it would be passed without a row */
     batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
     if (w->keeps) {
         feed_headers(w->wc.feed, msg);
@@ -73,10 +73,10 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
             feed_headers(w->wc.feed, msg);
         }
         if (!record_rows(w->decoder, route, msg, w->open, &err) &&
-            !worker_reject(w, mapping_target(route->mapping), msg, &err)) {
+            !worker_letters_reject(w, mapping_target(route->mapping), msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
-            worker_stop_slot(w, s, msg->offset, REPORT_STOPPED, &err);
+            worker_slot_stop(w, s, msg->offset, REPORT_STOPPED, &err);
             return;
         }
     }
@@ -85,17 +85,17 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
 }
 
 /*
- * May other records be at the offsets of this slot's log by now? Another broker leads the
- * partition, perhaps one that lacked the newest records when it was elected. The library watches
- * that itself, by leader epochs, from 2.1 on; then the broker is not told.
+ * May there be other records at these offsets by now? Another broker leads the partition, perhaps
+ * one that lacked the newest records when it was elected. From 2.1 on the library watches that
+ * itself, by leader epochs; then the item names no broker.
  */
 static bool is_in_doubt(const struct slot *s, int32_t broker)
 {
     return s->broker >= 0 && broker >= 0 && s->broker != broker;
 }
 
-/* So old is a fingerprint at least by which a slot is verified of which main says that it must be:
- * older than that word can be. */
+/* When main asks for a verification, it is done by a fingerprint of at least this age: older than
+ * main's doubt can be. */
 #define ANCHOR_AGE USEC_PER_SEC
 
 static void renew_anchors(struct slot *s)
@@ -109,8 +109,8 @@ static void renew_anchors(struct slot *s)
 }
 
 /*
- * The fingerprint of the last record of a run, so once for many records. Its event is still held
- * while the item after it is looked at.
+ * Takes the fingerprint of the last record of a run: one for many records. The record's event is
+ * still held while the item after it is looked at.
  */
 static void end_run(struct worker *w)
 {
@@ -132,7 +132,7 @@ static void take_message(struct worker *w, struct feed_item *item)
     if (is_in_doubt(s, item->broker)) {
         end_run(w); /* the record before this one is what it is verified by */
         s->doubtful_broker = item->broker;
-        worker_verify_again(w, s, s->known.fp, "another broker leads it now");
+        worker_slot_verify_again(w, s, s->known.fp, "another broker leads it now");
         return;
     }
     s->broker = item->broker;
@@ -148,7 +148,7 @@ static void take_message(struct worker *w, struct feed_item *item)
 
 static void take_trouble(struct worker *w, const struct feed_item *item)
 {
-    struct slot *s = worker_find(w, item->topic, item->partition);
+    struct slot *s = index_find(&w->index, item->topic, item->partition);
     if (s == NULL) {
         return;
     }
@@ -156,14 +156,14 @@ static void take_trouble(struct worker *w, const struct feed_item *item)
     error_set(&err, ERROR_LINK, "%s-%d: %s", item->topic, item->partition, item->text);
     worker_report(w, REPORT_TROUBLE, s, item->offset, &err);
     if (item->kind == FEED_UNKNOWN && s->state == SLOT_READING && w->link.ledger != NULL) {
-        worker_verify_again(w, s, s->anchors[0], "its topic was unknown for a moment");
+        worker_slot_verify_again(w, s, s->anchors[0], "its topic was unknown for a moment");
     }
 }
 
-/* A word about fetching that is only of interest if the slot is reading now. */
+/* For news about fetching, which matters only if the slot is reading now. */
 static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
 {
-    struct slot *s = worker_find(w, item->topic, item->partition);
+    struct slot *s = index_find(&w->index, item->topic, item->partition);
     return s != NULL && s->state == SLOT_READING ? s : NULL;
 }
 
@@ -193,18 +193,18 @@ static void take_reset(struct worker *w, const struct feed_item *item)
         struct report *r = worker_report_new(w, REPORT_RESET, s, s->expect, &err);
         r->truncated = item->truncated;
         r->log_end = item->log_end;
-        mailbox_post(w->wc.reports, &r->mail);
+        worker_report_post(w, r);
     }
 }
 
-/* The library would read the same broken bytes for ever: stop here, main tries again later. */
+/* The library would read the same broken bytes again and again: stop, main tries again later. */
 static void take_corrupt(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = reading_slot(w, item);
     if (s != NULL) {
         struct error err;
         error_set(&err, ERROR_RECORD, "cannot be read: %s", item->text);
-        worker_stop_slot(w, s, s->expect, REPORT_CORRUPT, &err);
+        worker_slot_stop(w, s, s->expect, REPORT_CORRUPT, &err);
     }
 }
 
@@ -237,15 +237,15 @@ static void take_item(struct worker *w, struct feed_item *item)
 
 void worker_fill(struct worker *w)
 {
-    struct feed_item items[2]; /* the last and the one before, whose records are both still there */
+    struct feed_item items[2]; /* the last one and the one before it: both records are still held */
     bool go_on = true;
-    w->keeps = worker_keeps(w);
-    for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_has_room(w); i++) {
+    w->keeps = worker_letters_keeps(w);
+    for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_fill_has_room(w); i++) {
         struct feed_item *item = &items[i % 2];
         feed_take(w->wc.feed, item);
         take_item(w, item);
         if (w->run_last != &item->message) {
-            end_run(w); /* this item is not of it, and the next takes the place of its last */
+            end_run(w); /* the next item overwrites the last one of the run */
         }
         go_on = item->kind != FEED_NONE;
     }

@@ -1,44 +1,23 @@
 /*
  * Positions in the Kafka group, where there is no ledger (delivery at_least_once and at_most_once):
- * what the worker has committed by main, and what it waits for.
+ * what main commits for the worker, and what waits for that.
  *
  * at_least_once: due is what is stored. With kafka.commit sync no batch is written before the group
  * has what the one before has stored, so a crash leaves one batch of each worker to be stored
  * again.
  *
  * at_most_once: due is the end of the batch that is to be sent next, and it is not sent before the
- * group has that. From then on these records are in no other place: they are sent again until they
+ * group has that. From then on only this worker has these records: it sends them again until they
  * are stored, unless the answer to a COMMIT is lost. Then they may be stored, so they are not sent
- * again. Records that certainly are not stored are taken back where they must be dropped: due falls
- * to the first of them, and whoever reads the partition next begins there.
+ * again. Records that certainly are not stored, but must be dropped, are taken back: due falls to
+ * the first of them, and the next reader of the partition begins there.
  *
- * Nothing is claimed and nothing is fenced: where a partition begins is the group's word, and who
- * reads it too. Worker thread.
+ * Nothing is claimed and nothing is fenced: the group decides where a partition begins and who
+ * reads it. Worker thread.
  */
 #include "sink/worker/worker_state.h"
 
 #include <assert.h>
-
-static int64_t committed(const struct slot *s)
-{
-    return atomic_load_explicit(&s->share->committed, memory_order_acquire);
-}
-
-static int64_t due(const struct slot *s)
-{
-    return atomic_load_explicit(&s->share->due, memory_order_relaxed);
-}
-
-static void set_due(struct slot *s, int64_t offset)
-{
-    s->taken_back = s->taken_back || offset < due(s);
-    atomic_store_explicit(&s->share->due, offset, memory_order_release);
-}
-
-static void tell(struct worker *w)
-{
-    worker_report(w, REPORT_DUE, NULL, 0, NULL);
-}
 
 /* ---- where a partition begins ---- */
 
@@ -49,21 +28,13 @@ void worker_group_adopt(struct worker *w, struct slot *s)
     worker_settle_claim(w, s, &e);
 }
 
-/* Before REPORT_START, which makes main look. */
-void worker_group_begin(const struct worker *w, struct slot *s, int64_t offset)
-{
-    if (w->delivery != DELIVERY_EXACTLY_ONCE) {
-        set_due(s, offset);
-    }
-}
-
 /* ---- before a batch is written ---- */
 
 static bool all_confirmed(const struct worker *w)
 {
     for (size_t i = 0; i < w->slot_count; i++) {
         const struct slot *s = w->slots[i];
-        if (s->state != SLOT_RELEASING && committed(s) != due(s)) {
+        if (s->state != SLOT_RELEASING && worker_due_committed(s) != worker_due_of(s)) {
             return false;
         }
     }
@@ -80,22 +51,22 @@ bool worker_group_is_ready(struct worker *w)
     return w->confirmed;
 }
 
-/* at_most_once: has the group all of the batch? If not it is asked to. */
+/* at_most_once: does the group have all of the batch? If not, main is asked to commit. */
 static bool group_has(struct worker *w, const struct batch *b)
 {
     bool has = true;
     bool asked = true;
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
-        s->taken_back = s->taken_back && committed(s) != due(s);
-        if (!s->taken_back && due(s) < b->spans[i].next) {
-            set_due(s, b->spans[i].next);
+        s->taken_back = s->taken_back && worker_due_committed(s) != worker_due_of(s);
+        if (!s->taken_back && worker_due_of(s) < b->spans[i].next) {
+            worker_due_set(s, b->spans[i].next);
             asked = false;
         }
-        has = has && !s->taken_back && committed(s) >= b->spans[i].next;
+        has = has && !s->taken_back && worker_due_committed(s) >= b->spans[i].next;
     }
     if (!asked) {
-        tell(w);
+        worker_due_report(w);
     }
     return has;
 }
@@ -106,7 +77,7 @@ bool worker_group_may_send(struct worker *w)
         return true;
     }
     while (w->outbox_count > 0 && batch_row_count(w->outbox[0]) == 0) {
-        worker_settle_commit(w, 0); /* nothing to send: it only passes offsets */
+        worker_settle_commit(w, 0); /* has no rows: it only passes offsets */
         worker_group_stored(w);
     }
     w->awaits_group = w->delivery == DELIVERY_AT_MOST_ONCE && w->outbox_count > 0 &&
@@ -121,20 +92,20 @@ void worker_group_stored(struct worker *w)
     bool moved = false;
     for (size_t i = 0; i < w->slot_count && w->delivery != DELIVERY_EXACTLY_ONCE; i++) {
         struct slot *s = w->slots[i];
-        if (s->stored > due(s)) {
-            set_due(s, s->stored);
+        if (s->stored > worker_due_of(s)) {
+            worker_due_set(s, s->stored);
             moved = true;
         }
     }
     if (moved) {
         w->confirmed = false;
         if (w->wc.cfg->kafka.commit != COMMIT_INTERVAL) {
-            tell(w);
+            worker_due_report(w);
         }
     }
 }
 
-static void tell_doubt(struct worker *w, const struct batch *b)
+static void report_doubt(struct worker *w, const struct batch *b)
 {
     for (size_t i = 0; i < b->span_count; i++) {
         const struct span *span = &b->spans[i];
@@ -150,7 +121,7 @@ static void tell_doubt(struct worker *w, const struct batch *b)
 void worker_group_unknown(struct worker *w)
 {
     if (w->delivery == DELIVERY_AT_MOST_ONCE) {
-        tell_doubt(w, w->outbox[0]);
+        report_doubt(w, w->outbox[0]);
         w->write_failures = 0;
         worker_settle_commit(w, 0); /* counted as stored */
     }
@@ -158,24 +129,16 @@ void worker_group_unknown(struct worker *w)
 
 /* ---- records that are dropped ---- */
 
-void worker_group_take_back(struct worker *w, struct slot *s)
-{
-    if (w->delivery == DELIVERY_AT_MOST_ONCE && due(s) > s->stored) {
-        set_due(s, s->stored);
-        tell(w);
-    }
-}
-
-/* What the group has is stored, what it has not is for the next one to read the partition. */
+/* What the group has is still stored; the rest is for the next reader of the partition. */
 void worker_group_release(struct worker *w, struct slot *s)
 {
     if (w->delivery != DELIVERY_AT_MOST_ONCE) {
         return;
     }
     const struct span *next = w->outbox_count > 0 ? batch_find(w->outbox[0], s) : NULL;
-    if (next != NULL && next->next > committed(s)) {
-        worker_drop(w, s); /* it is not on its way: it waits for the group */
-        worker_group_take_back(w, s);
+    if (next != NULL && next->next > worker_due_committed(s)) {
+        worker_outbox_drop(w, s); /* the batch is not on its way: it waits for the group */
+        worker_due_take_back(w, s);
     } else {
         batch_drop(w->open, s);
         w->open_id++;
@@ -189,11 +152,11 @@ void worker_group_end(struct worker *w)
     }
     if (w->link.state == LINK_WRITING) {
         if (txn_abandon(w->link.txn) == TXN_UNKNOWN) {
-            tell_doubt(w, w->outbox[0]);
+            report_doubt(w, w->outbox[0]);
             worker_settle_commit(w, 0);
         }
     }
     for (size_t i = 0; i < w->slot_count; i++) {
-        worker_group_take_back(w, w->slots[i]);
+        worker_due_take_back(w, w->slots[i]);
     }
 }

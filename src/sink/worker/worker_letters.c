@@ -1,9 +1,10 @@
 /*
  * Records that cannot be stored, where their route wants dead letters of them. What we find out
- * ourselves becomes one at once. What PostgreSQL refuses is known when the batch is long encoded:
- * then the record as it came is needed again, and is there only if the batch has kept it. Keeping
- * costs memory and time, so batches do it for a while after a record was refused, and the first
- * refused one is fetched again. Worker thread.
+ * ourselves becomes one at once. What PostgreSQL refuses is known long after the record was
+ * encoded: then the record as it came is needed again, and is there only if the batch has kept it.
+ * Keeping costs memory and time, so batches do it only for a while after a record was refused, and
+ * the first refused one is fetched again. A record that may not become a dead letter stops its
+ * partition. Worker thread.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -18,9 +19,9 @@
 /* How long records are kept after one was refused. */
 #define KEEP_FOR (300 * USEC_PER_SEC)
 
-/* The first of a while speaks for all. */
-static void tell(struct worker *w, const struct message *msg, const struct policy *p,
-                 const struct error *err)
+/* The first one of a while is logged for all of them. */
+static void report_letter(struct worker *w, const struct message *msg, const struct policy *p,
+                          const struct error *err)
 {
     struct error e = *err;
     uint64_t held_back;
@@ -30,7 +31,7 @@ static void tell(struct worker *w, const struct message *msg, const struct polic
     error_wrap(&e, "dead letter of route '%s': " STR_FMT "-%d@%lld", p->route, STR_ARG(msg->topic),
                msg->partition, (long long) msg->offset);
     if (held_back > 0) {
-        error_wrap(&e, "%llu more dead letters since the last line",
+        error_wrap(&e, "%llu more dead letters since the last such line",
                    (unsigned long long) held_back);
     }
     worker_report(w, REPORT_LETTER, NULL, msg->offset, &e);
@@ -41,7 +42,7 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
                        const struct error *err)
 {
     const struct target *letters = w->wc.policies->letters;
-    /* A batch that is sent twice must not stumble over its own dead letters. */
+    /* A batch that is sent twice must not be refused because of its own dead letters. */
     enum row_action action = w->delivery == DELIVERY_AT_LEAST_ONCE ? ROW_IGNORE : ROW_INSERT;
     uint32_t part = batch_part(b, letters, action, 0);
     const struct dead_letter letter = {
@@ -54,22 +55,13 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
     };
     dead_letter_write(&letter, batch_row_begin(b, part));
     batch_row_end(b, part);
-    tell(w, msg, p, err);
-}
-
-size_t worker_count_letters(const struct worker *w, const struct batch *b)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < b->part_count; i++) {
-        n += b->parts[i].target == w->wc.policies->letters ? b->parts[i].row_count : 0;
-    }
-    return n;
+    report_letter(w, msg, p, err);
 }
 
 /* ---- found by us ---- */
 
-bool worker_reject(struct worker *w, const struct target *target, struct message *msg,
-                   struct error *err)
+bool worker_letters_reject(struct worker *w, const struct target *target, struct message *msg,
+                           struct error *err)
 {
     struct policy *p = policies_find(w->wc.policies, target);
     if (!p->dead_letter) {
@@ -93,12 +85,12 @@ static void keep_from_now(struct worker *w)
     }
 }
 
-bool worker_keeps(const struct worker *w)
+bool worker_letters_keeps(const struct worker *w)
 {
     return w->keep_until > clock_mono();
 }
 
-/* What the rows refused have in common with those that are not. */
+/* Rows that are refused, in the order of their records. */
 struct condemned {
     const struct txn_refusal *list;
     size_t count;
@@ -129,8 +121,8 @@ static bool is_first(const struct worker *w, const struct batch *b, const struct
 
 /*
  * The first that may not become a dead letter, or c->count; *err then says why. While there are
- * others before it, which go first and alone, the route has not had all it may have: the quota says
- * so when this one's turn comes.
+ * others before it, which go first and alone, the route has not yet used up what it may have: the
+ * quota says so when it is this one's turn.
  */
 static size_t find_stop(struct worker *w, const struct batch *b, const struct condemned *c,
                         struct error *err)
@@ -170,7 +162,7 @@ static size_t find_not_kept(const struct batch *b, const struct condemned *c, st
     return n;
 }
 
-/* Fetches the partitions of the refused records again, and keeps what comes. */
+/* Fetches the partitions of refused records that were not kept again; from now on they are kept. */
 static bool fetch_again(struct worker *w, const struct batch *b, const struct condemned *c)
 {
     struct slot **slots _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof(struct slot *));
@@ -178,12 +170,12 @@ static bool fetch_again(struct worker *w, const struct batch *b, const struct co
     struct error why;
     error_set(&why, ERROR_RECORD, "postgresql refuses a record, which has to be kept as it came");
     for (size_t i = 0; i < n; i++) {
-        worker_read_again(w, slots[i], &why);
+        worker_slot_read_again(w, slots[i], &why);
     }
     return n > 0;
 }
 
-/* A row goes to the new batch as it is. */
+/* A row is taken over as it is. */
 static void copy_row(const struct batch_part *p, size_t row, struct batch *to)
 {
     struct str tuple = batch_tuple(p, row);
@@ -203,7 +195,7 @@ static void write_letter(struct worker *w, const struct batch *b, const struct t
     add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
 }
 
-/* All rows that a route has made of a record go when one of them is refused. */
+/* All rows that a route has made of a record are left out when one of them is refused. */
 static bool is_condemned(const struct worker *w, const struct batch *b, const struct condemned *c,
                          size_t from, size_t part, size_t record)
 {
@@ -233,7 +225,7 @@ static void begin_record(const struct batch *b, size_t record, struct batch *to)
     batch_keep_again(to, b, record);
 }
 
-/* The batch anew, with dead letters in the place of what is refused. */
+/* Writes the batch again, with dead letters in place of what is refused. */
 static void rewrite(struct worker *w, const struct batch *b, const struct condemned *c,
                     struct batch *to)
 {
@@ -267,38 +259,20 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
     }
 }
 
-/* What is refused becomes dead letters, in this batch, or once it is here again. */
+/* What is refused becomes dead letters: in this batch, or after it has been fetched again. */
 static void bury(struct worker *w, const struct condemned *c)
 {
     struct batch *b = w->outbox[0];
     if (fetch_again(w, b, c)) {
         return;
     }
-    struct batch *to = worker_take_spare(w);
+    struct batch *to = worker_outbox_spare(w);
     rewrite(w, b, c, to);
     w->outbox[0] = to;
-    worker_recycle(w, b);
+    worker_outbox_recycle(w, b);
 }
 
-void worker_condemn(struct worker *w, const struct txn_result *r)
-{
-    struct condemned c;
-    struct txn_result at = *r;
-    c.list = txn_refusals(w->link.txn, &c.count);
-    struct error why;
-    size_t stop = find_stop(w, w->outbox[0], &c, &why);
-    keep_from_now(w);
-    if (c.count > 0 && stop == c.count) {
-        bury(w, &c);
-        return;
-    }
-    if (c.count > 0) { /* what lies before goes first and alone */
-        at.part = c.list[stop].part;
-        at.row = c.list[stop].row;
-        at.error = c.list[stop].error;
-    }
-    worker_isolate(w, &at);
-}
+/* ---- which record it is ---- */
 
 /* The rows of the only record of the batch; of one part, if it is known which. */
 static size_t all_rows(const struct batch *b, const struct txn_result *r, struct txn_refusal *out)
@@ -313,7 +287,7 @@ static size_t all_rows(const struct batch *b, const struct txn_result *r, struct
     return n;
 }
 
-bool worker_bury_only(struct worker *w, const struct txn_result *r, struct error *out_why)
+static bool bury_only(struct worker *w, const struct txn_result *r, struct error *out_why)
 {
     const struct batch *b = w->outbox[0];
     struct txn_refusal *rows _cleanup_mem_ = mem_array(batch_row_count(b), sizeof *rows);
@@ -325,4 +299,63 @@ bool worker_bury_only(struct worker *w, const struct txn_result *r, struct error
     }
     bury(w, &c);
     return true;
+}
+
+/* The only record of outbox[0] is refused: its partition stops there. */
+static void stop_culprit(struct worker *w, const struct error *cause)
+{
+    struct batch *b = w->outbox[0];
+    struct slot *s = b->spans[b->records[0].span].tag;
+    int64_t offset = b->records[0].offset;
+    struct error err = *cause;
+    worker_outbox_drop(w, s);
+    worker_due_take_back(w, s);
+    if (slot_owns(s)) {
+        s->expect = s->stored;
+        worker_slot_stop(w, s, offset, REPORT_STOPPED, &err);
+    }
+}
+
+/*
+ * The batch was rolled back for one of its records. The part before the record that PostgreSQL
+ * names, or half of them when it names none, goes first and alone; a batch of one record that is
+ * refused is the proof. Each step sends fewer records, so this ends.
+ */
+void worker_letters_isolate(struct worker *w, const struct txn_result *r)
+{
+    struct batch *b = w->outbox[0];
+    if (b->record_count <= 1) {
+        struct error why;
+        assert(b->record_count == 1);
+        if (!bury_only(w, r, &why)) {
+            stop_culprit(w, &why);
+        }
+        return;
+    }
+    size_t cut = b->record_count / 2;
+    if (r->row != TXN_NO_ROW) {
+        size_t record = b->parts[r->part].rows[r->row].record;
+        cut = record > 0 ? record : 1;
+    }
+    worker_outbox_cut(w, cut);
+}
+
+void worker_letters_condemn(struct worker *w, const struct txn_result *r)
+{
+    struct condemned c;
+    struct txn_result at = *r;
+    c.list = txn_refusals(w->link.txn, &c.count);
+    struct error why;
+    size_t stop = find_stop(w, w->outbox[0], &c, &why);
+    keep_from_now(w);
+    if (c.count > 0 && stop == c.count) {
+        bury(w, &c);
+        return;
+    }
+    if (c.count > 0) { /* the records before it go first and alone */
+        at.part = c.list[stop].part;
+        at.row = c.list[stop].row;
+        at.error = c.list[stop].error;
+    }
+    worker_letters_isolate(w, &at);
 }

@@ -1,8 +1,8 @@
 /*
- * When tables change while we run. A batch that its table refuses as a whole, or a transaction that
- * found other columns than the plan has, makes main read the catalog again; meanwhile nothing is
- * written. With the new plan all records that are not stored are read and encoded anew. If nothing
- * can be stored then either, a person must act. Worker thread.
+ * When tables change while we run. When a table refuses a batch as a whole, or a transaction finds
+ * columns that the plan does not have, main is asked to read the catalog again; meanwhile nothing
+ * is written. With the new plan all records that are not stored are read and encoded again. If
+ * nothing can be stored then either, an operator must act. Worker thread.
  */
 #include "sink/worker/worker_state.h"
 
@@ -14,7 +14,7 @@ void worker_plan_changed(struct worker *w, const struct error *err)
     }
 }
 
-/* What the catalog does not explain is not tried for ever. */
+/* What a new plan did not help is not tried again and again. */
 bool worker_plan_stale(struct worker *w, const struct error *err)
 {
     if (w->stale_tried) {
@@ -39,8 +39,8 @@ static void renew(struct worker *w, struct slot *s)
     error_set(&why, ERROR_SETUP, "its tables have changed");
     s->plan = s->next_plan;
     s->next_plan = NULL;
-    if (s->state == SLOT_READING || s->state == SLOT_WAITING || worker_in_batches(w, s)) {
-        worker_read_again(w, s, &why);
+    if (s->state == SLOT_READING || s->state == SLOT_WAITING || worker_outbox_holds(w, s)) {
+        worker_slot_read_again(w, s, &why);
     }
 }
 

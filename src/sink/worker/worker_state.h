@@ -1,15 +1,29 @@
 /*
- * What a worker owns, shared by its own files only:
- *     worker.c         the thread: loop, orders, slots, start and stop
- *     worker_fill.c    from the queue into the open batch
- *     worker_link.c    the connection: connect, claim, write, one operation at a time
- *     worker_write.c   batches on their way over it
- *     worker_settle.c  what an answer of the database means for slots and batches
- *     worker_plan.c    when tables change while we run
- *     worker_letters.c records that cannot be stored, as dead letters
- *     worker_group.c   positions in the group, where there is no ledger
- * All of it belongs to the worker's thread between start and join (invariant I6), but for orders
- * and stats.
+ * What a worker owns, shared by its own files only. They lie in layers: a file calls files of the
+ * layers below it, never one above or beside it.
+ *
+ *     worker.c                 the thread: loop, orders, letting partitions go, start and stop
+ *     worker_schedule.c        what the connection does next
+ *     worker_write.c           batches on their way over it
+ *     -----------------------------------------------------------------------------------------
+ *     worker_ledger.c          claim partitions, move over gaps, note ids, publish ends
+ *     worker_fill.c            from the queue into the open batch
+ *     -----------------------------------------------------------------------------------------
+ *     worker_link.c            the connection: made, well, failed, lost
+ *     worker_letters.c         records that cannot be stored: dead letters, or a stop
+ *     worker_group.c           positions in the group, where there is no ledger
+ *     -----------------------------------------------------------------------------------------
+ *     worker_plan.c            when tables change while we run
+ *     worker_settle.c          what an answer of the database means for slots and batches
+ *     -----------------------------------------------------------------------------------------
+ *     worker_slot.c            what a worker does with a slot: start, verify, read again, stop
+ *     -----------------------------------------------------------------------------------------
+ *     worker_outbox.c          the batches: open, sealed, spare
+ *     worker_due.c             what the group is to have, and has
+ *     worker_report.c          what main hears
+ *
+ * The first three, and the last two, call each other downward too. All of it belongs to the
+ * worker's thread between start and join (invariant I6), but for orders and stats.
  */
 #ifndef SINK_WORKER_WORKER_STATE_H
 #define SINK_WORKER_WORKER_STATE_H
@@ -34,9 +48,9 @@ enum link_state {
     LINK_CLAIMING,
     LINK_EVICTING,
     LINK_GAPPING,
-    LINK_NOTING,  /* writing which logs it is */
-    LINK_TELLING, /* writing known ends */
-    LINK_WRITING, /* the first batches of the outbox are on their way: link.flying */
+    LINK_NOTING,     /* writing which logs it is */
+    LINK_PUBLISHING, /* writing known ends */
+    LINK_WRITING,    /* the first batches of the outbox are on their way: link.flying */
 };
 
 struct link {
@@ -44,20 +58,25 @@ struct link {
     struct conn *conn;
     struct ledger *ledger; /* NULL: positions are in the group (worker_group.c) */
     struct txn *txn;
-    size_t flying;             /* WRITING: batches on their way, */
-    size_t failed;             /*   behind so many that are already refused; */
-    struct txn_result verdict; /*   what is to be done about the first of those */
-    usec_t follow_at;          /*   when another may follow them */
+
+    /* WRITING. The outbox begins with the refused batches; those on their way come next. */
+    size_t failed;             /* answered and refused */
+    size_t flying;             /* sent, not answered */
+    struct txn_result verdict; /* the first refusal; it decides what is done */
+    usec_t follow_at;          /* when another batch may be sent */
     unsigned followers;        /* sent since the link was idle */
-    struct path path;          /* COPY or unnest for the next batch */
-    bool copy_once; /* outbox[0] was refused for a record: again, in the way that names it, */
-    bool each_once; /*   or the one that names all of them */
+
+    struct write_path path; /* COPY or unnest for the next batch */
+    bool copy_once;         /* send outbox[0] by COPY, which names the refused row */
+    bool each_once;         /* send outbox[0] as TXN_EACH, which names all refused rows */
+
     struct backoff backoff;
-    usec_t retry_at;              /* DOWN: when to connect. IDLE: nothing starts before */
-    usec_t tell_at;               /* when ends are written next */
-    bool down_told;               /* REPORT_DOWN is out, REPORT_UP is due */
-    bool trouble_told;            /* ditto for a streak of ERROR_AGAIN */
-    bool check_idle;              /* the server may have sent something unasked */
+    usec_t retry_at;       /* DOWN: when to connect. IDLE: nothing starts before */
+    usec_t publish_at;     /* when ends are written next */
+    bool down_reported;    /* REPORT_UP is due */
+    bool trouble_reported; /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
+    bool check_idle;       /* the server may have sent something unasked */
+
     struct ledger_entry *entries; /* of the ledger operation under way; tag = slot */
     size_t entry_count;
     size_t entry_cap;
@@ -78,15 +97,17 @@ struct worker {
     size_t slot_count;
     size_t slot_cap;
     size_t releasing_count;
-    unsigned write_failures;   /* of outbox[0] by a lost connection, in a row */
-    size_t fault_count;        /* slots with a fault that is not told yet */
-    struct index index;        /* of the slots, without those being released */
-    const void *last_topic_id; /* the last record's slot, for most records come in runs */
+    size_t fault_count;      /* slots with a fault that is not reported yet */
+    unsigned write_failures; /* of outbox[0] by a lost connection, in a row */
+    struct index index;      /* of the slots, without those being released */
+
+    /* The slot of the last record: most records come in runs. */
+    const void *last_topic_id;
     int32_t last_number;
     struct slot *last_slot;
 
-    struct slot *run;               /* whose records were taken last, one after the other: */
-    const struct message *run_last; /*   the last of them, while its event is held */
+    struct slot *run;               /* whose records were taken last, one after the other */
+    const struct message *run_last; /* the last of them, while its event is held */
     struct decoder *decoder;
     struct batch *open;    /* being filled */
     uint64_t open_id;      /* changes whenever span indices of `open` may have changed */
@@ -96,9 +117,9 @@ struct worker {
     struct batch *spare[WORKER_SPARE_BATCHES];
     bool more;                /* the queue may hold records that no wake-up will announce */
     bool flush;               /* write the open batch without waiting for linger */
-    usec_t keep_until;        /* so long batches keep their records as they came */
+    usec_t keep_until;        /* until then batches keep their records as they came */
     bool keeps;               /* they do now */
-    struct log_limit letters; /* lines about dead letters */
+    struct log_limit letters; /* limits log lines about dead letters */
     bool confirmed;           /* the group has all that is due */
     bool awaits_group;        /* nothing is written before it has */
 
@@ -112,91 +133,131 @@ struct worker {
     usec_t stop_deadline;
 };
 
-/* worker.c */
-struct slot *worker_find(struct worker *w, const char *topic, int32_t number);
+/*
+ * worker_report.c
+ * new: a report that is to be completed; s and err may be NULL. post: takes ownership of it.
+ */
 struct report *worker_report_new(struct worker *w, enum report_kind kind, const struct slot *s,
                                  int64_t offset, const struct error *err);
+void worker_report_post(struct worker *w, struct report *r);
 void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
                    const struct error *err);
 
-/* worker_fill.c */
-bool worker_has_room(const struct worker *w);
-void worker_fill(struct worker *w);
+/* worker_due.c */
+int64_t worker_due_of(const struct slot *s);                                   /* due */
+int64_t worker_due_committed(const struct slot *s);                            /* what it has */
+void worker_due_set(struct slot *s, int64_t offset);                           /* reports nothing */
+void worker_due_begin(const struct worker *w, struct slot *s, int64_t offset); /* a new start */
+void worker_due_take_back(struct worker *w, struct slot *s); /* records from s->stored on */
+void worker_due_report(struct worker *w);                    /* has moved: main is to commit */
 
-/* worker_link.c */
-void worker_link_init(struct worker *w);
-void worker_link_done(struct worker *w);
-void worker_link_drive(struct worker *w); /* does what can be done without waiting */
-usec_t worker_link_deadline(const struct worker *w);
-bool worker_link_uses(const struct worker *w, const struct slot *s);
+/*
+ * worker_outbox.c
+ * seal: the open batch goes to the end of the outbox. cut: the first records of outbox[0] become a
+ * batch of their own, before the rest. remove: it is done with. holds: has any batch, the open one
+ * included, something of the slot? drop: takes the slot out of all batches; not while WRITING.
+ */
+void worker_outbox_seal(struct worker *w);
+void worker_outbox_cut(struct worker *w, size_t records);
+void worker_outbox_remove(struct worker *w, size_t at);
+bool worker_outbox_holds(const struct worker *w, const struct slot *s);
+void worker_outbox_drop(struct worker *w, struct slot *s);
+void worker_outbox_drop_empty(struct worker *w);
+struct batch *worker_outbox_spare(struct worker *w); /* an empty one; the caller's */
+void worker_outbox_recycle(struct worker *w, struct batch *b);
 
-void worker_link_begin(struct worker *w, enum link_state state, bool started,
-                       const struct error *err);
-void worker_link_succeeded(struct worker *w);
-void worker_link_failed(struct worker *w, const struct error *err);
-bool worker_link_wants_claim(const struct worker *w); /* or a gap: before anything is written */
+/*
+ * worker_slot.c
+ * start: WAITING, REPORT_START; inserted: its row of the ledger is new. read_again: what is not
+ * stored is dropped and fetched again. verify_again: a slot that reads takes nothing more before
+ * main has found its log to be the same, by fp: of a record that was taken before there was any
+ * doubt.
+ */
+void worker_slot_set_stored(struct slot *s, int64_t next_offset);
+void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted);
+void worker_slot_read_again(struct worker *w, struct slot *s, const struct error *why);
+void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerprint fp,
+                              const char *why);
+void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
+                      struct error *err);
+void worker_slot_forget_fault(struct worker *w, struct slot *s); /* it is void */
+void worker_slot_report_faults(struct worker *w); /* those before which all is stored */
+
+/* worker_settle.c */
+void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e);
+void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
+void worker_settle_commit(struct worker *w, size_t place); /* outbox[place] is stored */
+void worker_settle_fence(struct worker *w);                /* outbox[0] is */
 
 /*
  * worker_plan.c
  * stale: a batch cannot be stored because of its table; true: main is asked to read the catalog
- * again. take: the plan that main has made; apply: once nothing is on its way.
+ * again. changed: the table's columns are others. take: the plan that main has made; apply: once
+ * nothing is on its way.
  */
 bool worker_plan_stale(struct worker *w, const struct error *err);
-void worker_plan_changed(struct worker *w, const struct error *err); /* its columns are others */
+void worker_plan_changed(struct worker *w, const struct error *err);
 void worker_plan_take(struct worker *w, struct slot *s, const struct topic_plan *plan);
 void worker_plan_apply(struct worker *w);
+
+/* worker_group.c, where there is no ledger */
+void worker_group_adopt(struct worker *w, struct slot *s); /* begins at first_offset */
+bool worker_group_is_ready(struct worker *w);              /* may another batch be written? */
+bool worker_group_may_send(struct worker *w);              /* outbox[0] */
+void worker_group_stored(struct worker *w);                /* a batch is */
+void worker_group_unknown(struct worker *w); /* outbox[0], its connection lost after COMMIT */
+void worker_group_release(struct worker *w, struct slot *s);
+void worker_group_end(struct worker *w); /* the worker ends: what is not stored is taken back */
+
+/*
+ * worker_letters.c
+ * reject: a record that we found bad becomes a dead letter of the open batch, unless its route
+ * stops; then *err says why. keeps: are records to be kept as they came? isolate: outbox[0] was
+ * rolled back for one of its records (ERROR_RECORD). condemn: TXN_EACH has said which rows of
+ * outbox[0] are refused.
+ */
+bool worker_letters_reject(struct worker *w, const struct target *target, struct message *msg,
+                           struct error *err);
+bool worker_letters_keeps(const struct worker *w);
+void worker_letters_isolate(struct worker *w, const struct txn_result *r);
+void worker_letters_condemn(struct worker *w, const struct txn_result *r);
+
+/*
+ * worker_link.c
+ * connect: begins to, when it is time. step: goes on with it. begin: an operation that has started,
+ * or could not. succeeded, failed: it has; failed is for all but a batch that was refused for a
+ * record or a fence. lost: the connection is.
+ */
+void worker_link_init(struct worker *w);
+void worker_link_done(struct worker *w);
+void worker_link_connect(struct worker *w);
+void worker_link_step(struct worker *w);
+void worker_link_begin(struct worker *w, enum link_state state, bool started,
+                       const struct error *err);
+void worker_link_succeeded(struct worker *w);
+void worker_link_failed(struct worker *w, const struct error *err);
+void worker_link_lost(struct worker *w, const struct error *err);
+
+/* worker_ledger.c; start: false when nothing is due */
+bool worker_ledger_start_claim(struct worker *w, bool only_mine);
+bool worker_ledger_start_gap(struct worker *w);
+bool worker_ledger_start_note(struct worker *w);
+bool worker_ledger_start_publish(struct worker *w);
+void worker_ledger_step(struct worker *w);
+bool worker_ledger_uses(const struct worker *w, const struct slot *s); /* the one under way */
+bool worker_ledger_wants_claim(const struct worker *w); /* or a gap: before anything is written */
+
+/* worker_fill.c */
+bool worker_fill_has_room(const struct worker *w);
+void worker_fill(struct worker *w);
 
 /* worker_write.c */
 bool worker_write_start(struct worker *w); /* false: nothing is due */
 void worker_write_step(struct worker *w);
 usec_t worker_write_deadline(const struct worker *w); /* WRITING: when another may follow */
 
-/* worker_group.c, where there is no ledger */
-void worker_group_adopt(struct worker *w, struct slot *s); /* begins at first_offset */
-void worker_group_begin(const struct worker *w, struct slot *s, int64_t offset); /* anew */
-bool worker_group_is_ready(struct worker *w); /* may another batch be written? */
-bool worker_group_may_send(struct worker *w); /* outbox[0] */
-void worker_group_stored(struct worker *w);   /* a batch is */
-void worker_group_unknown(struct worker *w);  /* outbox[0], its connection lost after COMMIT */
-void worker_group_take_back(struct worker *w, struct slot *s); /* records from s->stored on */
-void worker_group_release(struct worker *w, struct slot *s);
-void worker_group_end(struct worker *w); /* the worker ends: what is not stored is taken back */
-
-/* worker_settle.c */
-void worker_seal(struct worker *w); /* the open batch goes to the end of the outbox */
-void worker_recycle(struct worker *w, struct batch *b);
-bool worker_in_batches(const struct worker *w, const struct slot *s);
-void worker_drop(struct worker *w, struct slot *s); /* out of all batches; not while WRITING */
-void worker_start_at(struct worker *w, struct slot *s, int64_t offset); /* WAITING, REPORT_START */
-void worker_read_again(struct worker *w, struct slot *s, const struct error *why);
-/*
- * A slot that reads takes nothing more before main has found its log to be the same, by fp: of a
- * record that was taken before there was any doubt.
- */
-void worker_verify_again(struct worker *w, struct slot *s, struct fingerprint fp, const char *why);
-void worker_stop_slot(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
-                      struct error *err);
-void worker_forget_fault(struct worker *w, struct slot *s);
-void worker_tell_faults(struct worker *w); /* those before which all is stored */
-void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e);
-void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
-void worker_settle_commit(struct worker *w, size_t place); /* outbox[place] is stored */
-void worker_settle_fence(struct worker *w);
-void worker_halve(struct worker *w); /* outbox[0], which the server does not get done in time */
-void worker_isolate(struct worker *w, const struct txn_result *r); /* ERROR_RECORD */
-struct batch *worker_take_spare(struct worker *w);
-
-/*
- * worker_letters.c
- * reject: a record that we found bad becomes a dead letter of the open batch, unless its route
- * stops; then *err says why. condemn: TXN_EACH has said which rows of outbox[0] are refused.
- * bury_only: the only record of outbox[0] is refused; false: its partition has to stop.
- */
-bool worker_reject(struct worker *w, const struct target *target, struct message *msg,
-                   struct error *err);
-bool worker_keeps(const struct worker *w);
-size_t worker_count_letters(const struct worker *w, const struct batch *b);
-void worker_condemn(struct worker *w, const struct txn_result *r);
-bool worker_bury_only(struct worker *w, const struct txn_result *r, struct error *out_why);
+/* worker_schedule.c */
+void worker_schedule_run(struct worker *w); /* does what can be done without waiting */
+usec_t worker_schedule_deadline(const struct worker *w);
 
 #endif

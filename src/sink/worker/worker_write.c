@@ -1,18 +1,18 @@
 /*
- * Batches on their way to PostgreSQL. Mostly there is one, while the next is being filled. Over a
- * long way more follow by unnest before its answer is here: then the round trip is not spent
- * waiting. Where one goes on from another that fails, its advance misses (SK001): a consequence,
- * and no fence. So what is refused waits in the outbox until all are answered, and only the first
- * of it says what is to be done. Without a ledger no advance would miss, so then none follows.
- * Worker thread.
+ * Batches on their way to PostgreSQL. Mostly there is one, while the next is being filled. When the
+ * round trip is long, more follow by unnest before its answer is here, so that the time is not
+ * spent waiting. If one of them fails, the advance of those after it misses (SK001): that is a
+ * consequence and no fence. So refused batches wait in the outbox until all are answered, and only
+ * the first of them decides what is done. Without a ledger no advance would miss, so then none
+ * follows. Worker thread.
  */
 #include "sink/worker/worker_state.h"
 
 /* A batch that the server cannot store within postgres.timeout (triggers, foreign keys) is cut. */
 #define HALVE_AFTER 2
-/* Below this round trip a second batch on its way gains nothing and makes both smaller. */
+/* With a shorter round trip a second batch on its way gains nothing and makes both smaller. */
 #define FOLLOW_ROUND_TRIP USEC_PER_MSEC
-/* Then the link gets a moment's rest, to hear what the server has to say and to tell ends. */
+/* Then the link is left idle for a moment: to read notifications and to publish ends. */
 #define FOLLOWERS_MAX 64
 
 static bool open_is_due(const struct worker *w)
@@ -20,7 +20,7 @@ static bool open_is_due(const struct worker *w)
     if (batch_is_empty(w->open)) {
         return false;
     }
-    return w->flush || w->stopping || !worker_has_room(w) ||
+    return w->flush || w->stopping || !worker_fill_has_room(w) ||
            clock_mono() >= w->open->opened_usec + w->wc.cfg->batch.linger;
 }
 
@@ -33,7 +33,7 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
 }
 
-/* store_each() is of our schema, which need not be there without ledger and dead letters. */
+/* store_each() is in our schema, which may be missing without a ledger and dead letters. */
 static bool may_try_each(const struct worker *w)
 {
     bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
@@ -47,20 +47,20 @@ bool worker_write_start(struct worker *w)
         return false;
     }
     if (w->outbox_count == 0 && open_is_due(w)) {
-        worker_seal(w);
+        worker_outbox_seal(w);
     }
     if (w->outbox_count == 0 || !worker_group_may_send(w)) {
         return false;
     }
     if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
-        worker_halve(w);
+        worker_outbox_cut(w, w->outbox[0]->record_count / 2);
     }
     const struct batch *b = w->outbox[0];
-    /* After a lost write too: whatever it is that only a pipeline fails on, COPY gets past it. */
+    /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
     enum txn_path path = l->each_once && may_try_each(w) ? TXN_EACH
                          : copy                          ? TXN_COPY
-                                                         : path_choose(&l->path, b);
+                                                         : write_path_choose(&l->path, b);
     l->copy_once = false;
     l->each_once = false;
     l->followers = 0;
@@ -76,7 +76,7 @@ static bool may_follow(const struct worker *w)
     return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
            l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
            txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead && !w->stale &&
-           !worker_link_wants_claim(w);
+           !worker_ledger_wants_claim(w);
 }
 
 usec_t worker_write_deadline(const struct worker *w)
@@ -86,8 +86,9 @@ usec_t worker_write_deadline(const struct worker *w)
 }
 
 /*
- * Sends another when it is time: spread evenly over the round trip, so that what comes in waits for
- * a part of it at most. follow_at is moved by whatever prevents it, or the worker would not sleep.
+ * Sends another when it is time. They are spread evenly over the round trip, so that a new record
+ * waits for a part of it at most. Whatever prevents sending moves follow_at, or the worker would
+ * not sleep.
  */
 static void follow(struct worker *w)
 {
@@ -104,12 +105,12 @@ static void follow(struct worker *w)
         l->follow_at = w->open->opened_usec + w->wc.cfg->batch.linger;
         return;
     }
-    if (!path_may_follow(&l->path, next) || !txn_fits_unnest(l->txn, next)) {
+    if (!write_path_may_follow(&l->path, next) || !txn_fits_unnest(l->txn, next)) {
         l->follow_at = USEC_NEVER; /* large: it grows until the link is free */
         return;
     }
     if (next == w->open) {
-        worker_seal(w);
+        worker_outbox_seal(w);
     }
     l->followers++;
     send_batch(w, next, TXN_UNNEST);
@@ -127,13 +128,13 @@ static void act_on(struct worker *w, const struct txn_result *r)
     } else if (r->error.class == ERROR_RECORD) {
         worker_link_succeeded(w);
         if (r->path == TXN_EACH) {
-            worker_condemn(w, r);
+            worker_letters_condemn(w, r);
         } else if (may_try_each(w)) {
-            l->each_once = true; /* the same batch: it names all rows that are refused */
+            l->each_once = true; /* the same batch again: names all refused rows */
         } else if (r->path == TXN_UNNEST) {
-            l->copy_once = true; /* COPY names one */
+            l->copy_once = true; /* COPY names one row */
         } else {
-            worker_isolate(w, r);
+            worker_letters_isolate(w, r);
         }
     } else if (r->error.class == ERROR_SETUP && r->changed) {
         worker_link_succeeded(w);
@@ -147,7 +148,7 @@ static void act_on(struct worker *w, const struct txn_result *r)
     }
 }
 
-/* Stored, for SQL has converted it; but columns may be new. */
+/* The batch is stored, because SQL has converted it; but there may be new columns. */
 static void note_change(struct worker *w, const struct txn_result *r)
 {
     if (r->changed) {

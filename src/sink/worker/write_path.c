@@ -4,18 +4,18 @@
 #include "pg/rows_sql.h"
 
 /* A batch of one path moves to the other only when it is so much beyond the border: 1/4. */
-static size_t with_margin(const struct path *p, size_t border)
+static size_t with_margin(const struct write_path *p, size_t border)
 {
     return p->last == TXN_UNNEST ? border + border / 4 : border - border / 4;
 }
 
-static bool are_small(const struct path *p, size_t rows, size_t bytes)
+static bool are_small(const struct write_path *p, size_t rows, size_t bytes)
 {
     return rows <= with_margin(p, PATH_ROWS) && bytes <= with_margin(p, PATH_BYTES);
 }
 
 /* Rows that COPY has to stage count for less. */
-static bool is_for_unnest(const struct path *p, const struct batch *b)
+static bool is_for_unnest(const struct write_path *p, const struct batch *b)
 {
     size_t rows = 0;
     size_t bytes = 0;
@@ -29,13 +29,13 @@ static bool is_for_unnest(const struct path *p, const struct batch *b)
     return are_small(p, rows, bytes);
 }
 
-void path_init(struct path *p, enum config_write_path wanted)
+void write_path_init(struct write_path *p, enum config_write_path wanted)
 {
     p->wanted = wanted;
     p->last = TXN_UNNEST;
 }
 
-enum txn_path path_choose(struct path *p, const struct batch *b)
+enum txn_path write_path_choose(struct write_path *p, const struct batch *b)
 {
     switch (p->wanted) {
     case WRITE_PATH_COPY:
@@ -49,7 +49,7 @@ enum txn_path path_choose(struct path *p, const struct batch *b)
     return p->last;
 }
 
-bool path_may_follow(const struct path *p, const struct batch *b)
+bool write_path_may_follow(const struct write_path *p, const struct batch *b)
 {
     return p->wanted != WRITE_PATH_COPY && are_small(p, batch_row_count(b), b->bytes);
 }

@@ -17,15 +17,15 @@
 #define PATH_STAGED_ROWS 10000
 #define PATH_STAGED_BYTES ((size_t) 2 << 20)
 
-struct path {
+struct write_path {
     enum config_write_path wanted;
     enum txn_path last;
 };
 
-void path_init(struct path *p, enum config_write_path wanted);
-enum txn_path path_choose(struct path *p, const struct batch *b);
+void write_path_init(struct write_path *p, enum config_write_path wanted);
+enum txn_path write_path_choose(struct write_path *p, const struct batch *b);
 
-/* Is it small enough to be sent behind another (never large ones: they would add up in memory)? */
-bool path_may_follow(const struct path *p, const struct batch *b) _pure_;
+/* Is it small enough to follow another on its way? Large ones would add up in memory. */
+bool write_path_may_follow(const struct write_path *p, const struct batch *b) _pure_;
 
 #endif

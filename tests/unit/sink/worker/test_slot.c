@@ -1,6 +1,6 @@
 /*
- * slot.c: every change of state, against the drawing in slot.c written down once more; what is not
- * drawn aborts. And the strict filter. One thread.
+ * slot.c: every change of state, against the drawing in slot.c written down a second time; what is
+ * not drawn aborts. And the strict filter. One thread.
  */
 #include "sink/worker/slot.h"
 

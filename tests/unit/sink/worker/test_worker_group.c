@@ -1,107 +1,28 @@
 /*
  * worker_group.c: a worker made by hand, without a thread, a server or a broker; the test is the
  * group. What may be sent when, what falls back when records are dropped, and that a position is
- * never ahead of what is stored (at_least_once) nor behind what is sent (at_most_once). One thread.
+ * never ahead of what is stored (at_least_once) and never behind what is sent (at_most_once). One
+ * thread.
  */
 #include "sink/worker/worker_state.h"
 
-#include "base/mem.h"
-
-#include "unit.h"
-
-enum { SLOTS = 2 };
-
-struct rig {
-    struct worker w;
-    struct config cfg;
-    struct policies policies;
-    struct mailbox reports;
-    struct share shares[SLOTS];
-    struct slot slots[SLOTS];
-    struct slot *all[SLOTS];
-    int handles[SLOTS]; /* stand for main's partitions */
-};
+#include "sink/rig.h"
 
 static struct target target;
-
-static struct rig *rig_new(enum config_delivery delivery, enum config_commit commit)
-{
-    struct rig *r = mem_zalloc(sizeof *r);
-
-    mailbox_init(&r->reports);
-    r->cfg.delivery = delivery;
-    r->cfg.kafka.commit = commit;
-    r->w.delivery = delivery;
-    r->w.confirmed = true;
-    r->w.wc.cfg = &r->cfg;
-    r->w.wc.reports = &r->reports;
-    r->w.wc.policies = &r->policies;
-    r->w.open = batch_new();
-    r->w.open_id = 1;
-    r->w.link.state = LINK_IDLE;
-    r->w.slots = r->all;
-    r->w.slot_count = SLOTS;
-    for (int i = 0; i < SLOTS; i++) {
-        r->slots[i] = (struct slot){
-            .partition = (struct partition *) &r->handles[i],
-            .topic = "t",
-            .number = i,
-            .share = &r->shares[i],
-            .state = SLOT_READING,
-            .gap.to = -1,
-            .end_told = -1,
-        };
-        r->all[i] = &r->slots[i];
-        atomic_init(&r->shares[i].end, -1);
-    }
-    return r;
-}
-
-/* How many reports of the kind wait; takes all. */
-static size_t told(struct rig *r, enum report_kind kind)
-{
-    size_t n = 0;
-
-    for (struct mail *m = mailbox_take(&r->reports); m;) {
-        struct mail *next = m->next;
-        n += ((struct report *) m)->kind == kind;
-        free(m);
-        m = next;
-    }
-    return n;
-}
-
-static void rig_free(struct rig *r)
-{
-    told(r, REPORT_DUE);
-    mailbox_done(&r->reports);
-    for (size_t i = 0; i < r->w.outbox_count; i++) {
-        batch_free(r->w.outbox[i]);
-    }
-    for (size_t i = 0; i < WORKER_SPARE_BATCHES; i++) {
-        batch_free(r->w.spare[i]);
-    }
-    free(r->w.outbox);
-    batch_free(r->w.open);
-    free(r);
-}
 
 /* Records of the slot into the open batch, each with a row, or none. */
 static void add(struct rig *r, int slot, int n, bool rows)
 {
-    struct slot *s = &r->slots[slot];
     struct batch *b = r->w.open;
 
     while (n-- > 0) {
-        uint32_t span = batch_span(b, s, s->topic, s->number, 0, s->expect);
-        batch_record_begin(b, span, s->expect, 1000, -1);
+        rig_record_begin(r, slot);
         if (rows) {
             uint32_t part = batch_part(b, &target, ROW_INSERT, 0);
             buf_add_z(batch_row_begin(b, part), "row");
             batch_row_end(b, part);
         }
-        batch_record_end(b);
-        s->expect++;
+        rig_record_end(r, slot);
     }
 }
 
@@ -131,14 +52,14 @@ static void test_sync_waits_for_what_is_stored(void **state)
     (void) state;
     add(r, 0, 10, true);
     add(r, 1, 5, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     assert_true(worker_group_is_ready(&r->w));
     assert_true(worker_group_may_send(&r->w));
     expect_due(r, 0, 0); /* nothing is stored yet */
     store(r);
     expect_due(r, 0, 10);
     expect_due(r, 1, 5);
-    assert_int_equal(told(r, REPORT_DUE), 1);
+    assert_int_equal(rig_take_reports(r, REPORT_DUE), 1);
     assert_false(worker_group_is_ready(&r->w));
     assert_true(r->w.awaits_group);
     commit(r, 0);
@@ -155,7 +76,7 @@ static void test_nobody_waits_for_one_on_its_way_out(void **state)
 
     (void) state;
     add(r, 0, 10, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     store(r);
     r->slots[0].state = SLOT_RELEASING; /* lost: it will never be committed */
     assert_true(worker_group_is_ready(&r->w));
@@ -168,10 +89,10 @@ static void test_async_and_interval_do_not_wait(void **state)
     for (enum config_commit c = COMMIT_ASYNC; c <= COMMIT_INTERVAL; c++) {
         struct rig *r = rig_new(DELIVERY_AT_LEAST_ONCE, c);
         add(r, 0, 10, true);
-        worker_seal(&r->w);
+        worker_outbox_seal(&r->w);
         store(r);
         expect_due(r, 0, 10);
-        assert_int_equal(told(r, REPORT_DUE), c == COMMIT_ASYNC ? 1 : 0);
+        assert_int_equal(rig_take_reports(r, REPORT_DUE), c == COMMIT_ASYNC ? 1 : 0);
         assert_true(worker_group_is_ready(&r->w));
         rig_free(r);
     }
@@ -183,7 +104,7 @@ static void test_an_unknown_commit_is_sent_again(void **state)
 
     (void) state;
     add(r, 0, 10, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     worker_group_unknown(&r->w);
     assert_int_equal(r->w.outbox_count, 1);
     expect_due(r, 0, 0);
@@ -196,7 +117,7 @@ static void test_without_rows_nothing_is_sent(void **state)
 
     (void) state;
     add(r, 0, 3, false);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     assert_false(worker_group_may_send(&r->w));
     assert_int_equal(r->w.outbox_count, 0);
     expect_due(r, 0, 3);
@@ -211,13 +132,13 @@ static struct rig *announced(enum config_commit commit)
 
     add(r, 0, 10, true);
     add(r, 1, 5, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add(r, 0, 7, true);
     assert_true(worker_group_is_ready(&r->w));
     assert_false(worker_group_may_send(&r->w));
     expect_due(r, 0, 10);
     expect_due(r, 1, 5);
-    assert_int_equal(told(r, REPORT_DUE), 1);
+    assert_int_equal(rig_take_reports(r, REPORT_DUE), 1);
     return r;
 }
 
@@ -228,12 +149,12 @@ static void test_the_group_has_it_before_it_is_sent(void **state)
     (void) state;
     commit(r, 0);
     assert_false(worker_group_may_send(&r->w));
-    assert_int_equal(told(r, REPORT_DUE), 0); /* once is enough */
+    assert_int_equal(rig_take_reports(r, REPORT_DUE), 0); /* once is enough */
     commit(r, 1);
     assert_true(worker_group_may_send(&r->w));
     store(r);
     expect_due(r, 0, 10);
-    assert_int_equal(told(r, REPORT_DUE), 0);
+    assert_int_equal(rig_take_reports(r, REPORT_DUE), 0);
     rig_free(r);
 }
 
@@ -246,7 +167,7 @@ static void test_an_unknown_commit_is_not_sent_again(void **state)
     worker_group_unknown(&r->w);
     assert_int_equal(r->w.outbox_count, 0);
     assert_int_equal(r->w.write_failures, 0);
-    assert_int_equal(told(r, REPORT_DOUBTFUL), 2);
+    assert_int_equal(rig_take_reports(r, REPORT_DOUBTFUL), 2);
     expect_due(r, 0, 10);
     rig_free(r);
 }
@@ -258,10 +179,10 @@ static void test_released_while_the_group_is_asked(void **state)
     (void) state;
     r->slots[0].state = SLOT_RELEASING;
     worker_group_release(&r->w, &r->slots[0]);
-    assert_false(worker_in_batches(&r->w, &r->slots[0]));
-    assert_true(worker_in_batches(&r->w, &r->slots[1]));
+    assert_false(worker_outbox_holds(&r->w, &r->slots[0]));
+    assert_true(worker_outbox_holds(&r->w, &r->slots[1]));
     expect_due(r, 0, 0);
-    assert_int_equal(told(r, REPORT_DUE), 1);
+    assert_int_equal(rig_take_reports(r, REPORT_DUE), 1);
     rig_free(r);
 }
 
@@ -288,12 +209,12 @@ static void test_nothing_is_sent_before_what_was_taken_back(void **state)
     commit(r, 0);
     commit(r, 1);
     error_set(&why, ERROR_RECORD, "read again");
-    worker_read_again(&r->w, &r->slots[0], &why);
-    told(r, REPORT_START);
+    worker_slot_read_again(&r->w, &r->slots[0], &why);
+    rig_take_reports(r, REPORT_START);
     expect_due(r, 0, 0);
     r->slots[0].state = SLOT_READING;
     add(r, 0, 4, true);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     store(r);                                   /* that of slot 1 */
     assert_false(worker_group_may_send(&r->w)); /* the group has 10, and must have 0 first */
     expect_due(r, 0, 0);
@@ -333,7 +254,7 @@ static void test_it_begins_where_the_group_says(void **state)
     assert_int_equal(s->expect, 42);
     assert_int_equal(s->stored, 42);
     expect_due(r, 1, 42);
-    assert_int_equal(told(r, REPORT_START), 1);
+    assert_int_equal(rig_take_reports(r, REPORT_START), 1);
     rig_free(r);
 }
 
@@ -343,7 +264,7 @@ static void test_with_a_ledger_nothing_of_this_happens(void **state)
 
     (void) state;
     add(r, 0, 3, false);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     assert_true(worker_group_is_ready(&r->w));
     assert_true(worker_group_may_send(&r->w)); /* a batch without rows moves the ledger */
     worker_group_unknown(&r->w);
@@ -351,7 +272,7 @@ static void test_with_a_ledger_nothing_of_this_happens(void **state)
     worker_group_end(&r->w);
     store(r);
     expect_due(r, 0, 0);
-    assert_int_equal(told(r, REPORT_DUE), 0);
+    assert_int_equal(rig_take_reports(r, REPORT_DUE), 0);
     rig_free(r);
 }
 

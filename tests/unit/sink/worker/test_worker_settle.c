@@ -1,27 +1,14 @@
 /*
  * worker_settle.c: a worker made by hand, without a thread, a server or a broker. What the ledger
  * may say after a claim (invariant I9), a fence, the end of a slot, and the search for the record
- * that PostgreSQL refuses. Rows name their slot and offset, so that each one found tells where it
+ * that PostgreSQL refuses. Rows name their slot and offset, so that each one found shows where it
  * came from. One thread.
  */
 #include "sink/worker/worker_state.h"
 
-#include "base/mem.h"
+#include "sink/rig.h"
 
-#include "unit.h"
-
-enum { SLOTS = 3, TARGETS = 2, OFFSETS = 200 };
-
-struct rig {
-    struct worker w;
-    struct policies policies; /* of no route: whatever is refused stops */
-    struct mailbox reports;
-    struct worker_config wc;
-    struct share shares[SLOTS];
-    struct slot slots[SLOTS];
-    struct slot *all[SLOTS];
-    int handles[SLOTS]; /* stand for main's partitions */
-};
+enum { TARGETS = 2, OFFSETS = 200 };
 
 struct row {
     int32_t slot;
@@ -39,70 +26,29 @@ static uint32_t chance(uint32_t n)
 
 /* ---- the rig ---- */
 
-static struct rig *rig_new(void)
+static struct rig *with_ledger(void)
 {
-    struct rig *r = mem_zalloc(sizeof *r);
-
-    mailbox_init(&r->reports);
-    r->w.wc.reports = &r->reports;
-    r->w.wc.policies = &r->policies;
-    r->w.open = batch_new();
-    r->w.open_id = 1;
-    r->w.link.state = LINK_IDLE;
-    r->w.slots = r->all;
-    r->w.slot_count = SLOTS;
-    for (int i = 0; i < SLOTS; i++) {
-        r->slots[i] = (struct slot){
-            .partition = (struct partition *) &r->handles[i],
-            .topic = "t",
-            .number = i,
-            .share = &r->shares[i],
-            .state = SLOT_READING,
-            .owner_epoch = 7,
-            .gap.to = -1,
-            .end_told = -1,
-        };
-        r->all[i] = &r->slots[i];
-        atomic_init(&r->shares[i].stored, 0);
-        atomic_init(&r->shares[i].end, -1);
-    }
-    return r;
+    return rig_new(DELIVERY_EXACTLY_ONCE, COMMIT_SYNC);
 }
 
 static size_t count_reports(struct rig *r)
 {
-    size_t n = 0;
-
-    worker_tell_faults(&r->w);
+    worker_slot_report_faults(&r->w);
     assert_int_equal(r->w.fault_count, 0);
-    for (struct mail *m = mailbox_take(&r->reports); m;) {
-        struct mail *next = m->next;
-        free(m);
-        m = next;
-        n++;
-    }
-    return n;
+    return rig_take_reports(r, RIG_ANY);
 }
 
-static void rig_free(struct rig *r)
+/* Nothing was reported that no test has looked at. */
+static void end(struct rig *r)
 {
     assert_int_equal(count_reports(r), 0);
-    mailbox_done(&r->reports);
-    for (size_t i = 0; i < r->w.outbox_count; i++) {
-        batch_free(r->w.outbox[i]);
-    }
-    for (size_t i = 0; i < WORKER_SPARE_BATCHES; i++) {
-        batch_free(r->w.spare[i]);
-    }
-    free(r->w.outbox);
-    batch_free(r->w.open);
-    free(r);
+    rig_free(r);
 }
 
 /* Exactly one report waits, and it is this one. */
 static void expect_report(struct rig *r, enum report_kind kind, int slot, int64_t offset)
 {
-    worker_tell_faults(&r->w);
+    worker_slot_report_faults(&r->w);
     struct mail *m = mailbox_take(&r->reports);
     struct report *report = (struct report *) m;
 
@@ -118,19 +64,16 @@ static void expect_report(struct rig *r, enum report_kind kind, int slot, int64_
 /* Adds a record of the slot to the open batch, with `rows` rows. */
 static void add_record(struct rig *r, int slot, uint32_t rows)
 {
-    struct slot *s = &r->slots[slot];
     struct batch *b = r->w.open;
-    uint32_t span = batch_span(b, s, s->topic, s->number, s->owner_epoch, s->expect);
 
-    batch_record_begin(b, span, s->expect, 1000, -1);
+    rig_record_begin(r, slot);
     for (uint32_t i = 0; i < rows; i++) {
-        struct row row = {.slot = slot, .offset = s->expect};
+        struct row row = {.slot = slot, .offset = r->slots[slot].expect};
         uint32_t part = batch_part(b, &targets[chance(TARGETS)], ROW_INSERT, chance(2));
         buf_add(batch_row_begin(b, part), &row, sizeof row);
         batch_row_end(b, part);
     }
-    batch_record_end(b);
-    s->expect++;
+    rig_record_end(r, slot);
 }
 
 /* Offsets that hold no record. */
@@ -240,11 +183,11 @@ static void expect_moved(struct rig *r, int slot, int64_t ledger)
 /* One batch [0,10) on its way, [10,15) in the open one; another slot is in both. */
 static struct rig *two_batches(void)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
 
     add_records(r, 0, 10);
     add_records(r, 1, 3);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add_records(r, 0, 5);
     add_records(r, 1, 2);
     return r;
@@ -260,7 +203,7 @@ static void test_nothing_was_stored(void **state)
     claim_again(r, 0, 0);
     expect_met(r, 0, 0, 2);
     assert_int_equal(r->w.outbox_count, 1);
-    rig_free(r);
+    end(r);
 }
 
 static void test_the_first_was_stored(void **state)
@@ -276,10 +219,10 @@ static void test_the_first_was_stored(void **state)
     claim_again(r, 1, 3);
     expect_met(r, 1, 3, 1);
     assert_int_equal(r->w.outbox_count, 0);
-    rig_free(r);
+    end(r);
 }
 
-static void test_somebody_has_moved_the_line(void **state)
+static void test_somebody_has_moved_the_row(void **state)
 {
     const int64_t places[] = {1, 9, 11, 14, 16, 1000};
 
@@ -293,7 +236,7 @@ static void test_somebody_has_moved_the_line(void **state)
         assert_int_equal(r->slots[0].gap.to, -1);
         assert_int_equal(chain_of(r, 1, chain), 2);
         check_rows(r);
-        rig_free(r);
+        end(r);
     }
 }
 
@@ -301,11 +244,11 @@ static void test_a_chain_of_three(void **state)
 {
     (void) state;
     for (int64_t ledger = 0; ledger <= 30; ledger += 5) {
-        struct rig *r = rig_new();
+        struct rig *r = with_ledger();
         for (int i = 0; i < 3; i++) {
             add_records(r, 0, 10);
             if (i < 2) {
-                worker_seal(&r->w);
+                worker_outbox_seal(&r->w);
             }
         }
         claim_again(r, 0, ledger);
@@ -314,13 +257,13 @@ static void test_a_chain_of_three(void **state)
         } else {
             expect_moved(r, 0, ledger);
         }
-        rig_free(r);
+        end(r);
     }
 }
 
 static void test_without_records(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
 
     (void) state;
     r->slots[0].stored = r->slots[0].expect = 20;
@@ -328,20 +271,20 @@ static void test_without_records(void **state)
     expect_met(r, 0, 20, 0);
     claim_again(r, 0, 19);
     expect_moved(r, 0, 19);
-    rig_free(r);
+    end(r);
 }
 
 static void test_only_the_last_is_left_and_was_stored(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
 
     (void) state;
     add_records(r, 0, 4);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     claim_again(r, 0, 4);
     expect_met(r, 0, 4, 0);
     assert_int_equal(r->w.outbox_count, 0);
-    rig_free(r);
+    end(r);
 }
 
 static void test_a_waiting_or_stopped_slot_stays_so(void **state)
@@ -350,14 +293,14 @@ static void test_a_waiting_or_stopped_slot_stays_so(void **state)
 
     (void) state;
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        struct rig *r = rig_new();
+        struct rig *r = with_ledger();
         r->slots[0].stored = r->slots[0].expect = 20;
         r->slots[0].state = states[i];
         claim_again(r, 0, 20);
         assert_int_equal(r->slots[0].state, states[i]);
         claim_again(r, 0, 21); /* the operator has moved past what stopped it */
         expect_moved(r, 0, 21);
-        rig_free(r);
+        end(r);
     }
 }
 
@@ -375,14 +318,14 @@ static void test_owned_by_another(void **state)
     assert_int_equal(chain_of(r, 0, chain), 0);
     assert_int_equal(chain_of(r, 1, chain), 2);
     expect_report(r, REPORT_LOST, 0, 0);
-    rig_free(r);
+    end(r);
 }
 
 /* seek() to where it stands: the value is the same, so only the epoch says that somebody was there.
  */
 static void test_try_again(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
     struct ledger_entry e = {.next_offset = 0, .owner_epoch = 9, .mine = true};
     struct slot *s = &r->slots[0];
 
@@ -390,19 +333,19 @@ static void test_try_again(void **state)
     add_records(r, 0, 3);
     worker_settle_reclaim(&r->w, s, &e);
     assert_int_equal(s->owner_epoch, 9);
-    assert_false(worker_in_batches(&r->w, s));
+    assert_false(worker_outbox_holds(&r->w, s));
     expect_moved(r, 0, 0);
 
     s->state = SLOT_STOPPED;
     e.owner_epoch = 11;
     worker_settle_reclaim(&r->w, s, &e);
     expect_moved(r, 0, 0);
-    rig_free(r);
+    end(r);
 }
 
 static void test_an_answer_that_comes_too_late(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
     struct ledger_entry e = {.next_offset = 5, .owner_epoch = 8, .mine = true};
 
     (void) state;
@@ -411,12 +354,12 @@ static void test_an_answer_that_comes_too_late(void **state)
     assert_int_equal(r->slots[0].state, SLOT_LOST);
     worker_settle_claim(&r->w, &r->slots[1], &e); /* is reading already */
     assert_int_equal(r->slots[1].state, SLOT_READING);
-    rig_free(r);
+    end(r);
 }
 
 static void test_first_claim(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
     struct ledger_entry e = {.next_offset = LEDGER_UNKNOWN, .mine = false};
     struct slot *s = &r->slots[2];
 
@@ -432,7 +375,7 @@ static void test_first_claim(void **state)
     assert_int_equal(s->owner_epoch, 8);
     assert_int_equal(s->seq, 1);
     expect_moved(r, 2, 42);
-    rig_free(r);
+    end(r);
 }
 
 /* Random chains of three slots, each settled against a list of its spans. */
@@ -440,23 +383,23 @@ static void test_random_chains(void **state)
 {
     (void) state;
     for (uint64_t round = 1; round <= 3000; round++) {
-        struct rig *r = rig_new();
+        struct rig *r = with_ledger();
         struct span *chain[8];
         seed = round;
         uint32_t batches = 1 + chance(4);
         for (uint32_t b = 0; b < batches; b++) {
             for (uint32_t k = chance(12); k > 0; k--) {
                 if (chance(6) == 0) {
-                    add_hole(r, (int) chance(SLOTS), 1 + chance(3));
+                    add_hole(r, (int) chance(RIG_SLOTS), 1 + chance(3));
                 } else {
-                    add_record(r, (int) chance(SLOTS), chance(3));
+                    add_record(r, (int) chance(RIG_SLOTS), chance(3));
                 }
             }
             if (b + 1 < batches && !batch_is_empty(r->w.open)) {
-                worker_seal(&r->w);
+                worker_outbox_seal(&r->w);
             }
         }
-        for (int slot = 0; slot < SLOTS; slot++) {
+        for (int slot = 0; slot < RIG_SLOTS; slot++) {
             size_t n = chain_of(r, slot, chain);
             int64_t from = n > 0 ? chain[0]->from : r->slots[slot].expect;
             int64_t next = n > 0 ? chain[chance((uint32_t) n)]->next : from;
@@ -475,7 +418,7 @@ static void test_random_chains(void **state)
             }
             check_rows(r);
         }
-        rig_free(r);
+        end(r);
     }
 }
 
@@ -483,27 +426,27 @@ static void test_random_chains(void **state)
 
 static void test_commit(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
 
     (void) state;
     atomic_store(&r->shares[0].end, 99);
-    r->slots[1].end_told = 50;
+    r->slots[1].end_published = 50;
     add_records(r, 0, 10);
     add_records(r, 1, 3);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add_records(r, 0, 5);
     worker_settle_commit(&r->w, 0);
     assert_int_equal(r->w.outbox_count, 0);
     assert_int_equal(r->slots[0].stored, 10);
     assert_int_equal(atomic_load(&r->shares[0].stored), 10);
-    assert_int_equal(r->slots[0].end_told, 99);
+    assert_int_equal(r->slots[0].end_published, 99);
     assert_int_equal(r->slots[1].stored, 3);
-    assert_int_equal(r->slots[1].end_told, 50); /* not known now */
+    assert_int_equal(r->slots[1].end_published, 50); /* not known now */
     assert_int_equal(atomic_load(&r->w.stats.records), 13);
     assert_int_equal(atomic_load(&r->w.stats.rows), 13);
     assert_int_equal(atomic_load(&r->w.stats.transactions), 1);
     assert_int_equal(r->w.open->record_count, 5);
-    rig_free(r);
+    end(r);
 }
 
 static void test_a_fence_claims_all_of_the_batch_again(void **state)
@@ -520,7 +463,7 @@ static void test_a_fence_claims_all_of_the_batch_again(void **state)
     assert_int_equal(chain_of(r, 0, chain), 2);
     assert_int_equal(chain_of(r, 1, chain), 0); /* the new owner has it */
     check_rows(r);
-    rig_free(r);
+    end(r);
 }
 
 static void drop_while_writing(void *arg)
@@ -528,7 +471,7 @@ static void drop_while_writing(void *arg)
     struct rig *r = arg;
 
     r->w.link.state = LINK_WRITING;
-    worker_drop(&r->w, &r->slots[0]);
+    worker_outbox_drop(&r->w, &r->slots[0]);
 }
 
 static void test_nothing_is_dropped_from_a_batch_on_its_way(void **state)
@@ -537,7 +480,7 @@ static void test_nothing_is_dropped_from_a_batch_on_its_way(void **state)
 
     (void) state;
     unit_expect_abort(drop_while_writing, r, "LINK_WRITING");
-    rig_free(r);
+    end(r);
 }
 
 static void test_drop(void **state)
@@ -547,17 +490,17 @@ static void test_drop(void **state)
     uint64_t id = r->w.open_id;
 
     (void) state;
-    assert_true(worker_in_batches(&r->w, &r->slots[0]));
-    assert_false(worker_in_batches(&r->w, &r->slots[2]));
-    worker_drop(&r->w, &r->slots[0]);
+    assert_true(worker_outbox_holds(&r->w, &r->slots[0]));
+    assert_false(worker_outbox_holds(&r->w, &r->slots[2]));
+    worker_outbox_drop(&r->w, &r->slots[0]);
     assert_true(r->w.open_id > id); /* span indices may have changed */
-    assert_false(worker_in_batches(&r->w, &r->slots[0]));
+    assert_false(worker_outbox_holds(&r->w, &r->slots[0]));
     assert_int_equal(chain_of(r, 1, chain), 2);
     check_rows(r);
-    worker_drop(&r->w, &r->slots[1]);
+    worker_outbox_drop(&r->w, &r->slots[1]);
     assert_int_equal(r->w.outbox_count, 0);
     assert_true(batch_is_empty(r->w.open));
-    rig_free(r);
+    end(r);
 }
 
 /* ---- the record that PostgreSQL refuses ---- */
@@ -567,7 +510,7 @@ static void refuse(struct rig *r, size_t part, size_t row)
     struct txn_result result = {.outcome = TXN_ROLLED_BACK, .part = part, .row = row};
 
     error_set(&result.error, ERROR_RECORD, "refused");
-    worker_isolate(&r->w, &result);
+    worker_letters_isolate(&r->w, &result);
 }
 
 static size_t records_at(struct rig *r, size_t i)
@@ -577,11 +520,11 @@ static size_t records_at(struct rig *r, size_t i)
 
 static void test_where_a_batch_is_cut(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
 
     (void) state;
     add_records(r, 0, 10);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     /* One part alone holds all, or several: look for the row of record 7. */
     for (size_t p = 0; p < r->w.outbox[0]->part_count; p++) {
         const struct batch_part *part = &r->w.outbox[0]->parts[p];
@@ -601,18 +544,18 @@ static void test_where_a_batch_is_cut(void **state)
     assert_int_equal(records_at(r, 0), 3); /* halves */
     assert_int_equal(records_at(r, 1), 4);
     check_rows(r);
-    rig_free(r);
+    end(r);
 }
 
 static void test_the_first_of_a_batch_is_tried_alone(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
     struct span *chain[8];
 
     (void) state;
     add_records(r, 0, 4);
     add_records(r, 1, 4);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     add_records(r, 0, 1);
     uint32_t first = 0;
     while (r->w.outbox[0]->parts[first].row_count == 0 ||
@@ -630,7 +573,7 @@ static void test_the_first_of_a_batch_is_tried_alone(void **state)
     assert_int_equal(chain_of(r, 0, chain), 0);
     assert_int_equal(chain_of(r, 1, chain), 1); /* its neighbours' records stay */
     check_rows(r);
-    rig_free(r);
+    end(r);
 }
 
 static void stop(struct rig *r, int slot)
@@ -638,10 +581,10 @@ static void stop(struct rig *r, int slot)
     struct error err;
 
     error_set(&err, ERROR_RECORD, "cannot be decoded");
-    worker_stop_slot(&r->w, &r->slots[slot], r->slots[slot].expect, REPORT_STOPPED, &err);
+    worker_slot_stop(&r->w, &r->slots[slot], r->slots[slot].expect, REPORT_STOPPED, &err);
 }
 
-/* The fault of a record is told when all before it is stored. */
+/* The fault of a record is reported when everything before it is stored. */
 static void test_a_fault_waits_for_what_is_before_it(void **state)
 {
     struct rig *r = two_batches();
@@ -650,34 +593,34 @@ static void test_a_fault_waits_for_what_is_before_it(void **state)
     stop(r, 0);
     assert_int_equal(r->slots[0].state, SLOT_STOPPED);
     assert_true(r->w.flush);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     for (int i = 0; i < 2; i++) {
-        worker_tell_faults(&r->w);
+        worker_slot_report_faults(&r->w);
         assert_null(mailbox_take(&r->reports));
         worker_settle_commit(&r->w, 0);
     }
     expect_report(r, REPORT_STOPPED, 0, 15);
-    rig_free(r);
+    end(r);
 }
 
 /* ... for PostgreSQL may refuse one of those: then that one alone is the partition's fault. */
-static void test_the_first_of_two_faults_is_told(void **state)
+static void test_the_first_of_two_faults_is_reported(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
 
     (void) state;
     add_records(r, 0, 1);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     stop(r, 0);
     refuse(r, TXN_NO_ROW, TXN_NO_ROW);
     assert_int_equal(r->slots[0].state, SLOT_STOPPED);
     assert_int_equal(r->slots[0].expect, 0);
     expect_report(r, REPORT_STOPPED, 0, 0);
-    rig_free(r);
+    end(r);
 }
 
-/* What is not told yet is void when the line is another's, or has moved. */
-static void test_a_fault_is_void_when_the_line_moves(void **state)
+/* What is not reported yet is void when the row is another's, or has moved. */
+static void test_a_fault_is_void_when_the_row_moves(void **state)
 {
     struct ledger_entry e = {.next_offset = 0, .owner_epoch = 8, .mine = false};
     struct rig *r = two_batches();
@@ -689,25 +632,25 @@ static void test_a_fault_is_void_when_the_line_moves(void **state)
     expect_moved(r, 0, 100);
     worker_settle_reclaim(&r->w, &r->slots[1], &e);
     expect_report(r, REPORT_LOST, 1, 0);
-    rig_free(r);
+    end(r);
 }
 
 static void test_a_culprit_of_a_partition_on_its_way_out(void **state)
 {
-    struct rig *r = rig_new();
+    struct rig *r = with_ledger();
 
     (void) state;
     add_records(r, 0, 1);
-    worker_seal(&r->w);
+    worker_outbox_seal(&r->w);
     r->slots[0].state = SLOT_RELEASING;
     refuse(r, TXN_NO_ROW, TXN_NO_ROW);
     assert_int_equal(r->slots[0].state, SLOT_RELEASING);
     assert_int_equal(r->w.outbox_count, 0);
-    rig_free(r);
+    end(r);
 }
 
 /* The first bad row in the order in which the parts are sent. */
-static bool find_bad(const struct batch *b, bool bad[SLOTS][OFFSETS], size_t *part, size_t *row)
+static bool find_bad(const struct batch *b, bool bad[RIG_SLOTS][OFFSETS], size_t *part, size_t *row)
 {
     for (*part = 0; *part < b->part_count; (*part)++) {
         const struct batch_part *p = &b->parts[*part];
@@ -723,8 +666,8 @@ static bool find_bad(const struct batch *b, bool bad[SLOTS][OFFSETS], size_t *pa
 }
 
 /* What a server would do with the outbox, one batch after the other. Returns the tries. */
-static unsigned play_server(struct rig *r, bool bad[SLOTS][OFFSETS], bool names_rows,
-                            bool stored[SLOTS][OFFSETS])
+static unsigned play_server(struct rig *r, bool bad[RIG_SLOTS][OFFSETS], bool names_rows,
+                            bool stored[RIG_SLOTS][OFFSETS])
 {
     unsigned tries = 0;
 
@@ -769,38 +712,38 @@ static void test_random_culprits(void **state)
 {
     (void) state;
     for (uint64_t round = 1; round <= 3000; round++) {
-        struct rig *r = rig_new();
-        bool bad[SLOTS][OFFSETS] = {{false}};
-        bool stored[SLOTS][OFFSETS] = {{false}};
-        int64_t ends[SLOTS];
+        struct rig *r = with_ledger();
+        bool bad[RIG_SLOTS][OFFSETS] = {{false}};
+        bool stored[RIG_SLOTS][OFFSETS] = {{false}};
+        int64_t ends[RIG_SLOTS];
         seed = round;
         uint32_t n = 1 + chance(60);
         uint32_t rate = 2 + chance(40);
         size_t culprits = 0;
         for (uint32_t i = 0; i < n; i++) {
-            int slot = (int) chance(SLOTS);
+            int slot = (int) chance(RIG_SLOTS);
             bad[slot][r->slots[slot].expect] = chance(rate) == 0;
             add_record(r, slot, 1 + chance(2));
         }
-        for (int i = 0; i < SLOTS; i++) {
+        for (int i = 0; i < RIG_SLOTS; i++) {
             ends[i] = r->slots[i].expect;
         }
-        worker_seal(&r->w);
-        bool stopped[SLOTS]; /* by one that cannot be decoded, behind all of these */
-        for (int i = 0; i < SLOTS; i++) {
+        worker_outbox_seal(&r->w);
+        bool stopped[RIG_SLOTS]; /* by one that cannot be decoded, after all of these */
+        for (int i = 0; i < RIG_SLOTS; i++) {
             stopped[i] = chance(3) == 0;
             if (stopped[i]) {
                 stop(r, i);
             }
         }
         unsigned tries = play_server(r, bad, round % 2 == 0, stored);
-        for (int i = 0; i < SLOTS; i++) {
+        for (int i = 0; i < RIG_SLOTS; i++) {
             check_stored(r, i, bad[i], stored[i], ends[i], stopped[i]);
             culprits += r->slots[i].state == SLOT_STOPPED;
         }
         assert_true(tries <= 2 * n);
         assert_int_equal(count_reports(r), culprits);
-        rig_free(r);
+        end(r);
     }
 }
 
@@ -809,7 +752,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_was_stored),
         cmocka_unit_test(test_the_first_was_stored),
-        cmocka_unit_test(test_somebody_has_moved_the_line),
+        cmocka_unit_test(test_somebody_has_moved_the_row),
         cmocka_unit_test(test_a_chain_of_three),
         cmocka_unit_test(test_without_records),
         cmocka_unit_test(test_only_the_last_is_left_and_was_stored),
@@ -826,8 +769,8 @@ int main(void)
         cmocka_unit_test(test_where_a_batch_is_cut),
         cmocka_unit_test(test_the_first_of_a_batch_is_tried_alone),
         cmocka_unit_test(test_a_fault_waits_for_what_is_before_it),
-        cmocka_unit_test(test_the_first_of_two_faults_is_told),
-        cmocka_unit_test(test_a_fault_is_void_when_the_line_moves),
+        cmocka_unit_test(test_the_first_of_two_faults_is_reported),
+        cmocka_unit_test(test_a_fault_is_void_when_the_row_moves),
         cmocka_unit_test(test_a_culprit_of_a_partition_on_its_way_out),
         cmocka_unit_test(test_random_culprits),
     };

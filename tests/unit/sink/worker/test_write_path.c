@@ -3,18 +3,19 @@
 
 #include "unit.h"
 
-/* A batch as path.c sees it: so many rows of so many bytes in all. */
-static enum txn_path choose_for(struct path *p, enum row_action action, size_t rows, size_t bytes)
+/* A batch as write_path.c sees it: this many rows, of this many bytes in all. */
+static enum txn_path choose_for(struct write_path *p, enum row_action action, size_t rows,
+                                size_t bytes)
 {
     static const struct target target = {.id = 0};
     struct batch_part part = {
         .target = &target, .action = action, .row_count = rows, .bytes = {.n = bytes}};
     struct batch b = {.parts = &part, .part_count = 1, .bytes = bytes};
 
-    return path_choose(p, &b);
+    return write_path_choose(p, &b);
 }
 
-static enum txn_path choose(struct path *p, size_t rows, size_t bytes)
+static enum txn_path choose(struct write_path *p, size_t rows, size_t bytes)
 {
     return choose_for(p, ROW_INSERT, rows, bytes);
 }
@@ -22,20 +23,20 @@ static enum txn_path choose(struct path *p, size_t rows, size_t bytes)
 static void test_wanted(void **state)
 {
     (void) state;
-    struct path p;
+    struct write_path p;
 
-    path_init(&p, WRITE_PATH_COPY);
+    write_path_init(&p, WRITE_PATH_COPY);
     assert_int_equal(choose(&p, 1, 10), TXN_COPY);
-    path_init(&p, WRITE_PATH_UNNEST);
+    write_path_init(&p, WRITE_PATH_UNNEST);
     assert_int_equal(choose(&p, 10 * PATH_ROWS, 10 * PATH_BYTES), TXN_UNNEST);
 }
 
 static void test_auto_by_rows_and_bytes(void **state)
 {
     (void) state;
-    struct path p;
+    struct write_path p;
 
-    path_init(&p, WRITE_PATH_AUTO);
+    write_path_init(&p, WRITE_PATH_AUTO);
     assert_int_equal(choose(&p, 0, 0), TXN_UNNEST); /* only the ledger moves */
     assert_int_equal(choose(&p, 1, 100), TXN_UNNEST);
     assert_int_equal(choose(&p, 2 * PATH_ROWS, 100), TXN_COPY);
@@ -46,9 +47,9 @@ static void test_auto_by_rows_and_bytes(void **state)
 static void test_near_the_border_it_stays(void **state)
 {
     (void) state;
-    struct path p;
+    struct write_path p;
 
-    path_init(&p, WRITE_PATH_AUTO);
+    write_path_init(&p, WRITE_PATH_AUTO);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(choose(&p, PATH_ROWS + PATH_ROWS / 5, 100), TXN_UNNEST);
         assert_int_equal(choose(&p, PATH_ROWS - PATH_ROWS / 5, 100), TXN_UNNEST);
@@ -64,9 +65,9 @@ static void test_near_the_border_it_stays(void **state)
 static void test_rows_that_copy_would_stage(void **state)
 {
     (void) state;
-    struct path p;
+    struct write_path p;
 
-    path_init(&p, WRITE_PATH_AUTO);
+    write_path_init(&p, WRITE_PATH_AUTO);
     assert_int_equal(choose_for(&p, ROW_UPSERT, PATH_STAGED_ROWS, 100), TXN_UNNEST);
     assert_int_equal(choose_for(&p, ROW_UPSERT, 2 * PATH_STAGED_ROWS, 100), TXN_COPY);
     assert_int_equal(choose_for(&p, ROW_DELETE, 2 * PATH_ROWS, 100), TXN_UNNEST);
@@ -81,12 +82,12 @@ static void test_large_ones_do_not_follow(void **state)
     static const struct target target = {.id = 0};
     struct batch_part part = {.target = &target, .action = ROW_UPSERT, .row_count = PATH_ROWS};
     struct batch b = {.parts = &part, .part_count = 1, .bytes = 100};
-    struct path p;
+    struct write_path p;
 
-    path_init(&p, WRITE_PATH_AUTO);
-    assert_true(path_may_follow(&p, &b));
+    write_path_init(&p, WRITE_PATH_AUTO);
+    assert_true(write_path_may_follow(&p, &b));
     part.row_count = 2 * PATH_ROWS;
-    assert_false(path_may_follow(&p, &b));
+    assert_false(write_path_may_follow(&p, &b));
 }
 
 int main(void)

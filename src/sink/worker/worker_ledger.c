@@ -1,0 +1,274 @@
+/*
+ * Operations on the ledger over the worker's connection: claim partitions, move one over a gap,
+ * note which log it is, publish known ends. Which comes when is decided in worker_schedule.c, what
+ * the answer to a claim means in worker_settle.c. Worker thread.
+ */
+#include "base/failpoint.h"
+#include "base/mem.h"
+#include "pg/sqlstate.h"
+#include "sink/worker/worker_state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PUBLISH_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
+/* Also when nothing changes, so that SQL can distinguish an idle daemon from a dead one. */
+#define PUBLISH_REFRESH (60 * USEC_PER_SEC)
+
+static struct ledger_entry *add_entry(struct link *l, struct slot *s)
+{
+    l->entries = mem_grow(l->entries, &l->entry_cap, l->entry_count, sizeof *l->entries);
+    struct ledger_entry *e = &l->entries[l->entry_count++];
+    *e = (struct ledger_entry){
+        .topic = s->topic,
+        .partition = s->number,
+        .first_offset = LEDGER_UNKNOWN,
+        .next_offset = s->stored,
+        .owner_epoch = s->owner_epoch,
+        .tag = s,
+    };
+    return e;
+}
+
+bool worker_ledger_uses(const struct worker *w, const struct slot *s)
+{
+    const struct link *l = &w->link;
+    for (size_t i = 0; i < l->entry_count; i++) {
+        if (l->entries[i].tag == s) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- claims ---- */
+
+bool worker_ledger_wants_claim(const struct worker *w)
+{
+    for (size_t i = 0; i < w->slot_count; i++) {
+        const struct slot *s = w->slots[i];
+        if (s->state == SLOT_CLAIMING || (slot_owns(s) && (s->reclaim || s->gap.to >= 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool worker_ledger_start_claim(struct worker *w, bool only_mine)
+{
+    struct link *l = &w->link;
+    l->entry_count = 0;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        if (only_mine ? s->reclaim && slot_owns(s) : s->state == SLOT_CLAIMING) {
+            struct ledger_entry *e = add_entry(l, s);
+            e->first_offset = only_mine ? LEDGER_UNKNOWN : s->first_offset;
+            e->first_reason = s->first_reason;
+        }
+    }
+    if (l->entry_count == 0) {
+        return false;
+    }
+    struct error err;
+    l->only_mine = only_mine;
+    worker_link_begin(
+        w, LINK_CLAIMING,
+        ledger_claim_start(l->ledger, l->conn, l->entries, l->entry_count, only_mine, &err), &err);
+    return true;
+}
+
+static void claimed(struct worker *w)
+{
+    struct link *l = &w->link;
+    (void) failpoint_hit(FAILPOINT_LEDGER_AFTER_CLAIM);
+    size_t n = l->entry_count;
+    l->entry_count = 0;
+    worker_link_succeeded(w);
+    for (size_t i = 0; i < n; i++) {
+        struct slot *s = l->entries[i].tag;
+        if (s->state == SLOT_RELEASING) {
+            worker_outbox_drop(w, s); /* the claim has fenced all that it had on its way */
+        } else if (l->only_mine) {
+            worker_settle_reclaim(w, s, &l->entries[i]);
+        } else {
+            worker_settle_claim(w, s, &l->entries[i]);
+        }
+    }
+}
+
+/* A lock that is held for too long belongs to a backend whose client hangs: end it, claim again. */
+static bool evict(struct worker *w, const struct error *err)
+{
+    struct link *l = &w->link;
+    struct error again;
+    if (l->state != LINK_CLAIMING || !sqlstate_is(err->sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE)) {
+        return false;
+    }
+    worker_link_begin(w, LINK_EVICTING,
+                      ledger_evict_start(l->ledger, l->conn, l->entries, l->entry_count, &again),
+                      &again);
+    return true;
+}
+
+/* ---- gaps ---- */
+
+static void describe_gap(const struct gap *gap, char *out, size_t size)
+{
+    static const char *const causes[] = {
+        [GAP_DELETED] = "deleted before it was stored",
+        [GAP_OVERWRITTEN] = "overwritten: the log was truncated",
+        [GAP_CREATED_AGAIN] = "the topic was created again",
+    };
+    snprintf(out, size, "%s; the log held offsets %lld to %lld", causes[gap->cause],
+             (long long) gap->low, (long long) gap->high);
+}
+
+bool worker_ledger_start_gap(struct worker *w)
+{
+    struct link *l = &w->link;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        if (s->gap.to < 0 || !slot_owns(s) || worker_outbox_holds(w, s)) {
+            continue;
+        }
+        if (l->ledger == NULL) {
+            worker_slot_start(w, s, s->gap.to, false);
+            continue;
+        }
+        struct error err;
+        char reason[160];
+        describe_gap(&s->gap, reason, sizeof reason);
+        l->entry_count = 0;
+        struct ledger_entry *e = add_entry(l, s);
+        worker_link_begin(w, LINK_GAPPING,
+                          ledger_gap_start(l->ledger, l->conn, e, s->gap.to, reason, &err), &err);
+        return true;
+    }
+    return false;
+}
+
+static void gap_moved(struct worker *w)
+{
+    struct link *l = &w->link;
+    struct ledger_entry e = l->entries[0];
+    struct slot *s = e.tag;
+    l->entry_count = 0;
+    worker_link_succeeded(w);
+    s->gap.to = -1;
+    s->known = (struct known_log){.fp = {.offset = FINGERPRINT_BY_HAND}, .leader_epoch = -1};
+    if (slot_owns(s)) {
+        worker_slot_start(w, s, e.next_offset, false);
+    }
+}
+
+/* ---- which log it is ---- */
+
+bool worker_ledger_start_note(struct worker *w)
+{
+    struct link *l = &w->link;
+    l->entry_count = 0;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        if (s->note_due && slot_owns(s)) {
+            add_entry(l, s)->ids = s->known.ids;
+        }
+    }
+    if (l->entry_count == 0) {
+        return false;
+    }
+    struct error err;
+    worker_link_begin(w, LINK_NOTING,
+                      ledger_note_start(l->ledger, l->conn, l->entries, l->entry_count, &err),
+                      &err);
+    return true;
+}
+
+static void noted(struct worker *w)
+{
+    struct link *l = &w->link;
+    for (size_t i = 0; i < l->entry_count; i++) {
+        struct slot *s = l->entries[i].tag;
+        /* They may have changed meanwhile. */
+        s->note_due = log_ids_are_news(&l->entries[i].ids, &s->known.ids);
+    }
+    l->entry_count = 0;
+    worker_link_succeeded(w);
+}
+
+/* ---- ends ---- */
+
+bool worker_ledger_start_publish(struct worker *w)
+{
+    struct link *l = &w->link;
+    usec_t now = clock_mono();
+    if (now < l->publish_at) {
+        return false;
+    }
+    l->publish_at = now + PUBLISH_INTERVAL;
+    l->entry_count = 0;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        int64_t end = atomic_load_explicit(&s->share->end, memory_order_relaxed);
+        bool due = end != s->end_published || now >= s->published_at + PUBLISH_REFRESH;
+        if (slot_owns(s) && end >= 0 && due) {
+            add_entry(l, s)->first_offset = end;
+            s->end_published = end;
+            s->published_at = now;
+        }
+    }
+    if (l->entry_count == 0) {
+        return false;
+    }
+    struct error err;
+    worker_link_begin(w, LINK_PUBLISHING,
+                      ledger_ends_start(l->ledger, l->conn, l->entries, l->entry_count, &err),
+                      &err);
+    return true;
+}
+
+/* ---- answers ---- */
+
+static void ledger_failed(struct worker *w, const struct error *err)
+{
+    struct link *l = &w->link;
+    if (evict(w, err)) {
+        return;
+    }
+    if (err->class == ERROR_FENCED && l->entry_count == 1) {
+        struct slot *s = l->entries[0].tag; /* the row was moved meanwhile: claim, then try again */
+        s->reclaim = slot_owns(s);
+        l->entry_count = 0;
+        worker_link_succeeded(w);
+        return;
+    }
+    l->entry_count = 0;
+    worker_link_failed(w, err);
+}
+
+void worker_ledger_step(struct worker *w)
+{
+    struct error err;
+    struct link *l = &w->link;
+    switch (ledger_step(l->ledger, &err)) {
+    case LEDGER_WAIT:
+        return;
+    case LEDGER_FAILED:
+        ledger_failed(w, &err);
+        return;
+    case LEDGER_DONE:
+        break;
+    }
+    if (l->state == LINK_CLAIMING) {
+        claimed(w);
+    } else if (l->state == LINK_GAPPING) {
+        gap_moved(w);
+    } else if (l->state == LINK_NOTING) {
+        noted(w);
+    } else {
+        if (l->state == LINK_EVICTING) {
+            worker_report(w, REPORT_EVICTED, NULL, (int64_t) ledger_evicted(l->ledger), NULL);
+        }
+        l->entry_count = 0;
+        worker_link_succeeded(w);
+    }
+}

@@ -1,0 +1,99 @@
+/*
+ * What the connection does next. One operation at a time, in this order of precedence: claim new
+ * partitions, claim again what may have changed (nothing is written before that is settled:
+ * invariant I9), move over gaps, write the oldest batch, publish ends. Every state moves on by
+ * itself when the socket or a deadline says so. Worker thread.
+ */
+#include "sink/worker/worker_state.h"
+
+static bool look_for_news(struct worker *w)
+{
+    struct link *l = &w->link;
+    struct error err;
+    struct conn_news news;
+    if (!l->check_idle) {
+        return true;
+    }
+    l->check_idle = false;
+    if (!conn_idle(l->conn, &news, &err)) {
+        worker_link_lost(w, &err);
+        return false;
+    }
+    if (news.replay) {
+        worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
+    }
+    bool moved = news.ledger && l->ledger != NULL;
+    for (size_t i = 0; moved && i < w->slot_count; i++) {
+        w->slots[i]->reclaim = slot_owns(w->slots[i]); /* somebody has changed the ledger by hand */
+    }
+    return true;
+}
+
+/* True when an operation was started. */
+static bool start_next(struct worker *w)
+{
+    if (w->dead || !look_for_news(w)) {
+        return false;
+    }
+    if (clock_mono() < w->link.retry_at) {
+        return false;
+    }
+    worker_plan_apply(w);
+    if (!w->stopping && worker_ledger_start_claim(w, false)) {
+        return true;
+    }
+    return worker_ledger_start_claim(w, true) || worker_ledger_start_gap(w) ||
+           worker_ledger_start_note(w) || (!w->stale && worker_write_start(w)) ||
+           (!w->stopping && w->link.ledger != NULL && worker_ledger_start_publish(w));
+}
+
+static void step(struct worker *w)
+{
+    switch (w->link.state) {
+    case LINK_DOWN:
+        worker_link_connect(w);
+        break;
+    case LINK_CONNECTING:
+        worker_link_step(w);
+        break;
+    case LINK_IDLE:
+        break;
+    case LINK_CLAIMING:
+    case LINK_EVICTING:
+    case LINK_GAPPING:
+    case LINK_NOTING:
+    case LINK_PUBLISHING:
+        worker_ledger_step(w);
+        break;
+    case LINK_WRITING:
+        worker_write_step(w);
+        break;
+    }
+}
+
+void worker_schedule_run(struct worker *w)
+{
+    thread_assert_owner(&w->owner);
+    step(w);
+    if (w->link.state == LINK_IDLE && start_next(w)) {
+        step(w);
+    }
+}
+
+usec_t worker_schedule_deadline(const struct worker *w)
+{
+    const struct link *l = &w->link;
+    if (w->dead) {
+        return USEC_NEVER;
+    }
+    if (l->state == LINK_DOWN) {
+        return w->stopping ? USEC_NEVER : l->retry_at;
+    }
+    if (l->state == LINK_WRITING) {
+        return MIN(conn_deadline(l->conn), worker_write_deadline(w));
+    }
+    if (l->state != LINK_IDLE) {
+        return conn_deadline(l->conn);
+    }
+    return l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER;
+}
