@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -11,6 +12,10 @@ import circles
 import externs
 import rooms
 import tour
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
+
+import coverage  # noqa: E402
 
 CC = os.environ.get("CC", "cc").split()
 
@@ -446,6 +451,35 @@ class Tour(Lint):
         self.expect(tour.check, "does not list txn.c", {"src/pg/meson.build": "files('txn_copy.c')\n"})
         self.expect(tour.check, "does not list options.def", {"src/config/meson.build": "files('config.c')\n"})
         self.expect(tour.check, "does not list message.h", {"src/row/meson.build": ""})
+
+
+class Coverage(unittest.TestCase):
+    """tools/coverage.py, which compares figures with the tables of docs/TESTING.md."""
+
+    FILES = {"src/base/mem.c": (94, 100), "src/row/text/ascii.h": (50, 50), "src/row/message.h": (19, 20)}
+    DOC = f"# Testing\n\n{coverage.ROOMS_HEAD}| `attic/` | 1 | 2 % |\n\n{coverage.FILES_HEAD}@\nThe end.\n"
+
+    def test_rooms(self):
+        want = [("base", 94, 100), ("row", 69, 70), ("row/text", 50, 50)]
+        self.assertEqual(coverage.by_room(self.FILES), want)
+
+    def test_faults(self):
+        low = coverage.below(self.FILES)
+        self.assertEqual(low, {"src/base/mem.c": "94.0 %"})
+        self.assertEqual(coverage.faults(low, {"src/base/mem.c": "why"}), [])
+        self.assertIn("write tests, or name it", coverage.faults(low, {})[0])
+        self.assertIn("does not say why", coverage.faults(low, {"src/base/mem.c": ""})[0])
+        self.assertIn("need not any more", coverage.faults({}, {"src/base/mem.c": "why"})[0])
+
+    def test_writing_keeps_reasons(self):
+        doc = self.DOC.replace("@", "| `src/base/mem.c` | 10.0 % | why |\n| `src/pg/gone.c` | 1.0 % | gone |\n")
+        text = coverage.written(doc, self.FILES)
+        self.assertIn("| `row/text/` | 50 | 100.0 % |\n\n", text)
+        self.assertNotIn("attic", text)
+        self.assertIn("| `src/base/mem.c` | 94.0 % | why |\n\nThe end.", text)
+        self.assertEqual(coverage.reasons(text), {"src/base/mem.c": "why"})
+        self.assertEqual(coverage.written(text, self.FILES), text)
+        self.assertEqual(coverage.reasons(coverage.written(self.DOC.replace("@", ""), self.FILES)), {"src/base/mem.c": ""})
 
 
 if __name__ == "__main__":
