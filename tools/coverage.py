@@ -70,7 +70,8 @@ def faults(low, said):
              f"coverage --write makes the row)" for path in sorted(set(low) - set(said))]  # fmt: skip
     found += [f"{path}: {DOC} names it, which it need not any more: take it out (tools/test coverage --write)"
               for path in sorted(set(said) - set(low))]  # fmt: skip
-    found += [f"{path}: {DOC} does not say why: write the reason into its row" for path in sorted(low) if said.get(path) == ""]
+    found += [f"{path}: {DOC} does not say why: write the reason into its row"
+              for path in sorted(low) if said.get(path) == ""]  # fmt: skip
     return found
 
 
