@@ -218,6 +218,13 @@ class Rooms(Lint):
         self.assertEqual(rooms.room_of("src/row/message.h"), "row")
         self.assertEqual(rooms.room_of("src/main.c"), "main.c")
 
+    def test_unit_tests_mirror_the_rooms(self):
+        words = "there is no src/row/attic/: tests/unit/ mirrors src/"
+        self.law(words, {"tests/unit/row/attic/test_batch.c": "/* Test. */\n"})
+        self.law(words, {"tests/unit/row/attic/server_batch.c": "/* Test. */\n"})
+        with Tree({"tests/unit/row/batch/test_batch.c": "/* Test. */\n", "tests/unit/row/kit/kit.c": "/* Kit. */\n"}) as root:
+            self.assertEqual(rooms.check(root), [])
+
     def test_main_sees_no_window(self):
         self.law("main.c may not include", self.edit("src/main.c", "sink/app/app.h", "pg/txn.h"))
 
