@@ -24,6 +24,17 @@ from kit.postgres import Postgres  # noqa: E402
 KEEP = bool(os.environ.get("PGSINKD_TEST_KEEP"))  # leave the files of the run behind
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
+def pytest_collection_modifyitems(items):
+    """A test that is marked quick is so with the first of its parameters only."""
+    seen = set()
+    for item in items:
+        if item.get_closest_marker("quick"):
+            if item.function in seen:
+                item.own_markers = [mark for mark in item.own_markers if mark.name != "quick"]
+            seen.add(item.function)
+
+
 @pytest.fixture(scope="session")
 def root():
     """The directory of this run; the server user can reach it."""

@@ -24,16 +24,23 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+enum { PARTITIONS_MAX = 10000 };
+
 static bool create_topic(rd_kafka_mock_cluster_t *cluster, const char *word)
 {
-    char name[250];
-    int partitions;
-    char rest;
-    if (sscanf(word, "%249[^:]:%d%c", name, &partitions, &rest) != 2 || partitions < 1) {
+    const char *colon = strchr(word, ':');
+    size_t length = colon == NULL ? 0 : (size_t) (colon - word);
+    char name[250] = "";
+    char *end = NULL;
+    long partitions = colon == NULL ? 0 : strtol(colon + 1, &end, 10);
+
+    if (length == 0 || length >= sizeof name || *end != '\0' || partitions < 1 ||
+        partitions > PARTITIONS_MAX) {
         fprintf(stderr, "demo_broker: '%s' is not TOPIC:PARTITIONS\n", word);
         return false;
     }
-    rd_kafka_resp_err_t code = rd_kafka_mock_topic_create(cluster, name, partitions, 1);
+    memcpy(name, word, length);
+    rd_kafka_resp_err_t code = rd_kafka_mock_topic_create(cluster, name, (int) partitions, 1);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         fprintf(stderr, "demo_broker: topic %s: %s\n", name, rd_kafka_err2str(code));
         return false;

@@ -21,7 +21,7 @@ fi
 version=$("$clang_format" --version | sed 's/.*version \([0-9]*\).*/\1/')
 
 list() {
-    find src tests tools \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print0 | sort -z
+    find src tests tools bench \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print0 | sort -z
 }
 
 case "${1:-}" in

@@ -11,6 +11,7 @@ def numbers(bench, log, n):
     for _ in range(n):
         log.send_json(partition=0, seq=log.count(), a=log.count(), b="x", c=7)
 
+@pytest.mark.quick
 @pytest.mark.parametrize("path", PATHS)
 def test_a_column_is_added(bench, path):
     log = bench.topic()

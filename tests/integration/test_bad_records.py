@@ -24,6 +24,7 @@ def bad_log(bench, value, before=50, after=50):
     return log, bad
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_record_stops_its_partition(bench, name):
     log, bad = bad_log(bench, BAD[name])

@@ -35,6 +35,7 @@ def error_lines(done):
 # run
 
 
+@pytest.mark.quick
 @pytest.mark.system
 def test_until_end_takes_what_is_there_at_the_start(bench):
     log = bench.topic(partitions=4)

@@ -272,6 +272,7 @@ def two_routes(log, **second):
 LANDING = "CREATE TABLE landing (seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint, value bytea);"
 
 
+@pytest.mark.quick
 @PATHS
 @pytest.mark.parametrize("name", ["not json", "check constraint", "foreign key", "trigger exception"])
 def test_the_other_route_has_its_row(bench, name, path):

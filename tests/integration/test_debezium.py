@@ -195,6 +195,7 @@ def test_units_of_times_without_a_schema(bench, connect, mode):
 # ---- changes ----
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("schemas", [True, False], ids=["schema", "plain"])
 def test_changes_of_a_table(bench, connect, schemas):
     """Inserts, updates, deletes, changes of the key, and a truncate in the middle, while the daemon runs."""

@@ -135,6 +135,7 @@ def killed_at(bench, delivery, failpoint, commit="sync"):
 
 
 # After the COMMIT in PostgreSQL, before the commit to the group.
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("failpoint", "delivery", "commit"),
     [

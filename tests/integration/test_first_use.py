@@ -24,6 +24,7 @@ def begun(bench, log):
     return {p: (offset, reason) for p, offset, reason in rows}
 
 
+@pytest.mark.quick
 def test_what_is_there_at_the_first_start(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()

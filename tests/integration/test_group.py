@@ -33,6 +33,7 @@ def test_three_daemons_join_and_leave_while_records_come_in(bench, protocol):
     bench.check(log)
 
 
+@pytest.mark.quick
 @pytest.mark.system
 @PROTOCOLS
 def test_two_daemons_share_the_partitions(bench, protocol):
@@ -87,6 +88,7 @@ def test_one_of_two_is_killed(bench):
     bench.check(log)
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 @PROTOCOLS
 def test_a_zombie_must_not_write(bench, protocol):

@@ -97,6 +97,7 @@ def test_a_slow_network_to_kafka(bench):
     bench.check(log)
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 @pytest.mark.system
 def test_aborted_transactions_never_reach_the_table(bench):
@@ -218,6 +219,7 @@ def test_a_gap_stops_its_partition(bench):
     bench.check(log, stops={0: 100})
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("policy", ["earliest", "latest"])
 def test_a_gap_is_recorded_and_passed(bench, policy):
     log = drained_then_deleted(bench, upto=150, total=200)
@@ -319,6 +321,7 @@ def test_kafka_offsets_are_committed_for_lag_tools(bench):
     bench.check(log)
 
 
+@pytest.mark.quick
 def test_kafka_offsets_are_never_read(bench):
     """The ledger says nothing is stored, the group's committed offsets say all is: the ledger is right."""
     log = bench.topic(partitions=2)

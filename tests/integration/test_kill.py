@@ -51,6 +51,7 @@ def test_kill_9_without_a_static_member_id(bench):
     bench.check(log)
 
 
+@pytest.mark.quick
 @pytest.mark.system
 def test_kill_9_while_records_come_in(bench):
     dice = seed()

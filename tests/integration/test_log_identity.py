@@ -42,6 +42,7 @@ def reports_truncation():
 # ---- a topic of the same name ----
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 @pytest.mark.system
 @SIZES

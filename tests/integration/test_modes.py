@@ -123,6 +123,7 @@ def check_all(bench, log, models):
         bench.check(log, table, model=expected)
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 @pytest.mark.system
 @pytest.mark.parametrize("path", PATHS)

@@ -154,6 +154,7 @@ def test_a_right_is_taken_away(bench, role, take, give):
     mixture.check()
 
 
+@pytest.mark.quick
 def test_a_column_is_dropped(bench):
     """Whether the daemon goes on or ends: no record is at fault."""
     mixture = Mixture(bench)

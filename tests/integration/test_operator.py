@@ -100,6 +100,7 @@ def test_to_delete_and_load_again_while_busy(bench):
     bench.check(log)
 
 
+@pytest.mark.quick
 def test_one_partition_backwards_while_busy(bench):
     """The others of the same batch lose nothing and gain nothing."""
     log = bench.topic(partitions=4)

@@ -183,6 +183,7 @@ def test_a_standby_is_waited_for_until_it_is_promoted(bench):
         standby.destroy()
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 def test_failover_to_a_standby_that_lost_the_last_commits(bench):
     """Asynchronous replication: the new primary lacks rows and offsets, together. They come again."""
@@ -229,6 +230,7 @@ def test_failover_to_a_standby_that_lost_the_last_commits(bench):
 # The network
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 @pytest.mark.system
 @pytest.mark.parametrize(("path", "tag"), [("copy", b"COPY "), ("unnest", b"INSERT 0 ")])

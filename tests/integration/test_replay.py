@@ -119,6 +119,7 @@ CHOICES = {
 }
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", CHOICES)
 def test_what_is_chosen_is_stored(bench, two, name):
     choose, chosen = CHOICES[name]

@@ -75,6 +75,7 @@ def test_stop_while_idle(bench, signal_number):
     bench.check(log)
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 def test_stop_while_busy(bench):
     log, d = busy(bench)

@@ -164,6 +164,7 @@ def items_of(record):
     return items_of_value(record.value)
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 @pytest.mark.parametrize("write_path", ["copy", "unnest"])
 def test_one_record_makes_many_rows(bench, write_path):

@@ -36,6 +36,7 @@ def positions(bench, log, delivery):
 DELIVERIES = pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 
 
+@pytest.mark.quick
 @PROTOCOLS
 @DELIVERIES
 def test_a_route_is_taken_out_and_put_back(bench, protocol, delivery):

@@ -70,6 +70,7 @@ def record(rng):
     return json.dumps(fields).encode()
 
 
+@pytest.mark.quick
 @pytest.mark.sanitize
 @pytest.mark.system
 def test_both_paths_store_the_same(bench):

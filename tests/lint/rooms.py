@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The law of the rooms (docs/ARCHITECTURE.md): who may include what, and in which order.
+"""The law of the rooms (docs/ARCHITECTURE.md): who may include what, and in which order. And the tests of a room lie in
+a folder of its name.
 
 usage: rooms.py PROJECT_ROOT
 """
@@ -219,6 +220,16 @@ def find_cycles(graph):
     return faults
 
 
+def check_mirror(root):
+    """A test of one file or situation lies where what it tests lies."""
+    faults = []
+    for path in source.files(root, "tests/unit", names=(".c",)):
+        folder, name = os.path.split(path[len("tests/unit/") :])
+        if name.startswith(("test_", "server_")) and not os.path.isdir(os.path.join(root, "src", folder)):
+            faults.append(f"{path}: there is no src/{folder}/: tests/unit/ mirrors src/, put it where what it tests is")
+    return faults
+
+
 def check(root):
     paths = source.files(root, "src")
     known = set(paths)
@@ -253,7 +264,7 @@ def check(root):
         users = sorted(p for p in foreign_users.get(library, ()) if room_of(p) == room)
         if limit is not None and len(users) > limit:
             faults.append(f"{library} is included by {', '.join(users)}: {limit} file may")
-    return faults + find_cycles(graph)
+    return faults + find_cycles(graph) + check_mirror(root)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,25 @@
 #!/usr/bin/python3
 """The lint's own tests: a small clean tree passes every rule; each violation, alone, fails its rule."""
 
+import json
 import os
 import subprocess
+import sys
 import tempfile
 import unittest
 
 import banned
 import circles
+import dialect
 import events
 import externs
 import paths
 import rooms
 import tour
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
+
+import coverage  # noqa: E402
 
 CC = os.environ.get("CC", "cc").split()
 
@@ -216,6 +223,13 @@ class Rooms(Lint):
         self.assertEqual(rooms.room_of("src/row/batch/fold.h"), "row/batch")
         self.assertEqual(rooms.room_of("src/row/message.h"), "row")
         self.assertEqual(rooms.room_of("src/main.c"), "main.c")
+
+    def test_unit_tests_mirror_the_rooms(self):
+        words = "there is no src/row/attic/: tests/unit/ mirrors src/"
+        self.law(words, {"tests/unit/row/attic/test_batch.c": "/* Test. */\n"})
+        self.law(words, {"tests/unit/row/attic/server_batch.c": "/* Test. */\n"})
+        with Tree({"tests/unit/row/batch/test_batch.c": "/* Test. */\n", "tests/unit/row/kit/kit.c": "/* Kit. */\n"}) as root:
+            self.assertEqual(rooms.check(root), [])
 
     def test_main_sees_no_window(self):
         self.law("main.c may not include", self.edit("src/main.c", "sink/app/app.h", "pg/txn.h"))
@@ -512,6 +526,142 @@ class Paths(Lint):
     def test_what_a_history_names(self):
         with Tree({"CHANGELOG.md": "`base/gone.c`\n"}) as root:
             self.assertEqual(paths.check(root), [])
+
+
+class Dialect(Lint):
+    """Each part of the dialect in a file of its own: bad text is found once, good text is not."""
+
+    def body(self, text):
+        return f"/* X. */\nvoid x(void)\n{{\n{text}}}\n"
+
+    def one(self, words, text):
+        self.expect(dialect.check, words, {"src/pg/x.c": text})
+
+    def none(self, text):
+        with Tree({"src/pg/x.c": text}) as root:
+            self.assertEqual(dialect.check(root), [])
+
+    def test_clean_tree(self):
+        with Tree() as root:
+            self.assertEqual(dialect.check(root), [])
+
+    def test_blank_line_after_declarations(self):
+        words = "src/pg/x.c:4: no blank line after the declarations"
+        for declaration in ("int a = 1;", "struct buf *b;", "char *c[2];", "_cleanup_buf_ struct buf b = {0};",
+                            "void (*call)(int);", "static const char *const names[] = {0};", "size_t n; /* so many */"):
+            for statement in ("a = b;", "call(a);", "return;", "if (a) {\n    }", "*a = 1;", "(void) a;"):
+                self.one(words, self.body(f"    {declaration}\n    {statement}\n"))
+                self.none(self.body(f"    {declaration}\n\n    {statement}\n"))
+        self.one("x.c:6: no blank", self.body("    int a[] = {\n        1,\n    };\n    /* Why. */\n    call(a);\n"))
+
+    def test_no_blank_line_is_wanted(self):
+        self.none(self.body("    int a = 1;\n"))
+        self.none(self.body("    call(1);\n    int a = 1;\n    call(a);\n"))
+        self.none(self.body("    int a = 1;\n\n    int b = call(a);\n    call(b);\n"))
+        self.none(self.body("    return a;\n"))
+        self.none("/* X. */\nstruct x {\n    int a;\n    void (*call)(int);\n};\n")
+
+    def test_clean_up_stands_first(self):
+        self.one("write _cleanup_buf_ before the type", self.body("    struct buf b _cleanup_buf_ = {0};\n"))
+        self.one("write _cleanup_(x_done) before", self.body("    struct x x _cleanup_(x_done) = {0};\n"))
+        self.none(self.body("    _cleanup_buf_ struct buf b = {0};\n"))
+        self.none("/* X. */\n#define _cleanup_buf_ _cleanup_(buf_done)\n")
+
+    def test_comments_that_do_not_fit(self):
+        words = "src/pg/x.c:3: the comment does not fit"
+        self.one(words, "/* X. */\nenum {\n    A, /* what is too\n          long */\n};\n")
+        self.none("/* X. */\nenum {\n    /* What is too\n     * long. */\n    A,\n    B, /* short */\n};\n")
+        words = "src/pg/x.c:3: a comment has torn the declaration"
+        self.one(words, "/* X. */\nstruct x {\n    char\n        text[6]; /* long */\n};\n")
+        self.none("/* X. */\nenum x {\n    A,\n    B\n};\nstruct y {\n    char text[6]; /* y */\n};\n")
+
+    POINTERS = """\
+/* X. */
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct x {
+    struct x *next;
+    bool ok;
+};
+#define NEXT(x) ((x)->next ? (x)->next : (x))
+
+bool @(struct x *p, int n);
+bool @(struct x *p, int n)
+{
+    bool ok = p != NULL && n;
+
+    assert(p != NULL);
+    while (p != NULL && !p->ok && *&n) {
+        p = p->next == NULL ? NULL : p->next;
+    }
+    CODE
+    return ok;
+}
+"""
+
+    def pointers(self, code):
+        clang_query = dialect.find_clang_query()
+        if clang_query is None:
+            self.skipTest("clang-query (clang-tools) is not installed")
+        files = {f"src/pg/{name}.c": self.POINTERS.replace("@", name).replace("CODE", code) for name in ("x", "y")}
+        with Tree(files) as root:
+            entries = [{"directory": root, "file": path, "arguments": ["gcc", "-Wlogical-op", "-Werror", "-c", path]}
+                       for path in files]  # fmt: skip
+            with open(os.path.join(root, "compile_commands.json"), "w", encoding="utf-8") as f:
+                json.dump(entries, f)
+            return dialect.check_pointers(root, root, clang_query)
+
+    def test_pointers_that_are_compared(self):
+        self.assertEqual(self.pointers(""), [])
+
+    def test_pointers_that_are_not(self):
+        code = "".join([
+            "if (p) {}\n", "while (!p) {}\n", "do {} while (p->next);\n", "for (; p;) {}\n", "n = p ? 1 : 2;\n",
+            "ok = n && p;\n", "ok = p || n;\n", "ok = p;\n", "assert(p);\n", "if ((p = p->next)) {}\n", "return p;\n",
+        ])  # fmt: skip
+        wants = [f"src/pg/{name}.c:{21 + i}: '{text}' is a pointer: compare it with NULL" for name in "xy" for i, text in
+                 enumerate(["p", "p", "p->next", "p", "p", "p", "p", "p", "p", "(p = p->next)", "p"])]  # fmt: skip
+        self.assertEqual(self.pointers(code), wants)
+
+    def test_pointers_in_a_macro(self):
+        wants = [f"src/pg/{name}.c:10: '(x)->next' is a pointer: compare it with NULL" for name in "xy"]
+        self.assertEqual(self.pointers("p = NEXT(p);"), wants)
+
+    def test_what_cannot_be_read(self):
+        self.assertIn("clang-query failed", self.pointers("what;")[0])
+        with Tree({"compile_commands.json": "[]"}) as root:
+            self.assertIn("compiles no file", dialect.check_pointers(root, root, "clang-query")[0])
+
+
+class Coverage(unittest.TestCase):
+    """tools/coverage.py, which compares figures with the tables of docs/TESTING.md."""
+
+    FILES = {"src/base/mem.c": (94, 100), "src/row/text/ascii.h": (50, 50), "src/row/message.h": (19, 20)}
+    DOC = f"# Testing\n\n{coverage.ROOMS_HEAD}| `attic/` | 1 | 2 % |\n\n{coverage.FILES_HEAD}@\nThe end.\n"
+
+    def test_rooms(self):
+        want = [("base", 94, 100), ("row", 69, 70), ("row/text", 50, 50)]
+        self.assertEqual(coverage.by_room(self.FILES), want)
+
+    def test_faults(self):
+        low = coverage.below(self.FILES)
+        self.assertEqual(low, {"src/base/mem.c": "94.0 %"})
+        self.assertEqual(coverage.faults(low, {"src/base/mem.c": "why"}), [])
+        self.assertIn("write tests, or name it", coverage.faults(low, {})[0])
+        self.assertIn("does not say why", coverage.faults(low, {"src/base/mem.c": ""})[0])
+        self.assertIn("need not any more", coverage.faults({}, {"src/base/mem.c": "why"})[0])
+
+    def test_writing_keeps_reasons(self):
+        doc = self.DOC.replace("@", "| `src/base/mem.c` | 10.0 % | why |\n| `src/pg/gone.c` | 1.0 % | gone |\n")
+        text = coverage.written(doc, self.FILES)
+        self.assertIn("| `row/text/` | 50 | 100.0 % |\n\n", text)
+        self.assertNotIn("attic", text)
+        self.assertIn("| `src/base/mem.c` | 94.0 % | why |\n\nThe end.", text)
+        self.assertEqual(coverage.reasons(text), {"src/base/mem.c": "why"})
+        self.assertEqual(coverage.written(text, self.FILES), text)
+        self.assertEqual(coverage.reasons(coverage.written(self.DOC.replace("@", ""), self.FILES)), {"src/base/mem.c": ""})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ static const char *show(struct conn *c, const char *name)
 
     snprintf(sql, sizeof sql, "SHOW %s", name);
     PGresult *res = conn_exec(c, sql, 0, NULL, &err);
-    assert_ok(res, &err);
+    assert_ok(res != NULL, &err);
     snprintf(value, sizeof value, "%s", PQgetvalue(res, 0, 0));
     PQclear(res);
     return value;
@@ -213,6 +213,7 @@ static void test_interrupted(void **state)
 /* Calls conn_idle until it has something to say, at most 5 s. */
 static bool idle_until(struct conn *c, struct conn_news *news, struct error *err)
 {
+    *news = (struct conn_news){0};
     for (usec_t end = clock_mono() + 5 * USEC_PER_SEC; clock_mono() < end;) {
         struct pollfd p = {.fd = conn_fd(c), .events = conn_events(c)};
         poll(&p, 1, 100);

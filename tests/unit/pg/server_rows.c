@@ -75,7 +75,7 @@ static struct target *make_target(const char *name, bool has_version, bool omit_
     int bit = 0;
     struct table *table = catalog_table(c, "public", name, &err);
 
-    assert_ok(table, &err);
+    assert_ok(table != NULL, &err);
     g->table = table;
     g->has_version = has_version;
     g->omit_leaves = omit_leaves;

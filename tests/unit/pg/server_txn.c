@@ -68,7 +68,7 @@ static struct target *make_target(const char *name, const char *columns, uint32_
     buf_printf(&sql, " (%s)", columns);
     operator_ask(admin, buf_cstr(&sql));
     struct table *table = catalog_table(c, "public", name, &err);
-    assert_ok(table, &err);
+    assert_ok(table != NULL, &err);
     g->id = id;
     g->table = table;
     g->column_count = table->column_count;
@@ -372,7 +372,7 @@ static void test_faults_without_a_row(void **state)
     operator_ask(admin, sql);
     struct error err;
     struct table *table = catalog_table(c, NULL, "fat", &err);
-    assert_ok(table, &err);
+    assert_ok(table != NULL, &err);
     struct target fat = {.id = 2,
                          .table = table,
                          .column_count = 700,

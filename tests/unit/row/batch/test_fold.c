@@ -368,7 +368,7 @@ static void apply_group(struct content *c, const struct fixture *x, const struct
     const char *at = g->bytes.p;
     for (size_t i = 0; i < g->row_count; i++) {
         struct row row = read_row(x, g->action, g->omit, &at);
-        size_t key = (size_t) (row.values[COLUMN_KEY] * KEYS + row.values[COLUMN_KEY2]);
+        size_t key = (size_t) row.values[COLUMN_KEY] * KEYS + (size_t) row.values[COLUMN_KEY2];
         assert_false(met[key]);
         met[key] = true;
         apply(c, x, &row);
@@ -479,7 +479,8 @@ static void compare(const struct content *got, const struct content *want, uint6
     for (size_t i = 0; same && !want->refused && i < TARGETS * KEYS * KEYS; i++) {
         const struct stored *g = &got->rows[i / (KEYS * KEYS)][i % (KEYS * KEYS)];
         const struct stored *w = &want->rows[i / (KEYS * KEYS)][i % (KEYS * KEYS)];
-        same = memcmp(g, w, sizeof *g) == 0;
+        same = g->is_there == w->is_there && g->unfilled == w->unfilled &&
+               memcmp(g->values, w->values, sizeof g->values) == 0;
     }
     if (!same) {
         print_error("seed %llu\n", (unsigned long long) at_seed);

@@ -88,11 +88,13 @@ static struct table *table_of(char *type, int32_t typmod)
 static void unhex(const char *text, struct buf *out)
 {
     for (; *text; text += 2) {
-        unsigned byte;
-        if (sscanf(text, "%2x", &byte) != 1) {
+        char byte[3] = {text[0], text[1], '\0'};
+        char *end;
+        unsigned long value = strtoul(byte, &end, 16);
+        if (end != byte + 2) {
             die("not hexadecimal", text);
         }
-        buf_add_u8(out, (uint8_t) byte);
+        buf_add_u8(out, (uint8_t) value);
     }
 }
 
