@@ -64,6 +64,7 @@ static struct link links[LINKS_MAX];
 static uint64_t now_nsec(void)
 {
     struct timespec t;
+
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t) t.tv_sec * NSEC_PER_SEC + (uint64_t) t.tv_nsec;
 }
@@ -93,6 +94,7 @@ static void put(struct way *w, struct chunk *c)
 static void drop_head(struct way *w)
 {
     struct chunk *c = w->head;
+
     w->head = c->next;
     if (w->head == NULL) {
         w->tail = NULL;
@@ -111,6 +113,7 @@ static bool take_in(struct way *w)
 {
     struct chunk *c = mem_alloc(sizeof *c);
     ssize_t n = recv(w->from, c->bytes, sizeof c->bytes, 0);
+
     if (n < 0) {
         free(c);
         return !failed(n);
@@ -163,6 +166,7 @@ static void close_link(struct link *l)
 static void set_up(int fd)
 {
     int on = 1;
+
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(fd, F_SETFL, O_NONBLOCK);
 }
@@ -173,6 +177,7 @@ static void open_link(int listener, uint16_t port)
     int client = accept(listener, NULL, NULL);
     int server = socket(AF_INET, SOCK_STREAM, 0);
     struct link *l = links;
+
     while (l < links + LINKS_MAX && l->open) {
         l++;
     }
@@ -193,6 +198,7 @@ static void open_link(int listener, uint16_t port)
 static uint64_t next_due(uint64_t now)
 {
     uint64_t due = NEVER;
+
     for (size_t i = 0; i < LINKS_MAX; i++) {
         for (size_t k = 0; links[i].open && k < 2; k++) {
             const struct chunk *c = links[i].ways[k].head;
@@ -244,6 +250,7 @@ static void turn(struct pollfd *places, uint16_t port)
     uint64_t due = next_due(now);
     uint64_t wait = due == NEVER ? 0 : due - now;
     struct timespec timeout = {(time_t) (wait / NSEC_PER_SEC), (long) (wait % NSEC_PER_SEC)};
+
     ask(places, now);
     if (ppoll(places, 1 + 2 * LINKS_MAX, due == NEVER ? NULL : &timeout, NULL) < 0) {
         die("poll: %s", strerror(errno));
@@ -263,6 +270,7 @@ static int listen_anywhere(void)
     struct sockaddr_in at = local(0);
     socklen_t size = sizeof at;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
+
     if (fd < 0 || bind(fd, (struct sockaddr *) &at, sizeof at) != 0 || listen(fd, 16) != 0 ||
         getsockname(fd, (struct sockaddr *) &at, &size) != 0) {
         die("no port to listen on: %s", strerror(errno));

@@ -66,6 +66,7 @@ static enum column_type type_of(const char *name)
 static struct table *table_of(char **words, size_t n)
 {
     struct table *t = mem_zalloc(sizeof *t);
+
     t->schema = mem_strdup("public");
     t->name = mem_strdup("t");
     t->quoted = mem_strdup("\"public\".\"t\"");
@@ -89,6 +90,7 @@ static struct table *table_of(char **words, size_t n)
 static void make_records(struct encode *e, const struct record_kind *kind)
 {
     static struct record r;
+
     e->records = mem_array(e->count, sizeof *e->records);
     for (uint64_t i = 0; i < e->count; i++) {
         kind->make(&r, i + 1);
@@ -127,6 +129,7 @@ static void add_record(struct encode *e, uint64_t i)
     const struct record_route route = {.mapping = e->mapping};
     struct batch *b = e->batches[e->open];
     uint32_t span = batch_span(b, &e->offsets[partition], msg.topic.p, partition, 1, msg.offset);
+
     batch_record_begin(b, span, msg.offset, msg.timestamp_ms, msg.leader_epoch);
     if (!record_rows(e->decoder, &route, &msg, b, &err)) {
         die("record %" PRIu64 ": %s", i + 1, err.text);
@@ -141,6 +144,7 @@ static void add_record(struct encode *e, uint64_t i)
 static uint64_t cpu_nsec(void)
 {
     struct timespec t;
+
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (uint64_t) t.tv_sec * NSEC_PER_SEC + (uint64_t) t.tv_nsec;
 }
@@ -173,6 +177,7 @@ static uint64_t measure(struct encode *e)
 static void print_result(const struct encode *e, uint64_t spent)
 {
     uint64_t value_bytes = 0;
+
     for (uint64_t i = 0; i < e->count; i++) {
         value_bytes += e->records[i].value_size;
     }
@@ -185,6 +190,7 @@ static void print_result(const struct encode *e, uint64_t spent)
 static void add_entry(struct mapping_spec *spec, struct mapping_entry *entries, char *word)
 {
     char *equals = strchr(word, '=');
+
     if (equals == NULL || spec->entry_count == ENTRIES_MAX) {
         die("'%s' is not COLUMN=PATH, or one too many", word);
     }
@@ -197,6 +203,7 @@ int main(int argc, char **argv)
     struct mapping_entry entries[ENTRIES_MAX];
     struct mapping_spec spec = {.format = FORMAT_JSON, .entries = entries};
     int c;
+
     while ((c = getopt(argc, argv, "rm:")) != -1) {
         switch (c) {
         case 'r':

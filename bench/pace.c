@@ -58,6 +58,7 @@ static atomic_bool over;
 static int64_t now_usec(void)
 {
     struct timespec ts;
+
     clock_gettime(CLOCK_REALTIME, &ts);
     return (int64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
@@ -70,12 +71,14 @@ static int64_t due_usec(uint64_t id)
 static int32_t since(int64_t due)
 {
     int64_t usec = now_usec() - due;
+
     return usec < NEVER ? (int32_t) usec : NEVER;
 }
 
 static void write_moments(const char *path)
 {
     FILE *f = fopen(path, "wb");
+
     if (f == NULL || fwrite(moments, sizeof *moments, count, f) != count || fclose(f) != 0) {
         die("%s: %s", path, strerror(errno));
     }
@@ -84,6 +87,7 @@ static void write_moments(const char *path)
 static void set_all(rd_kafka_conf_t *conf, const char *const settings[][2], size_t n)
 {
     char text[256];
+
     for (size_t i = 0; i < n; i++) {
         if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) !=
             RD_KAFKA_CONF_OK) {
@@ -96,6 +100,7 @@ static rd_kafka_t *make_client(rd_kafka_type_t type, rd_kafka_conf_t *conf)
 {
     char text[256];
     rd_kafka_t *rk = rd_kafka_new(type, conf, text, sizeof text);
+
     if (rk == NULL) {
         die("%s", text);
     }
@@ -127,6 +132,7 @@ static void *poll_acks(void *rk)
 static void wait_until(int64_t usec)
 {
     struct timespec at = {.tv_sec = usec / 1000000, .tv_nsec = usec % 1000000 * 1000};
+
     while (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &at, NULL) == EINTR) {
     }
 }
@@ -139,6 +145,7 @@ static void send_record(rd_kafka_topic_t *topic, uint64_t id)
     size_t key_size = (size_t) snprintf(key, sizeof key, "%" PRIu64, id);
     int n = snprintf(value, sizeof value, "{\"id\":%" PRIu64 ",\"sent\":%" PRId64 ",\"note\":\"",
                      id, due);
+
     n += snprintf(value + n, sizeof value - (size_t) n, "%.*s\"}", VALUE_SIZE - n - 2, FILLER);
     moments[id - 1].first = since(due);
     while (rd_kafka_produce(topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, value, (size_t) n,
@@ -161,6 +168,7 @@ static int run_send(char **argv)
         {"log_level", "3"},
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
     set_all(conf, SETTINGS, COUNT(SETTINGS));
     set_all(conf, (const char *const[][2]){{"bootstrap.servers", argv[0]}}, 1);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
@@ -203,6 +211,7 @@ static int assign_all(rd_kafka_t *rk, const char *name)
 {
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
     const struct rd_kafka_metadata *md;
+
     if (topic == NULL || rd_kafka_metadata(rk, 0, topic, &md, DEADLINE_MS) != 0) {
         die("%s: no answer from the broker", name);
     }
@@ -226,12 +235,14 @@ static int assign_all(rd_kafka_t *rk, const char *name)
 static uint64_t field(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
+
     return at == NULL ? 0 : strtoull(at + strlen(name), NULL, 10);
 }
 
 static void note_record(const rd_kafka_message_t *m)
 {
     char text[VALUE_SIZE + 1];
+
     snprintf(text, sizeof text, "%.*s", (int) m->len, (const char *) m->payload);
     uint64_t id = field(text, "\"id\":");
     if (id == 0 || id > count) {
@@ -252,6 +263,7 @@ static int run_see(char **argv)
         {"log_level", "3"},
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
     set_all(conf, SETTINGS, COUNT(SETTINGS));
     set_all(conf, (const char *const[][2]){{"bootstrap.servers", argv[0]}}, 1);
     rd_kafka_t *rk = make_client(RD_KAFKA_CONSUMER, conf);
@@ -282,6 +294,7 @@ static int run_see(char **argv)
 int main(int argc, char **argv)
 {
     bool send = argc == 7 && strcmp(argv[1], "send") == 0;
+
     if (!send && (argc != 6 || strcmp(argv[1], "see") != 0)) {
         fprintf(stderr, "usage: pace send BROKERS TOPIC RATE COUNT FILE\n"
                         "       pace see BROKERS TOPIC COUNT FILE\n");

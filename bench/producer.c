@@ -76,6 +76,7 @@ static rd_kafka_t *connect_to(const struct options *o, uint64_t *delivered)
     };
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
     for (size_t i = 0; i < COUNT(settings); i++) {
         if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) !=
             RD_KAFKA_CONF_OK) {
@@ -95,6 +96,7 @@ static void send_record(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct op
                         uint64_t number)
 {
     static struct record r;
+
     o->kind->make(&r, number);
     if (o->bad > 0 && number % o->bad == 0) {
         r.value_size--;
@@ -113,6 +115,7 @@ static void send_record(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct op
 static uint64_t now_nsec(void)
 {
     struct timespec t;
+
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t) t.tv_sec * NSEC_PER_SEC + (uint64_t) t.tv_nsec;
 }
@@ -120,6 +123,7 @@ static uint64_t now_nsec(void)
 static void wait_until(uint64_t nsec)
 {
     struct timespec t = {(time_t) (nsec / NSEC_PER_SEC), (long) (nsec % NSEC_PER_SEC)};
+
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0) {
     }
 }
@@ -128,6 +132,7 @@ static void send_at_rate(rd_kafka_t *rk, rd_kafka_topic_t *topic, const struct o
 {
     uint64_t began = now_nsec();
     uint64_t sent = 0;
+
     for (uint64_t at = began; sent < o->count; at += PACE_NSEC) {
         wait_until(at);
         uint64_t due = (uint64_t) ((double) (at - began) / (double) NSEC_PER_SEC *
@@ -154,6 +159,7 @@ static struct options read_arguments(int argc, char **argv)
     struct options o = {.first = 1, .codec = "none", .partition = RD_KAFKA_PARTITION_UA};
     const char *kind = "events";
     int c;
+
     while ((c = getopt(argc, argv, "k:f:z:p:r:s:b:")) != -1) {
         switch (c) {
         case 'k':
@@ -199,6 +205,7 @@ int main(int argc, char **argv)
     uint64_t delivered = 0;
     rd_kafka_t *rk = connect_to(&o, &delivered);
     rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, o.topic, NULL);
+
     if (topic == NULL) {
         die("%s", rd_kafka_err2str(rd_kafka_last_error()));
     }

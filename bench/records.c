@@ -51,6 +51,7 @@ static int part(uint64_t x, unsigned shift, int end)
 static __attribute__((format(printf, 2, 3))) void add(struct record *r, const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     size_t room = sizeof r->value - r->value_size;
     int n = vsnprintf(r->value + r->value_size, room, format, args);
@@ -72,6 +73,7 @@ static void add_time(struct record *r, uint64_t number)
     static char second_text[32];
     int64_t ms = FIRST_MS + (int64_t) number;
     time_t second = (time_t) (ms / 1000);
+
     if (second != last) {
         struct tm tm;
         strftime(second_text, sizeof second_text, "%Y-%m-%dT%H:%M:%S", gmtime_r(&second, &tm));
@@ -84,6 +86,7 @@ static void add_time(struct record *r, uint64_t number)
 static void add_text(struct record *r, size_t size, uint64_t choice)
 {
     size_t from = choice % (sizeof FILLER - 1);
+
     add(r, "\"");
     while (size > 0) {
         size_t n = sizeof FILLER - 1 - from;
@@ -101,6 +104,7 @@ static void make_event(struct record *r, uint64_t number, uint64_t id, uint64_t 
 {
     uint64_t x = scramble(number);
     int note = (int) (NOTE_MIN + (x >> 50) % NOTE_SPREAD);
+
     r->value_size = 0;
     add(r, "{\"id\":%" PRIu64 ",\"ts\":", id);
     add_time(r, number);
@@ -112,6 +116,7 @@ static void make_event(struct record *r, uint64_t number, uint64_t id, uint64_t 
 static void make_events(struct record *r, uint64_t number)
 {
     uint64_t user = scramble(number * 3) % USERS;
+
     make_event(r, number, number, user);
     set_key(r, user);
 }
@@ -119,6 +124,7 @@ static void make_events(struct record *r, uint64_t number)
 static void make_uniform(struct record *r, uint64_t number)
 {
     uint64_t id = scramble(number * 5) % IDS + 1;
+
     make_event(r, number, id, scramble(number * 3) % USERS);
     set_key(r, id);
 }
@@ -137,6 +143,7 @@ static uint64_t zipf_rank(double u)
 {
     static double zeta;
     double zeta2 = 1 + pow(0.5, SKEW);
+
     if (zeta < 1) {
         for (uint64_t i = 1; i <= IDS; i++) {
             zeta += pow((double) i, -SKEW);
@@ -157,6 +164,7 @@ static uint64_t zipf_rank(double u)
 static void make_zipfian(struct record *r, uint64_t number)
 {
     uint64_t id = zipf_rank(fraction(scramble(number * 5))) * UINT64_C(382969) % IDS + 1;
+
     make_event(r, number, id, scramble(number * 3) % USERS);
     set_key(r, id);
 }
@@ -167,6 +175,7 @@ static void make_narrow(struct record *r, uint64_t number)
 {
     uint64_t x = scramble(number);
     uint64_t device = (x >> 20) % 100000;
+
     r->value_size = 0;
     add(r, "{\"id\":%" PRIu64 ",\"device\":%" PRIu64 ",\"reading\":%d,\"ts\":", number, device,
         part(x, 40, 100000));
@@ -188,6 +197,7 @@ static void make_documents(struct record *r, uint64_t number)
 {
     uint64_t x = scramble(number);
     uint64_t user = scramble(number * 3) % USERS;
+
     r->value_size = 0;
     add(r, "{\"id\":%" PRIu64 ",\"ts\":", number);
     add_time(r, number);

@@ -10,6 +10,7 @@
 void die(const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     fprintf(stderr, "%s: ", program_invocation_short_name);
     vfprintf(stderr, format, args);
@@ -21,6 +22,7 @@ void die(const char *format, ...)
 uint64_t number_of(const char *word, uint64_t min, uint64_t max)
 {
     char *end;
+
     errno = 0;
     uint64_t n = strtoull(word, &end, 10);
     if (errno != 0 || *word < '0' || *word > '9' || *end != '\0' || n < min || n > max) {

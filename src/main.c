@@ -149,6 +149,7 @@ static bool take_timeout(const char *text, struct command_args *args)
 {
     bool ok = units_duration(str_of(text), &args->run.timeout_usec) == UNITS_OK &&
               args->run.timeout_usec > 0;
+
     if (!ok) {
         fprintf(stderr, "pgsinkd: --timeout: '%s' is not a duration such as 30s or 10m\n", text);
     }
@@ -188,6 +189,7 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
                           const char **out_file)
 {
     int letter;
+
     while ((letter = getopt_long(argc, argv, "c:", OPTIONS, NULL)) != -1) {
         if (letter == '?' || strchr(verb->options, letter) == NULL ||
             !take_option(letter, args, out_file)) {
@@ -210,6 +212,7 @@ static enum exit_code run_verb(const struct verb *verb, int argc, char **argv)
 {
     struct command_args args = {0};
     const char *file = NULL;
+
     if (!parse_options(verb, argc, argv, &args, &file)) {
         verb_usage(verb, stderr);
         return EXIT_USAGE;

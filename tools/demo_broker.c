@@ -64,6 +64,7 @@ static rd_kafka_t *make_host(void)
 {
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
     rd_kafka_conf_set_log_cb(conf, NULL);
     rd_kafka_conf_set(conf, "log_level", "0", text, sizeof text);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
@@ -77,6 +78,7 @@ static rd_kafka_t *make_host(void)
 static int open_signals(void)
 {
     sigset_t set;
+
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -93,6 +95,7 @@ static void wait_for_end(int signal_fd)
         {.fd = signal_fd, .events = POLLIN},
         {.fd = STDIN_FILENO, .events = 0},
     };
+
     while (poll(fds, 2, -1) < 0) {
     }
 }

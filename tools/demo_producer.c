@@ -47,6 +47,7 @@ static const char *const NOTES[] = {
 static _Noreturn __attribute__((format(printf, 1, 2))) void die(const char *format, ...)
 {
     va_list args;
+
     va_start(args, format);
     fprintf(stderr, "demo_producer: ");
     vfprintf(stderr, format, args);
@@ -58,6 +59,7 @@ static _Noreturn __attribute__((format(printf, 1, 2))) void die(const char *form
 static uint64_t number_of(const char *word, uint64_t max)
 {
     char *end;
+
     errno = 0;
     unsigned long long n = strtoull(word, &end, 10);
     if (errno != 0 || end == word || *end != '\0' || n > max) {
@@ -83,6 +85,7 @@ static int print_order(char *out, size_t size, uint64_t id, uint64_t customer)
     struct tm tm;
     char ts[32];
     char note[64] = "";
+
     strftime(ts, sizeof ts, "%Y-%m-%dT%H:%M:%S", gmtime_r(&second, &tm));
     if (id % 7 != 0) {
         snprintf(note, sizeof note, ",\"note\":\"%s\"", NOTES[(r >> 40) % COUNT(NOTES)]);
@@ -120,6 +123,7 @@ static rd_kafka_t *connect_to(const char *brokers, uint64_t *delivered)
     };
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
     for (size_t i = 0; i < COUNT(settings); i++) {
         if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], text, sizeof text) !=
             RD_KAFKA_CONF_OK) {
@@ -142,6 +146,7 @@ static void send_order(rd_kafka_t *rk, const char *topic, uint64_t id)
     uint64_t customer = scramble(id * 3) % CUSTOMERS;
     int key_size = snprintf(key, sizeof key, "%" PRIu64, customer);
     int value_size = print_order(value, sizeof value, id, customer);
+
     for (;;) {
         /* Without the library's macros, which are no ISO C. */
         rd_kafka_resp_err_t code = rd_kafka_producev(
@@ -161,6 +166,7 @@ static void send_order(rd_kafka_t *rk, const char *topic, uint64_t id)
 static double now(void)
 {
     struct timespec t;
+
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
 }
@@ -170,6 +176,7 @@ static void produce(const char *brokers, const char *topic, uint64_t count, uint
     uint64_t delivered = 0;
     rd_kafka_t *rk = connect_to(brokers, &delivered);
     double begun = now();
+
     for (uint64_t id = 1; id <= count; id++) {
         send_order(rk, topic, id);
         double ahead = rate > 0 ? (double) id / (double) rate - (now() - begun) : 0;
@@ -186,6 +193,7 @@ static void produce(const char *brokers, const char *topic, uint64_t count, uint
 static rd_kafka_event_t *await(rd_kafka_queue_t *queue)
 {
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, DEADLINE_MS);
+
     if (event == NULL) {
         die("no answer within %d s", DEADLINE_MS / 1000);
     }
@@ -202,6 +210,7 @@ static void create(const char *brokers, const char *topic, int partitions)
     rd_kafka_t *rk = connect_to(brokers, NULL);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, -1, text, sizeof text);
+
     if (wanted == NULL) {
         die("%s", text);
     }
@@ -226,6 +235,7 @@ static void delete (const char *brokers, const char *topic, const char *group)
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_DeleteGroup_t *old_group = rd_kafka_DeleteGroup_new(group);
     rd_kafka_DeleteTopic_t *old_topic = rd_kafka_DeleteTopic_new(topic);
+
     rd_kafka_DeleteGroups(rk, &old_group, 1, NULL, queue);
     rd_kafka_event_destroy(await(queue));
     rd_kafka_DeleteTopics(rk, &old_topic, 1, NULL, queue);
@@ -245,6 +255,7 @@ static void delete (const char *brokers, const char *topic, const char *group)
 int main(int argc, char **argv)
 {
     const char *verb = argc > 1 ? argv[1] : "";
+
     if (strcmp(verb, "create") == 0 && argc == 5) {
         create(argv[2], argv[3], (int) number_of(argv[4], 10000));
     } else if (strcmp(verb, "produce") == 0 && (argc == 5 || argc == 6)) {

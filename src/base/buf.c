@@ -89,7 +89,7 @@ const char *buf_cstr(struct buf *b)
 
 struct str buf_str(const struct buf *b)
 {
-    return (struct str){.p = b->p ? (const char *) b->p : "", .n = b->n};
+    return (struct str){.p = b->p != NULL ? (const char *) b->p : "", .n = b->n};
 }
 
 void buf_shrink(struct buf *b, size_t keep)

@@ -13,6 +13,7 @@ uint32_t crc32c_portable(uint32_t before, const void *p, size_t n)
 {
     const uint8_t *at = p;
     uint32_t crc = ~before;
+
     for (size_t i = 0; i < n; i++) {
         crc ^= at[i];
         crc = (crc >> 4) ^ NIBBLES[crc & 15];
@@ -27,6 +28,7 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t before, 
                                                                size_t n)
 {
     uint64_t crc = ~before;
+
     for (; n >= sizeof(uint64_t); n -= sizeof(uint64_t), at += sizeof(uint64_t)) {
         uint64_t word;
         memcpy(&word, at, sizeof word);

@@ -42,12 +42,12 @@ static atomic_bool log_to_journal = false;
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
-    const char *colon = stream ? strchr(stream, ':') : NULL;
+    const char *colon = stream != NULL ? strchr(stream, ':') : NULL;
     uint64_t device;
     uint64_t inode;
     struct stat st;
 
-    return colon &&
+    return colon != NULL &&
            str_to_u64((struct str){.p = stream, .n = (size_t) (colon - stream)}, &device) &&
            str_to_u64(str_of(colon + 1), &inode) && fstat(STDERR_FILENO, &st) == 0 &&
            st.st_dev == device && st.st_ino == inode;

@@ -12,7 +12,7 @@ struct str str_of(const char *z)
 
 bool str_eq(struct str a, struct str b)
 {
-    if (a.n != b.n || !a.p != !b.p) {
+    if (a.n != b.n || (a.p == NULL) != (b.p == NULL)) {
         return false;
     }
     return a.n == 0 || memcmp(a.p, b.p, a.n) == 0;
@@ -228,7 +228,7 @@ const char *str_nearest(const char *s, const char *const *names, size_t n)
             continue;
         }
         size_t distance = edit_distance(want, name);
-        if (distance < MAX(want.n, name.n) && distance < best + !nearest) {
+        if (distance < MAX(want.n, name.n) && distance < best + (nearest == NULL)) {
             best = distance;
             nearest = names[i];
         }

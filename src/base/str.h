@@ -14,7 +14,7 @@ struct str {
 
 /* For "%.*s": STR_ARG(s) gives the int length and the pointer. */
 #define STR_FMT "%.*s"
-#define STR_ARG(s) (int) MIN((s).n, (size_t) INT32_MAX), ((s).p ? (s).p : "")
+#define STR_ARG(s) (int) MIN((s).n, (size_t) INT32_MAX), ((s).p != NULL ? (s).p : "")
 
 /* A view of a string literal. */
 #define STR_LIT(lit) ((struct str){.p = (lit), .n = sizeof(lit) - 1})

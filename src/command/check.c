@@ -45,6 +45,7 @@ static bool check_schema(struct check *k, struct error *err)
     int installed = 0;
     int applied = 0;
     const char *schema = k->cfg->postgres.schema;
+
     if (!config_needs_schema(k->cfg)) {
         return true;
     }
@@ -68,6 +69,7 @@ static bool check_postgres(struct check *k)
     struct error err;
     int version = 0;
     char encoding[32];
+
     if (!conn_open_wait(k->conn, -1, &err) ||
         !catalog_server(k->conn, &version, encoding, sizeof encoding, &err)) {
         fault(k, EXIT_TARGET, &err);
@@ -85,6 +87,7 @@ static bool check_postgres(struct check *k)
 static bool check_kafka(struct check *k)
 {
     struct error err;
+
     k->client = client_new(k->cfg, 1, &err);
     if (k->client == NULL) {
         fault(k, EXIT_CONFIG, &err);
@@ -105,6 +108,7 @@ static bool check_kafka(struct check *k)
 static void print_mode(const struct mapping *m)
 {
     _cleanup_buf_ struct buf text = {0};
+
     mapping_describe_mode(m, &text);
     printf("    %s\n", buf_cstr(&text));
 }
@@ -126,6 +130,7 @@ static void check_tables(struct check *k, size_t route, const char *topic)
     struct error err;
     struct plan_job **jobs;
     size_t n = plan_missing(k->plan, topic, &jobs);
+
     for (size_t i = 0; i < n; i++) {
         if (plan_job_run(jobs[i], k->conn, &err)) {
             plan_add(k->plan, jobs[i]);
@@ -151,6 +156,7 @@ static void check_tables(struct check *k, size_t route, const char *topic)
 static size_t check_topics(struct check *k, size_t route)
 {
     size_t found = 0;
+
     for (size_t i = 0; i < k->topic_count; i++) {
         const struct lookup_topic *topic = &k->topics[i];
         if (plan_route_takes(k->plan, route, topic->name)) {
@@ -165,6 +171,7 @@ static size_t check_topics(struct check *k, size_t route)
 static void check_missing_topics(struct check *k, size_t route)
 {
     const struct config_topics *topics = &k->cfg->routes[route].topics;
+
     for (size_t i = 0; i < topics->count; i++) {
         bool exists = topics->items[i].is_regex;
         for (size_t j = 0; !exists && j < k->topic_count; j++) {
@@ -184,6 +191,7 @@ static void check_route(struct check *k, size_t route, bool have_postgres, bool 
 {
     const struct config_route *r = &k->cfg->routes[route];
     _cleanup_buf_ struct buf name = {0};
+
     table_name_print(&r->table, &name);
     printf("route %zu -> %s\n", route + 1, buf_cstr(&name));
     if (*r->explode != '\0') {
@@ -215,6 +223,7 @@ static void check_route(struct check *k, size_t route, bool have_postgres, bool 
 static void check_all(struct check *k)
 {
     struct error err;
+
     if (!command_check_file(k->cfg, &err)) {
         fault(k, EXIT_CONFIG, &err);
         return;
@@ -238,6 +247,7 @@ enum exit_code command_check(const struct command_args *args)
         .conn = conn_new(&settings),
         .code = EXIT_OK,
     };
+
     check_all(&k);
     lookup_topics_free(k.topics, k.topic_count);
     if (k.client != NULL) {

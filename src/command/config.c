@@ -9,6 +9,7 @@
 enum exit_code command_config(const struct command_args *args)
 {
     struct error err;
+
     if (!command_check_file(args->cfg, &err)) {
         command_fault(&err);
         return EXIT_CONFIG;

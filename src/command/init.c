@@ -13,6 +13,7 @@
 static enum exit_code print(const struct command_args *args)
 {
     _cleanup_buf_ struct buf out = {0};
+
     schema_print(args->cfg->postgres.schema, &out);
     fwrite(out.p, 1, out.n, stdout);
     return EXIT_OK;
@@ -22,6 +23,7 @@ static enum exit_code apply(const struct command_args *args, struct conn *c)
 {
     struct error err;
     int applied = 0;
+
     if (!conn_open_wait(c, -1, &err) ||
         !schema_ensure(c, args->cfg->postgres.schema, true, &applied, &err)) {
         command_fault(&err);

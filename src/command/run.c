@@ -11,6 +11,7 @@
 enum exit_code command_run(const struct command_args *args)
 {
     struct error err;
+
     mem_keep_freed();
     failpoint_init();
     log_init(args->cfg->log.level);

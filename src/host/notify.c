@@ -18,6 +18,7 @@ static void notify(const char *state)
 usec_t notify_watchdog_interval(void)
 {
     uint64_t usec = 0;
+
     return sd_watchdog_enabled(0, &usec) > 0 ? usec / 2 : 0;
 }
 #else
@@ -47,6 +48,7 @@ void notify_status(const char *fmt, ...)
     char state[512] = "STATUS=";
     size_t n = sizeof "STATUS=" - 1;
     va_list ap;
+
     va_start(ap, fmt);
     vsnprintf(state + n, sizeof state - n, fmt, ap);
     va_end(ap);
@@ -61,6 +63,7 @@ void notify_watchdog(void)
 void notify_extend_start(usec_t more)
 {
     char state[64];
+
     snprintf(state, sizeof state, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long) more);
     notify(state);
 }

@@ -11,6 +11,7 @@
 static int watch(int fd, bool alarm)
 {
     sigset_t set;
+
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -26,6 +27,7 @@ static int watch(int fd, bool alarm)
 int signals_open(void)
 {
     int fd = watch(-1, false);
+
     if (fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
         abort(); /* only a bug or a kernel without signalfd */
     }
@@ -38,6 +40,7 @@ void signals_alarm(int fd, usec_t after)
         .it_value = {.tv_sec = (time_t) (after / USEC_PER_SEC),
                      .tv_usec = (suseconds_t) (after % USEC_PER_SEC)},
     };
+
     if (watch(fd, true) < 0 || setitimer(ITIMER_REAL, &timer, NULL) != 0) {
         abort();
     }
@@ -46,6 +49,7 @@ void signals_alarm(int fd, usec_t after)
 int signals_take(int fd)
 {
     struct signalfd_siginfo info;
+
     if (read(fd, &info, sizeof info) != (ssize_t) sizeof info) {
         return 0;
     }

@@ -92,6 +92,7 @@ const char *client_property(const struct config *cfg, const char *name)
 uint64_t client_property_number(const struct config *cfg, const char *name, uint64_t otherwise)
 {
     uint64_t number;
+
     return str_to_u64(str_of(client_property(cfg, name)), &number) ? number : otherwise;
 }
 
@@ -105,6 +106,7 @@ struct client_memory client_memory(const struct config *cfg, uint32_t workers)
 {
     uint64_t queue_kbytes = client_property_number(cfg, "queued.max.messages.kbytes",
                                                    queue_bytes_of(workers) / 1024);
+
     return (struct client_memory){
         .queue_bytes = 2 * queue_kbytes * 1024,
         .fetch_bytes = client_property_number(cfg, "fetch.max.bytes", FETCH_BYTES_MAX),
@@ -115,6 +117,7 @@ static void set_own(rd_kafka_conf_t *conf, const char *name, const char *value, 
 {
     char text[256];
     rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, name, value, text, sizeof text);
+
     if (res != RD_KAFKA_CONF_OK && !(if_known && res == RD_KAFKA_CONF_UNKNOWN)) {
         fprintf(stderr, "bug: %s=%s: %s\n", name, value, text);
         abort();
@@ -144,6 +147,7 @@ static void set_defaults(rd_kafka_conf_t *conf, const struct config *cfg, uint32
 bool client_set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
 {
     char text[256];
+
     if (rd_kafka_conf_set(conf, "bootstrap.servers", cfg->kafka.brokers, text, sizeof text) !=
         RD_KAFKA_CONF_OK) {
         return config_error_at(cfg, cfg->kafka.brokers_pos, err, "kafka.brokers: %s", text);
@@ -154,6 +158,7 @@ bool client_set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct 
 static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
 {
     char text[256];
+
     for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
         const struct config_property *p = &cfg->kafka.properties.items[i];
         rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, text, sizeof text);
@@ -182,6 +187,7 @@ static void watch_topics(rd_kafka_conf_t *conf)
     char all[sizeof asked + sizeof ",topic"];
     size_t size = sizeof asked;
     bool any = rd_kafka_conf_get(conf, "debug", asked, &size) == RD_KAFKA_CONF_OK && *asked != '\0';
+
     if (!any || (strstr(asked, "topic") == NULL && strstr(asked, "all") == NULL)) {
         snprintf(all, sizeof all, "%s%stopic", any ? asked : "", any ? "," : "");
         set_own(conf, "debug", all, false);
@@ -191,6 +197,7 @@ static void watch_topics(rd_kafka_conf_t *conf)
 rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+
     set_defaults(conf, cfg, workers);
     if (!set_user(conf, cfg, err)) {
         rd_kafka_conf_destroy(conf);
@@ -213,6 +220,7 @@ static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, boo
                                  struct rejoin **out_rejoin, struct error *err)
 {
     rd_kafka_conf_t *conf = client_conf(cfg, workers, err);
+
     if (conf == NULL) {
         return NULL;
     }
@@ -240,6 +248,7 @@ bool client_check(const struct config *cfg, struct error *err)
     /* The library checks files and combinations when a consumer is made: so one is made for a
      * moment, without brokers. */
     rd_kafka_t *rk = make_consumer(cfg, config_workers(cfg), false, NULL, err);
+
     if (rk == NULL) {
         return false;
     }
@@ -262,6 +271,7 @@ static uint64_t half_of(rd_kafka_t *rk, const char *limit)
     char text[32];
     size_t size = sizeof text;
     uint64_t number = 0;
+
     if (rd_kafka_conf_get(rd_kafka_conf(rk), limit, text, &size) == RD_KAFKA_CONF_OK) {
         number = str_to_u64(str_of(text), &number) ? number : 0;
     }
@@ -271,6 +281,7 @@ static uint64_t half_of(rd_kafka_t *rk, const char *limit)
 static const char *instance_id_of(const struct config *cfg)
 {
     const char *id = client_property(cfg, "group.instance.id");
+
     return id != NULL && id[0] != '\0' ? id : NULL;
 }
 
@@ -279,6 +290,7 @@ struct client *client_new(const struct config *cfg, uint32_t workers, struct err
     struct rejoin *rejoin = NULL;
     rd_kafka_t *rk = make_consumer(cfg, workers, true, config_has_ledger(cfg) ? NULL : &rejoin,
                                    err);
+
     if (rk == NULL) {
         return NULL;
     }
@@ -304,6 +316,7 @@ struct client *client_new(const struct config *cfg, uint32_t workers, struct err
 bool client_subscribe(struct client *c, const struct config *cfg, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+
     for (size_t i = 0; i < cfg->route_count; i++) {
         const struct config_topics *topics = &cfg->routes[i].topics;
         for (size_t k = 0; k < topics->count; k++) {
@@ -336,6 +349,7 @@ bool client_is_member(const struct client *c)
 {
     char *id = rd_kafka_memberid(c->rk);
     bool is_member = id != NULL && id[0] != '\0';
+
     rd_kafka_mem_free(c->rk, id);
     return is_member;
 }
@@ -353,6 +367,7 @@ bool client_is_cooperative(const struct client *c)
 rd_kafka_topic_partition_list_t *client_list(const struct partition_ref *refs, size_t n)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
+
     for (size_t i = 0; i < n; i++) {
         rd_kafka_topic_partition_list_add(list, refs[i].topic, refs[i].partition)->offset =
             refs[i].offset;
@@ -375,6 +390,7 @@ bool client_take_error(rd_kafka_error_t *error, const char *context, struct erro
 void client_accept(struct client *c)
 {
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(1);
+
     if (c->cooperative) {
         rd_kafka_error_t *error = rd_kafka_incremental_assign(c->rk, none);
         if (error != NULL) {
@@ -405,6 +421,7 @@ static void set_epochs(rd_kafka_topic_partition_list_t *list, const struct parti
 bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+
     set_epochs(list, refs);
     bool ok;
     if (c->cooperative) {
@@ -425,6 +442,7 @@ bool client_fetch(struct client *c, const struct partition_ref *refs, size_t n, 
 static void wait_served(struct client *c, const struct partition_ref *ref)
 {
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, ref->topic, NULL);
+
     if (rkt != NULL) {
         while (rd_kafka_seek(rkt, ref->partition, RD_KAFKA_OFFSET_STORED, SERVED_TIMEOUT_MS) ==
                RD_KAFKA_RESP_ERR__TIMED_OUT) {
@@ -437,6 +455,7 @@ static void unassign(struct client *c, const struct partition_ref *refs, size_t 
 {
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
     rd_kafka_error_t *error = rd_kafka_incremental_unassign(c->rk, list);
+
     rd_kafka_topic_partition_list_destroy(list);
     if (error != NULL) {
         rd_kafka_error_destroy(error); /* it was not being fetched: that is what we want */
@@ -492,6 +511,7 @@ bool client_commit(struct client *c, const struct partition_ref *refs, size_t n)
 static void serve_last(struct client *c, rd_kafka_queue_t *queue, int timeout_ms)
 {
     rd_kafka_event_t *ev = rd_kafka_queue_poll(queue, timeout_ms);
+
     if (ev != NULL && rd_kafka_event_type(ev) == RD_KAFKA_EVENT_REBALANCE) {
         if (rd_kafka_event_error(ev) == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS && c->cooperative) {
             rd_kafka_error_destroy(
@@ -521,6 +541,7 @@ static bool leave_group(struct client *c, usec_t deadline)
     /* Not c->queue: it would forward to itself. */
     rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(c->rk, queue);
+
     if (error != NULL) {
         rd_kafka_error_destroy(error);
         rd_kafka_queue_destroy(queue);
@@ -565,6 +586,7 @@ bool client_close(struct client *c, usec_t deadline)
 bool client_cluster_id(const struct client *c, char *out, size_t size)
 {
     char *id = rd_kafka_clusterid(c->rk, 0);
+
     snprintf(out, size, "%s", id != NULL ? id : "");
     rd_kafka_mem_free(c->rk, id);
     return out[0] != '\0';

@@ -31,6 +31,7 @@ static void take_rebalance(struct client *c, rd_kafka_event_t *ev, struct event 
 {
     /* Known only now: the group decides between the protocols that all members have. */
     const char *protocol = rd_kafka_rebalance_protocol(c->rk);
+
     c->cooperative = protocol != NULL && strcmp(protocol, "COOPERATIVE") == 0;
     take_refs(out, rd_kafka_event_topic_partition_list(ev));
     if (rd_kafka_event_error(ev) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
@@ -61,6 +62,7 @@ static bool is_away(rd_kafka_resp_err_t code)
 static void take_error(struct client *c, rd_kafka_event_t *ev, struct event *out)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(ev);
+
     if (rd_kafka_event_error_is_fatal(ev) || code == RD_KAFKA_RESP_ERR__FATAL) {
         char reason[sizeof out->text];
         rd_kafka_resp_err_t first = rd_kafka_fatal_error(c->rk, reason, sizeof reason);
@@ -79,6 +81,7 @@ static void take_commit(struct client *c, rd_kafka_event_t *ev, struct event *ou
     rd_kafka_resp_err_t fault = rd_kafka_event_error(ev);
     bool none = fault != RD_KAFKA_RESP_ERR_NO_ERROR;
     size_t taken = 0;
+
     c->commit_pending = false;
     out->kind = EVENT_COMMITTED;
     take_refs(out, list);
@@ -105,6 +108,7 @@ bool event_read_doubt(const char *text, char *topic, size_t size, int32_t *out_p
 {
     const char *end = strstr(text, "]: broker unavailable: ");
     const char *number = end;
+
     while (number != NULL && number > text && number[-1] != '[') {
         number--;
     }
@@ -132,6 +136,7 @@ static void take_log(rd_kafka_event_t *ev, struct event *out)
 {
     const char *facility = NULL;
     const char *text = NULL;
+
     if (rd_kafka_event_log(ev, &facility, &text, &out->level) != 0) {
         return;
     }

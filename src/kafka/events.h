@@ -8,19 +8,21 @@
 #include "kafka/client.h"
 
 enum event_kind {
-    EVENT_NONE,      /* nothing waits */
-    EVENT_OTHER,     /* something of no interest was taken; ask again */
-    EVENT_ASSIGN,    /* refs were assigned: answer with client_accept, then claim */
-    EVENT_REVOKE,    /* refs are taken away: answer with client_give_up. lost: already gone */
-    EVENT_COMMITTED, /* the answer to client_commit: refs, with offsets, are what the group has
-                        taken; text is set if it has refused some or all */
-    EVENT_AWAY,      /* text: a broker cannot be reached; the library tries again by itself */
-    EVENT_TROUBLE,   /* text: an unknown topic or the like; the library tries again by itself */
-    EVENT_DENIED,    /* text: the brokers refuse this client (authentication, authorization) */
-    EVENT_FATAL,     /* text: this consumer is dead */
-    EVENT_DOUBT, /* topic, partition: the broker that led it does not know it any more, at present;
-                    what is fetched next may be of another log. text and level as of EVENT_LOG */
-    EVENT_LOG,   /* text, level (syslog's number) */
+    EVENT_NONE,   /* nothing waits */
+    EVENT_OTHER,  /* something of no interest was taken; ask again */
+    EVENT_ASSIGN, /* refs were assigned: answer with client_accept, then claim */
+    EVENT_REVOKE, /* refs are taken away: answer with client_give_up. lost: already gone */
+    /* the answer to client_commit: refs, with offsets, are what the group has taken; text is set if
+     * it has refused some or all */
+    EVENT_COMMITTED,
+    EVENT_AWAY,    /* text: a broker cannot be reached; the library tries again by itself */
+    EVENT_TROUBLE, /* text: an unknown topic or the like; the library tries again by itself */
+    EVENT_DENIED,  /* text: the brokers refuse this client (authentication, authorization) */
+    EVENT_FATAL,   /* text: this consumer is dead */
+    /* topic, partition: the broker that led it does not know it any more, at present; what is
+     * fetched next may be of another log. text and level as of EVENT_LOG */
+    EVENT_DOUBT,
+    EVENT_LOG, /* text, level (syslog's number) */
 };
 
 struct event {

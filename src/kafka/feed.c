@@ -45,6 +45,7 @@ struct feed_route {
 struct feed *feed_new(struct client *c, bool want_headers)
 {
     struct feed *f = mem_zalloc(sizeof *f);
+
     f->client = c;
     f->rk = c->rk;
     f->want_headers = want_headers;
@@ -80,6 +81,7 @@ int feed_fd(const struct feed *f)
 struct feed_route *feed_route(struct feed *f, const char *topic, int32_t partition)
 {
     struct feed_route *r = mem_zalloc(sizeof *r);
+
     r->queue = rd_kafka_queue_get_partition(f->rk, topic, partition);
     if (r->queue == NULL) {
         abort();
@@ -113,6 +115,7 @@ void feed_release(struct feed *f)
 static void take_headers(struct feed *f, const rd_kafka_message_t *rkm, struct message *m)
 {
     rd_kafka_headers_t *list;
+
     if (rd_kafka_message_headers(rkm, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return;
     }
@@ -199,6 +202,7 @@ void feed_read_reset(const char *text, bool *out_truncated, int64_t *out_log_end
 {
     static const char says_end[] = "broker end offset is ";
     const char *end = strstr(text, says_end);
+
     *out_truncated = strstr(text, "truncation detected") != NULL;
     *out_log_end = -1;
     if (*out_truncated && end != NULL) {
@@ -211,6 +215,7 @@ void feed_read_reset(const char *text, bool *out_truncated, int64_t *out_log_end
 static void take_error(rd_kafka_event_t *ev, struct feed_item *out)
 {
     rd_kafka_topic_partition_t *tp = rd_kafka_event_topic_partition(ev);
+
     if (tp == NULL) {
         return;
     }

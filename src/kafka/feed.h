@@ -26,10 +26,10 @@ enum feed_kind {
     FEED_NONE,  /* empty: poll feed_fd */
     FEED_OTHER, /* something of no interest was taken; ask again */
     FEED_MESSAGE,
-    FEED_END,     /* the partition's end was reached: everything before `offset` has been taken */
-    FEED_RESET,   /* `offset` is outside the log: fetching of this partition has ended */
-    FEED_CORRUPT, /* records cannot be read (CRC, compression): the library would fetch them for
-                     ever */
+    FEED_END,   /* the partition's end was reached: everything before `offset` has been taken */
+    FEED_RESET, /* `offset` is outside the log: fetching of this partition has ended */
+    /* records cannot be read (CRC, compression): the library would fetch them for ever */
+    FEED_CORRUPT,
     FEED_UNKNOWN, /* text: the brokers do not know the topic at present; the library tries again */
     FEED_TROUBLE, /* text: an error of this partition; the library tries again */
 };

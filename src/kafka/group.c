@@ -35,6 +35,7 @@ static bool take_number(struct reader *r, size_t bytes, int32_t *out)
 static bool take_name(struct reader *r, char name[TOPIC_MAX + 1])
 {
     int32_t size;
+
     if (!take_number(r, 2, &size) || size < 0 || size > TOPIC_MAX || (size_t) size > r->left) {
         return false;
     }
@@ -57,6 +58,7 @@ static bool take_topic(struct reader *r, struct group_held *held)
     char name[TOPIC_MAX + 1];
     int32_t count;
     int32_t partition;
+
     if (!take_name(r, name) || !take_number(r, 4, &count)) {
         return false;
     }
@@ -76,6 +78,7 @@ void group_held_add(struct group_held *held, const void *assignment, size_t size
     struct reader r = {.p = assignment, .left = size};
     int32_t version;
     int32_t topics;
+
     if (!take_number(&r, 2, &version) || !take_number(&r, 4, &topics)) {
         return; /* a member without partitions */
     }
@@ -98,12 +101,14 @@ static int compare(const void *a, const void *b)
     const struct partition_ref *x = a;
     const struct partition_ref *y = b;
     int order = strcmp(x->topic, y->topic);
+
     return order != 0 ? order : (x->partition > y->partition) - (x->partition < y->partition);
 }
 
 bool group_holds(const struct partition_ref *held, size_t n, const char *topic, int32_t partition)
 {
     struct partition_ref ref = {.topic = topic, .partition = partition};
+
     return n > 0 && bsearch(&ref, held, n, sizeof ref, compare) != NULL;
 }
 
@@ -111,6 +116,7 @@ static void take_held(const struct rd_kafka_group_info *group, struct partition_
                       size_t *out_n)
 {
     struct group_held held = {0};
+
     for (int i = 0; i < group->member_cnt; i++) {
         const struct rd_kafka_group_member_info *m = &group->members[i];
         group_held_add(&held, m->member_assignment, (size_t) m->member_assignment_size);
@@ -139,6 +145,7 @@ enum group_state group_ask(struct client *c, const char *name, struct partition_
     /* Partial: some broker has not answered, but the group's coordinator has. */
     bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTIAL;
     enum group_state state = GROUP_UNKNOWN;
+
     if (ok && list->group_cnt == 1) {
         state = state_of(&list->groups[0]);
     }

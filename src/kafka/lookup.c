@@ -19,6 +19,7 @@ static const rd_kafka_topic_partition_t *answer_to(rd_kafka_topic_partition_list
                                                    const struct partition_ref *ref)
 {
     const rd_kafka_topic_partition_t *tp = &list->elems[i];
+
     if (tp->partition == ref->partition && strcmp(tp->topic, ref->topic) == 0) {
         return tp;
     }
@@ -30,6 +31,7 @@ static bool take_answers(rd_kafka_topic_partition_list_t *list, struct partition
                          size_t n, struct error *err)
 {
     size_t answered = 0;
+
     for (size_t i = 0; i < n; i++) {
         const rd_kafka_topic_partition_t *tp = answer_to(list, i, &refs[i]);
         if (tp->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -52,6 +54,7 @@ static bool finish(rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *li
                   ? take_answers(list, refs, n, err)
                   : error_set(err, ERROR_LINK, "cannot ask for %s: %s", what,
                               rd_kafka_err2str(code));
+
     rd_kafka_topic_partition_list_destroy(list);
     return ok;
 }
@@ -60,6 +63,7 @@ static bool ask(struct client *c, struct partition_ref *refs, size_t n, int64_t 
                 usec_t timeout, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
+
     for (int i = 0; i < list->cnt; i++) {
         list->elems[i].offset = at_ms;
     }
@@ -76,6 +80,7 @@ static bool ask_by_time(struct client *c, struct partition_ref *refs, size_t n, 
                         usec_t timeout, struct error *err)
 {
     struct partition_ref *ends = mem_array(n, sizeof *ends);
+
     memcpy(ends, refs, n * sizeof *ends);
     bool ok = ask(c, ends, n, LOOKUP_LATEST, timeout, err) && ask(c, refs, n, at_ms, timeout, err);
     for (size_t i = 0; ok && i < n; i++) {
@@ -103,6 +108,7 @@ bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, us
     rd_kafka_topic_partition_list_t *list = client_list(refs, n);
     rd_kafka_resp_err_t code = rd_kafka_committed(c->rk, list, timeout_ms(timeout));
     bool ok = finish(code, list, refs, n, "the group's offsets", err);
+
     for (size_t i = 0; ok && i < n; i++) {
         if (refs[i].offset < 0 && refs[i].offset != LOOKUP_FAILED) {
             refs[i].offset = LOOKUP_NONE;
@@ -114,6 +120,7 @@ bool lookup_committed(struct client *c, struct partition_ref *refs, size_t n, us
 void lookup_cluster_id(struct client *c, char *out, size_t size, usec_t timeout)
 {
     char *id = rd_kafka_clusterid(c->rk, timeout_ms(timeout));
+
     snprintf(out, size, "%s", id != NULL ? id : "");
     rd_kafka_mem_free(c->rk, id);
 }
@@ -122,6 +129,7 @@ bool lookup_ping(struct client *c, usec_t timeout, struct error *err)
 {
     const struct rd_kafka_metadata *md;
     rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 0, NULL, &md, timeout_ms(timeout));
+
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return error_set(err, ERROR_LINK, "%s", rd_kafka_err2str(code));
     }
@@ -134,6 +142,7 @@ bool lookup_topics(struct client *c, struct lookup_topic **out, size_t *out_n, u
 {
     const struct rd_kafka_metadata *md;
     rd_kafka_resp_err_t code = rd_kafka_metadata(c->rk, 1, NULL, &md, timeout_ms(timeout));
+
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return error_set(err, ERROR_LINK, "%s", rd_kafka_err2str(code));
     }
@@ -166,6 +175,7 @@ static bool is_among(const char *const *names, size_t n, const char *name)
 static bool take_names(const struct config *cfg, const char *names[NAMED_MAX], size_t *out_n)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < cfg->route_count; i++) {
         const struct config_topics *topics = &cfg->routes[i].topics;
         for (size_t k = 0; k < topics->count; k++) {
@@ -188,6 +198,7 @@ static bool ask_topic(struct client *c, const char *name, int *out_partitions, u
 {
     const struct rd_kafka_metadata *md;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, name, NULL);
+
     if (rkt == NULL) {
         return error_set(err, ERROR_LINK, "cannot ask for topic '%s'", name);
     }
@@ -206,6 +217,7 @@ bool lookup_subscribed(struct client *c, const struct config *cfg, struct lookup
 {
     const char *names[NAMED_MAX];
     size_t n = 0;
+
     if (!take_names(cfg, names, &n)) {
         return lookup_topics(c, out, out_n, timeout, err);
     }
@@ -247,6 +259,7 @@ bool lookup_has_topic_ids(void)
 static size_t distinct_topics(const struct lookup_id *items, size_t n, const char **out)
 {
     size_t count = 0;
+
     for (size_t i = 0; i < n; i++) {
         bool is_new = true;
         for (size_t k = count; is_new && k-- > 0;) { /* they come in runs */
@@ -294,6 +307,7 @@ void lookup_topic_ids(struct client *c, struct lookup_id *items, size_t n, usec_
                                                                  RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(c->rk);
     char text[128];
+
     (void) rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms(timeout), text,
                                                      sizeof text);
     rd_kafka_DescribeTopics(c->rk, topics, options, queue);

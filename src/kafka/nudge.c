@@ -49,6 +49,7 @@ void nudge_ask(struct nudge *n, const struct nudge_list *l)
 static void send_requests(rd_kafka_t *rk, const struct nudge_list *l)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) l->count);
+
     for (size_t i = 0; i < l->count; i++) {
         const struct nudge_broker *b = &l->brokers[i];
         rd_kafka_topic_partition_list_add(list, b->topic, b->partition)->offset =
@@ -76,6 +77,7 @@ static void run(void *arg)
 {
     struct nudge *n = arg;
     struct nudge_list list;
+
     while (wait_for_list(n, &list)) {
         send_requests(n->rk, &list);
     }

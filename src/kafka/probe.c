@@ -31,6 +31,7 @@ struct probe *probe_new(const struct config *cfg, struct error *err)
 {
     char text[256];
     rd_kafka_conf_t *conf = client_conf(cfg, 1, err);
+
     if (conf == NULL) {
         return NULL;
     }
@@ -173,6 +174,7 @@ static void ask_leaders(struct probe *p, const struct probe_item *items, size_t 
 static bool begin(struct probe *p, const struct probe_item *items, size_t n, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
+
     for (size_t i = 0; i < n; i++) {
         rd_kafka_topic_partition_list_add(list, items[i].topic, items[i].partition)->offset =
             items[i].want.offset;

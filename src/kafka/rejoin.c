@@ -29,6 +29,7 @@ static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int fd, const char *broker
                                       size_t size, void *arg)
 {
     struct rejoin *j = arg;
+
     (void) rk, (void) fd, (void) broker, (void) id, (void) version, (void) correlation;
     (void) size;
     if (key == JOIN_GROUP) {
@@ -43,6 +44,7 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broke
                                        size_t size, int64_t rtt, rd_kafka_resp_err_t err, void *arg)
 {
     struct rejoin *j = arg;
+
     (void) rk, (void) fd, (void) broker, (void) id, (void) version, (void) correlation;
     (void) size, (void) rtt;
     bool lost = key == JOIN_GROUP && err != RD_KAFKA_RESP_ERR_NO_ERROR;

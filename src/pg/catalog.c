@@ -93,7 +93,8 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
         " AND pg_catalog.pg_table_is_visible(c.oid)"
         " ELSE n.nspname = $1::pg_catalog.name END ORDER BY 1",
         1, values, &ignored);
-    if (!res) {
+
+    if (res == NULL) {
         *err = ignored;
         return false;
     }
@@ -103,11 +104,11 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
         names[i] = PQgetvalue(res, (int) i, 0);
     }
     const char *near = str_nearest(name, names, n);
-    error_set(err, ERROR_SETUP, "table '%s%s%s' does not exist", schema ? schema : "",
-              schema ? "." : "", name);
-    if (near) {
+    error_set(err, ERROR_SETUP, "table '%s%s%s' does not exist", schema != NULL ? schema : "",
+              schema != NULL ? "." : "", name);
+    if (near != NULL) {
         error_hint(err, "Did you mean '%s%s%s'? Otherwise create the table first.",
-                   schema ? schema : "", schema ? "." : "", near);
+                   schema != NULL ? schema : "", schema != NULL ? "." : "", near);
     } else {
         error_hint(err, "Create the table first: pgsinkd does not create tables.");
     }
@@ -155,7 +156,8 @@ static bool no_insert(const struct table *t, const char *column, const char *use
                       struct error *err)
 {
     error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no INSERT privilege%s%s%s", t->schema,
-              t->name, user, column ? " on column '" : "", column ? column : "", column ? "'" : "");
+              t->name, user, column != NULL ? " on column '" : "", column != NULL ? column : "",
+              column != NULL ? "'" : "");
     return error_hint(err, "GRANT INSERT ON %s TO \"%s\";", t->quoted, user);
 }
 
@@ -181,7 +183,7 @@ static bool read_signature(struct conn *c, struct table *t, struct error *err)
     snprintf(oid, sizeof oid, "%u", t->oid);
     _cleanup_result_ PGresult *r = conn_exec(c, "SELECT " SIGNATURE_SQL "$1::pg_catalog.oid", 1,
                                              values, err);
-    if (!r) {
+    if (r == NULL) {
         return false;
     }
     t->signature = mem_strdup(PQgetvalue(r, 0, 0));
@@ -277,7 +279,8 @@ static bool fill_element(struct conn *c, struct column *array, const char *oid, 
 {
     const char *values[] = {oid, typmod};
     _cleanup_result_ PGresult *r = conn_exec(c, element_sql, 2, values, err);
-    if (!r) {
+
+    if (r == NULL) {
         return false;
     }
     if (strcmp(PQgetvalue(r, 0, COL_KIND), "array") == 0) {
@@ -338,7 +341,7 @@ static void fill_compare(struct column *col, const PGresult *r, int row)
     const char *collation = PQgetvalue(r, row, COL_COLLATION);
 
     if (*collation || !is_equal_by_bytes(col)) {
-        struct buf as _cleanup_buf_ = {0};
+        _cleanup_buf_ struct buf as = {0};
         buf_printf(&as, "%s%s", col->type_name, collation);
         col->compare_as = mem_strdup(buf_cstr(&as));
     }
@@ -397,7 +400,7 @@ static bool read_uniques(struct conn *c, struct table *t, const uint32_t *attnum
 
     snprintf(oid, sizeof oid, "%u", t->oid);
     _cleanup_result_ PGresult *r = conn_exec(c, uniques_sql, 1, values, err);
-    if (!r) {
+    if (r == NULL) {
         return false;
     }
     size_t n = (size_t) PQntuples(r);
@@ -423,12 +426,12 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
 
     snprintf(oid, sizeof oid, "%u", t->oid);
     _cleanup_result_ PGresult *r = conn_exec(c, columns_sql, 1, values, err);
-    if (!r) {
+    if (r == NULL) {
         return false;
     }
     t->column_count = (size_t) PQntuples(r);
     t->columns = mem_array(t->column_count, sizeof *t->columns);
-    uint32_t *attnums _cleanup_mem_ = mem_array(MAX(t->column_count, 1), sizeof *attnums);
+    _cleanup_mem_ uint32_t *attnums = mem_array(MAX(t->column_count, 1), sizeof *attnums);
     const struct column *refused = NULL;
     size_t granted = 0;
     for (size_t i = 0; i < t->column_count; i++) {
@@ -439,12 +442,12 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
         attnums[i] = oid_at(r, (int) i, COL_ATTNUM);
         if (may_insert || is_true(r, (int) i, COL_INSERT)) {
             granted++;
-        } else if (!refused && !col->generated && !col->identity) {
+        } else if (refused == NULL && !col->generated && !col->identity) {
             refused = col;
         }
     }
-    if (!may_insert && (refused || granted == 0)) {
-        return no_insert(t, granted > 0 && refused ? refused->name : NULL, user, err);
+    if (!may_insert && (refused != NULL || granted == 0)) {
+        return no_insert(t, granted > 0 && refused != NULL ? refused->name : NULL, user, err);
     }
     return read_uniques(c, t, attnums, err);
 }
@@ -476,7 +479,7 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
     const char *values[] = {schema, name};
     _cleanup_result_ PGresult *r = conn_exec(c, relation_sql, 2, values, err);
 
-    if (!r) {
+    if (r == NULL) {
         return NULL;
     }
     if (PQntuples(r) == 0) {
@@ -500,9 +503,10 @@ static bool check_expression(struct conn *c, const struct target *t,
                              const struct target_expression *e, struct error *err)
 {
     _cleanup_buf_ struct buf sql = {0};
+
     rows_sql_check(&sql, t, e);
     _cleanup_result_ PGresult *r = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
-    if (r) {
+    if (r != NULL) {
         return true;
     }
     bool wants_parameter = sqlstate_is(err->sqlstate, SQLSTATE_PROTOCOL_VIOLATION); /* $1 */
@@ -532,7 +536,7 @@ bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t
         " pg_catalog.current_setting('server_encoding')",
         0, NULL, err);
 
-    if (!r) {
+    if (r == NULL) {
         return false;
     }
     *out_version = (int) strtol(PQgetvalue(r, 0, 0), NULL, 10);

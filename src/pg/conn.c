@@ -173,7 +173,7 @@ static void start_host(struct conn *c)
     size_t n = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        if (options[i].value) {
+        if (options[i].value != NULL) {
             keywords[n] = options[i].keyword;
             values[n++] = options[i].value;
         }

@@ -10,7 +10,7 @@
 
 static const char *option(const PQconninfoOption *options, const char *keyword)
 {
-    for (const PQconninfoOption *o = options; o->keyword; o++) {
+    for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
         if (strcmp(o->keyword, keyword) == 0) {
             if (o->val != NULL && *o->val != '\0') {
                 return o->val;
@@ -122,15 +122,16 @@ bool conn_check_dsn(const char *dsn, struct error *err)
     }
     const char *m = message != NULL ? message : "";
     const char *what = "malformed";
-    if (strstr(m, "missing \"=\"")) {
+    if (strstr(m, "missing \"=\"") != NULL) {
         what = "a word without \"=\"";
-    } else if (strstr(m, "invalid connection option") || strstr(m, "invalid URI query parameter")) {
+    } else if (strstr(m, "invalid connection option") != NULL ||
+               strstr(m, "invalid URI query parameter") != NULL) {
         what = "an unknown keyword";
-    } else if (strstr(m, "unterminated quoted string")) {
+    } else if (strstr(m, "unterminated quoted string") != NULL) {
         what = "a quoted value without its closing quote";
-    } else if (strstr(m, "percent-encoded")) {
+    } else if (strstr(m, "percent-encoded") != NULL) {
         what = "a bad %-sequence in the URI";
-    } else if (strstr(m, "URI")) {
+    } else if (strstr(m, "URI") != NULL) {
         what = "a malformed URI";
     }
     PQfreemem(message);

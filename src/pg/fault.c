@@ -65,9 +65,10 @@ bool fault_result(const PGresult *res, struct error *err)
     fault_one_line(primary, sizeof primary, message);
     fault_one_line(detail, sizeof detail, more != NULL ? more : "");
     error_set(err, class, "%s%s%s%s%s%s", primary, *detail ? ": " : "", detail,
-              sqlstate ? " (" : "", sqlstate ? sqlstate : "", sqlstate ? ")" : "");
-    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate ? sqlstate : "");
-    snprintf(err->column, sizeof err->column, "%s", column ? column : "");
+              sqlstate != NULL ? " (" : "", sqlstate != NULL ? sqlstate : "",
+              sqlstate != NULL ? ")" : "");
+    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate != NULL ? sqlstate : "");
+    snprintf(err->column, sizeof err->column, "%s", column != NULL ? column : "");
     if (hint != NULL && class == ERROR_SETUP) {
         fault_one_line(err->hint, sizeof err->hint, hint);
     }
@@ -118,7 +119,7 @@ static const char *find_sqlstate(const char *text, char out[static 6])
 {
     const char *found = NULL;
 
-    for (const char *p = text; (p = strstr(p, ":  ")); p += 3) {
+    for (const char *p = text; (p = strstr(p, ":  ")) != NULL; p += 3) {
         size_t n = strspn(p + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
         if (n == 5 && p[8] == ':' && p[9] == ' ') {
             memcpy(out, p + 3, 5);

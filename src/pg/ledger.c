@@ -213,6 +213,7 @@ bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *en
 static struct fingerprint take_fingerprint(const PGresult *res, int row, int column)
 {
     int64_t offset = result_i64(res, row, column, FINGERPRINT_NONE);
+
     if (!PQgetisnull(res, row, column) && offset < 0) {
         offset = FINGERPRINT_BY_HAND;
     }
@@ -304,6 +305,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         conn_end(c);
     }
     *err = l->fault;
+    assert(l->op < LEDGER_OPS);
     error_wrap(err, "cannot %s", names[l->op]);
     if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE) && l->op != LEDGER_EVICT) {
         error_hint(err,

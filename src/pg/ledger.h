@@ -23,8 +23,8 @@
 struct ledger_entry {
     const char *topic; /* borrowed from the caller, who keeps it until the operation ends */
     int32_t partition;
-    int64_t first_offset;     /* in: where to insert a row if there is none; LEDGER_UNKNOWN = only
-                                 report     that */
+    /* in: where to insert a row if there is none; LEDGER_UNKNOWN = only report     that */
+    int64_t first_offset;
     const char *first_reason; /* in, borrowed: why it begins at first_offset */
     int64_t next_offset;      /* out: LEDGER_UNKNOWN = there is no row, nothing was claimed */
     int64_t owner_epoch;      /* out */

@@ -23,6 +23,7 @@ bool members_read(struct conn *c, const struct members_key *key, bool *out_found
     const char *values[] = {key->sink, key->instance_id};
     _cleanup_mem_ char *sql = sql_in_schema(read_sql, key->schema);
     _cleanup_result_ PGresult *r = conn_exec(c, sql, ARRAY_LEN(values), values, err);
+
     if (r == NULL) {
         return false;
     }
@@ -42,6 +43,7 @@ bool members_write(struct conn *c, const struct members_key *key, char *const *t
                    struct error *err)
 {
     _cleanup_buf_ struct buf list = {0};
+
     sql_array_open(&list);
     for (size_t i = 0; i < n; i++) {
         sql_array_text(&list, topics[i]);

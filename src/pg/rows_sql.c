@@ -52,6 +52,7 @@ static size_t computed(const struct rows_shape *s)
 {
     bool fills = s->action == ROW_INSERT || s->action == ROW_IGNORE || s->action == ROW_UPSERT ||
                  s->action == ROW_UPDATE;
+
     return fills ? s->target->expression_count : 0;
 }
 
@@ -69,6 +70,7 @@ static void add_name(struct buf *out, const struct rows_shape *s, size_t column)
 static void add_cast(struct buf *out, const struct rows_shape *s, size_t column)
 {
     const struct column *c = s->target->columns[column].column;
+
     if (c->cast) {
         buf_add_z(out, "::");
         buf_add_z(out, c->base_name);
@@ -86,7 +88,8 @@ static void add_value(struct buf *out, const struct rows_shape *s, size_t column
 static void add_comparable(struct buf *out, const struct rows_shape *s, size_t column)
 {
     const struct column *c = s->target->columns[column].column;
-    if (c->compare_as) {
+
+    if (c->compare_as != NULL) {
         buf_printf(out, "s.c%zu::%s", column, c->compare_as);
     } else {
         add_value(out, s, column);
@@ -111,6 +114,7 @@ static void add_computed(struct buf *out, const struct rows_shape *s, enum list 
 static void add_list(struct buf *out, const struct rows_shape *s, enum list list)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < s->target->column_count; i++) {
         if (!(list == LIST_STAGED ? holds(s, i) : is_written(s, i))) {
             continue;
@@ -147,6 +151,7 @@ static void add_list(struct buf *out, const struct rows_shape *s, enum list list
 static void add_arrays(struct buf *out, const struct rows_shape *s)
 {
     size_t n = 0;
+
     buf_add_z(out, "(SELECT ");
     for (size_t i = 0; i < s->target->column_count; i++) {
         if (holds(s, i)) {
@@ -162,6 +167,7 @@ static void add_key_list(struct buf *out, const struct rows_shape *s, bool versi
 {
     const struct target *t = s->target;
     size_t n = 0;
+
     for (size_t i = 0; i < t->column_count; i++) {
         const struct target_column *c = &t->columns[i];
         if (version ? c->is_version : c->is_key) {
@@ -191,6 +197,7 @@ static void add_last(struct buf *out, const struct rows_shape *s, const char *st
 static void add_places(struct buf *out, const struct rows_shape *s, const char *stage)
 {
     const char *where = " WHERE place BETWEEN $1 AND $2";
+
     if (last_counts(s)) {
         add_last(out, s, stage, where, "place");
     } else {
@@ -227,6 +234,7 @@ static void add_fields(struct buf *out, const struct rows_shape *s, enum rows_so
 static void add_inputs(struct buf *out, const struct rows_shape *s)
 {
     size_t n = 0;
+
     buf_add_z(out, ",LATERAL (SELECT ");
     for (size_t i = 0; i < s->target->column_count; i++) {
         if (s->target->columns[i].is_input) {
@@ -265,6 +273,7 @@ static void add_same_key(struct buf *out, const struct rows_shape *s)
 {
     const struct target *t = s->target;
     size_t n = 0;
+
     for (size_t i = 0; i < t->column_count; i++) {
         if (t->columns[i].is_key) {
             buf_add_z(out, n++ > 0 ? " AND g." : " WHERE g.");
@@ -280,6 +289,7 @@ static void add_not_newer(struct buf *out, const struct rows_shape *s, const cha
                           bool excluded)
 {
     const struct target *t = s->target;
+
     for (size_t i = 0; i < t->column_count; i++) {
         if (!t->columns[i].is_version) {
             continue;
@@ -307,6 +317,7 @@ static void add_not_newer(struct buf *out, const struct rows_shape *s, const cha
 static bool is_set(const struct rows_shape *s, size_t column)
 {
     const struct target_column *c = &s->target->columns[column];
+
     return !c->is_key && !c->is_input && (holds(s, column) || !s->target->omit_leaves);
 }
 
@@ -314,6 +325,7 @@ static void add_on_conflict(struct buf *out, const struct rows_shape *s)
 {
     const struct target *t = s->target;
     size_t n = 0;
+
     buf_add_z(out, " ON CONFLICT");
     for (size_t i = 0; i < t->column_count; i++) {
         if (t->columns[i].is_key) {
@@ -349,6 +361,7 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
                        const char *stage)
 {
     bool none = target_width(s->target, s->action, s->omit) + computed(s) == 0;
+
     buf_printf(out, "INSERT INTO %s AS g ", s->target->table->quoted);
     if (!none) {
         buf_add_u8(out, '(');
@@ -373,6 +386,7 @@ static void add_update(struct buf *out, const struct rows_shape *s, enum rows_so
 {
     size_t n = 0;
     size_t begin = out->n;
+
     buf_printf(out, "UPDATE %s AS g SET ", s->target->table->quoted);
     for (size_t i = 0; i < s->target->column_count; i++) {
         if (!s->target->columns[i].is_key && is_written(s, i)) {
@@ -443,6 +457,7 @@ void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows)
 void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places)
 {
     size_t n = 0;
+
     buf_printf(out, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.%s (", stage);
     if (places) {
         buf_add_z(out, "place integer PRIMARY KEY");
@@ -457,7 +472,7 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
 
 void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stage, bool places)
 {
-    if (stage) {
+    if (stage != NULL) {
         buf_printf(out, "COPY pg_temp.%s (%s", stage, places ? "place" : "");
         if (places && target_width(s->target, s->action, s->omit) > 0) {
             buf_add_u8(out, ',');
@@ -475,6 +490,7 @@ void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stag
 void rows_sql_check(struct buf *out, const struct target *t, const struct target_expression *e)
 {
     size_t n = 0;
+
     buf_printf(out, "EXPLAIN INSERT INTO %s (", t->table->quoted);
     table_quote_ident(out, e->column->name);
     buf_printf(out, ") SELECT (CASE WHEN true THEN (%s\n) END) FROM (SELECT ", e->sql);

@@ -112,6 +112,7 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
         " LEFT JOIN pg_catalog.pg_class t ON t.relnamespace = n.oid"
         " AND t.relname = 'schema_version'",
         1, values, err);
+
     if (found == NULL) {
         return false;
     }

@@ -87,7 +87,7 @@ char *sql_in_schema(const char *sql, const char *schema)
 {
     _cleanup_buf_ struct buf out = {0};
 
-    for (const char *at; (at = strstr(sql, "$S")); sql = at + 2) {
+    for (const char *at; (at = strstr(sql, "$S")) != NULL; sql = at + 2) {
         buf_add(&out, sql, (size_t) (at - sql));
         table_quote_ident(&out, schema);
     }

@@ -32,6 +32,7 @@ static void statement_done(struct statement *s)
 static char *take_sql(struct buf *sql)
 {
     char *text = mem_strdup(buf_cstr(sql));
+
     buf_done(sql);
     return text;
 }
@@ -44,6 +45,7 @@ static void init_advance(struct statement *s, const char *schema)
         OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
         OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY,
     };
+
     _Static_assert(ARRAY_LEN(types) == 2 + SPAN_FIELDS, "a type for each parameter of advance()");
     struct buf sql = {0};
 

@@ -21,8 +21,9 @@ static bool read_names(struct conn *c, const char *statement, const char *schema
                        struct topic_entries_names *out, struct error *err)
 {
     const char *values[] = {sink};
-    char *sql _cleanup_mem_ = sql_in_schema(statement, schema);
+    _cleanup_mem_ char *sql = sql_in_schema(statement, schema);
     _cleanup_result_ PGresult *res = conn_exec(c, sql, ARRAY_LEN(values), values, err);
+
     if (res == NULL) {
         return false;
     }
@@ -59,8 +60,9 @@ bool topic_entries_use(struct conn *c, const char *schema, const char *sink, con
                        const char *reason, struct ledger_entry *rows, size_t n, struct error *err)
 {
     _cleanup_key_arrays_ struct key_arrays keys = {0};
-    char *sql _cleanup_mem_ = sql_in_schema("SELECT * FROM $S.first_use($1, $2, $3, $4, $5, $6)",
+    _cleanup_mem_ char *sql = sql_in_schema("SELECT * FROM $S.first_use($1, $2, $3, $4, $5, $6)",
                                             schema);
+
     key_arrays_begin(&keys);
     for (size_t i = 0; i < n; i++) {
         key_arrays_add(&keys, rows[i].topic, rows[i].partition);

@@ -157,7 +157,7 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
 
 enum txn_step txn_step(struct txn *t, struct txn_result *out)
 {
-    assert(t->c && t->flight_count > 0);
+    assert(t->c != NULL && t->flight_count > 0);
     return t->flights[0].path == TXN_UNNEST ? txn_unnest_step(t, out) : txn_copy_step(t, out);
 }
 
@@ -168,7 +168,7 @@ enum txn_outcome txn_abandon(struct txn *t)
     for (size_t i = 0; i < t->flight_count; i++) {
         may_commit = may_commit || t->flights[i].may_commit;
     }
-    if (t->c) {
+    if (t->c != NULL) {
         conn_close(TAKE_PTR(t->c));
     }
     t->flight_count = 0;

@@ -77,7 +77,7 @@ static void add_stage(struct txn *t, const struct batch *b, size_t part)
 /* ARRAY['...','...']: a statement for each part; '' for a part without rows. */
 static void add_statements(struct txn *t, const struct batch *b)
 {
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
 
     buf_add_z(&t->sql, "ARRAY[");
     for (size_t i = 0; i < b->part_count; i++) {

@@ -44,10 +44,11 @@ struct flight {
     struct answer *answers;
     size_t answer_count;
     size_t answer_cap;
-    size_t answer;      /* the next to come */
-    bool advanced;      /* the ledger has moved, in this transaction */
-    bool may_commit;    /* the end of the transaction may have been sent: if the connection is lost
-                           now, nobody but the ledger knows the outcome */
+    size_t answer; /* the next to come */
+    bool advanced; /* the ledger has moved, in this transaction */
+    /* the end of the transaction may have been sent: if the connection is lost now, nobody but the
+     * ledger knows the outcome */
+    bool may_commit;
     struct error fault; /* the first error of the transaction */
     bool fatal;         /* it ended the session */
     bool no_temporary;  /* our role may not create temporary tables */

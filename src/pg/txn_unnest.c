@@ -55,6 +55,7 @@ static void array_i32(struct buf *out, int64_t v)
 static void array_text(struct buf *out, const char *text)
 {
     size_t n = strlen(text);
+
     buf_add_u32(out, (uint32_t) n);
     buf_add(out, text, n);
 }
@@ -80,6 +81,7 @@ static void add_span_array(struct txn *t, const struct batch *b, enum span_field
                            uint32_t array_type, struct buf *out)
 {
     bool narrow = array_type == OID_INT4_ARRAY;
+
     array_begin(out, narrow ? OID_INT4 : OID_INT8);
     for (size_t i = 0; i < b->span_count; i++) {
         int64_t v = statements_span_field(&b->spans[t->order[i]], field);
@@ -110,6 +112,7 @@ static void fill_advance(struct txn *t, const struct batch *b, const struct stat
 static uint32_t read_u32(const char *p)
 {
     uint32_t v;
+
     memcpy(&v, p, sizeof v);
     return __builtin_bswap32(v);
 }
@@ -157,9 +160,9 @@ static struct flight *youngest(struct txn *t)
 static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
 {
     int n = (int) s->parameter_count;
-    const char **values _cleanup_mem_ = mem_array(s->parameter_count, sizeof *values);
-    int *lengths _cleanup_mem_ = mem_array(s->parameter_count, sizeof *lengths);
-    int *formats _cleanup_mem_ = mem_array(s->parameter_count, sizeof *formats);
+    _cleanup_mem_ const char **values = mem_array(s->parameter_count, sizeof *values);
+    _cleanup_mem_ int *lengths = mem_array(s->parameter_count, sizeof *lengths);
+    _cleanup_mem_ int *formats = mem_array(s->parameter_count, sizeof *formats);
     PGconn *pg = t->c->pg;
     bool sent;
 
@@ -205,6 +208,7 @@ static bool send_advance(struct txn *t, const struct batch *b)
 static bool send_group(struct txn *t, const struct fold_group *g)
 {
     const struct rows_shape shape = {g->target, g->action, g->omit};
+
     if (rows_are_bare(&shape)) {
         return send_bare(t, &shape, g->row_count);
     }
@@ -225,6 +229,7 @@ static bool send_check(struct txn *t, const struct target *target)
 static bool send_checks(struct txn *t)
 {
     usec_t now = clock_mono();
+
     if (now < t->checked_at + USEC_PER_SEC) {
         return true;
     }
@@ -232,7 +237,7 @@ static bool send_checks(struct txn *t)
     for (size_t i = 0; i < t->fold.group_count; i++) {
         const struct target *target = t->fold.groups[i].target;
         bool again = i > 0 && t->fold.groups[i - 1].target == target;
-        if (!again && target->route && !send_check(t, target)) {
+        if (!again && target->route != NULL && !send_check(t, target)) {
             return false;
         }
     }
@@ -302,6 +307,7 @@ static void take_expected(struct flight *f, const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
     const struct answer *a = txn_expected(f);
+
     if (a == NULL) {
         return; /* more than we asked for; that there was less, txn_finish finds out */
     }

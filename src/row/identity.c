@@ -11,12 +11,14 @@ static uint32_t add_length(uint32_t crc, struct str s)
 {
     uint32_t n = s.p == NULL ? UINT32_MAX : (uint32_t) s.n;
     uint8_t bytes[4] = {(uint8_t) n, (uint8_t) (n >> 8), (uint8_t) (n >> 16), (uint8_t) (n >> 24)};
+
     return crc32c(crc, bytes, sizeof bytes);
 }
 
 static uint32_t add_timestamp(uint32_t crc, int64_t timestamp_ms)
 {
     uint8_t bytes[8];
+
     for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = (uint8_t) ((uint64_t) timestamp_ms >> (8 * i));
     }
@@ -26,6 +28,7 @@ static uint32_t add_timestamp(uint32_t crc, int64_t timestamp_ms)
 struct fingerprint fingerprint_of(const struct message *m)
 {
     uint32_t crc = add_timestamp(0, m->timestamp_ms);
+
     crc = add_length(crc, m->key);
     crc = add_length(crc, m->value);
     crc = crc32c(crc, m->key.p, m->key.p == NULL ? 0 : m->key.n);
@@ -44,6 +47,7 @@ enum log_verdict log_judge(enum log_evidence evidence, const struct log_ids *kno
 {
     bool cluster = differ(known->cluster, now->cluster);
     bool topic = differ(known->topic, now->topic);
+
     if (evidence == EVIDENCE_SAME) {
         return cluster || topic ? LOG_MOVED : LOG_SAME;
     }

@@ -98,7 +98,7 @@ static inline void unit_expect_abort(void (*body)(void *arg), void *arg, const c
 
     assert_true(WIFSIGNALED(end.status));
     assert_int_equal(WTERMSIG(end.status), SIGABRT);
-    if (words && !strstr(end.said, words)) {
+    if (words != NULL && strstr(end.said, words) == NULL) {
         print_error("said: %s\n", end.said);
         fail();
     }

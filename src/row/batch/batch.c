@@ -19,13 +19,14 @@
 struct batch *batch_new(void)
 {
     struct batch *b = mem_zalloc(sizeof *b);
+
     b->open_part = NO_PART;
     return b;
 }
 
 struct batch *batch_free(struct batch *b)
 {
-    if (!b) {
+    if (b == NULL) {
         return NULL;
     }
     for (size_t i = 0; i < b->part_cap; i++) {
@@ -57,6 +58,7 @@ void batch_clear(struct batch *b)
 {
     size_t keep_bytes = KEEP_BYTES; /* of all parts together, used now or before */
     size_t keep_rows = KEEP_ROWS;
+
     for (size_t i = 0; i < b->part_cap; i++) {
         part_clear(&b->parts[i], &keep_bytes, &keep_rows);
     }
@@ -95,6 +97,7 @@ size_t batch_memory(const struct batch *b)
 size_t batch_row_count(const struct batch *b)
 {
     size_t rows = 0;
+
     for (size_t i = 0; i < b->part_count; i++) {
         rows += b->parts[i].row_count;
     }
@@ -125,7 +128,7 @@ uint32_t batch_span(struct batch *b, void *tag, const char *topic, int32_t parti
         return b->last_span;
     }
     struct span *s = batch_find(b, tag);
-    if (!s) {
+    if (s == NULL) {
         s = span_add(b);
         *s = (struct span){
             .topic = topic,
@@ -181,6 +184,7 @@ static uint32_t part_add(struct batch *b, const struct target *target, enum row_
                          uint64_t omit)
 {
     size_t cap = b->part_cap;
+
     b->parts = mem_grow(b->parts, &b->part_cap, b->part_count, sizeof *b->parts);
     if (b->part_cap > cap) {
         memset(b->parts + cap, 0, (b->part_cap - cap) * sizeof *b->parts);
@@ -278,6 +282,7 @@ struct str batch_tuple(const struct batch_part *p, size_t row)
 {
     size_t end = row + 1 < p->row_count ? p->rows[row + 1].begin : p->bytes.n;
     size_t begin = p->rows[row].begin;
+
     return (struct str){.p = (const char *) p->bytes.p + begin, .n = end - begin};
 }
 
@@ -290,6 +295,7 @@ bool batch_walk_next(struct batch_walk *w, size_t *out_part, size_t *out_row)
 {
     const struct batch_part *parts = w->b->parts;
     size_t next = SIZE_MAX;
+
     for (size_t i = 0; i < w->b->part_count; i++) {
         bool left = w->at[i] < parts[i].row_count;
         if (left &&
@@ -316,6 +322,7 @@ static int span_cmp(const void *x, const void *y, void *arg)
     const struct span *s = &b->spans[*(const uint32_t *) x];
     const struct span *t = &b->spans[*(const uint32_t *) y];
     int topic = strcmp(s->topic, t->topic);
+
     if (topic != 0) {
         return topic;
     }

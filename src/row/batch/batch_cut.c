@@ -17,6 +17,7 @@ static size_t rows_before(const struct batch_part *p, size_t count)
 {
     size_t lo = 0;
     size_t hi = p->row_count;
+
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         if (p->rows[mid].record < count) {
@@ -33,6 +34,7 @@ static void part_copy_front(const struct batch_part *p, size_t n, size_t end, st
 {
     uint32_t part = batch_part(head, p->target, p->action, p->omit); /* moves head->parts */
     struct batch_part *to = &head->parts[part];
+
     if (to->row_cap < n) {
         to->rows = mem_realloc(to->rows, n, sizeof *to->rows);
         to->row_cap = n;
@@ -80,6 +82,7 @@ static void split_record(struct batch *b, const struct batch_record *r, struct b
 {
     struct span *s = &b->spans[r->span];
     uint32_t to = batch_span(head, s->tag, s->topic, s->partition, s->owner_epoch, s->from);
+
     head->spans[to].end_offset = s->end_offset;
     head->spans[to].fp = s->fp;
     batch_record_begin(head, to, r->offset, r->timestamp_ms, r->leader_epoch);
@@ -100,6 +103,7 @@ static size_t raw_begin(const struct batch *b, size_t record)
 static void split_raw(struct batch *b, size_t count, struct batch *head)
 {
     size_t begin = raw_begin(b, count);
+
     if (begin > 0) {
         buf_add(&head->raw, b->raw.p, begin);
         memmove(b->raw.p, b->raw.p + begin, b->raw.n - begin);
@@ -115,6 +119,7 @@ static void split_raw(struct batch *b, size_t count, struct batch *head)
 static void spans_renumber(struct batch *b, uint32_t *to)
 {
     uint32_t kept = 0;
+
     for (uint32_t i = 0; i < b->span_count; i++) {
         if (to[i] != UINT32_MAX) {
             b->spans[kept] = b->spans[i];
@@ -131,7 +136,7 @@ static void split_spans(struct batch *b, const struct batch *head, uint32_t *to)
         struct span *s = &b->spans[i];
         struct span *h = batch_find(head, s->tag);
         to[i] = 0;
-        if (h) {
+        if (h != NULL) {
             struct span *without = s->fp.offset >= h->next ? h : s;
             without->fp.offset = FINGERPRINT_NONE;
             s->from = h->next;
@@ -169,7 +174,7 @@ void batch_split(struct batch *b, size_t count, struct batch *head)
     split_parts(b, count, head);
     split_raw(b, count, head);
 
-    uint32_t *to _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof *to);
+    _cleanup_mem_ uint32_t *to = mem_array(MAX(b->span_count, 1), sizeof *to);
     split_spans(b, head, to);
     b->record_count -= count;
     if (count > 0) {
@@ -188,6 +193,7 @@ static void part_drop(struct batch_part *p, const uint32_t *to)
 {
     size_t kept = 0;
     size_t at = 0;
+
     for (size_t i = 0; i < p->row_count; i++) {
         size_t begin = p->rows[i].begin;
         size_t end = i + 1 < p->row_count ? p->rows[i + 1].begin : p->bytes.n;
@@ -207,6 +213,7 @@ static void part_drop(struct batch_part *p, const uint32_t *to)
 static void compact_raw(struct batch *b)
 {
     size_t end = 0;
+
     for (size_t i = 0; i < b->record_count; i++) {
         if (batch_has_kept(b, i)) {
             size_t n = batch_kept_bytes(b, i);
@@ -220,8 +227,9 @@ static void compact_raw(struct batch *b)
 
 static void drop_records(struct batch *b, uint32_t span)
 {
-    uint32_t *to _cleanup_mem_ = mem_array(MAX(b->record_count, 1), sizeof *to);
+    _cleanup_mem_ uint32_t *to = mem_array(MAX(b->record_count, 1), sizeof *to);
     uint32_t kept = 0;
+
     for (size_t i = 0; i < b->record_count; i++) {
         struct batch_record *r = &b->records[i];
         to[i] = UINT32_MAX;
@@ -244,7 +252,7 @@ bool batch_drop(struct batch *b, const void *tag)
 {
     assert(!b->in_record);
     const struct span *s = batch_find(b, tag);
-    if (!s) {
+    if (s == NULL) {
         return false;
     }
     uint32_t span = (uint32_t) (s - b->spans);

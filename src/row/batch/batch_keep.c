@@ -10,8 +10,8 @@
 
 static void keep_str(struct buf *out, struct str s)
 {
-    buf_add_u32(out, s.p ? (uint32_t) s.n : UINT32_MAX);
-    if (s.p && s.n > 0) {
+    buf_add_u32(out, s.p != NULL ? (uint32_t) s.n : UINT32_MAX);
+    if (s.p != NULL && s.n > 0) {
         buf_add(out, s.p, s.n);
     }
 }
@@ -19,6 +19,7 @@ static void keep_str(struct buf *out, struct str s)
 static uint32_t kept_u32(const uint8_t **at)
 {
     uint32_t v;
+
     memcpy(&v, *at, sizeof v);
     *at += sizeof v;
     return __builtin_bswap32(v);
@@ -27,6 +28,7 @@ static uint32_t kept_u32(const uint8_t **at)
 static struct str kept_str(const uint8_t **at)
 {
     uint32_t n = kept_u32(at);
+
     if (n == UINT32_MAX) {
         return (struct str){0};
     }
@@ -52,6 +54,7 @@ size_t batch_kept_bytes(const struct batch *b, size_t record)
 {
     const uint8_t *begin = b->raw.p + b->records[record].raw;
     const uint8_t *at = begin;
+
     kept_str(&at); /* key */
     kept_str(&at); /* value */
     for (uint32_t n = 2 * kept_u32(&at); n > 0; n--) {
@@ -77,6 +80,7 @@ void batch_keep_again(struct batch *b, const struct batch *from, size_t record)
 size_t batch_kept_headers(const struct batch *b, size_t record)
 {
     const uint8_t *at = b->raw.p + b->records[record].raw;
+
     kept_str(&at);
     kept_str(&at);
     return kept_u32(&at);

@@ -21,12 +21,13 @@ static const char *const columns[] = {
 struct target *dead_letter_target(const struct table *table, struct error *err)
 {
     struct target *t = mem_zalloc(sizeof *t);
+
     t->id = TARGET_ID;
     t->table = table;
     t->columns = mem_array(ARRAY_LEN(columns), sizeof *t->columns);
     for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
         const struct column *c = table_column(table, str_of(columns[i]));
-        if (!c) {
+        if (c == NULL) {
             error_set(err, ERROR_SETUP, "table %s has no column '%s'", table->quoted, columns[i]);
             dead_letter_target_free(t);
             return NULL;
@@ -38,7 +39,7 @@ struct target *dead_letter_target(const struct table *table, struct error *err)
 
 void dead_letter_target_free(struct target *t)
 {
-    if (t) {
+    if (t != NULL) {
         free(t->columns);
         free(t);
     }
@@ -50,6 +51,7 @@ void dead_letter_target_free(struct target *t)
 static void make_utf8(char *text)
 {
     size_t chars;
+
     for (size_t n = strlen(text), cut = 0; cut < 3 && n > 0 && !str_utf8(str_of(text), &chars);
          cut++) {
         text[--n] = '\0';
@@ -66,7 +68,7 @@ static void add_null(struct buf *out)
 
 static void add_bytes(struct buf *out, struct str s)
 {
-    if (!s.p) {
+    if (s.p == NULL) {
         add_null(out);
         return;
     }
@@ -125,6 +127,7 @@ void dead_letter_write(const struct dead_letter *d, struct buf *out)
 {
     const struct message *m = d->message;
     const struct error *e = d->error;
+
     buf_add_u16(out, ARRAY_LEN(columns));
     add_text(out, d->sink);
     add_bytes(out, m->topic);

@@ -24,6 +24,7 @@ struct fold_entry {
 static void add_numeric(struct buf *out, struct str data)
 {
     size_t n = data.n;
+
     while (n > 8 && data.p[n - 1] == 0 && data.p[n - 2] == 0) {
         n -= 2;
     }
@@ -38,6 +39,7 @@ static void add_numeric(struct buf *out, struct str data)
 static void add_float(struct buf *out, struct str data)
 {
     bool is_zero = (data.p[0] & 0x7f) == 0;
+
     for (size_t i = 1; i < data.n; i++) {
         is_zero = is_zero && data.p[i] == 0;
     }
@@ -76,6 +78,7 @@ static void add_key(struct buf *out, const struct batch_part *p, struct str tupl
 {
     const struct target *t = p->target;
     const char *at = tuple_fields(tuple);
+
     for (size_t i = 0; i < t->column_count; i++) {
         if (!target_holds(t, i, p->action, p->omit)) {
             continue;
@@ -99,6 +102,7 @@ static void add_key(struct buf *out, const struct batch_part *p, struct str tupl
 static uint64_t prefix_of(const uint8_t *key, size_t n)
 {
     uint64_t v = 0;
+
     memcpy(&v, key, MIN(n, sizeof v));
     return __builtin_bswap64(v);
 }
@@ -140,6 +144,7 @@ static int compare_entries(const void *x, const void *y, void *arg)
     const struct fold_entry *a = x;
     const struct fold_entry *b = y;
     int order = compare_keys(arg, a, b);
+
     return order != 0 ? order : (a->seq > b->seq) - (a->seq < b->seq);
 }
 
@@ -148,6 +153,7 @@ static int compare_entries(const void *x, const void *y, void *arg)
 static struct fold_group *group_add(struct fold *f, const struct fold_group *like)
 {
     size_t cap = f->group_cap;
+
     f->groups = mem_grow(f->groups, &f->group_cap, f->group_count, sizeof *f->groups);
     if (f->group_cap > cap) {
         memset(f->groups + cap, 0, (f->group_cap - cap) * sizeof *f->groups);
@@ -170,10 +176,11 @@ static bool is_like(const struct fold_group *a, const struct fold_group *b)
 static void add_tuple(struct fold *f, const struct fold_group *like, struct str tuple)
 {
     struct fold_group *g = NULL;
-    for (size_t i = f->group_count; i-- > 0 && !g;) {
+
+    for (size_t i = f->group_count; i-- > 0 && g == NULL;) {
         g = is_like(&f->groups[i], like) ? &f->groups[i] : NULL;
     }
-    if (!g) {
+    if (g == NULL) {
         g = group_add(f, like);
     }
     buf_add(&g->own, tuple.p, tuple.n);
@@ -184,6 +191,7 @@ static void add_tuple(struct fold *f, const struct fold_group *like, struct str 
 static bool changes_something(const struct outcome_step *s)
 {
     const struct target *t = s->target;
+
     for (size_t i = 0; i < t->column_count; i++) {
         if (!t->columns[i].is_key && target_holds(t, i, s->action, s->omit)) {
             return true;
@@ -203,6 +211,7 @@ static void fold_key(struct fold *f, const struct fold_entry *e, size_t n)
 {
     struct outcome *o = &f->outcome;
     uint32_t round = 0;
+
     outcome_clear(o);
     for (size_t i = 0; i < n; i++) {
         outcome_add(o, e[i].part->target, e[i].part->action, e[i].part->omit, e[i].tuple);
@@ -227,6 +236,7 @@ static int compare_seqs(const void *x, const void *y)
 {
     const struct fold_entry *a = x;
     const struct fold_entry *b = y;
+
     return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
@@ -236,10 +246,11 @@ static void fold_runs(struct fold *f)
 {
     struct fold_group like = {.part = FOLD_NO_PART};
     const struct batch_part *before = NULL;
+
     qsort(f->entries, f->entry_count, sizeof *f->entries, compare_seqs);
     for (size_t i = 0; i < f->entry_count; i++) {
         const struct batch_part *p = f->entries[i].part;
-        if (before && p != before && begins_round(before->action, p->action)) {
+        if (before != NULL && p != before && begins_round(before->action, p->action)) {
             like.round++;
         }
         like.target = p->target;
@@ -274,6 +285,7 @@ static uint32_t take_truncate(struct fold *f, const struct batch *b, const struc
 {
     const struct batch_part *last = NULL;
     uint32_t seq = 0;
+
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
         if (p->action != ROW_TRUNCATE || p->row_count == 0 || !is_same_table(p->target, t)) {
@@ -296,6 +308,7 @@ static void fold_table(struct fold *f, const struct batch *b, const struct targe
 {
     uint32_t first_seq = take_truncate(f, b, t);
     bool by_sql = false;
+
     f->entry_count = 0;
     buf_clear(&f->keys);
     buf_add_u8(&f->keys, 0); /* so that an empty key has a place too */
@@ -334,6 +347,7 @@ static int compare_groups(const void *x, const void *y)
 {
     const struct fold_group *a = x;
     const struct fold_group *b = y;
+
     if (a->round != b->round) {
         return a->round < b->round ? -1 : 1;
     }

@@ -29,6 +29,7 @@ void outcome_done(struct outcome *o)
 static int64_t version_of(const struct target *t, const struct outcome_step *s)
 {
     const char *at = tuple_fields(s->tuple);
+
     for (size_t i = 0; i < t->column_count; i++) {
         if (!target_holds(t, i, s->action, s->omit)) {
             continue;
@@ -173,6 +174,7 @@ static void merge(struct buf *out, const struct target *t, const struct outcome_
 {
     const char *at_a = tuple_fields(a->tuple);
     const char *at_b = tuple_fields(b->tuple);
+
     buf_clear(out);
     buf_add_u16(out, (uint16_t) target_width(t, action, omit));
     for (size_t i = 0; i < t->column_count; i++) {
@@ -184,7 +186,7 @@ static void merge(struct buf *out, const struct target *t, const struct outcome_
             field = tuple_next(&at_b);
         }
         if (target_holds(t, i, action, omit)) {
-            assert(field.p);
+            assert(field.p != NULL);
             buf_add(out, field.p, field.n);
         }
     }
@@ -196,6 +198,7 @@ static void put_together(struct outcome *o, const struct target *t, const struct
                          struct outcome_step *b)
 {
     uint64_t omit = b->action == ROW_SOFT_DELETE ? a->omit : a->omit & b->omit;
+
     assert(a->action != ROW_SOFT_DELETE);
     merge(&o->scratch, t, a, b, a->action, omit);
     struct buf own = o->scratch;
@@ -211,6 +214,7 @@ static void put_together(struct outcome *o, const struct target *t, const struct
 static struct outcome_step *make_room(struct outcome *o)
 {
     size_t cap = o->cap;
+
     o->steps = mem_grow(o->steps, &o->cap, o->count, sizeof *o->steps);
     if (o->cap > cap) {
         memset(o->steps + cap, 0, (o->cap - cap) * sizeof *o->steps);
@@ -222,6 +226,7 @@ static struct outcome_step *make_room(struct outcome *o)
 static void swap_steps(struct outcome_step *a, struct outcome_step *b)
 {
     struct outcome_step first = *a;
+
     *a = *b;
     *b = first;
 }
@@ -230,6 +235,7 @@ void outcome_add(struct outcome *o, const struct target *t, enum row_action acti
                  struct str tuple)
 {
     struct outcome_step *b = make_room(o);
+
     b->target = t;
     b->action = action;
     b->omit = omit;

@@ -38,6 +38,7 @@ static void put_char(struct writer *w, const char *p, size_t length)
 {
     uint8_t c = (uint8_t) *p;
     char escaped[8];
+
     if (length != 0 && c >= 0x20 && c != 0x7F) {
         put(w, p, length);
         return;
@@ -49,6 +50,7 @@ static void put_char(struct writer *w, const char *p, size_t length)
 static void put_text(struct writer *w, struct str s)
 {
     size_t i = 0;
+
     while (i < s.n) {
         size_t length = char_length((struct str){.p = s.p + i, .n = s.n - i});
         if (i + MAX(length, (size_t) 1) > EXCERPT_BYTES) {
@@ -63,6 +65,7 @@ static void put_text(struct writer *w, struct str s)
 const char *excerpt_text(struct excerpt *x, struct str s)
 {
     struct writer w = {.at = x->text, .end = x->text + sizeof x->text};
+
     *w.at = '\0';
     put_text(&w, s);
     return x->text;
@@ -71,6 +74,7 @@ const char *excerpt_text(struct excerpt *x, struct str s)
 static const char *excerpt_quoted(struct excerpt *x, struct str s)
 {
     struct writer w = {.at = x->text, .end = x->text + sizeof x->text};
+
     put(&w, "\"", 1);
     put_text(&w, s);
     put(&w, "\"", 1);
@@ -126,6 +130,7 @@ bool cell_fault(const struct cell *c, struct error *err, const char *fmt, ...)
     struct excerpt x;
     char what[256];
     va_list args;
+
     va_start(args, fmt);
     vsnprintf(what, sizeof what, fmt, args);
     va_end(args);

@@ -35,6 +35,7 @@ static bool is_number(const struct cell *c)
 static bool take_decimal(const struct cell *c, struct printed *printed, struct decimal *out)
 {
     struct str text = c->text;
+
     if (c->kind == CELL_INT) {
         int n = snprintf(printed->text, sizeof printed->text, "%" PRId64, c->number);
         text = (struct str){.p = printed->text, .n = (size_t) n};
@@ -47,6 +48,7 @@ static enum cell_order compare_numbers(const struct cell *a, const struct cell *
     struct printed texts[2];
     struct decimal x;
     struct decimal y;
+
     if (cell_is_whole(a) && cell_is_whole(b)) {
         return compare_ints(a->number, b->number);
     }
@@ -70,6 +72,7 @@ static enum cell_order compare_truths(const struct cell *a, const struct cell *b
 {
     bool x;
     bool y;
+
     if (!take_truth(a, &x) || !take_truth(b, &y)) {
         return CELL_UNLIKE;
     }
@@ -101,6 +104,7 @@ enum cell_order compare_cells(const struct cell *a, const struct cell *b)
 bool compare_number(struct str text, struct cell *out)
 {
     struct decimal d;
+
     if (!decimal_scan(text, &d)) {
         return false;
     }

@@ -12,7 +12,7 @@ static uint32_t node_add(struct fields *f, uint32_t parent, struct str name)
     literal[0] = '"';
     memcpy(literal + 1, name.p, name.n);
     memcpy(literal + 1 + name.n, "\":", 2);
-    bool escaped = memchr(name.p, '"', name.n) || memchr(name.p, '\\', name.n);
+    bool escaped = memchr(name.p, '"', name.n) != NULL || memchr(name.p, '\\', name.n) != NULL;
     f->nodes[f->count] = (struct field){
         .literal = literal,
         .name = {.p = literal + 1, .n = name.n},
@@ -52,6 +52,7 @@ uint32_t fields_add(struct fields *f, uint32_t parent, struct str name)
 static uint32_t table_size(uint32_t children)
 {
     uint32_t size = 2;
+
     while (size < 2 * children) {
         size *= 2;
     }
@@ -62,6 +63,7 @@ static void slot_fill(struct fields *f, uint32_t node)
 {
     const struct field *p = &f->nodes[f->nodes[node].parent];
     uint32_t i = fields_hash(f->nodes[node].name);
+
     while (f->slots[p->slot + (i & p->mask)] != FIELD_NONE) {
         i++;
     }
@@ -71,6 +73,7 @@ static void slot_fill(struct fields *f, uint32_t node)
 void fields_seal(struct fields *f)
 {
     uint32_t total = 0;
+
     for (size_t i = 0; i < f->count; i++) {
         struct field *p = &f->nodes[i];
         uint32_t size = p->children > 0 ? table_size(p->children) : 0;

@@ -52,6 +52,7 @@ bool fields_below(const struct fields *f, uint32_t node, uint32_t ancestor) _pur
 static inline bool fields_same(const char *a, const char *b, size_t n)
 {
     uint64_t words[4];
+
     if (n == 0) {
         return false;
     }
@@ -73,6 +74,7 @@ static inline uint32_t fields_hash(struct str name)
 {
     uint64_t first;
     uint64_t last = 0;
+
     memcpy(&first, name.p, sizeof first);
     if (name.n >= sizeof last) {
         memcpy(&last, name.p + name.n - sizeof last, sizeof last);
@@ -88,6 +90,7 @@ static inline uint32_t fields_hash(struct str name)
 static inline uint32_t fields_find(const struct fields *f, uint32_t parent, struct str name)
 {
     const struct field *p = &f->nodes[parent];
+
     if (p->children == 0) {
         return FIELD_NONE;
     }

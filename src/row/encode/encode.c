@@ -23,6 +23,7 @@ static encode_fn *const encoders[] = {
 static bool is_loose(const struct encoding *v)
 {
     enum column_type type = v->column->type;
+
     return (v->cell->kind == CELL_STRING && column_type_is_number(type)) ||
            (v->cell->kind == CELL_NUMBER && column_type_is_text(type));
 }
@@ -41,6 +42,7 @@ static bool encode_logical(const struct encoding *v, const struct logical *l)
 {
     struct cell applied;
     struct encoding as = *v;
+
     as.unit = l->unit;
     if (l->kind != LOGICAL_PLAIN && l->kind != LOGICAL_ARRAY) {
         if (!logical_apply(l, v->cell, &v->encoder->applied, &applied, v->err)) {
@@ -63,13 +65,14 @@ bool encode_value(const struct encoding *v)
         return true;
     }
     const struct logical *l = v->encoder->logical;
-    return l ? encode_logical(v, l) : encode_plain(v);
+    return l != NULL ? encode_logical(v, l) : encode_plain(v);
 }
 
 /* Is s the beginning of word, with at least `least` letters? */
 static bool is_beginning(struct str s, const char *word, size_t least)
 {
     struct str start = {.p = word, .n = strlen(word)};
+
     if (s.n < least || s.n > start.n) {
         return false;
     }
@@ -99,6 +102,7 @@ bool encode_bool(const struct encoding *v)
     struct digits digits;
     struct str text;
     bool truth;
+
     if (v->cell->kind == CELL_BOOL) {
         truth = v->cell->truth;
     } else if (!encoding_text_of(v, &digits, &text) || !bool_parse(text, &truth)) {

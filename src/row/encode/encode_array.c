@@ -55,11 +55,11 @@ static bool ragged(const struct array *a)
 static bool put_element(struct array *a, const struct cell *c)
 {
     const struct column *column = a->element.column;
+
     if (cell_is_array(c) && !column_type_is_json(column->type)) {
         return ragged(a);
     }
     a->count++;
-    a->element.cell = c;
     if (c->kind == CELL_NULL && column->not_null) {
         error_set(a->v->err, ERROR_RECORD, "element %zu is null, which %s does not take", a->count,
                   column->type_name);
@@ -72,6 +72,7 @@ static bool put_level(struct array *a, const struct cell *array, int level)
 {
     struct elements e;
     uint32_t n = 0;
+
     elements_open(&e, array->text, &a->v->encoder->plain);
     for (; elements_next(&e); n++) {
         struct cell c;
@@ -96,6 +97,7 @@ static bool put_level(struct array *a, const struct cell *array, int level)
 static void put_head(const struct array *a, uint8_t *at, size_t bytes)
 {
     bool empty = a->count == 0;
+
     buf_put_u32(at, (uint32_t) bytes);
     buf_put_u32(at + 4, empty ? 0 : (uint32_t) a->dimensions);
     buf_put_u32(at + 8, 1); /* may hold NULLs */
@@ -110,6 +112,7 @@ static bool encode_binary(const struct encoding *v, encode_fn *of_element, const
 {
     size_t begin = v->out->n;
     struct array a = {.v = v, .encode = of_element, .element = *v};
+
     a.element.column = v->column->element;
     a.dimensions = column_type_is_json(a.element.column->type) ? 1 : elements_depth(cell->text);
     if (a.dimensions > DIMENSIONS_MAX) {
@@ -159,8 +162,9 @@ static void text_end(struct buf *out, size_t begin)
 /* An element as its own type writes it, in quotes. */
 static bool put_text_element(const struct encoding *v, encode_fn *of_element, const struct cell *c)
 {
-    struct buf field _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf field = {0};
     struct encoding element = *v;
+
     if (c->kind == CELL_NULL) {
         buf_add_z(v->out, "NULL");
         return true;
@@ -179,6 +183,7 @@ static bool put_text_level(const struct encoding *v, encode_fn *of_element,
                            const struct cell *array, int level)
 {
     struct elements e;
+
     if (level == DIMENSIONS_MAX) {
         return cell_fault(v->cell, v->err, "has more than %d dimensions", DIMENSIONS_MAX);
     }
@@ -200,6 +205,7 @@ static bool put_text_level(const struct encoding *v, encode_fn *of_element,
 static bool encode_literal(const struct encoding *v, encode_fn *of_element, const struct cell *cell)
 {
     size_t begin = text_begin(v->out);
+
     if (!put_text_level(v, of_element, cell, 0)) {
         return false;
     }
@@ -210,6 +216,7 @@ static bool encode_literal(const struct encoding *v, encode_fn *of_element, cons
 bool encode_array_of(const struct encoding *v, encode_fn *element)
 {
     struct cell cell;
+
     if (v->column->cast && v->cell->kind == CELL_STRING) {
         return encode_text(v);
     }
@@ -233,6 +240,7 @@ static bool put_hstore_value(const struct encoding *v, const struct cell *c)
     struct encoding pair = *v;
     struct digits digits;
     struct str text;
+
     pair.cell = c;
     if (c->kind == CELL_NULL) {
         buf_add_z(v->out, "NULL");
@@ -248,6 +256,7 @@ bool encode_hstore(const struct encoding *v)
 {
     struct elements e;
     const struct cell *cell = v->cell;
+
     if (cell->kind != CELL_JSON) {
         return encode_text(v);
     }

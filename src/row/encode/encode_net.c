@@ -31,8 +31,9 @@ struct address {
 static bool take_bits(const char *slash, unsigned most, unsigned *out)
 {
     int64_t bits;
+
     *out = most;
-    if (!slash) {
+    if (slash == NULL) {
         return true;
     }
     if (!ascii_is_digit(slash[1]) || !str_to_i64(str_of(slash + 1), &bits) || bits > most) {
@@ -45,16 +46,17 @@ static bool take_bits(const char *slash, unsigned most, unsigned *out)
 static bool address_parse(struct str s, struct address *out)
 {
     char text[INET_TEXT_MAX];
-    if (s.n >= sizeof text || memchr(s.p, 0, s.n)) {
+
+    if (s.n >= sizeof text || memchr(s.p, 0, s.n) != NULL) {
         return false;
     }
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
     char *slash = strchr(text, '/');
-    if (slash) {
+    if (slash != NULL) {
         *slash = '\0';
     }
-    bool four = !strchr(text, ':');
+    bool four = strchr(text, ':') == NULL;
     out->n = four ? 4 : 16;
     return inet_pton(four ? AF_INET : AF_INET6, text, out->bytes) == 1 &&
            take_bits(slash, out->n * 8, &out->bits);
@@ -76,6 +78,7 @@ bool encode_inet(const struct encoding *v)
     struct str s;
     struct address a;
     bool cidr = v->column->type == TYPE_CIDR;
+
     if (!string_of(v, &s)) {
         return false;
     }
@@ -123,6 +126,7 @@ static size_t mac_parse(struct str s, uint8_t *to)
     size_t group = 0; /* bytes between separators; 0 = not known yet */
     size_t since = 0;
     char separator = '\0';
+
     for (size_t i = 0; i < s.n;) {
         bool is_separator = s.p[i] == ':' || s.p[i] == '-' || s.p[i] == '.';
         if (is_separator) {
@@ -159,6 +163,7 @@ bool encode_macaddr(const struct encoding *v)
     struct str s;
     uint8_t bytes[MAC8_BYTES];
     bool wide = v->column->type == TYPE_MACADDR8;
+
     if (!string_of(v, &s)) {
         return false;
     }

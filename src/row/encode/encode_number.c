@@ -14,6 +14,7 @@
 static bool value_decimal(const struct encoding *v, struct digits *digits, struct decimal *out)
 {
     struct str text;
+
     return v->cell->kind != CELL_BOOL && encoding_text_of(v, digits, &text) &&
            decimal_scan(text, out);
 }
@@ -24,6 +25,7 @@ static bool integer_slow(const struct encoding *v, int64_t *out)
 {
     struct digits digits;
     struct decimal d;
+
     if (!value_decimal(v, &digits, &d)) {
         return encoding_misfit(v);
     }
@@ -41,6 +43,7 @@ static bool integer_slow(const struct encoding *v, int64_t *out)
 static inline bool integer(const struct encoding *v, int64_t min, int64_t max, int64_t *out)
 {
     const struct cell *c = v->cell;
+
     if (cell_is_whole(c)) {
         *out = c->number;
     } else if (!integer_slow(v, out)) {
@@ -52,6 +55,7 @@ static inline bool integer(const struct encoding *v, int64_t min, int64_t max, i
 bool encode_int2(const struct encoding *v)
 {
     int64_t n;
+
     if (!integer(v, INT16_MIN, INT16_MAX, &n)) {
         return false;
     }
@@ -65,6 +69,7 @@ bool encode_int2(const struct encoding *v)
 bool encode_int4(const struct encoding *v)
 {
     int64_t n;
+
     if (!integer(v, INT32_MIN, INT32_MAX, &n)) {
         return false;
     }
@@ -78,6 +83,7 @@ bool encode_int4(const struct encoding *v)
 bool encode_int8(const struct encoding *v)
 {
     int64_t n;
+
     if (!integer(v, INT64_MIN, INT64_MAX, &n)) {
         return false;
     }
@@ -96,6 +102,7 @@ enum special { SPECIAL_NONE, SPECIAL_NAN, SPECIAL_PLUS, SPECIAL_MINUS };
 static enum special special_word(const struct encoding *v)
 {
     struct str s = v->cell->text;
+
     if ((v->cell->kind != CELL_STRING && v->cell->kind != CELL_BYTES) || s.n == 0) {
         return SPECIAL_NONE;
     }
@@ -133,6 +140,7 @@ static bool float8_slow(const struct encoding *v, double *out)
 {
     struct digits digits;
     struct decimal d;
+
     if (value_decimal(v, &digits, &d)) {
         return decimal_to_double(&d, &v->encoder->scratch, out) || encoding_out_of_range(v);
     }
@@ -146,6 +154,7 @@ bool encode_float8(const struct encoding *v)
     const struct cell *c = v->cell;
     double value;
     uint64_t bits;
+
     if (!(cell_is_short(c) && decimal_quotient(c->number, c->scale, &value)) &&
         !float8_slow(v, &value)) {
         return false;
@@ -164,6 +173,7 @@ bool encode_float4(const struct encoding *v)
     struct decimal d;
     float value;
     uint32_t bits;
+
     if (value_decimal(v, &digits, &d)) {
         if (!decimal_to_float(&d, &v->encoder->scratch, &value)) {
             return encoding_out_of_range(v);
@@ -223,6 +233,7 @@ static void magnitude_of(const struct decimal *d, struct buf *scratch, struct ma
 {
     size_t n = d->whole.n + d->frac.n;
     size_t i = 0;
+
     while (i < n && decimal_digit(d, i) == 0) {
         i++;
     }
@@ -256,6 +267,7 @@ static void magnitude_round_up(struct magnitude *m)
 static void magnitude_round(struct magnitude *m, int scale)
 {
     int64_t keep = m->point + scale;
+
     m->scale = MAX(scale, 0);
     if (keep < 0) {
         m->n = 0;
@@ -289,6 +301,7 @@ static void put_numeric_head(struct buf *out, size_t digits, int64_t weight, int
                              int64_t scale)
 {
     uint8_t *to = buf_reserve(out, 12);
+
     buf_put_u32(to, (uint32_t) (8 + 2 * digits));
     buf_put_u16(to + 4, (uint16_t) digits);
     buf_put_u16(to + 6, (uint16_t) weight);
@@ -350,6 +363,7 @@ bool numeric_holds(const struct decimal *d)
 {
     size_t n = d->whole.n + d->frac.n;
     size_t i = 0;
+
     while (i < n && decimal_digit(d, i) == 0) {
         i++;
     }
@@ -381,6 +395,7 @@ static void put_groups(struct buf *out, const uint16_t *groups, size_t n, int64_
 static bool encode_special_numeric(const struct encoding *v)
 {
     enum special special = special_word(v);
+
     if (special == SPECIAL_NONE) {
         return encoding_misfit(v);
     }
@@ -441,6 +456,7 @@ bool encode_numeric(const struct encoding *v)
     struct decimal d;
     struct magnitude m;
     int32_t typmod = v->column->typmod;
+
     if (numeric_quick(v)) {
         return true;
     }

@@ -18,6 +18,7 @@ enum { VARHDRSZ = 4 };
 static bool put_bytes(const struct encoding *v, struct str s)
 {
     uint8_t *to = buf_reserve(v->out, 4 + s.n);
+
     buf_put_u32(to, (uint32_t) s.n);
     if (s.n > 0) {
         memcpy(to + 4, s.p, s.n);
@@ -32,6 +33,7 @@ static bool put_bytes(const struct encoding *v, struct str s)
 static size_t bytes_of_chars(struct str s, size_t limit)
 {
     size_t i = 0;
+
     while (i < s.n) {
         if (((uint8_t) s.p[i] & 0xC0) != 0x80 && limit-- == 0) {
             break;
@@ -49,6 +51,7 @@ static size_t bytes_of_chars(struct str s, size_t limit)
 static bool cut_to_typmod(const struct encoding *v, struct str *s, size_t chars)
 {
     size_t limit = (size_t) (v->column->typmod - VARHDRSZ);
+
     if (chars <= limit) {
         return true;
     }
@@ -67,7 +70,8 @@ static bool cut_to_typmod(const struct encoding *v, struct str *s, size_t chars)
 bool encode_without_nul(const struct encoding *v, struct str *s)
 {
     struct buf *scratch = &v->encoder->scratch;
-    if (s->n == 0 || !memchr(s->p, 0, s->n)) {
+
+    if (s->n == 0 || memchr(s->p, 0, s->n) == NULL) {
         return true;
     }
     if (v->rules->nul == NUL_FAULT) {
@@ -92,6 +96,7 @@ static bool text_checked(const struct encoding *v, bool limited)
     struct digits digits;
     struct str s;
     size_t chars = 0;
+
     (void) encoding_text_of(v, &digits, &s); /* an object too becomes its text */
     bool may_have_nul = c->kind == CELL_BYTES || c->kind == CELL_STRING;
     if (may_have_nul && !encode_without_nul(v, &s)) {
@@ -108,7 +113,7 @@ static bool text_checked(const struct encoding *v, bool limited)
  * characters. */
 static bool is_verbatim(const struct cell *c)
 {
-    return c->kind == CELL_STRING && c->raw.p && c->raw.p + 1 == c->text.p;
+    return c->kind == CELL_STRING && c->raw.p != NULL && c->raw.p + 1 == c->text.p;
 }
 
 bool encode_text(const struct encoding *v)
@@ -116,6 +121,7 @@ bool encode_text(const struct encoding *v)
     const struct cell *c = v->cell;
     enum column_type type = v->column->type;
     bool limited = (type == TYPE_VARCHAR || type == TYPE_BPCHAR) && v->column->typmod >= VARHDRSZ;
+
     /* It has no more bytes than characters are allowed, so it is not too long. */
     if (is_verbatim(c) && (!limited || c->text.n <= (size_t) (v->column->typmod - VARHDRSZ))) {
         return put_bytes(v, c->text);
@@ -138,6 +144,7 @@ static bool bytes_fault(const struct encoding *v)
         [BYTES_BASE64] = "is not base64",
         [BYTES_HEX] = "is not hexadecimal digits",
     };
+
     return cell_fault(v->cell, v->err, "%s", faults[v->rules->bytes]);
 }
 
@@ -146,6 +153,7 @@ bool encode_bytea(const struct encoding *v)
 {
     struct str s = v->cell->text;
     enum bytes_policy policy = v->rules->bytes;
+
     if (v->cell->kind == CELL_BYTES || (v->cell->kind == CELL_STRING && policy == BYTES_UTF8)) {
         return put_bytes(v, s);
     }
@@ -183,6 +191,7 @@ static uint64_t two_fours(const char *a, const char *b)
 {
     uint32_t first;
     uint32_t second;
+
     memcpy(&first, a, sizeof first);
     memcpy(&second, b, sizeof second);
     return first | (uint64_t) second << 32;
@@ -225,6 +234,7 @@ bool encode_uuid(const struct encoding *v)
 {
     enum cell_kind kind = v->cell->kind;
     uint8_t *to = buf_reserve(v->out, 20);
+
     if ((kind != CELL_STRING && kind != CELL_BYTES) || !uuid_parse(v->cell->text, to + 4)) {
         return encoding_misfit(v);
     }
@@ -238,7 +248,8 @@ bool encode_uuid(const struct encoding *v)
 bool encode_check_json(const struct encoding *v, struct str s)
 {
     struct encoder *e = v->encoder;
-    if (!e->document) {
+
+    if (e->document == NULL) {
         e->document = document_new();
     }
     return document_read(e->document, s, NULL, NULL, v->err);
@@ -261,6 +272,7 @@ static struct str json_without_nul(const struct encoding *v, struct str s)
 {
     static const char nul[] = "\\u0000";
     struct buf *scratch = &v->encoder->scratch;
+
     buf_clear(scratch);
     for (size_t i = 0; i < s.n;) {
         struct str rest = {.p = s.p + i, .n = s.n - i};
@@ -281,6 +293,7 @@ static bool json_as_is(const struct encoding *v, struct digits *digits, struct s
                        bool *out_odd)
 {
     const struct cell *c = v->cell;
+
     *out_odd = v->encoder->odd_json;
     if (c->kind == CELL_STRING) {
         *out = c->raw;
@@ -314,12 +327,13 @@ bool encode_json(const struct encoding *v)
     struct digits digits;
     struct str s;
     bool odd;
+
     return json_text(v, &digits, &s, &odd) && put_bytes(v, s);
 }
 
 static size_t number_end(struct str s, size_t i)
 {
-    while (i < s.n && s.p[i] != '\0' && strchr("0123456789+-.eE", s.p[i])) {
+    while (i < s.n && s.p[i] != '\0' && strchr("0123456789+-.eE", s.p[i]) != NULL) {
         i++;
     }
     return i;
@@ -333,6 +347,7 @@ static bool check_jsonb(const struct encoding *v, struct str s)
 {
     struct decimal d;
     size_t i = 0;
+
     while (i < s.n) {
         size_t begin = i;
         bool nul = false;
@@ -363,6 +378,7 @@ bool encode_jsonb(const struct encoding *v)
     struct digits digits;
     struct str s;
     bool odd;
+
     if (!json_text(v, &digits, &s, &odd) || (odd && !check_jsonb(v, s))) {
         return false;
     }

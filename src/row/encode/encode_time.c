@@ -67,6 +67,7 @@ static inline bool whole_count(const struct cell *c, enum time_unit unit, struct
         [UNIT_S] = 1000000, [UNIT_MS] = 1000,          [UNIT_US] = 1,
         [UNIT_NS] = 0,      [UNIT_DAY] = USEC_PER_DAY,
     };
+
     if (!cell_is_whole(c) || unit == UNIT_NS) {
         return false;
     }
@@ -101,6 +102,7 @@ static bool value_count(const struct encoding *v, bool *out_is_number, struct co
     struct str text;
     struct decimal d;
     bool number = c->kind == CELL_NUMBER || c->kind == CELL_INT;
+
     *out_is_number = false;
     if (number && unit == UNIT_NONE) {
         return cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
@@ -141,6 +143,7 @@ static bool moment_fault(const struct encoding *v, enum moment_result result)
 static bool value_moment(const struct encoding *v, struct moment *out)
 {
     enum cell_kind kind = v->cell->kind;
+
     if (kind != CELL_STRING && kind != CELL_BYTES) {
         return encoding_misfit(v);
     }
@@ -151,6 +154,7 @@ static bool value_moment(const struct encoding *v, struct moment *out)
 static void put_int8(const struct encoding *v, int64_t n)
 {
     uint8_t *to = buf_reserve(v->out, 12);
+
     buf_put_u32(to, 8);
     buf_put_u64(to + 4, (uint64_t) n);
     v->out->n += 12;
@@ -174,6 +178,7 @@ bool encode_date(const struct encoding *v)
     struct count count;
     int64_t usec;
     struct moment m = {.kind = MOMENT_FINITE};
+
     if (!value_count(v, &is_number, &count)) {
         return false;
     }
@@ -196,6 +201,7 @@ bool encode_time(const struct encoding *v)
     bool is_number;
     struct count count;
     struct moment m = {.kind = MOMENT_FINITE};
+
     if (!value_count(v, &is_number, &count)) {
         return false;
     }
@@ -231,6 +237,7 @@ static bool timestamp(const struct encoding *v, bool zoned)
     struct count count;
     int64_t usec;
     struct moment m;
+
     if (!value_count(v, &is_number, &count)) {
         return false;
     }
@@ -270,6 +277,7 @@ bool encode_interval(const struct encoding *v)
     bool is_number;
     struct count count;
     struct interval i = {0};
+
     if (!value_count(v, &is_number, &count)) {
         return false;
     }

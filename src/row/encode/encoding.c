@@ -15,6 +15,7 @@ void encoder_done(struct encoder *e)
 bool encoding_text_of(const struct encoding *v, struct digits *digits, struct str *out)
 {
     const struct cell *c = v->cell;
+
     if (c->kind == CELL_BOOL) {
         *out = c->truth ? STR_LIT("true") : STR_LIT("false");
         return true;
@@ -39,6 +40,7 @@ bool encoding_misfit(const struct encoding *v)
 {
     const struct cell *c = v->cell;
     const char *type = encoding_type_name(v);
+
     if (c->kind == CELL_JSON) {
         error_set(v->err, ERROR_RECORD, "%s does not go into %s", cell_kind_name(c), type);
     } else {

@@ -125,6 +125,7 @@ static struct str field_entry(struct connect *x, struct str entry, struct str na
     struct cell list;
     struct cell its_name;
     struct elements e;
+
     if (entry.p == NULL || !elements_find(entry, "fields", &x->plain, &list) ||
         !cell_is_array(&list)) {
         return (struct str){0};
@@ -157,10 +158,11 @@ static void learn_fill(struct connect *x, const struct mapping *m, enum part par
                        struct str schema, const struct fill *f, struct logical *out)
 {
     const struct fields *tree = part == PART_KEY ? &m->key : &m->value;
+
     *out = (struct logical){.kind = LOGICAL_PLAIN};
     if (f->place.origin == (part == PART_KEY ? ORIGIN_KEY : ORIGIN_VALUE)) {
         struct str entry = node_entry(x, schema, tree, f->place.number);
-        if (entry.p) {
+        if (entry.p != NULL) {
             logical_of_schema(entry, f->column, out);
         }
     }
@@ -196,6 +198,7 @@ static bool open_payload(struct connect *x, const struct mapping *m, enum part p
                          const struct cell *schema, const struct cell *payload)
 {
     bool opens = cell_is_object(payload) || payload->kind == CELL_NULL;
+
     if (schema->kind == CELL_ABSENT || !opens) {
         return false;
     }
@@ -219,6 +222,7 @@ bool connect_read_value(struct connect *x, const struct mapping *m, struct forma
                         struct str bytes, struct cell *cells, struct error *err)
 {
     struct format_input in = {.what = "value", .names = &m->value};
+
     begin_record(x);
     x->of[PART_VALUE] = recall(x, m, PART_VALUE, bytes, &in.bytes);
     if (x->of[PART_VALUE] != NULL && m->format->read(s, &in, cells, err)) {
@@ -250,6 +254,7 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
     struct format_input in = {.what = "key", .names = &m->key};
     struct cell schema;
     struct cell payload;
+
     x->of[PART_KEY] = recall(x, m, PART_KEY, bytes, &in.bytes);
     if (x->of[PART_KEY] != NULL && json_format_read(s, &in, cells, err)) {
         return true;
@@ -271,5 +276,6 @@ const struct logical *connect_logical(const struct connect *x, const struct mapp
 {
     enum part part = m->fills[i].place.origin == ORIGIN_KEY ? PART_KEY : PART_VALUE;
     const struct remembered *r = x->of[part];
+
     return r != NULL ? &r->logicals[i] : &m->logicals[i];
 }

@@ -82,6 +82,7 @@ static bool take_unavailable(const struct mapping *m, struct cell *cells, enum c
 static bool op_of(const struct cell *c, enum change_op *out)
 {
     char letter = c->kind == CELL_STRING && c->text.n == 1 ? *c->text.p : '\0';
+
     switch (letter) {
     case 'c':
     case 'r':
@@ -108,6 +109,7 @@ static bool check_envelope(const struct mapping *m, const struct cell *cells, en
                            struct error *err)
 {
     const struct cell *op = &cells[m->change.op];
+
     if (op->kind <= CELL_NULL) {
         return error_set(err, ERROR_RECORD, "the value is no change event: it has no field 'op'");
     }

@@ -57,13 +57,14 @@ struct walk {
 struct document *document_new(void)
 {
     struct document *d = mem_zalloc(sizeof *d);
+
     d->index = json_index_new();
     return d;
 }
 
 struct document *document_free(struct document *d)
 {
-    if (d) {
+    if (d != NULL) {
         d->index = json_index_free(d->index);
         buf_done(&d->text);
         buf_done(&d->plain);
@@ -100,6 +101,7 @@ static inline const char *token(const struct walk *w, const uint32_t *at)
 static const uint32_t *gap_slow(const struct walk *w, const char *p, const uint32_t *at)
 {
     const char *next = token(w, at);
+
     while (p < next) {
         if (!token_is_space(*p)) {
             return fault_at(w, p, "unexpected character");
@@ -137,6 +139,7 @@ static bool string_plain(struct walk *w, const char *begin, struct str *out)
 {
     const char *stop = string_stop(begin);
     struct buf *plain = &w->d->plain;
+
     if (plain->n == 0) {
         /* Once per document: what was handed out stays. */
         buf_reserve(plain, (size_t) (w->end - w->text) + FIELD_PADDING);
@@ -148,7 +151,7 @@ static bool string_plain(struct walk *w, const char *begin, struct str *out)
         to += stop - begin;
         begin = stop;
         const char *wrong = escape_take(&begin, &to, &w->d->odd);
-        if (wrong) {
+        if (wrong != NULL) {
             return fault(w, begin, wrong);
         }
         stop = string_stop(begin);
@@ -168,7 +171,7 @@ static inline bool has_escape(struct walk *w, const char *p, const char *end)
 {
     if (w->slash <= p) {
         const char *slash = memchr(p, '\\', (size_t) (w->end - p));
-        w->slash = slash ? slash : w->end;
+        w->slash = slash != NULL ? slash : w->end;
     }
     return w->slash < end;
 }
@@ -181,6 +184,7 @@ static inline bool string(struct walk *w, const char *p, const uint32_t *at, str
                           const char **out_end)
 {
     const char *end = token(w, at);
+
     while (end[-1] != '"') {
         end--;
     }
@@ -201,6 +205,7 @@ enum { NUMBER_PLAIN_BYTES = 16000 };
 static const char *exponent_end(struct document *d, const char *p)
 {
     uint64_t ignored = 0;
+
     p += *p == '+' || *p == '-' ? 1 : 0;
     const char *begin = p;
     p = ascii_digits(p, &ignored);
@@ -217,6 +222,7 @@ static inline const char *number(struct document *d, const char *p, struct cell 
     const char *end = ascii_digits(whole, &value);
     ptrdiff_t digits = end - whole;
     ptrdiff_t scale = 0;
+
     if (digits == 0 || (*whole == '0' && digits > 1)) {
         return NULL;
     }
@@ -264,6 +270,7 @@ static const char *literal(const char *p, struct cell *c)
 static void likely_fit(struct document *d, const struct fields *f)
 {
     size_t count = 2 * f->count;
+
     if (d->likely_of == f && d->likely_count == count) {
         return;
     }
@@ -321,6 +328,7 @@ static inline const uint32_t *value(struct walk *w, const uint32_t *at, uint32_t
     struct cell *c = &w->unwanted;
     const char *p = token(w, at++);
     const char *end;
+
     if (node != FIELD_NONE) {
         c = &w->cells[node];
         if (c->kind != CELL_ABSENT) {
@@ -337,7 +345,7 @@ static inline const uint32_t *value(struct walk *w, const uint32_t *at, uint32_t
     }
     if (ascii_is_digit(*p) || *p == '-') {
         end = number(w->d, p, c);
-        if (!end) {
+        if (end == NULL) {
             return fault_at(w, p, "bad number");
         }
         c->kind = CELL_NUMBER;
@@ -350,7 +358,7 @@ static inline const uint32_t *value(struct walk *w, const uint32_t *at, uint32_t
         return container(w, p, at, node);
     }
     end = literal(p, c);
-    if (!end) {
+    if (end == NULL) {
         return fault_at(w, p, p == w->end ? "unexpected end" : "unexpected character");
     }
     return gap(w, end, at);
@@ -362,6 +370,7 @@ static inline const uint32_t *name(struct walk *w, const uint32_t *at, uint32_t 
     struct str name;
     const char *end;
     const char *p = token(w, at++);
+
     if (*p != '"') {
         return fault_at(w, p, "expected a name in quotes");
     }
@@ -389,13 +398,14 @@ static inline const uint32_t *wanted_name(struct walk *w, const uint32_t *at, ui
     const char *p = token(w, at);
     uint32_t *likely = w->likely;
     const struct field *f = &w->f->nodes[*likely];
+
     if (is_name(w, p, f)) {
         *out_node = *likely;
         w->likely = likely_after(w->d, *likely);
         return gap(w, p + f->literal_n, at + 2);
     }
     at = name(w, at, out_node);
-    if (at && *out_node != FIELD_NONE) {
+    if (at != NULL && *out_node != FIELD_NONE) {
         *likely = *out_node;
         w->likely = likely_after(w->d, *out_node);
     }
@@ -416,6 +426,7 @@ static const uint32_t *close(struct walk *w, const uint32_t *at)
 {
     const struct level *closed = w->top--;
     const char *p = token(w, at);
+
     if (closed->node != FIELD_NONE) {
         w->likely = likely_after(w->d, closed->node);
         w->cells[closed->node].text.n = (size_t) (p + 1 - w->text) - closed->begin;
@@ -436,27 +447,28 @@ static inline const uint32_t *comma(struct walk *w, const uint32_t *at)
                             w->top->end == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
         }
         at = close(w, at);
-    } while (at && w->top > w->d->levels);
+    } while (at != NULL && w->top > w->d->levels);
     return at;
 }
 
 static const uint32_t *walk(struct walk *w, const uint32_t *at)
 {
-    uint32_t node = w->f ? 0 : FIELD_NONE;
+    uint32_t node = w->f != NULL ? 0 : FIELD_NONE;
+
     for (;;) {
         const struct level *before = w->top;
         at = value(w, at, node);
-        if (!at || w->top == w->d->levels) {
+        if (at == NULL || w->top == w->d->levels) {
             return at;
         }
         if (w->top == before || *token(w, at) == w->top->end) {
             at = comma(w, at);
-            if (!at || w->top == w->d->levels) {
+            if (at == NULL || w->top == w->d->levels) {
                 return at;
             }
         }
         at = element(w, at, &node);
-        if (!at) {
+        if (at == NULL) {
             return NULL;
         }
     }
@@ -502,6 +514,7 @@ static bool is_padded(struct str text)
     const uintptr_t page = 4096; /* the smallest of any system */
     uintptr_t last = (uintptr_t) (text.p + text.n - 1);
     char c = text.p[text.n - 1];
+
     return READ_IN_PLACE && (c == '}' || c == ']') && last % page + JSON_PADDING < page;
 }
 
@@ -521,6 +534,7 @@ bool document_read(struct document *d, struct str text, const struct fields *f, 
                    struct error *err)
 {
     struct walk w;
+
     w.d = d;
     w.f = f;
     w.cells = cells;
@@ -531,10 +545,10 @@ bool document_read(struct document *d, struct str text, const struct fields *f, 
     w.err = err;
     d->odd = false;
     buf_clear(&d->plain);
-    if (f) {
+    if (f != NULL) {
         likely_fit(d, f);
     }
-    for (size_t i = 0; f && i < f->count; i++) {
+    for (size_t i = 0; f != NULL && i < f->count; i++) {
         cells[i].kind = CELL_ABSENT;
     }
     const uint32_t *at;
@@ -546,5 +560,6 @@ bool document_read(struct document *d, struct str text, const struct fields *f, 
     }
     const uint32_t *end = at + count;
     at = walk(&w, at);
-    return at && (at == end || fault(&w, token(&w, at), "unexpected text after the document"));
+    return at != NULL &&
+           (at == end || fault(&w, token(&w, at), "unexpected text after the document"));
 }

@@ -30,6 +30,7 @@ static const char *string_end(const char *p)
 static const char *container_end(const char *p)
 {
     size_t depth = 0;
+
     do {
         if (*p == '"') {
             p = string_end(p);
@@ -63,7 +64,8 @@ bool elements_next(struct elements *e)
 static struct str string_plain(const struct elements *e, const char *p, const char *end)
 {
     struct str raw = {.p = p + 1, .n = (size_t) (end - p) - 2};
-    if (!memchr(raw.p, '\\', raw.n)) {
+
+    if (memchr(raw.p, '\\', raw.n) == NULL) {
         return raw;
     }
     buf_clear(e->plain);
@@ -74,7 +76,7 @@ static struct str string_plain(const struct elements *e, const char *p, const ch
     while (from < end - 1) {
         if (*from == '\\') {
             const char *fault = escape_take(&from, &to, &ignored);
-            assert(!fault);
+            assert(fault == NULL);
         } else {
             *to++ = *from++;
         }
@@ -86,6 +88,7 @@ static struct str string_plain(const struct elements *e, const char *p, const ch
 void elements_name(struct elements *e, struct str *out)
 {
     const char *end = string_end(e->p);
+
     *out = string_plain(e, e->p, end);
     e->p = after_spaces(after_spaces(end) + 1);
 }
@@ -99,6 +102,7 @@ static const char *number(const char *p, struct cell *c)
     ptrdiff_t digits = 0;
     ptrdiff_t scale = 0;
     uint64_t value = 0;
+
     for (p += negative ? 1 : 0;; p++) {
         if (ascii_is_digit(*p)) {
             value = value * 10 + (uint64_t) (*p - '0');
@@ -121,6 +125,7 @@ static const char *number(const char *p, struct cell *c)
 void elements_value(struct elements *e, struct cell *out)
 {
     const char *p = e->p;
+
     *out = (struct cell){.kind = CELL_NULL};
     if (*p == '"') {
         e->p = string_end(p);
@@ -148,6 +153,7 @@ bool elements_find(struct str object, const char *name, struct buf *plain, struc
 {
     struct elements e;
     struct str its;
+
     elements_open(&e, object, plain);
     while (elements_next(&e)) {
         elements_name(&e, &its);
@@ -164,6 +170,7 @@ int elements_depth(struct str json)
 {
     int depth = 0;
     const char *p = after_spaces(json.p);
+
     for (; *p == '['; p = after_spaces(p + 1)) {
         depth++;
     }

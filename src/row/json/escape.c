@@ -7,6 +7,7 @@
 static int32_t hex4(const char *p)
 {
     int32_t value = 0;
+
     for (int i = 0; i < 4; i++) {
         int digit = ascii_hex(p[i]);
         if (digit < 0) {
@@ -45,6 +46,7 @@ static size_t put_utf8(char *to, uint32_t c)
 static const char *take_unicode(const char **p, char **to, bool *nul)
 {
     int32_t c = hex4(*p + 2);
+
     if (c < 0) {
         return "bad \\u escape";
     }
@@ -68,6 +70,7 @@ static const char *take_unicode(const char **p, char **to, bool *nul)
 const char *escape_take(const char **p, char **to, bool *nul)
 {
     char c;
+
     switch ((*p)[1]) {
     case '"':
     case '\\':

@@ -25,6 +25,7 @@ static const size_t CAPACITY_MIN = 16384;
 extern "C" struct json_index *json_index_new(void)
 {
     json_index *x = new (std::nothrow) json_index;
+
     if (!x || simdjson::get_active_implementation()->create_dom_parser_implementation(
                   CAPACITY_MIN, 1, x->stage) != simdjson::SUCCESS) {
         abort();
@@ -35,6 +36,7 @@ extern "C" struct json_index *json_index_new(void)
 extern "C" struct json_index *json_index_free(struct json_index *x)
 {
     delete x;
+
     return nullptr;
 }
 

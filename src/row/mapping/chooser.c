@@ -50,6 +50,7 @@ static bool add_path(struct chooser *c, const char *text, struct error *err)
 {
     struct path path = {0};
     bool ok = path_parse(text, &path, err) && mapping_check_path(c->mapping, &path, err);
+
     if (ok && (path.root == PATH_ITEM || (path.root == PATH_META && path.meta == META_INDEX))) {
         error_set(err, ERROR_SETUP, "an element cannot name the table");
         ok = error_hint(err, "All rows of a record go into one table.");
@@ -66,6 +67,7 @@ static bool add_path(struct chooser *c, const char *text, struct error *err)
 static bool add_parts(struct chooser *c, const char *template, struct error *err)
 {
     struct template_piece piece;
+
     while (template_next(&template, &piece)) {
         if (piece.path == NULL) {
             add_part(c, piece.text);
@@ -91,6 +93,7 @@ static bool fault_of(const struct mapping_spec *spec, enum mapping_part part)
 static bool build(struct chooser *c, const struct mapping_spec *spec, struct error *err)
 {
     struct mapping *m = c->mapping;
+
     if (!add_parts(c, spec->named_by, err)) {
         return fault_of(spec, MAPPING_TABLE);
     }
@@ -109,6 +112,7 @@ static bool build(struct chooser *c, const struct mapping_spec *spec, struct err
 struct chooser *chooser_new(const struct mapping_spec *spec, struct error *err)
 {
     struct chooser *c = mem_zalloc(sizeof *c);
+
     c->mapping = mapping_begin(spec);
     c->mapping->explodes = spec->explode != NULL;
     return build(c, spec, err) ? c : chooser_free(c);
@@ -154,6 +158,7 @@ struct name {
 static void add_text(struct name *to, struct str s)
 {
     size_t n = MIN(s.n, sizeof to->text - to->n);
+
     memcpy(to->text + to->n, s.p, n);
     to->n += n;
 }
@@ -161,6 +166,7 @@ static void add_text(struct name *to, struct str s)
 static bool add_cell(struct name *to, const struct cell *c)
 {
     char digits[24];
+
     switch (c->kind) {
     case CELL_STRING:
     case CELL_BYTES:
@@ -204,6 +210,7 @@ const struct mapping *chooser_find(const struct chooser *c, const struct cell *c
                                    struct error *err)
 {
     struct name name;
+
     if (!make_name(c, cells, &name, err)) {
         return NULL;
     }

@@ -62,16 +62,17 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
     struct error err;
     const char *path = conventional(underscored, ARRAY_LEN(underscored), c->name);
     bool changes = m->envelope != ENVELOPE_NONE;
+
     if (c->generated || c->identity_always || (c->identity && !changes)) {
         return false;
     }
-    if (!path && m->explodes) {
+    if (path == NULL && m->explodes) {
         path = conventional(exploded, ARRAY_LEN(exploded), c->name);
     }
-    if (!path && !m->format->has_fields) {
+    if (path == NULL && !m->format->has_fields) {
         path = conventional(raw, ARRAY_LEN(raw), c->name);
     }
-    if (path) {
+    if (path != NULL) {
         return path_parse(path, out, &err);
     }
     if (!m->format->has_fields || m->takes_whole_items) {
@@ -101,6 +102,7 @@ static const struct mapping_entry *entry_of(const struct mapping_spec *spec, con
 static void add_fill(struct mapping *m, size_t column, const struct recipe *r)
 {
     struct fill *f = &m->fills[m->fill_count++];
+
     recipe_fill(m, r, f);
     m->notes[column] = f->source_text;
     m->encodings[column] = recipe_encoding(r);
@@ -110,6 +112,7 @@ static void add_fill(struct mapping *m, size_t column, const struct recipe *r)
 static bool leave_out(struct mapping *m, size_t column, struct error *err)
 {
     const struct column *c = &m->table->columns[column];
+
     m->notes[column] = c->generated     ? "generated"
                        : c->identity    ? "identity"
                        : c->has_default ? "default"
@@ -128,7 +131,8 @@ static bool add_made(struct mapping *m, size_t column, const struct mapping_spec
                      const char *option, struct place place, struct error *err)
 {
     const struct column *c = &m->table->columns[column];
-    if (entry_of(spec, c->name)) {
+
+    if (entry_of(spec, c->name) != NULL) {
         error_set(err, ERROR_SETUP, "%s fills it", option);
         return error_hint(err, "Take its entry out of columns:.");
     }
@@ -149,6 +153,7 @@ static bool add_mark(struct mapping *m, size_t column, const struct mapping_spec
                      struct error *err)
 {
     const struct column *c = &m->table->columns[column];
+
     if (!mapping_check_mark(c, err) ||
         !add_made(m, column, spec, "soft_delete", place_mark(m), err)) {
         return false;
@@ -169,6 +174,7 @@ static bool add_rest(struct mapping *m, size_t column, const struct mapping_spec
 static bool add_default(struct mapping *m, size_t column, struct recipe *r, struct error *err)
 {
     struct path path = {0};
+
     if (!default_path(m, r->column, &path)) {
         return leave_out(m, column, err);
     }
@@ -187,6 +193,7 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
 static void add_expression(struct mapping *m, size_t column, const char *sql)
 {
     const struct column *c = &m->table->columns[column];
+
     mapping_add_expression(m, c, sql);
     m->notes[column] = m->target.expressions[m->target.expression_count - 1].sql;
     m->encodings[column] = mem_strdup("computed by PostgreSQL");
@@ -200,13 +207,13 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
                   r->column->generated ? "" : " AS IDENTITY");
         return error_hint(err, "Take its entry out of columns:.");
     }
-    if (entry->sql) {
+    if (entry->sql != NULL) {
         add_expression(m, column, entry->sql);
         return true;
     }
     struct mapping_value path = {.path = entry->path};
-    const struct mapping_value *values = entry->path ? &path : entry->values;
-    size_t count = entry->path ? 1 : entry->value_count;
+    const struct mapping_value *values = entry->path != NULL ? &path : entry->values;
+    size_t count = entry->path != NULL ? 1 : entry->value_count;
     r->unit = entry->unit != UNIT_NONE ? entry->unit : r->unit;
     for (size_t i = 0; i < count; i++) {
         if (!recipe_add_value(m, r, &values[i], err)) {
@@ -233,13 +240,14 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
     struct recipe r;
     const struct mapping_entry *entry = entry_of(spec, c->name);
     bool ok;
+
     recipe_init(&r, m, c);
-    if (spec->soft_delete && strcmp(spec->soft_delete, c->name) == 0) {
+    if (spec->soft_delete != NULL && strcmp(spec->soft_delete, c->name) == 0) {
         ok = add_mark(m, column, spec, err);
     } else if (spec->unknown == UNKNOWN_COLLECT && strcmp(spec->unknown_column, c->name) == 0) {
         ok = add_rest(m, column, spec, err);
     } else {
-        ok = entry ? add_entry(m, column, entry, &r, err) : add_default(m, column, &r, err);
+        ok = entry != NULL ? add_entry(m, column, entry, &r, err) : add_default(m, column, &r, err);
     }
     recipe_done(&r);
     return ok || mapping_column_fault(err, c->name);
@@ -248,20 +256,22 @@ static bool add_column(struct mapping *m, size_t column, const struct mapping_sp
 static bool check_entries(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     const struct table *table = m->table;
+
     for (size_t i = 0; i < spec->entry_count; i++) {
         const char *name = spec->entries[i].column;
-        if (table_column(table, str_of(name))) {
+        if (table_column(table, str_of(name)) != NULL) {
             continue;
         }
-        const char **names _cleanup_mem_ = mem_array(table->column_count + 1, sizeof *names);
+        _cleanup_mem_ const char **names = mem_array(table->column_count + 1, sizeof *names);
         for (size_t k = 0; k < table->column_count; k++) {
             names[k] = table->columns[k].name;
         }
         const char *near = str_nearest(name, names, table->column_count);
         error_set(err, ERROR_SETUP, "table %s has no column '%s'", table->quoted, name);
         snprintf(err->column, sizeof err->column, "%s", name);
-        return near ? error_hint(err, "Did you mean '%s'?", near)
-                    : error_hint(err, "Column names are case-sensitive, as the catalog has them.");
+        return near != NULL
+                   ? error_hint(err, "Did you mean '%s'?", near)
+                   : error_hint(err, "Column names are case-sensitive, as the catalog has them.");
     }
     return true;
 }
@@ -276,6 +286,7 @@ static bool may_be_left_out(const struct mapping *m, const struct fill *f)
 static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     int bits = 0;
+
     if (spec->envelope != ENVELOPE_NONE && m->target.omit_leaves) {
         mapping_change_omits(m);
         return true;
@@ -319,7 +330,7 @@ static void finish(struct mapping *m)
             .is_mark = f->is_mark,
             .is_input = f->is_input,
         };
-        m->target.keys_by_sql |= f->is_key && f->column->compare_as;
+        m->target.keys_by_sql |= f->is_key && f->column->compare_as != NULL;
     }
     mapping_bind_shape(m);
     if (m->envelope != ENVELOPE_NONE) {
@@ -388,6 +399,7 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, struct err
 struct mapping *mapping_begin(const struct mapping_spec *spec)
 {
     struct mapping *m = mem_zalloc(sizeof *m);
+
     m->format = format_of(spec->format);
     m->envelope = spec->envelope;
     m->target.route = spec->route;
@@ -405,6 +417,7 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
 {
     struct mapping *m = mapping_begin(spec);
     size_t n = MAX(table->column_count, 1);
+
     m->table = table;
     m->rules = spec->rules;
     m->action = spec->action;
@@ -428,14 +441,14 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
 
 struct mapping *mapping_free(struct mapping *m)
 {
-    if (!m) {
+    if (m == NULL) {
         return NULL;
     }
     for (size_t i = 0; i < m->fill_count; i++) {
         free(m->fills[i].source_text);
         free(m->fills[i].field_text);
     }
-    for (size_t i = 0; m->encodings && i < m->table->column_count; i++) {
+    for (size_t i = 0; m->encodings != NULL && i < m->table->column_count; i++) {
         free(m->encodings[i]);
     }
     mapping_change_done(m);
@@ -477,5 +490,5 @@ void mapping_describe(const struct mapping *m, size_t table_column, const char *
                       const char **out_encoding)
 {
     *out_source = m->notes[table_column];
-    *out_encoding = m->encodings[table_column] ? m->encodings[table_column] : "";
+    *out_encoding = m->encodings[table_column] != NULL ? m->encodings[table_column] : "";
 }

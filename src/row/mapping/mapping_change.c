@@ -52,6 +52,7 @@ static int urgency(const struct column *c)
 void mapping_change_omits(struct mapping *m)
 {
     int bits = 0;
+
     for (int rank = 0; rank <= 2; rank++) {
         for (size_t i = 0; i < m->fill_count; i++) {
             struct fill *f = &m->fills[i];
@@ -93,12 +94,14 @@ void mapping_change_before(struct mapping *m)
 static bool is_of_row(const struct mapping *m, const struct fill *f)
 {
     bool value = f->place.origin == ORIGIN_VALUE && mapping_change_holds(m, f->place.number);
+
     return value || f->place.origin == ORIGIN_KEY;
 }
 
 static uint64_t fingerprint_of(const struct mapping *m)
 {
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
+
     for (size_t i = 0; i < m->fill_count; i++) {
         const struct fill *f = &m->fills[i];
         buf_printf(&text, "%s %s %s %d\n", f->column->name, f->column->type_name, f->source_text,
@@ -124,7 +127,7 @@ void mapping_change_end(struct mapping *m)
 
 void mapping_change_done(struct mapping *m)
 {
-    for (size_t i = 0; m->logicals && i < m->fill_count; i++) {
+    for (size_t i = 0; m->logicals != NULL && i < m->fill_count; i++) {
         logical_done(&m->logicals[i]);
     }
     free(m->logicals);

@@ -15,7 +15,8 @@ static bool needs_key(const struct mapping_spec *spec)
     bool by_key = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE ||
                   spec->action == ROW_DELETE;
     bool changes = spec->envelope != ENVELOPE_NONE && spec->action != ROW_INSERT;
-    return by_key || changes || spec->deletes != DELETE_OFF || spec->delete_when ||
+
+    return by_key || changes || spec->deletes != DELETE_OFF || spec->delete_when != NULL ||
            spec->key_count > 0;
 }
 
@@ -34,6 +35,7 @@ static struct fill *fill_of(struct mapping *m, const char *column)
 static bool check_key_source(const struct mapping *m, const struct fill *f, struct error *err)
 {
     bool of_value = f->place.origin == ORIGIN_VALUE;
+
     if (m->deletes == DELETE_TOMBSTONE && of_value) {
         error_set(err, ERROR_SETUP,
                   "key: column '%s' comes from %s, which a tombstone does not have",
@@ -53,7 +55,8 @@ static bool check_key_source(const struct mapping *m, const struct fill *f, stru
 static bool set_key_column(struct mapping *m, const char *name, struct error *err)
 {
     struct fill *f = fill_of(m, name);
-    if (f && !f->is_mark) {
+
+    if (f != NULL && !f->is_mark) {
         if (!check_key_source(m, f, err)) {
             return false;
         }
@@ -61,7 +64,7 @@ static bool set_key_column(struct mapping *m, const char *name, struct error *er
         f->is_key = true;
         return true;
     }
-    if (!table_column(m->table, str_of(name))) {
+    if (table_column(m->table, str_of(name)) == NULL) {
         error_set(err, ERROR_SETUP, "key: table %s has no column '%s'", m->table->quoted, name);
         return error_hint(err, "Column names are case-sensitive, as the catalog has them.");
     }
@@ -93,7 +96,8 @@ static bool is_index_of(const struct table *t, const struct unique *u,
 
 static bool no_index(const struct table *t, const struct mapping_spec *spec, struct error *err)
 {
-    struct buf names _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf names = {0};
+
     for (size_t i = 0; i < spec->key_count; i++) {
         buf_add_z(&names, i > 0 ? ", " : "");
         table_quote_ident(&names, spec->key[i]);
@@ -109,6 +113,7 @@ static bool no_index(const struct table *t, const struct mapping_spec *spec, str
 static bool set_named_key(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     const struct table *t = m->table;
+
     for (size_t i = 0; i < spec->key_count; i++) {
         if (!set_key_column(m, spec->key[i], err)) {
             return false;
@@ -131,8 +136,9 @@ static bool has_primary_key(const struct table *t)
 static bool fills_primary_key(struct mapping *m)
 {
     const struct table *t = m->table;
+
     for (size_t i = 0; has_primary_key(t) && i < t->uniques[0].column_count; i++) {
-        if (!fill_of(m, t->columns[t->uniques[0].columns[i]].name)) {
+        if (fill_of(m, t->columns[t->uniques[0].columns[i]].name) == NULL) {
             return false;
         }
     }
@@ -142,6 +148,7 @@ static bool fills_primary_key(struct mapping *m)
 static bool set_primary_key(struct mapping *m, struct error *err)
 {
     const struct table *t = m->table;
+
     if (!has_primary_key(t)) {
         error_set(err, ERROR_SETUP, "table %s has no primary key, and the route names no key",
                   t->quoted);
@@ -164,7 +171,8 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
 {
     const char *name = spec->only_if_newer;
     struct fill *f = fill_of(m, name);
-    if (!f) {
+
+    if (f == NULL) {
         error_set(err, ERROR_SETUP, "only_if_newer: nothing fills column '%s' of table %s", name,
                   m->table->quoted);
         return error_hint(err,
@@ -195,6 +203,7 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
 bool mapping_check_mark(const struct column *c, struct error *err)
 {
     bool moment = column_type_is_timestamp(c->type);
+
     if (c->type == TYPE_BOOL || (moment && !c->not_null)) {
         return true;
     }
@@ -218,9 +227,11 @@ static bool require(const struct mapping *m, bool granted, const char *privilege
 static bool check_privileges(const struct mapping *m, const struct mapping_spec *spec,
                              struct error *err)
 {
-    bool updates = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE || spec->soft_delete;
+    bool updates = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE ||
+                   spec->soft_delete != NULL;
     bool deletes = spec->action == ROW_DELETE ||
-                   ((spec->deletes != DELETE_OFF || spec->delete_when) && !m->marks);
+                   ((spec->deletes != DELETE_OFF || spec->delete_when != NULL) && !m->marks);
+
     deletes |= m->envelope != ENVELOPE_NONE && m->truncates && spec->action != ROW_INSERT &&
                !table_truncates(m->table);
     return require(m, m->table->may_select || m->target.key_count == 0, "SELECT", err) &&
@@ -234,10 +245,11 @@ static bool check_privileges(const struct mapping *m, const struct mapping_spec 
 static bool check_rules(const struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     const struct column *cast = NULL;
-    for (size_t i = 0; i < m->fill_count && !cast; i++) {
+
+    for (size_t i = 0; i < m->fill_count && cast == NULL; i++) {
         cast = m->fills[i].column->cast ? m->fills[i].column : NULL;
     }
-    if (!m->table->has_rules || (spec->action == ROW_INSERT && !cast)) {
+    if (!m->table->has_rules || (spec->action == ROW_INSERT && cast == NULL)) {
         return true;
     }
     if (spec->action == ROW_INSERT) {
@@ -254,7 +266,7 @@ static bool check_rules(const struct mapping *m, const struct mapping_spec *spec
 
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
-    if (spec->soft_delete && !fill_of(m, spec->soft_delete)) {
+    if (spec->soft_delete != NULL && fill_of(m, spec->soft_delete) == NULL) {
         error_set(err, ERROR_SETUP, "soft_delete: table %s has no column '%s'", m->table->quoted,
                   spec->soft_delete);
         return error_hint(err, "ALTER TABLE %s ADD COLUMN deleted_at timestamptz;",
@@ -269,7 +281,8 @@ bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct
             return false;
         }
     }
-    return (!spec->only_if_newer || set_version(m, spec, err)) && check_privileges(m, spec, err);
+    return (spec->only_if_newer == NULL || set_version(m, spec, err)) &&
+           check_privileges(m, spec, err);
 }
 
 /* ---- for people ---- */
@@ -277,6 +290,7 @@ bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct
 static void add_names(struct buf *out, const struct mapping *m)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < m->fill_count; i++) {
         if (m->fills[i].is_key) {
             buf_printf(out, "%s%s", n++ > 0 ? ", " : ", key (", m->fills[i].column->name);
@@ -293,6 +307,7 @@ void mapping_describe_mode(const struct mapping *m, struct buf *out)
         [ROW_UPSERT] = "upsert",
         [ROW_UPDATE] = "update",
     };
+
     buf_printf(out, "mode %s", modes[m->action]);
     add_names(out, m);
     for (size_t i = 0; i < m->fill_count; i++) {
@@ -300,7 +315,7 @@ void mapping_describe_mode(const struct mapping *m, struct buf *out)
             buf_printf(out, ", only if %s is newer", m->fills[i].column->name);
         }
     }
-    if (m->deletes != DELETE_TOMBSTONE && !m->delete_when.condition) {
+    if (m->deletes != DELETE_TOMBSTONE && m->delete_when.condition == NULL) {
         return;
     }
     buf_printf(out, ", %s %s", m->deletes == DELETE_TOMBSTONE ? "a tombstone" : "delete_when",

@@ -22,7 +22,7 @@ bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct
         return error_hint(err, "Use format json, or unknown_fields: ignore.");
     }
     bool there = m->unknown == UNKNOWN_FAULT ||
-                 table_column(m->table, str_of(spec->unknown_column));
+                 table_column(m->table, str_of(spec->unknown_column)) != NULL;
     return there || no_column(m, spec->unknown_column, err);
 }
 

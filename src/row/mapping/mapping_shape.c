@@ -34,10 +34,11 @@ bool mapping_check_path(const struct mapping *m, const struct path *p, struct er
 /* Does the entry take the whole element? */
 static bool takes_whole_item(const struct mapping_entry *entry)
 {
-    bool found = entry->path && strcmp(entry->path, "item") == 0;
+    bool found = entry->path != NULL && strcmp(entry->path, "item") == 0;
+
     for (size_t i = 0; i < entry->value_count; i++) {
         const char *path = entry->values[i].path;
-        found |= path && strcmp(path, "item") == 0;
+        found |= path != NULL && strcmp(path, "item") == 0;
     }
     return found;
 }
@@ -64,6 +65,7 @@ static bool check_array(const struct mapping *m, const struct path *path, struct
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     struct path path = {0};
+
     if (spec->explode == NULL) {
         return true;
     }
@@ -88,7 +90,7 @@ bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, str
 static bool set_filter(struct mapping *m, struct filter *f, const char *text, struct error *err)
 {
     f->condition = condition_new(text, err);
-    if (!f->condition) {
+    if (f->condition == NULL) {
         return false;
     }
     size_t n = condition_path_count(f->condition);
@@ -136,7 +138,7 @@ void filter_done(struct filter *f)
 
 static void bind(const struct mapping *m, const struct filter *f)
 {
-    for (size_t i = 0; f->condition && i < condition_path_count(f->condition); i++) {
+    for (size_t i = 0; f->condition != NULL && i < condition_path_count(f->condition); i++) {
         condition_bind(f->condition, i, place_cell(m, f->places[i]));
     }
 }

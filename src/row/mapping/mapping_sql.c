@@ -48,6 +48,7 @@ static bool is_word_char(char c)
 static bool mentions(const char *sql, const char *word)
 {
     size_t n;
+
     for (; *sql; sql += MAX(n, (size_t) 1)) {
         n = 0;
         while (is_word_char(sql[n])) {
@@ -63,6 +64,7 @@ static bool mentions(const char *sql, const char *word)
 void mapping_add_expression(struct mapping *m, const struct column *c, const char *sql)
 {
     struct target *t = &m->target;
+
     t->expressions = mem_realloc(t->expressions, t->expression_count + 1, sizeof *t->expressions);
     t->expressions[t->expression_count++] = (struct target_expression){
         .column = c,
@@ -85,6 +87,7 @@ static void add_input(struct mapping *m, const struct input *in)
     struct error err;
     struct path path = {0};
     struct column *c = &m->inputs[m->input_count++];
+
     *c = (struct column){
         .name = mem_strdup(in->name),
         .type_name = mem_strdup(in->wire_name),

@@ -9,6 +9,7 @@
 static uint32_t tree_node(struct fields *tree, const struct path *p)
 {
     uint32_t node = 0;
+
     for (size_t i = 0; i < p->name_count; i++) {
         node = fields_add(tree, node, p->names[i]);
     }
@@ -24,6 +25,7 @@ static enum source_kind source_kind_of(const struct mapping *m, const struct pat
         [META_OFFSET] = SOURCE_OFFSET, [META_TIMESTAMP] = SOURCE_TIMESTAMP,
         [META_INDEX] = SOURCE_INDEX,
     };
+
     switch (p->root) {
     case PATH_META:
         return metas[p->meta];
@@ -49,7 +51,7 @@ static struct place add_source(struct mapping *m, enum source_kind kind, struct 
     m->sources = mem_grow(m->sources, &m->source_cap, m->source_count, sizeof *m->sources);
     m->sources[m->source_count] = (struct source){
         .kind = kind,
-        .text = {.p = text.p ? mem_strndup(text.p, text.n) : NULL, .n = text.n},
+        .text = {.p = text.p != NULL ? mem_strndup(text.p, text.n) : NULL, .n = text.n},
     };
     return (struct place){ORIGIN_SOURCE, (uint32_t) m->source_count++};
 }

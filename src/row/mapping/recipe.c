@@ -93,6 +93,7 @@ bool recipe_add_path(struct mapping *m, struct recipe *r, const struct path *pat
                      struct error *err)
 {
     size_t begin = r->text.n;
+
     path_print(path, true, &r->text);
     path_print(path, false, &r->fields);
     const char *text = buf_cstr(&r->text) + begin;
@@ -116,8 +117,8 @@ bool recipe_add_path(struct mapping *m, struct recipe *r, const struct path *pat
 static bool check_constant(const struct mapping *m, const struct recipe *r, const char *text,
                            struct error *err)
 {
-    struct buf out _cleanup_buf_ = {0};
-    struct encoder encoder _cleanup_(encoder_done) = {0};
+    _cleanup_buf_ struct buf out = {0};
+    _cleanup_(encoder_done) struct encoder encoder = {0};
     struct cell cell = {.kind = CELL_BYTES, .text = str_of(text)};
     struct encoding v = {
         .encoder = &encoder,
@@ -128,6 +129,7 @@ static bool check_constant(const struct mapping *m, const struct recipe *r, cons
         .err = err,
         .rules = &m->rules,
     };
+
     if (encode_value(&v)) {
         return true;
     }
@@ -151,10 +153,11 @@ bool recipe_add_value(struct mapping *m, struct recipe *r, const struct mapping_
                       struct error *err)
 {
     struct path path = {0};
+
     if (r->count > 0) {
         buf_add_z(&r->text, ", ");
     }
-    if (v->constant) {
+    if (v->constant != NULL) {
         return add_constant(m, r, v->constant, err);
     }
     bool ok = path_parse(v->path, &path, err) && recipe_add_path(m, r, &path, err);
@@ -165,7 +168,7 @@ bool recipe_add_value(struct mapping *m, struct recipe *r, const struct mapping_
 bool recipe_check_unit(const struct recipe *r, struct error *err)
 {
     if (!column_type_is_time(inner_type(r->column)) || !r->counts) {
-        struct buf text _cleanup_buf_ = {0};
+        _cleanup_buf_ struct buf text = {0};
         buf_add_str(&text, buf_str(&r->text));
         error_set(err, ERROR_SETUP,
                   "a unit is for a number that goes into a date or time, not for %s into %s",
@@ -183,16 +186,18 @@ char *recipe_encoding(const struct recipe *r)
                                         ", numbers in ns"};
     const struct column *c = r->column;
     enum time_unit unit = r->counts ? r->unit : UNIT_NONE;
+
     if (c->cast) {
         return mem_printf("text, cast to %s", c->base_name);
     }
-    return mem_printf("%s%s binary%s", column_type_name(inner_type(c)), c->element ? " array" : "",
-                      units[unit]);
+    return mem_printf("%s%s binary%s", column_type_name(inner_type(c)),
+                      c->element != NULL ? " array" : "", units[unit]);
 }
 
 void recipe_fill(struct mapping *m, const struct recipe *r, struct fill *out)
 {
     bool several = r->count > 1;
+
     *out = (struct fill){
         .column = r->column,
         .omit_bit = -1,

@@ -11,6 +11,7 @@
 bool template_next(const char **template, struct template_piece *out)
 {
     const char *p = *template;
+
     *out = (struct template_piece){0};
     if (*p == '{') {
         size_t n = strcspn(p, "}");
@@ -28,6 +29,7 @@ void template_mention(struct mapping *m, const char *template)
 {
     struct error ignored;
     struct template_piece piece;
+
     while (template_next(&template, &piece)) {
         struct path path = {0};
         if (piece.path != NULL && path_parse(piece.path, &path, &ignored)) {

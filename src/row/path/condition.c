@@ -10,12 +10,13 @@
 struct condition *condition_new(const char *text, struct error *err)
 {
     struct condition *c = mem_zalloc(sizeof *c);
+
     return condition_parse(c, text, err) ? c : condition_free(c);
 }
 
 struct condition *condition_free(struct condition *c)
 {
-    if (c) {
+    if (c != NULL) {
         for (size_t i = 0; i < c->path_count; i++) {
             path_done(&c->paths[i].path);
         }
@@ -93,6 +94,7 @@ static bool test(const struct condition *c, const struct condition_node *n,
 {
     static const struct cell truth = {.kind = CELL_BOOL, .truth = true};
     const struct cell *left = operand(c, &n->left, cells);
+
     switch (n->kind) {
     case CONDITION_COMPARE:
         return compare(n->comparison, left, operand(c, &n->right, cells));
@@ -130,6 +132,7 @@ static bool any_is(const struct condition *c, const struct condition_node *n, bo
 static bool holds(const struct condition *c, uint32_t node, const struct cell *cells)
 {
     const struct condition_node *n = &c->nodes[node];
+
     if (n->kind == CONDITION_OR) {
         return any_is(c, n, true, cells);
     }

@@ -31,6 +31,7 @@ struct parser {
 static bool fault_at(const struct parser *p, size_t at, const char *what)
 {
     struct excerpt x;
+
     if (p->text[at] == '\0') {
         return error_set(p->err, ERROR_SETUP, "%s at the end", what);
     }
@@ -47,6 +48,7 @@ static bool is_keyword(struct str s)
 {
     static const char *const words[] = {"and",  "or",     "not",  "in",   "is",
                                         "null", "exists", "true", "false"};
+
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (ascii_is_word(s, words[i])) {
             return true;
@@ -71,6 +73,7 @@ static size_t text_length(const char *p)
 static size_t sign_length(const char *p)
 {
     static const char *const signs[] = {"!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", ","};
+
     for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
         if (strncmp(p, signs[i], strlen(signs[i])) == 0) {
             return strlen(signs[i]);
@@ -110,6 +113,7 @@ static enum token_kind measure(const char *p, size_t *out_n)
 static bool next(struct parser *p)
 {
     size_t n;
+
     p->at += strspn(p->text + p->at, " \t\r\n");
     const char *begin = p->text + p->at;
     p->token.kind = measure(begin, &n);
@@ -139,6 +143,7 @@ static bool is_sign(const struct parser *p, const char *sign)
 static bool expect_sign(struct parser *p, const char *sign)
 {
     char what[16] = "expected '('";
+
     what[sizeof "expected '" - 1] = *sign;
     return is_sign(p, sign) ? next(p) : fault(p, what);
 }
@@ -155,7 +160,8 @@ static uint32_t add_literal(struct condition *c, const struct cell *cell)
 /* The text between the quotes. */
 static struct str unquote(struct condition *c, struct str quoted)
 {
-    struct buf plain _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf plain = {0};
+
     for (size_t i = 1; i + 1 < quoted.n; i++) {
         buf_add_u8(&plain, (uint8_t) quoted.p[i]);
         i += quoted.p[i] == '\'' ? 1 : 0;
@@ -166,6 +172,7 @@ static struct str unquote(struct condition *c, struct str quoted)
 static bool literal(struct parser *p, uint32_t *out)
 {
     struct cell cell = {0};
+
     switch (p->token.kind) {
     case TOKEN_TEXT:
         cell.kind = CELL_STRING;
@@ -199,7 +206,8 @@ static bool literal(struct parser *p, uint32_t *out)
 /* The number of that path, added if it is new. */
 static uint32_t add_path(struct condition *c, struct path *path)
 {
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
+
     path_print(path, true, &text);
     for (uint32_t i = 0; i < c->path_count; i++) {
         if (str_eq(c->paths[i].text, buf_str(&text))) {
@@ -218,7 +226,8 @@ static uint32_t add_path(struct condition *c, struct path *path)
 static bool path(struct parser *p, uint32_t *out)
 {
     struct path path = {0};
-    char *text _cleanup_mem_ = mem_strndup(p->token.text.p, p->token.text.n);
+    _cleanup_mem_ char *text = mem_strndup(p->token.text.p, p->token.text.n);
+
     if (!path_parse(text, &path, p->err)) {
         return error_wrap(p->err, "at byte %zu", p->token.at + 1);
     }
@@ -243,6 +252,7 @@ static bool comparison(const struct parser *p, enum comparison *out)
         {"=", EQUAL},       {"!=", NOT_EQUAL}, {"<>", NOT_EQUAL},     {"<", LESS},
         {"<=", LESS_EQUAL}, {">", GREATER},    {">=", GREATER_EQUAL},
     };
+
     for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
         if (is_sign(p, signs[i].sign)) {
             *out = signs[i].comparison;
@@ -364,6 +374,7 @@ static bool test(struct parser *p, uint32_t *out)
     struct condition_node n = {.first = NODE_NONE, .next = NODE_NONE};
     bool ok = is_word(p, "exists") ? existence(p, &n)
                                    : operand(p, &n.left) && test_tail(p, &n) && check_alone(p, &n);
+
     if (ok) {
         *out = add_node(p->c, &n);
     }
@@ -378,6 +389,7 @@ static bool one(struct parser *p, uint32_t *out);
 static bool negation(struct parser *p, uint32_t *out)
 {
     struct condition_node n = {.kind = CONDITION_NOT, .next = NODE_NONE};
+
     if (!next(p) || !one(p, &n.first)) {
         return false;
     }
@@ -388,6 +400,7 @@ static bool negation(struct parser *p, uint32_t *out)
 static bool one(struct parser *p, uint32_t *out)
 {
     bool ok;
+
     if (p->depth++ == CONDITION_DEPTH_MAX) {
         return fault(p, "too many parentheses or 'not' in each other");
     }
@@ -441,6 +454,7 @@ static bool condition(struct parser *p, uint32_t *out)
 bool condition_parse(struct condition *c, const char *text, struct error *err)
 {
     struct parser p = {.c = c, .text = text, .err = err};
+
     if (strlen(text) > CONDITION_TEXT_MAX) {
         return error_set(err, ERROR_SETUP, "it is longer than %d bytes", CONDITION_TEXT_MAX);
     }

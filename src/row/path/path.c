@@ -47,7 +47,7 @@ void path_done(struct path *p)
 static bool is_plain(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || ascii_is_digit(c) ||
-           (c != '\0' && strchr("_-$@", c)) || (uint8_t) c >= 0x80;
+           (c != '\0' && strchr("_-$@", c) != NULL) || (uint8_t) c >= 0x80;
 }
 
 static bool bad_path(struct error *err, const char *text, const char *what)
@@ -65,6 +65,7 @@ static bool bad_path(struct error *err, const char *text, const char *what)
 static bool quoted_name(const char **at, struct buf *name)
 {
     const char *p = *at;
+
     for (; *p; p++) {
         if (*p == '"' && p[1] == '"') {
             p++;
@@ -81,7 +82,8 @@ size_t path_length(const char *text)
 {
     bool quoted = false;
     size_t n = 0;
-    if (ascii_is_digit(*text) || strchr(".-\"", *text)) {
+
+    if (ascii_is_digit(*text) || strchr(".-\"", *text) != NULL) {
         return 0;
     }
     for (; text[n] && (quoted || is_plain(text[n]) || text[n] == '.' || text[n] == '"'); n++) {
@@ -100,7 +102,8 @@ static void plain_name(const char **at, struct buf *name)
 /* The names after the root. */
 static bool parse_names(const char *text, const char *at, struct path *out, struct error *err)
 {
-    struct buf name _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf name = {0};
+
     while (*at == '.') {
         at++;
         buf_clear(&name);
@@ -124,6 +127,7 @@ static bool parse_names(const char *text, const char *at, struct path *out, stru
 static bool finish_meta(const char *text, struct path *out, struct error *err)
 {
     int meta = out->name_count == 1 ? index_of(metas, ARRAY_LEN(metas), out->names[0]) : -1;
+
     if (meta < 0) {
         return bad_path(err, text, "meta has topic, partition, offset, timestamp and index");
     }
@@ -136,6 +140,7 @@ static bool parse(const char *text, struct path *out, struct error *err)
 {
     size_t n = strcspn(text, ".");
     int root = index_of(roots, ARRAY_LEN(roots), (struct str){.p = text, .n = n});
+
     if (root < 0) {
         return bad_path(err, text, "it does not start with value, key, headers, item or meta");
     }
@@ -155,6 +160,7 @@ static bool parse(const char *text, struct path *out, struct error *err)
 bool path_parse(const char *text, struct path *out, struct error *err)
 {
     struct path p = {0};
+
     if (!parse(text, &p, err)) {
         path_done(&p);
         return false;
@@ -166,6 +172,7 @@ bool path_parse(const char *text, struct path *out, struct error *err)
 static void print_name(struct str name, struct buf *out)
 {
     bool plain = name.n > 0;
+
     for (size_t i = 0; i < name.n; i++) {
         plain = plain && is_plain(name.p[i]);
     }

@@ -36,13 +36,14 @@ struct decoder {
 struct decoder *decoder_new(void)
 {
     struct decoder *d = mem_zalloc(sizeof *d);
+
     format_scratch_init(&d->value);
     return d;
 }
 
 struct decoder *decoder_free(struct decoder *d)
 {
-    if (d) {
+    if (d != NULL) {
         format_scratch_done(&d->value);
         format_scratch_done(&d->key);
         format_scratch_done(&d->item);
@@ -81,6 +82,7 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
     bool ok = m->envelope == ENVELOPE_NONE
                   ? json_format_read(&d->key, &in, cells, err)
                   : connect_read_key(d->connect, m, &d->key, msg->key, cells, err);
+
     d->encoder.odd_json |= ok && d->key.is_odd;
     return ok;
 }
@@ -118,12 +120,13 @@ static void say_lacking(const struct decoder *d, const struct mapping *m, const 
                       : f->is_version ? "and only_if_newer compares it"
                                       : "and the column is NOT NULL without a default";
     const struct cell *item = &d->cells[mapping_item_cell(m)];
+
     if (f->place.origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the value is %s, %s",
-                  d->msg->value.p ? "JSON null" : "null (a tombstone)", end);
+                  d->msg->value.p != NULL ? "JSON null" : "null (a tombstone)", end);
     } else if (f->place.origin == ORIGIN_KEY && d->cells[mapping_key_cell(m)].kind == CELL_NULL) {
-        error_set(err, ERROR_RECORD, "the key is %s, %s", d->msg->key.p ? "JSON null" : "null",
-                  end);
+        error_set(err, ERROR_RECORD, "the key is %s, %s",
+                  d->msg->key.p != NULL ? "JSON null" : "null", end);
     } else if (f->place.origin == ORIGIN_ITEM && item->kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the element is null, %s", end);
     } else if (f->place.origin == ORIGIN_SOURCE || f->place.origin == ORIGIN_CHOICE) {
@@ -160,7 +163,8 @@ static const struct cell *in_the_way(const struct decoder *d, const struct mappi
 {
     size_t first;
     const struct fields *tree = tree_of(m, origin, &first);
-    if (!tree) {
+
+    if (tree == NULL) {
         return NULL;
     }
     uint32_t node = tree->nodes[cell - first].parent;
@@ -196,9 +200,10 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
                            uint64_t *omit, struct error *err)
 {
     struct cell *c = &d->cells[place_of(d, f)];
+
     if (c->kind == CELL_ABSENT) {
         const struct cell *blocked = in_the_way(d, m, f->place.origin, place_of(d, f));
-        if (blocked) {
+        if (blocked != NULL) {
             blocked_fault(err, f->field_text, blocked);
             return mapping_column_fault(err, f->column->name);
         }
@@ -240,6 +245,7 @@ static void choose_one(struct cell *to, const struct choice *c, const struct cel
 static void choose(struct decoder *d, const struct mapping *m)
 {
     struct cell *to = d->cells + mapping_choice_cell(m);
+
     for (size_t i = 0; i < m->choice_count; i++) {
         choose_one(&to[i], &m->choices[i], d->cells);
     }
@@ -267,12 +273,12 @@ const struct cell *decoder_cells(const struct decoder *d)
 
 bool decoder_takes(const struct decoder *d, const struct mapping *m)
 {
-    return !m->when.condition || condition_holds(m->when.condition, d->cells);
+    return m->when.condition == NULL || condition_holds(m->when.condition, d->cells);
 }
 
 bool decoder_deletes(const struct decoder *d, const struct mapping *m)
 {
-    return m->delete_when.condition && condition_holds(m->delete_when.condition, d->cells);
+    return m->delete_when.condition != NULL && condition_holds(m->delete_when.condition, d->cells);
 }
 
 /* ---- elements ---- */
@@ -281,6 +287,7 @@ bool decoder_elements(struct decoder *d, const struct mapping *m, struct element
                       struct error *err)
 {
     const struct cell *c = &d->cells[m->array_cell];
+
     elements_open(out, STR_LIT("[]"), &d->plain);
     if (c->kind == CELL_ABSENT && m->array.number != 0) {
         const struct cell *blocked = in_the_way(d, m, m->array.origin, m->array_cell);
@@ -301,6 +308,7 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
                      uint32_t index, struct error *err)
 {
     struct cell element;
+
     elements_value(next, &element);
     const struct format_input in = {
         .what = "element",
@@ -339,6 +347,7 @@ static bool differ(const struct cell *a, const struct cell *b)
 bool decoder_moves(const struct decoder *d, const struct mapping *m)
 {
     bool moves = false;
+
     for (size_t i = 0; i < m->fill_count; i++) {
         const struct fill *f = &m->fills[i];
         if (!f->is_key || f->before == 0) {
@@ -360,6 +369,7 @@ void decoder_turn(struct decoder *d, bool before)
 bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err)
 {
     bool read = m->reads_key;
+
     for (size_t i = 0; i < m->fill_count; i++) {
         const struct fill *f = &m->fills[i];
         if (f->in_key == 0 || d->cells[f->before].kind > CELL_NULL) {
@@ -400,6 +410,7 @@ static void set_mark(struct decoder *d, const struct fill *f, enum row_action ac
 {
     struct cell *c = &d->cells[f->cell];
     bool deleted = action == ROW_SOFT_DELETE;
+
     if (f->column->type == TYPE_BOOL) {
         *c = (struct cell){.kind = CELL_BOOL, .truth = deleted};
     } else if (deleted) {
@@ -414,6 +425,7 @@ static bool settle_rest(struct decoder *d, const struct mapping *m, struct error
 {
     struct cell rest;
     uint32_t root = d->turned ? m->change.before : m->row;
+
     if (!rest_read(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
         return false;
     }
@@ -429,6 +441,7 @@ bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action 
 {
     uint64_t omit = 0;
     bool asks = m->unknown != UNKNOWN_IGNORE && action < ROW_DELETE && !d->rest_known;
+
     if (asks && !settle_rest(d, m, err)) {
         return false;
     }
@@ -452,6 +465,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
                    uint64_t omit, struct buf *out, struct error *err)
 {
     size_t begin = out->n;
+
     d->encoder.logical = NULL;
     struct encoding v = {.encoder = &d->encoder, .out = out, .err = err, .rules = &m->rules};
     bool all = omit == 0 && action < ROW_DELETE; /* the usual row */
@@ -464,7 +478,7 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.column = f->column;
         v.cell = &d->cells[place_of(d, f)];
         v.unit = f->unit;
-        if (m->logicals) {
+        if (m->logicals != NULL) {
             d->encoder.logical = connect_logical(d->connect, m, i);
         }
         if (is_empty_null(f, v.cell)) {

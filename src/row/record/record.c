@@ -5,7 +5,8 @@
 
 static bool is_delete(const struct decoder *d, const struct mapping *m, const struct message *msg)
 {
-    bool is_tombstone = !msg->value.p;
+    bool is_tombstone = msg->value.p == NULL;
+
     return (m->deletes == DELETE_TOMBSTONE && is_tombstone) || decoder_deletes(d, m);
 }
 
@@ -22,6 +23,7 @@ static bool add_row(struct decoder *d, const struct mapping *m, enum row_action 
                     struct batch *b, struct error *err)
 {
     uint64_t omit;
+
     if (!decoder_settle(d, m, action, &omit, err)) {
         return false;
     }
@@ -72,6 +74,7 @@ static bool add_elements(struct decoder *d, const struct mapping *m, const struc
 {
     struct elements elements;
     size_t before = b->bytes;
+
     if (!decoder_elements(d, m, &elements, err)) {
         return false;
     }
@@ -149,6 +152,7 @@ static bool add_chosen(struct decoder *d, const struct record_route *r, const st
                        struct batch *b, struct error *err)
 {
     bool is_nothing = decoder_change(d) == CHANGE_NONE;
+
     if (is_nothing || (!r->mapping->when_per_element && !decoder_takes(d, r->mapping))) {
         return true;
     }
@@ -160,6 +164,7 @@ bool record_rows(struct decoder *d, const struct record_route *r, const struct m
                  struct batch *b, struct error *err)
 {
     uint32_t mark = batch_mark(b);
+
     if (decoder_read(d, r->mapping, msg, err) &&
         (r->chooser != NULL ? add_chosen(d, r, msg, b, err)
                             : add_rows(d, r->mapping, msg, b, err))) {

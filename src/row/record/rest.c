@@ -12,6 +12,7 @@ static bool is_taken(const struct mapping *m, struct str name)
 static bool unknown_fault(struct str name, struct error *err)
 {
     struct excerpt x;
+
     return error_set(err, ERROR_RECORD,
                      "no column takes the field '%s', and unknown_fields is error",
                      excerpt_text(&x, name));
@@ -30,6 +31,7 @@ bool rest_read(const struct mapping *m, const struct cell *root, struct buf *pla
     struct elements e;
     struct cell value;
     struct str name;
+
     *out = (struct cell){.kind = CELL_NULL};
     if (root->kind != CELL_JSON || *root->text.p != '{') {
         return true;

@@ -15,7 +15,7 @@
 /* Cells are filled where they are: to copy one that was just made is slow (store forwarding). */
 static void set_bytes(struct cell *c, struct str s)
 {
-    c->kind = s.p ? CELL_BYTES : CELL_NULL;
+    c->kind = s.p != NULL ? CELL_BYTES : CELL_NULL;
     c->text = s;
 }
 
@@ -30,7 +30,7 @@ static void set_text(struct cell *c, enum cell_kind kind, struct str s)
 
 static bool is_text(struct str s)
 {
-    return s.n == 0 || (!memchr(s.p, 0, s.n) && str_utf8(s, NULL));
+    return s.n == 0 || (memchr(s.p, 0, s.n) == NULL && str_utf8(s, NULL));
 }
 
 static void put_hex(struct buf *out, struct str s)
@@ -70,7 +70,7 @@ static void set_headers(struct cell *c, const struct message *msg, struct buf *t
         buf_add_z(text, i > 0 ? "," : "");
         put_string(text, h->name);
         buf_add_u8(text, ':');
-        if (h->value.p) {
+        if (h->value.p != NULL) {
             put_string(text, h->value);
         } else {
             buf_add_z(text, "null");
@@ -151,6 +151,7 @@ void sources_fill(const struct mapping *m, const struct message *msg, struct cel
                   struct buf *text)
 {
     struct cell *to = cells + mapping_source_cell(m);
+
     for (size_t i = 0; i < m->source_count; i++) {
         set_source(&to[i], m, &m->sources[i], msg, &cells[0], text);
     }

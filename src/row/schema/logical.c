@@ -10,7 +10,7 @@
 
 void logical_done(struct logical *l)
 {
-    if (l->element) {
+    if (l->element != NULL) {
         logical_done(l->element);
         free(l->element);
     }
@@ -119,6 +119,7 @@ static struct str text_at(const struct entry *e, const char *name)
 {
     struct cell c;
     bool is_text = elements_find(e->text, name, e->plain, &c) && c.kind == CELL_STRING;
+
     return is_text ? c.text : (struct str){0};
 }
 
@@ -127,6 +128,7 @@ static bool object_at(const struct entry *e, const char *name, struct entry *out
 {
     struct cell c;
     bool is_object = elements_find(e->text, name, e->plain, &c) && cell_is_object(&c);
+
     *out = (struct entry){.text = c.text, .plain = e->plain};
     return is_object;
 }
@@ -136,6 +138,7 @@ static int32_t parameter(const struct entry *e, const char *name)
 {
     struct entry parameters;
     int64_t n = 0;
+
     if (!object_at(e, "parameters", &parameters)) {
         return 0;
     }
@@ -148,7 +151,8 @@ static void read_entry(const struct entry *e, const struct column *c, struct log
 static void read_array(const struct entry *e, const struct column *c, struct logical *out)
 {
     struct entry items;
-    if (c->element && object_at(e, "items", &items)) {
+
+    if (c->element != NULL && object_at(e, "items", &items)) {
         out->kind = LOGICAL_ARRAY;
         out->element = mem_zalloc(sizeof *out->element);
         read_entry(&items, c->element, out->element);
@@ -159,6 +163,7 @@ static void read_array(const struct entry *e, const struct column *c, struct log
 static void read_type(const struct entry *e, const struct column *c, struct logical *out)
 {
     struct str type = text_at(e, "type");
+
     if (str_eq_z(type, "boolean") && is_bits(c)) {
         out->kind = LOGICAL_BITS;
     } else if (str_eq_z(type, "bytes") && suits(LOGICAL_TEXT, c)) {
@@ -171,22 +176,24 @@ static void read_type(const struct entry *e, const struct column *c, struct logi
 static void read_entry(const struct entry *e, const struct column *c, struct logical *out)
 {
     struct str name = text_at(e, "name");
-    const struct named *found = name.p ? named_for(name, c) : NULL;
+    const struct named *found = name.p != NULL ? named_for(name, c) : NULL;
+
     *out = (struct logical){.kind = LOGICAL_PLAIN};
-    if (found) {
+    if (found != NULL) {
         out->kind = found->kind;
         out->unit = found->unit;
         out->scale = parameter(e, "scale");
         out->length = is_varying(c) ? 0 : parameter(e, "length"); /* there it is the maximum */
-    } else if (!name.p) {
+    } else if (name.p == NULL) {
         read_type(e, c, out);
     }
 }
 
 void logical_of_schema(struct str entry, const struct column *c, struct logical *out)
 {
-    struct buf plain _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf plain = {0};
     struct entry e = {.text = entry, .plain = &plain};
+
     read_entry(&e, c, out);
 }
 
@@ -230,6 +237,7 @@ void logical_of_column(const struct column *c, enum time_precision precision, st
     [TYPE_##tag] = LOGICAL_##logical,
 #include "row/table/types.def"
     };
+
     *out = (struct logical){.kind = kinds[c->type]};
     if (c->type == TYPE_OTHER) {
         other_of_column(c, out);

@@ -16,13 +16,14 @@
 #include "row/table/table.h"
 
 enum logical_kind {
-    LOGICAL_PLAIN,    /* what the JSON says; a number that is a time counts in `unit` */
-    LOGICAL_DAYS,     /* days since 1970 */
-    LOGICAL_INSTANT,  /* a count of `unit` since 1970; some numbers stand for infinity */
-    LOGICAL_DECIMAL,  /* base64 of the unscaled number, big-endian two's complement; `scale` */
-    LOGICAL_SCALED,   /* {"scale": 2, "value": base64 as above} */
-    LOGICAL_BITS,     /* base64, lowest byte first, of `length` bits (0: up to the highest bit
-                       * that is set); a single bit may be a boolean */
+    LOGICAL_PLAIN,   /* what the JSON says; a number that is a time counts in `unit` */
+    LOGICAL_DAYS,    /* days since 1970 */
+    LOGICAL_INSTANT, /* a count of `unit` since 1970; some numbers stand for infinity */
+    LOGICAL_DECIMAL, /* base64 of the unscaled number, big-endian two's complement; `scale` */
+    LOGICAL_SCALED,  /* {"scale": 2, "value": base64 as above} */
+    /* base64, lowest byte first, of `length` bits (0: up to the highest bit that is set); a single
+     * bit may be a boolean */
+    LOGICAL_BITS,
     LOGICAL_JSON,     /* a string that is a JSON document */
     LOGICAL_OBJECT,   /* the same, and the document is an object whose fields are wanted */
     LOGICAL_TEXT,     /* base64 of a text */

@@ -36,6 +36,7 @@ static bool read_base64(const struct cell *in, struct str text, struct logical_s
                         struct error *err)
 {
     size_t n = 0;
+
     buf_clear(&s->bytes);
     if (!base64_decode(text, buf_reserve(&s->bytes, text.n + 1), &n)) {
         return cell_fault(in, err, "is not base64");
@@ -170,6 +171,7 @@ static bool apply_scaled(const struct cell *in, struct logical_scratch *s, struc
 {
     struct cell scale;
     struct cell value;
+
     *out = *in;
     if (!cell_is_object(in)) {
         return true;
@@ -233,11 +235,12 @@ static bool apply_object(const struct cell *in, struct logical_scratch *s, struc
                          struct error *err)
 {
     struct str text = str_trim(in->text);
+
     *out = *in;
     if (in->kind != CELL_STRING || text.n == 0 || *text.p != '{') {
         return true;
     }
-    if (!s->document) {
+    if (s->document == NULL) {
         s->document = document_new();
     }
     *out = (struct cell){.kind = CELL_JSON, .text = text};
@@ -265,6 +268,7 @@ static bool apply_point(const struct cell *in, struct logical_scratch *s, struct
 {
     struct cell x;
     struct cell y;
+
     *out = *in;
     if (!cell_is_object(in)) {
         return true;
@@ -283,6 +287,7 @@ static bool apply_point(const struct cell *in, struct logical_scratch *s, struct
 static uint32_t wkb_u32(const uint8_t *at, bool little)
 {
     uint32_t n;
+
     memcpy(&n, at, sizeof n);
     return little ? n : __builtin_bswap32(n);
 }
@@ -299,6 +304,7 @@ static void put_ewkb(struct buf *out, const struct buf *wkb, int64_t srid)
     bool little = wkb->p[0] == 1;
     uint32_t type = wkb_u32(wkb->p + 1, little);
     bool add = srid != 0 && (type & WKB_HAS_SRID) == 0;
+
     hex_add(out, wkb->p, 1);
     put_wkb_u32(out, add ? type | WKB_HAS_SRID : type, little);
     if (add) {
@@ -312,6 +318,7 @@ static bool apply_geometry(const struct cell *in, struct logical_scratch *s, str
 {
     struct cell srid = {.kind = CELL_NULL};
     struct cell wkb;
+
     *out = *in;
     if (!cell_is_object(in)) {
         return true;

@@ -7,7 +7,7 @@
 
 static void column_done(struct column *c)
 {
-    if (c->element) {
+    if (c->element != NULL) {
         column_done(c->element);
         free(c->element);
     }
@@ -20,7 +20,7 @@ static void column_done(struct column *c)
 
 void table_free(struct table *t)
 {
-    if (!t) {
+    if (t == NULL) {
         return;
     }
     for (size_t i = 0; i < t->column_count; i++) {
@@ -63,6 +63,7 @@ void table_quote_ident(struct buf *out, const char *name)
 size_t target_width(const struct target *t, enum row_action action, uint64_t omit)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < t->column_count; i++) {
         n += target_holds(t, i, action, omit) ? 1 : 0;
     }

@@ -20,8 +20,9 @@ struct column {
     char *wire_name;         /* in SQL: "integer", "text" */
     char *base_name;         /* the column's own type in SQL, without domains and typmod */
     bool cast;
-    char *compare_as; /* NULL: equal values have equal bytes (fold.c); else the type, perhaps with a
-                         collation, as which SQL alone can compare them */
+    /* NULL: equal values have equal bytes (fold.c); else the type, perhaps with a collation, as
+     * which SQL alone can compare them */
+    char *compare_as;
     struct column *element; /* TYPE_ARRAY: what one element is, without a name; owned */
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
@@ -132,6 +133,7 @@ static inline bool target_holds(const struct target *t, size_t column, enum row_
                                 uint64_t omit)
 {
     const struct target_column *c = &t->columns[column];
+
     if (action == ROW_DELETE) {
         return c->is_key || c->is_version;
     }

@@ -21,6 +21,7 @@ static inline const char *tuple_fields(struct str tuple)
 static inline struct str tuple_next(const char **at)
 {
     uint32_t n;
+
     __builtin_memcpy(&n, *at, sizeof n);
     n = __builtin_bswap32(n);
     struct str field = {.p = *at, .n = TUPLE_LENGTH_BYTES + (n == TUPLE_NULL ? 0 : n)};

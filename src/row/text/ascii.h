@@ -14,6 +14,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read in mem
 static inline uint64_t ascii_word(const char *p)
 {
     uint64_t word;
+
     __builtin_memcpy(&word, p, sizeof word);
     return word;
 }
@@ -23,6 +24,7 @@ static inline unsigned ascii_digit_run(uint64_t word)
 {
     /* Only a byte that is not a digit carries, and that disturbs only the bytes after it. */
     uint64_t other = ((word + ASCII_ONES * 0x76) | word) & ASCII_HIGHS;
+
     return other == 0 ? 8 : (unsigned) __builtin_ctzll(other) >> 3;
 }
 
@@ -30,6 +32,7 @@ static inline unsigned ascii_digit_run(uint64_t word)
 static inline uint64_t ascii_digit_value(uint64_t word, unsigned n)
 {
     const uint64_t pair = UINT64_C(0x000000FF000000FF);
+
     word <<= 64 - 8 * n; /* zeros in front */
     word = word * 10 + (word >> 8);
     return ((word & pair) * UINT64_C(0x000F424000000064) +
@@ -45,6 +48,7 @@ static inline bool ascii_hex_bytes(uint64_t word, uint8_t *to)
     uint64_t letter = (word | (ASCII_ONES * 0x20)) ^ (ASCII_ONES * 0x60); /* 1 to 6 */
     uint64_t is_digit = ~(digit + (most - ASCII_ONES * 9));
     uint64_t is_letter = (letter + most) & ~(letter + (most - ASCII_ONES * 6));
+
     if ((word & ASCII_HIGHS) != 0 || (~(is_digit | is_letter) & ASCII_HIGHS) != 0) {
         return false;
     }
@@ -65,6 +69,7 @@ static inline const char *ascii_digits(const char *p, uint64_t *value)
     static const uint32_t powers[] = {1,      10,      100,      1000,     10000,
                                       100000, 1000000, 10000000, 100000000};
     unsigned n;
+
     do {
         uint64_t word = ascii_word(p) ^ (ASCII_ONES * '0');
         n = ascii_digit_run(word);

@@ -19,6 +19,7 @@ static int value_of(char c)
 static bool unpad(struct str *s)
 {
     size_t n = s->n;
+
     while (n > 0 && s->n - n < 2 && s->p[n - 1] == '=') {
         n--;
     }
@@ -34,6 +35,7 @@ bool base64_decode(struct str s, uint8_t *to, size_t *out_n)
 {
     uint32_t bits = 0;
     size_t n = 0;
+
     if (!unpad(&s)) {
         return false;
     }

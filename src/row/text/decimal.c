@@ -33,6 +33,7 @@ static bool exponent_scan(const char *p, const char *end, int64_t *out)
 {
     bool negative;
     int64_t value = 0;
+
     p = sign_end(p, end, &negative);
     if (p == end || digits_end(p, end) != end) {
         return false;
@@ -50,6 +51,7 @@ bool decimal_scan(struct str text, struct decimal *out)
     struct decimal d = {.text = text};
     const char *p = sign_end(text.p, end, &d.negative);
     const char *stop = digits_end(p, end);
+
     d.whole = (struct str){.p = p, .n = (size_t) (stop - p)};
     d.frac = (struct str){.p = stop, .n = 0};
     p = stop;
@@ -80,6 +82,7 @@ enum decimal_result decimal_to_u64(const struct decimal *d, int shift, uint64_t 
     size_t i = 0;
     uint64_t m = 0;
     bool lost = false;
+
     while (i < n && decimal_digit(d, i) == 0) {
         i++;
     }
@@ -109,6 +112,7 @@ enum decimal_result decimal_to_i64(const struct decimal *d, int shift, int64_t *
 {
     uint64_t m;
     enum decimal_result result = decimal_to_u64(d, shift, &m);
+
     if (result == DECIMAL_RANGE || m > (uint64_t) INT64_MAX + (d->negative ? 1 : 0)) {
         return DECIMAL_RANGE;
     }
@@ -121,6 +125,7 @@ static bool mantissa(const struct decimal *d, uint64_t *out, int64_t *out_power)
 {
     size_t n = d->whole.n + d->frac.n;
     uint64_t m = 0;
+
     if (n > MAGNITUDE_DIGITS) {
         return false;
     }
@@ -158,6 +163,7 @@ bool decimal_to_double(const struct decimal *d, struct buf *scratch, double *out
 {
     uint64_t m;
     int64_t power;
+
     if (mantissa(d, &m, &power) && m <= EXACT_DOUBLE && power >= -22 && power <= 22) {
         double value = (double) m;
         value = power < 0 ? value / POWERS[-power] : value * POWERS[power];
@@ -180,6 +186,7 @@ bool decimal_to_float(const struct decimal *d, struct buf *scratch, float *out)
                                    1e6F, 1e7F, 1e8F, 1e9F, 1e10F};
     uint64_t m;
     int64_t power;
+
     if (mantissa(d, &m, &power) && m <= UINT64_C(1) << 24 && power >= -10 && power <= 10) {
         float value = (float) m;
         value = power < 0 ? value / powers[-power] : value * powers[power];
@@ -206,6 +213,7 @@ static size_t digit_count(const struct decimal *d)
 static size_t first_digit(const struct decimal *d)
 {
     size_t i = 0;
+
     while (i < digit_count(d) && decimal_digit(d, i) == 0) {
         i++;
     }
@@ -232,6 +240,7 @@ static int compare_magnitudes(const struct decimal *a, const struct decimal *b)
     size_t k = first_digit(b);
     int64_t point_a = (int64_t) a->whole.n - (int64_t) i + a->exponent;
     int64_t point_b = (int64_t) b->whole.n - (int64_t) k + b->exponent;
+
     if (point_a != point_b) {
         return point_a < point_b ? -1 : 1;
     }
@@ -248,6 +257,7 @@ int decimal_compare(const struct decimal *a, const struct decimal *b)
 {
     int sign_a = sign(a);
     int sign_b = sign(b);
+
     if (sign_a != sign_b) {
         return sign_a < sign_b ? -1 : 1;
     }

@@ -19,6 +19,7 @@ void hex_add(struct buf *out, const void *bytes, size_t n)
 bool hex_decode(struct str s, uint8_t *to)
 {
     size_t i = 0;
+
     if (s.n % 2 != 0) {
         return false;
     }

@@ -41,6 +41,7 @@ static void eat_spaces(struct cursor *c)
 static enum moment_result take_digits(struct cursor *c, int64_t *out)
 {
     const char *begin = c->p;
+
     *out = 0;
     for (; cursor_at_digit(c); c->p++) {
         if (!CHECKED_MUL(*out, 10, out) || !CHECKED_ADD(*out, *c->p - '0', out)) {
@@ -74,6 +75,7 @@ static enum moment_result take_fraction(struct cursor *c, double *out)
 static bool add(int64_t *to, int64_t whole, int64_t scale)
 {
     int64_t product;
+
     return CHECKED_MUL(whole, scale, &product) && CHECKED_ADD(*to, product, to);
 }
 
@@ -101,6 +103,7 @@ static bool add_field(struct sum *s, enum field field, const struct number *n)
         [HOUR] = USEC_PER_HOUR,        [MINUTE] = USEC_PER_MINUTE, [SECOND] = USEC_PER_SECOND,
         [MILLISECOND] = INT64_C(1000), [MICROSECOND] = 1,
     };
+
     switch (field) {
     case YEAR:
         return add(&s->months, n->whole, 12) &&
@@ -126,6 +129,7 @@ static bool add_field(struct sum *s, enum field field, const struct number *n)
 static enum moment_result take_field(struct sum *s, enum field field, const struct number *n)
 {
     unsigned bits = 1U << field;
+
     if (field == SECOND && (n->fraction > 0 || n->fraction < 0)) {
         bits |= 1U << MILLISECOND | 1U << MICROSECOND;
     }
@@ -139,6 +143,7 @@ static enum moment_result take_field(struct sum *s, enum field field, const stru
 static bool eat_sign(struct cursor *c)
 {
     bool minus = cursor_at(c, '-');
+
     c->p += minus || cursor_at(c, '+') ? 1 : 0;
     return minus;
 }
@@ -156,6 +161,7 @@ static bool iso_field(char ch, bool time, enum field *out)
     static const char dates[] = "YMWD";
     static const char times[] = "HMS";
     const char *units = time ? times : dates;
+
     for (int i = 0; units[i]; i++) {
         if (units[i] == ch) {
             *out = (enum field)((time ? HOUR : YEAR) + i);
@@ -171,10 +177,11 @@ static enum moment_result take_iso_number(struct cursor *c, struct number *out)
     const double most = 1e15;
     const char *begin = c->p;
     enum moment_result result = take_digits(c, &out->whole);
+
     if (result == MOMENT_OK) {
         result = take_fraction(c, &out->fraction);
     }
-    if (result != MOMENT_OK || !memchr(begin, '.', (size_t) (c->p - begin))) {
+    if (result != MOMENT_OK || memchr(begin, '.', (size_t) (c->p - begin)) == NULL) {
         return result;
     }
     double value = cursor_double(c, begin);
@@ -192,6 +199,7 @@ static enum moment_result take_iso_field(struct sum *s, bool time)
     enum field field;
     bool minus = eat_sign(&s->c);
     enum moment_result result = take_iso_number(&s->c, &n);
+
     if (result != MOMENT_OK) {
         return result;
     }
@@ -209,6 +217,7 @@ static enum moment_result parse_iso(struct sum *s)
 {
     enum moment_result result = !cursor_at_end(&s->c) ? MOMENT_OK : MOMENT_SYNTAX;
     bool time = false;
+
     while (result == MOMENT_OK && !cursor_at_end(&s->c)) {
         if (!time && cursor_eat(&s->c, 'T')) {
             time = true;
@@ -280,6 +289,7 @@ static bool word_field(struct str word, enum field *out)
 static struct str take_word(struct cursor *c)
 {
     const char *begin = c->p;
+
     while (c->p < c->end && ascii_lower(*c->p) >= 'a' && ascii_lower(*c->p) <= 'z') {
         c->p++;
     }
@@ -301,6 +311,7 @@ static enum moment_result take_clock(struct sum *s, int64_t hour, bool minus)
     int64_t minute;
     int64_t second = 0;
     double fraction = 0;
+
     if ((s->seen & bits) != 0 || !two_digits(&s->c, 59, &minute) ||
         (cursor_eat(&s->c, ':') &&
          (!two_digits(&s->c, 60, &second) || take_fraction(&s->c, &fraction) != MOMENT_OK))) {
@@ -321,6 +332,7 @@ static enum moment_result take_part(struct sum *s)
     enum field field;
     bool minus = eat_sign(&s->c);
     enum moment_result result = take_digits(&s->c, &n.whole);
+
     if (result != MOMENT_OK) {
         return result;
     }
@@ -344,6 +356,7 @@ static enum moment_result take_part(struct sum *s)
 static bool eat_ago(struct cursor *c)
 {
     struct str rest = {.p = c->p, .n = (size_t) (c->end - c->p)};
+
     return ascii_is_word(rest, "ago");
 }
 
@@ -370,6 +383,7 @@ static enum moment_result finish(const struct sum *s, bool minus, struct interva
     int64_t sign = minus ? -1 : 1;
     int64_t days = s->days;
     int64_t months = s->months;
+
     if (days < INT32_MIN || days > INT32_MAX || months < INT32_MIN || months > INT32_MAX ||
         !CHECKED_MUL(s->usec, sign, &out->usec) || days * sign > INT32_MAX ||
         months * sign > INT32_MAX) {

@@ -10,6 +10,7 @@ static bool digits(struct cursor *c, int min, int max, int64_t *out)
 {
     int n = 0;
     int64_t value = 0;
+
     for (; cursor_at_digit(c) && n < max; n++) {
         value = value * 10 + (*c->p++ - '0');
     }
@@ -27,6 +28,7 @@ static bool is_leap(int64_t year)
 static int64_t month_days(int64_t year, int64_t month)
 {
     static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
     return days[month - 1] + (month == 2 && is_leap(year) ? 1 : 0);
 }
 
@@ -68,6 +70,7 @@ static enum moment_result parse_date(struct cursor *c, int64_t *out_days)
     int64_t day;
     bool before = cursor_at(c, '-');
     bool has_sign = cursor_eat(c, '-') || cursor_eat(c, '+');
+
     if (!digits(c, 4, has_sign ? 9 : 7, &year) || !cursor_eat(c, '-') ||
         !cursor_two_digits(c, &month) || !cursor_eat(c, '-') || !cursor_two_digits(c, &day)) {
         return MOMENT_SYNTAX;
@@ -87,6 +90,7 @@ static bool parse_fraction(struct cursor *c, int64_t *out)
     const char *point = c->p - 1;
     const char *begin = c->p;
     int64_t value = 0;
+
     for (; cursor_at_digit(c); c->p++) {
         if (c->p - begin < 6) {
             value = value * 10 + (*c->p - '0');
@@ -106,6 +110,7 @@ static enum moment_result time_of(int64_t hour, int64_t minute, int64_t second, 
                                   int64_t *out_usec)
 {
     int64_t total = ((hour * 60 + minute) * 60 + second) * 1000000 + usec;
+
     if (hour > 24 || minute > 59 || second > 60 || total > USEC_PER_DAY) {
         return MOMENT_FIELD;
     }
@@ -118,6 +123,7 @@ static enum moment_result finish_time(struct cursor *c, int64_t hour, int64_t mi
                                       int64_t second, int64_t *out_usec)
 {
     int64_t usec = 0;
+
     if (cursor_eat(c, '.') && !parse_fraction(c, &usec)) {
         return MOMENT_SYNTAX;
     }
@@ -129,6 +135,7 @@ static enum moment_result parse_time(struct cursor *c, int64_t *out_usec)
     int64_t hour;
     int64_t minute;
     int64_t second;
+
     if (!cursor_two_digits(c, &hour) || !cursor_eat(c, ':') || !cursor_two_digits(c, &minute)) {
         return MOMENT_SYNTAX;
     }
@@ -161,6 +168,7 @@ static enum moment_result parse_offset(struct cursor *c, int64_t *out_sec, bool 
     int64_t hour;
     int64_t minute;
     int64_t second;
+
     *out_sec = 0;
     *out_there = !cursor_at_end(c);
     if (cursor_at_end(c)) {
@@ -186,6 +194,7 @@ enum moment_result moment_parse_time(struct str s, struct buf *scratch, struct m
 {
     struct cursor c = cursor_of(s, scratch);
     enum moment_result result = parse_time(&c, &out->usec);
+
     return result == MOMENT_OK ? parse_offset(&c, &out->offset_sec, &out->zoned) : result;
 }
 
@@ -203,6 +212,7 @@ static bool is_usual(const struct cursor *c)
     /* byte ^ pattern must be at most 9 for a digit, and 0 otherwise: more sets its high bit. */
     const uint64_t date_most = ascii_word("\x76\x76\x76\x76\x7f\x76\x76\x7f");
     const uint64_t time_most = ascii_word("\x76\x76\x7f\x76\x76\x7f\x76\x76");
+
     if (c->end - c->p < 19) {
         return false;
     }
@@ -225,6 +235,7 @@ static enum moment_result parse_usual(struct cursor *c, struct moment *out)
     int64_t year = pair(p) * 100 + pair(p + 2);
     enum moment_result result = year == 0 ? MOMENT_FIELD
                                           : date_of(year, pair(p + 5), pair(p + 8), &out->days);
+
     if (result == MOMENT_OK) {
         c->p += 19;
         result = finish_time(c, pair(p + 11), pair(p + 14), pair(p + 17), &out->usec);
@@ -235,6 +246,7 @@ static enum moment_result parse_usual(struct cursor *c, struct moment *out)
 static enum moment_result parse_other(struct cursor *c, struct moment *out)
 {
     enum moment_result result = parse_date(c, &out->days);
+
     out->usec = 0;
     if (result == MOMENT_OK && !cursor_at_end(c) && !cursor_at(c, 'Z')) {
         if (!is_between(*c->p)) {
@@ -249,6 +261,7 @@ static enum moment_result parse_other(struct cursor *c, struct moment *out)
 static enum moment_result parse_infinity(struct str s, struct moment *out)
 {
     bool minus = ascii_is_word(s, "-infinity");
+
     if (!minus && !ascii_is_word(s, "infinity")) {
         return MOMENT_SYNTAX;
     }
@@ -260,6 +273,7 @@ enum moment_result moment_parse(struct str s, struct buf *scratch, struct moment
 {
     struct cursor c = cursor_of(s, scratch);
     enum moment_result result = is_usual(&c) ? parse_usual(&c, out) : parse_other(&c, out);
+
     if (result == MOMENT_OK) {
         result = parse_offset(&c, &out->offset_sec, &out->zoned);
     }

@@ -17,6 +17,7 @@ enum { LIMB_DIGITS = 9 };
 static uint64_t short_magnitude(const uint8_t *bytes, size_t n, bool negative)
 {
     uint64_t value = negative ? UINT64_MAX : 0;
+
     for (size_t i = 0; i < n; i++) {
         value = value << 8 | bytes[i];
     }
@@ -27,6 +28,7 @@ static uint64_t short_magnitude(const uint8_t *bytes, size_t n, bool negative)
 static void shift_in(uint32_t *limbs, size_t *count, uint32_t more)
 {
     uint64_t carry = more;
+
     for (size_t i = 0; i < *count; i++) {
         carry += (uint64_t) limbs[i] << 32;
         limbs[i] = (uint32_t) (carry % LIMB);
@@ -43,6 +45,7 @@ static void shift_in(uint32_t *limbs, size_t *count, uint32_t more)
 static uint32_t word_before(const uint8_t *bytes, size_t end, bool negative, unsigned *carry)
 {
     uint32_t word = 0;
+
     for (size_t i = 0; i < 4; i++) {
         unsigned byte = i < end ? bytes[end - 1 - i] : (negative ? 0xFF : 0);
         if (negative) {
@@ -58,10 +61,11 @@ static uint32_t word_before(const uint8_t *bytes, size_t end, bool negative, uns
 static void print_long(const uint8_t *bytes, size_t n, bool negative, struct buf *digits)
 {
     size_t words = (n + 3) / 4;
-    uint32_t *magnitude _cleanup_mem_ = mem_array(words, sizeof *magnitude);
-    uint32_t *limbs _cleanup_mem_ = mem_array(words * 2 + 2, sizeof *limbs);
+    _cleanup_mem_ uint32_t *magnitude = mem_array(words, sizeof *magnitude);
+    _cleanup_mem_ uint32_t *limbs = mem_array(words * 2 + 2, sizeof *limbs);
     size_t count = 0;
     unsigned carry = 1;
+
     for (size_t i = 0; i < words; i++) {
         size_t end = n > 4 * i ? n - 4 * i : 0;
         magnitude[i] = word_before(bytes, end, negative, &carry);
@@ -93,8 +97,9 @@ static void put_scaled(struct str digits, int32_t scale, struct buf *out)
 
 void unscaled_print(const uint8_t *bytes, size_t n, int32_t scale, struct buf *out)
 {
-    struct buf digits _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf digits = {0};
     bool negative = n > 0 && (bytes[0] & 0x80) != 0;
+
     if (n <= 8) {
         buf_printf(&digits, "%" PRIu64, short_magnitude(bytes, n, negative));
     } else {

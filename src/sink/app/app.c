@@ -32,6 +32,7 @@ static void name_owner(struct app *a)
 {
     char host[256] = "localhost";
     uint32_t salt = 0;
+
     gethostname(host, sizeof host - 1);
     if (getrandom(&salt, sizeof salt, 0) != (ssize_t) sizeof salt) {
         salt = (uint32_t) clock_mono();
@@ -42,6 +43,7 @@ static void name_owner(struct app *a)
 static void start_workers(struct app *a)
 {
     bool headers = plan_wants_headers(a->plan);
+
     a->worker_count = config_workers(a->cfg);
     a->workers = mem_array(a->worker_count, sizeof(struct worker *));
     for (size_t i = 0; i < a->worker_count; i++) {
@@ -66,6 +68,7 @@ static uint64_t batches_held(const struct config *cfg)
 {
     bool folds = false;
     bool rewrites = false;
+
     for (size_t i = 0; i < cfg->route_count; i++) {
         folds |= cfg->routes[i].mode != MODE_APPEND;
         rewrites |= cfg->routes[i].on_error == ON_ERROR_DEAD_LETTER;
@@ -84,6 +87,7 @@ static void log_memory_bound(const struct app *a)
     uint64_t fetching = 2 * 2 * m.fetch_bytes;
     uint64_t replay = config_needs_schema(a->cfg) ? a->cfg->batch.max_bytes : 0;
     uint64_t bound = workers * (m.queue_bytes + batches) + fetching + replay + PROGRAM_BYTES;
+
     log_event(LOG(memory_bound), (unsigned long long) (bound >> 20), workers,
               (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
               (unsigned long long) (fetching >> 20), (unsigned long long) (replay >> 20),
@@ -93,6 +97,7 @@ static void log_memory_bound(const struct app *a)
 static void log_delivery(const struct app *a)
 {
     _cleanup_buf_ struct buf text = {0};
+
     prepare_describe_delivery(a->cfg, &text);
     log_event(LOG(no_ledger), buf_cstr(&text));
 }
@@ -101,6 +106,7 @@ static bool start(struct app *a)
 {
     struct error err;
     uint32_t workers = config_workers(a->cfg);
+
     a->client = client_new(a->cfg, workers, &err);
     if (a->client == NULL) {
         log_fault(LOG_config_refused, &err);
@@ -153,6 +159,7 @@ static enum exit_code code_of_signal(struct app *a, int number)
 static void take_signals(struct app *a)
 {
     int number = signals_take(a->signal_fd);
+
     if (number != 0 && !a->stopping) {
         app_stop_begin(a, code_of_signal(a, number));
     }
@@ -236,6 +243,7 @@ static void wait_for_events(struct app *a)
         {.fd = a->answers.fd, .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
+
     if (a->drain != NULL && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
     }
@@ -251,12 +259,14 @@ static void wait_for_events(struct app *a)
 static bool is_over(const struct app *a)
 {
     bool done = a->ended == a->worker_count && crew_commit_is_over(a->crew);
+
     return a->stopping && (done || clock_mono() >= app_stop_deadline(a));
 }
 
 static void turn_replay(struct app *a, usec_t now)
 {
     struct scout_mail *question = replayer_turn(&a->replayer, now);
+
     if (question != NULL) {
         scout_ask(a->scout, question);
     }
@@ -294,6 +304,7 @@ static enum exit_code run(struct app *a)
 {
     struct prepared p = {
         .cfg = a->cfg, .plan = a->plan, .policies = a->policies, .entries = &a->entries};
+
     if (!prepare_target(&p, a->signal_fd, &a->code)) {
         return a->code != EXIT_OK ? a->code : code_of_signal(a, signals_take(a->signal_fd));
     }
@@ -321,6 +332,7 @@ static enum exit_code run(struct app *a)
 enum exit_code app_run(const struct config *cfg, const struct app_options *options)
 {
     struct app a = {.cfg = cfg, .code = EXIT_OK};
+
     a.signal_fd = signals_open();
     if (options->timeout_usec > 0) {
         signals_alarm(a.signal_fd, options->timeout_usec);

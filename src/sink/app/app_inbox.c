@@ -41,6 +41,7 @@ static void take_event(struct app *a, const struct event *e)
 static void take_events(struct app *a)
 {
     struct event e;
+
     for (event_take(a->client, &e); e.kind != EVENT_NONE; event_take(a->client, &e)) {
         take_event(a, &e);
         crew_event(a->crew, &e);
@@ -68,6 +69,7 @@ static void take_link(struct app *a, const struct report *r)
 static void log_limited(struct app *a, const char *text)
 {
     uint64_t held_back = 0;
+
     if (!log_limit_pass(&a->trouble, &held_back)) {
         return;
     }
@@ -81,6 +83,7 @@ static void log_limited(struct app *a, const char *text)
 static void take_trouble(struct app *a, const struct report *r)
 {
     char text[sizeof r->error.text + 64];
+
     if (r->partition != NULL) {
         log_limited(a, r->error.text);
         return;
@@ -194,6 +197,7 @@ static void take_answer(struct app *a, struct scout_mail *answer)
 {
     bool useless = answer->kind == SCOUT_RENEW && !answer->failed &&
                    answer->error.class != ERROR_NONE;
+
     if (useless) {
         log_fault(LOG_tables_refused, &answer->error);
         app_stop_begin(a, EXIT_TARGET);
@@ -214,6 +218,7 @@ static void take_answer(struct app *a, struct scout_mail *answer)
 static void take_mail(struct app *a)
 {
     struct mail *m = mailbox_take(&a->reports);
+
     while (m != NULL) {
         struct report *r = (struct report *) m;
         m = m->next;
@@ -237,6 +242,7 @@ void app_inbox_take(struct app *a)
 void app_inbox_done(struct app *a)
 {
     struct mail *m = mailbox_take(&a->reports);
+
     while (m != NULL) {
         struct mail *next = m->next;
         free(m);

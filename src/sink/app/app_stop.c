@@ -45,6 +45,7 @@ static usec_t time_left(const struct app *a)
 {
     usec_t now = clock_mono();
     usec_t end = a->stop_began + STOP_ALL;
+
     return now < end ? end - now : 0;
 }
 

@@ -143,6 +143,7 @@ usec_t crew_deadline(const struct crew *c)
 bool crew_is_ready(const struct crew *c)
 {
     bool started = c->started_once || (c->count == 0 && (c->assigned_once || c->nothing_matches));
+
     return started && crew_member_is_at_rest(c);
 }
 
@@ -154,6 +155,7 @@ static uint64_t above(int64_t high, int64_t low)
 struct crew_summary crew_summary(const struct crew *c)
 {
     struct crew_summary s = {.joined = c->assigned_once, .away = c->away};
+
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
         if (p->state == PARTITION_RELEASING) {
@@ -186,6 +188,7 @@ static enum crew_hold hold_of(const struct partition *p)
 struct crew_place crew_place(const struct crew *c, const char *topic, int32_t partition)
 {
     const struct partition *p = index_find(&c->index, topic, partition);
+
     return (struct crew_place){
         .hold = hold_of(p),
         .stored = p != NULL ? partition_stored(p) : -1,
@@ -196,6 +199,7 @@ struct crew_place crew_place(const struct crew *c, const char *topic, int32_t pa
 struct crew *crew_new(const struct crew_config *cc)
 {
     struct crew *c = mem_zalloc(sizeof *c);
+
     c->cc = *cc;
     c->load = mem_array(cc->worker_count, sizeof *c->load);
     crew_commit_init(c);

@@ -9,6 +9,7 @@ struct scout_mail *crew_ask_about(const struct crew *c, enum scout_kind kind,
                                   bool (*due)(const struct partition *p))
 {
     struct scout_mail *m = NULL;
+
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
         if (due(p)) {
@@ -22,6 +23,7 @@ struct scout_mail *crew_ask_about(const struct crew *c, enum scout_kind kind,
 struct partition *crew_ask_wanted(const struct crew *c, const struct scout_mail *m, size_t i)
 {
     struct partition *p = index_find(&c->index, m->refs[i].topic, m->refs[i].partition);
+
     return p != NULL && p->generation == m->generations[i] ? p : NULL;
 }
 

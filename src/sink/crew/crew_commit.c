@@ -47,6 +47,7 @@ static bool may_commit(const struct crew *c, const struct partition *p)
 static bool is_due(const struct crew *c, const struct partition *p)
 {
     int64_t offset = due(c, p);
+
     return offset >= 0 && offset != p->committed && may_commit(c, p);
 }
 
@@ -73,6 +74,7 @@ static bool by_interval(const struct crew *c)
 static usec_t next_time(const struct crew *c)
 {
     bool urgent = !has_ledger(c) && (c->revoking || c->stopping);
+
     return urgent ? c->commit_retry_at : MAX(c->commit_at, c->commit_retry_at);
 }
 
@@ -96,6 +98,7 @@ usec_t crew_commit_deadline(const struct crew *c)
 static void wake(struct worker *w)
 {
     struct order *o = mem_zalloc(sizeof *o);
+
     o->kind = ORDER_COMMITTED;
     worker_post(w, o);
 }
@@ -160,6 +163,7 @@ static void commit(struct crew *c, usec_t now)
     struct partition_ref *refs = mem_array(c->count, sizeof *refs);
     struct partition **sent = mem_array(c->count, sizeof *sent);
     size_t n = 0;
+
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
         if (is_due(c, p)) {
@@ -193,6 +197,7 @@ void crew_commit_turn(struct crew *c, usec_t now)
 static struct partition *find(const struct crew *c, const struct partition_ref *ref)
 {
     struct partition *p = index_find(&c->index, ref->topic, ref->partition);
+
     for (size_t i = 0; i < c->count && p == NULL; i++) {
         struct partition *q = c->partitions[i];
         if (q->awaited && q->number == ref->partition && strcmp(q->topic, ref->topic) == 0) {
@@ -207,6 +212,7 @@ static void take_committed(struct crew *c, const struct event *e)
 {
     struct partition **moved = mem_array(e->ref_count, sizeof *moved);
     size_t n = 0;
+
     for (size_t i = 0; i < e->ref_count; i++) {
         struct partition *p = find(c, &e->refs[i]);
         if (p != NULL && due(c, p) >= 0) {
@@ -250,6 +256,7 @@ void crew_commit_answer(struct crew *c, const struct event *e)
 void crew_commit_forget(const struct crew *c, const struct partition *p)
 {
     int64_t from = due(c, p);
+
     if (c->cc.cfg->delivery == DELIVERY_AT_MOST_ONCE && from >= 0 && p->committed > from) {
         log_event(LOG(records_lost), p->topic, p->number, (long long) from,
                   (long long) p->committed - 1);

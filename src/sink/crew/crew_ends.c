@@ -10,6 +10,7 @@ static bool end_is_due(const struct partition *p)
 {
     bool owned = p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED ||
                  p->state == PARTITION_GAPPED;
+
     return owned && p->worker != NULL;
 }
 

@@ -37,6 +37,7 @@ static void unfetch(struct crew *c, bool all)
 {
     struct partition_ref *refs = mem_array(c->count, sizeof *refs);
     size_t n = 0;
+
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
         if (to_unfetch(p, all)) {
@@ -55,6 +56,7 @@ static void unfetch(struct crew *c, bool all)
 static bool to_fetch(const struct partition *p)
 {
     bool is_only_in_the_way = p->state == PARTITION_FETCHING && p->start == START_NONE;
+
     return !p->fetched && (p->start >= START_WANTED || is_only_in_the_way);
 }
 
@@ -62,6 +64,7 @@ static bool to_fetch(const struct partition *p)
 static size_t prepare_fetch(struct crew *c, struct partition_ref *refs)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
         if (!to_fetch(p)) {
@@ -95,6 +98,7 @@ static void note_fetched(struct crew *c)
 static bool ask_resume(struct crew *c)
 {
     bool answered = true;
+
     unfetch(c, !client_is_cooperative(c->cc.client));
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
@@ -115,6 +119,7 @@ static bool ask_resume(struct crew *c)
 static void fetch(struct crew *c, usec_t now)
 {
     struct error err;
+
     (void) failpoint_hit(FAILPOINT_CREW_BEFORE_ASSIGN);
     struct partition_ref *refs = mem_array(c->count, sizeof *refs);
     size_t n = prepare_fetch(c, refs);
@@ -157,5 +162,6 @@ void crew_fetch_turn(struct crew *c, usec_t now)
 usec_t crew_fetch_deadline(const struct crew *c)
 {
     bool waits = c->starts_due && !c->resume_awaited; /* a worker's answer wakes by itself */
+
     return waits ? MAX(c->fetch_at, c->starts_since + START_GRACE) : USEC_NEVER;
 }

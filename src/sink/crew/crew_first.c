@@ -56,6 +56,7 @@ static struct scout_mail *first_use(struct crew *c, const struct entry *entry,
                                     const struct lookup_topic *topics, size_t n)
 {
     size_t room = 0;
+
     for (size_t i = 0; i < n; i++) {
         room += (size_t) MAX(topics[i].partition_count, 0);
     }
@@ -77,6 +78,7 @@ static struct scout_mail *first_use(struct crew *c, const struct entry *entry,
 usec_t crew_first_deadline(const struct crew *c)
 {
     bool asking = c->asking_use_topics || c->asking_use > 0;
+
     return asking || entries_all_used(c->cc.entries) ? USEC_NEVER : c->use_at;
 }
 
@@ -156,6 +158,7 @@ static bool first_is_due(const struct partition *p)
 void crew_first_ask_offsets(struct crew *c)
 {
     struct scout_mail *m = c->asking_first ? NULL : crew_ask_about(c, SCOUT_FIRST, first_is_due);
+
     if (m == NULL) {
         return;
     }
@@ -179,6 +182,7 @@ static const char *reason_of(const struct crew *c, const struct partition *p)
         [START_LATEST] = "the group has no offset of it; kafka.start latest",
         [START_TIME] = "the group has no offset of it; kafka.start is a time",
     };
+
     if (!config_has_ledger(c->cc.cfg)) {
         return by_group[c->cc.cfg->kafka.start];
     }

@@ -24,6 +24,7 @@ static void hint_accept(const struct crew *c, const struct partition *p, const c
                         struct error *err)
 {
     const struct config *cfg = c->cc.cfg;
+
     if (config_has_ledger(cfg)) {
         error_hint(err,
                    "%s To go on in the log that is there now, say where: "
@@ -58,6 +59,7 @@ void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause)
 void crew_gap_report(struct partition *p, const struct report *r)
 {
     bool lost = r->truncated && r->log_end < r->offset; /* else all that was stored is there */
+
     p->log_end = r->log_end;
     crew_gap_begin(p, r->offset, lost ? RESET_TRUNCATED : RESET_RANGE);
 }
@@ -134,6 +136,7 @@ static const char *describe_range(const struct partition *p, int64_t low, int64_
 {
     long long at = p->reset_offset;
     bool below = p->reset_offset < low;
+
     error_set(err, ERROR_RECORD,
               "%s-%d@%lld: next_offset %lld is %s the log, which holds offsets %lld to %lld",
               p->topic, p->number, at, at, below ? "below" : "above", (long long) low,
@@ -171,6 +174,7 @@ static void go_on(struct crew *c, struct partition *p, const struct error *why, 
     enum config_on_gap policy = c->cc.cfg->kafka.on_gap;
     bool ledger = config_has_ledger(c->cc.cfg);
     struct order *o = partition_order(p, ORDER_GAP);
+
     o->gap = (struct gap){.from = p->reset_offset,
                           .to = place_to_go_on(p, policy, low, high),
                           .cause = gap_cause_of(p),
@@ -186,6 +190,7 @@ static void decide(struct crew *c, struct partition *p, int64_t low, int64_t hig
 {
     struct error err;
     const char *why = describe(p, low, high, &err);
+
     if (c->cc.cfg->kafka.on_gap == ON_GAP_STOP || !is_understood(p, low)) {
         crew_gap_stop(c, p, why, &err);
     } else {
@@ -197,6 +202,7 @@ static void decide(struct crew *c, struct partition *p, int64_t low, int64_t hig
 void crew_gap_answer(struct crew *c, const struct scout_mail *m)
 {
     struct partition *p = crew_ask_wanted(c, m, 0);
+
     if (p == NULL || p->state != PARTITION_GAPPED || p->start != START_NONE) {
         return;
     }

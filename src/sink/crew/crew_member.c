@@ -77,6 +77,7 @@ static char **matched(const struct crew *c, const struct scout_mail *m, size_t *
 {
     char **names = mem_array(m->topic_count, sizeof *names);
     size_t n = 0;
+
     for (size_t i = 0; i < m->topic_count; i++) {
         if (plan_takes(c->cc.plan, m->topics[i].name)) {
             names[n++] = mem_strdup(m->topics[i].name);
@@ -94,6 +95,7 @@ static bool take_matched(struct crew *c, const struct scout_mail *m)
     size_t n;
     char **names = matched(c, m, &n);
     bool same = n == me->topic_count;
+
     for (size_t i = 0; same && i < n; i++) {
         same = strcmp(names[i], me->topics[i]) == 0;
     }
@@ -135,6 +137,7 @@ static bool may_keep(const struct crew *c)
 static void write_down(struct crew *c)
 {
     struct member *me = &c->member;
+
     if (!may_keep(c) || me->writing) {
         return;
     }
@@ -164,6 +167,7 @@ static void leave(struct crew *c)
 {
     struct member *me = &c->member;
     usec_t now = clock_mono();
+
     me->leave_deadline = now + LEAVE_LIMIT;
     set_state(me, MEMBER_LEAVING, now + LEAVE_POLL);
     c->assigned_once = false; /* what follows is a new start */
@@ -174,6 +178,7 @@ static void leave(struct crew *c)
 static void rejoin(struct crew *c, const char *why)
 {
     struct member *me = &c->member;
+
     log_event(LOG(member_rejoins), me->id, why);
     me->rejoined = true;
     me->doubted = false;
@@ -203,6 +208,7 @@ static void answer_joined(struct crew *c, const struct scout_mail *m)
 static void join_again(struct crew *c, usec_t now)
 {
     struct error err;
+
     if (client_subscribe(c->cc.client, c->cc.cfg, &err)) {
         set_state(&c->member, MEMBER_REJOINING, USEC_NEVER);
     } else {
@@ -215,6 +221,7 @@ static void look_whether_left(struct crew *c, usec_t now)
 {
     struct member *me = &c->member;
     bool left = !c->revoking && !client_is_member(c->cc.client);
+
     if (!left && now >= me->leave_deadline) {
         log_event(LOG(member_not_released), me->id);
         left = true;
@@ -228,6 +235,7 @@ static void look_whether_left(struct crew *c, usec_t now)
 void crew_member_turn(struct crew *c, usec_t now)
 {
     struct member *me = &c->member;
+
     if (now < me->at) {
         return;
     }
@@ -247,6 +255,7 @@ usec_t crew_member_deadline(const struct crew *c)
 void crew_member_assigned(struct crew *c, const struct event *e, bool stranger)
 {
     struct member *me = &c->member;
+
     if (me->state == MEMBER_JOINING) {
         me->stranger = stranger;
         ask_member(c);
@@ -289,6 +298,7 @@ static void decide(struct crew *c)
 {
     struct member *me = &c->member;
     _cleanup_buf_ struct buf changes = {0};
+
     add_changes(me, &changes);
     if (me->kept && changes.n > 0) {
         _cleanup_buf_ struct buf why = {0};
@@ -336,6 +346,7 @@ void crew_member_answer(struct crew *c, struct scout_mail *m)
 static void write_all_read(struct crew *c, const struct scout_mail *m)
 {
     struct member *me = &c->member;
+
     if (!me->writing && (take_matched(c, m) || !me->written)) {
         me->written = true;
         write_down(c);
@@ -356,6 +367,7 @@ static void doubt(struct crew *c, const struct scout_mail *m, const char *missin
     struct member *me = &c->member;
     bool unread = m->group == GROUP_STABLE && missing != NULL;
     bool again = m->failed || m->group == GROUP_UNSETTLED || (unread && !me->doubted);
+
     me->doubted = unread;
     if (again) {
         me->at = clock_mono() + DOUBT_PAUSE;
@@ -374,6 +386,7 @@ static void doubt(struct crew *c, const struct scout_mail *m, const char *missin
 void crew_member_group(struct crew *c, const struct scout_mail *m, const char *missing)
 {
     struct member *me = &c->member;
+
     if (c->stopping) {
         return;
     }

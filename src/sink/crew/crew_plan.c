@@ -27,6 +27,7 @@ static bool plan_is_asked_for(const struct crew *c, const struct partition *othe
 static void ask_plan(struct crew *c, const char *topic)
 {
     struct scout_mail *m = scout_mail_new(SCOUT_PLAN, 0);
+
     m->topic = mem_strdup(topic);
     m->job_count = plan_missing(c->cc.plan, topic, &m->jobs);
     scout_ask(c->cc.scout, m);

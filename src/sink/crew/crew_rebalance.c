@@ -19,6 +19,7 @@
 static void log_stranger(const struct event *e, size_t at)
 {
     const char *topic = e->refs[at].topic;
+
     for (size_t i = at; i-- > 0;) {
         if (strcmp(e->refs[i].topic, topic) == 0) {
             return;
@@ -118,6 +119,7 @@ void crew_rebalance_revoke(struct crew *c, const struct event *e)
 static void let_go(struct crew *c, struct partition *p)
 {
     bool awaited = p->awaited;
+
     forget(c, p);
     if (awaited && c->revoking && c->revoke_waits > 0 && --c->revoke_waits == 0) {
         end_revoke(c);

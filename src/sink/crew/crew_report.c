@@ -63,6 +63,7 @@ static void hint_skip(const struct config *cfg, const struct partition *p, long 
 static void take_stopped(struct crew *c, struct partition *p, const struct report *r)
 {
     struct error err = r->error;
+
     if (err.hint[0] == '\0') {
         hint_skip(c->cc.cfg, p, (long long) r->offset + 1, &err);
     }

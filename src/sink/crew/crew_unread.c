@@ -41,6 +41,7 @@ usec_t crew_unread_deadline(const struct crew *c)
 static const char *look(struct crew *c, const struct scout_mail *m, usec_t now)
 {
     const char *missing = NULL;
+
     unread_begin(c->unread);
     for (size_t i = 0; i < m->topic_count; i++) {
         const struct lookup_topic *t = &m->topics[i];
@@ -61,6 +62,7 @@ static const char *look(struct crew *c, const struct scout_mail *m, usec_t now)
 static void log_news(const struct crew *c, const struct unread_news *news)
 {
     const char *group = c->cc.cfg->kafka.group;
+
     if (news->read_again) {
         log_event(LOG(topic_read_again), news->topic, group);
         return;
@@ -79,6 +81,7 @@ void crew_unread_answer(struct crew *c, const struct scout_mail *m)
     usec_t now = clock_mono();
     bool unknown = !m->failed && m->group == GROUP_UNKNOWN;
     const char *missing = NULL;
+
     c->asking_group = false;
     c->group_at = now + (unknown ? UNKNOWN_INTERVAL : INTERVAL);
     if (!m->failed && m->group == GROUP_STABLE) {

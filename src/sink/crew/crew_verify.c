@@ -36,12 +36,14 @@ static bool can_be_verified(const struct partition *p)
 {
     const struct known_log *k = &p->known;
     bool knows_ids = k->ids.cluster[0] != '\0' || k->ids.topic[0] != '\0';
+
     return k->fp.offset >= 0 || (k->fp.offset == FINGERPRINT_NONE && knows_ids);
 }
 
 static void order_note(struct partition *p, const struct log_ids *ids)
 {
     bool by_hand = p->known.fp.offset == FINGERPRINT_BY_HAND;
+
     if (by_hand || log_ids_are_news(&p->known.ids, ids)) {
         struct order *o = partition_order(p, ORDER_NOTE);
         o->ids = *ids;
@@ -89,6 +91,7 @@ static bool is_due(const struct partition *p)
 void crew_verify_ask(struct crew *c)
 {
     struct scout_mail *m = c->asking_verify ? NULL : crew_ask_about(c, SCOUT_VERIFY, is_due);
+
     if (m == NULL) {
         return;
     }
@@ -110,6 +113,7 @@ static void stop_other_cluster(struct crew *c, struct partition *p, const struct
 {
     struct error err;
     long long at = p->start_offset;
+
     error_set(&err, ERROR_RECORD,
               "%s-%d@%lld: next_offset %lld belongs to cluster '%s', and these brokers to '%s'",
               p->topic, p->number, at, at, p->known.ids.cluster, now->cluster);
@@ -119,6 +123,7 @@ static void stop_other_cluster(struct crew *c, struct partition *p, const struct
 static void stop_other_log(struct crew *c, struct partition *p)
 {
     struct error err;
+
     error_set(
         &err, ERROR_RECORD,
         "%s-%d@%lld: this is another log than the one that was stored: it does not hold the record "
@@ -164,6 +169,7 @@ static bool is_unanswered(const struct scout_mail *m, size_t i, const struct log
 {
     bool lacks_id = lookup_has_topic_ids() && known->topic[0] != '\0' &&
                     m->logs[i].ids.topic[0] == '\0';
+
     return m->refs[i].offset == LOOKUP_FAILED || lacks_id;
 }
 
@@ -187,6 +193,7 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m)
 void crew_verify_doubt(struct partition *p, const char *why)
 {
     struct order *o = partition_order(p, ORDER_VERIFY);
+
     o->why = why;
     p->retry_at = USEC_NEVER;
     worker_post(p->worker, o);
@@ -202,6 +209,7 @@ static void doubt_if_read(const struct crew *c, struct partition *p, const char 
 void crew_verify_event(const struct crew *c, const struct event *e)
 {
     struct partition *p = index_find(&c->index, e->topic, e->partition);
+
     if (p != NULL) {
         doubt_if_read(c, p, "its broker does not lead it any more, or does not know its topic");
     }
@@ -224,6 +232,7 @@ static void verify_all(const struct crew *c)
 void crew_verify_turn(struct crew *c, usec_t now)
 {
     char id[sizeof c->cluster_id];
+
     if (now < c->cluster_at || !config_has_ledger(c->cc.cfg)) {
         return;
     }

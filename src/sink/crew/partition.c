@@ -40,6 +40,7 @@ void partition_stop(struct partition *p, const char *why)
 struct partition *partition_add(struct crew *c, const struct partition_ref *ref)
 {
     struct partition *p = mem_zalloc(sizeof *p);
+
     p->topic = mem_strdup(ref->topic);
     p->number = ref->partition;
     p->generation = ++c->last_generation;
@@ -82,6 +83,7 @@ void partition_forget(struct crew *c, struct partition *p)
 struct order *partition_order(struct partition *p, enum order_kind kind)
 {
     struct order *o = mem_zalloc(sizeof *o);
+
     o->kind = kind;
     o->partition = p;
     o->topic = p->topic;
@@ -94,6 +96,7 @@ struct order *partition_order(struct partition *p, enum order_kind kind)
 static size_t least_loaded(const struct crew *c)
 {
     size_t best = 0;
+
     for (size_t i = 1; i < c->cc.worker_count; i++) {
         if (c->load[i] < c->load[best]) {
             best = i;

@@ -76,6 +76,7 @@ static uint32_t next_limit(uint32_t limit, bool failed, usec_t took)
 static void log_trouble(struct replayer *r, const struct error *err)
 {
     uint64_t held_back;
+
     if (err->class == ERROR_LINK) {
         log_event(LOG(replay_waits), err->text); /* workers have lost theirs too */
     } else if (log_limit_pass(&r->trouble, &held_back)) {
@@ -87,6 +88,7 @@ static void log_trouble(struct replayer *r, const struct error *err)
 static void log_refusal(struct replayer *r, const struct error *err)
 {
     uint64_t held_back;
+
     if (log_limit_pass(&r->faults[MIN(r->at.route, r->fault_count - 1)], &held_back)) {
         log_fault(LOG_replay_refused, err);
     }

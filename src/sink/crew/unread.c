@@ -82,6 +82,7 @@ static struct topic *topic_of(struct unread *u, const char *name)
 static struct missing *missing_of(struct topic *t, int32_t number, usec_t now)
 {
     size_t at = t->count;
+
     while (at > 0 && t->missing[at - 1].number >= number) {
         at--;
     }
@@ -136,6 +137,7 @@ static void add_range(struct buf *out, int32_t first, int32_t last)
 static size_t range_end(const struct topic *t, size_t first, usec_t now)
 {
     size_t last = first;
+
     while (last + 1 < t->count && is_long(&t->missing[last + 1], now) &&
            t->missing[last + 1].number == t->missing[last].number + 1) {
         last++;

@@ -21,6 +21,7 @@ struct entries entries_of(const struct config *cfg)
 {
     struct entries e = {0};
     size_t cap = 0;
+
     for (size_t r = 0; r < cfg->route_count; r++) {
         const struct config_topics *topics = &cfg->routes[r].topics;
         for (size_t i = 0; i < topics->count; i++) {
@@ -64,6 +65,7 @@ bool entries_load(struct entries *e, const struct config *cfg, const struct plan
     struct topic_entries_names used;
     struct topic_entries_names topics;
     bool ok = topic_entries_read(c, cfg->postgres.schema, cfg->sink, &used, &topics, err);
+
     for (size_t i = 0; ok && i < e->count; i++) {
         e->items[i].used = matches_any(plan, &e->items[i], &topics);
         ok = !e->items[i].used || write_used(&e->items[i], cfg, c, err);

@@ -35,6 +35,7 @@ struct plan {
 struct plan *plan_new(const struct config *cfg)
 {
     struct plan *p = mem_zalloc(sizeof *p);
+
     p->cfg = cfg;
     p->patterns = mem_array(cfg->route_count, sizeof *p->patterns);
     p->choosers = mem_array(cfg->route_count, sizeof *p->choosers);
@@ -105,6 +106,7 @@ struct plan *plan_free(struct plan *p)
 bool plan_entry_takes(const struct plan *p, size_t route, size_t item, const char *topic)
 {
     const struct config_topics *topics = &p->cfg->routes[route].topics;
+
     return topics->items[item].is_regex ? regexec(&p->patterns[route][item], topic, 0, NULL, 0) == 0
                                         : strcmp(topics->items[item].name, topic) == 0;
 }
@@ -123,6 +125,7 @@ bool plan_route_takes(const struct plan *p, size_t route, const char *topic)
 static bool comes_later(const struct plan *p, size_t route)
 {
     const struct table_name *t = &p->cfg->routes[route].table;
+
     return t->is_template && !t->is_by_record;
 }
 
@@ -164,6 +167,7 @@ static bool table_name_of(const struct plan *p, size_t route, const char *topic,
                           struct buf *out, struct error *err)
 {
     const struct table_name *t = &p->cfg->routes[route].table;
+
     if (t->is_by_record) {
         buf_add_z(out, p->cfg->routes[route].tables.items[i]);
         return true;
@@ -190,6 +194,7 @@ static const struct loaded *find_for(const struct plan *p, size_t route, const c
 {
     _cleanup_buf_ struct buf name = {0};
     struct error ignored;
+
     if (!table_name_of(p, route, topic, i, &name, &ignored)) {
         return NULL;
     }
@@ -201,6 +206,7 @@ static struct plan_job *job_new(struct plan *p, size_t route, const char *topic,
     _cleanup_buf_ struct buf name = {0};
     struct error ignored;
     struct plan_job *job = mem_zalloc(sizeof *job);
+
     job->cfg = p->cfg;
     job->route = route;
     /* plan_job_run reports a name that is too long, with the place in the file. */
@@ -216,6 +222,7 @@ static struct plan_job *job_new(struct plan *p, size_t route, const char *topic,
 size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out)
 {
     size_t most = 0;
+
     for (size_t r = 0; r < p->cfg->route_count; r++) {
         most += plan_table_count(p, r);
     }
@@ -273,6 +280,7 @@ static const struct topic_plan *find_topic(const struct plan *p, const char *top
 bool plan_route(const struct plan *p, size_t route, const char *topic, struct record_route *out)
 {
     const struct loaded *l = NULL;
+
     for (size_t i = 0; i < plan_table_count(p, route); i++) {
         l = find_for(p, route, topic, i);
         if (l == NULL) {
@@ -290,6 +298,7 @@ bool plan_route(const struct plan *p, size_t route, const char *topic, struct re
 const struct topic_plan *plan_topic(struct plan *p, const char *topic)
 {
     const struct topic_plan *known = find_topic(p, topic);
+
     if (known != NULL) {
         return known;
     }
@@ -317,6 +326,7 @@ bool plan_find(const struct plan *p, size_t route, const char *topic, size_t i,
                const struct table **out_table, const struct mapping **out_mapping)
 {
     const struct loaded *l = find_for(p, route, topic, i);
+
     if (l == NULL) {
         return false;
     }
@@ -330,6 +340,7 @@ bool plan_find(const struct plan *p, size_t route, const char *topic, size_t i,
 size_t plan_renew_jobs(struct plan *p, struct plan_job ***out)
 {
     struct plan_job **jobs = mem_array(MAX(p->loaded_count, 1), sizeof(struct plan_job *));
+
     for (size_t i = 0; i < p->loaded_count; i++) {
         jobs[i] = mem_zalloc(sizeof *jobs[i]);
         jobs[i]->cfg = p->cfg;
@@ -348,6 +359,7 @@ size_t plan_renew_jobs(struct plan *p, struct plan_job ***out)
 static void carry_over(struct plan *p, struct plan *former)
 {
     size_t kept = 0;
+
     for (size_t i = 0; i < former->loaded_count; i++) {
         struct loaded *l = &former->loaded[i];
         if (find_loaded(p, l->route, l->table_name) == NULL) {
@@ -362,6 +374,7 @@ static void carry_over(struct plan *p, struct plan *former)
 void plan_renew(struct plan *p, struct plan_job **jobs, size_t n)
 {
     struct plan *former = mem_zalloc(sizeof *former);
+
     former->cfg = p->cfg;
     former->choosers = p->choosers;
     p->choosers = mem_array(p->cfg->route_count, sizeof *p->choosers);

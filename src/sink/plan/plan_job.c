@@ -59,6 +59,7 @@ static void entries_done(struct entries *e)
 static struct entries entries_of(const struct config_columns *columns)
 {
     size_t total = 0;
+
     for (size_t i = 0; i < columns->count; i++) {
         total += columns->items[i].value_count;
     }
@@ -115,6 +116,7 @@ static enum format_id format_of_word(enum config_format word)
         [CONFIG_FORMAT_JSON] = FORMAT_JSON,
         [CONFIG_FORMAT_RAW] = FORMAT_RAW,
     };
+
     _Static_assert((int) ARRAY_LEN(formats) == (int) config_format_count, "a word has no format");
     return formats[word];
 }
@@ -148,6 +150,7 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         [TIME_PRECISION_MICROSECONDS] = PRECISION_MICROSECONDS,
         [TIME_PRECISION_NANOSECONDS] = PRECISION_NANOSECONDS,
     };
+
     return (struct mapping_spec){
         .route = route->name,
         .action = actions[route->mode],
@@ -175,8 +178,9 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
 static bool compile(struct plan_job *job, enum mapping_part *out_part, struct error *err)
 {
     const struct config_route *route = &job->cfg->routes[job->route];
-    struct entries entries _cleanup_(entries_done) = entries_of(&route->columns);
+    _cleanup_(entries_done) struct entries entries = entries_of(&route->columns);
     struct mapping_spec spec = spec_of(route, out_part);
+
     spec.entries = entries.items;
     spec.entry_count = route->columns.count;
     job->mapping = mapping_new(job->table, &spec, job->target_id, err);
@@ -203,6 +207,7 @@ static struct position table_place(const struct config_route *route, const char 
 bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
 {
     const struct config_route *route = &job->cfg->routes[job->route];
+
     if (strlen(job->table_name) > TABLE_NAME_MAX) {
         return config_error_at(job->cfg, route->table_pos, err,
                                "the table's name '%s' is longer than %d bytes", job->table_name,

@@ -10,6 +10,7 @@
 struct policies *policies_new(const struct config *cfg)
 {
     struct policies *p = mem_zalloc(sizeof *p);
+
     p->cfg = cfg;
     p->list = mem_array(cfg->route_count, sizeof *p->list);
     p->count = cfg->route_count;
@@ -37,6 +38,7 @@ struct policies *policies_free(struct policies *p)
 bool policies_set_letters(struct policies *p, struct table *table, struct error *err)
 {
     struct target *letters = dead_letter_target(table, err);
+
     if (letters == NULL) {
         table_free(table);
         return false;
@@ -71,12 +73,14 @@ struct policy *policies_find(const struct policies *p, const struct target *targ
 uint64_t policy_room(const struct policy *p)
 {
     bool exceeded = atomic_load_explicit(&p->exceeded, memory_order_relaxed);
+
     return exceeded ? 0 : quota_room(&p->quota, clock_mono());
 }
 
 void policy_take(struct policy *p)
 {
     bool taken = quota_take(&p->quota, clock_mono());
+
     (void) taken; /* another worker was faster: one more than the rate is no matter */
 }
 

@@ -66,6 +66,7 @@ static bool load_letters(const struct config *cfg, struct policies *policies, st
                          struct error *err)
 {
     struct table *table = catalog_table(c, cfg->postgres.schema, "dead_letters", err);
+
     return table != NULL && policies_set_letters(policies, table, err);
 }
 
@@ -74,6 +75,7 @@ static bool prepare_schema(const struct prepared *p, struct conn *c, struct erro
 {
     const struct config *cfg = p->cfg;
     int applied = 0;
+
     if (!config_needs_schema(cfg)) {
         return true;
     }
@@ -116,6 +118,7 @@ static bool prepare_once(const struct prepared *p, struct conn *c, int stop_fd, 
 static bool stop_requested(int stop_fd, usec_t until)
 {
     struct pollfd fd = {.fd = stop_fd, .events = POLLIN};
+
     return poll(&fd, 1, clock_poll_ms(clock_mono(), until)) > 0;
 }
 
@@ -126,6 +129,7 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
     struct backoff backoff;
     bool warned = false;
     char name[96];
+
     snprintf(name, sizeof name, "pgsinkd %s main", cfg->sink);
     struct conn_settings settings = prepare_conn_settings(cfg, name);
     struct conn *c = conn_new(&settings);

@@ -65,6 +65,7 @@ static int64_t number_of(const char *text)
 static const char *copy_text(struct chunk *c, const char *text)
 {
     char *copy = arena_alloc(&c->arena, strlen(text) + 1);
+
     return memcpy(copy, text, strlen(text) + 1);
 }
 
@@ -72,6 +73,7 @@ static void add_item(struct chunk *c, const struct letter *letter)
 {
     struct message_header *headers = arena_alloc(&c->arena,
                                                  MAX(letter->header_count, 1) * sizeof *headers);
+
     for (size_t i = 0; i < letter->header_count; i++) {
         headers[i].name = arena_copy(&c->arena, letter->headers[i].name);
         headers[i].value = arena_copy(&c->arena, letter->headers[i].value);
@@ -99,6 +101,7 @@ static void add_item(struct chunk *c, const struct letter *letter)
 static bool read_items(struct chunk *c, struct letters *letters, uint32_t limit, struct error *err)
 {
     const struct letter *letter;
+
     if (!letters_read_marked(letters, c->route, limit, c->cfg->batch.max_bytes / 4, err)) {
         return false;
     }
@@ -117,6 +120,7 @@ static void fail_item(struct chunk *c, struct item *item, enum dead_letter_class
                       const struct error *fault)
 {
     struct error *copy = arena_alloc(&c->arena, sizeof *copy);
+
     *copy = *fault;
     item->fault = copy;
     item->class = class;
@@ -127,6 +131,7 @@ static bool load(struct chunk *c, const char *topic, struct error *err)
     struct plan_job **jobs;
     size_t n = plan_missing(c->plan, topic, &jobs);
     bool ok = true;
+
     for (size_t i = 0; i < n; i++) {
         if (jobs[i]->route == c->number && ok && (ok = plan_job_run(jobs[i], c->conn, err))) {
             plan_add(c->plan, jobs[i]);
@@ -141,6 +146,7 @@ static bool load(struct chunk *c, const char *topic, struct error *err)
 static bool find_mapping(struct chunk *c, struct item *item, struct error *err)
 {
     struct error fault;
+
     if (c->number == c->cfg->route_count) {
         error_set(&fault, ERROR_RECORD, "the configuration has no route '%s'", c->route);
         fail_item(c, item, DEAD_LETTER_RECORD, &fault);
@@ -204,6 +210,7 @@ static void add_letter(struct chunk *c, const struct item *item)
         .error = item->fault,
         .attempts = item->attempts + 1,
     };
+
     dead_letter_write(&letter, batch_row_begin(c->batch, part));
     batch_row_end(c->batch, part);
 }
@@ -212,6 +219,7 @@ static void add_letter(struct chunk *c, const struct item *item)
 static void fill(struct chunk *c, struct item *items, size_t n)
 {
     struct batch *b = c->batch;
+
     batch_clear(b);
     for (size_t i = 0; i < n; i++) {
         struct item *item = &items[i];
@@ -236,6 +244,7 @@ static bool wait(const struct chunk *c)
         {.fd = conn_fd(c->conn), .events = conn_events(c->conn)},
         {.fd = c->stop_fd, .events = POLLIN},
     };
+
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), conn_deadline(c->conn)));
     return fds[1].revents == 0;
 }
@@ -244,6 +253,7 @@ static bool send(struct chunk *c, struct error *err)
 {
     struct txn_result result;
     enum txn_path path = txn_fits_each(c->txn, c->batch) ? TXN_EACH : TXN_COPY;
+
     if (!txn_start(c->txn, c->conn, c->batch, path, err)) {
         return false;
     }
@@ -263,6 +273,7 @@ static bool take_refusals(struct chunk *c, struct item *items)
     size_t n;
     const struct txn_refusal *refusals = txn_refusals(c->txn, &n);
     bool any = false;
+
     for (size_t i = 0; i < n; i++) {
         const struct batch_part *part = &c->batch->parts[refusals[i].part];
         struct item *item = &items[part->rows[refusals[i].row].record];
@@ -321,6 +332,7 @@ static bool replay_route(struct replay *r, struct chunk *c, bool *out_any, struc
     struct letters_choice choice = {.sink = c->cfg->sink};
     struct letters *letters = letters_new(c->conn, c->cfg->postgres.schema, &choice);
     bool ok = read_items(c, letters, r->limit, err);
+
     letters_free(letters);
     if (!ok) {
         return false;
@@ -336,7 +348,8 @@ static bool replay_route(struct replay *r, struct chunk *c, bool *out_any, struc
 static bool replay_named(struct replay *r, const struct chunk *like, const char *route,
                          bool *out_any, struct error *err)
 {
-    struct chunk c _cleanup_(chunk_done) = *like;
+    _cleanup_(chunk_done) struct chunk c = *like;
+
     c.route = route;
     c.number = r->route;
     if (replay_route(r, &c, out_any, err)) {
@@ -370,6 +383,7 @@ static bool find_stranger(const struct chunk *like, struct letters *letters, cha
 {
     size_t n = like->cfg->route_count;
     const char **names = mem_array(n, sizeof(const char *));
+
     for (size_t i = 0; i < n; i++) {
         names[i] = like->cfg->routes[i].name;
     }
@@ -382,6 +396,7 @@ static bool replay_strangers(struct replay *r, const struct chunk *like, struct 
                              bool *out_any, struct error *err)
 {
     _cleanup_mem_ char *route = NULL;
+
     *out_any = false;
     if (r->route > like->cfg->route_count) {
         return true; /* they could not be written */
@@ -396,6 +411,7 @@ static bool next_chunk(struct replay *r, const struct chunk *like, struct letter
                        struct error *err)
 {
     bool any = false;
+
     if (!letters_marked(letters, &any, err)) {
         return false;
     }
@@ -418,6 +434,7 @@ bool replay_chunk(struct replay *r, const struct config *cfg, struct conn *c, in
     const struct chunk like = {.cfg = cfg, .conn = c, .stop_fd = stop_fd};
     struct letters_choice choice = {.sink = cfg->sink};
     struct letters *letters = letters_new(c, cfg->postgres.schema, &choice);
+
     r->stored = r->failed = 0;
     r->over = r->left = false;
     size_t route = r->route;

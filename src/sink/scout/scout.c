@@ -40,6 +40,7 @@ struct scout {
 static void report(struct scout *s, enum scout_kind kind, const struct error *err)
 {
     struct scout_mail *m = scout_mail_new(kind, 0);
+
     if (err != NULL) {
         m->error = *err;
     }
@@ -75,6 +76,7 @@ static bool ask_some(struct scout *s, struct scout_mail *m, bool by_start, int64
 {
     struct partition_ref *some = mem_array(m->ref_count, sizeof *some);
     size_t n = 0;
+
     for (size_t i = 0; i < m->ref_count; i++) {
         if (m->refs[i].offset == LOOKUP_NONE && m->by_start[i] == by_start) {
             some[n++] = m->refs[i];
@@ -134,8 +136,9 @@ static bool has_session(struct scout *s, struct conn *conn, struct error *err)
 /* In m->refs the offset becomes SCOUT_HAS_ROW where a partition had its row before this. */
 static bool write_first_use(struct scout *s, struct scout_mail *m, struct error *err)
 {
-    struct ledger_entry *rows _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *rows);
+    _cleanup_mem_ struct ledger_entry *rows = mem_array(MAX(m->ref_count, 1), sizeof *rows);
     size_t n = 0;
+
     for (size_t i = 0; i < m->ref_count; i++) {
         if (m->refs[i].offset >= 0) {
             rows[n++] = (struct ledger_entry){.topic = m->refs[i].topic,
@@ -175,6 +178,7 @@ static bool ask_first_use(struct scout *s, struct scout_mail *m, struct error *e
 static bool ask_range(struct scout *s, struct scout_mail *m, struct error *err)
 {
     struct partition_ref high = m->refs[0];
+
     if (!lookup_offsets(s->client, m->refs, 1, LOOKUP_EARLIEST, ASK_TIMEOUT, err) ||
         !lookup_offsets(s->client, &high, 1, LOOKUP_LATEST, ASK_TIMEOUT, err)) {
         return false;
@@ -215,6 +219,7 @@ static struct members_key member_key(const struct scout *s)
 static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err)
 {
     struct members_key key = member_key(s);
+
     if (!has_session(s, s->conn, err)) {
         return false;
     }
@@ -231,6 +236,7 @@ static bool ask_members(struct scout *s, struct scout_mail *m, struct error *err
 static bool ask_subscribed(struct scout *s, struct scout_mail *m, struct error *err)
 {
     bool ok = lookup_subscribed(s->client, s->cfg, &m->topics, &m->topic_count, ASK_TIMEOUT, err);
+
     report_brokers(s, ok, err);
     return ok;
 }
@@ -294,6 +300,7 @@ static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
 static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
 {
     bool ok = true;
+
     switch (m->kind) {
     case SCOUT_FIRST:
         ok = ask_first(s, m, err);
@@ -341,6 +348,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
 static bool is_stopped(const struct scout *s)
 {
     struct pollfd fd = {.fd = s->stop_fd, .events = POLLIN};
+
     return poll(&fd, 1, 0) != 0;
 }
 
@@ -351,6 +359,7 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
         {.fd = s->stop_fd, .events = POLLIN},
         {.fd = questions ? s->questions.fd : -1, .events = POLLIN},
     };
+
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
 }
 
@@ -359,12 +368,14 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
 static bool needs_pause(const struct scout_mail *m)
 {
     bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE;
+
     return !is_paced && (m->failed || is_partial(m));
 }
 
 static void handle(struct scout *s, struct scout_mail *m)
 {
     struct error err = {0};
+
     m->failed = !answer(s, m, &err);
     if (m->failed) {
         m->error = err;
@@ -380,6 +391,7 @@ static void handle(struct scout *s, struct scout_mail *m)
 static void run(void *arg)
 {
     struct scout *s = arg;
+
     verifier_prepare(&s->verifier);
     while (!is_stopped(s)) {
         struct mail *m = mailbox_take(&s->questions);
@@ -403,6 +415,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
 {
     struct scout *s = mem_zalloc(sizeof *s);
     char name[96];
+
     snprintf(name, sizeof name, "pgsinkd %s scout", cfg->sink);
     struct conn_settings settings = {
         .dsn = cfg->postgres.dsn,
@@ -437,6 +450,7 @@ void scout_ask(struct scout *s, struct scout_mail *m)
 bool scout_stop(struct scout *s, usec_t timeout)
 {
     uint64_t one = 1;
+
     if (write(s->stop_fd, &one, sizeof one) < 0) {
         abort();
     }

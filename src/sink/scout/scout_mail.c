@@ -9,6 +9,7 @@
 struct scout_mail *scout_mail_new(enum scout_kind kind, size_t room)
 {
     struct scout_mail *m = mem_zalloc(sizeof *m);
+
     m->kind = kind;
     m->room = room;
     m->refs = mem_array(room, sizeof *m->refs);

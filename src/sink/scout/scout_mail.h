@@ -13,13 +13,15 @@
 #include "sink/scout/replay.h"
 
 enum scout_kind {
-    SCOUT_FIRST,     /* refs: first offsets: without a ledger the group's, else as kafka.start says
-                        (by_start) or the earliest */
-    SCOUT_FIRST_USE, /* entry is used for the first time: refs, all that it matches, get rows of the
-                        ledger as kafka.start says, with reason */
-    SCOUT_VERIFY,    /* refs: is it the log that is known? evidence and ids of each */
-    SCOUT_ENDS,      /* refs: ends (last stable offsets) */
-    SCOUT_RANGE,     /* refs[0]: low (offset) and high */
+    /* refs: first offsets: without a ledger the group's, else as kafka.start says (by_start) or the
+     * earliest */
+    SCOUT_FIRST,
+    /* entry is used for the first time: refs, all that it matches, get rows of the ledger as
+     * kafka.start says, with reason */
+    SCOUT_FIRST_USE,
+    SCOUT_VERIFY,  /* refs: is it the log that is known? evidence and ids of each */
+    SCOUT_ENDS,    /* refs: ends (last stable offsets) */
+    SCOUT_RANGE,   /* refs[0]: low (offset) and high */
     SCOUT_PLAN,    /* jobs: plan_job_run for each; error: of the first table that cannot be used */
     SCOUT_RENEW,   /* jobs: the same, for tables that have changed */
     SCOUT_TOPICS,  /* topics: all there are */

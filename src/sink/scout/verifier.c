@@ -14,6 +14,7 @@
 static bool is_worth_a_look(const struct partition_ref *ref, const struct scout_log *log)
 {
     bool is_near = log->any_distance || ref->offset - log->fp.offset <= PROBE_DISTANCE;
+
     return log->fp.offset >= 0 && is_near;
 }
 
@@ -30,6 +31,7 @@ static struct looks looks_of(const struct scout_mail *m)
         .items = mem_array(m->ref_count, sizeof *l.items),
         .at = mem_array(m->ref_count, sizeof *l.at),
     };
+
     for (size_t i = 0; i < m->ref_count; i++) {
         if (is_worth_a_look(&m->refs[i], &m->logs[i])) {
             l.at[l.count] = i;
@@ -55,8 +57,9 @@ static void looks_done(struct looks *l)
 static bool look_at_ends(struct verifier *v, struct probe_item *items, size_t n, usec_t timeout,
                          struct error *err)
 {
-    struct partition_ref *ends _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *ends);
+    _cleanup_mem_ struct partition_ref *ends = mem_array(MAX(n, 1), sizeof *ends);
     size_t count = 0;
+
     for (size_t i = 0; i < n; i++) {
         if (items[i].is_outside) {
             ends[count++] = (struct partition_ref){.topic = items[i].topic,
@@ -107,6 +110,7 @@ static bool look_at_records(struct verifier *v, struct scout_mail *m, usec_t tim
 {
     struct looks l = looks_of(m);
     bool ok = look(v, &l, timeout, err);
+
     if (ok) {
         take_evidence(m, &l);
     }
@@ -117,7 +121,8 @@ static bool look_at_records(struct verifier *v, struct scout_mail *m, usec_t tim
 static void ask_ids(struct verifier *v, struct scout_mail *m, usec_t timeout)
 {
     struct log_ids ids = {{""}, {""}};
-    struct lookup_id *topics _cleanup_mem_ = mem_array(MAX(m->ref_count, 1), sizeof *topics);
+    _cleanup_mem_ struct lookup_id *topics = mem_array(MAX(m->ref_count, 1), sizeof *topics);
+
     for (size_t i = 0; i < m->ref_count; i++) {
         topics[i].topic = m->refs[i].topic;
     }

@@ -16,6 +16,7 @@ static size_t home_of(const struct index *ix, const char *topic, int32_t number)
 {
     uint64_t h = str_hash(str_of(topic)) ^
                  ((uint64_t) (uint32_t) number * UINT64_C(0x9e3779b97f4a7c15));
+
     return (size_t) (h ^ (h >> 32)) & (ix->size - 1);
 }
 
@@ -23,6 +24,7 @@ static size_t home_of(const struct index *ix, const char *topic, int32_t number)
 static size_t place_of(const struct index *ix, const char *topic, int32_t number)
 {
     size_t i = home_of(ix, topic, number);
+
     while (ix->entries[i].topic != NULL &&
            (ix->entries[i].number != number || strcmp(ix->entries[i].topic, topic) != 0)) {
         i = (i + 1) & (ix->size - 1);
@@ -44,6 +46,7 @@ void *index_find(const struct index *ix, const char *topic, int32_t number)
 static void grow(struct index *ix)
 {
     struct index old = *ix;
+
     ix->size = old.size == 0 ? 64 : old.size * 2;
     ix->entries = mem_array(ix->size, sizeof *ix->entries);
     for (size_t i = 0; i < old.size; i++) {
@@ -70,6 +73,7 @@ void index_remove(struct index *ix, const char *topic, int32_t number)
 {
     size_t mask = ix->size - 1;
     size_t hole = ix->size == 0 ? 0 : place_of(ix, topic, number);
+
     if (ix->size == 0 || ix->entries[hole].topic == NULL) {
         return;
     }

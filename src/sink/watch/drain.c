@@ -29,6 +29,7 @@ static usec_t patience_of(const struct config *cfg)
 {
     uint64_t session_ms = client_property_number(cfg, "session.timeout.ms",
                                                  SESSION_TIMEOUT / USEC_PER_MSEC);
+
     return session_ms * USEC_PER_MSEC + PATIENCE;
 }
 
@@ -53,6 +54,7 @@ static struct drain_topic *add_topic(struct drain *d, const char *name, bool is_
 struct drain *drain_new(const struct config *cfg, const struct plan *plan)
 {
     struct drain *d = mem_zalloc(sizeof *d);
+
     d->cfg = cfg;
     d->plan = plan;
     d->patience = patience_of(cfg);
@@ -93,6 +95,7 @@ size_t drain_count(const struct drain *d)
 struct partition_ref drain_ref(const struct drain *d, size_t i)
 {
     const struct drain_target *t = &d->targets[i];
+
     return (struct partition_ref){
         .topic = d->topics[t->topic].name, .partition = t->partition, .offset = t->end};
 }
@@ -127,6 +130,7 @@ enum fate drain_fate(const struct drain_target *t)
 bool drain_is_over(const struct drain *d, usec_t now)
 {
     bool waits = d->count > 0 && !d->joined;
+
     if (!d->complete) {
         return false;
     }
@@ -154,6 +158,7 @@ void drain_note(struct drain *d, size_t i, const struct crew_place *place, usec_
 {
     struct drain_target *t = &d->targets[i];
     bool moved = place->hold != t->hold;
+
     t->hold = place->hold;
     if (t->hold == CREW_STOPPED) {
         keep_why(t, place->why);
@@ -179,6 +184,7 @@ void drain_note_group(struct drain *d, const struct crew_summary *crew, usec_t n
 void drain_look(struct drain *d, const struct crew *c, usec_t now)
 {
     struct crew_summary s = crew_summary(c);
+
     drain_note_group(d, &s, now);
     for (size_t i = 0; i < d->count; i++) {
         const struct drain_target *t = &d->targets[i];
@@ -204,6 +210,7 @@ static struct scout_mail *question(const struct drain *d, enum scout_kind kind,
                                    bool (*due)(const struct drain_target *t))
 {
     struct scout_mail *m = NULL;
+
     for (size_t i = 0; i < d->count; i++) {
         const struct drain_target *t = &d->targets[i];
         if (due(t)) {
@@ -226,6 +233,7 @@ static struct scout_mail *ask_topics(struct drain *d, usec_t now)
 static struct scout_mail *ask_ends(struct drain *d, usec_t now)
 {
     struct scout_mail *m = now >= d->ends_at ? question(d, SCOUT_TARGET_ENDS, end_is_due) : NULL;
+
     if (m == NULL) {
         return NULL;
     }
@@ -346,6 +354,7 @@ static bool same(const char *a, const char *b)
 static void log_waiting(struct drain *d)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < d->count; i++) {
         n += drain_fate(&d->targets[i]) == FATE_ELSEWHERE;
     }
@@ -402,6 +411,7 @@ static uint64_t above(int64_t high, int64_t low)
 struct drain_left drain_left(const struct drain *d)
 {
     struct drain_left left = {0};
+
     for (size_t i = 0; i < d->count; i++) {
         const struct drain_target *t = &d->targets[i];
         if (t->hold != CREW_ELSEWHERE && t->first >= 0) {

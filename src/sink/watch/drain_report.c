@@ -74,6 +74,7 @@ static bool describe_targets(const struct drain *d, const struct drain_topic *to
                              enum drain_end end, struct buf *out)
 {
     size_t n = 0;
+
     for (size_t i = topic->first; i < topic->first + topic->count; i++) {
         const struct drain_target *t = &d->targets[i];
         if (drain_fate(t) == FATE_READ) {
@@ -101,6 +102,7 @@ static bool is_missing(const struct drain *d, const struct drain_topic *t)
 bool drain_describe(const struct drain *d, size_t i, enum drain_end end, struct buf *out)
 {
     const struct drain_topic *t = &d->topics[i];
+
     if (t->found) {
         return describe_targets(d, t, end, out);
     }
@@ -118,6 +120,7 @@ bool drain_describe(const struct drain *d, size_t i, enum drain_end end, struct 
 static void report_topic(const struct drain *d, size_t i, const char *text)
 {
     struct error err;
+
     if (!is_missing(d, &d->topics[i])) {
         log_event(LOG(drain_topic_left), text);
         return;
@@ -131,6 +134,7 @@ enum exit_code drain_report(const struct drain *d, enum drain_end end)
 {
     _cleanup_buf_ struct buf text = {0};
     enum exit_code code = EXIT_OK;
+
     if (end == DRAIN_TIMEOUT && d->begun && !d->reached) {
         log_event(LOG(drain_unreached));
         return EXIT_SOURCE;

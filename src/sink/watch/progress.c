@@ -17,6 +17,7 @@
 struct totals progress_totals(struct worker *const *workers, size_t n)
 {
     struct totals t = {0};
+
     for (size_t i = 0; i < n; i++) {
         stats_add(&t, worker_stats(workers[i]));
     }
@@ -46,6 +47,7 @@ static void update_rate(struct progress *p, const struct totals *t, usec_t now)
 static void eta_text(char *out, size_t size, uint64_t to_go, double per_second)
 {
     double seconds = per_second > 0 ? (double) to_go / per_second : -1;
+
     if (seconds < 0 || seconds > 1e6) {
         snprintf(out, size, "?");
     } else if (seconds < 100) {
@@ -61,6 +63,7 @@ static void draw_bar(struct progress *p, const struct totals *t, const struct dr
     char bar[BAR_WIDTH + 1];
     double done = left->total > 0 ? 1.0 - (double) left->to_go / (double) left->total : 0;
     size_t filled = (size_t) (done * BAR_WIDTH);
+
     eta_text(eta, sizeof eta, left->to_go, p->rows_per_second);
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', MIN(filled, (size_t) BAR_WIDTH));
@@ -76,6 +79,7 @@ void progress_tick(struct progress *p, const struct totals *t, const struct crew
                    const struct drain_left *left)
 {
     usec_t now = clock_mono();
+
     update_rate(p, t, now);
     notify_status("%zu partitions, %.0f rows/s, lag %llu%s", s->partitions, p->rows_per_second,
                   (unsigned long long) s->lag, s->stopped > 0 ? ", some stopped by a fault" : "");

@@ -29,6 +29,7 @@ static void forget_last(struct worker *w)
 static struct slot *slot_of(struct worker *w, const struct order *o)
 {
     struct slot *s = index_find(&w->index, o->topic, o->number);
+
     return s != NULL && s->partition == o->partition ? s : NULL;
 }
 
@@ -39,6 +40,7 @@ static struct slot *slot_of(struct worker *w, const struct order *o)
 static void order_adopt(struct worker *w, const struct order *o)
 {
     struct slot *s = slot_of(w, o);
+
     if (s == NULL) {
         /* It comes with a plan that is not stale. */
         w->stale = w->stale && w->slot_count > w->releasing_count;
@@ -154,6 +156,7 @@ static void take_order(struct worker *w, const struct order *o)
 static void take_orders(struct worker *w)
 {
     struct mail *m = mailbox_take(&w->orders);
+
     while (m != NULL) {
         struct order *o = (struct order *) m;
         m = m->next;
@@ -172,6 +175,7 @@ static void release_slots(struct worker *w)
 {
     bool unwell = w->link.state == LINK_DOWN || w->link.state == LINK_CONNECTING || w->dead ||
                   w->link.retry_at > clock_mono() || w->stale;
+
     for (size_t i = w->slot_count; i-- > 0 && w->releasing_count > 0;) {
         struct slot *s = w->slots[i];
         if (s->state != SLOT_RELEASING) {
@@ -213,6 +217,7 @@ static bool may_end(const struct worker *w)
 static usec_t wake_at(const struct worker *w, usec_t now)
 {
     usec_t at = MIN(now + TICK_USEC, worker_schedule_deadline(w));
+
     if (w->stopping) {
         at = MIN(at, w->stop_deadline);
     }
@@ -232,6 +237,7 @@ static void wait_for_events(struct worker *w)
     };
     usec_t now = clock_mono();
     int timeout = taking && w->more ? 0 : clock_poll_ms(now, wake_at(w, now));
+
     if (poll(fds, ARRAY_LEN(fds), timeout) > 0) {
         w->more |= fds[1].revents != 0;
         w->link.check_idle |= fds[2].revents != 0;
@@ -259,6 +265,7 @@ static void turn(struct worker *w)
 static void run(void *arg)
 {
     struct worker *w = arg;
+
     thread_own(&w->owner);
     for (turn(w); !may_end(w); turn(w)) {
         wait_for_events(w);
@@ -273,6 +280,7 @@ static void run(void *arg)
 struct worker *worker_start(const struct worker_config *wc)
 {
     struct worker *w = mem_zalloc(sizeof *w);
+
     w->wc = *wc;
     w->delivery = wc->cfg->delivery;
     w->confirmed = true;

@@ -52,6 +52,7 @@ static uint32_t span_of(struct worker *w, struct slot *s)
 static void drop_idle_span(struct worker *w, struct slot *s)
 {
     const struct span *span = batch_find(w->open, s);
+
     if (span != NULL && span->from == span->next) {
         batch_drop(w->open, s);
         w->open_id++;
@@ -61,6 +62,7 @@ static void drop_idle_span(struct worker *w, struct slot *s)
 static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
+
     assert(s->plan->route_count > 0); /* I10: or it would be passed without a row */
     batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
     if (w->keeps) {
@@ -101,6 +103,7 @@ static bool is_in_doubt(const struct slot *s, int32_t broker)
 static void renew_anchors(struct slot *s)
 {
     usec_t now = clock_mono();
+
     if (now >= s->anchored_at + ANCHOR_AGE) {
         s->anchors[0] = s->anchors[1];
         s->anchors[1] = s->known.fp;
@@ -115,6 +118,7 @@ static void renew_anchors(struct slot *s)
 static void end_run(struct worker *w)
 {
     struct slot *s = TAKE_PTR(w->run);
+
     if (s != NULL && w->link.ledger != NULL && s->span_open_id == w->open_id) {
         s->known.fp = fingerprint_of(w->run_last);
         s->known.leader_epoch = w->run_last->leader_epoch;
@@ -126,6 +130,7 @@ static void end_run(struct worker *w)
 static void take_message(struct worker *w, struct feed_item *item)
 {
     struct slot *s = find_slot(w, item);
+
     if (s == NULL || !slot_accepts(s, item->offset)) {
         return;
     }
@@ -149,6 +154,7 @@ static void take_message(struct worker *w, struct feed_item *item)
 static void take_trouble(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = index_find(&w->index, item->topic, item->partition);
+
     if (s == NULL) {
         return;
     }
@@ -164,6 +170,7 @@ static void take_trouble(struct worker *w, const struct feed_item *item)
 static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = index_find(&w->index, item->topic, item->partition);
+
     return s != NULL && s->state == SLOT_READING ? s : NULL;
 }
 
@@ -172,6 +179,7 @@ static struct slot *reading_slot(struct worker *w, const struct feed_item *item)
 static void take_end(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = reading_slot(w, item);
+
     if (s == NULL) {
         return;
     }
@@ -186,6 +194,7 @@ static void take_end(struct worker *w, const struct feed_item *item)
 static void take_reset(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = reading_slot(w, item);
+
     if (s != NULL) {
         struct error err;
         error_set(&err, ERROR_RECORD, "%s-%d@%lld: %s", s->topic, s->number, (long long) s->expect,
@@ -201,6 +210,7 @@ static void take_reset(struct worker *w, const struct feed_item *item)
 static void take_corrupt(struct worker *w, const struct feed_item *item)
 {
     struct slot *s = reading_slot(w, item);
+
     if (s != NULL) {
         struct error err;
         error_set(&err, ERROR_RECORD, "cannot be read: %s", item->text);
@@ -239,6 +249,7 @@ void worker_fill(struct worker *w)
 {
     struct feed_item items[2]; /* the last one and the one before it: both records are still held */
     bool go_on = true;
+
     w->keeps = worker_letters_keeps(w);
     for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_fill_has_room(w); i++) {
         struct feed_item *item = &items[i % 2];

@@ -24,6 +24,7 @@
 void worker_group_adopt(struct worker *w, struct slot *s)
 {
     struct ledger_entry e = {.next_offset = s->first_offset, .mine = true};
+
     assert(s->first_offset >= 0);
     worker_settle_claim(w, s, &e);
 }
@@ -56,6 +57,7 @@ static bool group_has(struct worker *w, const struct batch *b)
 {
     bool has = true;
     bool asked = true;
+
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         s->taken_back = s->taken_back && worker_due_committed(s) != worker_due_of(s);
@@ -90,6 +92,7 @@ bool worker_group_may_send(struct worker *w)
 void worker_group_stored(struct worker *w)
 {
     bool moved = false;
+
     for (size_t i = 0; i < w->slot_count && w->delivery != DELIVERY_EXACTLY_ONCE; i++) {
         struct slot *s = w->slots[i];
         if (s->stored > worker_due_of(s)) {

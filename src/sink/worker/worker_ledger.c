@@ -33,6 +33,7 @@ static struct ledger_entry *add_entry(struct link *l, struct slot *s)
 bool worker_ledger_uses(const struct worker *w, const struct slot *s)
 {
     const struct link *l = &w->link;
+
     for (size_t i = 0; i < l->entry_count; i++) {
         if (l->entries[i].tag == s) {
             return true;
@@ -57,6 +58,7 @@ bool worker_ledger_wants_claim(const struct worker *w)
 bool worker_ledger_start_claim(struct worker *w, bool only_mine)
 {
     struct link *l = &w->link;
+
     l->entry_count = 0;
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
@@ -80,6 +82,7 @@ bool worker_ledger_start_claim(struct worker *w, bool only_mine)
 static void claimed(struct worker *w)
 {
     struct link *l = &w->link;
+
     (void) failpoint_hit(FAILPOINT_LEDGER_AFTER_CLAIM);
     size_t n = l->entry_count;
     l->entry_count = 0;
@@ -101,6 +104,7 @@ static bool evict(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
     struct error again;
+
     if (l->state != LINK_CLAIMING || !sqlstate_is(err->sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE)) {
         return false;
     }
@@ -119,6 +123,7 @@ static void describe_gap(const struct gap *gap, char *out, size_t size)
         [GAP_OVERWRITTEN] = "overwritten: the log was truncated",
         [GAP_CREATED_AGAIN] = "the topic was created again",
     };
+
     snprintf(out, size, "%s; the log held offsets %lld to %lld", causes[gap->cause],
              (long long) gap->low, (long long) gap->high);
 }
@@ -126,6 +131,7 @@ static void describe_gap(const struct gap *gap, char *out, size_t size)
 bool worker_ledger_start_gap(struct worker *w)
 {
     struct link *l = &w->link;
+
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
         if (s->gap.to < 0 || !slot_owns(s) || worker_outbox_holds(w, s)) {
@@ -152,6 +158,7 @@ static void gap_moved(struct worker *w)
     struct link *l = &w->link;
     struct ledger_entry e = l->entries[0];
     struct slot *s = e.tag;
+
     l->entry_count = 0;
     worker_link_succeeded(w);
     s->gap.to = -1;
@@ -166,6 +173,7 @@ static void gap_moved(struct worker *w)
 bool worker_ledger_start_note(struct worker *w)
 {
     struct link *l = &w->link;
+
     l->entry_count = 0;
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
@@ -186,6 +194,7 @@ bool worker_ledger_start_note(struct worker *w)
 static void noted(struct worker *w)
 {
     struct link *l = &w->link;
+
     for (size_t i = 0; i < l->entry_count; i++) {
         struct slot *s = l->entries[i].tag;
         /* They may have changed meanwhile. */
@@ -201,6 +210,7 @@ bool worker_ledger_start_publish(struct worker *w)
 {
     struct link *l = &w->link;
     usec_t now = clock_mono();
+
     if (now < l->publish_at) {
         return false;
     }
@@ -231,6 +241,7 @@ bool worker_ledger_start_publish(struct worker *w)
 static void ledger_failed(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
+
     if (evict(w, err)) {
         return;
     }
@@ -249,6 +260,7 @@ void worker_ledger_step(struct worker *w)
 {
     struct error err;
     struct link *l = &w->link;
+
     switch (ledger_step(l->ledger, &err)) {
     case LEDGER_WAIT:
         return;

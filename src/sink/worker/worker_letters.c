@@ -25,6 +25,7 @@ static void report_letter(struct worker *w, const struct message *msg, const str
 {
     struct error e = *err;
     uint64_t held_back;
+
     if (!log_limit_pass(&w->letters, &held_back)) {
         return;
     }
@@ -53,6 +54,7 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
         .error = err,
         .attempts = 1,
     };
+
     dead_letter_write(&letter, batch_row_begin(b, part));
     batch_row_end(b, part);
     report_letter(w, msg, p, err);
@@ -64,6 +66,7 @@ bool worker_letters_reject(struct worker *w, const struct target *target, struct
                            struct error *err)
 {
     struct policy *p = policies_find(w->wc.policies, target);
+
     if (!p->dead_letter) {
         return false;
     }
@@ -127,7 +130,8 @@ static bool is_first(const struct worker *w, const struct batch *b, const struct
 static size_t find_stop(struct worker *w, const struct batch *b, const struct condemned *c,
                         struct error *err)
 {
-    size_t *used _cleanup_mem_ = mem_array(MAX(w->wc.policies->count, 1), sizeof *used);
+    _cleanup_mem_ size_t *used = mem_array(MAX(w->wc.policies->count, 1), sizeof *used);
+
     for (size_t i = 0; i < c->count; i++) {
         struct policy *p = policy_of(w, b, &c->list[i]);
         *err = c->list[i].error;
@@ -149,8 +153,9 @@ static size_t find_stop(struct worker *w, const struct batch *b, const struct co
 /* The slots of refused records that were not kept, each once. `out` has room for every span. */
 static size_t find_not_kept(const struct batch *b, const struct condemned *c, struct slot **out)
 {
-    bool *found _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof *found);
+    _cleanup_mem_ bool *found = mem_array(MAX(b->span_count, 1), sizeof *found);
     size_t n = 0;
+
     for (size_t i = 0; i < c->count; i++) {
         size_t record = record_of(b, &c->list[i]);
         uint32_t span = b->records[record].span;
@@ -165,9 +170,10 @@ static size_t find_not_kept(const struct batch *b, const struct condemned *c, st
 /* Fetches the partitions of refused records that were not kept again; from now on they are kept. */
 static bool fetch_again(struct worker *w, const struct batch *b, const struct condemned *c)
 {
-    struct slot **slots _cleanup_mem_ = mem_array(MAX(b->span_count, 1), sizeof(struct slot *));
+    _cleanup_mem_ struct slot **slots = mem_array(MAX(b->span_count, 1), sizeof(struct slot *));
     size_t n = find_not_kept(b, c, slots);
     struct error why;
+
     error_set(&why, ERROR_RECORD, "postgresql refuses a record, which has to be kept as it came");
     for (size_t i = 0; i < n; i++) {
         worker_slot_read_again(w, slots[i], &why);
@@ -180,6 +186,7 @@ static void copy_row(const struct batch_part *p, size_t row, struct batch *to)
 {
     struct str tuple = batch_tuple(p, row);
     uint32_t part = batch_part(to, p->target, p->action, p->omit);
+
     buf_add(batch_row_begin(to, part), tuple.p, tuple.n);
     batch_row_end(to, part);
 }
@@ -190,7 +197,8 @@ static void write_letter(struct worker *w, const struct batch *b, const struct t
     size_t record = record_of(b, r);
     struct message msg;
     size_t n = batch_kept_headers(b, record);
-    struct message_header *headers _cleanup_mem_ = mem_array(MAX(n, 1), sizeof *headers);
+    _cleanup_mem_ struct message_header *headers = mem_array(MAX(n, 1), sizeof *headers);
+
     batch_kept(b, record, &msg, headers);
     add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
 }
@@ -200,6 +208,7 @@ static bool is_condemned(const struct worker *w, const struct batch *b, const st
                          size_t from, size_t part, size_t record)
 {
     const struct policy *p = policies_find(w->wc.policies, b->parts[part].target);
+
     for (size_t i = from; i < c->count && record_of(b, &c->list[i]) == record; i++) {
         if (p != NULL && policy_of(w, b, &c->list[i]) == p) {
             return true;
@@ -221,6 +230,7 @@ static void copy_spans(const struct batch *b, struct batch *to)
 static void begin_record(const struct batch *b, size_t record, struct batch *to)
 {
     const struct batch_record *r = &b->records[record];
+
     batch_record_begin(to, r->span, r->offset, r->timestamp_ms, r->leader_epoch);
     batch_keep_again(to, b, record);
 }
@@ -233,6 +243,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
     size_t part = 0;
     size_t row = 0;
     size_t next = 0; /* the first refusal of a record that is not passed */
+
     to->opened_usec = b->opened_usec;
     copy_spans(b, to);
     batch_walk_begin(&walk, b);
@@ -263,6 +274,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
 static void bury(struct worker *w, const struct condemned *c)
 {
     struct batch *b = w->outbox[0];
+
     if (fetch_again(w, b, c)) {
         return;
     }
@@ -278,6 +290,7 @@ static void bury(struct worker *w, const struct condemned *c)
 static size_t all_rows(const struct batch *b, const struct txn_result *r, struct txn_refusal *out)
 {
     size_t n = 0;
+
     for (size_t part = 0; part < b->part_count; part++) {
         bool concerned = r->part == TXN_NO_ROW || r->part == part;
         for (size_t row = 0; concerned && row < b->parts[part].row_count; row++) {
@@ -290,8 +303,9 @@ static size_t all_rows(const struct batch *b, const struct txn_result *r, struct
 static bool bury_only(struct worker *w, const struct txn_result *r, struct error *out_why)
 {
     const struct batch *b = w->outbox[0];
-    struct txn_refusal *rows _cleanup_mem_ = mem_array(batch_row_count(b), sizeof *rows);
+    _cleanup_mem_ struct txn_refusal *rows = mem_array(batch_row_count(b), sizeof *rows);
     struct condemned c = {.list = rows, .count = all_rows(b, r, rows)};
+
     *out_why = r->error;
     keep_from_now(w);
     if (c.count == 0 || find_stop(w, b, &c, out_why) < c.count) {
@@ -308,6 +322,7 @@ static void stop_culprit(struct worker *w, const struct error *cause)
     struct slot *s = b->spans[b->records[0].span].tag;
     int64_t offset = b->records[0].offset;
     struct error err = *cause;
+
     worker_outbox_drop(w, s);
     worker_due_take_back(w, s);
     if (slot_owns(s)) {
@@ -324,6 +339,7 @@ static void stop_culprit(struct worker *w, const struct error *cause)
 void worker_letters_isolate(struct worker *w, const struct txn_result *r)
 {
     struct batch *b = w->outbox[0];
+
     if (b->record_count <= 1) {
         struct error why;
         assert(b->record_count == 1);
@@ -344,6 +360,7 @@ void worker_letters_condemn(struct worker *w, const struct txn_result *r)
 {
     struct condemned c;
     struct txn_result at = *r;
+
     c.list = txn_refusals(w->link.txn, &c.count);
     struct error why;
     size_t stop = find_stop(w, w->outbox[0], &c, &why);

@@ -33,6 +33,7 @@ void worker_link_init(struct worker *w)
 {
     const struct config *cfg = w->wc.cfg;
     char name[128];
+
     snprintf(name, sizeof name, "pgsinkd %s worker %u", cfg->sink, w->wc.number);
     struct conn_settings settings = {
         .dsn = cfg->postgres.dsn,
@@ -57,6 +58,7 @@ void worker_link_init(struct worker *w)
 void worker_link_done(struct worker *w)
 {
     struct link *l = &w->link;
+
     txn_free(l->txn);
     ledger_free(l->ledger);
     conn_free(l->conn);
@@ -76,6 +78,7 @@ static void set_state(struct link *l, enum link_state state)
 static void give_up(struct worker *w, const struct error *err)
 {
     struct error final = *err;
+
     if (final.class == ERROR_SETUP && *final.hint == '\0') {
         error_hint(&final,
                    sqlstate_is(final.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)
@@ -92,6 +95,7 @@ static void give_up(struct worker *w, const struct error *err)
 void worker_link_lost(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
+
     conn_close(l->conn);
     set_state(l, LINK_DOWN);
     l->flying = 0;
@@ -115,6 +119,7 @@ void worker_link_failed(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
     bool open = conn_is_open(l->conn);
+
     if (err->class == ERROR_SETUP) {
         bool writing = l->state == LINK_WRITING;
         set_state(l, open ? LINK_IDLE : LINK_DOWN);
@@ -142,6 +147,7 @@ void worker_link_failed(struct worker *w, const struct error *err)
 void worker_link_succeeded(struct worker *w)
 {
     struct link *l = &w->link;
+
     set_state(l, LINK_IDLE);
     backoff_reset(&l->backoff);
     l->retry_at = 0;
@@ -156,6 +162,7 @@ void worker_link_succeeded(struct worker *w)
 void worker_link_connect(struct worker *w)
 {
     struct error err;
+
     if (w->stopping || w->dead || clock_mono() < w->link.retry_at) {
         return;
     }
@@ -170,6 +177,7 @@ void worker_link_step(struct worker *w)
 {
     struct error err;
     struct link *l = &w->link;
+
     switch (conn_step(l->conn, &err)) {
     case CONN_WAIT:
         return;

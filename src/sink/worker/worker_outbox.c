@@ -52,6 +52,7 @@ void worker_outbox_remove(struct worker *w, size_t at)
 void worker_outbox_seal(struct worker *w)
 {
     struct batch *b = w->open;
+
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         b->spans[i].end_offset = atomic_load_explicit(&s->share->end, memory_order_relaxed);
@@ -65,6 +66,7 @@ void worker_outbox_seal(struct worker *w)
 void worker_outbox_cut(struct worker *w, size_t records)
 {
     struct batch *head = worker_outbox_spare(w);
+
     batch_split(w->outbox[0], records, head);
     outbox_insert(w, 0, head);
 }

@@ -36,6 +36,7 @@ void worker_plan_take(struct worker *w, struct slot *s, const struct topic_plan 
 static void renew(struct worker *w, struct slot *s)
 {
     struct error why;
+
     error_set(&why, ERROR_SETUP, "its tables have changed");
     s->plan = s->next_plan;
     s->next_plan = NULL;

@@ -8,6 +8,7 @@ struct report *worker_report_new(struct worker *w, enum report_kind kind, const 
                                  int64_t offset, const struct error *err)
 {
     struct report *r = mem_zalloc(sizeof *r);
+
     r->kind = kind;
     r->worker = w;
     r->partition = s != NULL ? s->partition : NULL;

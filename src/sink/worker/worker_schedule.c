@@ -11,6 +11,7 @@ static bool look_for_news(struct worker *w)
     struct link *l = &w->link;
     struct error err;
     struct conn_news news;
+
     if (!l->check_idle) {
         return true;
     }
@@ -83,6 +84,7 @@ void worker_schedule_run(struct worker *w)
 usec_t worker_schedule_deadline(const struct worker *w)
 {
     const struct link *l = &w->link;
+
     if (w->dead) {
         return USEC_NEVER;
     }

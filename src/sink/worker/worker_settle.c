@@ -18,6 +18,7 @@
 static void lose(struct worker *w, struct slot *s)
 {
     struct error err;
+
     error_set(&err, ERROR_FENCED, "%s-%d: claimed by another process", s->topic, s->number);
     worker_outbox_drop(w, s);
     worker_slot_forget_fault(w, s);
@@ -57,6 +58,7 @@ static bool is_touched(const struct slot *s, const struct ledger_entry *e)
 static void report_unknown(struct worker *w, const struct slot *s, bool begun)
 {
     struct report *r = worker_report_new(w, REPORT_UNKNOWN, s, -1, NULL);
+
     r->begun = begun;
     worker_report_post(w, r);
 }
@@ -152,6 +154,7 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger
 static size_t count_letters(const struct worker *w, const struct batch *b)
 {
     size_t n = 0;
+
     for (size_t i = 0; i < b->part_count; i++) {
         n += b->parts[i].target == w->wc.policies->letters ? b->parts[i].row_count : 0;
     }
@@ -161,6 +164,7 @@ static size_t count_letters(const struct worker *w, const struct batch *b)
 void worker_settle_commit(struct worker *w, size_t place)
 {
     struct batch *b = w->outbox[place];
+
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         worker_slot_set_stored(s, b->spans[i].next);
@@ -182,6 +186,7 @@ void worker_settle_commit(struct worker *w, size_t place)
 void worker_settle_fence(struct worker *w)
 {
     struct batch *b = w->outbox[0];
+
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         if (slot_owns(s)) {

@@ -51,6 +51,7 @@ void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerpri
                               const char *why)
 {
     struct error err;
+
     error_set(&err, ERROR_AGAIN, "%s", why);
     s->known.is_doubted = true;
     s->known.fp = fp.offset >= 0 ? fp : s->known.fp;

@@ -28,6 +28,7 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
 {
     struct error err;
     struct link *l = &w->link;
+
     l->flying++;
     l->follow_at = clock_mono() + conn_round_trip(l->conn) / TXN_FLIGHTS;
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
@@ -37,12 +38,14 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
 static bool may_try_each(const struct worker *w)
 {
     bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
+
     return has_schema && !w->each_denied && txn_fits_each(w->link.txn, w->outbox[0]);
 }
 
 bool worker_write_start(struct worker *w)
 {
     struct link *l = &w->link;
+
     if (!worker_group_is_ready(w)) {
         return false;
     }
@@ -73,6 +76,7 @@ bool worker_write_start(struct worker *w)
 static bool may_follow(const struct worker *w)
 {
     const struct link *l = &w->link;
+
     return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
            l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
            txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead && !w->stale &&
@@ -82,6 +86,7 @@ static bool may_follow(const struct worker *w)
 usec_t worker_write_deadline(const struct worker *w)
 {
     bool waits = w->outbox_count > w->link.flying || !batch_is_empty(w->open);
+
     return waits && may_follow(w) ? w->link.follow_at : USEC_NEVER;
 }
 
@@ -93,6 +98,7 @@ usec_t worker_write_deadline(const struct worker *w)
 static void follow(struct worker *w)
 {
     struct link *l = &w->link;
+
     if (!may_follow(w) || clock_mono() < l->follow_at) {
         return;
     }
@@ -122,6 +128,7 @@ static void follow(struct worker *w)
 static void act_on(struct worker *w, const struct txn_result *r)
 {
     struct link *l = &w->link;
+
     if (r->error.class == ERROR_FENCED) {
         worker_link_succeeded(w);
         worker_settle_fence(w);
@@ -161,6 +168,7 @@ static void note_change(struct worker *w, const struct txn_result *r)
 static void take_result(struct worker *w, const struct txn_result *r)
 {
     struct link *l = &w->link;
+
     l->flying--;
     if (r->outcome == TXN_COMMITTED) {
         w->write_failures = 0;
@@ -186,6 +194,7 @@ void worker_write_step(struct worker *w)
 {
     struct txn_result r;
     struct link *l = &w->link;
+
     while (l->state == LINK_WRITING && txn_step(l->txn, &r) == TXN_DONE) {
         if (r.error.class == ERROR_LINK) {
             w->write_failures++;

@@ -19,6 +19,7 @@ static bool is_for_unnest(const struct write_path *p, const struct batch *b)
 {
     size_t rows = 0;
     size_t bytes = 0;
+
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *part = &b->parts[i];
         const struct rows_shape shape = {part->target, part->action, part->omit};

@@ -29,7 +29,7 @@ static void test_steady_state_reuses_memory(void **state)
     struct arena a = {0};
 
     for (size_t i = 0; i < 1000; i++) {
-        (void) !arena_alloc(&a, 1000);
+        (void) (arena_alloc(&a, 1000) == NULL);
     }
     arena_reset(&a);
     assert_int_equal(a.used, 0);
@@ -37,7 +37,7 @@ static void test_steady_state_reuses_memory(void **state)
     assert_non_null(kept);
     for (size_t round = 0; round < 10; round++) {
         for (size_t i = 0; i < 200; i++) {
-            (void) !arena_alloc(&a, 1000);
+            (void) (arena_alloc(&a, 1000) == NULL);
         }
         arena_reset(&a);
         assert_ptr_equal(a.head, kept);
@@ -91,7 +91,7 @@ static void alloc_all(void *arg)
     struct arena *a = arg;
     volatile size_t all = SIZE_MAX;
 
-    (void) !arena_alloc(a, all);
+    (void) (arena_alloc(a, all) == NULL);
 }
 
 static void test_overflow_aborts(void **state)
@@ -100,7 +100,7 @@ static void test_overflow_aborts(void **state)
     struct arena a = {0};
 
     unit_expect_abort(alloc_all, &a, "overflows");
-    (void) !arena_alloc(&a, 1);
+    (void) (arena_alloc(&a, 1) == NULL);
     unit_expect_abort(alloc_all, &a, "overflows");
     arena_done(&a);
 }

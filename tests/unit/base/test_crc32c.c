@@ -48,5 +48,6 @@ int main(void)
         cmocka_unit_test(test_examples_of_rfc_3720),
         cmocka_unit_test(test_in_pieces_of_any_length),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

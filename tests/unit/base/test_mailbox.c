@@ -85,7 +85,7 @@ static void test_many_posters(void **state)
     while (seen < POSTERS * POSTS) {
         /* Sleeps until woken: a lost wake-up would time out here. */
         assert_true(readable(m.fd, 30000));
-        for (struct mail *mail = mailbox_take(&m); mail; seen++) {
+        for (struct mail *mail = mailbox_take(&m); mail != NULL; seen++) {
             struct note *note = (struct note *) mail;
             mail = mail->next;
             assert_int_equal(note->number, next[note->poster]++);

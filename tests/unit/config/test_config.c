@@ -271,5 +271,6 @@ int main(void)
         cmocka_unit_test(test_many_topics),
         cmocka_unit_test(test_documentation),
     };
+
     return cmocka_run_group_tests(tests, kit_open, kit_close);
 }

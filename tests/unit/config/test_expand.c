@@ -192,5 +192,6 @@ int main(void)
         cmocka_unit_test(test_file_content), cmocka_unit_test(test_unreadable_credential),
         cmocka_unit_test(test_file_limit),
     };
+
     return cmocka_run_group_tests(tests, kit_open, kit_close);
 }

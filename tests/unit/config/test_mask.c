@@ -121,5 +121,6 @@ int main(void)
         cmocka_unit_test(test_references), cmocka_unit_test(test_uri),
         cmocka_unit_test(test_properties),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

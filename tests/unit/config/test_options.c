@@ -329,5 +329,6 @@ int main(void)
         cmocka_unit_test(test_refused_properties),
         cmocka_unit_test(test_names_are_unique),
     };
+
     return cmocka_run_group_tests(tests, kit_open, kit_close);
 }

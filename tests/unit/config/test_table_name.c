@@ -174,5 +174,6 @@ int main(void)
         cmocka_unit_test(test_for_topic),
         cmocka_unit_test(test_same),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

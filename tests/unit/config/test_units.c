@@ -32,6 +32,7 @@ static void test_number(void **state)
         {"0x10", UNITS_BAD, 0},
         {"1_000", UNITS_BAD, 0},
     };
+
     (void) state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         uint64_t value = 42;
@@ -69,6 +70,7 @@ static void test_size(void **state)
         {"", UNITS_BAD, 0},
         {"x", UNITS_BAD, 0},
     };
+
     (void) state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         uint64_t value = 42;
@@ -91,6 +93,7 @@ static void test_duration(void **state)
         {"5min", UNITS_BAD, 0},      {"1h30m", UNITS_BAD, 0},
         {"", UNITS_BAD, 0},          {"s", UNITS_BAD, 0},
     };
+
     (void) state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         usec_t value = 42;
@@ -129,6 +132,7 @@ static void test_rate(void **state)
         {"1/1m", UNITS_BAD, 0, 0},
         {"", UNITS_BAD, 0, 0},
     };
+
     (void) state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         bool ok = cases[i].result == UNITS_OK;
@@ -200,6 +204,7 @@ static void test_time(void **state)
         {"2026/04/01T00:00:00Z", UNITS_BAD, 0},
         {"", UNITS_BAD, 0},
     };
+
     (void) state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         int64_t ms = 42;
@@ -315,5 +320,6 @@ int main(void)
         cmocka_unit_test(test_print),
         cmocka_unit_test(test_time_round_trip),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -220,5 +220,6 @@ int main(void)
         cmocka_unit_test(test_files),  cmocka_unit_test(test_refused),
         cmocka_unit_test(test_limits), cmocka_unit_test(test_broken_later),
     };
+
     return cmocka_run_group_tests(tests, kit_open, kit_close);
 }

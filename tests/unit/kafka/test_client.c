@@ -34,7 +34,7 @@ static void expect(struct kit *kit, const char *properties, const char *where, c
 
     assert_false(client_check(cfg, &err));
     const char *said = kit_said(kit, &err);
-    if (strncmp(said, where, strlen(where)) != 0 || !strstr(said, what)) {
+    if (strncmp(said, where, strlen(where)) != 0 || strstr(said, what) == NULL) {
         print_error("said: %s\n", said);
         fail();
     }

@@ -7,6 +7,7 @@ static void expect(const char *text, const char *want_topic, int32_t want_partit
 {
     char topic[250];
     int32_t partition = -1;
+
     assert_true(event_read_doubt(text, topic, sizeof topic, &partition));
     assert_string_equal(topic, want_topic);
     assert_int_equal(partition, want_partition);
@@ -16,6 +17,7 @@ static void expect_nothing(const char *text)
 {
     char topic[16];
     int32_t partition;
+
     assert_false(event_read_doubt(text, topic, sizeof topic, &partition));
 }
 
@@ -49,5 +51,6 @@ int main(void)
         cmocka_unit_test(test_a_broker_that_does_not_know_a_partition),
         cmocka_unit_test(test_other_words),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

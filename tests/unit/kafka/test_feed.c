@@ -8,6 +8,7 @@ static void expect(const char *text, bool want_truncated, int64_t want_end)
 {
     bool truncated = !want_truncated;
     int64_t end = 0;
+
     feed_read_reset(text, &truncated, &end);
     assert_int_equal(truncated, want_truncated);
     assert_int_equal(end, want_end);
@@ -33,5 +34,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_reset_says),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

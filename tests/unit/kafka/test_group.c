@@ -23,6 +23,7 @@ static void expect(const struct group_held *held, size_t i, const char *topic, i
 static void test_an_assignment(void **state)
 {
     struct group_held held = {0};
+
     (void) state;
 
     ADD(&held, "\0\1"
@@ -42,6 +43,7 @@ static void test_an_assignment(void **state)
 static void test_a_member_without_partitions(void **state)
 {
     struct group_held held = {0};
+
     (void) state;
 
     group_held_add(&held, NULL, 0);
@@ -54,6 +56,7 @@ static void test_a_member_without_partitions(void **state)
 static void test_bytes_of_another_form(void **state)
 {
     static const char whole[] = "\0\1\0\0\0\1\0\3abc\0\0\0\2\0\0\0\0\0\0\0\1";
+
     (void) state;
 
     for (size_t n = 0; n < sizeof whole - 1; n++) {
@@ -84,6 +87,7 @@ static void test_a_broker_that_cannot_say_who_has_what(void **state)
                 "routes:\n"
                 "  - {topics: [a], table: t}\n");
     struct client *c = client_new(cfg, 1, &err);
+
     assert_non_null(c);
     struct partition_ref *refs = NULL;
     size_t n = 0;

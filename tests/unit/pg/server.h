@@ -76,7 +76,7 @@ static inline struct conn_settings server_settings(const char *dsn)
 
 #define assert_has(text, part)                                                                     \
     do {                                                                                           \
-        if (!strstr(text, part)) {                                                                 \
+        if (strstr(text, part) == NULL) {                                                          \
             print_error("%s:%d: '%s' is not in '%s'\n", __FILE__, __LINE__, part, text);           \
             fail();                                                                                \
         }                                                                                          \

@@ -47,9 +47,9 @@ static void free_targets(void)
         union {
             const struct table *from;
             struct table *to;
-        } table = {.from = targets[i] ? targets[i]->table : NULL};
+        } table = {.from = targets[i] != NULL ? targets[i]->table : NULL};
         table_free(table.to);
-        free(targets[i] ? targets[i]->columns : NULL);
+        free(targets[i] != NULL ? targets[i]->columns : NULL);
         free(targets[i]);
         targets[i] = NULL;
     }
@@ -96,7 +96,7 @@ static struct target *make_target(const char *name, bool has_version, bool omit_
             .is_mark = is_mark,
         };
         g->key_count += is_key ? 1 : 0;
-        g->keys_by_sql |= is_key && column->compare_as;
+        g->keys_by_sql |= is_key && column->compare_as != NULL;
     }
     return g;
 }
@@ -107,7 +107,7 @@ static void create_table(const char *create, const char *name)
     _cleanup_buf_ struct buf sql = {0};
     const char *at;
 
-    for (; (at = strstr(create, tables[SERIAL])); create = at + strlen(tables[SERIAL])) {
+    for (; (at = strstr(create, tables[SERIAL])) != NULL; create = at + strlen(tables[SERIAL])) {
         buf_add(&sql, create, (size_t) (at - create));
         buf_add_z(&sql, name);
     }

@@ -84,9 +84,9 @@ static void install_older(int version)
 
     buf_add_z(&sql, "CREATE SCHEMA " SCHEMA_SQL ";");
     for (int v = 1; v <= version; v++) {
-        for (const char *const *line = steps_lines(v); *line; line++) {
+        for (const char *const *line = steps_lines(v); *line != NULL; line++) {
             const char *rest = *line;
-            for (const char *at; (at = strstr(rest, ":\"schema\"")); rest = at + 9) {
+            for (const char *at; (at = strstr(rest, ":\"schema\"")) != NULL; rest = at + 9) {
                 buf_add(&sql, rest, (size_t) (at - rest));
                 buf_add_z(&sql, SCHEMA_SQL);
             }

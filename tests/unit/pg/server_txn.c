@@ -111,7 +111,7 @@ static void add_row(const struct target *g, uint64_t omit, size_t n, const char 
     struct buf *out = batch_row_begin(b, part);
     buf_add_u16(out, (uint16_t) n);
     for (size_t i = 0; i < n; i++) {
-        if (!fields[i]) {
+        if (fields[i] == NULL) {
             buf_add_u32(out, UINT32_MAX);
             continue;
         }

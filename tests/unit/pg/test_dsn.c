@@ -30,7 +30,7 @@ static void test_syntax(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         assert_false(conn_check_dsn(bad[i].dsn, &err));
         assert_int_equal(err.class, ERROR_SETUP);
-        if (!strstr(err.text, bad[i].words)) {
+        if (strstr(err.text, bad[i].words) == NULL) {
             print_error("%s: %s\n", bad[i].dsn, err.text);
             fail();
         }
@@ -48,8 +48,8 @@ static void expect_hosts(const char *dsn, const char *want)
     for (size_t i = 0; i < d->host_count; i++) {
         const struct dsn_host *h = &d->hosts[i];
         size_t n = strlen(got);
-        snprintf(got + n, sizeof got - n, "%s|%s|%s;", h->host ? h->host : "-",
-                 h->hostaddr ? h->hostaddr : "-", h->port ? h->port : "-");
+        snprintf(got + n, sizeof got - n, "%s|%s|%s;", h->host != NULL ? h->host : "-",
+                 h->hostaddr != NULL ? h->hostaddr : "-", h->port != NULL ? h->port : "-");
     }
     assert_string_equal(got, want);
     assert_null(dsn_free(d));
@@ -87,5 +87,6 @@ int main(void)
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_hosts),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,8 @@ static void assert_sql(struct buf *sql, const char *want)
 
 static void check(enum row_action action, uint64_t omit, enum rows_source source, const char *want)
 {
-    struct buf sql _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf sql = {0};
+
     rows_sql_store(&sql, &(struct rows_shape){&target, action, omit}, source,
                    source == ROWS_UNNEST ? NULL : "stage");
     assert_sql(&sql, want);
@@ -169,7 +170,7 @@ static void test_a_key_alone(void **state)
 static void test_stages(void **state)
 {
     (void) state;
-    struct buf sql _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf sql = {0};
     struct rows_shape shape = {&target, ROW_UPSERT, 1};
     rows_sql_create(&sql, &shape, "stage", false);
     assert_sql(&sql, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (c0 integer,c1 bigint,"
@@ -194,7 +195,7 @@ static void test_stages(void **state)
 
 static void test_rows_without_columns(void **state)
 {
-    struct buf sql _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf sql = {0};
     struct rows_shape shape = {&target, ROW_INSERT, 0};
 
     (void) state;
@@ -239,7 +240,8 @@ static struct target computing = {
 
 static void check_computing(enum row_action action, enum rows_source source, const char *want)
 {
-    struct buf sql _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf sql = {0};
+
     rows_sql_store(&sql, &(struct rows_shape){&computing, action, 0}, source,
                    source == ROWS_UNNEST ? NULL : "stage");
     assert_sql(&sql, want);
@@ -271,7 +273,7 @@ static void test_expressions(void **state)
 static void test_a_check_of_an_expression(void **state)
 {
     (void) state;
-    struct buf sql _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf sql = {0};
     rows_sql_check(&sql, &computing, &computed[0]);
     assert_sql(&sql,
                "EXPLAIN INSERT INTO \"s\".\"t\" (\"a \"\"b\"\"\") SELECT (CASE WHEN true THEN "
@@ -282,7 +284,7 @@ static void test_a_check_of_an_expression(void **state)
 static void test_rows_that_are_computed_are_not_copied_into_the_table(void **state)
 {
     (void) state;
-    struct buf sql _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf sql = {0};
     struct rows_shape shape = {&computing, ROW_INSERT, 0};
     assert_false(rows_are_direct(&shape));
     assert_true(rows_unnest(&shape));
@@ -307,5 +309,6 @@ int main(void)
         cmocka_unit_test(test_a_check_of_an_expression),
         cmocka_unit_test(test_rows_that_are_computed_are_not_copied_into_the_table),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ static void test_steps(void **state)
         snprintf(last, sizeof last,
                  "INSERT INTO :\"schema\".schema_version (version) VALUES (%d);\n", v);
         size_t n = 0;
-        while (lines[n]) {
+        while (lines[n] != NULL) {
             n++;
         }
         assert_string_equal(lines[n - 1], last);
@@ -81,5 +81,6 @@ int main(void)
         cmocka_unit_test(test_script),
         cmocka_unit_test(test_steps),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

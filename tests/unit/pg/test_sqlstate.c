@@ -95,5 +95,6 @@ int main(void)
         cmocka_unit_test(test_operator),     cmocka_unit_test(test_record),
         cmocka_unit_test(test_fenced),       cmocka_unit_test(test_a_code_is_of_its_class),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,7 @@ static inline void kit_element(struct column *array, enum column_type type)
 static inline struct table *kit_table(const struct column *columns, size_t n)
 {
     struct table *t = mem_zalloc(sizeof *t);
+
     t->schema = mem_strdup("public");
     t->name = mem_strdup("t");
     t->quoted = mem_strdup("\"public\".\"t\"");
@@ -69,6 +70,7 @@ static inline void kit_assert_text(const char *got, const char *want)
 static inline uint64_t kit_random(uint64_t *state)
 {
     uint64_t x = *state += UINT64_C(0x9E3779B97F4A7C15);
+
     x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
     return x ^ (x >> 31);
@@ -79,6 +81,7 @@ static inline const char *kit_hex(const struct buf *b, size_t from)
 {
     static char text[8192];
     size_t at = 0;
+
     text[0] = '\0';
     for (size_t i = from; i < b->n && at + 3 < sizeof text; i++) {
         at += (size_t) snprintf(text + at, sizeof text - at, "%02x", b->p[i]);

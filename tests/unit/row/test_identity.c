@@ -9,6 +9,7 @@ static uint32_t crc_of(int64_t timestamp_ms, struct str key, struct str value)
 {
     struct message m = {.offset = 7, .timestamp_ms = timestamp_ms, .key = key, .value = value};
     struct fingerprint fp = fingerprint_of(&m);
+
     assert_int_equal(fp.offset, 7);
     return fp.crc;
 }
@@ -93,5 +94,6 @@ int main(void)
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_news),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,7 @@ static void add_row(struct batch *b, const struct seen *row)
 {
     uint32_t part = batch_part(b, &targets[row->part_key / 8], ROW_INSERT, row->part_key % 8);
     struct buf *out = batch_row_begin(b, part);
+
     buf_add(out, row, sizeof *row);
     buf_fill(out, 0xEE, (size_t) row->offset % 7);
     batch_row_end(b, part);
@@ -71,6 +72,7 @@ static void check_rows(const struct batch *b, const struct list *list, size_t fr
 {
     size_t bytes = 0;
     size_t count = 0;
+
     for (size_t p = 0; p < b->part_count; p++) {
         const struct batch_part *part = &b->parts[p];
         size_t want = from;
@@ -121,7 +123,7 @@ static void check_spans(const struct batch *b)
         }
         assert_true(s->from <= s->next);
         assert_int_equal(s->last_timestamp_ms, time);
-        assert_int_equal(s->partition, s->tag ? (int *) s->tag - tags : -1);
+        assert_int_equal(s->partition, s->tag != NULL ? (int *) s->tag - tags : -1);
         assert_int_equal(s->owner_epoch, 100 + s->partition);
         assert_string_equal(s->topic, topics[s->partition]);
     }
@@ -131,6 +133,7 @@ static struct batch *random_batch(struct list *list, int64_t *next, size_t *firs
 {
     struct batch *b = batch_new();
     uint32_t records = chance(RECORDS_MAX);
+
     list->n = 0;
     for (int i = 0; i < TAGS; i++) {
         next[i] = 10 * i;
@@ -297,9 +300,9 @@ static void test_split_anywhere(void **state)
             const struct span *h = &head->spans[i];
             const struct span *s = batch_find(b, h->tag);
             assert_int_equal(h->from, 10 * h->partition);
-            assert_int_equal(s ? s->from : next[h->partition], h->next);
+            assert_int_equal(s != NULL ? s->from : next[h->partition], h->next);
             assert_int_equal(h->next, h->last_timestamp_ms - 1000 + 1);
-            spans -= s ? 0 : 1;
+            spans -= s != NULL ? 0 : 1;
         }
         for (size_t i = 0; i < b->span_count; i++) {
             const struct span *s = &b->spans[i];
@@ -406,5 +409,6 @@ int main(void)
         cmocka_unit_test(test_spans_in_key_order),
         cmocka_unit_test(test_an_offset_never_goes_back),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

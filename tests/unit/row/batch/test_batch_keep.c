@@ -16,6 +16,7 @@ static struct message message_of(int64_t n)
     };
     static char key[32];
     struct message m = kit_message("key", "some value");
+
     m.topic = STR_LIT("t");
     m.partition = (int32_t) (n % TAGS);
     m.offset = n;
@@ -35,12 +36,14 @@ static void begin(struct batch *b, int64_t n)
 {
     struct message m = message_of(n);
     uint32_t span = batch_span(b, &tags[m.partition], "t", m.partition, 1, 0);
+
     batch_record_begin(b, span, n, m.timestamp_ms, m.leader_epoch);
 }
 
 static void add(struct batch *b, int64_t n)
 {
     struct message m = message_of(n);
+
     begin(b, n);
     batch_keep(b, &m);
     batch_record_end(b);
@@ -58,6 +61,7 @@ static void expect_kept(const struct batch *b, size_t i, int64_t n)
     struct message want = message_of(n);
     struct message got;
     struct message_header headers[2];
+
     assert_true(batch_has_kept(b, i));
     assert_int_equal(batch_kept_headers(b, i), want.header_count);
     batch_kept(b, i, &got, headers);
@@ -77,6 +81,7 @@ static void expect_kept(const struct batch *b, size_t i, int64_t n)
 static struct batch *batch_of(int64_t count)
 {
     struct batch *b = batch_new();
+
     for (int64_t n = 0; n < count; n++) {
         add(b, n);
     }
@@ -170,5 +175,6 @@ int main(void)
         cmocka_unit_test(test_dropping_a_partition),
         cmocka_unit_test(test_kept_again_in_another_batch),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

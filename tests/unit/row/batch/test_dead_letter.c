@@ -86,6 +86,7 @@ static bool is_null(struct str field)
 static void expect_field(struct str field, const char *want, size_t n)
 {
     struct str data = tuple_data(field);
+
     assert_false(is_null(field));
     assert_int_equal(data.n, n);
     assert_memory_equal(data.p, want, n);
@@ -96,6 +97,7 @@ static void expect_field(struct str field, const char *want, size_t n)
 static struct error error_of(const char *text, const char *sqlstate)
 {
     struct error err;
+
     error_set(&err, ERROR_RECORD, "%s", text);
     if (sqlstate != NULL) {
         error_sqlstate(&err, sqlstate);
@@ -112,7 +114,7 @@ static void test_all_that_a_letter_says(void **state)
     };
     struct message m = kit_message("k", "v");
     struct error err = error_of("99999 is out of range for int2", "22003");
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct str fields[FIELDS];
     m.headers = headers;
     m.header_count = ARRAY_LEN(headers);
@@ -149,7 +151,7 @@ static void test_what_is_not_known_is_null(void **state)
     (void) state;
     struct message m = kit_message(NULL, NULL);
     struct error err = error_of("refused", NULL);
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct str fields[FIELDS];
     m.timestamp_ms = -1;
     const struct dead_letter letter = {
@@ -181,7 +183,7 @@ static void test_what_postgresql_cannot_hold(void **state)
     m.timestamp_ms = INT64_MAX;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct error err = error_of(cases[i].text, NULL);
-        struct buf out _cleanup_buf_ = {0};
+        _cleanup_buf_ struct buf out = {0};
         const struct dead_letter letter = {.sink = "s", .route = "r", .message = &m, .error = &err};
         write_letter(&letter, &out, fields);
         struct str got = tuple_data(fields[MESSAGE]);
@@ -201,5 +203,6 @@ int main(void)
         cmocka_unit_test(test_what_is_not_known_is_null),
         cmocka_unit_test(test_what_postgresql_cannot_hold),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,7 @@ struct fixture {
 static void add_column(struct fixture *x, int column, enum column_type type, int omit_bit)
 {
     size_t i = x->target.column_count++;
+
     x->columns[i] = (struct column){.name = NULL, .type = type};
     x->column_of[i] = column;
     x->filled[i] = (struct target_column){
@@ -101,6 +102,7 @@ static void add_field(struct buf *out, const void *p, size_t n)
 static void add_integer(struct buf *out, int value, size_t bytes)
 {
     uint64_t v = __builtin_bswap64((uint64_t) (int64_t) value);
+
     add_field(out, (const char *) &v + sizeof v - bytes, bytes);
 }
 
@@ -109,6 +111,7 @@ static void add_numeric_key(struct buf *out, int n)
 {
     uint16_t zeros = (uint16_t) chance(3);
     uint16_t digits = (uint16_t) (zeros + (n != 0 ? 1 : 0));
+
     buf_add_u32(out, 8 + 2 * (uint32_t) digits);
     buf_add_u16(out, digits);
     buf_add_u16(out, n != 0 ? 0 : (uint16_t) chance(3));
@@ -124,6 +127,7 @@ static void add_float_key(struct buf *out, int n)
 {
     double v = n == 0 && chance(2) == 0 ? -0.0 : n;
     uint64_t bits;
+
     memcpy(&bits, &v, sizeof bits);
     bits = __builtin_bswap64(bits);
     add_field(out, &bits, sizeof bits);
@@ -135,6 +139,7 @@ static void add_text_key(struct buf *out, int n, bool padded)
 {
     static const char spaces[] = "   ";
     size_t more = padded ? chance(3) : 0;
+
     buf_add_u32(out, (uint32_t) (strlen(texts[n]) + more));
     buf_add_z(out, texts[n]);
     buf_add(out, spaces, more);
@@ -156,6 +161,7 @@ static void add_key(struct buf *out, enum column_type type, int n)
 static void add_value(struct buf *out, const struct fixture *x, size_t i, int value)
 {
     int column = x->column_of[i];
+
     if (value == NONE) {
         buf_add_u32(out, UINT32_MAX);
     } else if (column == COLUMN_KEY || column == COLUMN_KEY2) {
@@ -172,6 +178,7 @@ static void add_row(struct batch *b, const struct fixture *x, const struct row *
     const struct target *t = &x->target;
     uint32_t part = batch_part(b, t, row->action, row->omit);
     struct buf *out = batch_row_begin(b, part);
+
     buf_add_u16(out, (uint16_t) target_width(t, row->action, row->omit));
     for (size_t i = 0; i < t->column_count; i++) {
         if (target_holds(t, i, row->action, row->omit)) {
@@ -186,6 +193,7 @@ static void add_row(struct batch *b, const struct fixture *x, const struct row *
 static int number_of(struct str s)
 {
     uint64_t v = s.n > 0 && (s.p[0] & 0x80) != 0 ? UINT64_MAX : 0;
+
     for (size_t i = 0; i < s.n; i++) {
         v = v << 8 | (uint8_t) s.p[i];
     }
@@ -195,6 +203,7 @@ static int number_of(struct str s)
 static int numeric_of(struct str s)
 {
     int value = 0; /* the first digit; the others are zeros */
+
     if (s.p[0] != 0 || s.p[1] != 0) {
         value = s.n > 8 ? number_of((struct str){.p = s.p + 8, .n = 2}) : 0;
     }
@@ -205,6 +214,7 @@ static int float_of(struct str s)
 {
     uint64_t bits;
     double v;
+
     memcpy(&bits, s.p, sizeof bits);
     bits = __builtin_bswap64(bits);
     memcpy(&v, &bits, sizeof v);
@@ -229,6 +239,7 @@ static int value_of(const struct fixture *x, size_t i, struct str field)
 {
     struct str data = tuple_data(field);
     int column = x->column_of[i];
+
     if (memcmp(field.p, "\xff\xff\xff\xff", 4) == 0) {
         return NONE;
     }
@@ -254,6 +265,7 @@ static struct row read_row(const struct fixture *x, enum row_action action, uint
 {
     const struct target *t = &x->target;
     struct row row = {.action = action, .omit = omit};
+
     assert_int_equal(number_of((struct str){.p = *at, .n = 2}), target_width(t, action, omit));
     *at += 2;
     for (size_t i = 0; i < t->column_count; i++) {
@@ -304,6 +316,7 @@ static void insert(struct stored *s, const struct fixture *x, const struct row *
 static bool is_newer(const struct stored *s, const struct fixture *x, const struct row *row)
 {
     int before = s->values[COLUMN_VERSION];
+
     return x->target.has_version && before != NONE && before > row->values[COLUMN_VERSION];
 }
 
@@ -311,6 +324,7 @@ static bool is_newer(const struct stored *s, const struct fixture *x, const stru
 static void apply(struct content *c, const struct fixture *x, const struct row *row)
 {
     struct stored *s = row_at(c, x, row);
+
     switch (row->action) {
     case ROW_INSERT:
         c->refused |= s->is_there;
@@ -350,6 +364,7 @@ static void apply_batch(struct content *c, const struct fixture *fixtures, const
     struct batch_walk walk;
     size_t part;
     size_t i;
+
     batch_walk_begin(&walk, b);
     while (batch_walk_next(&walk, &part, &i)) {
         const struct batch_part *p = &b->parts[part];
@@ -366,6 +381,7 @@ static void apply_group(struct content *c, const struct fixture *x, const struct
 {
     bool met[KEYS * KEYS] = {false};
     const char *at = g->bytes.p;
+
     for (size_t i = 0; i < g->row_count; i++) {
         struct row row = read_row(x, g->action, g->omit, &at);
         size_t key = (size_t) row.values[COLUMN_KEY] * KEYS + (size_t) row.values[COLUMN_KEY2];
@@ -436,6 +452,7 @@ static enum row_action random_action(bool truncates)
     static const enum row_action actions[] = {
         ROW_UPSERT, ROW_UPSERT, ROW_UPSERT, ROW_UPDATE, ROW_DELETE, ROW_SOFT_DELETE, ROW_IGNORE,
     };
+
     if (chance(truncates ? 15 : 200) == 0) {
         return truncates ? ROW_TRUNCATE : ROW_INSERT;
     }
@@ -446,6 +463,7 @@ static struct row random_row(const struct fixture *x, enum row_action action)
 {
     struct row row = {.action = action};
     bool may_omit = action != ROW_DELETE && action != ROW_SOFT_DELETE && action != ROW_TRUNCATE;
+
     row.omit = may_omit ? chance(4) : 0;
     row.values[COLUMN_KEY] = (int) chance(KEYS);
     row.values[COLUMN_KEY2] = x->target.key_count > 1 ? (int) chance(KEYS) : 0;
@@ -462,6 +480,7 @@ static void fill_at_random(struct batch *b, const struct fixture *fixtures, size
     uint32_t records = 1 + chance(chance(4) == 0 ? 60 : 8);
     bool truncates = chance(3) == 0;
     uint32_t span = batch_span(b, b, "orders", 0, 1, 0);
+
     for (uint32_t i = 0; i < records; i++) {
         batch_record_begin(b, span, i, -1, -1);
         for (uint32_t rows = chance(3); rows > 0; rows--) {
@@ -476,6 +495,7 @@ static void fill_at_random(struct batch *b, const struct fixture *fixtures, size
 static void compare(const struct content *got, const struct content *want, uint64_t at_seed)
 {
     bool same = got->refused == want->refused;
+
     for (size_t i = 0; same && !want->refused && i < TARGETS * KEYS * KEYS; i++) {
         const struct stored *g = &got->rows[i / (KEYS * KEYS)][i % (KEYS * KEYS)];
         const struct stored *w = &want->rows[i / (KEYS * KEYS)][i % (KEYS * KEYS)];
@@ -535,6 +555,7 @@ static const char letters[] = {
 static struct row row_of_text(const char *text, int place)
 {
     struct row row = {.action = (enum row_action) 0};
+
     while (letters[row.action] != text[0]) {
         row.action++;
     }
@@ -544,7 +565,7 @@ static struct row row_of_text(const char *text, int place)
     for (int k = COLUMN_A; k < COLUMNS; k++) {
         row.values[k] = place;
     }
-    row.omit = strchr(text, 'b') ? 2 : strchr(text, 'c') ? 1 : 0;
+    row.omit = strchr(text, 'b') != NULL ? 2 : strchr(text, 'c') != NULL ? 1 : 0;
     return row;
 }
 
@@ -585,11 +606,12 @@ static void check_case(const struct kind *kind, const struct case_of *k)
 {
     struct fixture x;
     struct fold f = {0};
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
+
     make_fixture(&x, 0, kind);
     struct batch *b = batch_new();
     batch_record_begin(b, batch_span(b, b, "orders", 0, 1, 0), 0, -1, -1);
-    for (int i = 0; i < 4 && k->rows[i]; i++) {
+    for (int i = 0; i < 4 && k->rows[i] != NULL; i++) {
         struct row row = row_of_text(k->rows[i], i + 1);
         add_row(b, &x, &row);
     }
@@ -597,8 +619,8 @@ static void check_case(const struct kind *kind, const struct case_of *k)
     fold_batch(&f, b);
     describe(&text, &x, &f);
     if (strcmp(buf_cstr(&text), k->want) != 0) {
-        print_error("%s %s %s %s\n", k->rows[0], k->rows[1], k->rows[2] ? k->rows[2] : "",
-                    k->rows[3] ? k->rows[3] : "");
+        print_error("%s %s %s %s\n", k->rows[0], k->rows[1], k->rows[2] != NULL ? k->rows[2] : "",
+                    k->rows[3] != NULL ? k->rows[3] : "");
     }
     kit_assert_text(buf_cstr(&text), k->want);
     fold_done(&f);
@@ -715,7 +737,7 @@ static void test_groups_come_in_the_order_of_targets(void **state)
     static const struct kind kind = {TYPE_INT4, false, false, false};
     struct fixture fixtures[TARGETS];
     struct fold f = {0};
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     struct batch *b = batch_new();
     batch_record_begin(b, batch_span(b, b, "orders", 0, 1, 0), 0, -1, -1);
     for (int i = TARGETS - 1; i >= 0; i--) {
@@ -887,5 +909,6 @@ int main(void)
         cmocka_unit_test(test_keys_that_only_look_alike),
         cmocka_unit_test(test_an_update_of_nothing),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 static void expect(const struct cell *c, const char *want)
 {
     struct excerpt x;
+
     kit_assert_text(excerpt_cell(&x, c), want);
 }
 
@@ -106,5 +107,6 @@ int main(void)
         cmocka_unit_test(test_long_values_are_cut_at_a_character),
         cmocka_unit_test(test_fault),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

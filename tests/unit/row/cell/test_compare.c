@@ -11,6 +11,7 @@ static struct cell whole(int64_t n)
 static struct cell number(const char *text)
 {
     struct cell c;
+
     assert_true(compare_number(str_of(text), &c));
     return c;
 }
@@ -22,6 +23,7 @@ static void expect(struct cell a, struct cell b, enum cell_order want)
         [CELL_LESS] = CELL_GREATER, [CELL_EQUAL] = CELL_EQUAL,   [CELL_GREATER] = CELL_LESS,
         [CELL_OTHER] = CELL_OTHER,  [CELL_UNLIKE] = CELL_UNLIKE,
     };
+
     assert_int_equal(compare_cells(&a, &b), want);
     assert_int_equal(compare_cells(&b, &a), turned[want]);
 }
@@ -81,5 +83,6 @@ int main(void)
         cmocka_unit_test(test_against_other_kinds),
         cmocka_unit_test(test_units_are_no_part_of_the_order),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,7 @@ struct given {
 static struct cell cell_of(const struct given *g)
 {
     struct cell c = {.kind = g->kind, .text = str_of(g->text)};
+
     if (g->kind == CELL_BOOL) {
         c.truth = strcmp(g->text, "true") == 0;
     } else if (g->kind == CELL_INT) {
@@ -34,10 +35,11 @@ static struct cell cell_of(const struct given *g)
 
 static void expect_cell(const struct given *g, const struct cell *c)
 {
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct error err;
     struct column column = {.name = NULL, .type = g->type, .typmod = g->typmod};
     char name[32];
+
     snprintf(name, sizeof name, "%s(n)", column_type_name(g->type));
     column.type_name = name;
     bool ok = encode_value(&(struct encoding){&encoder, &column, g->unit, c, &out, &err, &rules});
@@ -51,6 +53,7 @@ static struct cell read_cell(struct document *d, struct buf *text, const char *b
     struct fields f;
     struct cell cells[2];
     struct error err;
+
     fields_init(&f);
     fields_add(&f, 0, STR_LIT("f"));
     fields_seal(&f);
@@ -68,11 +71,12 @@ static struct cell read_cell(struct document *d, struct buf *text, const char *b
 static void expect(const struct given *g)
 {
     struct cell c = cell_of(g);
+
     expect_cell(g, &c);
     if (c.kind == CELL_NUMBER ||
-        (c.kind == CELL_STRING && g->type != TYPE_JSON && !strchr(g->text, '\\'))) {
+        (c.kind == CELL_STRING && g->type != TYPE_JSON && strchr(g->text, '\\') == NULL)) {
         struct document *d = document_new();
-        struct buf text _cleanup_buf_ = {0};
+        _cleanup_buf_ struct buf text = {0};
         c = read_cell(d, &text, c.kind == CELL_STRING ? "\"" : "", g->text);
         expect_cell(g, &c);
         document_free(d);
@@ -247,7 +251,7 @@ static void test_text(void **state)
     struct cell zero = {
         .kind = CELL_STRING, .text = STR_LIT("a\0b"), .raw = STR_LIT("\"a\\u0000b\"")};
     struct column column = {.type = TYPE_TEXT, .typmod = -1};
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct error err;
     assert_false(
         encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &zero, &out, &err, &rules}));
@@ -329,7 +333,7 @@ static void test_json(void **state)
     EXPECT_ALL(cases);
     struct cell made = {.kind = CELL_STRING, .text = STR_LIT("no document")};
     struct column column = {.type = TYPE_JSON, .typmod = -1};
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct error err;
     assert_false(
         encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &made, &out, &err, &rules}));
@@ -339,8 +343,8 @@ static void test_json(void **state)
 static void test_jsonb_has_a_size_limit(void **state)
 {
     (void) state;
-    struct buf text _cleanup_buf_ = {0};
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct error err;
     struct column column = {.type = TYPE_JSONB, .typmod = -1};
     buf_fill(&text, '0', (size_t) 0x10000000);
@@ -412,14 +416,15 @@ static void test_times(void **state)
 static void expect_same_without_value(struct document *d, const char *number,
                                       const struct column *column, enum time_unit unit)
 {
-    struct buf text _cleanup_buf_ = {0};
-    struct buf quick _cleanup_buf_ = {0};
-    struct buf slow _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
+    _cleanup_buf_ struct buf quick = {0};
+    _cleanup_buf_ struct buf slow = {0};
     struct error quick_err = {.text = ""};
     struct error slow_err = {.text = ""};
     struct cell c = read_cell(d, &text, "", number);
     bool ok = encode_value(
         &(struct encoding){&encoder, column, unit, &c, &quick, &quick_err, &rules});
+
     c.is_short = false;
     bool want = encode_value(
         &(struct encoding){&encoder, column, unit, &c, &slow, &slow_err, &rules});
@@ -453,6 +458,7 @@ static void expect_same_in_all_types(struct document *d, const char *number)
     };
     static const enum column_type times[] = {TYPE_DATE, TYPE_TIME, TYPE_TIMESTAMP,
                                              TYPE_TIMESTAMPTZ};
+
     for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
         expect_same_without_value(d, number, &columns[i], UNIT_NONE);
     }
@@ -472,6 +478,7 @@ static void random_number(uint64_t *random, char *out, size_t size)
     int scale = (int) ((x >> 8) % 20);
     unsigned kind = (unsigned) ((x >> 16) % 4);
     char digits[48];
+
     for (size_t i = 0; i < sizeof digits - 1; i++) {
         uint64_t y = kit_random(random);
         digits[i] = (char) ('0' + (kind == 0 ? y % 10 : kind == 1 ? y % 2 * 9 : y % 7 == 0));
@@ -560,13 +567,14 @@ static void test_a_known_value_changes_nothing(void **state)
 static void expect_same_as_text(int64_t n, enum column_type type, enum time_unit unit)
 {
     char text[32];
+
     snprintf(text, sizeof text, "%lld", (long long) n);
     char name[] = "x";
     struct column column = {.type = type, .typmod = -1, .type_name = name};
     struct cell whole = {.kind = CELL_INT, .number = n};
     struct cell digits = {.kind = CELL_NUMBER, .text = str_of(text)};
-    struct buf out _cleanup_buf_ = {0};
-    struct buf want _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
+    _cleanup_buf_ struct buf want = {0};
     struct error err = {.text = ""};
     struct error want_err = {.text = ""};
     bool ok = encode_value(&(struct encoding){&encoder, &column, unit, &whole, &out, &err, &rules});
@@ -786,5 +794,6 @@ int main(void)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_what_goes_as_text),
     };
+
     return cmocka_run_group_tests(tests, NULL, done);
 }

@@ -14,12 +14,13 @@ static const char *encoded(enum column_type element, bool cast, enum cell_kind k
                            const char *json)
 {
     static char text[4096];
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct error err;
     struct column column = {.type = TYPE_ARRAY, .typmod = -1, .cast = cast};
     struct column of = {.type = element, .typmod = -1, .wire_oid = 23};
     char type_name[] = "array[]";
     char element_name[] = "element";
+
     column.type_name = type_name;
     column.element = &of;
     of.type_name = element_name;
@@ -163,7 +164,7 @@ static void test_arrays_as_text(void **state)
 static void test_hstore(void **state)
 {
     (void) state;
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct error err;
     struct column column = {.type = TYPE_HSTORE, .typmod = -1, .cast = true};
     struct cell cell = {
@@ -199,5 +200,6 @@ int main(void)
         cmocka_unit_test(test_arrays_as_text),
         cmocka_unit_test(test_hstore),
     };
+
     return cmocka_run_group_tests(tests, NULL, done);
 }

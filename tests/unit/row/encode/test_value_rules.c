@@ -7,11 +7,12 @@ static const char *row_of(struct table *t, const struct mapping_spec *spec,
 {
     static char text[1024];
     struct error err;
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     uint64_t omit;
     struct mapping *m = mapping_new(t, spec, 0, &err);
     struct decoder *d = decoder_new();
-    if (!m) {
+
+    if (m == NULL) {
         print_error("%s\n", err.text);
         fail();
     }
@@ -30,6 +31,7 @@ static const char *field(enum column_type type, int32_t typmod, struct value_rul
 {
     char value[256];
     struct table *t = KIT_TABLE(kit_column("v", type));
+
     t->columns[0].typmod = typmod;
     snprintf(value, sizeof value, "{\"v\":%s}", json);
     struct message msg = kit_message(NULL, value);
@@ -185,6 +187,7 @@ static const char *rest_of(enum unknown_policy policy, enum column_type type, co
                                 .unknown = policy,
                                 .unknown_column = "rest"};
     struct message msg = kit_message(NULL, value);
+
     return row_of(t, &spec, &msg);
 }
 
@@ -233,6 +236,7 @@ static void test_values_without_fields(void **state)
 static void expect_refused(struct table *t, const struct mapping_spec *spec, const char *words)
 {
     struct error err;
+
     assert_null(mapping_new(t, spec, 0, &err));
     assert_int_equal(err.class, ERROR_SETUP);
     kit_assert_text(err.text, words);
@@ -277,5 +281,6 @@ int main(void)
         cmocka_unit_test(test_values_without_fields),
         cmocka_unit_test(test_faults_of_unknown_fields),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

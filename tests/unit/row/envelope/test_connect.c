@@ -19,6 +19,7 @@ enum { ID, DAY };
 static struct mapping_spec spec_of(void)
 {
     static const struct mapping_entry entries[] = {{.column = "id", .path = "key.id"}};
+
     return (struct mapping_spec){
         .envelope = ENVELOPE_DEBEZIUM, .entries = entries, .entry_count = ARRAY_LEN(entries)};
 }
@@ -27,6 +28,7 @@ static struct mapping *mapping_of(struct table *t, struct mapping_spec spec)
 {
     struct error err;
     struct mapping *m = mapping_new(t, &spec, 0, &err);
+
     if (m == NULL) {
         print_error("%s\n", err.text);
         fail();
@@ -40,6 +42,7 @@ static struct bench bench_of(void)
         .table = KIT_TABLE(kit_column("id", TYPE_INT8), kit_column("day", TYPE_DATE)),
         .connect = connect_new(),
     };
+
     b.mapping = mapping_of(b.table, spec_of());
     b.cells = mem_array(b.mapping->cell_count, sizeof *b.cells);
     return b;
@@ -169,7 +172,7 @@ static void test_what_is_not_valid(void **state)
     (void) state;
     struct bench b = bench_of();
     expect_fault(&b, value_of(&b, WRAPPED(SCHEMA(DAYS), "{\"op\":}")), "the value: not valid JSON");
-    char *unknown _cleanup_mem_ = mem_strdup(b.err.text);
+    _cleanup_mem_ char *unknown = mem_strdup(b.err.text);
     expect_read(&b, WRAPPED(SCHEMA(DAYS), EVENT), "5", LOGICAL_DAYS);
     expect_fault(&b, value_of(&b, WRAPPED(SCHEMA(DAYS), "{\"op\":}")), unknown);
     expect_fault(&b, value_of(&b, "{\"schema\":" SCHEMA(DAYS) ",\"payload\":" EVENT), "not valid");
@@ -223,7 +226,7 @@ static void test_more_schemas_than_are_remembered(void **state)
 {
     (void) state;
     struct bench b = bench_of();
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     for (int i = 0; i < 3 * CONNECT_SCHEMAS_MAX; i++) {
         buf_clear(&text);
         buf_printf(&text, "{\"schema\":{\"version\":%d,\"fields\":[]},\"payload\":%s}", i, EVENT);
@@ -253,5 +256,6 @@ int main(void)
         cmocka_unit_test(test_a_schema_is_remembered_for_its_mapping_and_part),
         cmocka_unit_test(test_more_schemas_than_are_remembered),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

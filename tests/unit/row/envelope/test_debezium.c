@@ -27,6 +27,7 @@ struct bench {
 static struct column key_column(const char *name, enum column_type type)
 {
     struct column c = kit_column(name, type);
+
     c.not_null = true;
     return c;
 }
@@ -35,6 +36,7 @@ static struct column typed_column(const char *name, enum column_type type, const
                                   int32_t typmod)
 {
     struct column c = kit_column(name, type);
+
     free(c.type_name);
     c.type_name = mem_strdup(type_name);
     c.typmod = typmod;
@@ -66,8 +68,9 @@ static struct mapping_spec change_spec(enum row_action action)
 static struct bench bench_of(struct table *table, struct mapping_spec spec)
 {
     struct bench b = {.table = table, .decoder = decoder_new(), .batch = batch_new()};
+
     b.mapping = mapping_new(table, &spec, 0, &b.err);
-    if (!b.mapping) {
+    if (b.mapping == NULL) {
         print_error("%s\n", b.err.text);
         fail();
     }
@@ -120,6 +123,7 @@ static void rows_text(struct bench *b, struct buf *out)
     struct batch_walk walk;
     size_t part;
     size_t row;
+
     buf_clear(out);
     batch_walk_begin(&walk, b->batch);
     while (batch_walk_next(&walk, &part, &row)) {
@@ -138,7 +142,8 @@ static void rows_text(struct bench *b, struct buf *out)
 
 static void expect_rows(struct bench *b, const char *want)
 {
-    struct buf got _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf got = {0};
+
     rows_text(b, &got);
     kit_assert_text(buf_cstr(&got), want);
 }
@@ -171,6 +176,7 @@ static struct bench corpus_bench(void)
         kit_column("amounts", TYPE_ARRAY),
         kit_column("big", TYPE_TEXT),
     };
+
     kit_element(&columns[17], TYPE_TEXT);
     kit_element(&columns[18], TYPE_TIMESTAMP);
     kit_element(&columns[19], TYPE_NUMERIC);
@@ -182,6 +188,7 @@ static char *field(char **at, char end)
 {
     char *begin = *at;
     char *stop = strchr(begin, end);
+
     assert_non_null(stop);
     *stop = '\0';
     *at = stop + 1;
@@ -190,10 +197,11 @@ static char *field(char **at, char end)
 
 static void read_corpus(struct bench *b, const char *name, struct buf *rows)
 {
-    char *path _cleanup_mem_ = mem_printf("%s/%s.tsv", corpus, name);
+    _cleanup_mem_ char *path = mem_printf("%s/%s.tsv", corpus, name);
     FILE *file = fopen(path, "r");
     char *line = NULL;
     size_t size = 0;
+
     assert_non_null(file);
     while (getline(&line, &size, file) > 0) {
         char *at = line;
@@ -209,6 +217,7 @@ static void read_corpus(struct bench *b, const char *name, struct buf *rows)
 static char *line_of(const struct buf *rows, int n)
 {
     const char *at = (const char *) rows->p;
+
     for (; n > 0; n--) {
         at = strchr(at, '\n') + 1;
     }
@@ -217,7 +226,8 @@ static char *line_of(const struct buf *rows, int n)
 
 static void expect_begin(const struct buf *rows, int n, const char *want)
 {
-    char *line _cleanup_mem_ = line_of(rows, n);
+    _cleanup_mem_ char *line = line_of(rows, n);
+
     if (strncmp(line, want, strlen(want)) != 0) {
         print_error("line %d: %s\n", n, line);
         fail();
@@ -227,7 +237,7 @@ static void expect_begin(const struct buf *rows, int n, const char *want)
 static void test_events_make_rows(void **state)
 {
     (void) state;
-    struct buf rows _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf rows = {0};
     struct bench b = corpus_bench();
     read_corpus(&b, "plain", &rows);
     (void) buf_cstr(&rows);
@@ -254,8 +264,8 @@ static void test_events_make_rows(void **state)
         "00000010000000036c8bc080000000030000000c"         /* span */
         "00000003313031"                                   /* bits */
         "0000000a28312e352c2d322e3029"                     /* place */
-        "0000002400000001000000010000001700000003000000010000000161ffffffff00000003622063" /* tags
-                                                                                            */
+        /* tags */
+        "0000002400000001000000010000001700000003000000010000000161ffffffff00000003622063"
         "0000002c0000000100000001000000170000000200000001000000080002b583ce03da00000000087ff"
         "fffffffffffff" /* times */
         "0000002800000001000000010000001700000002000000010000000c00020000000000020001");
@@ -289,9 +299,9 @@ static void test_events_make_rows(void **state)
 static void test_a_schema_changes_nothing(void **state)
 {
     (void) state;
-    struct buf plain _cleanup_buf_ = {0};
-    struct buf schema _cleanup_buf_ = {0};
-    struct buf again _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf plain = {0};
+    _cleanup_buf_ struct buf schema = {0};
+    _cleanup_buf_ struct buf again = {0};
     struct bench b = corpus_bench();
     read_corpus(&b, "plain", &plain);
     read_corpus(&b, "schema", &schema);
@@ -307,6 +317,7 @@ static void test_a_schema_changes_nothing(void **state)
 static struct bench small_bench(struct mapping_spec spec)
 {
     struct column at = kit_column("at", TYPE_TIMESTAMPTZ);
+
     at.has_default = true;
     return bench_of(
         with_key(KIT_TABLE(key_column("id", TYPE_INT4), kit_column("note", TYPE_TEXT), at)), spec);
@@ -463,7 +474,7 @@ static void test_paths_lead_into_the_envelope(void **state)
     spec.entry_count = ARRAY_LEN(entries);
     const char *event = "{\"op\":\"u\",\"before\":{\"note\":\"a\"},\"after\":{\"note\":\"b\"},"
                         "\"source\":{\"lsn\":2},\"ts_ms\":946684800000}";
-    char *wrapped _cleanup_mem_ = mem_printf("{\"schema\":{\"type\":\"struct\"},\"payload\":%s}",
+    _cleanup_mem_ char *wrapped = mem_printf("{\"schema\":{\"type\":\"struct\"},\"payload\":%s}",
                                              event);
     const char *row = "I 0005" NOTE_B "0000000175" NOTE_A "000000080000000000000002" AT_2000 "\n";
     struct bench b = bench_of(KIT_TABLE(kit_column("note", TYPE_TEXT), kit_column("op", TYPE_TEXT),
@@ -497,9 +508,9 @@ static void test_schemas_are_told_apart(void **state)
         change_spec(ROW_UPSERT));
     const char *after = "{\"op\":\"c\",\"after\":{\"id\":1,\"n\":\"DA==\"}}}";
     for (int round = 0; round < 3; round++) {
-        char *one _cleanup_mem_ = mem_printf("%s%s", SCHEMA(DECIMAL("1")), after);
-        char *two _cleanup_mem_ = mem_printf("%s%s", SCHEMA(DECIMAL("2")), after);
-        char *none _cleanup_mem_ = mem_printf("%s%s", SCHEMA(""), after);
+        _cleanup_mem_ char *one = mem_printf("%s%s", SCHEMA(DECIMAL("1")), after);
+        _cleanup_mem_ char *two = mem_printf("%s%s", SCHEMA(DECIMAL("2")), after);
+        _cleanup_mem_ char *none = mem_printf("%s%s", SCHEMA(""), after);
         expect_taken(&b, NULL, one);
         expect_taken(&b, NULL, two);
         expect_taken(&b, NULL, none);
@@ -517,7 +528,7 @@ static void test_more_schemas_than_are_remembered(void **state)
         with_key(KIT_TABLE(key_column("id", TYPE_INT4), kit_column("n", TYPE_TEXT))),
         change_spec(ROW_UPSERT));
     for (int i = 0; i < 600; i++) {
-        char *value _cleanup_mem_ = mem_printf(
+        _cleanup_mem_ char *value = mem_printf(
             "{\"schema\":{\"type\":\"struct\",\"version\":%d,\"fields\":[{\"type\":\"struct\","
             "\"fields\":[" DECIMAL("1") "],\"field\":\"after\"}]},\"payload\":"
                                         "{\"op\":\"c\",\"after\":{\"id\":1,\"n\":\"DA==\"}}}",
@@ -600,7 +611,7 @@ static void test_each_form_of_an_unavailable_value(void **state)
     };
     struct bench b = small_bench(change_spec(ROW_UPSERT));
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-        char *value _cleanup_mem_ = mem_printf("{\"op\":\"u\",\"after\":{\"id\":1,\"note\":%s}}",
+        _cleanup_mem_ char *value = mem_printf("{\"op\":\"u\",\"after\":{\"id\":1,\"note\":%s}}",
                                                forms[i]);
         expect_taken(&b, NULL, value);
         expect_rows(&b, "P 0001" ID_1 "\n");
@@ -714,6 +725,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_more_columns_than_can_be_left_out),
         cmocka_unit_test(test_faults),
     };
+
     if (argc != 2) {
         print_error("usage: %s DIRECTORY\n", argv[0]);
         return 2;

@@ -45,5 +45,6 @@ int main(void)
         cmocka_unit_test(test_what_differs),
         cmocka_unit_test(test_scratch_that_nothing_was_read_with),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,6 +32,7 @@ static void bench_done(struct bench *b)
 static bool reads(struct bench *b, const char *text)
 {
     const struct format_input in = {.what = "value", .bytes = str_of(text), .names = &b->names};
+
     for (size_t i = 0; i < ARRAY_LEN(b->cells); i++) {
         b->cells[i].kind = CELL_BYTES; /* each has to be set */
     }
@@ -129,5 +130,6 @@ int main(void)
         cmocka_unit_test(test_without_fields_any_document_will_do),
         cmocka_unit_test(test_what_jsonb_may_refuse_is_said_of_the_document_read_last),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ static int teardown(void **state)
 static void expect_good(const char *text, size_t n)
 {
     struct error err;
+
     if (!document_read(document, (struct str){.p = text, .n = n}, NULL, NULL, &err)) {
         print_error("%.*s: %s\n", (int) n, text, err.text);
         fail();
@@ -38,12 +39,13 @@ static void expect_good(const char *text, size_t n)
 static void expect_bad(const char *text, size_t n, const char *words)
 {
     struct error err;
+
     if (document_read(document, (struct str){.p = text, .n = n}, NULL, NULL, &err)) {
         print_error("taken: %.*s\n", (int) n, text);
         fail();
     }
     assert_int_equal(err.class, ERROR_RECORD);
-    if (words && !strstr(err.text, words)) {
+    if (words != NULL && strstr(err.text, words) == NULL) {
         print_error("%.*s: got: %s, want: %s\n", (int) n, text, err.text, words);
         fail();
     }
@@ -172,7 +174,7 @@ static void nested(size_t levels, const char *open, const char *shut, struct buf
 static void test_depth(void **state)
 {
     (void) state;
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     static const size_t good[] = {1, 1000, DOCUMENT_DEPTH_MAX};
     static const size_t bad[] = {DOCUMENT_DEPTH_MAX + 1, 100000};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -207,7 +209,7 @@ static void test_every_cut(void **state)
 static void test_string_lengths(void **state)
 {
     (void) state;
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     struct fields f;
     struct cell cells[2];
     struct error err;
@@ -261,6 +263,7 @@ static void make_fields(struct fields *f)
 static void read_cells(const struct fields *f, const char *text, struct cell *cells)
 {
     struct error err;
+
     if (!document_read(document, str_of(text), f, cells, &err)) {
         print_error("%s: %s\n", text, err.text);
         fail();
@@ -332,7 +335,7 @@ static void test_many_names(void **state)
     (void) state;
     enum { COUNT = 500 };
     static struct cell cells[COUNT + 1];
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     struct fields f;
     struct error err;
     char name[40];
@@ -381,7 +384,7 @@ static void test_odd_documents_are_noticed(void **state)
         expect_good(odd[i], strlen(odd[i]));
         assert_true(document_is_odd(document));
     }
-    struct buf digits _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf digits = {0};
     buf_fill(&digits, '7', 20000);
     expect_good((const char *) digits.p, digits.n);
     assert_true(document_is_odd(document));
@@ -390,7 +393,7 @@ static void test_odd_documents_are_noticed(void **state)
 static void test_large_documents(void **state)
 {
     (void) state;
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     buf_add_z(&text, "[\"");
     buf_fill(&text, 'x', 3000000);
     buf_add_z(&text, "\"");
@@ -464,7 +467,7 @@ static void test_what_lies_behind(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         size_t n = strlen(cases[i].text);
         snprintf(text, sizeof text, "%s%s", cases[i].text, cases[i].behind);
-        if (cases[i].fault) {
+        if (cases[i].fault != NULL) {
             expect_bad(text, n, cases[i].fault);
         } else {
             expect_good(text, n);
@@ -505,7 +508,7 @@ static void test_names_of_all_lengths(void **state)
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                   "abcdefghijklmnopqrstuvwxyz";
     static struct cell cells[LONGEST + 1];
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     struct fields f;
     struct error err;
     fields_init(&f);
@@ -546,6 +549,7 @@ static void random_object(uint64_t *random, struct buf *out, int depth)
                                         "\\u0061", "n", "",  "a\\t"};
     static const char *const gaps[] = {"", "", "", " ", "\n\t"};
     size_t count = kit_random(random) % 6;
+
     buf_add_u8(out, '{');
     for (size_t i = 0; i < count; i++) {
         uint64_t x = kit_random(random);
@@ -562,6 +566,7 @@ static void random_value(uint64_t *random, struct buf *out, int depth)
     static const char *const scalars[] = {"1",    "-20",  "3.25",    "1e3",     "true", "false",
                                           "null", "\"\"", "\"abc\"", "\"\\n\"", "[]",   "[{},2]"};
     uint64_t x = kit_random(random);
+
     if (depth < 4 && x % 3 == 0) {
         random_object(random, out, depth);
     } else {
@@ -600,7 +605,7 @@ static bool same_cell(const struct cell *a, const struct cell *b)
 static void test_other_documents_change_nothing(void **state)
 {
     (void) state;
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     struct cell got[NODES];
     struct cell want[NODES];
     struct fields f[2];
@@ -640,6 +645,7 @@ static void expect_short(const char *text, int64_t number, int scale)
 {
     struct fields f;
     struct cell c;
+
     fields_init(&f);
     fields_seal(&f);
     read_cells(&f, text, &c);
@@ -702,5 +708,6 @@ int main(void)
         cmocka_unit_test(test_other_documents_change_nothing),
         cmocka_unit_test(test_short_numbers),
     };
+
     return cmocka_run_group_tests(tests, setup, teardown);
 }

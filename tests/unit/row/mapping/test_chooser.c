@@ -19,10 +19,11 @@ static struct bench bench_of(const char *template, const char *const names[TABLE
                              struct mapping_spec spec)
 {
     struct bench b = {.decoder = decoder_new(), .batch = batch_new()};
+
     spec.route = "r";
     spec.named_by = template;
     b.chooser = chooser_new(&spec, &b.err);
-    if (!b.chooser) {
+    if (b.chooser == NULL) {
         print_error("%s\n", b.err.text);
         fail();
     }
@@ -49,6 +50,7 @@ static void bench_done(struct bench *b)
 static bool rows(struct bench *b, const char *key, const char *value)
 {
     struct message msg = kit_message(key, value);
+
     batch_clear(b->batch);
     uint32_t span = batch_span(b->batch, b, "t", 0, 1, msg.offset);
     batch_record_begin(b->batch, span, msg.offset, msg.timestamp_ms, msg.leader_epoch);
@@ -124,7 +126,7 @@ static void test_a_very_long_name(void **state)
     (void) state;
     static const char *const names[] = {"a", "b", "c"};
     struct bench b = bench_of("{value.x}", names, (struct mapping_spec){0});
-    struct buf value _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf value = {0};
     buf_add_z(&value, "{\"x\": \"a");
     buf_fill(&value, 'x', 100000);
     buf_add_z(&value, "\"}");
@@ -174,6 +176,7 @@ static void expect_refused(const char *template, struct mapping_spec spec, enum 
 {
     struct error err;
     enum mapping_part got = MAPPING_COLUMN;
+
     spec.out_part = &got;
     spec.named_by = template;
     assert_null(chooser_new(&spec, &err));
@@ -209,5 +212,6 @@ int main(void)
         cmocka_unit_test(test_what_names_the_table_is_no_unknown_field),
         cmocka_unit_test(test_templates_that_are_refused),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@ static void expect_line(const struct mapping *m, size_t column, const char *sour
 {
     const char *got_source;
     const char *got_encoding;
+
     mapping_describe(m, column, &got_source, &got_encoding);
     kit_assert_text(got_source, source);
     kit_assert_text(got_encoding, encoding);
@@ -26,6 +27,7 @@ static void expect_fault(struct table *t, struct mapping_spec s, const char *wor
 {
     struct error err;
     struct mapping *m = mapping_new(t, &s, 0, &err);
+
     assert_null(m);
     assert_int_equal(err.class, ERROR_SETUP);
     kit_assert_text(err.text, words);
@@ -37,7 +39,8 @@ static struct mapping *make(const struct table *t, struct mapping_spec s)
 {
     struct error err;
     struct mapping *m = mapping_new(t, &s, 5, &err);
-    if (!m) {
+
+    if (m == NULL) {
         print_error("%s\n", err.text);
         fail();
     }
@@ -150,7 +153,8 @@ static void test_omit_bits(void **state)
 
 static struct table *many_defaults(size_t n)
 {
-    struct column *columns _cleanup_mem_ = mem_array(n, sizeof *columns);
+    _cleanup_mem_ struct column *columns = mem_array(n, sizeof *columns);
+
     for (size_t i = 0; i < n; i++) {
         char name[24];
         snprintf(name, sizeof name, "c%zu", i);
@@ -288,7 +292,7 @@ static void test_paths_print_as_they_read(void **state)
         "value.\xc3\xa9",
     };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-        struct buf text _cleanup_buf_ = {0};
+        _cleanup_buf_ struct buf text = {0};
         struct path p;
         struct error err;
         assert_true(path_parse(good[i], &p, &err));
@@ -296,7 +300,7 @@ static void test_paths_print_as_they_read(void **state)
         kit_assert_text(buf_cstr(&text), good[i]);
         path_done(&p);
     }
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     struct path p;
     struct error err;
     assert_true(path_parse("meta.offset", &p, &err));
@@ -339,7 +343,7 @@ static void test_which_source_fits_which_type(void **state)
                 print_error("%s into %s\n", fits[i][0], t->columns[0].type_name);
                 fail();
             }
-            if (!m) {
+            if (m == NULL) {
                 char words[128];
                 snprintf(words, sizeof words, "column 'a': %s cannot go into %s", fits[i][0],
                          t->columns[0].type_name);
@@ -366,5 +370,6 @@ int main(void)
         cmocka_unit_test(test_paths_print_as_they_read),
         cmocka_unit_test(test_which_source_fits_which_type),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@ static struct table *table_of(void)
 {
     struct table *t = KIT_TABLE(kit_column("id", TYPE_INT8), kit_column("n", TYPE_INT4),
                                 kit_column("at", TYPE_TIMESTAMPTZ), kit_column("gone", TYPE_BOOL));
+
     t->columns[ID].not_null = true;
     t->uniques = mem_array(2, sizeof *t->uniques);
     for (uint32_t i = 0; i < 2; i++) {
@@ -26,8 +27,9 @@ static struct table *table_of(void)
 static void expect_taken(struct table *t, struct mapping_spec spec, const char *mode)
 {
     struct error err;
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     struct mapping *m = mapping_new(t, &spec, 0, &err);
+
     if (m == NULL) {
         print_error("%s\n", err.text);
         fail();
@@ -43,6 +45,7 @@ static void expect_refused(struct table *t, struct mapping_spec spec, const char
 {
     struct error err;
     enum mapping_part part = MAPPING_EXPLODE;
+
     spec.out_part = &part;
     assert_null(mapping_new(t, &spec, 0, &err));
     assert_int_equal(err.class, ERROR_SETUP);
@@ -257,5 +260,6 @@ int main(void)
         cmocka_unit_test(test_privileges),
         cmocka_unit_test(test_rules),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,8 @@ static const struct known known[] = {
 /* Gives every path of the condition its cell; what is not known is lacking, in cell 0. */
 static void bind(struct condition *c, struct cell *cells)
 {
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
+
     cells[0].kind = CELL_ABSENT;
     for (size_t k = 0; k < ARRAY_LEN(known); k++) {
         cells[1 + k] = known[k].cell;
@@ -75,7 +76,8 @@ static bool holds(const char *text)
     struct error err;
     struct cell cells[1 + ARRAY_LEN(known)];
     struct condition *c = condition_new(text, &err);
-    if (!c) {
+
+    if (c == NULL) {
         print_error("%s: %s\n", text, err.text);
         fail();
     }
@@ -254,7 +256,8 @@ static void expect_fault(const char *text, const char *words)
 {
     struct error err;
     struct condition *c = condition_new(text, &err);
-    if (c) {
+
+    if (c != NULL) {
         print_error("taken: %s\n", text);
         fail();
     }
@@ -304,7 +307,7 @@ static void test_faults_have_a_place(void **state)
 static void test_limits(void **state)
 {
     (void) state;
-    struct buf text _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf text = {0};
     for (int i = 0; i < CONDITION_DEPTH_MAX - 1; i++) {
         buf_add_z(&text, i % 2 == 0 ? "not " : "(");
     }
@@ -357,6 +360,7 @@ static const struct cell *random_path(struct random *r)
 {
     static const struct cell lacking = {.kind = CELL_ABSENT};
     uint32_t k = pick(r, ARRAY_LEN(known) + 1);
+
     buf_add_z(&r->text, k == ARRAY_LEN(known) ? "value.lacking" : known[k].path);
     return k == ARRAY_LEN(known) ? &lacking : &known[k].cell;
 }
@@ -371,6 +375,7 @@ static struct cell random_literal(struct random *r)
         {"'k1'", TEXT("k1")},       {"true", {.kind = CELL_BOOL, .truth = true}},
     };
     const struct known *k = &literals[pick(r, ARRAY_LEN(literals))];
+
     buf_add_z(&r->text, k->path);
     return k->cell;
 }
@@ -387,8 +392,8 @@ static bool plain_compare(const char *sign, const struct cell *a, const struct c
     if (strcmp(sign, "!=") == 0 || strcmp(sign, "<>") == 0) {
         return !equal;
     }
-    return (less && strchr(sign, '<')) || (greater && strchr(sign, '>')) ||
-           (equal && strchr(sign, '='));
+    return (less && strchr(sign, '<') != NULL) || (greater && strchr(sign, '>') != NULL) ||
+           (equal && strchr(sign, '=') != NULL);
 }
 
 static bool random_comparison(struct random *r)
@@ -396,6 +401,7 @@ static bool random_comparison(struct random *r)
     static const char *const signs[] = {"=", "!=", "<>", "<", "<=", ">", ">="};
     const char *sign = signs[pick(r, ARRAY_LEN(signs))];
     const struct cell *a = random_path(r);
+
     buf_printf(&r->text, pick(r, 2) ? " %s " : "%s", sign);
     struct cell literal;
     const struct cell *b = &literal;
@@ -412,6 +418,7 @@ static bool random_list(struct random *r)
     const struct cell *a = random_path(r);
     bool negated = pick(r, 2);
     bool found = false;
+
     buf_add_z(&r->text, negated ? " not in (" : " in (");
     for (uint32_t n = 1 + pick(r, 3); n > 0; n--) {
         struct cell b = random_literal(r);
@@ -425,6 +432,7 @@ static bool random_null(struct random *r)
 {
     const struct cell *a = random_path(r);
     bool negated = pick(r, 2);
+
     buf_add_z(&r->text, negated ? " is not null" : " is null");
     return (a->kind <= CELL_NULL) != negated;
 }
@@ -432,6 +440,7 @@ static bool random_null(struct random *r)
 static bool random_truth(struct random *r)
 {
     const struct cell *a = random_path(r);
+
     return (a->kind == CELL_BOOL && a->truth) ||
            (a->kind == CELL_BYTES && str_eq_z(a->text, "true"));
 }
@@ -450,6 +459,7 @@ static bool random_inner(struct random *r, unsigned depth)
 static bool random_chain(struct random *r, unsigned depth, bool all)
 {
     bool answer = all;
+
     for (uint32_t n = 2 + pick(r, 2); n > 0; n--) {
         bool part = random_inner(r, depth);
         answer = all ? answer && part : answer || part;
@@ -516,8 +526,8 @@ static void test_random_damage(void **state)
             buf_add_z(&r.text, pieces[pick(&r, ARRAY_LEN(pieces))]);
         }
         struct condition *c = condition_new(buf_cstr(&r.text), &err);
-        assert_true(c || (err.class == ERROR_SETUP && err.text[0] != '\0'));
-        if (c) {
+        assert_true(c != NULL || (err.class == ERROR_SETUP && err.text[0] != '\0'));
+        if (c != NULL) {
             bind(c, r.cells);
             (void) condition_holds(c, r.cells);
         }
@@ -543,5 +553,6 @@ int main(void)
         cmocka_unit_test(test_random_conditions),
         cmocka_unit_test(test_random_damage),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

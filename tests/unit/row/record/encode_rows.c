@@ -38,6 +38,7 @@ static enum column_type type_of(const char *name)
 static enum time_unit unit_of(const char *name)
 {
     static const char *const names[] = {"", "s", "ms", "us", "ns"};
+
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         if (strcmp(names[i], name) == 0) {
             return (enum time_unit) i;
@@ -60,7 +61,8 @@ static struct column typed(const char *name, enum column_type type, int32_t typm
 static struct column column_of(const char *name, char *type, int32_t typmod)
 {
     char *bracket = strchr(type, '[');
-    if (!bracket) {
+
+    if (bracket == NULL) {
         return typed(name, type_of(type), typmod);
     }
     struct column array = typed(name, TYPE_ARRAY, typmod);
@@ -75,6 +77,7 @@ static struct column column_of(const char *name, char *type, int32_t typmod)
 static struct table *table_of(char *type, int32_t typmod)
 {
     struct table *t = mem_zalloc(sizeof *t);
+
     t->schema = mem_strdup("public");
     t->name = mem_strdup("t");
     t->quoted = mem_strdup("\"public\".\"t\"");
@@ -100,9 +103,10 @@ static void unhex(const char *text, struct buf *out)
 
 static void answer(struct decoder *d, const struct mapping *m, const struct message *msg)
 {
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     struct error err;
     uint64_t omit;
+
     if (!decoder_read(d, m, msg, &err) || !decoder_settle(d, m, ROW_INSERT, &omit, &err) ||
         !decoder_write(d, m, ROW_INSERT, omit, &out, &err)) {
         printf("fault %s\n", err.text);
@@ -124,8 +128,9 @@ static void encode(struct decoder *d, int64_t number, char **fields)
         .column = "v", .path = bytes ? "key" : "value.v", .unit = unit_of(fields[2])};
     struct mapping_spec spec = {.format = FORMAT_JSON, .entries = &entry, .entry_count = 1};
     struct mapping *m = mapping_new(t, &spec, 0, &err);
-    struct buf data _cleanup_buf_ = {0};
-    if (!m) {
+    _cleanup_buf_ struct buf data = {0};
+
+    if (m == NULL) {
         die("mapping", err.text);
     }
     struct message msg = {.topic = STR_LIT("t"), .offset = number, .timestamp_ms = -1};
@@ -146,13 +151,14 @@ int main(void)
     struct decoder *d = decoder_new();
     char *line = NULL;
     size_t cap = 0;
+
     for (int64_t number = 0; getline(&line, &cap, stdin) > 0; number++) {
         char *fields[5];
         char *at = line;
         line[strcspn(line, "\n")] = '\0';
         for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
             fields[i] = i + 1 < ARRAY_LEN(fields) ? strsep(&at, "\t") : at;
-            if (!fields[i]) {
+            if (fields[i] == NULL) {
                 die("fields are missing", line);
             }
         }

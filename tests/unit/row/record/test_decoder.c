@@ -18,8 +18,9 @@ static struct bench bench_of(struct table *table, enum format_id format,
 {
     struct bench b = {.table = table, .decoder = decoder_new()};
     struct mapping_spec spec = {.format = format, .entries = entries, .entry_count = n};
+
     b.mapping = mapping_new(table, &spec, 0, &b.err);
-    if (!b.mapping) {
+    if (b.mapping == NULL) {
         print_error("%s\n", b.err.text);
         fail();
     }
@@ -375,6 +376,7 @@ static struct table *strict_table(void)
 {
     struct table *t = KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("at", TYPE_TEXT),
                                 kit_column("note", TYPE_TEXT));
+
     t->columns[0].not_null = true;
     t->columns[1].not_null = true;
     t->columns[1].has_default = true;
@@ -512,5 +514,6 @@ int main(void)
         cmocka_unit_test(test_something_in_the_way_of_a_path),
         cmocka_unit_test(test_a_fault_takes_back_the_row),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

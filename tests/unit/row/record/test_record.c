@@ -26,8 +26,9 @@ static struct mapping_spec spec_of(const struct mapping_entry *entries, size_t n
 static struct bench bench_of(struct table *table, struct mapping_spec spec)
 {
     struct bench b = {.table = table, .decoder = decoder_new(), .batch = batch_new()};
+
     b.mapping = mapping_new(table, &spec, 0, &b.err);
-    if (!b.mapping) {
+    if (b.mapping == NULL) {
         print_error("%s\n", b.err.text);
         fail();
     }
@@ -58,6 +59,7 @@ static bool rows(struct bench *b, const struct message *msg)
 static void expect_rows(struct bench *b, const char *value, const char *hex)
 {
     struct message msg = kit_message("k", value);
+
     if (!rows(b, &msg)) {
         print_error("%s\n", b->err.text);
         fail();
@@ -76,6 +78,7 @@ static void expect_rows(struct bench *b, const char *value, const char *hex)
 static void expect_fault(struct bench *b, const char *value, const char *words)
 {
     struct message msg = kit_message("k", value);
+
     assert_false(rows(b, &msg));
     assert_int_equal(b->err.class, ERROR_RECORD);
     kit_assert_text(b->err.text, words);
@@ -88,6 +91,7 @@ static void expect_refused(struct table *t, struct mapping_spec spec, enum mappi
 {
     struct error err;
     enum mapping_part got = MAPPING_TABLE;
+
     spec.out_part = &got;
     assert_null(mapping_new(t, &spec, 0, &err));
     assert_int_equal(err.class, ERROR_SETUP);
@@ -305,6 +309,7 @@ static struct bench items_bench(const char *when)
 {
     static const struct mapping_entry entry = {.column = "order_id", .path = "value.id"};
     struct mapping_spec spec = spec_of(&entry, 1, when);
+
     spec.explode = "value.items";
     return bench_of(KIT_TABLE(kit_column("order_id", TYPE_INT2), kit_column("sku", TYPE_INT2),
                               kit_column("_index", TYPE_INT2)),
@@ -380,7 +385,7 @@ static void test_too_many_elements(void **state)
 {
     (void) state;
     struct bench b = items_bench(NULL);
-    struct buf value _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf value = {0};
     buf_add_z(&value, "{\"items\": [{}");
     for (int i = 1; i < 100000; i++) {
         buf_add_z(&value, ",{}");
@@ -506,6 +511,7 @@ static struct bench marked_bench(enum column_type mark)
 {
     static const struct mapping_entry entries[] = {{.column = "id", .path = "key"}};
     struct table *t = KIT_TABLE(kit_column("id", TYPE_INT8), kit_column("gone", mark));
+
     t->may_select = t->may_update = t->may_delete = true;
     t->uniques = mem_array(1, sizeof *t->uniques);
     t->uniques[0] = (struct unique){
@@ -523,6 +529,7 @@ static void expect_action(struct bench *b, const char *value, enum row_action ac
                           const char *hex)
 {
     struct message msg = kit_message("1", value);
+
     assert_true(rows(b, &msg));
     for (size_t i = 0; i < b->batch->part_count; i++) {
         if (b->batch->parts[i].row_count > 0) {
@@ -552,8 +559,9 @@ static void test_a_tombstone_marks_its_row(void **state)
 
 static void expect_inputs(const struct mapping *m, const char *want)
 {
-    struct buf got _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf got = {0};
     const struct target *t = mapping_target(m);
+
     for (size_t i = 0; i < t->column_count; i++) {
         buf_printf(&got, "%s%s%s ", t->columns[i].column->name, t->columns[i].is_input ? ":" : "",
                    t->columns[i].is_input ? t->columns[i].column->wire_name : "");
@@ -564,6 +572,7 @@ static void expect_inputs(const struct mapping *m, const char *want)
 static struct bench sql_bench(const char *sql, struct mapping_spec spec)
 {
     struct mapping_entry entry = {.column = "x", .sql = sql};
+
     spec.route = "t";
     spec.entries = &entry;
     spec.entry_count = 1;
@@ -672,5 +681,6 @@ int main(void)
         cmocka_unit_test(test_rows_of_expressions_have_a_field),
         cmocka_unit_test(test_a_column_named_like_an_input),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

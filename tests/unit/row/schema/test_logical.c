@@ -26,6 +26,7 @@ static struct cell number(const char *text)
 {
     int64_t n;
     bool whole = str_to_i64(str_of(text), &n);
+
     return (struct cell){.kind = CELL_NUMBER,
                          .is_short = whole && strlen(text) <= CELL_SHORT_DIGITS,
                          .number = whole ? n : 0,
@@ -284,7 +285,7 @@ static void test_times_of_64_bits(void **state)
     struct bench b = {0};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct cell in = {.kind = CELL_INT, .number = cases[i].n};
-        if (cases[i].want) {
+        if (cases[i].want != NULL) {
             expect(&b, &cases[i].l, in, CELL_STRING, cases[i].want);
         } else {
             expect(&b, &cases[i].l, in, CELL_INT, "");
@@ -407,5 +408,6 @@ int main(void)
         cmocka_unit_test(test_documents_and_texts),
         cmocka_unit_test(test_geometry),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

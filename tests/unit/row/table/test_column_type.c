@@ -56,7 +56,8 @@ static void test_types_without_a_number_are_known_by_kind(void **state)
 /* The names of all types of which it is true. */
 static void says(bool (*is)(enum column_type), const char *names)
 {
-    struct buf found _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf found = {0};
+
     for
         EACH_TYPE(t)
         {
@@ -90,5 +91,6 @@ int main(void)
         cmocka_unit_test(test_types_without_a_number_are_known_by_kind),
         cmocka_unit_test(test_what_types_are),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

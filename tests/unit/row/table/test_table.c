@@ -23,7 +23,7 @@ static void test_column_by_exact_name(void **state)
 static void test_identifiers_are_always_quoted(void **state)
 {
     (void) state;
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     table_quote_ident(&out, "plain");
     table_quote_ident(&out, "a\"b");
     table_quote_ident(&out, "");
@@ -37,5 +37,6 @@ int main(void)
         cmocka_unit_test(test_column_by_exact_name),
         cmocka_unit_test(test_identifiers_are_always_quoted),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,5 +63,6 @@ int main(void)
         cmocka_unit_test(test_digits),
         cmocka_unit_test(test_hex_bytes),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 static struct decimal scan(const char *text)
 {
     struct decimal d;
+
     if (!decimal_scan(str_of(text), &d)) {
         print_error("%s\n", text);
         fail();
@@ -128,7 +129,7 @@ static void test_floats(void **state)
                                        "3.4e38",
                                        "1e-45"};
     static const char *const bad[] = {"1e309", "-1e309", "1e-400", "2e-324", "1e999999999"};
-    struct buf scratch _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf scratch = {0};
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         struct decimal d = scan(good[i]);
         double got;
@@ -207,7 +208,7 @@ static void test_order(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows) * 4; i++) {
         for (size_t k = 0; k < ARRAY_LEN(rows) * 4; k++) {
-            if (rows[i / 4][i % 4] && rows[k / 4][k % 4]) {
+            if (rows[i / 4][i % 4] != NULL && rows[k / 4][k % 4] != NULL) {
                 struct decimal a = scan(rows[i / 4][i % 4]);
                 struct decimal b = scan(rows[k / 4][k % 4]);
                 assert_int_equal(decimal_compare(&a, &b), (i / 4 > k / 4) - (i / 4 < k / 4));
@@ -223,5 +224,6 @@ int main(void)
         cmocka_unit_test(test_magnitudes), cmocka_unit_test(test_quotients),
         cmocka_unit_test(test_floats),     cmocka_unit_test(test_order),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 static void test_bytes_become_digits(void **state)
 {
     (void) state;
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     hex_add(&out, NULL, 0);
     kit_assert_text(buf_cstr(&out), "");
     hex_add(&out, "\x00\x7f\xab\xff", 4);
@@ -16,9 +16,10 @@ static void test_bytes_become_digits(void **state)
 
 static void expect(const char *text, const char *want)
 {
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
     size_t n = strlen(text) / 2;
     bool ok = hex_decode(str_of(text), buf_reserve(&out, n + 1));
+
     assert_true(ok == (want != NULL));
     if (ok) {
         out.n = n;
@@ -45,5 +46,6 @@ int main(void)
         cmocka_unit_test(test_bytes_become_digits),
         cmocka_unit_test(test_digits_become_bytes),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@ static struct buf scratch;
 static void expect(const char *text, int32_t months, int32_t days, int64_t usec)
 {
     struct interval i;
+
     if (interval_parse(str_of(text), &scratch, &i) != MOMENT_OK) {
         print_error("%s\n", text);
         fail();
@@ -22,6 +23,7 @@ static void expect_fault(const char *text, enum moment_result want)
 {
     struct interval i;
     enum moment_result got = interval_parse(str_of(text), &scratch, &i);
+
     if (got != want) {
         print_error("%s: %d\n", text, (int) got);
         fail();
@@ -109,5 +111,6 @@ int main(void)
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_fractions_too_small_for_a_double),
     };
+
     return cmocka_run_group_tests(tests, NULL, done);
 }

@@ -9,6 +9,7 @@ static struct buf scratch;
 static void expect(const char *text, int64_t days, int64_t usec, int64_t offset)
 {
     struct moment m;
+
     if (moment_parse(str_of(text), &scratch, &m) != MOMENT_OK) {
         print_error("%s\n", text);
         fail();
@@ -187,6 +188,7 @@ static void expect_same_both_ways(const char *text)
     struct moment usual = {0};
     struct moment general = {0};
     char longer[80];
+
     snprintf(longer, sizeof longer, "0%s", text);
     enum moment_result want = moment_parse(str_of(longer), &scratch, &general);
     if (moment_parse(str_of(text), &scratch, &usual) != want ||
@@ -264,5 +266,6 @@ int main(void)
         cmocka_unit_test(test_the_usual_form_is_the_general_one),
         cmocka_unit_test(test_time_of_day),
     };
+
     return cmocka_run_group_tests(tests, NULL, done);
 }

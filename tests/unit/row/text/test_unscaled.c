@@ -5,7 +5,8 @@
 
 static void expect(const char *bytes, size_t n, int32_t scale, const char *want)
 {
-    struct buf out _cleanup_buf_ = {0};
+    _cleanup_buf_ struct buf out = {0};
+
     unscaled_print((const uint8_t *) bytes, n, scale, &out);
     kit_assert_text(buf_cstr(&out), want);
 }
@@ -93,5 +94,6 @@ int main(void)
         cmocka_unit_test(test_long_numbers),
         cmocka_unit_test(test_powers_of_two),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

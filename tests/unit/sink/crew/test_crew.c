@@ -132,6 +132,7 @@ static void answer_failed(struct rig *r, struct scout_mail *m)
 static void test_from_assigned_to_fetched(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
+
     assert_false(crew_is_ready(r->crew));
     struct partition *p = claiming(r, 3);
 
@@ -493,6 +494,7 @@ static void test_an_eager_group_fetches_all_again_for_a_late_claim(void **state)
 static void test_a_cooperative_group_leaves_the_others_alone(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
+
     world.cooperative = true;
     struct partition *a = fetching(r, 0);
 
@@ -625,6 +627,7 @@ static void test_stopped_by_a_record(void **state)
 static void test_stopped_in_a_cooperative_group(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
+
     world.cooperative = true;
     struct partition *a = fetching(r, 0);
     struct partition *b = fetching(r, 1);
@@ -796,6 +799,7 @@ static void test_a_lost_assignment_is_answered_at_once(void **state)
 static void test_a_second_revocation_ends_the_first(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
+
     world.cooperative = true;
     struct partition *p = fetching(r, 0);
     struct partition *q = fetching(r, 1);
@@ -1014,6 +1018,7 @@ int main(void)
         cmocka_unit_test(test_nothing_exists_that_a_route_takes),
         cmocka_unit_test(test_brokers_go_away_and_come_back),
     };
+
     log_init(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, kit_open, kit_close);
 }

@@ -25,6 +25,7 @@ static struct rig *rig_new(enum config_on_gap policy)
 {
     struct rig *r = mem_zalloc(sizeof *r);
     const struct partition_ref ref = {.topic = "orders", .partition = 3};
+
     r->cfg.sink = mem_strdup("s");
     r->cfg.postgres.schema = mem_strdup("pgsinkd");
     r->cfg.kafka.on_gap = policy;
@@ -53,6 +54,7 @@ static void report(struct rig *r, int64_t offset, bool truncated, int64_t log_en
 {
     const struct report report = {
         .kind = REPORT_RESET, .offset = offset, .truncated = truncated, .log_end = log_end};
+
     crew_gap_report(r->p, &report);
     assert_int_equal(r->p->state, PARTITION_GAPPED);
     assert_true(r->p->range_due);
@@ -61,6 +63,7 @@ static void report(struct rig *r, int64_t offset, bool truncated, int64_t log_en
 static void answer(struct rig *r)
 {
     struct scout_mail *m = scout_mail_new(SCOUT_RANGE, 1);
+
     scout_mail_add(m, r->p->topic, r->p->number, r->p->generation);
     m->refs[0].offset = LOW;
     m->high = HIGH;
@@ -81,6 +84,7 @@ static void expect_stop(struct rig *r, const char *why)
 static void expect_gap(struct rig *r, int64_t to, enum gap_cause cause)
 {
     int64_t from = r->p->reset_offset;
+
     answer(r);
     assert_int_equal(r->p->state, PARTITION_GAPPED);
     struct order *o = (struct order *) mailbox_take(&r->worker.orders);
@@ -100,6 +104,7 @@ static struct rig *reported(enum config_on_gap policy, int64_t offset, bool trun
                             int64_t log_end)
 {
     struct rig *r = rig_new(policy);
+
     report(r, offset, truncated, log_end);
     return r;
 }
@@ -107,6 +112,7 @@ static struct rig *reported(enum config_on_gap policy, int64_t offset, bool trun
 static struct rig *created_again(enum config_on_gap policy, int64_t offset)
 {
     struct rig *r = rig_new(policy);
+
     crew_gap_begin(r->p, offset, RESET_CREATED_AGAIN);
     return r;
 }
@@ -198,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_inside_after_all),
         cmocka_unit_test(test_an_answer_that_comes_too_late),
     };
+
     log_init(LOG_LEVEL_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

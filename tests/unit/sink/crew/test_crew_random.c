@@ -443,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order_of_events),
     };
+
     log_init(LOG_LEVEL_ERROR);
     int failed = cmocka_run_group_tests(tests, kit_open, kit_close);
     if (failed != 0) {

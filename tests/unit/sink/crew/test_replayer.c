@@ -27,6 +27,7 @@ static int teardown(void **state)
 static bool exchange(usec_t now, usec_t took, void (*answer)(struct scout_mail *m))
 {
     struct scout_mail *m = replayer_turn(&r, now);
+
     if (m == NULL) {
         return false;
     }
@@ -188,5 +189,6 @@ int main(void)
         TEST(test_chunks_become_smaller_and_larger),
         TEST(test_a_route_of_no_use_is_passed),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,12 +28,14 @@ static void look(struct unread *u, usec_t now, const struct look *missing, size_
 static void expect_nothing(struct unread *u, usec_t now)
 {
     struct unread_news news;
+
     assert_false(unread_next(u, now, &news));
 }
 
 static void expect_missing(struct unread *u, usec_t now, const char *topic, const char *partitions)
 {
     struct unread_news news;
+
     assert_true(unread_next(u, now, &news));
     assert_false(news.read_again);
     assert_string_equal(news.topic, topic);
@@ -43,6 +45,7 @@ static void expect_missing(struct unread *u, usec_t now, const char *topic, cons
 static void expect_read_again(struct unread *u, usec_t now, const char *topic)
 {
     struct unread_news news;
+
     assert_true(unread_next(u, now, &news));
     assert_true(news.read_again);
     assert_string_equal(news.topic, topic);
@@ -51,6 +54,7 @@ static void expect_read_again(struct unread *u, usec_t now, const char *topic)
 static void test_reported_after_a_minute_and_again_after_ten(void **state)
 {
     struct unread *u = unread_new();
+
     (void) state;
 
     LOOK(u, BEGAN, {"a", 0}, {"a", 1}, {"a", 2}, {"a", 5});
@@ -68,6 +72,7 @@ static void test_reported_after_a_minute_and_again_after_ten(void **state)
 static void test_read_again_is_said_once_and_only_of_what_was_reported(void **state)
 {
     struct unread *u = unread_new();
+
     (void) state;
 
     LOOK(u, BEGAN, {"a", 0}, {"b", 3});
@@ -86,6 +91,7 @@ static void test_read_again_is_said_once_and_only_of_what_was_reported(void **st
 static void test_a_partition_that_joins_the_missing_waits_its_own_minute(void **state)
 {
     struct unread *u = unread_new();
+
     (void) state;
 
     LOOK(u, BEGAN, {"a", 0});
@@ -102,6 +108,7 @@ static void test_a_long_list_is_cut(void **state)
 {
     struct unread *u = unread_new();
     struct unread_news news;
+
     (void) state;
 
     unread_begin(u);

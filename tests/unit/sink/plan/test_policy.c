@@ -16,6 +16,7 @@ static const char text[] =
 static struct table *letters_of(const char *const *names, size_t n)
 {
     struct column columns[32];
+
     assert_in_range(n, 0, ARRAY_LEN(columns));
     for (size_t i = 0; i < n; i++) {
         columns[i] = kit_column(names[i], TYPE_TEXT);

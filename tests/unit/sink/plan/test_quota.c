@@ -149,5 +149,6 @@ int main(void)
         cmocka_unit_test(test_without_a_limit),
         cmocka_unit_test(test_threads_share_it),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,6 +54,7 @@ static int teardown(void **state)
 static struct scout_mail *asked(enum scout_kind kind, usec_t now)
 {
     struct scout_mail *m = drain_turn(d, now);
+
     assert_non_null(m);
     assert_int_equal(m->kind, kind);
     assert_null(drain_turn(d, now)); /* one at a time */
@@ -115,6 +116,7 @@ static void know_targets(void)
         {"orders", 2},
         {"payments", 1},
     };
+
     give_topics(asked(SCOUT_TARGETS, T0), topics, ARRAY_LEN(topics), T0);
     give_offsets(asked(SCOUT_TARGET_ENDS, T0), 10, T0);
     assert_int_equal(drain_count(d), 3);
@@ -131,6 +133,7 @@ static void hold(size_t i, enum crew_hold how, int64_t stored, usec_t now)
 {
     const struct crew_place place = {
         .hold = how, .stored = stored, .why = how == CREW_STOPPED ? "the fault of a test" : NULL};
+
     drain_note(d, i, &place, now);
 }
 
@@ -158,6 +161,7 @@ static const char *line(const char *topic, enum drain_end end)
 static void expect_line(const char *topic, enum drain_end end, const char *text)
 {
     const char *got = line(topic, end);
+
     assert_non_null(got);
     assert_string_equal(got, text);
 }

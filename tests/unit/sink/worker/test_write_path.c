@@ -99,5 +99,6 @@ int main(void)
         cmocka_unit_test(test_rows_that_copy_would_stage),
         cmocka_unit_test(test_large_ones_do_not_follow),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
