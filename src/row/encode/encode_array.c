@@ -54,18 +54,20 @@ static bool ragged(const struct array *a)
 
 static bool put_element(struct array *a, const struct cell *c)
 {
-    const struct column *column = a->element.column;
+    struct encoding element = a->element;
+    const struct column *column = element.column;
 
     if (cell_is_array(c) && !column_type_is_json(column->type)) {
         return ragged(a);
     }
     a->count++;
+    element.cell = c;
     if (c->kind == CELL_NULL && column->not_null) {
         error_set(a->v->err, ERROR_RECORD, "element %zu is null, which %s does not take", a->count,
                   column->type_name);
         return error_sqlstate(a->v->err, "23502");
     }
-    return a->encode(&a->element) || error_wrap(a->v->err, "element %zu", a->count);
+    return a->encode(&element) || error_wrap(a->v->err, "element %zu", a->count);
 }
 
 static bool put_level(struct array *a, const struct cell *array, int level)

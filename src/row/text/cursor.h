@@ -52,7 +52,7 @@ static inline bool cursor_two_digits(struct cursor *c, int64_t *out)
     unsigned tens = (unsigned) ((uint8_t) c->p[0] - '0');
     unsigned ones = (unsigned) ((uint8_t) c->p[1] - '0');
     c->p += 2;
-    *out = (int64_t) (tens * 10 + ones);
+    *out = (int64_t) tens * 10 + (int64_t) ones;
     return tens <= 9 && ones <= 9;
 }
 

@@ -68,11 +68,10 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         crew_unread_answer(c, m);
         break;
     case SCOUT_REPLAY:
-        break; /* the replayer's */
     case SCOUT_TARGETS:
     case SCOUT_TARGET_ENDS:
     case SCOUT_LEDGER:
-        break; /* the drain's */
+        break; /* the replayer's, and the drain's */
     case SCOUT_AWAY:
         c->away = true;
         log_event(LOG(brokers_away), m->error.text);
