@@ -60,6 +60,41 @@ static void test_defaults(void **state)
     assert_null(config_free(NULL));
 }
 
+/* The schema holds the ledger and the dead letters: it is needed for either. */
+static void test_what_the_schema_is_needed_for(void **state)
+{
+    static const struct {
+        const char *text;
+        bool ledger;
+        bool schema;
+    } cases[] = {
+        {HEAD ROUTE, true, true},
+        {HEAD ROUTE "    on_error: stop\n", true, true},
+        {HEAD "delivery: at_least_once\n" ROUTE "    on_error: dead_letter\n", false, true},
+        {HEAD "delivery: at_least_once\n" ROUTE "    on_error: stop\n", false, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct config *cfg = kit_load(*state, cases[i].text);
+
+        assert_int_equal(config_has_ledger(cfg), cases[i].ledger);
+        assert_int_equal(config_needs_schema(cfg), cases[i].schema);
+        config_free(cfg);
+    }
+}
+
+/* A claim must give up waiting for a lock before its own deadline is over. */
+static void test_a_lock_is_waited_for_half_the_time_at_most(void **state)
+{
+    struct config *cfg = kit_load(*state, HEAD "postgres: {timeout: 6s, lock_timeout: 5s}\n" ROUTE);
+
+    assert_int_equal(config_lock_timeout(cfg), 3 * USEC_PER_SEC);
+    config_free(cfg);
+    cfg = kit_load(*state, HEAD ROUTE);
+    assert_int_equal(config_lock_timeout(cfg), 5 * USEC_PER_SEC);
+    config_free(cfg);
+}
+
 static void test_positions(void **state)
 {
     struct config *cfg = kit_load(*state, "sink: orders\n"
@@ -261,6 +296,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_what_the_schema_is_needed_for),
+        cmocka_unit_test(test_a_lock_is_waited_for_half_the_time_at_most),
         cmocka_unit_test(test_positions),
         cmocka_unit_test(test_errors_of_others),
         cmocka_unit_test(test_workers),
