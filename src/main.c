@@ -20,7 +20,7 @@
  *     record     one record through one route                      row/record/record.h
  *     envelope   what surrounds a row: change events               row/envelope/debezium.h
  *     mapping    which value goes into which column                row/mapping/mapping.h
- *     format     bytes into cells, one file per format             row/format/json_format.h
+ *     format     bytes into cells, one file per format             row/format/format.h
  *     encode     a cell into a column's bytes                      row/encode/encode.h
  *     schema     what a value means beyond its text                row/schema/logical.h
  *     json       one document, strictly read                       row/json/document.h
