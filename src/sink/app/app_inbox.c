@@ -181,7 +181,7 @@ static void give_crew(struct app *a, const struct report *r)
 #define TAKER_AT(kind, take) [kind] = take,
 #define TAKER_ONE(kind, take) +1
 
-_Static_assert(0 TAKERS(TAKER_ONE) == REPORT_ENDED + 1, "each kind of report has its taker");
+_Static_assert(0 TAKERS(TAKER_ONE) == REPORT_KINDS, "each kind of report has its taker");
 
 static void take_report(struct app *a, const struct report *r)
 {

@@ -119,6 +119,7 @@ enum report_kind {
     REPORT_STALE,
     REPORT_FATAL, /* error: the daemon must stop */
     REPORT_ENDED, /* after ORDER_STOP: the thread is about to return */
+    REPORT_KINDS, /* how many there are */
 };
 
 /* What is known of the log in which a partition's offsets were read. */
