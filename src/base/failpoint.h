@@ -22,7 +22,7 @@ enum failpoint {
 /* Arms what the environment names. @thread main, before the others start */
 void failpoint_init(void);
 
-/* The program has come to this place: crashes, or says whether to fail here. */
+/* The program has reached this place: crashes, or says whether to fail here. */
 bool failpoint_hit(enum failpoint f);
 #else
 static inline void failpoint_init(void)

@@ -1,4 +1,4 @@
-/* The tables behind option.h, all expansions of options.def and refused.def. Constant data. */
+/* The tables of option.h, all expansions of options.def and refused.def. Constant data. */
 #include "config/option.h"
 
 #include "config/config.h"

@@ -42,7 +42,7 @@ struct letters {
                    " FROM ROWS FROM (pg_catalog.unnest(d.header_names),"                           \
                    " pg_catalog.unnest(d.header_values)) WITH ORDINALITY AS h(name, value, place))"
 
-enum field {
+enum letter_column {
     FIELD_TOPIC,
     FIELD_PARTITION,
     FIELD_OFFSET,
@@ -178,7 +178,7 @@ bool letters_read_marked(struct letters *l, const char *route, uint32_t limit, s
     return declared != NULL && fetch(l, err);
 }
 
-static const char *text(const struct letters *l, enum field field)
+static const char *text(const struct letters *l, enum letter_column field)
 {
     int column = (int) field;
 
@@ -196,7 +196,7 @@ static struct str unhex(struct arena *a, const char *hex, size_t digits)
     return (struct str){bytes, digits / 2};
 }
 
-static struct str bytes(struct letters *l, enum field field)
+static struct str bytes(struct letters *l, enum letter_column field)
 {
     const char *hex = text(l, field);
 

@@ -1,7 +1,7 @@
 /*
  * Which log is it? An offset means something only in the log in which it was read, and three things
  * can put other records behind it: a topic that is deleted and created again, a log that an unclean
- * election has truncated, another cluster behind the same address. What tells them apart: the
+ * election has truncated, another cluster at the same address. What tells them apart: the
  * fingerprint of a record that was stored, and the ids that Kafka gives to clusters and topics.
  * Pure; any thread.
  */

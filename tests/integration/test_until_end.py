@@ -8,7 +8,7 @@ from kit import daemon, process, wait
 from kit.ledger import offsets_only
 
 NOT_READ = "is not read to its end"
-TIMED_OUT = "--timeout was over before it was read to its end"
+TIMED_OUT = "--timeout expired before it was read to the end"
 DELIVERIES = pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once", "at_most_once"])
 WITHOUT_LEDGER = pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
 

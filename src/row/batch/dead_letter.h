@@ -24,7 +24,7 @@ struct dead_letter {
 
 /*
  * The target that dead letters are written to, over the table as the catalog describes it, which
- * must outlive it; freed by dead_letter_target_free. NULL, ERROR_SETUP: a column is lacking.
+ * must outlive it; freed by dead_letter_target_free. NULL, ERROR_SETUP: a column is missing.
  */
 struct target *dead_letter_target(const struct table *table, struct error *err) _must_;
 void dead_letter_target_free(struct target *t); /* NULL is fine */

@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum part { PART_VALUE, PART_KEY, PARTS };
+enum connect_part { PART_VALUE, PART_KEY, PARTS };
 
 /* A schema, and what it says about the columns of a mapping. */
 struct remembered {
     uint64_t fingerprint; /* of the mapping */
-    enum part part;
+    enum connect_part part;
     struct buf text;
     struct logical *logicals; /* per fill; those from elsewhere are plain */
     size_t logical_count;
@@ -84,7 +84,7 @@ static struct str after(struct str s, size_t n)
 }
 
 /* Is this the schema that the text begins with? *out_payload is what follows it. */
-static bool recognise(const struct remembered *r, const struct mapping *m, enum part part,
+static bool recognise(const struct remembered *r, const struct mapping *m, enum connect_part part,
                       struct str text, struct str *out_payload)
 {
     if (r->fingerprint != m->fingerprint || r->part != part ||
@@ -100,8 +100,9 @@ static bool recognise(const struct remembered *r, const struct mapping *m, enum 
     return true;
 }
 
-static const struct remembered *recall(struct connect *x, const struct mapping *m, enum part part,
-                                       struct str text, struct str *out_payload)
+static const struct remembered *recall(struct connect *x, const struct mapping *m,
+                                       enum connect_part part, struct str text,
+                                       struct str *out_payload)
 {
     if (!begins_with(text, HEAD)) {
         return NULL;
@@ -154,7 +155,7 @@ static struct str node_entry(struct connect *x, struct str schema, const struct 
 }
 
 /* Where a schema says nothing about a number, what the route says counts. */
-static void learn_fill(struct connect *x, const struct mapping *m, enum part part,
+static void learn_fill(struct connect *x, const struct mapping *m, enum connect_part part,
                        struct str schema, const struct fill *f, struct logical *out)
 {
     const struct fields *tree = part == PART_KEY ? &m->key : &m->value;
@@ -171,8 +172,8 @@ static void learn_fill(struct connect *x, const struct mapping *m, enum part par
     }
 }
 
-static const struct remembered *learn(struct connect *x, const struct mapping *m, enum part part,
-                                      struct str schema)
+static const struct remembered *learn(struct connect *x, const struct mapping *m,
+                                      enum connect_part part, struct str schema)
 {
     assert(x->schema_count < CONNECT_SCHEMAS_MAX);
     x->last = x->schema_count++;
@@ -194,7 +195,7 @@ static const struct remembered *learn(struct connect *x, const struct mapping *m
 /* ---- reading value and key ---- */
 
 /* A document that has both parts, as cells: the payload is to be read instead. */
-static bool open_payload(struct connect *x, const struct mapping *m, enum part part,
+static bool open_payload(struct connect *x, const struct mapping *m, enum connect_part part,
                          const struct cell *schema, const struct cell *payload)
 {
     bool opens = cell_is_object(payload) || payload->kind == CELL_NULL;
@@ -274,7 +275,7 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
 
 const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i)
 {
-    enum part part = m->fills[i].place.origin == ORIGIN_KEY ? PART_KEY : PART_VALUE;
+    enum connect_part part = m->fills[i].place.origin == ORIGIN_KEY ? PART_KEY : PART_VALUE;
     const struct remembered *r = x->of[part];
 
     return r != NULL ? &r->logicals[i] : &m->logicals[i];

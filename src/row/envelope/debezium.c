@@ -111,11 +111,12 @@ static bool check_envelope(const struct mapping *m, const struct cell *cells, en
     const struct cell *op = &cells[m->change.op];
 
     if (op->kind <= CELL_NULL) {
-        return error_set(err, ERROR_RECORD, "the value is no change event: it has no field 'op'");
+        return error_set(err, ERROR_RECORD,
+                         "the value is not a change event: it has no field 'op'");
     }
     if (!op_of(op, out)) {
         struct excerpt x;
-        return error_set(err, ERROR_RECORD, "the value is no change event: 'op' is %s",
+        return error_set(err, ERROR_RECORD, "the value is not a change event: 'op' is %s",
                          excerpt_cell(&x, op));
     }
     bool has_row = *out == CHANGE_CREATE || *out == CHANGE_UPDATE;

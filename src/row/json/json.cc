@@ -1,5 +1,5 @@
 /*
- * The only C++ file: simdjson's first stage behind a C face. No exception leaves it: simdjson's
+ * The only C++ file: simdjson's first stage with a C interface. No exception leaves it: simdjson's
  * calls used here do not throw, and memory that is not there ends the process. One thread per
  * index.
  */

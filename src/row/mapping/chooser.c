@@ -13,34 +13,34 @@
 #include <string.h>
 
 /* Text as it stands, or what a path leads to. */
-struct part {
+struct name_part {
     struct str text; /* owned; of a path as it is printed */
     bool is_path;
     struct place place;
     uint32_t cell;
 };
 
-struct named {
+struct chosen_table {
     struct str name;
     const struct mapping *mapping;
 };
 
 struct chooser {
     struct mapping *mapping; /* reads what the template and the condition need */
-    struct part *parts;
+    struct name_part *parts;
     size_t part_count;
     size_t part_cap;
-    struct named *tables; /* by name */
+    struct chosen_table *tables; /* by name */
     size_t table_count;
     size_t table_cap;
 };
 
 /* ---- building ---- */
 
-static struct part *add_part(struct chooser *c, struct str text)
+static struct name_part *add_part(struct chooser *c, struct str text)
 {
     c->parts = mem_grow(c->parts, &c->part_cap, c->part_count, sizeof *c->parts);
-    c->parts[c->part_count] = (struct part){
+    c->parts[c->part_count] = (struct name_part){
         .text = {.p = mem_strndup(text.p, text.n), .n = text.n},
     };
     return &c->parts[c->part_count++];
@@ -56,7 +56,7 @@ static bool add_path(struct chooser *c, const char *text, struct error *err)
         ok = error_hint(err, "All rows of a record go into one table.");
     }
     if (ok) {
-        struct part *p = add_part(c, str_of(text));
+        struct name_part *p = add_part(c, str_of(text));
         p->is_path = true;
         p->place = place_operand(c->mapping, &path);
     }
@@ -103,7 +103,7 @@ static bool build(struct chooser *c, const struct mapping_spec *spec, struct err
     place_seal(m);
     mapping_bind_shape(m);
     for (size_t i = 0; i < c->part_count; i++) {
-        struct part *p = &c->parts[i];
+        struct name_part *p = &c->parts[i];
         p->cell = p->is_path ? place_cell(m, p->place) : 0;
     }
     return true;
@@ -144,7 +144,7 @@ void chooser_add(struct chooser *c, const char *name, const struct mapping *m)
     for (; i > 0 && str_cmp(c->tables[i - 1].name, str_of(name)) > 0; i--) {
         c->tables[i] = c->tables[i - 1];
     }
-    c->tables[i] = (struct named){.name = str_of(name), .mapping = m};
+    c->tables[i] = (struct chosen_table){.name = str_of(name), .mapping = m};
 }
 
 /* ---- finding ---- */
@@ -193,7 +193,7 @@ static bool make_name(const struct chooser *c, const struct cell *cells, struct 
 {
     out->n = 0;
     for (size_t i = 0; i < c->part_count; i++) {
-        const struct part *p = &c->parts[i];
+        const struct name_part *p = &c->parts[i];
         if (!p->is_path) {
             add_text(out, p->text);
         } else if (!add_cell(out, &cells[p->cell])) {

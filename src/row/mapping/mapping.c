@@ -304,7 +304,7 @@ static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec,
             return error_hint(
                 err, m->target.omit_leaves
                          ? "Mode update leaves a column alone where the record lacks its field; "
-                           "only this many columns may be lacking."
+                           "at most this many columns may be missing."
                          : "Drop the DEFAULT of columns that every record fills.");
         }
         f->omit_bit = bits++;

@@ -98,7 +98,7 @@ static bool is_of_row(const struct mapping *m, const struct fill *f)
     return value || f->place.origin == ORIGIN_KEY;
 }
 
-static uint64_t fingerprint_of(const struct mapping *m)
+static uint64_t mapping_fingerprint(const struct mapping *m)
 {
     _cleanup_buf_ struct buf text = {0};
 
@@ -122,7 +122,7 @@ void mapping_change_end(struct mapping *m)
             logical_of_column(f->column, m->precision, &m->logicals[i]);
         }
     }
-    m->fingerprint = fingerprint_of(m);
+    m->fingerprint = mapping_fingerprint(m);
 }
 
 void mapping_change_done(struct mapping *m)

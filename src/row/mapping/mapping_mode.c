@@ -256,7 +256,7 @@ static bool check_rules(const struct mapping *m, const struct mapping_spec *spec
         error_set(err, ERROR_SETUP,
                   "table %s has rules, and column '%s' (%s) needs a cast, which COPY cannot do",
                   m->table->quoted, cast->name, cast->type_name);
-        return error_hint(err, "Make triggers of the rules and DROP RULE.");
+        return error_hint(err, "Replace the rules with triggers (DROP RULE).");
     }
     error_set(err, ERROR_SETUP, "table %s has rules, and this mode cannot write to such a table",
               m->table->quoted);

@@ -124,7 +124,7 @@ static bool next(struct parser *p)
     }
     if (n == 0 && p->token.kind != TOKEN_END) {
         fault(p, "unexpected character");
-        return *begin == '"' ? error_hint(p->err, "Texts stand in single quotes: 'order'.") : false;
+        return *begin == '"' ? error_hint(p->err, "Write texts in single quotes: 'order'.") : false;
     }
     p->at += n;
     return true;
@@ -285,7 +285,7 @@ static bool list(struct parser *p, struct condition_node *n)
     }
 }
 
-/* Behind `is`. */
+/* After `is`. */
 static bool null_test(struct parser *p, struct condition_node *n)
 {
     n->kind = CONDITION_NULL;

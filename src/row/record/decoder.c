@@ -156,7 +156,7 @@ static const struct fields *tree_of(const struct mapping *m, enum origin origin,
     return NULL;
 }
 
-/* The outermost thing on the way to a lacking field that is there, not null, and has no fields; or
+/* The outermost thing on the path to a missing field that is there, not null, and has no fields; or
  * NULL. */
 static const struct cell *in_the_way(const struct decoder *d, const struct mapping *m,
                                      enum origin origin, uint32_t cell)

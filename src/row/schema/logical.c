@@ -65,14 +65,14 @@ static bool suits(enum logical_kind kind, const struct column *c)
 
 /* ---- by schema ---- */
 
-struct named {
+struct logical_name {
     const char *name;
     enum logical_kind kind;
     enum time_unit unit;
 };
 
 /* A name may be listed twice: the first row that suits the column counts. */
-static const struct named named[] = {
+static const struct logical_name named[] = {
     {"io.debezium.time.Date", LOGICAL_DAYS, UNIT_NONE},
     {"io.debezium.time.Time", LOGICAL_PLAIN, UNIT_MS},
     {"io.debezium.time.MicroTime", LOGICAL_PLAIN, UNIT_US},
@@ -97,7 +97,7 @@ static const struct named named[] = {
     {"io.debezium.data.geometry.Geography", LOGICAL_GEOMETRY, UNIT_NONE},
 };
 
-static const struct named *named_for(struct str name, const struct column *c)
+static const struct logical_name *named_for(struct str name, const struct column *c)
 {
     for (size_t i = 0; i < ARRAY_LEN(named); i++) {
         if (str_eq_z(name, named[i].name) && suits(named[i].kind, c)) {
@@ -108,14 +108,14 @@ static const struct named *named_for(struct str name, const struct column *c)
 }
 
 /* An entry of a schema: the text of a JSON object, and scratch memory for its strings. */
-struct entry {
+struct schema_entry {
     struct str text;
     struct buf *plain;
 };
 
 /* The string of that name, borrowed until the next one is asked for; absent if it is not a string.
  */
-static struct str text_at(const struct entry *e, const char *name)
+static struct str text_at(const struct schema_entry *e, const char *name)
 {
     struct cell c;
     bool is_text = elements_find(e->text, name, e->plain, &c) && c.kind == CELL_STRING;
@@ -124,19 +124,19 @@ static struct str text_at(const struct entry *e, const char *name)
 }
 
 /* The object of that name; false if there is none. */
-static bool object_at(const struct entry *e, const char *name, struct entry *out)
+static bool object_at(const struct schema_entry *e, const char *name, struct schema_entry *out)
 {
     struct cell c;
     bool is_object = elements_find(e->text, name, e->plain, &c) && cell_is_object(&c);
 
-    *out = (struct entry){.text = c.text, .plain = e->plain};
+    *out = (struct schema_entry){.text = c.text, .plain = e->plain};
     return is_object;
 }
 
 /* A parameter, which is a number written as a string; 0 when it is missing or not a number. */
-static int32_t parameter(const struct entry *e, const char *name)
+static int32_t parameter(const struct schema_entry *e, const char *name)
 {
-    struct entry parameters;
+    struct schema_entry parameters;
     int64_t n = 0;
 
     if (!object_at(e, "parameters", &parameters)) {
@@ -146,11 +146,11 @@ static int32_t parameter(const struct entry *e, const char *name)
     return is_number && n >= INT32_MIN && n <= INT32_MAX ? (int32_t) n : 0;
 }
 
-static void read_entry(const struct entry *e, const struct column *c, struct logical *out);
+static void read_entry(const struct schema_entry *e, const struct column *c, struct logical *out);
 
-static void read_array(const struct entry *e, const struct column *c, struct logical *out)
+static void read_array(const struct schema_entry *e, const struct column *c, struct logical *out)
 {
-    struct entry items;
+    struct schema_entry items;
 
     if (c->element != NULL && object_at(e, "items", &items)) {
         out->kind = LOGICAL_ARRAY;
@@ -160,7 +160,7 @@ static void read_array(const struct entry *e, const struct column *c, struct log
 }
 
 /* An entry without a name: its type says it. */
-static void read_type(const struct entry *e, const struct column *c, struct logical *out)
+static void read_type(const struct schema_entry *e, const struct column *c, struct logical *out)
 {
     struct str type = text_at(e, "type");
 
@@ -173,10 +173,10 @@ static void read_type(const struct entry *e, const struct column *c, struct logi
     }
 }
 
-static void read_entry(const struct entry *e, const struct column *c, struct logical *out)
+static void read_entry(const struct schema_entry *e, const struct column *c, struct logical *out)
 {
     struct str name = text_at(e, "name");
-    const struct named *found = name.p != NULL ? named_for(name, c) : NULL;
+    const struct logical_name *found = name.p != NULL ? named_for(name, c) : NULL;
 
     *out = (struct logical){.kind = LOGICAL_PLAIN};
     if (found != NULL) {
@@ -192,7 +192,7 @@ static void read_entry(const struct entry *e, const struct column *c, struct log
 void logical_of_schema(struct str entry, const struct column *c, struct logical *out)
 {
     _cleanup_buf_ struct buf plain = {0};
-    struct entry e = {.text = entry, .plain = &plain};
+    struct schema_entry e = {.text = entry, .plain = &plain};
 
     read_entry(&e, c, out);
 }

@@ -16,14 +16,14 @@
 /* The sums so far, and where the rest of the text begins. */
 struct sum {
     struct cursor c;
-    unsigned seen; /* bits of enum field */
+    unsigned seen; /* bits of enum interval_field */
     int64_t usec;
     int64_t days;
     int64_t months;
 };
 
 /* Each may come once. */
-enum field { YEAR, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND };
+enum interval_field { YEAR, MONTH, WEEK, DAY, HOUR, MINUTE, SECOND, MILLISECOND, MICROSECOND };
 
 struct number {
     int64_t whole;
@@ -97,7 +97,7 @@ static bool add_fraction_days(struct sum *s, double fraction, int scale)
     return add(&s->days, days, 1) && add_fraction_usec(s, fraction - (double) days, USEC_PER_DAY);
 }
 
-static bool add_field(struct sum *s, enum field field, const struct number *n)
+static bool add_field(struct sum *s, enum interval_field field, const struct number *n)
 {
     static const int64_t usec[] = {
         [HOUR] = USEC_PER_HOUR,        [MINUTE] = USEC_PER_MINUTE, [SECOND] = USEC_PER_SECOND,
@@ -126,7 +126,8 @@ static bool add_field(struct sum *s, enum field field, const struct number *n)
 }
 
 /* Each field only once; seconds with a fraction stand for all smaller units as well. */
-static enum moment_result take_field(struct sum *s, enum field field, const struct number *n)
+static enum moment_result take_field(struct sum *s, enum interval_field field,
+                                     const struct number *n)
 {
     unsigned bits = 1U << field;
 
@@ -156,7 +157,7 @@ static void negate(struct number *n)
 
 /* ---- ISO 8601 ---- */
 
-static bool iso_field(char ch, bool time, enum field *out)
+static bool iso_field(char ch, bool time, enum interval_field *out)
 {
     static const char dates[] = "YMWD";
     static const char times[] = "HMS";
@@ -164,7 +165,7 @@ static bool iso_field(char ch, bool time, enum field *out)
 
     for (int i = 0; units[i]; i++) {
         if (units[i] == ch) {
-            *out = (enum field)((time ? HOUR : YEAR) + i);
+            *out = (enum interval_field)((time ? HOUR : YEAR) + i);
             return true;
         }
     }
@@ -196,7 +197,7 @@ static enum moment_result take_iso_number(struct cursor *c, struct number *out)
 static enum moment_result take_iso_field(struct sum *s, bool time)
 {
     struct number n;
-    enum field field;
+    enum interval_field field;
     bool minus = eat_sign(&s->c);
     enum moment_result result = take_iso_number(&s->c, &n);
 
@@ -231,7 +232,7 @@ static enum moment_result parse_iso(struct sum *s)
 
 static const struct {
     const char *word;
-    enum field field;
+    enum interval_field field;
 } words[] = {
     {"year", YEAR},
     {"years", YEAR},
@@ -275,7 +276,7 @@ static const struct {
     {"us", MICROSECOND},
 };
 
-static bool word_field(struct str word, enum field *out)
+static bool word_field(struct str word, enum interval_field *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (ascii_is_word(word, words[i].word)) {
@@ -329,7 +330,7 @@ static enum moment_result take_clock(struct sum *s, int64_t hour, bool minus)
 static enum moment_result take_part(struct sum *s)
 {
     struct number n;
-    enum field field;
+    enum interval_field field;
     bool minus = eat_sign(&s->c);
     enum moment_result result = take_digits(&s->c, &n.whole);
 

@@ -8,7 +8,7 @@
  *     the topic was created again (its id)    stops   the start               the end
  *     above the log, another log              stops   stops                   stops
  *
- * To go on means a gap: the worker moves the ledger and records the range, in one transaction.
+ * Continuing leaves a gap: the worker moves the ledger and records the range, in one transaction.
  * Main thread.
  */
 #include "sink/crew/crew_state.h"
@@ -27,14 +27,15 @@ static void hint_accept(const struct crew *c, const struct partition *p, const c
 
     if (config_has_ledger(cfg)) {
         error_hint(err,
-                   "%s To go on in the log that is there now, say where: "
+                   "%s To continue with the present log, choose an offset: "
                    "SELECT %s.seek('%s', '%s', %d, OFFSET);",
                    why, cfg->postgres.schema, cfg->sink, p->topic, p->number);
     } else {
-        error_hint(err,
-                   "%s To go on, stop and move the group: kafka-consumer-groups.sh --group %s "
-                   "--topic %s:%d --reset-offsets --to-offset OFFSET --execute",
-                   why, cfg->kafka.group, p->topic, p->number);
+        error_hint(
+            err,
+            "%s To continue, stop pgsinkd and move the group: kafka-consumer-groups.sh --group %s "
+            "--topic %s:%d --reset-offsets --to-offset OFFSET --execute",
+            why, cfg->kafka.group, p->topic, p->number);
     }
 }
 

@@ -82,7 +82,7 @@ static inline int64_t partition_end(const struct partition *p)
     return atomic_load_explicit(&p->share.end, memory_order_relaxed);
 }
 
-/* The one door to a state. What is under way for the partition is over by that. */
+/* The only function that changes the state. What is under way for the partition is over by that. */
 void partition_set(struct partition *p, enum partition_state state);
 /* ... to STOPPED. why is copied: the fault, without its hint. */
 void partition_stop(struct partition *p, const char *why);

@@ -45,25 +45,25 @@ static struct position place_of(const struct config_route *route, enum mapping_p
 }
 
 /* The entries of columns:, their values in one array. */
-struct entries {
+struct column_entries {
     struct mapping_entry *items;
     struct mapping_value *values;
 };
 
-static void entries_done(struct entries *e)
+static void column_entries_done(struct column_entries *e)
 {
     free(e->items);
     free(e->values);
 }
 
-static struct entries entries_of(const struct config_columns *columns)
+static struct column_entries column_entries_of(const struct config_columns *columns)
 {
     size_t total = 0;
 
     for (size_t i = 0; i < columns->count; i++) {
         total += columns->items[i].value_count;
     }
-    struct entries e = {
+    struct column_entries e = {
         .items = mem_array(columns->count, sizeof *e.items),
         .values = mem_array(total, sizeof *e.values),
     };
@@ -171,7 +171,8 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
 static bool compile(struct plan_job *job, enum mapping_part *out_part, struct error *err)
 {
     const struct config_route *route = &job->cfg->routes[job->route];
-    _cleanup_(entries_done) struct entries entries = entries_of(&route->columns);
+    _cleanup_(column_entries_done) struct column_entries entries = column_entries_of(
+        &route->columns);
     struct mapping_spec spec = spec_of(route, out_part);
 
     spec.entries = entries.items;

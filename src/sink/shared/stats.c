@@ -4,6 +4,13 @@
  */
 #include "sink/shared/stats.h"
 
+/* The kinds that a row may name. */
+enum stat_kind { COUNTER, GAUGE };
+#define STAT(name, kind, unit, help)                                                               \
+    _Static_assert((kind) == COUNTER || (kind) == GAUGE, #name " is of no known kind");
+#include "sink/shared/stats.def"
+#undef STAT
+
 void stats_count(_Atomic uint64_t *counter, uint64_t n)
 {
     stats_set(counter, atomic_load_explicit(counter, memory_order_relaxed) + n);

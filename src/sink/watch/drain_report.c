@@ -63,7 +63,7 @@ static const char *end_text(enum drain_end end)
     case DRAIN_SIGNAL:
         return "ended by a signal before it was read to its end";
     case DRAIN_TIMEOUT:
-        return "--timeout was over before it was read to its end";
+        return "--timeout expired before it was read to the end";
     case DRAIN_OVER:
         break;
     }

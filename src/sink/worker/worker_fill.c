@@ -62,6 +62,7 @@ static void drop_idle_span(struct worker *w, struct slot *s)
 static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
+    bool has_headers = w->keeps; /* asked for once, whoever wants them */
 
     assert(s->plan->route_count > 0); /* I10: or it would be passed without a row */
     batch_record_begin(w->open, span_of(w, s), msg->offset, msg->timestamp_ms, msg->leader_epoch);
@@ -71,8 +72,9 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
     }
     for (size_t i = 0; i < s->plan->route_count; i++) {
         const struct record_route *route = &s->plan->routes[i];
-        if (mapping_wants_headers(route->mapping)) { /* a column may have come while we run */
+        if (!has_headers && mapping_wants_headers(route->mapping)) {
             feed_headers(w->wc.feed, msg);
+            has_headers = true;
         }
         if (!record_rows(w->decoder, route, msg, w->open, &err) &&
             !worker_letters_reject(w, mapping_target(route->mapping), msg, &err)) {

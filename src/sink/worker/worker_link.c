@@ -80,11 +80,10 @@ static void give_up(struct worker *w, const struct error *err)
     struct error final = *err;
 
     if (final.class == ERROR_SETUP && *final.hint == '\0') {
-        error_hint(&final,
-                   sqlstate_is(final.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)
-                       ? "Grant what `pgsinkd init --print` lists, then start again."
-                       : "No record is the cause of this: fix the table, its triggers or the "
-                         "server, then start again. Nothing is lost.");
+        error_hint(&final, sqlstate_is(final.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)
+                               ? "Grant what `pgsinkd init --print` lists, then start again."
+                               : "No record caused this: fix the table, its triggers or the "
+                                 "server, then start again. Nothing is lost.");
     }
     w->dead = true;
     worker_report(w, REPORT_FATAL, NULL, 0, &final);

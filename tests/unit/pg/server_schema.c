@@ -143,8 +143,11 @@ static const char probe_sql[] =
 /* Every class, each with the subclasses that sqlstate.c or PostgreSQL know anything special of. */
 static const char codes_sql[] =
     "SELECT code, pg_temp.caught(code) FROM (SELECT a.d || b.d || s.sub AS code FROM digits a,"
-    " digits b, (VALUES ('001'), ('002'), ('003'), ('004'), ('006'), ('011'), ('014'), ('023'),"
-    " ('100'), ('501'), ('P01'), ('P02'), ('P03'), ('P04')) AS s(sub)) AS codes";
+    " digits b, (VALUES ('000'), ('00H'), ('001'), ('002'), ('003'), ('004'), ('006'), ('011'),"
+    " ('014'), ('023'), ('100'), ('501'), ('P01'), ('P02'), ('P03'), ('P04')) AS s(sub)) AS codes"
+    " WHERE code <> '00000'"; /* no error */
+
+enum { CODES = 36 * 36 * 16 - 1 };
 
 static void test_rows_faults_are_the_same_in_sql(void **state)
 {
@@ -157,7 +160,7 @@ static void test_rows_faults_are_the_same_in_sql(void **state)
     operator_ask(admin, probe_sql);
     PGresult *res = PQexec(admin, codes_sql);
     assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
-    assert_int_equal(PQntuples(res), 36 * 36 * 14);
+    assert_int_equal(PQntuples(res), CODES);
     for (int i = 0; i < PQntuples(res); i++) {
         const char *code = PQgetvalue(res, i, 0);
         bool caught = *PQgetvalue(res, i, 1) == 't';
@@ -168,7 +171,7 @@ static void test_rows_faults_are_the_same_in_sql(void **state)
         }
         rows += caught;
     }
-    assert_true(rows > 0 && rows < 36 * 36 * 14);
+    assert_true(rows > 0 && rows < CODES);
     PQclear(res);
     operator_ask(admin, "DISCARD TEMPORARY");
 }

@@ -561,7 +561,7 @@ static void test_odd_forms_of_the_schema_part(void **state)
     expect_taken(&b, NULL, "{\"schema\":{\"type\":\"struct\"},\"payload\":null}");
     expect_rows(&b, "");
     expect_fault(&b, NULL, "{\"schema\":{\"type\":\"struct\"},\"payload\":1}",
-                 "the value is no change event: it has no field 'op'");
+                 "the value is not a change event: it has no field 'op'");
     expect_fault(&b, NULL, "{\"schema\":{\"type\":\"struct\"},\"payload\":{\"op\":}}",
                  "the value: not valid JSON: unexpected character at byte 45");
     bench_done(&b);
@@ -673,18 +673,18 @@ static void test_more_columns_than_can_be_left_out(void **state)
     bench_done(&b);
 }
 
-/* ---- what is no change event ---- */
+/* ---- what is not a change event ---- */
 
 static void test_faults(void **state)
 {
     (void) state;
     struct bench b = small_bench(change_spec(ROW_UPSERT));
     static const char *const faults[][2] = {
-        {"{\"id\":1}", "the value is no change event: it has no field 'op'"},
-        {"{\"op\":null}", "the value is no change event: it has no field 'op'"},
-        {"{\"op\":\"x\"}", "the value is no change event: 'op' is \"x\""},
-        {"{\"op\":\"cc\"}", "the value is no change event: 'op' is \"cc\""},
-        {"{\"op\":1}", "the value is no change event: 'op' is 1"},
+        {"{\"id\":1}", "the value is not a change event: it has no field 'op'"},
+        {"{\"op\":null}", "the value is not a change event: it has no field 'op'"},
+        {"{\"op\":\"x\"}", "the value is not a change event: 'op' is \"x\""},
+        {"{\"op\":\"cc\"}", "the value is not a change event: 'op' is \"cc\""},
+        {"{\"op\":1}", "the value is not a change event: 'op' is 1"},
         {"{\"op\":\"c\"}", "the change event has no row in 'after'"},
         {"{\"op\":\"u\",\"after\":null}", "the change event has no row in 'after'"},
         {"{\"op\":\"c\",\"after\":\"{}\"}", "the change event has no row in 'after'"},

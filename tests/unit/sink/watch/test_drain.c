@@ -232,7 +232,7 @@ static void test_kafka_is_never_reached(void **state)
 {
     (void) state;
     expect_line("orders", DRAIN_TIMEOUT,
-                "topic 'orders': --timeout was over before it was read to its end");
+                "topic 'orders': --timeout expired before it was read to the end");
     assert_int_equal(drain_report(d, DRAIN_TIMEOUT), EXIT_FAULT); /* it was not asked */
     give_failed(asked(SCOUT_TARGETS, T0), T0);
     give_failed(asked(SCOUT_TARGETS, T0), T0);
@@ -334,7 +334,7 @@ static void test_ends_that_are_not_known_are_asked_for_again(void **state)
     hold_all(CREW_READING, 10, T0);
     assert_false(drain_is_over(d, T0 + 2 * PATIENCE));
     expect_line("orders", DRAIN_TIMEOUT,
-                "topic 'orders': --timeout was over before it was read to its end: partition 1: "
+                "topic 'orders': --timeout expired before it was read to the end: partition 1: "
                 "its end is not known yet");
     hold(1, CREW_STOPPED, 10, T0);
     expect_line("orders", DRAIN_OVER,
@@ -452,7 +452,7 @@ static void test_what_others_held_becomes_ours(void **state)
     hold(1, CREW_READING, 6, T0 + 2 * PATIENCE);
     give_ledger(late, 4, "h:1:a", T0 + 2 * PATIENCE);
     expect_line("orders", DRAIN_TIMEOUT,
-                "topic 'orders': --timeout was over before it was read to its end: partition 1 "
+                "topic 'orders': --timeout expired before it was read to the end: partition 1 "
                 "stands at offset 6 of 10");
     assert_false(drain_is_over(d, T0 + 2 * PATIENCE));
     hold(1, CREW_READING, 10, T0 + 2 * PATIENCE);
@@ -503,7 +503,7 @@ static void test_a_long_line_ends(void **state)
     join(T0);
     hold_all(CREW_READING, 1, T0);
     expect_line("orders", DRAIN_TIMEOUT,
-                "topic 'orders': --timeout was over before it was read to its end: "
+                "topic 'orders': --timeout expired before it was read to the end: "
                 "partition 0 stands at offset 1 of 10; partition 1 stands at offset 1 of 10; "
                 "partition 2 stands at offset 1 of 10; and 2 more");
 }
