@@ -154,11 +154,11 @@ static void print_group(const struct config *cfg, struct buf *out)
 static void print_option_text(const struct config *cfg, const struct option *o, struct position pos,
                               const char *text, struct buf *out)
 {
-    if (strcmp(o->section, SECTION_ROUTE) == 0) { /* an offset in another struct */
-        print_text(cfg, pos, text, out);
-    } else if (o->offset == offsetof(struct config, postgres.dsn)) {
+    bool of_route = strcmp(o->section, SECTION_ROUTE) == 0; /* its offset is in another struct */
+
+    if (!of_route && o->offset == offsetof(struct config, postgres.dsn)) {
         print_dsn(cfg, out);
-    } else if (o->offset == offsetof(struct config, kafka.group)) {
+    } else if (!of_route && o->offset == offsetof(struct config, kafka.group)) {
         print_group(cfg, out);
     } else {
         print_text(cfg, pos, text, out);

@@ -23,11 +23,12 @@ bool value_text(struct load *l, const struct yaml_node *n, const char *label, st
 
     if (yaml_node_is_null(n)) {
         load_error(l, n->pos, "'%s' has no value", label);
-        return error_hint(l->err, "Write a value after the colon; \"\" is an empty text.");
+        error_hint(l->err, "Write a value after the colon; \"\" is an empty text.");
+        return false;
     }
     if (n->kind != YAML_SCALAR) {
-        return load_error(l, n->pos, "'%s' takes a single value, not %s", label,
-                          yaml_node_kind_name(n));
+        load_error(l, n->pos, "'%s' takes a single value, not %s", label, yaml_node_kind_name(n));
+        return false;
     }
     if (!expand_needed(n->text)) {
         *out = n->text;
@@ -35,7 +36,8 @@ bool value_text(struct load *l, const struct yaml_node *n, const char *label, st
     }
     if (!expand_text(n->text, l->dir, &expanded, l->err)) {
         error_wrap(l->err, "'%s'", label);
-        return config_error_locate(l->cfg, n->pos, l->err);
+        config_error_locate(l->cfg, n->pos, l->err);
+        return false;
     }
     source_add(l->cfg->source, n->pos, n->text);
     *out = expanded.n > 0 ? arena_copy(&l->doc.arena, buf_str(&expanded)) : STR_LIT("");

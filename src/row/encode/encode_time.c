@@ -86,9 +86,11 @@ static bool day_count(const struct encoding *v, const struct decimal *d, struct 
     case DECIMAL_OK:
         return CHECKED_MUL(days, (uint64_t) USEC_PER_DAY, &out->usec) || encoding_out_of_range(v);
     case DECIMAL_ROUNDED:
-        return encoding_misfit(v);
+        encoding_misfit(v);
+        return false;
     case DECIMAL_RANGE:
-        return encoding_out_of_range(v);
+        encoding_out_of_range(v);
+        return false;
     }
     __builtin_unreachable();
 }
