@@ -93,7 +93,7 @@ def test_kafka_is_not_reached_in_time(bench):
     bench.plain_table()
     config = bench.config(topics=["orders"], kafka={"brokers": f"127.0.0.1:{process.free_port()}"})
     d = drain(bench, config, "--timeout", "2s", code=5, timeout=10)
-    assert any("no broker could be reached before --timeout was over" in text for text in d.lines("error"))
+    assert any("no broker could be reached before --timeout expired" in text for text in d.lines("error"))
 
 
 def test_kafka_is_waited_for(bench):

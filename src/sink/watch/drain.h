@@ -17,7 +17,7 @@
 enum drain_end {
     DRAIN_OVER,    /* drain_is_over */
     DRAIN_SIGNAL,  /* asked to stop before that */
-    DRAIN_TIMEOUT, /* --timeout was over before that */
+    DRAIN_TIMEOUT, /* --timeout expired before that */
 };
 
 struct drain;
