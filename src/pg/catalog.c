@@ -14,11 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_true(const PGresult *res, int row, int column)
-{
-    return *PQgetvalue(res, row, column) == 't';
-}
-
 /* --- the relation --- */
 
 /* $1 is the schema or NULL, $2 the name. A schema has one relation of a name, of whatever kind.
@@ -138,12 +133,12 @@ static bool check_relation(const PGresult *r, struct error *err)
                   schema, name);
         return error_hint(err, "ALTER TABLE \"%s\".\"%s\" SET LOGGED;", schema, name);
     }
-    if (!is_true(r, 0, REL_USAGE)) {
+    if (!result_is_true(r, 0, REL_USAGE)) {
         error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no USAGE privilege on the schema",
                   schema, name, user);
         return error_hint(err, "GRANT USAGE ON SCHEMA \"%s\" TO \"%s\";", schema, user);
     }
-    if (is_true(r, 0, REL_RLS)) {
+    if (result_is_true(r, 0, REL_RLS)) {
         error_set(err, ERROR_SETUP,
                   "table '%s.%s' has row-level security, which COPY does not support", schema,
                   name);
@@ -305,7 +300,7 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
     col->type_name = mem_strdup(PQgetvalue(r, row, COL_TYPE_NAME));
     col->type = column_type_find(oid_at(r, row, COL_TYPE), PQgetvalue(r, row, COL_KIND));
     col->typmod = (int32_t) strtol(PQgetvalue(r, row, COL_TYPMOD), NULL, 10);
-    col->not_null = is_true(r, row, COL_NOT_NULL);
+    col->not_null = result_is_true(r, row, COL_NOT_NULL);
     col->wire_oid = oid_at(r, row, COL_TYPE);
     col->wire_array_oid = oid_at(r, row, COL_ARRAY);
     col->base_name = mem_strdup(PQgetvalue(r, row, COL_BASE_NAME));
@@ -354,8 +349,8 @@ static bool fill_column(struct conn *c, struct column *col, const PGresult *r, i
 
     *col = (struct column){
         .name = mem_strdup(PQgetvalue(r, row, COL_NAME)),
-        .has_default = is_true(r, row, COL_DEFAULT),
-        .generated = is_true(r, row, COL_GENERATED),
+        .has_default = result_is_true(r, row, COL_DEFAULT),
+        .generated = result_is_true(r, row, COL_GENERATED),
         .identity = identity != '\0',
         .identity_always = identity == 'a',
     };
@@ -408,7 +403,7 @@ static bool read_uniques(struct conn *c, struct table *t, const uint32_t *attnum
     for (size_t i = 0; i < n; i++) {
         if (strcmp(PQgetvalue(r, (int) i, UNIQUE_PLACE), "1") == 0) {
             t->uniques[t->unique_count++] = (struct unique){
-                .is_primary = is_true(r, (int) i, UNIQUE_PRIMARY),
+                .is_primary = result_is_true(r, (int) i, UNIQUE_PRIMARY),
                 .columns = mem_array(n, sizeof(uint32_t)),
             };
         }
@@ -440,7 +435,7 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
             return false;
         }
         attnums[i] = oid_at(r, (int) i, COL_ATTNUM);
-        if (may_insert || is_true(r, (int) i, COL_INSERT)) {
+        if (may_insert || result_is_true(r, (int) i, COL_INSERT)) {
             granted++;
         } else if (refused == NULL && !col->generated && !col->identity) {
             refused = col;
@@ -459,13 +454,13 @@ static struct table *new_table(const PGresult *r)
 
     t->oid = (uint32_t) strtoul(PQgetvalue(r, 0, REL_OID), NULL, 10);
     t->schema = mem_strdup(PQgetvalue(r, 0, REL_SCHEMA));
-    t->has_rules = is_true(r, 0, REL_RULES);
-    t->may_lock = is_true(r, 0, REL_INSERT);
-    t->may_select = is_true(r, 0, REL_SELECT);
-    t->may_update = is_true(r, 0, REL_UPDATE);
-    t->may_delete = is_true(r, 0, REL_DELETE);
-    t->may_truncate = is_true(r, 0, REL_TRUNCATE);
-    t->is_referenced = is_true(r, 0, REL_REFERENCED);
+    t->has_rules = result_is_true(r, 0, REL_RULES);
+    t->may_lock = result_is_true(r, 0, REL_INSERT);
+    t->may_select = result_is_true(r, 0, REL_SELECT);
+    t->may_update = result_is_true(r, 0, REL_UPDATE);
+    t->may_delete = result_is_true(r, 0, REL_DELETE);
+    t->may_truncate = result_is_true(r, 0, REL_TRUNCATE);
+    t->is_referenced = result_is_true(r, 0, REL_REFERENCED);
     t->name = mem_strdup(PQgetvalue(r, 0, REL_NAME));
     table_quote_ident(&quoted, t->schema);
     buf_add_u8(&quoted, '.');
@@ -492,7 +487,7 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
     struct table *t = new_table(r);
     /* First, so that a change between the two queries is seen later. */
     if (!read_signature(c, t, err) ||
-        !read_columns(c, t, is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
+        !read_columns(c, t, result_is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
         table_free(t);
         return NULL;
     }

@@ -179,6 +179,16 @@ class Tree:
         self.place.cleanup()
 
 
+def library(root, paths, *flags):
+    """Compiles files of a tree into a library, as meson names its objects."""
+    made, objects = os.path.join(root, "libcore.a"), []
+    for path in paths:
+        objects.append(os.path.join(root, path[len("src/") :].replace("/", "_") + ".o"))
+        subprocess.run([*CC, *flags, "-c", os.path.join(root, path), "-o", objects[-1]], check=True)
+    subprocess.run(["ar", "rcs", made, *objects], check=True)
+    return made
+
+
 class Lint(unittest.TestCase):
     def expect(self, check, words, changes):
         """check finds exactly one fault, which contains words."""
@@ -361,16 +371,8 @@ class Externs(Lint):
 
     def build(self, changes=None):
         with Tree(changes) as root:
-            library = os.path.join(root, "libcore.a")
-            objects = []
-            for path in self.SOURCES:
-                objects.append(os.path.join(root, path[len("src/") :].replace("/", "_") + ".o"))
-                subprocess.run(
-                    [*CC, "-fPIE", "-fno-common", "-I", os.path.join(root, "src"),
-                     "-c", os.path.join(root, path), "-o", objects[-1]], check=True
-                )  # fmt: skip
-            subprocess.run(["ar", "rcs", library, *objects], check=True)
-            return externs.check(root, library)
+            flags = ("-fPIE", "-fno-common", "-I", os.path.join(root, "src"))
+            return externs.check(root, library(root, self.SOURCES, *flags))
 
     def fault(self, words, line):
         faults = self.build({"src/base/mem.c": CLEAN["src/base/mem.c"] + line + "\n"})
@@ -400,9 +402,7 @@ class Externs(Lint):
 
     def test_empty_library(self):
         with Tree() as root:
-            library = os.path.join(root, "libcore.a")
-            subprocess.run(["ar", "rcs", library], check=True)
-            self.assertIn("defines nothing", externs.check(root, library)[0])
+            self.assertIn("defines nothing", externs.check(root, library(root, ()))[0])
 
 
 class Circles(Lint):
@@ -414,12 +414,7 @@ class Circles(Lint):
     def build(self, b_does):
         files = {"src/pg/a.c": self.A, "src/pg/b.c": self.B.replace("@", b_does)}
         with Tree(files) as root:
-            library, objects = os.path.join(root, "libcore.a"), []
-            for path in files:
-                objects.append(os.path.join(root, path[len("src/") :].replace("/", "_") + ".o"))
-                subprocess.run([*CC, "-c", os.path.join(root, path), "-o", objects[-1]], check=True)
-            subprocess.run(["ar", "rcs", library, *objects], check=True)
-            return circles.check(root, library)
+            return circles.check(root, library(root, files))
 
     def test_one_way(self):
         self.assertEqual(self.build("c()"), [])
@@ -435,9 +430,7 @@ class Circles(Lint):
 
     def test_an_empty_library(self):
         with Tree() as root:
-            library = os.path.join(root, "libcore.a")
-            subprocess.run(["ar", "rcs", library], check=True)
-            self.assertIn("no file uses another", circles.check(root, library)[0])
+            self.assertIn("no file uses another", circles.check(root, library(root, ()))[0])
 
 
 class Events(Lint):

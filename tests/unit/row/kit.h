@@ -45,6 +45,20 @@ static inline struct table *kit_table(const struct column *columns, size_t n)
 #define KIT_TABLE(...)                                                                             \
     kit_table((struct column[]){__VA_ARGS__}, ARRAY_LEN(((struct column[]){__VA_ARGS__})))
 
+/* The mapping that the spec asks for; it must not be refused. */
+static inline struct mapping *kit_mapping(const struct table *t, const struct mapping_spec *spec,
+                                          uint32_t target_id)
+{
+    struct error err;
+    struct mapping *m = mapping_new(t, spec, target_id, &err);
+
+    if (m == NULL) {
+        print_error("%s\n", err.text);
+        fail();
+    }
+    return m;
+}
+
 static inline struct message kit_message(const char *key, const char *value)
 {
     return (struct message){

@@ -9,13 +9,9 @@ static const char *row_of(struct table *t, const struct mapping_spec *spec,
     struct error err;
     _cleanup_buf_ struct buf out = {0};
     uint64_t omit;
-    struct mapping *m = mapping_new(t, spec, 0, &err);
+    struct mapping *m = kit_mapping(t, spec, 0);
     struct decoder *d = decoder_new();
 
-    if (m == NULL) {
-        print_error("%s\n", err.text);
-        fail();
-    }
     bool ok = decoder_read(d, m, msg, &err) && decoder_settle(d, m, ROW_INSERT, &omit, &err) &&
               decoder_write(d, m, ROW_INSERT, omit, &out, &err);
     snprintf(text, sizeof text, "%s", ok ? kit_hex(&out, 2) : err.text);

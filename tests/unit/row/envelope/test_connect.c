@@ -24,18 +24,6 @@ static struct mapping_spec spec_of(void)
         .envelope = ENVELOPE_DEBEZIUM, .entries = entries, .entry_count = ARRAY_LEN(entries)};
 }
 
-static struct mapping *mapping_of(struct table *t, struct mapping_spec spec)
-{
-    struct error err;
-    struct mapping *m = mapping_new(t, &spec, 0, &err);
-
-    if (m == NULL) {
-        print_error("%s\n", err.text);
-        fail();
-    }
-    return m;
-}
-
 static struct bench bench_of(void)
 {
     struct bench b = {
@@ -43,7 +31,8 @@ static struct bench bench_of(void)
         .connect = connect_new(),
     };
 
-    b.mapping = mapping_of(b.table, spec_of());
+    struct mapping_spec spec = spec_of();
+    b.mapping = kit_mapping(b.table, &spec, 0);
     b.cells = mem_array(b.mapping->cell_count, sizeof *b.cells);
     return b;
 }
@@ -205,7 +194,7 @@ static void test_a_schema_is_remembered_for_its_mapping_and_part(void **state)
     struct mapping_spec text = spec_of();
     struct table *t = KIT_TABLE(kit_column("id", TYPE_INT8), kit_column("day", TYPE_TEXT));
     struct mapping *first = b.mapping;
-    struct mapping *second = mapping_of(t, text);
+    struct mapping *second = kit_mapping(t, &text, 0);
     assert_int_equal(first->cell_count, second->cell_count);
     for (int i = 0; i < 2; i++) {
         b.mapping = first;

@@ -37,14 +37,7 @@ static void expect_fault(struct table *t, struct mapping_spec s, const char *wor
 
 static struct mapping *make(const struct table *t, struct mapping_spec s)
 {
-    struct error err;
-    struct mapping *m = mapping_new(t, &s, 5, &err);
-
-    if (m == NULL) {
-        print_error("%s\n", err.text);
-        fail();
-    }
-    return m;
+    return kit_mapping(t, &s, 5);
 }
 
 static void test_json_by_name_and_convention(void **state)

@@ -26,14 +26,9 @@ static struct table *table_of(void)
 
 static void expect_taken(struct table *t, struct mapping_spec spec, const char *mode)
 {
-    struct error err;
     _cleanup_buf_ struct buf text = {0};
-    struct mapping *m = mapping_new(t, &spec, 0, &err);
+    struct mapping *m = kit_mapping(t, &spec, 0);
 
-    if (m == NULL) {
-        print_error("%s\n", err.text);
-        fail();
-    }
     mapping_describe_mode(m, &text);
     kit_assert_text(buf_cstr(&text), mode);
     mapping_free(m);

@@ -19,11 +19,7 @@ static struct bench bench_of(struct table *table, enum format_id format,
     struct bench b = {.table = table, .decoder = decoder_new()};
     struct mapping_spec spec = {.format = format, .entries = entries, .entry_count = n};
 
-    b.mapping = mapping_new(table, &spec, 0, &b.err);
-    if (b.mapping == NULL) {
-        print_error("%s\n", b.err.text);
-        fail();
-    }
+    b.mapping = kit_mapping(table, &spec, 0);
     return b;
 }
 

@@ -27,11 +27,7 @@ static struct bench bench_of(struct table *table, struct mapping_spec spec)
 {
     struct bench b = {.table = table, .decoder = decoder_new(), .batch = batch_new()};
 
-    b.mapping = mapping_new(table, &spec, 0, &b.err);
-    if (b.mapping == NULL) {
-        print_error("%s\n", b.err.text);
-        fail();
-    }
+    b.mapping = kit_mapping(table, &spec, 0);
     return b;
 }
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "config/config_kit.h"
 #include "row/kit.h"
+#include "sink/plan_kit.h"
 #include "sink/worker/worker_state.h"
 
 enum { RIG_WORKERS = 2, RIG_PLACES = 64 };
@@ -239,18 +240,6 @@ static const char rig_text[] = "sink: s\n"
                                "  - {topics: [orders, payments], table: public.a}\n"
                                "  - {topics: ['^t_'], table: 'c_{topic}'}\n";
 
-/* What plan_job_run makes of a job where the table has one column, which the records fill. */
-static inline struct plan_job *rig_ran(struct plan_job *job)
-{
-    struct error err;
-    struct mapping_spec spec = {.route = "r", .format = FORMAT_JSON};
-
-    job->table = KIT_TABLE(kit_column("id", TYPE_INT8));
-    job->mapping = mapping_new(job->table, &spec, job->target_id, &err);
-    assert_non_null(job->mapping);
-    return job;
-}
-
 static inline struct rig *rig_new(struct kit *kit, const char *on_gap, const char *more)
 {
     struct rig *r = mem_zalloc(sizeof *r);
@@ -265,7 +254,7 @@ static inline struct rig *rig_new(struct kit *kit, const char *on_gap, const cha
     r->plan = plan_new(r->cfg);
     size_t n = plan_missing(r->plan, NULL, &jobs);
     for (size_t i = 0; i < n; i++) {
-        plan_add(r->plan, rig_ran(jobs[i]));
+        plan_add(r->plan, plan_kit_ran(jobs[i]));
     }
     free(jobs);
     r->entries = entries_of(r->cfg);

@@ -209,7 +209,7 @@ static void test_a_table_that_is_looked_up_first(void **state)
     assert_null(rig_asked(SCOUT_PLAN)); /* asked once for all of its partitions */
     expect_no_order(r);
     assert_int_equal(m->job_count, 1);
-    rig_ran(m->jobs[0]);
+    plan_kit_ran(m->jobs[0]);
     crew_answer(r->crew, m);
     assert_int_equal(p->state, PARTITION_CLAIMING);
     assert_int_equal(rig_partition(r, "t_1", 1)->state, PARTITION_CLAIMING);
@@ -839,7 +839,7 @@ static void test_tables_are_looked_up_again(void **state)
     expect_no_order(r);
     m = rig_asked(SCOUT_RENEW);
     for (size_t i = 0; i < m->job_count; i++) {
-        rig_ran(m->jobs[i]);
+        plan_kit_ran(m->jobs[i]);
     }
     const struct topic_plan *before = p->plan;
     crew_answer(r->crew, m);

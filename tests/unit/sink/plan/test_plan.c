@@ -6,6 +6,7 @@
 
 #include "config/config_kit.h"
 #include "row/kit.h"
+#include "sink/plan_kit.h"
 
 static const char text[] = "sink: s\n"
                            "kafka: {brokers: b}\n"
@@ -102,25 +103,13 @@ static void test_topics_without_all_tables_have_no_plan(void **state)
     assert_null(plan_free(NULL));
 }
 
-/* What plan_job_run makes of a job where the table has one column, which the records fill. */
-static struct plan_job *ran(struct plan_job *job)
-{
-    struct error err;
-    struct mapping_spec spec = {.route = "r", .format = FORMAT_JSON};
-
-    job->table = KIT_TABLE(kit_column("id", TYPE_INT8));
-    job->mapping = mapping_new(job->table, &spec, job->target_id, &err);
-    assert_non_null(job->mapping);
-    return job;
-}
-
 static void load(struct plan *p, const char *topic)
 {
     struct plan_job **jobs;
     size_t n = plan_missing(p, topic, &jobs);
 
     for (size_t i = 0; i < n; i++) {
-        plan_add(p, ran(jobs[i]));
+        plan_add(p, plan_kit_ran(jobs[i]));
     }
     free(jobs);
 }
@@ -137,7 +126,7 @@ static void test_a_table_loaded_during_a_renewal_stays(void **state)
     assert_int_equal(n, 1);
     load(p, "b.2");
     const struct mapping *late = plan_topic(p, "b.2")->routes[0].mapping;
-    plan_renew(p, (struct plan_job *[]){ran(jobs[0])}, n);
+    plan_renew(p, (struct plan_job *[]){plan_kit_ran(jobs[0])}, n);
     free(jobs);
 
     assert_ptr_not_equal(plan_topic(p, "a.1")->routes[0].mapping, before->routes[0].mapping);
