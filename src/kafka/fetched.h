@@ -11,7 +11,10 @@
 #include <librdkafka/rdkafka.h>
 
 /* A view of bytes of the library's; NULL is absent, whatever n. */
-struct str fetched_bytes(const void *p, size_t n) _pure_;
+static inline struct str fetched_bytes(const void *p, size_t n)
+{
+    return p == NULL ? (struct str){.p = NULL, .n = 0} : (struct str){.p = p, .n = n};
+}
 
 /* Fills all of m but its headers, of which there are none then. Borrows from the record. */
 void fetched_message(const rd_kafka_message_t *rkm, struct message *m);
