@@ -70,15 +70,30 @@ struct txn_result {
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* ERROR_RECORD: the part of the batch and the row that PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
-    bool no_temporary;  /* our role may not create temporary tables */
-    bool changed;       /* a table's columns have changed: the catalog must be read again */
+    /* Whose statement was refused; NULL: advance(), or what came at COMMIT. Borrowed from the
+     * batch.
+     */
+    const struct target *target;
+    bool no_temporary; /* our role may not create temporary tables */
+    bool changed;      /* a table's columns have changed: the catalog must be read again */
+};
+
+/*
+ * What speaks for the target of a refused row: rows of the same statement (target and action) after
+ * it in the batch that had an effect, while few were refused for the same reason.
+ */
+enum txn_witness {
+    WITNESS_NONE,
+    WITNESS_PLAIN,  /* at least one; at most a tenth refused, or one of fewer than ten */
+    WITNESS_STRICT, /* the same, and at least ten */
 };
 
 /* A row that PostgreSQL refuses. */
 struct txn_refusal {
     size_t part;
     size_t row;
-    struct error error; /* ERROR_RECORD */
+    struct error error; /* ERROR_RECORD, ERROR_DOUBT, ERROR_UNFIT, or ERROR_TARGET */
+    enum txn_witness witness;
 };
 
 struct txn;
