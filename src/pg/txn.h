@@ -74,6 +74,7 @@ struct txn_result {
      * batch.
      */
     const struct target *target;
+    bool advanced;     /* the ledger had been moved, in this transaction */
     bool no_temporary; /* our role may not create temporary tables */
     bool changed;      /* a table's columns have changed: the catalog must be read again */
 };
@@ -149,6 +150,9 @@ const struct txn_refusal *txn_refusals(const struct txn *t, size_t *out_n);
 
 /* Can store_each() find the refused rows of b? Not where rules rewrite an INSERT. */
 bool txn_fits_each(const struct txn *t, const struct batch *b);
+
+/* The next transaction, which is not sent by unnest, waits for a lock on its tables this long. */
+void txn_set_lock_timeout(struct txn *t, usec_t timeout);
 
 /* Gives up at once: closes the connection. TXN_UNKNOWN only if a commit may be on its way. */
 enum txn_outcome txn_abandon(struct txn *t);

@@ -74,6 +74,7 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .part = f.fault_part,
         .row = f.fault_row,
         .changed = f.changed,
+        .advanced = f.advanced,
         .no_temporary = f.no_temporary,
     };
     return TXN_DONE;
