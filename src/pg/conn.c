@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
 #include "row/table/table.h"
@@ -66,7 +67,8 @@ struct conn *conn_new(const struct conn_settings *settings)
 {
     struct conn *c = mem_zalloc(sizeof *c);
 
-    c->dsn = dsn_new(settings->dsn);
+    c->cfg = settings->cfg;
+    c->dsn = dsn_new(c->cfg != NULL ? c->cfg->postgres.dsn : settings->dsn);
     c->application_name = mem_strdup(settings->application_name);
     c->setup_sql = setup_sql(settings);
     c->listen_sink = mem_strdup(settings->listen_sink);
@@ -189,10 +191,29 @@ static void start_host(struct conn *c)
     c->deadline = PQstatus(c->pg) == CONNECTION_BAD ? 0 : clock_mono() + CONNECT_TIMEOUT_USEC;
 }
 
+/* The DSN as it is now. It is checked, as at the start: libpq's own message about a malformed one
+ * may quote a password. */
+static bool read_dsn(struct conn *c, struct error *err)
+{
+    _cleanup_buf_ struct buf text = {0};
+
+    if (c->cfg != NULL) {
+        const struct config *cfg = c->cfg;
+        if (!config_read_again(cfg, cfg->postgres.dsn, cfg->postgres.dsn_pos, &text, err)) {
+            return false;
+        }
+        dsn_free(c->dsn);
+        c->dsn = dsn_new(buf_cstr(&text));
+    }
+    return conn_check_dsn(c->dsn->text, err);
+}
+
 bool conn_open(struct conn *c, struct error *err)
 {
     assert(c->pg == NULL);
-    (void) err;
+    if (!read_dsn(c, err)) {
+        return false;
+    }
     c->host = 0;
     c->others.class = ERROR_NONE;
     start_host(c);

@@ -27,9 +27,10 @@ struct conn {
     PGconn *pg;       /* NULL = closed */
     uint64_t session; /* counts connections: what belongs to one server process is gone with it */
     enum conn_phase phase;
-    struct dsn *dsn;
-    size_t host;         /* which of the DSN's hosts is being tried */
-    struct error others; /* why the hosts before it have failed */
+    const struct config *cfg; /* where the DSN is read at each attempt; NULL: it stays */
+    struct dsn *dsn;          /* of the last attempt */
+    size_t host;              /* which of the DSN's hosts is being tried */
+    struct error others;      /* why the hosts before it have failed */
     char *application_name;
     char *setup_sql;
     usec_t timeout_usec;

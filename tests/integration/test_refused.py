@@ -3,6 +3,9 @@ itself when it is let in again; at a start it gives up after a while, for the se
 """
 
 import contextlib
+import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -10,7 +13,7 @@ from kit import wait
 
 # Times of the daemon that are minutes of a test otherwise: a refused connection is tried every 200 ms, for 1 s at a start.
 QUICK = {"PGSINKD_FAILTIMES": "refused_pause=200,refused_start=1000"}
-PASSWORD = "first, with 'quotes'"
+PASSWORD = "s3cret-1, with 'quotes'"
 
 
 class Login:
@@ -106,13 +109,45 @@ def hba_line(login):
     login.set_hba(login.hba_before)
 
 
+@contextlib.contextmanager
+def new_password(login):
+    """The role gets it at once; the file that ${file:...} names, later."""
+    login.set_password("s3cret-2")
+    yield
+    login.write_password("s3cret-2")
+
+
+@contextlib.contextmanager
+def no_password_file(login):
+    path = login.bench.root / "pg-password"
+    path.rename(login.bench.root / "elsewhere")
+    yield
+    (login.bench.root / "elsewhere").rename(path)
+
+
 # What refuses; the SQLSTATE or words in the log; is it for a person (error with HINT), or may it pass (warning)?
 WAYS = {
     "nologin": (nologin, "28000", True),
     "connection limit": (connection_limit, "53300", False),
     "no database": (no_database, "3D000", True),
     "pg_hba.conf": (hba_line, "28000", True),
+    "password": (new_password, "28P01", True),
+    "password file": (no_password_file, "file '.*/pg-password': ", True),
 }
+
+
+def certificate(directory, name):
+    """A self-signed certificate for localhost; its key, which the server can read, beside it."""
+    path = directory / f"{name}.crt"
+    key = path.with_suffix(".key")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", path],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    if os.geteuid() == 0:
+        shutil.chown(key, "postgres", "postgres")
+    return path
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -121,29 +156,61 @@ def test_a_connection_is_refused_while_it_runs(bench, login, way):
     refuse, words, for_a_person = WAYS[way]
     log = bench.topic(partitions=4)
     config = bench.config(log, postgres={"dsn": login.dsn()})
-    d = bench.start(config, env=QUICK).allow("postgresql refuses the connection")
+    d = bench.start(config, env=QUICK).allow("cannot connect")
     log.fill(1000)
     bench.wait_stored(log)
     with refuse(login):
         bench.postgres.terminate_backends()
         log.fill(1000)
         d.wait_log(words)
-        if for_a_person:
+        if for_a_person and way != "password file":
             d.wait_log("HINT: ")
         wait.stays(lambda: d.running, "running", 1)
         assert len(d.lines("error")) == (1 if for_a_person else 0), d.lines("error")
     bench.connected()
     bench.wait_stored(log)
-    assert d.running
+    assert d.running and "s3cret" not in d.log()
     assert len([line for line in d.lines() if "connected again after" in line]) == 1, d.lines()
     bench.check(log)
+
+
+def test_a_certificate_is_wrong_for_a_while(bench, login):
+    """The file of trusted certificates is replaced by a wrong one, and that by the right one."""
+    trusted = bench.root / "root.crt"
+    server = certificate(bench.postgres.root, "server")
+    other = certificate(bench.root, "other")
+    shutil.copy(server, trusted)
+    log = bench.topic(partitions=2)
+    dsn = login.dsn(host="localhost", hostaddr="127.0.0.1", sslmode="verify-full", sslrootcert=trusted)
+    try:
+        bench.postgres.set_default("ssl_cert_file", server)
+        bench.postgres.set_default("ssl_key_file", server.with_suffix(".key"))
+        bench.postgres.set_default("ssl", "on")
+        d = bench.start(bench.config(log, postgres={"dsn": dsn}), env=QUICK)
+        d.allow("cannot connect")
+        log.fill(100)
+        bench.wait_stored(log)
+        shutil.copy(other, trusted)
+        bench.postgres.terminate_backends()
+        log.fill(100)
+        d.wait_log("certificate verify failed")
+        d.wait_log("HINT: ")
+        wait.stays(lambda: d.running, "running", 0.5)
+        assert len(d.lines("error")) == 1, d.lines("error")
+        shutil.copy(server, trusted)
+        bench.wait_stored(log)
+        assert d.running
+        bench.check(log)
+    finally:
+        for name in ("ssl", "ssl_cert_file", "ssl_key_file"):
+            bench.postgres.set_default(name, None)
 
 
 def test_only_new_connections_are_refused(bench, login):
     """The workers have their sessions; the scout, who reads the catalog after an ALTER, gets none."""
     log = bench.topic(partitions=2)
     config = bench.config(log, postgres={"dsn": login.dsn()}, batch={"write_path": "copy"})
-    d = bench.start(config, env=QUICK).allow("postgresql refuses the connection")
+    d = bench.start(config, env=QUICK).allow("cannot connect")
     log.fill(100)
     bench.wait_stored(log)
     with nologin(login):
@@ -163,7 +230,7 @@ def test_a_start_is_refused_for_a_moment(bench, login):
     with nologin(login):
         d = bench.start(bench.config(log, postgres={"dsn": login.dsn()}), ready=False,
                         env={"PGSINKD_FAILTIMES": "refused_pause=200"})  # fmt: skip
-        d.allow("postgresql refuses the connection")
+        d.allow("cannot connect")
         d.wait_log("28000")
         wait.stays(lambda: d.running and not d.notify.values("READY"), "running and not ready", 0.5)
     d.wait_ready()
@@ -178,7 +245,7 @@ def test_a_start_is_refused_for_long(bench, login):
     log.fill(100)
     config = bench.config(log, postgres={"dsn": login.dsn()})
     with nologin(login):
-        d = bench.start(config, ready=False, env=QUICK).allow("refuses the connection")
+        d = bench.start(config, ready=False, env=QUICK).allow("cannot connect")
         assert d.wait_exit(20) == 1
         assert len(d.lines("error")) == 2, d.lines("error")
     bench.drain(config)
@@ -188,14 +255,14 @@ def test_a_start_is_refused_for_long(bench, login):
 def test_a_stop_while_refused(bench, login):
     log = bench.topic(partitions=2)
     config = bench.config(log, postgres={"dsn": login.dsn()})
-    d = bench.start(config).allow("refuses the connection")
+    d = bench.start(config).allow("cannot connect")
     log.fill(100)
     bench.wait_stored(log)
     with nologin(login):
         bench.postgres.terminate_backends()
         d.wait_log("28000")
         assert d.terminate() < 2
-        early = bench.start(config, ready=False).allow("refuses the connection")
+        early = bench.start(config, ready=False).allow("cannot connect")
         early.wait_log("28000")
         assert early.terminate() < 2
     log.fill(100)

@@ -60,8 +60,7 @@ static void log_refused(struct app *a, const struct error *err)
 
     if (strcmp(a->refused, reason) != 0) {
         snprintf(a->refused, sizeof a->refused, "%s", reason);
-        error_wrap(&fault,
-                   "postgresql refuses the connection, which is tried again until it works");
+        error_wrap(&fault, "postgresql: cannot connect, trying again until it works");
         log_fault(LOG_connection_refused, &fault);
     }
 }

@@ -21,7 +21,7 @@
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name)
 {
     return (struct conn_settings){
-        .dsn = cfg->postgres.dsn,
+        .cfg = cfg,
         .application_name = application_name,
         .synchronous_commit = "on",
         .lock_timeout_usec = config_lock_timeout(cfg),
@@ -144,14 +144,14 @@ static enum start_step refused(struct start *s, struct error *err, enum exit_cod
 
     if (s->refused_until == 0) {
         s->refused_until = now + failpoint_time(FAILTIME_REFUSED_START, REFUSED_START);
-        error_wrap(err, "postgresql refuses the connection, which is tried again");
+        error_wrap(err, "postgresql: cannot connect, trying again");
         log_fault(LOG_connection_refused, err);
         s->warned = true;
     }
     if (s->connected || now < s->refused_until) {
         return START_AGAIN;
     }
-    error_wrap(err, "postgresql still refuses the connection");
+    error_wrap(err, "postgresql: still cannot connect");
     log_fault(LOG_connection_refused, err);
     *out_code = EXIT_FAULT;
     return START_OVER;

@@ -440,7 +440,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
 
     snprintf(name, sizeof name, "pgsinkd %s scout", cfg->sink);
     struct conn_settings settings = {
-        .dsn = cfg->postgres.dsn,
+        .cfg = cfg,
         .application_name = name,
         .synchronous_commit = "on",
         .lock_timeout_usec = config_lock_timeout(cfg),

@@ -37,7 +37,7 @@ void worker_link_init(struct worker *w)
 
     snprintf(name, sizeof name, "pgsinkd %s worker %u", cfg->sink, w->wc.number);
     struct conn_settings settings = {
-        .dsn = cfg->postgres.dsn,
+        .cfg = cfg,
         .application_name = name,
         .synchronous_commit = synchronous_commit_text(cfg->postgres.synchronous_commit),
         .listen_channel = config_needs_schema(cfg) ? "pgsinkd" : NULL,
