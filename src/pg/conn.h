@@ -2,8 +2,8 @@
  * One connection to PostgreSQL, non-blocking. The thread that polls its descriptor opens it and
  * sets up its session step by step, so a worker never waits inside libpq; conn_open_wait and
  * conn_exec are the blocking face, for the main thread at start, the scout, and commands. Every
- * wait has a deadline: 10 s for connecting, settings.timeout_usec for one answer. TCP keepalive and
- * tcp_user_timeout are set unless the DSN sets them.
+ * wait has a deadline: 10 s for each address, settings.timeout_usec for one answer. TCP keepalive
+ * and tcp_user_timeout are set unless the DSN sets them.
  *
  * No retry, no policy, no log here: a failed connection is closed and reported; sink/ decides when
  * to open it again. One thread at a time. libpq's types stay inside pg/.
