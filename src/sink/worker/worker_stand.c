@@ -4,10 +4,10 @@
  *
  *     parked     the target refuses. Its first refused record is kept, the canary, and is tried
  *                alone over this connection: with the eager protocol of the group, fetching one
- *                partition would start all of them again. Only when the canary is stored is the
- *                partition fetched.
- *                alone over this connection: with the eager protocol of the group, fetching one
- *                fetches.
+ *                partition would start all of them again. Once the canary is stored, the
+ *                partition is fetched.
+ *     waiting    nobody knows yet whose fault it is. What may tell is a record after it, so each
+ *                try fetches.
  *     poison     alone, it has ended its session, or not returned, three times.
  *
  * Worker thread.
