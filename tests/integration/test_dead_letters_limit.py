@@ -137,17 +137,26 @@ def end_of(share, values):
     return None
 
 
-def test_where_a_share_ends(bench):
-    """To the record, however the batches lie; what the route does not take counts for nothing."""
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_where_a_share_ends(bench, way):
+    """
+    To the record, however the batches lie, and with several of them on a long way to PostgreSQL (where it refuses
+    none, or they would go one by one); what the route does not take counts for nothing.
+    """
     log = bench.topic(partitions=1)
     bench.sql(LIMITED)
     rng = random.Random(20261129)
-    bad = list(BAD.values())
+    bad = list(BAD.values()) if way == "short" else [BAD["found by us"]] * 2
     values = [rng.choice([*bad, GOOD, GOOD, GOOD, SKIPPED, SKIPPED]) for _ in range(9000)]
     end = end_of(25, values)
     assert 5000 < end < 8000
     fill_all(log, values)
-    made = config(bench, log, "25%", when="not (value.note = 'skipped')", batch={"max_rows": 700})
+    changes = {"batch": {"max_rows": 700}}
+    if way == "long":
+        proxy, dsn = bench.postgres_proxy()
+        proxy.delay = 0.005
+        changes = {"batch": {"max_rows": 100, "write_path": "unnest"}, "postgres": {"dsn": dsn}}
+    made = config(bench, log, "25%", when="not (value.note = 'skipped')", **changes)
     bench.drain(made, code=1, allow=["has had more dead letters than 25% of its records", STOPPED])
     dead = {(0, n) for n in range(end) if values[n] in bad}
     without = {(0, n) for n in range(end) if values[n] == SKIPPED}
