@@ -124,11 +124,53 @@ static void follow(struct worker *w)
 
 /* ---- answers ---- */
 
+/* Is every refused row a fault of its record? If not, *err is what is done about the first other.
+ */
+static bool are_of_records(const struct worker *w, struct error *err)
+{
+    size_t n;
+    const struct txn_refusal *list = txn_refusals(w->link.txn, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (!txn_blames_record(&list[i])) {
+            *err = list[i].error;
+            err->class = err->class == ERROR_UNFIT ? ERROR_SETUP : ERROR_AGAIN;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What is done about a fault that may be the target's. */
+static struct error settled(const struct worker *w, const struct txn_result *r)
+{
+    struct error err = r->error;
+
+    if (r->path == TXN_EACH && err.class != ERROR_FENCED && err.class != ERROR_AGAIN &&
+        err.class != ERROR_TARGET && !r->changed && !r->no_temporary) {
+        if (are_of_records(w, &err)) {
+            err.class = ERROR_RECORD;
+        }
+        return err;
+    }
+    if (err.class == ERROR_DOUBT) {
+        err.class = may_try_each(w) ? ERROR_RECORD : ERROR_AGAIN;
+    } else if (err.class == ERROR_UNFIT) {
+        err.class = ERROR_SETUP;
+    } else if (err.class == ERROR_TARGET) {
+        err.class = ERROR_AGAIN;
+    }
+    return err;
+}
+
 /* All are answered, and the oldest in the outbox was refused. */
-static void act_on(struct worker *w, const struct txn_result *r)
+static void act_on(struct worker *w, const struct txn_result *answered)
 {
     struct link *l = &w->link;
+    struct txn_result settled_one = *answered;
+    const struct txn_result *r = &settled_one;
 
+    settled_one.error = settled(w, answered);
     if (r->error.class == ERROR_FENCED) {
         worker_link_succeeded(w);
         worker_settle_fence(w);
