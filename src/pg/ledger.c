@@ -382,9 +382,6 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         conn_end(c);
         return LEDGER_DONE;
     }
-    if (l->fault.class == ERROR_RECORD) {
-        l->fault.class = ERROR_SETUP; /* no record is concerned: somebody has changed the schema */
-    }
     if (l->fault.class == ERROR_LINK) {
         conn_close(c);
     } else {
