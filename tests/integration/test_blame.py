@@ -656,7 +656,7 @@ def test_a_geometry_that_postgis_refuses(bench):
     bench.sql("CREATE EXTENSION postgis")
     table = f"CREATE TABLE %s ({COLUMNS.replace(', note text', '')}, geom geometry)"
     bench.sql(table % "shapes")
-    bench.sql(table % "changed")
+    bench.sql(table % "changed" + "; ALTER TABLE changed ADD PRIMARY KEY (id)")
     letter = {"on_error": "dead_letter"}
     routes = [
         letter | {"topics": [log.topic], "table": "shapes"},

@@ -212,6 +212,23 @@ def test_too_many_dead_letters(bench):
     pair.check(dead={(0, record.offset) for record in sent})
 
 
+def test_a_gap_that_stops_a_partition(bench):
+    """It stands in the view like the others, and ends by a seek."""
+    pair = Pair(bench, partitions=2)
+    pair.begin(20).terminate()
+    pair.log.fill(20)
+    bench.kafka.delete_records(pair.log.topic, {0: 15})
+    pair.log.records[0] = {offset: r for offset, r in pair.log.records[0].items() if not 10 <= offset < 15}
+    pair.start()
+    (row,) = pair.stands("stopped", partitions=[0], at={0: 10}).values()
+    assert "15" in row.reason and row.hint, row
+    pair.neighbours_go_on()
+    bench.wait_stored(pair.log, ends={0: 10, 1: 20})
+    bench.sql("SELECT pgsinkd.seek(%s, %s, 0, 15)", bench.sink, pair.log.topic)
+    pair.ends()
+    pair.check()
+
+
 # Members that come and go
 
 
