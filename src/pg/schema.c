@@ -140,25 +140,41 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
     return true;
 }
 
-/* May this role use the tables as the daemon does? Better reported now than at the first claim. */
+/* What is missing, and the GRANT that adds it. The functions are those that are there: any of them
+ * may be called, by the daemon or by another function. */
+static const char missing_sql[] =
+    "SELECT pg_catalog.format('table ''%s.%s'': role ''%s'' has no %s privilege', :'schema',"
+    " p.name, current_user, pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place)),"
+    " pg_catalog.format('GRANT %s ON %I.%I TO %I;',"
+    " pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place), :'schema', p.name, current_user)"
+    " FROM (SELECT v.name, r.privilege, r.place FROM (VALUES"
+    " ('offsets', '{SELECT,INSERT,UPDATE}'::pg_catalog.text[]), ('gaps', '{SELECT,INSERT}'),"
+    " ('partitions', '{SELECT,INSERT,UPDATE}'), ('topic_entries', '{SELECT,INSERT}'),"
+    " ('static_members', '{SELECT,INSERT,UPDATE}'),"
+    " ('dead_letters', '{SELECT,INSERT,UPDATE,DELETE}')) AS v(name, privileges)"
+    " CROSS JOIN LATERAL pg_catalog.unnest(v.privileges)"
+    " WITH ORDINALITY AS r(privilege, place)) AS p"
+    " JOIN pg_catalog.pg_class t ON t.relname" SQL_EQ "p.name"
+    " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "t.relnamespace"
+    " AND n.nspname" SQL_EQ ":'schema'"
+    " WHERE NOT pg_catalog.has_table_privilege(t.oid, p.privilege) GROUP BY p.name"
+    " UNION ALL SELECT pg_catalog.format('schema ''%s'': role ''%s'' has no EXECUTE privilege on %s"
+    " of its functions, %s() among them', :'schema', current_user, pg_catalog.count(*),"
+    " pg_catalog.min(f.proname::pg_catalog.text)),"
+    " pg_catalog.format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO %I;',"
+    " :'schema', current_user)"
+    " FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "f.pronamespace"
+    " AND n.nspname" SQL_EQ ":'schema'"
+    " WHERE NOT pg_catalog.has_function_privilege(f.oid, 'EXECUTE')"
+    " HAVING pg_catalog.count(*)" SQL_GT "0";
+
+/* May this role use the tables and functions as the daemon does? Better reported now than at the
+ * first claim. */
 static bool check_grants(struct conn *c, const char *schema, struct error *err)
 {
     _cleanup_buf_ struct buf sql = {0};
 
-    fill(&sql,
-         "SELECT p.name, p.privilege, current_user"
-         " FROM (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'),"
-         " ('gaps', 'SELECT'), ('gaps', 'INSERT'), ('partitions', 'SELECT'),"
-         " ('partitions', 'INSERT'), ('partitions', 'UPDATE'), ('topic_entries', 'SELECT'),"
-         " ('topic_entries', 'INSERT'), ('static_members', 'SELECT'),"
-         " ('static_members', 'INSERT'), ('static_members', 'UPDATE'), ('dead_letters', 'SELECT'),"
-         " ('dead_letters', 'INSERT'), ('dead_letters', 'UPDATE'), ('dead_letters', 'DELETE'))"
-         " AS p(name, privilege)"
-         " JOIN pg_catalog.pg_class t ON t.relname" SQL_EQ "p.name"
-         " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "t.relnamespace AND n.nspname" SQL_EQ
-         ":'schema'"
-         " WHERE NOT pg_catalog.has_table_privilege(t.oid, p.privilege) LIMIT 1",
-         schema);
+    fill(&sql, missing_sql, schema);
     _cleanup_result_ PGresult *res = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
     if (res == NULL) {
         return false;
@@ -166,9 +182,15 @@ static bool check_grants(struct conn *c, const char *schema, struct error *err)
     if (PQntuples(res) == 0) {
         return true;
     }
-    error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no %s privilege", schema,
-              PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 1));
-    return error_hint(err, "Grant what `pgsinkd init --print` lists to that role.");
+    _cleanup_buf_ struct buf grants = {0};
+    for (int i = 0; i < PQntuples(res); i++) {
+        buf_printf(&grants, "%s%s", i > 0 ? " " : "", PQgetvalue(res, i, 1));
+    }
+    error_set(err, ERROR_SETUP, "%s", PQgetvalue(res, 0, 0));
+    return error_hint(err, "%s",
+                      grants.n < sizeof err->hint
+                          ? buf_cstr(&grants)
+                          : "Grant what `pgsinkd init --print` lists to that role.");
 }
 
 static bool refuse_newer(const char *schema, int version, struct error *err)
