@@ -27,9 +27,12 @@
     ;
 #include "config/options.def"
 
-/* A rate: count per period; count 0 = no limit. */
-struct config_rate {
-    uint64_t count;
+#define CONFIG_SHARE_PARTS 10000
+
+/* How many of many: a share, or a rate (count per period); neither = no limit. */
+struct config_allowance {
+    uint32_t share; /* in CONFIG_SHARE_PARTS, less than all of them; 0 = it is no share */
+    uint64_t count; /* 0 = it is no rate */
     usec_t per;
 };
 
@@ -97,7 +100,7 @@ struct config_key {
 #define CONFIG_TYPE_BOOL bool
 #define CONFIG_TYPE_TEXT char *
 #define CONFIG_TYPE_START enum config_start
-#define CONFIG_TYPE_RATE struct config_rate
+#define CONFIG_TYPE_ALLOWANCE struct config_allowance
 #define CONFIG_TYPE_WORD(tag) enum tag
 #define CONFIG_TYPE_ZONE int32_t /* seconds east of UTC */
 #define CONFIG_TYPE_PROPERTIES struct config_properties
@@ -165,6 +168,14 @@ void config_print(const struct config *cfg, struct buf *out);
 
 /* kafka.start as it is written in a file. */
 void config_print_start(const struct config *cfg, struct buf *out);
+
+/*
+ * Appends a text value as it is now. If the file has ${...} at pos, that is expanded again: a
+ * password may have been changed since the file was loaded. ERROR_SETUP when a variable or a file
+ * cannot be read now; the error never contains the value.
+ */
+bool config_read_again(const struct config *cfg, const char *value, struct position pos,
+                       struct buf *out, struct error *err) _must_;
 
 /*
  * Fills err (ERROR_SETUP) with "file:line:column: text" and returns false. For a position that is

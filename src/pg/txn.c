@@ -42,6 +42,7 @@ struct txn *txn_free(struct txn *t)
         free(t->places);
         free(t->runs);
         free(t->refusals);
+        free(t->steps);
         buf_done(&t->sql);
         free(t->order);
         free(t->schema);
@@ -57,6 +58,11 @@ void txn_take_letters(struct txn *t, const char *route)
     assert(t->schema != NULL && !t->ledger);
     free(t->letters_of);
     t->letters_of = mem_strdup(route);
+}
+
+void txn_set_lock_timeout(struct txn *t, usec_t timeout)
+{
+    t->lock_timeout = timeout;
 }
 
 /* --- start and step --- */
@@ -112,6 +118,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->advanced = !t->ledger && t->letters_of == NULL;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
+    f->fault_target = NULL;
     f->fatal = false;
     f->changed = false;
     f->no_temporary = false;

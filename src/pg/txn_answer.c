@@ -42,6 +42,7 @@ void txn_take_same(struct flight *f, const PGresult *res)
     if (f->path != TXN_UNNEST && f->fault.class == ERROR_NONE) {
         error_set(&f->fault, ERROR_SETUP, "table '%s.%s': its columns have changed",
                   a->target->table->schema, a->target->table->name);
+        f->fault_target = a->target;
     }
 }
 
@@ -73,7 +74,9 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .error = f.fault,
         .part = f.fault_part,
         .row = f.fault_row,
+        .target = f.fault_target,
         .changed = f.changed,
+        .advanced = f.advanced,
         .no_temporary = f.no_temporary,
     };
     return TXN_DONE;

@@ -1,7 +1,7 @@
 /*
- * Taking records out of a batch: the first n, to be sent alone, or all of one partition. The rows
- * of a part lie in order of arrival, so the rows of the first n records are a prefix of every part:
- * cutting is a search and a move. One worker thread; no I/O.
+ * Taking records out of a batch: the first n, to be sent alone, all of one partition, its last
+ * ones, or a copy of one. The rows of a part lie in order of arrival, so the rows of the first n
+ * records are a prefix of every part: cutting is a search and a move. One worker thread; no I/O.
  */
 #include "row/batch/batch.h"
 
@@ -74,6 +74,22 @@ static void split_parts(struct batch *b, size_t count, struct batch *head)
         part_copy_front(p, n, end, head);
         part_remove_front(p, n, end, count);
         b->bytes -= end;
+    }
+}
+
+static void split_taken(struct batch *b, size_t count, struct batch *head)
+{
+    size_t n = 0;
+
+    for (; n < b->taken_count && b->taken[n].record < count; n++) {
+        head->taken = mem_grow(head->taken, &head->taken_cap, n, sizeof *head->taken);
+        head->taken[n] = b->taken[n];
+    }
+    head->taken_count = n;
+    b->taken_count -= n;
+    for (size_t i = 0; i < b->taken_count; i++) {
+        b->taken[i] = b->taken[i + n];
+        b->taken[i].record -= (uint32_t) count;
     }
 }
 
@@ -166,12 +182,14 @@ static void spans_forget_last(struct batch *b)
 void batch_split(struct batch *b, size_t count, struct batch *head)
 {
     assert(!b->in_record && count <= b->record_count);
+    assert(b->reserve_count == 0);
     assert(head->span_count == 0 && head->record_count == 0 && head->part_count == 0);
     head->opened_usec = b->opened_usec;
     for (size_t i = 0; i < count; i++) {
         split_record(b, &b->records[i], head);
     }
     split_parts(b, count, head);
+    split_taken(b, count, head);
     split_raw(b, count, head);
 
     _cleanup_mem_ uint32_t *to = mem_array(MAX(b->span_count, 1), sizeof *to);
@@ -209,6 +227,19 @@ static void part_drop(struct batch_part *p, const uint32_t *to)
     p->bytes.n = at;
 }
 
+static void taken_drop(struct batch *b, const uint32_t *to)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < b->taken_count; i++) {
+        if (to[b->taken[i].record] != UINT32_MAX) {
+            b->taken[kept] = b->taken[i];
+            b->taken[kept++].record = to[b->taken[i].record];
+        }
+    }
+    b->taken_count = kept;
+}
+
 /* Closes the holes that dropped records leave in the raw bytes; the others move down in order. */
 static void compact_raw(struct batch *b)
 {
@@ -225,27 +256,37 @@ static void compact_raw(struct batch *b)
     b->raw.n = end;
 }
 
-static void drop_records(struct batch *b, uint32_t span)
+/* Removes the records of the span from index `first` on. The span itself stays. */
+static void remove_records(struct batch *b, uint32_t span, size_t first)
 {
     _cleanup_mem_ uint32_t *to = mem_array(MAX(b->record_count, 1), sizeof *to);
     uint32_t kept = 0;
 
     for (size_t i = 0; i < b->record_count; i++) {
-        struct batch_record *r = &b->records[i];
         to[i] = UINT32_MAX;
-        if (r->span != span) {
+        if (b->records[i].span != span || i < first) {
             to[i] = kept;
-            b->records[kept] = *r;
-            b->records[kept++].span -= r->span > span ? 1 : 0;
+            b->records[kept++] = b->records[i];
         }
     }
     b->record_count = kept;
+    taken_drop(b, to);
     compact_raw(b);
     b->bytes = 0;
     for (size_t i = 0; i < b->part_count; i++) {
         part_drop(&b->parts[i], to);
         b->bytes += b->parts[i].bytes.n;
     }
+}
+
+static void remove_span(struct batch *b, uint32_t span)
+{
+    b->span_count--;
+    memmove(&b->spans[span], &b->spans[span + 1], (b->span_count - span) * sizeof *b->spans);
+    for (size_t i = 0; i < b->record_count; i++) {
+        b->records[i].span -= b->records[i].span > span ? 1 : 0;
+    }
+    b->last_span = 0;
 }
 
 bool batch_drop(struct batch *b, const void *tag)
@@ -256,9 +297,64 @@ bool batch_drop(struct batch *b, const void *tag)
         return false;
     }
     uint32_t span = (uint32_t) (s - b->spans);
-    drop_records(b, span);
-    b->span_count--;
-    memmove(&b->spans[span], &b->spans[span + 1], (b->span_count - span) * sizeof *b->spans);
-    b->last_span = 0;
+    remove_records(b, span, 0);
+    remove_span(b, span);
     return true;
+}
+
+/* ---- the end of one partition ---- */
+
+int64_t batch_truncate(struct batch *b, const void *tag, size_t record)
+{
+    struct span *s = batch_find(b, tag);
+
+    assert(!b->in_record && s != NULL && record < b->record_count);
+    uint32_t span = (uint32_t) (s - b->spans);
+    int64_t end = s->from;
+    for (size_t i = 0; i < record; i++) {
+        end = b->records[i].span == span ? b->records[i].offset + 1 : end;
+    }
+    remove_records(b, span, record);
+    s->next = end;
+    s->fp.offset = s->fp.offset >= end ? FINGERPRINT_NONE : s->fp.offset;
+    if (s->from == end) {
+        remove_span(b, span);
+    }
+    spans_forget_last(b);
+    return end;
+}
+
+/* ---- one record ---- */
+
+void batch_copy_rows(const struct batch *b, size_t record, struct batch *to)
+{
+    _cleanup_mem_ size_t *at = mem_array(MAX(b->part_count, 1), sizeof *at);
+    size_t next;
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        at[i] = rows_before(&b->parts[i], record);
+    }
+    do {
+        next = SIZE_MAX;
+        for (size_t i = 0; i < b->part_count; i++) {
+            const struct batch_part *p = &b->parts[i];
+            bool is_its = at[i] < p->row_count && p->rows[at[i]].record == record;
+            if (is_its &&
+                (next == SIZE_MAX || p->rows[at[i]].seq < b->parts[next].rows[at[next]].seq)) {
+                next = i;
+            }
+        }
+        if (next != SIZE_MAX) {
+            batch_copy_row(&b->parts[next], at[next]++, to);
+        }
+    } while (next != SIZE_MAX);
+}
+
+void batch_copy_row(const struct batch_part *p, size_t row, struct batch *to)
+{
+    struct str tuple = batch_tuple(p, row);
+    uint32_t part = batch_part(to, p->target, p->action, p->omit);
+
+    buf_add(batch_row_begin(to, part), tuple.p, tuple.n);
+    batch_row_end(to, part);
 }

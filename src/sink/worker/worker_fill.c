@@ -6,6 +6,7 @@
 #include "kafka/feed.h"
 #include "row/record/record.h"
 #include "sink/plan/plan.h"
+#include "sink/shared/delays.h"
 #include "sink/worker/worker_state.h"
 
 #include <assert.h>
@@ -59,6 +60,14 @@ static void drop_idle_span(struct worker *w, struct slot *s)
     }
 }
 
+/* A share of dead letters is one of the records that their route takes. */
+static void count_taken(struct worker *w, uint32_t route)
+{
+    if (decoder_took(w->decoder) && policy_counts(&w->wc.policies->list[route])) {
+        batch_take(w->open, route, false);
+    }
+}
+
 static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
@@ -76,11 +85,12 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
             feed_headers(w->wc.feed, msg);
             has_headers = true;
         }
-        if (!record_rows(w->decoder, route, msg, w->open, &err) &&
-            !worker_letters_reject(w, mapping_target(route->mapping), msg, &err)) {
+        if (record_rows(w->decoder, route, msg, w->open, &err)) {
+            count_taken(w, route->number);
+        } else if (!worker_letters_reject(w, route->number, msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
-            worker_slot_stop(w, s, msg->offset, REPORT_STOPPED, &err);
+            worker_slot_stop(w, s, msg->offset, &err);
             return;
         }
     }
@@ -214,9 +224,12 @@ static void take_corrupt(struct worker *w, const struct feed_item *item)
     struct slot *s = reading_slot(w, item);
 
     if (s != NULL) {
-        struct error err;
-        error_set(&err, ERROR_RECORD, "cannot be read: %s", item->text);
-        worker_slot_stop(w, s, s->expect, REPORT_CORRUPT, &err);
+        struct standing why = {.state = STANDING_STOPPED,
+                               .offset = s->expect,
+                               .retry_at = clock_mono() + delays.corrupt,
+                               .is_corrupt = true};
+        error_set(&why.why, ERROR_RECORD, "cannot be read: %s", item->text);
+        worker_slot_stand(w, s, &why);
     }
 }
 

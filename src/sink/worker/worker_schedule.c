@@ -44,7 +44,8 @@ static bool start_next(struct worker *w)
         return true;
     }
     return worker_ledger_start_claim(w, true) || worker_ledger_start_gap(w) ||
-           worker_ledger_start_note(w) || (!w->stale && worker_write_start(w)) ||
+           worker_ledger_start_note(w) || worker_ledger_start_stand(w) ||
+           (!w->stale && (worker_stand_start(w) || worker_write_start(w))) ||
            (!w->stopping && w->link.ledger != NULL && worker_ledger_start_publish(w));
 }
 
@@ -63,6 +64,7 @@ static void step(struct worker *w)
     case LINK_EVICTING:
     case LINK_GAPPING:
     case LINK_NOTING:
+    case LINK_STANDING:
     case LINK_PUBLISHING:
         worker_ledger_step(w);
         break;
@@ -97,5 +99,6 @@ usec_t worker_schedule_deadline(const struct worker *w)
     if (l->state != LINK_IDLE) {
         return conn_deadline(l->conn);
     }
-    return l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER;
+    usec_t retry_at = l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER;
+    return MIN(retry_at, w->stale ? USEC_NEVER : worker_stand_deadline(w));
 }

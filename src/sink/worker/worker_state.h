@@ -9,8 +9,12 @@
  *     worker_ledger.c          claim partitions, move over gaps, note ids, publish ends
  *     worker_fill.c            from the queue into the open batch
  *     -----------------------------------------------------------------------------------------
- *     worker_link.c            the connection: made, well, failed, lost
+ *     worker_blame.c           whose fault it is that a batch is refused
+ *     -----------------------------------------------------------------------------------------
+ *     worker_stand.c           partitions that do not move, and when they are tried again
  *     worker_letters.c         records that cannot be stored: dead letters, or a stop
+ *     -----------------------------------------------------------------------------------------
+ *     worker_link.c            the connection: made, well, failed, lost
  *     worker_group.c           positions in the group, where there is no ledger
  *     -----------------------------------------------------------------------------------------
  *     worker_plan.c            when tables change while we run
@@ -49,6 +53,7 @@ enum link_state {
     LINK_EVICTING,
     LINK_GAPPING,
     LINK_NOTING,     /* writing which logs it is */
+    LINK_STANDING,   /* writing what does not move */
     LINK_PUBLISHING, /* writing known ends */
     LINK_WRITING,    /* the first batches of the outbox are on their way: link.flying */
 };
@@ -63,6 +68,8 @@ struct link {
     size_t failed;             /* answered and refused */
     size_t flying;             /* sent, not answered */
     struct txn_result verdict; /* the first refusal; it decides what is done */
+    struct slot *canary;       /* whose canary is on its way, instead of batches of the outbox */
+    usec_t again_since;        /* outbox[0] is refused for now since then; 0: it is not */
     usec_t follow_at;          /* when another batch may be sent */
     unsigned followers;        /* sent since the link was idle */
 
@@ -74,6 +81,7 @@ struct link {
     usec_t retry_at;       /* DOWN: when to connect. IDLE: nothing starts before */
     usec_t publish_at;     /* when ends are written next */
     bool down_reported;    /* REPORT_UP is due */
+    char refused[6];       /* DOWN: the SQLSTATE of the last REPORT_REFUSED, "-----" without */
     bool trouble_reported; /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
     bool check_idle;       /* the server may have sent something unasked */
 
@@ -98,6 +106,8 @@ struct worker {
     size_t slot_cap;
     size_t releasing_count;
     size_t fault_count;      /* slots with a fault that is not reported yet */
+    size_t standing_count;   /* slots that stand */
+    bool stand_due;          /* some of that is to be written to the ledger */
     unsigned write_failures; /* of outbox[0] by a lost connection, in a row */
     struct index index;      /* of the slots, without those being released */
 
@@ -172,22 +182,35 @@ void worker_outbox_recycle(struct worker *w, struct batch *b);
  * stored is dropped and fetched again. verify_again: a slot that reads takes nothing more before
  * main has found its log to be the same, by fp: of a record that was taken before there was any
  * doubt.
+ *
+ * stand: nothing is taken from why->offset on, where s->expect is; the report waits until all
+ * before is stored. stop: with the state `stopped`. stay: it stood when it was claimed; takes over
+ * `kept`. stopped_by_main: main knows already. try_again: reads from s->expect, but stands until
+ * something is stored. moves: it does not stand any more; main and the ledger will know.
+ * forget_standing: nobody needs to.
  */
 void worker_slot_set_stored(struct slot *s, int64_t next_offset);
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted);
 void worker_slot_read_again(struct worker *w, struct slot *s, const struct error *why);
 void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerprint fp,
                               const char *why);
-void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
-                      struct error *err);
+void worker_slot_try_again(struct worker *w, struct slot *s);
+void worker_slot_stand(struct worker *w, struct slot *s, const struct standing *why);
+void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, const struct error *err);
+void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept);
+void worker_slot_stopped_by_main(struct worker *w, struct slot *s, const struct error *err);
+void worker_slot_write_standing(struct worker *w, struct slot *s); /* again */
+void worker_slot_moves(struct worker *w, struct slot *s);
+void worker_slot_forget_standing(struct worker *w, struct slot *s);
 void worker_slot_forget_fault(struct worker *w, struct slot *s); /* it is void */
 void worker_slot_report_faults(struct worker *w); /* those before which all is stored */
 
 /* worker_settle.c */
-void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e);
-void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
-void worker_settle_commit(struct worker *w, size_t place); /* outbox[place] is stored */
-void worker_settle_fence(struct worker *w);                /* outbox[0] is */
+void worker_settle_claim(struct worker *w, struct slot *s, struct ledger_entry *e);
+void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry *e);
+void worker_settle_stored(struct worker *w, const struct batch *b); /* counts it too */
+void worker_settle_commit(struct worker *w, size_t place);          /* outbox[place] is stored */
+void worker_settle_fence(struct worker *w);                         /* outbox[0] is */
 
 /*
  * worker_plan.c
@@ -214,13 +237,19 @@ void worker_group_end(struct worker *w); /* the worker ends: what is not stored 
  * reject: a record that we found bad becomes a dead letter of the open batch, unless its route
  * stops; then *err says why. keeps: are records to be kept as they came? isolate: outbox[0] was
  * rolled back for one of its records (ERROR_RECORD). condemn: TXN_EACH has said which rows of
- * outbox[0] are refused.
+ * outbox[0] are refused. fit: outbox[0] may have its dead letters, which are reserved now; else it
+ * has been cut before the first that is too much, or that one has stopped its partition.
+ * over_limit: what becomes of a partition whose next record, at `offset`, would be a dead letter
+ * that its route may not have; err is the fault of the record.
  */
-bool worker_letters_reject(struct worker *w, const struct target *target, struct message *msg,
+bool worker_letters_reject(struct worker *w, uint32_t route, struct message *msg,
                            struct error *err);
 bool worker_letters_keeps(const struct worker *w);
 void worker_letters_isolate(struct worker *w, const struct txn_result *r);
 void worker_letters_condemn(struct worker *w, const struct txn_result *r);
+bool worker_letters_fit(struct worker *w);
+void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *p, int64_t offset,
+                               struct error *err);
 
 /*
  * worker_link.c
@@ -238,10 +267,35 @@ void worker_link_succeeded(struct worker *w);
 void worker_link_failed(struct worker *w, const struct error *err);
 void worker_link_lost(struct worker *w, const struct error *err);
 
+/*
+ * worker_stand.c
+ * aside: from a record of outbox[0] on, nothing of its partition is sent. retry_at, look_again_at:
+ * when what is parked, or waits, is tried next. doubt, strict: one more refusal; true: patience is
+ * over. poison: the connection was lost with outbox[0] on its way. start: false when no canary is
+ * to be tried; canary: what has become of it.
+ */
+void worker_stand_aside(struct worker *w, size_t record, const struct standing *why);
+usec_t worker_stand_retry_at(const struct slot *s);
+usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience);
+bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, usec_t patience);
+bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate);
+void worker_stand_poison(struct worker *w, const struct txn_result *r);
+bool worker_stand_start(struct worker *w);
+void worker_stand_canary(struct worker *w, const struct txn_result *r);
+usec_t worker_stand_deadline(const struct worker *w);
+
+/*
+ * worker_blame.c
+ * outbox[0] is refused, and the connection is well: whose fault is it?
+ */
+void worker_blame(struct worker *w, const struct txn_result *r);
+bool worker_blame_may_try_each(const struct worker *w);
+
 /* worker_ledger.c; start: false when nothing is due */
 bool worker_ledger_start_claim(struct worker *w, bool only_mine);
 bool worker_ledger_start_gap(struct worker *w);
 bool worker_ledger_start_note(struct worker *w);
+bool worker_ledger_start_stand(struct worker *w);
 bool worker_ledger_start_publish(struct worker *w);
 void worker_ledger_step(struct worker *w);
 bool worker_ledger_uses(const struct worker *w, const struct slot *s); /* the one under way */
