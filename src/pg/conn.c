@@ -49,7 +49,12 @@ static char *setup_sql(const struct conn_settings *settings)
                     "SET tcp_user_timeout TO 30000;"
                     "SET standard_conforming_strings TO on;"
                     "SET \"TimeZone\" TO 'UTC';"
-                    "SET \"DateStyle\" TO 'ISO';");
+                    "SET \"DateStyle\" TO 'ISO';"
+                    /* PostgreSQL 14 and 17 brought these: an idle worker, or a batch that waits for
+                     * a lock, does not end because of its role's or database's default. */
+                    "SELECT pg_catalog.set_config(s.name, '0', false)"
+                    " FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS s (name)"
+                    " WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL;");
     if (settings->listen_channel != NULL) {
         buf_add_z(&sql, "LISTEN ");
         table_quote_ident(&sql, settings->listen_channel);
