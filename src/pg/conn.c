@@ -152,14 +152,17 @@ void conn_begin(struct conn *c)
     c->deadline = clock_mono() + c->timeout_usec;
 }
 
-/* replay() sends "replay:" and the sink; everything else is about the ledger. */
+/* replay() sends "replay:" and the sink; what is about the ledger has the sink alone, or nothing if
+ * it concerns all. Whatever else anybody sends is not for us. */
 static void take_notification(struct conn *c, const char *payload)
 {
     static const char replay[] = "replay:";
+    const char *sink = c->listen_sink;
 
-    if (strncmp(payload, replay, strlen(replay)) != 0) {
+    if (*payload == '\0' || (sink != NULL && strcmp(payload, sink) == 0)) {
         c->news.ledger = true;
-    } else if (c->listen_sink != NULL && strcmp(payload + strlen(replay), c->listen_sink) == 0) {
+    } else if (sink != NULL && strncmp(payload, replay, strlen(replay)) == 0 &&
+               strcmp(payload + strlen(replay), sink) == 0) {
         c->news.replay = true;
     }
 }
