@@ -178,9 +178,9 @@ static void take_corrupt(struct crew *c, struct partition *p, const struct repor
 
     partition_stop(p, r->error.text);
     if (is_news) {
-        log_retry(r, delays.corrupt);
+        log_retry(r, delay_corrupt());
     }
-    p->retry_at = clock_mono() + delays.corrupt;
+    p->retry_at = clock_mono() + delay_corrupt();
     crew_fetch_want(c); /* the others go on without it */
 }
 
