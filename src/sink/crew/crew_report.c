@@ -87,6 +87,7 @@ static void take_lost(struct crew *c, struct partition *p, const struct report *
 {
     usec_t now = clock_mono();
     bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
+
     p->lost_at = now;
     partition_set(p, PARTITION_LOST);
     /* Until it is claimed again its backlog must not be downloaded and dropped. With the eager
