@@ -25,8 +25,8 @@ struct statement {
     char stage[24];          /* the temporary table for rows of its target */
     char places[24];         /* the one that has places, too */
     char *sql;               /* stores rows from arrays */
-    bool *
-        casts_pass; /* for each column of the target: a value of it has been cast without a fault */
+    /* For each column of the target: a value of it has been cast without a fault. */
+    bool *casts_pass;
     size_t parameter_count;
     uint32_t *parameter_types;
 };
