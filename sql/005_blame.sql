@@ -30,20 +30,26 @@ DROP FUNCTION :"schema".store_each(text[], integer[], integer[], integer[]);
 --     doubt, unfit      this row is refused, and the target may be at fault. without_rows: the statement fails with the
 --                       same code when it is given no row at all. If so many are refused like this that no row can
 --                       speak for the target any more, the rows behind are not tried.
+--                       is_cast: a text cannot be turned into its column's type, or an expression not be computed; no
+--                       table is involved in that. It is `record` if another value has passed in this call.
 --     target, again     the only line: the target refuses whatever comes now, or the transaction is to be tried again.
 --                       What has been stored by then is to be rolled back.
 --
 -- The codes are those of src/pg/sqlstate.c (sqlstate_blame). What it takes for a fault of the session (ERROR_LINK,
 -- ERROR_FENCED) is raised as it came.
 --
+-- Each of `casts` belongs to a part and to a column of its rows. It computes that column for the place $1 and says
+-- whether the result is NULL. They are only used for a row that is refused and may not be at fault.
+--
 -- The statements are prepared, for an attempt costs less than to plan it. The settings make that
 -- plan read the staged rows by their places, whatever is thought of their number, and keep it from
 -- being compiled. There is no search_path among them: statements and triggers see that of the
 -- session. So every operator here is named with its schema.
 CREATE FUNCTION :"schema".store_each(statements text[], runs_part integer[], runs_first integer[],
-                                     runs_last integer[])
+                                     runs_last integer[], casts text[] DEFAULT '{}',
+                                     casts_part integer[] DEFAULT '{}', casts_column text[] DEFAULT '{}')
     RETURNS TABLE (run integer, place integer, upto integer, effects bigint, blame text, without_rows boolean,
-                   sqlstate text, message text, detail text, column_name text, constraint_name text,
+                   is_cast boolean, sqlstate text, message text, detail text, column_name text, constraint_name text,
                    table_name text)
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan SET jit = off
@@ -73,6 +79,10 @@ DECLARE
     part integer;
     has_type text;
     is_over boolean := false; -- raised as it came
+    is_null boolean;
+    proven boolean[]; -- for each of casts: another value has passed, or none of those tried
+    tries integer;
+    failed_cast boolean[];
     first_failures integer;
     before integer := -1;
     failures integer;
@@ -211,7 +221,43 @@ BEGIN
                                 size := greatest((upto OPERATOR(pg_catalog.-) at OPERATOR(pg_catalog.+) 1)
                                                  OPERATOR(pg_catalog./) 4, 1);
                             ELSE
+                                is_cast := false;
+                                FOR k IN 1 .. CASE WHEN blame OPERATOR(pg_catalog.=) 'record' THEN 0
+                                              ELSE coalesce(pg_catalog.array_length(casts, 1), 0) END LOOP
+                                    CONTINUE WHEN is_cast OR casts_part[k] OPERATOR(pg_catalog.<>) part;
+                                    BEGIN
+                                        EXECUTE casts[k] INTO is_null USING at;
+                                    EXCEPTION WHEN OTHERS THEN
+                                        is_cast := pg_catalog.left(SQLSTATE, 2)
+                                                   OPERATOR(pg_catalog.<>) ALL ('{53,57,58}'::text[]);
+                                    END;
+                                    CONTINUE WHEN NOT is_cast;
+                                    column_name := casts_column[k];
+                                    tries := CASE WHEN proven[k] IS NULL THEN 100 ELSE 0 END;
+                                    <<proofs>>
+                                    FOR r IN 1 .. coalesce(pg_catalog.array_length(runs_part, 1), 0) LOOP
+                                        EXIT proofs WHEN tries OPERATOR(pg_catalog.=) 0;
+                                        CONTINUE WHEN runs_part[r] OPERATOR(pg_catalog.<>) part;
+                                        FOR other IN runs_first[r] .. runs_last[r] LOOP
+                                            EXIT proofs WHEN tries OPERATOR(pg_catalog.=) 0;
+                                            CONTINUE WHEN other OPERATOR(pg_catalog.=) at;
+                                            tries := tries OPERATOR(pg_catalog.-) 1;
+                                            BEGIN
+                                                EXECUTE casts[k] INTO is_null USING other;
+                                                proven[k] := NOT is_null OR proven[k];
+                                                EXIT proofs WHEN proven[k];
+                                            EXCEPTION WHEN OTHERS THEN
+                                                NULL; -- it proves nothing
+                                            END;
+                                        END LOOP;
+                                    END LOOP;
+                                    proven[k] := coalesce(proven[k], false);
+                                    IF proven[k] THEN
+                                        blame := 'record';
+                                    END IF;
+                                END LOOP;
                                 failures := failures OPERATOR(pg_catalog.+) 1;
+                                failed_cast[failures] := is_cast;
                                 failed_run[failures] := run;
                                 failed_place[failures] := at;
                                 blames[failures] := blame;
@@ -281,6 +327,7 @@ BEGIN
         upto := stored_last[s];
         effects := stored_effects[s];
         blame := NULL;
+        is_cast := NULL;
         message := NULL;
         detail := NULL;
         column_name := NULL;
@@ -295,6 +342,7 @@ BEGIN
         upto := place;
         blame := blames[f];
         sqlstate := states[f];
+        is_cast := failed_cast[f];
         without_rows := coalesce(bare_states[runs_part[run]] OPERATOR(pg_catalog.=) states[f], false);
         message := messages[f];
         detail := details[f];
@@ -305,7 +353,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION :"schema".store_each(text[], integer[], integer[], integer[]) IS
+COMMENT ON FUNCTION :"schema".store_each(text[], integer[], integer[], integer[], text[], integer[], text[]) IS
     'Stores staged rows and returns those that PostgreSQL refuses, with the fault of each and whose it may be, and the ranges that are stored. Called by pgsinkd when a transaction was refused because of its rows.';
 
 INSERT INTO :"schema".schema_version (version) VALUES (5);

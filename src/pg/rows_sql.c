@@ -506,6 +506,33 @@ void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stag
     buf_add_z(out, ") FROM STDIN (FORMAT binary)");
 }
 
+bool rows_are_cast(const struct rows_shape *s, size_t column)
+{
+    return holds(s, column) && s->target->columns[column].column->cast;
+}
+
+void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage)
+{
+    buf_add_z(out, "SELECT (");
+    add_value(out, s, column);
+    buf_printf(out, ") IS NULL FROM pg_temp.%s s WHERE s.place OPERATOR(pg_catalog.=) $1", stage);
+}
+
+bool rows_are_computed(const struct rows_shape *s)
+{
+    return computed(s) > 0;
+}
+
+void rows_sql_compute(struct buf *out, const struct rows_shape *s, size_t expression,
+                      const char *stage)
+{
+    buf_printf(out,
+               "SELECT (%s\n) IS NULL FROM (SELECT * FROM pg_temp.%s"
+               " WHERE place OPERATOR(pg_catalog.=) $1) s",
+               s->target->expressions[expression].sql, stage);
+    add_inputs(out, s);
+}
+
 /* OFFSET keeps the planner from computing with these NULLs, and CASE refuses a function that
  * returns a set, which would make none or many rows of one. */
 void rows_sql_check(struct buf *out, const struct target *t, const struct target_expression *e)

@@ -55,6 +55,16 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
 /* Appends COPY ... FROM STDIN (FORMAT binary) into the table (stage NULL) or the stage. */
 void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
 
+/* Is the i-th column of the target cast by SQL in rows of this shape? rows_sql_cast appends a
+ * SELECT that does only this, for the row of the stage at place $1: is the result NULL? */
+bool rows_are_cast(const struct rows_shape *s, size_t column) _pure_;
+void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage);
+
+/* The same for the i-th expression, of rows that it is computed for. */
+bool rows_are_computed(const struct rows_shape *s) _pure_;
+void rows_sql_compute(struct buf *out, const struct rows_shape *s, size_t expression,
+                      const char *stage);
+
 /*
  * Appends an EXPLAIN that fails where storing rows would fail because of one expression: because of
  * what it names, of its type, or of a privilege. It computes nothing.

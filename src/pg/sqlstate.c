@@ -11,7 +11,7 @@
  * P0, ...) comes from a function or a trigger that somebody has written.
  *
  * The second table stands once more in SQL, because store_each() must know what to catch: the
- * function blame() of sql/005_blame.sql. tests/unit/pg/server_schema.c asks both about every class
+ * function itself, sql/005_blame.sql. tests/unit/pg/server_schema.c asks both about every class
  * and every code that is named here or known to PostgreSQL, and fails where they differ. A step of
  * the schema that exists never changes: to change the table takes a new step, see sql/README.md.
  */
@@ -84,7 +84,7 @@ enum error_class sqlstate_class(const char *sqlstate)
 
 /* ---- of rows ---- */
 
-/* The same in SQL: blame(), sql/005_blame.sql. Exceptions come before their class. */
+/* The same in SQL: store_each(), sql/005_blame.sql. Exceptions come before their class. */
 static const struct rule row_rules[] = {
     {SQLSTATE_FENCED, ERROR_FENCED},
     {"08", ERROR_TARGET},    /* of what a trigger or a foreign table talks to */

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Each costs the server a plan. More are rare: many tables, or rows that omit many different sets
  * of columns. */
@@ -27,6 +28,7 @@ static void statement_done(struct statement *s)
 {
     free(s->sql);
     free(s->parameter_types);
+    free(s->casts_pass);
 }
 
 static char *take_sql(struct buf *sql)
@@ -92,6 +94,7 @@ static void init_store(const struct statements *all, struct statement *s,
             s->parameter_types[s->parameter_count++] = target->columns[i].column->wire_array_oid;
         }
     }
+    s->casts_pass = mem_array(MAX(target->column_count, 1), sizeof *s->casts_pass);
     rows_sql_store(&sql, shape, ROWS_UNNEST, NULL);
     s->sql = take_sql(&sql);
 }
@@ -201,6 +204,64 @@ struct statement *statements_of(struct statements *s, const struct rows_shape *s
     }
     s->last = *place - 1;
     return s->stores[s->last];
+}
+
+/* ---- casts ---- */
+
+/* Of so many rows of a part, at most, it is looked at which columns they have. */
+#define LOOKED_AT 100
+
+bool statements_cast_passes(struct statements *s, const struct rows_shape *shape, size_t column)
+{
+    return statements_of(s, shape)->casts_pass[column];
+}
+
+void statements_met_cast(struct statements *s, const struct rows_shape *shape, size_t column)
+{
+    statements_of(s, shape)->casts_pass[column] = true;
+}
+
+static bool learns(const struct statement *s)
+{
+    for (size_t i = 0; i < s->shape.target->column_count; i++) {
+        if (rows_are_cast(&s->shape, i) && !s->casts_pass[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void meet_row(struct statement *s, struct str tuple)
+{
+    const char *at = tuple.p + sizeof(uint16_t);
+
+    for (size_t i = 0; i < s->shape.target->column_count; i++) {
+        uint32_t length;
+        if (!target_holds(s->shape.target, i, s->shape.action, s->shape.omit)) {
+            continue;
+        }
+        memcpy(&length, at, sizeof length);
+        length = __builtin_bswap32(length);
+        at += sizeof length + (length == UINT32_MAX ? 0 : length);
+        s->casts_pass[i] = s->casts_pass[i] || length != UINT32_MAX;
+    }
+}
+
+void statements_met_rows(struct statements *s, const struct batch *b)
+{
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        const struct rows_shape shape = {p->target, p->action, p->omit};
+        if (p->row_count == 0 || p->action == ROW_TRUNCATE) {
+            continue;
+        }
+        struct statement *of = statements_of(s, &shape);
+        /* Of rows that share a key only the last is sent for certain. */
+        size_t first = p->action == ROW_INSERT ? 0 : p->row_count - 1;
+        for (size_t row = first; row < MIN(p->row_count, first + LOOKED_AT) && learns(of); row++) {
+            meet_row(of, batch_tuple(p, row));
+        }
+    }
 }
 
 int64_t statements_span_field(const struct span *s, enum span_field field)

@@ -25,6 +25,8 @@ struct statement {
     char stage[24];          /* the temporary table for rows of its target */
     char places[24];         /* the one that has places, too */
     char *sql;               /* stores rows from arrays */
+    /* For each column of the target: a value of it has been cast without a fault. */
+    bool *casts_pass;
     size_t parameter_count;
     uint32_t *parameter_types;
 };
@@ -55,6 +57,14 @@ void statements_meet(struct statements *s, const struct conn *c);
 /* That of advance(), and that of a shape, which is made where it is new. Valid as long as s. */
 struct statement *statements_advance(struct statements *s);
 struct statement *statements_of(struct statements *s, const struct rows_shape *shape);
+
+/*
+ * Has a value of this column been cast without a fault, in rows of this shape? statements_met_rows
+ * learns that from rows that are stored.
+ */
+bool statements_cast_passes(struct statements *s, const struct rows_shape *shape, size_t column);
+void statements_met_cast(struct statements *s, const struct rows_shape *shape, size_t column);
+void statements_met_rows(struct statements *s, const struct batch *b);
 
 /* A field of a span as advance() is given it. */
 int64_t statements_span_field(const struct span *s, enum span_field field);

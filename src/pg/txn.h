@@ -97,6 +97,7 @@ struct txn_refusal {
      * statement is refused in the same way when it is given no row. */
     struct error error;
     enum txn_witness witness;
+    bool is_cast;      /* without a table: a text is not one of its column's type, or sql: fails */
     bool without_rows; /* the statement is refused in the same way when it is given no row */
 };
 

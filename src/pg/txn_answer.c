@@ -117,6 +117,7 @@ enum txn_step txn_finish(struct txn *t, struct txn_result *out)
         if (!f->advanced || txn_expected(f) != NULL) {
             return txn_break_off(t, "postgresql did not answer every statement", out);
         }
+        statements_met_rows(t->statements, f->b);
         return landed(t, TXN_COMMITTED, out);
     }
     if (f->fatal) {

@@ -24,6 +24,7 @@ enum {
     EACH_EFFECTS,
     EACH_BLAME,
     EACH_WITHOUT_ROWS,
+    EACH_IS_CAST,
     EACH_SQLSTATE,
     EACH_MESSAGE,
     EACH_DETAIL,
@@ -31,7 +32,8 @@ enum {
 };
 
 #define EACH_FIELDS                                                                                \
-    "run, place, upto, effects, blame, without_rows, sqlstate, message, detail, column_name"
+    "run, place, upto, effects, blame, without_rows, is_cast, sqlstate, message, detail, "         \
+    "column_name"
 
 /* --- what is sent --- */
 
@@ -125,6 +127,66 @@ static void add_run_array(struct txn *t, size_t field)
     buf_add_u8(&t->sql, '\'');
 }
 
+/* What SQL computes of each part's rows before a table is involved. */
+struct casts {
+    struct buf sql; /* three arrays, of literals */
+    struct buf parts;
+    struct buf columns;
+    struct buf one;
+};
+
+static void add_cast(struct casts *c, size_t part, const struct column *column)
+{
+    const char *comma = c->sql.n > 0 ? "," : "";
+
+    buf_add_z(&c->sql, comma);
+    sql_literal(&c->sql, buf_cstr(&c->one));
+    buf_printf(&c->parts, "%s%zu", comma, part + 1);
+    buf_add_z(&c->columns, comma);
+    sql_literal(&c->columns, column->name);
+}
+
+static void add_casts_of(struct txn *t, struct casts *c, const struct rows_shape *shape,
+                         size_t part)
+{
+    const struct target *target = shape->target;
+    const char *stage = statements_of(t->statements, shape)->places;
+
+    for (size_t i = 0; i < target->column_count; i++) {
+        if (rows_are_cast(shape, i)) {
+            buf_clear(&c->one);
+            rows_sql_cast(&c->one, shape, i, stage);
+            add_cast(c, part, target->columns[i].column);
+        }
+    }
+    for (size_t i = 0; rows_are_computed(shape) && i < target->expression_count; i++) {
+        buf_clear(&c->one);
+        rows_sql_compute(&c->one, shape, i, stage);
+        add_cast(c, part, target->expressions[i].column);
+    }
+}
+
+static void add_casts(struct txn *t, const struct batch *b)
+{
+    struct casts c = {0};
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        const struct rows_shape shape = {p->target, p->action, p->omit};
+        if (p->row_count > 0 && p->action != ROW_TRUNCATE) {
+            add_casts_of(t, &c, &shape, i);
+        }
+    }
+    buf_printf(&t->sql,
+               ",ARRAY[%s]::pg_catalog.text[],ARRAY[%s]::pg_catalog.int4[],"
+               "ARRAY[%s]::pg_catalog.text[]",
+               buf_cstr(&c.sql), buf_cstr(&c.parts), buf_cstr(&c.columns));
+    buf_done(&c.sql);
+    buf_done(&c.parts);
+    buf_done(&c.columns);
+    buf_done(&c.one);
+}
+
 void txn_each_add_sql(struct txn *t, const struct batch *b)
 {
     find_places(t, b);
@@ -141,6 +203,7 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
     for (size_t field = 0; field < 3; field++) {
         add_run_array(t, field);
     }
+    add_casts(t, b);
     buf_add_z(&t->sql, ") ORDER BY run, place");
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
 }
@@ -247,6 +310,25 @@ static size_t statement_of(const struct batch *b, size_t part)
     return part;
 }
 
+/* A text that its column's type refuses, while it has taken another, is the record's. */
+static void judge_cast(struct txn *t, struct txn_refusal *r)
+{
+    const struct batch_part *p = &t->flights[0].b->parts[r->part];
+    const struct rows_shape shape = {p->target, p->action, p->omit};
+
+    for (size_t i = 0; i < p->target->column_count; i++) {
+        if (!rows_are_cast(&shape, i) ||
+            strcmp(p->target->columns[i].column->name, r->error.column) != 0) {
+            continue;
+        }
+        if (r->error.class == ERROR_RECORD) {
+            statements_met_cast(t->statements, &shape, i);
+        } else if (statements_cast_passes(t->statements, &shape, i)) {
+            r->error.class = ERROR_RECORD;
+        }
+    }
+}
+
 static void add_refusal(struct txn *t, const PGresult *res, int row, const struct stretch *at)
 {
     const struct batch *b = t->flights[0].b;
@@ -257,6 +339,10 @@ static void add_refusal(struct txn *t, const PGresult *res, int row, const struc
     *r = (struct txn_refusal){.part = at->part, .row = at->first};
     set_fault(&r->error, res, row, b->parts[at->part].target);
     r->without_rows = result_is_true(res, row, EACH_WITHOUT_ROWS);
+    r->is_cast = result_is_true(res, row, EACH_IS_CAST);
+    if (r->is_cast) {
+        judge_cast(t, r);
+    }
 }
 
 static void add_step(struct txn *t, const struct witness_step *s)
@@ -313,7 +399,7 @@ static void find_witnesses(struct txn *t)
             continue;
         }
         struct txn_refusal *r = &t->refusals[refusal++];
-        r->witness = t->steps[i].witness;
+        r->witness = r->is_cast ? WITNESS_NONE : t->steps[i].witness; /* which is of tables */
         if (r->error.class == ERROR_DOUBT && r->witness == WITNESS_NONE && r->without_rows) {
             r->error.class = ERROR_TARGET;
         }

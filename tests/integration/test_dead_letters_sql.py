@@ -62,6 +62,7 @@ class Line(NamedTuple):
     effects: int | None
     blame: str | None
     without_rows: bool | None
+    is_cast: bool | None
     sqlstate: str | None
     message: str | None
     detail: str | None
@@ -428,6 +429,34 @@ def test_when_too_many_are_refused_the_rest_is_not_tried(db):
     refused = [line.place for line in lines if line.blame]
     assert refused == list(range(1, 203, 2))
     assert not [line for line in lines if line.place > refused[-1]]
+
+
+# Casts, in which no table is involved
+
+CASTS = "SELECT (note::tsvector) IS NULL FROM pg_temp.staged WHERE place OPERATOR(pg_catalog.=) $1"
+
+
+def cast(db, notes):
+    """(place, blame, is_cast, column) of the refused rows."""
+    db.sql("CREATE TABLE target (seq bigint GENERATED ALWAYS AS IDENTITY, id bigint, note tsvector)")
+    stage(db, [(i, note, None) for i, note in enumerate(notes)])
+    return db.sql(
+        "SELECT place, blame, is_cast, column_name FROM pgsinkd.store_each(%s, '{1}', '{0}', ARRAY[%s]::int[],"
+        " %s, '{1}', '{v}') WHERE blame IS NOT NULL ORDER BY place",
+        ["INSERT INTO target (id, note) SELECT id, note::tsvector FROM pg_temp.staged WHERE place BETWEEN $1 AND $2"],
+        len(notes) - 1, [CASTS],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("others", [["a", None], [None, "a"], ["'b", "a"]])
+def test_a_text_that_cannot_be_cast_is_at_fault_if_another_can(db, others):
+    found = cast(db, ["'unclosed", *others])
+    assert found[0] == (0, "record", True, "v")
+    assert {line[1:] for line in found} == {("record", True, "v")}
+
+
+def test_nobody_knows_while_no_text_could_be_cast(db):
+    assert cast(db, [None, "'unclosed", None]) == [(1, "doubt", True, "v")]
 
 
 # Which rows had an effect

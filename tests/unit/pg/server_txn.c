@@ -422,6 +422,106 @@ static void test_trigger_raises(void **state)
     free_target(g);
 }
 
+static struct txn_refusal refused_alone(const struct target *g, const char *text)
+{
+    enum txn_path was = path;
+    size_t n;
+
+    path = TXN_EACH;
+    ADD(g, 0, text);
+    struct txn_result r = run();
+    path = was;
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_ptr_equal(r.target, g);
+    const struct txn_refusal *list = txn_refusals(t, &n);
+    assert_int_equal(n, 1);
+    batch_clear(b);
+    next_offset = claimed.next_offset;
+    return list[0];
+}
+
+/* Nothing speaks for the type of a column before it has taken a text; later it does, in whatever
+ * transaction that was. */
+static void test_a_text_that_cannot_be_cast(void **state)
+{
+    (void) state;
+    struct target *g = make_target("cast", "v tsvector", 0);
+
+    next_offset = 100;
+    struct txn_refusal r = refused_alone(g, "'unclosed");
+    assert_true(r.is_cast && r.witness == WITNESS_NONE);
+    assert_int_equal(r.error.class, ERROR_DOUBT);
+    assert_string_equal(r.error.column, "v");
+    ADD(g, 0, NULL);
+    expect_committed(); /* which no cast is needed for */
+    assert_int_equal(refused_alone(g, "'unclosed").error.class, ERROR_DOUBT);
+    ADD(g, 0, "a");
+    expect_committed();
+    assert_int_equal(refused_alone(g, "'unclosed").error.class, ERROR_RECORD);
+    free_target(g);
+}
+
+/* A row of the same statement after it speaks for the table; one before it does not. */
+static void test_witnesses(void **state)
+{
+    (void) state;
+    struct target *g = make_target("odd", "a text", 0);
+    enum txn_path was = path;
+    size_t n;
+
+    operator_ask(admin, "CREATE OR REPLACE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$"
+                        " BEGIN IF NEW.a = 'bad' THEN RAISE EXCEPTION USING ERRCODE = 'XX000';"
+                        " END IF; RETURN NEW; END $$");
+    operator_ask(admin,
+                 "CREATE TRIGGER odd BEFORE INSERT ON odd FOR EACH ROW EXECUTE FUNCTION odd()");
+    next_offset = 100;
+    ADD(g, 0, "good");
+    ADD(g, 0, "bad");
+    ADD(g, 0, "good");
+    path = TXN_EACH;
+    struct txn_result r = run();
+    assert_int_equal(r.error.class, ERROR_DOUBT);
+    const struct txn_refusal *list = txn_refusals(t, &n);
+    assert_int_equal(n, 1);
+    assert_true(list[0].row == 1 && list[0].witness == WITNESS_PLAIN);
+    assert_true(txn_blames_record(&list[0]));
+    batch_clear(b);
+    next_offset = 100;
+    ADD(g, 0, "good");
+    ADD(g, 0, "bad");
+    (void) run();
+    list = txn_refusals(t, &n);
+    assert_true(n == 1 && list[0].witness == WITNESS_NONE && !list[0].without_rows);
+    assert_false(txn_blames_record(&list[0]));
+    batch_clear(b);
+    next_offset = 100;
+    path = was;
+    free_target(g);
+}
+
+/* A connection that a trigger has lost, not ours. */
+static void test_a_fault_of_the_target_leaves_the_connection(void **state)
+{
+    (void) state;
+    struct target *g = make_target("remote", "a text", 0);
+
+    operator_ask(admin, "CREATE OR REPLACE FUNCTION remote() RETURNS trigger LANGUAGE plpgsql AS $$"
+                        " BEGIN RAISE EXCEPTION USING ERRCODE = '57P01'; END $$");
+    operator_ask(
+        admin,
+        "CREATE TRIGGER remote BEFORE INSERT ON remote FOR EACH ROW EXECUTE FUNCTION remote()");
+    next_offset = 100;
+    ADD(g, 0, "x");
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_TARGET);
+    assert_ptr_equal(r.target, g);
+    assert_true(conn_is_open(c));
+    batch_clear(b);
+    next_offset = 100;
+    free_target(g);
+}
+
 /* An early error in a large batch: the rest is not sent for nothing, and the session is usable at
  * once. */
 static void test_early_error(void **state)
@@ -805,6 +905,9 @@ int main(void)
         TEST(test_row_and_column_are_named),
         TEST(test_faults_without_a_row),
         TEST(test_trigger_raises),
+        TEST(test_a_text_that_cannot_be_cast),
+        TEST(test_witnesses),
+        TEST(test_a_fault_of_the_target_leaves_the_connection),
         TEST(test_early_error),
         TEST(test_setup_faults),
         TEST(test_fenced),
