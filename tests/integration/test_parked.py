@@ -101,7 +101,12 @@ def test_the_other_modes_of_delivery(bench, delivery):
         bench.wait_present(topic, table)
     bench.sql(RENAME)
     log.fill(10)
-    d.wait_log(f"{re.escape(log.topic)}-0@10")
+
+    def said():
+        assert d.running, d.log()
+        return f"{log.topic}-0@10" in d.log()
+
+    wait.until(said, "a line that says what stands")
     other.fill(10)
     bench.wait_present(other, "others")
     bench.sql(BACK)
