@@ -25,12 +25,14 @@ struct doubt {
     usec_t since; /* monotonic; 0: there is none */
     unsigned attempts;
     char sqlstate[6];
+    int64_t blamed; /* patience is over for what is doubtful up to here; -1: for nothing */
 };
 
 /* A record that, alone, has cost the session. */
 struct poison {
     int64_t offset;
     unsigned times; /* 0: there is none */
+    bool is_lost;   /* once more, as soon as the ledger says that it is not stored */
 };
 
 struct slot {

@@ -21,17 +21,39 @@
 
 /* ---- a target that refuses ---- */
 
+/* What a person can do. What is parked is tried again by itself. */
+static void hint_repair(struct error *err)
+{
+    if (err->hint[0] != '\0') {
+        return;
+    }
+    if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
+        error_hint(err,
+                   "Grant the right to the role that pgsinkd connects as; it then continues by "
+                   "itself. `pgsinkd check` shows what is missing.");
+    } else if (sqlstate_is(err->sqlstate, "23514")) {
+        error_hint(err, "Create the missing partition of the table; it then continues by itself.");
+    } else if (sqlstate_is(err->sqlstate, "53")) {
+        error_hint(err,
+                   "The server lacks a resource; it continues by itself when there is enough.");
+    } else {
+        error_hint(err, "Repair the table, its triggers or functions; it then continues by itself, "
+                        "at the latest a minute later, at once after resume().");
+    }
+}
+
 static void park_at(struct worker *w, size_t record, const struct error *err)
 {
     const struct batch *b = w->outbox[0];
     const struct slot *s = b->spans[b->records[record].span].tag;
-    const struct standing why = {
+    struct standing why = {
         .state = STANDING_PARKED,
         .offset = b->records[record].offset,
         .why = *err,
         .retry_at = worker_stand_retry_at(s),
     };
 
+    hint_repair(&why.why);
     worker_stand_aside(w, record, &why);
 }
 
@@ -146,6 +168,13 @@ static void set_aside(struct worker *w, size_t record, const struct txn_refusal 
                                                : worker_stand_look_again_at(s, delay_patience()),
     };
 
+    if (v == VERDICT_PARK) {
+        hint_repair(&why.why);
+    } else if (why.why.hint[0] == '\0') {
+        error_hint(&why.why,
+                   "Nothing has to be done: either the table stores it soon, or the record "
+                   "becomes a dead letter, or stops its partition.");
+    }
     worker_stand_aside(w, record, &why);
 }
 

@@ -46,6 +46,8 @@ static void start_at(struct worker *w, struct slot *s, int64_t offset, const str
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted)
 {
     worker_slot_moves(w, s);
+    s->doubt = (struct doubt){.blamed = -1};
+    s->poison = (struct poison){.offset = -1};
     start_at(w, s, offset, NULL, inserted);
 }
 

@@ -94,12 +94,19 @@ bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, us
     struct doubt *d = &s->doubt;
     usec_t now = clock_mono();
 
+    if (offset <= d->blamed) {
+        return true;
+    }
     if (d->since == 0 || d->offset != offset || strcmp(d->sqlstate, sqlstate) != 0) {
-        *d = (struct doubt){.offset = offset, .since = now};
+        *d = (struct doubt){.offset = offset, .since = now, .blamed = d->blamed};
         memcpy(d->sqlstate, sqlstate, MIN(strlen(sqlstate), sizeof d->sqlstate - 1));
     }
     d->attempts++;
-    return d->attempts >= PATIENCE_TRIES && now >= d->since + patience;
+    if (d->attempts < PATIENCE_TRIES || now < d->since + patience) {
+        return false;
+    }
+    d->blamed = offset; /* the records after it have to wait for themselves */
+    return true;
 }
 
 /*
@@ -109,10 +116,14 @@ bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, us
 bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate)
 {
     struct doubt *d = &s->doubt;
-    int64_t same = d->since != 0 && strcmp(d->sqlstate, sqlstate) == 0 ? d->offset : offset;
+    usec_t now = clock_mono();
 
-    (void) worker_stand_doubt(s, same, sqlstate, delay_strict());
-    return d->attempts > 1 && clock_mono() >= d->since + delay_strict();
+    if (d->since == 0 || strcmp(d->sqlstate, sqlstate) != 0) {
+        *d = (struct doubt){.offset = offset, .since = now, .blamed = d->blamed};
+        memcpy(d->sqlstate, sqlstate, MIN(strlen(sqlstate), sizeof d->sqlstate - 1));
+    }
+    d->attempts++;
+    return now >= d->since + delay_strict();
 }
 
 /* As many tries as are wanted before patience is over. */
@@ -140,31 +151,63 @@ static void stand_as_poison(struct slot *s, const struct error *err, struct stan
         .why = *err,
         .retry_at = is_sure ? USEC_NEVER : clock_mono() + POISON_RETRY,
     };
-    error_wrap(&out->why, "alone, this record has ended its session, or not returned, %u times",
-               s->poison.times);
+    error_wrap(&out->why, "alone, this record has ended its session, or not returned, %u time%s",
+               s->poison.times, s->poison.times == 1 ? "" : "s");
     error_hint(&out->why, "What does the table do with it (triggers, functions, constraints)? When "
                           "that is repaired, resume() tries again; seek() past it skips it.");
 }
 
-static unsigned count_poison(struct slot *s, int64_t offset)
+/*
+ * Whether it was stored all the same is not known before the ledger is asked: the end of a small
+ * transaction has always been sent before its session ends.
+ */
+static void suspect(struct worker *w, struct slot *s, int64_t offset, const struct error *err)
 {
     if (s->poison.offset != offset) {
         s->poison = (struct poison){.offset = offset};
     }
-    return ++s->poison.times;
+    s->poison.is_lost = true;
+    w->poison_why = *err;
 }
 
-void worker_stand_poison(struct worker *w, const struct txn_result *r)
+void worker_stand_lost(struct worker *w, const struct txn_result *r)
 {
     const struct batch *b = w->outbox_count > 0 ? w->outbox[0] : NULL;
+
+    if (b != NULL && b->record_count == 1 && r->advanced) {
+        struct slot *s = b->spans[b->records[0].span].tag;
+        suspect(w, s, b->records[0].offset, &r->error);
+        if (w->link.ledger == NULL && r->outcome == TXN_ROLLED_BACK) {
+            worker_stand_not_stored(w, s); /* nobody else could say so */
+        }
+    }
+}
+
+static bool is_first_of_all(const struct worker *w, const struct slot *s)
+{
+    const struct batch *b = w->outbox_count > 0 ? w->outbox[0] : NULL;
+
+    return b != NULL && b->record_count == 1 && b->spans[b->records[0].span].tag == s &&
+           b->records[0].offset == s->poison.offset;
+}
+
+/* The second time it is set aside, so that the others go on. */
+void worker_stand_not_stored(struct worker *w, struct slot *s)
+{
     struct standing why;
 
-    if (b == NULL || b->record_count != 1 || !r->advanced) {
+    if (!s->poison.is_lost || !slot_owns(s)) {
         return;
     }
-    struct slot *s = b->spans[b->records[0].span].tag;
-    if (count_poison(s, b->records[0].offset) >= 2) {
-        stand_as_poison(s, &r->error, &why);
+    s->poison.is_lost = false;
+    if (s->stored > s->poison.offset) {
+        return;
+    }
+    s->poison.times++;
+    stand_as_poison(s, &w->poison_why, &why);
+    if (s->state == SLOT_STOPPED && s->standing != NULL) {
+        worker_slot_stand(w, s, &why);
+    } else if (s->poison.times >= 2 && is_first_of_all(w, s)) {
         worker_stand_aside(w, 0, &why);
         w->write_failures = 0;
     }
@@ -251,17 +294,11 @@ static bool is_still_the_targets(const struct txn_result *r)
 static void canary_lost(struct worker *w, struct slot *s, const struct txn_result *r)
 {
     worker_link_failed(w, &r->error);
-    if (!slot_owns(s)) {
-        return;
-    }
-    struct standing why = *s->standing;
-    why.retry_at = clock_mono() + POISON_RETRY;
-    if (r->advanced) {
-        (void) count_poison(s, why.offset);
-        stand_as_poison(s, &r->error, &why);
-        worker_slot_stand(w, s, &why);
-    } else {
-        s->standing->retry_at = why.retry_at;
+    if (slot_owns(s)) {
+        s->standing->retry_at = clock_mono() + POISON_RETRY;
+        if (r->advanced) {
+            suspect(w, s, s->standing->offset, &r->error);
+        }
     }
 }
 

@@ -143,6 +143,7 @@ struct worker {
     bool stale_tried; /* with the new plan nothing has been stored yet */
     bool dead;        /* REPORT_FATAL is out: nothing is written any more */
     usec_t stop_deadline;
+    struct error poison_why; /* by which the connection was lost, with one record on its way */
 };
 
 /*
@@ -273,7 +274,8 @@ void worker_link_lost(struct worker *w, const struct error *err);
  * worker_stand.c
  * aside: from a record of outbox[0] on, nothing of its partition is sent. retry_at, look_again_at:
  * when what is parked, or waits, is tried next. doubt, strict: one more refusal; true: patience is
- * over. poison: the connection was lost with outbox[0] on its way. start: false when no canary is
+ * over. lost: the connection was, with outbox[0] on its way; not_stored: and the ledger says that
+ * the slot's record is not stored. start: false when no canary is
  * to be tried; canary: what has become of it.
  */
 void worker_stand_aside(struct worker *w, size_t record, const struct standing *why);
@@ -281,7 +283,8 @@ usec_t worker_stand_retry_at(const struct slot *s);
 usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience);
 bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, usec_t patience);
 bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate);
-void worker_stand_poison(struct worker *w, const struct txn_result *r);
+void worker_stand_lost(struct worker *w, const struct txn_result *r);
+void worker_stand_not_stored(struct worker *w, struct slot *s);
 bool worker_stand_start(struct worker *w);
 void worker_stand_canary(struct worker *w, const struct txn_result *r);
 usec_t worker_stand_deadline(const struct worker *w);

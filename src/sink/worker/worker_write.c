@@ -239,9 +239,8 @@ void worker_write_step(struct worker *w)
             worker_link_failed(w, &r.error);
             if (r.outcome == TXN_UNKNOWN) {
                 worker_group_unknown(w);
-            } else {
-                worker_stand_poison(w, &r);
             }
+            worker_stand_lost(w, &r);
             return;
         }
         take_result(w, &r);
