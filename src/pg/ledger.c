@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum ledger_op { LEDGER_CLAIM, LEDGER_EVICT, LEDGER_GAP, LEDGER_ENDS, LEDGER_NOTE, LEDGER_OPS };
+enum ledger_op { LEDGER_CLAIM, LEDGER_LOOK, LEDGER_GAP, LEDGER_ENDS, LEDGER_NOTE, LEDGER_OPS };
 
 struct ledger {
     char *sink;
@@ -26,27 +26,28 @@ struct ledger {
     struct ledger_entry *entries;
     size_t n;
     int64_t gap_to;
-    size_t evicted;
+    struct ledger_lock *locks; /* what the last look has found */
+    size_t lock_count;
+    size_t lock_cap;
+    size_t ended;
     bool answered;
     struct error fault; /* of the operation under way */
     struct key_arrays keys;
 };
 
-/* Each $S is the schema. */
+/* Each $S is the schema. Those that may wait for a row begin by saying how long. */
+#define PATIENTLY " FROM pg_catalog.set_config('lock_timeout', '250ms', true) AS patience"
+_Static_assert(LEDGER_PATIENCE == 250 * USEC_PER_MSEC, "and it is said how long");
+
 static const char *const statements[LEDGER_OPS] = {
+    /* The CASE makes the call depend on the patience, so that it comes after it. */
     [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine, inserted, begun,"
-                     " fp_offset, fp_crc, cluster_id, topic_id"
-                     " FROM $S.claim($1, $2, $3, $4, $5, $6, $7)",
-    /* A row's xmax is the transaction that holds its lock. We do not end backends of other roles.
-     */
-    [LEDGER_EVICT] =
-        "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))"
-        " FROM pg_catalog.pg_stat_activity a"
-        " WHERE a.usename = current_user AND a.pid <> pg_catalog.pg_backend_pid()"
-        " AND a.backend_xid IN (SELECT o.xmax"
-        " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[]) AS u(topic, partition)"
-        " JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic AND o.partition = u.partition)",
-    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)",
+                     " fp_offset, fp_crc, cluster_id, topic_id" PATIENTLY
+                     " CROSS JOIN LATERAL $S.claim(CASE WHEN patience IS NOT NULL THEN $1 END,"
+                     " $2, $3, $4, $5, $6, $7)",
+    [LEDGER_LOOK] = "SELECT place, mine, pid, xid, holder, refused, ended"
+                    " FROM $S.locked($1, $2, $3, $4, $5) ORDER BY place",
+    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)" PATIENTLY,
     /* Never waits: a row that somebody is changing gets its end with the next call. */
     [LEDGER_ENDS] = "WITH l AS (SELECT o.sink, o.topic, o.partition, u.end_offset"
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
@@ -59,7 +60,7 @@ static const char *const statements[LEDGER_OPS] = {
                     " SET end_offset = l.end_offset, end_seen_at = pg_catalog.now()"
                     " FROM l WHERE o.sink = l.sink AND o.topic = l.topic"
                     " AND o.partition = l.partition",
-    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)",
+    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)" PATIENTLY,
 };
 
 struct ledger *ledger_new(const char *schema, const char *sink, const char *owner)
@@ -81,6 +82,7 @@ struct ledger *ledger_free(struct ledger *l)
             free(l->sql[i]);
         }
         key_arrays_done(&l->keys);
+        free(l->locks);
         free(l->owner);
         free(l->sink);
         free(l);
@@ -88,9 +90,15 @@ struct ledger *ledger_free(struct ledger *l)
     return NULL;
 }
 
-size_t ledger_evicted(const struct ledger *l)
+const struct ledger_lock *ledger_locks(const struct ledger *l, size_t *out_n)
 {
-    return l->evicted;
+    *out_n = l->lock_count;
+    return l->locks;
+}
+
+size_t ledger_ended(const struct ledger *l)
+{
+    return l->ended;
 }
 
 static const char *array(struct ledger *l, size_t i)
@@ -145,12 +153,25 @@ bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *e
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
-bool ledger_evict_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
-                        struct error *err)
+static void add_text(struct buf *out, const char *text)
 {
-    begin(l, c, LEDGER_EVICT, entries, n);
-    l->evicted = 0;
-    const char *values[] = {l->sink, array(l, 0), array(l, 1)};
+    if (text == NULL || text[0] == '\0') {
+        sql_array_null(out);
+    } else {
+        sql_array_text(out, text);
+    }
+}
+
+bool ledger_look_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                       struct error *err)
+{
+    begin(l, c, LEDGER_LOOK, entries, n);
+    l->lock_count = 0;
+    l->ended = 0;
+    for (size_t i = 0; i < n; i++) {
+        add_text(&l->keys.of[2], entries[i].end_xid);
+    }
+    const char *values[] = {l->sink, l->owner, array(l, 0), array(l, 1), array(l, 2)};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -186,23 +207,14 @@ bool ledger_ends_start(struct ledger *l, struct conn *c, struct ledger_entry *en
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
-static void add_id(struct buf *out, const char *id)
-{
-    if (id[0] == '\0') {
-        sql_array_null(out);
-    } else {
-        sql_array_text(out, id);
-    }
-}
-
 bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
                        struct error *err)
 {
     begin(l, c, LEDGER_NOTE, entries, n);
     for (size_t i = 0; i < n; i++) {
         sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
-        add_id(&l->keys.of[3], entries[i].ids.cluster);
-        add_id(&l->keys.of[4], entries[i].ids.topic);
+        add_text(&l->keys.of[3], entries[i].ids.cluster);
+        add_text(&l->keys.of[4], entries[i].ids.topic);
     }
     const char *values[] = {l->sink,     array(l, 0), array(l, 1),
                             array(l, 2), array(l, 3), array(l, 4)};
@@ -249,6 +261,33 @@ static void take_rows(struct ledger *l, const PGresult *res)
     }
 }
 
+static void take_text(char *to, size_t size, const PGresult *res, int row, int column)
+{
+    snprintf(to, size, "%s", PQgetvalue(res, row, column));
+}
+
+/* Rows of the columns of LEDGER_LOOK. */
+static void take_locks(struct ledger *l, const PGresult *res)
+{
+    for (int row = 0; row < PQntuples(res); row++) {
+        int64_t place = result_i64(res, row, 0, 0);
+        if (place == 0) {
+            error_set(&l->fault, ERROR_AGAIN, "the table is locked by %s", PQgetvalue(res, row, 4));
+            return;
+        }
+        assert(place >= 1 && (size_t) place <= l->n);
+        l->locks = mem_grow(l->locks, &l->lock_cap, l->lock_count, sizeof *l->locks);
+        struct ledger_lock *lock = &l->locks[l->lock_count++];
+        lock->entry = (size_t) place - 1;
+        lock->mine = result_is_true(res, row, 1);
+        lock->pid = (int32_t) result_i64(res, row, 2, 0);
+        take_text(lock->xid, sizeof lock->xid, res, row, 3);
+        take_text(lock->holder, sizeof lock->holder, res, row, 4);
+        take_text(lock->refused, sizeof lock->refused, res, row, 5);
+        l->ended += (size_t) result_i64(res, row, 6, 0);
+    }
+}
+
 static void take_result(struct ledger *l, const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
@@ -264,8 +303,8 @@ static void take_result(struct ledger *l, const PGresult *res)
     case LEDGER_CLAIM:
         take_rows(l, res);
         break;
-    case LEDGER_EVICT:
-        l->evicted = (size_t) result_i64(res, 0, 0, 0);
+    case LEDGER_LOOK:
+        take_locks(l, res);
         break;
     case LEDGER_GAP:
         l->entries->next_offset = l->gap_to;
@@ -282,7 +321,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
 {
     static const char *const names[LEDGER_OPS] = {
         [LEDGER_CLAIM] = "claim",
-        [LEDGER_EVICT] = "end the former owner's session",
+        [LEDGER_LOOK] = "find out who has locked rows of the ledger",
         [LEDGER_GAP] = "record a gap",
         [LEDGER_ENDS] = "write end offsets",
         [LEDGER_NOTE] = "write the ids of a log",
@@ -307,7 +346,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
     *err = l->fault;
     assert(l->op < LEDGER_OPS);
     error_wrap(err, "cannot %s", names[l->op]);
-    if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE) && l->op != LEDGER_EVICT) {
+    if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
         error_hint(err,
                    "Grant what `pgsinkd init --print` lists to the role that pgsinkd connects as.");
     }

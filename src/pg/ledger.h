@@ -19,6 +19,8 @@
 
 #define LEDGER_UNKNOWN INT64_C(-1)
 
+#define LEDGER_PATIENCE (250 * USEC_PER_MSEC)
+
 /* A row of the ledger as one operation asks for or reports it. */
 struct ledger_entry {
     const char *topic; /* borrowed from the caller, who keeps it until the operation ends */
@@ -34,7 +36,18 @@ struct ledger_entry {
     bool begun;    /* out: it has had a row before; if there is none, it was deleted by hand */
     struct fingerprint fp; /* out: offset FINGERPRINT_NONE, FINGERPRINT_BY_HAND, or of a record */
     struct log_ids ids;    /* out: of the log that next_offset belongs to; in, for a note */
+    const char *end_xid;   /* in, for a look, borrowed: end the session of this transaction */
     void *tag;             /* the caller's */
+};
+
+/* A row that another transaction has locked, as a look has found it. */
+struct ledger_lock {
+    size_t entry;      /* its place among the entries of the look */
+    bool mine;         /* as far as is committed, this process still owns it */
+    int32_t pid;       /* of the session that holds it; 0: of none that can be seen */
+    char xid[12];      /* the transaction, for end_xid */
+    char holder[320];  /* who that is, in words */
+    char refused[128]; /* why its session could not be ended; "" if it was, or was not to be */
 };
 
 enum ledger_step { LEDGER_WAIT, LEDGER_DONE, LEDGER_FAILED };
@@ -52,20 +65,25 @@ struct ledger *ledger_free(struct ledger *l); /* returns NULL */
  * back from its new owner: a row of another owner is left alone and reported with mine = false.
  * Without it (the group has assigned the partition to us) every row is claimed.
  *
- * May fail with ERROR_AGAIN and SQLSTATE_LOCK_NOT_AVAILABLE when another transaction holds a row
- * for longer than lock_timeout: then ledger_evict_start, and claim again.
+ * This, a gap and a note wait at most LEDGER_PATIENCE for a row that another transaction has
+ * locked, and as long for each row. That is enough for a former owner that is just storing its last
+ * batch. Then they fail with ERROR_AGAIN and SQLSTATE_LOCK_NOT_AVAILABLE, and nothing is done: a
+ * look says which rows it was.
  */
 bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
                         bool only_mine, struct error *err) _must_;
 
 /*
- * Ends the backends of our own role whose open transactions hold the rows of the entries
- * (pg_terminate_backend): the row's xmax is their backend_xid in pg_stat_activity. After
- * LEDGER_DONE ledger_evicted says how many.
+ * Which rows of the entries are locked by another transaction just now, and by whom; waits for
+ * none. Where an entry names the transaction (end_xid) and it still has the lock, its session is
+ * ended (pg_terminate_backend), if our role may do so. On LEDGER_DONE ledger_locks has those rows,
+ * in the order of the entries, and ledger_ended says how many sessions were ended. ERROR_AGAIN:
+ * somebody has locked the table as a whole, and err says who.
  */
-bool ledger_evict_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
-                        struct error *err) _must_;
-size_t ledger_evicted(const struct ledger *l);
+bool ledger_look_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                       struct error *err) _must_;
+const struct ledger_lock *ledger_locks(const struct ledger *l, size_t *out_n); /* until the next */
+size_t ledger_ended(const struct ledger *l);
 
 /*
  * Moves next_offset over a gap, to `to`, if owner_epoch and next_offset are still those of the

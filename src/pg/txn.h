@@ -70,6 +70,7 @@ struct txn_result {
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* ERROR_RECORD: the part of the batch and the row that PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
+    bool ledger_locked; /* advance() has waited in vain for a row of the ledger */
     bool no_temporary;  /* our role may not create temporary tables */
     bool changed;       /* a table's columns have changed: the catalog must be read again */
 };

@@ -95,12 +95,20 @@ static void take_trouble(struct app *a, const struct report *r)
 
 static void take_evicted(struct app *a, const struct report *r)
 {
-    if (r->offset > 0) {
-        log_event(LOG(backends_ended), (long long) r->offset);
-        return;
-    }
-    log_limited(a, "postgresql: another session holds rows of the ledger "
-                   "for longer than lock_timeout");
+    (void) a;
+    log_event(LOG(backends_ended), (long long) r->offset);
+}
+
+static void take_locked(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_fault(LOG_row_locked, &r->error);
+}
+
+static void take_unlocked(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_event(LOG(row_unlocked), r->error.text);
 }
 
 static void take_doubtful(struct app *a, const struct report *r)
@@ -165,12 +173,15 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_STOPPED, give_crew)                                                               \
     TAKER(REPORT_CORRUPT, give_crew)                                                               \
     TAKER(REPORT_LOST, give_crew)                                                                  \
+    TAKER(REPORT_HELD, give_crew)                                                                  \
     TAKER(REPORT_RELEASED, give_crew)                                                              \
     TAKER(REPORT_DUE, take_due)                                                                    \
     TAKER(REPORT_DOUBTFUL, take_doubtful)                                                          \
     TAKER(REPORT_DOWN, take_link)                                                                  \
     TAKER(REPORT_UP, take_link)                                                                    \
     TAKER(REPORT_EVICTED, take_evicted)                                                            \
+    TAKER(REPORT_LOCKED, take_locked)                                                              \
+    TAKER(REPORT_UNLOCKED, take_unlocked)                                                          \
     TAKER(REPORT_TROUBLE, take_trouble)                                                            \
     TAKER(REPORT_EASED, take_eased)                                                                \
     TAKER(REPORT_REPLAY, take_replay)                                                              \

@@ -107,10 +107,13 @@ enum report_kind {
     REPORT_DUE,      /* share.due of some of its partitions has moved */
     REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */
     REPORT_LOST,     /* owned by another now: error */
+    REPORT_HELD,     /* it waits for its row of the ledger, and drops what comes; then START */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
     REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
+    REPORT_LOCKED,   /* error: whose rows of the ledger are locked by whom */
+    REPORT_UNLOCKED, /* error: whose rows no longer are */
     REPORT_TROUBLE,  /* error: worth a line in the log; the worker tries again by itself */
     REPORT_EASED,    /* ... and has got past it */
     REPORT_REPLAY,   /* dead letters may have been marked by replay() */

@@ -1,7 +1,8 @@
 /*
- * What the connection does next. One operation at a time, in this order of precedence: claim new
- * partitions, claim again what may have changed (nothing is written before that is settled:
- * invariant I9), move over gaps, write the oldest batch, publish ends. Every state moves on by
+ * What the connection does next. One operation at a time, in this order of precedence: look whether
+ * rows of the ledger are still locked, claim new partitions, claim again what may have changed
+ * (nothing is written before that is settled: invariant I9), move over gaps, write the oldest
+ * batch, publish ends. Every state moves on by
  * itself when the socket or a deadline says so. Worker thread.
  */
 #include "sink/worker/worker_state.h"
@@ -40,7 +41,7 @@ static bool start_next(struct worker *w)
         return false;
     }
     worker_plan_apply(w);
-    if (!w->stopping && worker_ledger_start_claim(w, false)) {
+    if (!w->stopping && (worker_ledger_start_look(w) || worker_ledger_start_claim(w, false))) {
         return true;
     }
     return worker_ledger_start_claim(w, true) || worker_ledger_start_gap(w) ||
@@ -60,7 +61,7 @@ static void step(struct worker *w)
     case LINK_IDLE:
         break;
     case LINK_CLAIMING:
-    case LINK_EVICTING:
+    case LINK_LOOKING:
     case LINK_GAPPING:
     case LINK_NOTING:
     case LINK_PUBLISHING:
@@ -97,5 +98,6 @@ usec_t worker_schedule_deadline(const struct worker *w)
     if (l->state != LINK_IDLE) {
         return conn_deadline(l->conn);
     }
-    return l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER;
+    usec_t look_at = l->look_at > 0 && !w->stopping ? MAX(l->look_at, l->retry_at) : USEC_NEVER;
+    return MIN(look_at, l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER);
 }

@@ -15,7 +15,7 @@
 
 /* ---- partitions that are no longer ours ---- */
 
-static void lose(struct worker *w, struct slot *s)
+void worker_settle_lost(struct worker *w, struct slot *s)
 {
     struct error err;
 
@@ -132,7 +132,7 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger
         return;
     }
     if (!e->mine) {
-        lose(w, s);
+        worker_settle_lost(w, s);
         return;
     }
     bool touched = is_touched(s, e);

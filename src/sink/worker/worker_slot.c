@@ -67,6 +67,23 @@ void worker_slot_read_again(struct worker *w, struct slot *s, const struct error
     }
 }
 
+/*
+ * Its row of the ledger is locked: nothing of it can be written before it is claimed again, and
+ * that may take hours. So its records are dropped, and it starts again from what the ledger says
+ * then. Until then it drops what comes, and an answer to an older start means nothing.
+ */
+void worker_slot_hold(struct worker *w, struct slot *s)
+{
+    worker_outbox_drop(w, s);
+    worker_slot_forget_fault(w, s);
+    s->seq++;
+    s->expect = -1; /* its chain meets the ledger nowhere */
+    s->gap.to = -1;
+    s->reclaim = true;
+    slot_set(s, SLOT_WAITING);
+    worker_report(w, REPORT_HELD, s, s->stored, NULL);
+}
+
 /* ---- faults ---- */
 
 /*

@@ -15,6 +15,7 @@
  *     -----------------------------------------------------------------------------------------
  *     worker_plan.c            when tables change while we run
  *     worker_settle.c          what an answer of the database means for slots and batches
+ *     worker_locks.c           partitions whose row of the ledger another session has locked
  *     -----------------------------------------------------------------------------------------
  *     worker_slot.c            what a worker does with a slot: start, verify, read again, stop
  *     -----------------------------------------------------------------------------------------
@@ -46,7 +47,7 @@ enum link_state {
     LINK_CONNECTING,
     LINK_IDLE, /* connected, nothing under way */
     LINK_CLAIMING,
-    LINK_EVICTING,
+    LINK_LOOKING, /* which rows of the ledger are locked? */
     LINK_GAPPING,
     LINK_NOTING,     /* writing which logs it is */
     LINK_PUBLISHING, /* writing known ends */
@@ -81,6 +82,11 @@ struct link {
     size_t entry_count;
     size_t entry_cap;
     bool only_mine; /* the claim under way is a re-claim */
+
+    enum link_state look_after; /* LOOKING: what has waited in vain, or IDLE: it was time to */
+    usec_t look_at;             /* some slots are held: when to look again; 0: none is */
+    usec_t look_pause;
+    unsigned blind; /* claims in a row that have waited in vain, and a look found no lock */
 };
 
 #define WORKER_SPARE_BATCHES 3
@@ -169,13 +175,14 @@ void worker_outbox_recycle(struct worker *w, struct batch *b);
 /*
  * worker_slot.c
  * start: WAITING, REPORT_START; inserted: its row of the ledger is new. read_again: what is not
- * stored is dropped and fetched again. verify_again: a slot that reads takes nothing more before
- * main has found its log to be the same, by fp: of a record that was taken before there was any
- * doubt.
+ * stored is dropped and fetched again. hold: the same, but not before it has been claimed again.
+ * verify_again: a slot that reads takes nothing more before main has found its log to be the same,
+ * by fp: of a record that was taken before there was any doubt.
  */
 void worker_slot_set_stored(struct slot *s, int64_t next_offset);
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted);
 void worker_slot_read_again(struct worker *w, struct slot *s, const struct error *why);
+void worker_slot_hold(struct worker *w, struct slot *s);
 void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerprint fp,
                               const char *why);
 void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
@@ -188,6 +195,18 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
 void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
 void worker_settle_commit(struct worker *w, size_t place); /* outbox[place] is stored */
 void worker_settle_fence(struct worker *w);                /* outbox[0] is */
+void worker_settle_lost(struct worker *w, struct slot *s); /* another process has claimed it */
+
+/*
+ * worker_locks.c
+ * look_is_due: some slots are held, and it is time to look again. prepare: what a look is to do
+ * about the lock of s. looked: its answer, for the entries of the link; false: it found none.
+ * claimed: the entries are, so what they have waited for is over.
+ */
+bool worker_locks_look_is_due(const struct worker *w);
+void worker_locks_prepare(const struct worker *w, const struct slot *s, struct ledger_entry *e);
+bool worker_locks_looked(struct worker *w, const struct ledger_lock *locks, size_t n);
+void worker_locks_claimed(struct worker *w);
 
 /*
  * worker_plan.c
@@ -243,6 +262,8 @@ bool worker_ledger_start_claim(struct worker *w, bool only_mine);
 bool worker_ledger_start_gap(struct worker *w);
 bool worker_ledger_start_note(struct worker *w);
 bool worker_ledger_start_publish(struct worker *w);
+bool worker_ledger_start_look(struct worker *w);
+void worker_ledger_look_at_batch(struct worker *w); /* advance() has waited in vain: for whom? */
 void worker_ledger_step(struct worker *w);
 bool worker_ledger_uses(const struct worker *w, const struct slot *s); /* the one under way */
 bool worker_ledger_wants_claim(const struct worker *w); /* or a gap: before anything is written */

@@ -150,6 +150,8 @@ static void act_on(struct worker *w, const struct txn_result *r)
         w->each_denied = true;
         worker_link_succeeded(w);
         l->copy_once = true; /* names one row at a time */
+    } else if (r->ledger_locked) {
+        worker_ledger_look_at_batch(w);
     } else {
         worker_link_failed(w, &r->error);
     }
