@@ -1,10 +1,11 @@
--- Step 4: rows of the ledger that another session has locked.
+-- Step 4: rows of the ledger that another session has locked; sessions that a pooler exchanges.
 --
--- One such row holds up its own partition and no other. By hand:
+-- A locked row holds up its own partition and no other. By hand:
 --     psql -X -1 -v ON_ERROR_STOP=1 -v schema=pgsinkd -f 004_locks.sql
 -- Undo, after all daemons have been stopped and an older version is installed:
--- DROP FUNCTION pgsinkd.locked(text, text, text[], integer[], text[]), pgsinkd.holder_text(integer, xid); make
--- advance() as in step 3;
+-- DROP FUNCTION pgsinkd.locked(text, text, text[], integer[], text[]), pgsinkd.holder_text(integer, xid),
+-- pgsinkd.in_session(text, text), pgsinkd.advance(text, text[], integer[], bigint[], bigint[], bigint[], integer[],
+-- bigint[], bigint[], bigint[], integer[], text);
 -- DELETE FROM pgsinkd.schema_version WHERE version = 4.
 
 -- Which of these rows are locked against claim() and advance() just now, and by whom. Waits for nothing.
@@ -126,9 +127,64 @@ $$;
 COMMENT ON FUNCTION :"schema".holder_text(integer, xid) IS
     'Internal: a session, or a prepared transaction, in words.';
 
--- A row that is locked for longer holds up its partition only: see locked(). The rows of the target tables are waited
--- for as long as postgres.lock_timeout says.
-ALTER FUNCTION :"schema".advance(text, text[], integer[], bigint[], bigint[], bigint[], integer[], bigint[],
-                                 bigint[], bigint[], integer[]) SET lock_timeout = '250ms';
+-- A connection leaves a marker in the session that it sets up. A pooler that gives each transaction another session is
+-- recognised by it.
+CREATE FUNCTION :"schema".in_session(session text, patience text) RETURNS boolean LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF session IS DISTINCT FROM current_setting('pgsinkd.session', true) THEN
+        RAISE EXCEPTION USING ERRCODE = 'SK004', MESSAGE = 'this is another session than the one that was set up';
+    END IF;
+    PERFORM set_config('lock_timeout', patience, true);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION :"schema".in_session(text, text) IS
+    'Internal: raises SK004 in another session than the one whose marker is given, as a pooler in transaction mode may give us; else sets lock_timeout for the transaction.';
+
+-- As advance() of step 3, which stays for daemons that run while this step is applied; but it does nothing in another
+-- session (see in_session()), and does not wait long for a row that somebody has locked (see locked()). Tables are
+-- waited for as postgres.lock_timeout says.
+CREATE FUNCTION :"schema".advance(sink text, topics text[], partitions integer[], owner_epochs bigint[],
+                                  froms bigint[], nexts bigint[], leader_epochs integer[],
+                                  last_timestamps_ms bigint[], end_offsets bigint[],
+                                  fp_offsets bigint[], fp_crcs integer[], session text)
+    RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, :"schema", pg_temp
+    SET lock_timeout = '250ms'
+AS $$
+#variable_conflict use_column
+DECLARE
+    i integer := 0;
+    t text;
+BEGIN
+    IF session IS DISTINCT FROM current_setting('pgsinkd.session', true) THEN
+        PERFORM in_session(session, NULL);
+    END IF;
+    FOREACH t IN ARRAY topics LOOP
+        i := i + 1;
+        UPDATE offsets o
+           SET next_offset = nexts[i],
+               leader_epoch = coalesce(nullif(leader_epochs[i], -1), o.leader_epoch),
+               updated_at = now(),
+               last_timestamp = CASE WHEN last_timestamps_ms[i] BETWEEN 0 AND 9000000000000000 -- a producer may say anything
+                                     THEN to_timestamp(last_timestamps_ms[i]::float8 / 1000)
+                                     ELSE o.last_timestamp END,
+               end_offset = coalesce(nullif(end_offsets[i], -1), o.end_offset),
+               end_seen_at = CASE WHEN end_offsets[i] >= 0 THEN now() ELSE o.end_seen_at END,
+               fp_offset = CASE WHEN fp_offsets[i] >= 0 THEN fp_offsets[i] ELSE o.fp_offset END,
+               fp_crc = CASE WHEN fp_offsets[i] >= 0 THEN fp_crcs[i] ELSE o.fp_crc END
+         WHERE o.sink = advance.sink AND o.topic = t AND o.partition = partitions[i]
+           AND o.owner_epoch = owner_epochs[i] AND o.next_offset = froms[i];
+        IF NOT FOUND THEN
+            PERFORM fenced(sink, t, partitions[i], owner_epochs[i], froms[i]);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION :"schema".advance(text, text[], integer[], bigint[], bigint[], bigint[], integer[],
+                                      bigint[], bigint[], bigint[], integer[], text) IS
+    'Moves next_offset of many partitions by compare-and-set; raises SK001 if any of them has moved or was claimed by another. Raises SK004 in another session than the one whose marker is given. -1 stands for unknown. Called by pgsinkd first in every transaction.';
 
 INSERT INTO :"schema".schema_version (version) VALUES (4);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "pg/libpq.h"
+#include "pg/pooler.h"
 #include "pg/sql.h"
 #include "row/table/table.h"
 
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* How many answers are searched for the last words of a server that is gone. */
 #define LAST_WORDS_MAX 100
@@ -32,13 +34,16 @@
  * server detects by TCP that a client has vanished. Notices are turned off, so that anything that
  * arrives in the middle of a COPY is an error.
  */
-static char *setup_sql(const struct conn_settings *settings)
+static char *setup_sql(const struct conn_settings *settings, const char *marker)
 {
     struct buf sql = {0};
 
     buf_add_z(&sql, "SELECT pg_catalog.pg_is_in_recovery(),"
-                    " pg_catalog.current_setting('transaction_read_only');"
-                    "SET client_min_messages TO error;"
+                    " pg_catalog.current_setting('transaction_read_only'),"
+                    " pg_catalog.pg_backend_pid();"
+                    "SET pgsinkd.session TO ");
+    sql_literal(&sql, marker);
+    buf_add_z(&sql, ";SET client_min_messages TO error;"
                     "SET synchronous_commit TO ");
     sql_literal(&sql, settings->synchronous_commit);
     buf_printf(&sql, ";SET lock_timeout TO %llu;",
@@ -62,15 +67,29 @@ static char *setup_sql(const struct conn_settings *settings)
     return copy;
 }
 
+/* Unique to this object; who has it by chance is nobody's enemy. */
+static void make_marker(char out[static 17])
+{
+    uint64_t number;
+
+    if (getrandom(&number, sizeof number, 0) != (ssize_t) sizeof number) {
+        abort(); /* at start only, on a system without randomness */
+    }
+    snprintf(out, 17, "%016llx", (unsigned long long) number);
+}
+
 struct conn *conn_new(const struct conn_settings *settings)
 {
     struct conn *c = mem_zalloc(sizeof *c);
 
+    make_marker(c->marker);
+
     c->dsn = dsn_new(settings->dsn);
     c->application_name = mem_strdup(settings->application_name);
-    c->setup_sql = setup_sql(settings);
+    c->setup_sql = setup_sql(settings, c->marker);
     c->listen_sink = mem_strdup(settings->listen_sink);
     c->timeout_usec = settings->timeout_usec;
+    c->connections = settings->connections;
     c->deadline = USEC_NEVER;
     c->stop_fd = -1;
     return c;
@@ -206,6 +225,7 @@ bool conn_open(struct conn *c, struct error *err)
  */
 static enum conn_step host_failed(struct conn *c, struct error *err)
 {
+    pooler_hint_too_few(err, c->connections);
     conn_close(c);
     if (c->others.class != ERROR_NONE && c->others.class != ERROR_SETUP &&
         err->class == ERROR_SETUP) {
@@ -246,8 +266,12 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
         if (clock_mono() < c->deadline) {
             return CONN_WAIT;
         }
-        error_set(err, ERROR_LINK, "no connection to %s within %llu s", PQhost(c->pg),
-                  (unsigned long long) (CONNECT_TIMEOUT_USEC / USEC_PER_SEC));
+        unsigned long long seconds = CONNECT_TIMEOUT_USEC / USEC_PER_SEC;
+        if (PQstatus(c->pg) == CONNECTION_AUTH_OK) {
+            (void) pooler_no_answer(err, PQhost(c->pg), seconds, c->connections);
+        } else {
+            error_set(err, ERROR_LINK, "no connection to %s within %llu s", PQhost(c->pg), seconds);
+        }
         return host_failed(c, err);
     }
     switch (PQconnectPoll(c->pg)) {
@@ -267,11 +291,23 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     return host_failed(c, err);
 }
 
+/* In another session the marker is unknown, or that of another connection. */
+static bool marker_result(const struct conn *c, const PGresult *res, struct error *err)
+{
+    if (PQresultStatus(res) == PGRES_TUPLES_OK && strcmp(PQgetvalue(res, 0, 0), c->marker) == 0) {
+        return true;
+    }
+    return fault_is_fatal(res) ? fault_result(res, err) : pooler_refuse(err);
+}
+
 /* False when this result ends the attempt. */
 static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
 {
     ExecStatusType status = PQresultStatus(res);
 
+    if (c->phase == CONN_PING) {
+        return marker_result(c, res, err);
+    }
     if (status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
         return true;
     }
@@ -282,6 +318,7 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
         }
         return error_wrap(err, "cannot set up the session");
     }
+    c->pooled = result_i64(res, 0, 2, 0) != PQbackendPID(c->pg);
     if (result_is_true(res, 0, 0)) {
         return error_set(err, ERROR_LINK, "%s is a standby: it cannot write", PQhost(c->pg));
     }
@@ -292,9 +329,12 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
     return true;
 }
 
+/* Not a SELECT, which would be planned. */
+static const char marker_sql[] = "SHOW pgsinkd.session";
+
 static enum conn_step start_ping(struct conn *c, struct error *err)
 {
-    if (!PQsendQuery(c->pg, "")) {
+    if (!PQsendQuery(c->pg, marker_sql)) {
         fault_connect(c->pg, err);
         return host_failed(c, err);
     }
@@ -416,6 +456,9 @@ bool conn_pump(struct conn *c, bool *out_heard, struct error *err)
         c->deadline = now + answer_timeout(c);
     } else if (now >= c->deadline) {
         usec_t limit = answer_timeout(c);
+        if (c->phase == CONN_SETUP) {
+            return pooler_no_answer(err, PQhost(c->pg), limit / USEC_PER_SEC, c->connections);
+        }
         conn_close(c);
         return error_set(err, ERROR_LINK, "no answer from postgresql within %llu s",
                          (unsigned long long) ((limit + USEC_PER_SEC - 1) / USEC_PER_SEC));
@@ -581,4 +624,19 @@ bool conn_run(struct conn *c, const char *sql, struct error *err)
     _cleanup_result_ PGresult *res = conn_exec(c, sql, -1, NULL, err);
 
     return res != NULL;
+}
+
+bool conn_is_pooled(const struct conn *c)
+{
+    return c->pooled;
+}
+
+bool conn_confirm(struct conn *c, struct error *err)
+{
+    _cleanup_result_ PGresult *res = conn_exec(c, marker_sql, -1, NULL, err);
+
+    if (res != NULL) {
+        return marker_result(c, res, err);
+    }
+    return err->class == ERROR_LINK ? false : pooler_refuse(err); /* the marker is unknown there */
 }

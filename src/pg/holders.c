@@ -1,4 +1,4 @@
-/* One statement, see holders.h. Scout thread. */
+/* One statement each, see holders.h. Scout thread, but for the last. */
 #include "pg/holders.h"
 
 #include "base/mem.h"
@@ -44,4 +44,16 @@ bool holders_read(struct conn *c, const char *schema, const char *sink, struct h
         take_row(res, (int) i, &holders[i]);
     }
     return true;
+}
+
+bool holders_exist(struct conn *c, const char *schema, const char *sink)
+{
+    static const char exist_sql[] = "SELECT pg_catalog.count(*) > 0 FROM $S.offsets"
+                                    " WHERE sink = $1 AND owner IS NOT NULL";
+    _cleanup_mem_ char *sql = sql_in_schema(exist_sql, schema);
+    const char *values[] = {sink};
+    struct error err;
+    _cleanup_result_ PGresult *res = conn_exec(c, sql, 1, values, &err);
+
+    return res != NULL && result_is_true(res, 0, 0);
 }

@@ -21,4 +21,8 @@ struct holder {
 bool holders_read(struct conn *c, const char *schema, const char *sink, struct holder *holders,
                   size_t n, struct error *err) _must_;
 
+/* Has any partition of the sink ever been claimed? False too where the ledger is missing, or cannot
+ * be read. @thread main */
+bool holders_exist(struct conn *c, const char *schema, const char *sink);
+
 #endif

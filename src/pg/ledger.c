@@ -35,19 +35,23 @@ struct ledger {
     struct key_arrays keys;
 };
 
-/* Each $S is the schema. Those that may wait for a row begin by saying how long. */
-#define PATIENTLY " FROM pg_catalog.set_config('lock_timeout', '250ms', true) AS patience"
+/*
+ * Each $S is the schema. Those that wait for rows, or may end a session, do nothing in another
+ * session than the one that the connection has set up, and say how long they wait.
+ */
+#define HERE(marker) " FROM $S.in_session(" marker ", '250ms') AS here"
 _Static_assert(LEDGER_PATIENCE == 250 * USEC_PER_MSEC, "and it is said how long");
 
 static const char *const statements[LEDGER_OPS] = {
-    /* The CASE makes the call depend on the patience, so that it comes after it. */
+    /* The CASE makes the call depend on the session, so that it comes after it. */
     [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine, inserted, begun,"
-                     " fp_offset, fp_crc, cluster_id, topic_id" PATIENTLY
-                     " CROSS JOIN LATERAL $S.claim(CASE WHEN patience IS NOT NULL THEN $1 END,"
-                     " $2, $3, $4, $5, $6, $7)",
-    [LEDGER_LOOK] = "SELECT place, mine, pid, xid, holder, refused, ended"
-                    " FROM $S.locked($1, $2, $3, $4, $5) ORDER BY place",
-    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)" PATIENTLY,
+                     " fp_offset, fp_crc, cluster_id, topic_id" HERE(
+                         "$8") " CROSS JOIN LATERAL $S.claim(CASE WHEN here THEN $1 END,"
+                               " $2, $3, $4, $5, $6, $7)",
+    [LEDGER_LOOK] = "SELECT place, mine, pid, xid, holder, refused, ended" HERE(
+        "$6") " CROSS JOIN LATERAL $S.locked(CASE WHEN here THEN $1 END, $2, $3, $4, $5)"
+              " ORDER BY place",
+    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)" HERE("$8"),
     /* Never waits: a row that somebody is changing gets its end with the next call. */
     [LEDGER_ENDS] = "WITH l AS (SELECT o.sink, o.topic, o.partition, u.end_offset"
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
@@ -60,7 +64,7 @@ static const char *const statements[LEDGER_OPS] = {
                     " SET end_offset = l.end_offset, end_seen_at = pg_catalog.now()"
                     " FROM l WHERE o.sink = l.sink AND o.topic = l.topic"
                     " AND o.partition = l.partition",
-    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)" PATIENTLY,
+    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)" HERE("$7"),
 };
 
 struct ledger *ledger_new(const char *schema, const char *sink, const char *owner)
@@ -148,8 +152,8 @@ bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *e
         sql_array_text(&l->keys.of[3],
                        entries[i].first_reason != NULL ? entries[i].first_reason : "");
     }
-    const char *values[] = {l->sink,     l->owner,    array(l, 0),          array(l, 1),
-                            array(l, 2), array(l, 3), only_mine ? "t" : "f"};
+    const char *values[] = {l->sink,     l->owner,    array(l, 0),           array(l, 1),
+                            array(l, 2), array(l, 3), only_mine ? "t" : "f", c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -171,7 +175,7 @@ bool ledger_look_start(struct ledger *l, struct conn *c, struct ledger_entry *en
     for (size_t i = 0; i < n; i++) {
         add_text(&l->keys.of[2], entries[i].end_xid);
     }
-    const char *values[] = {l->sink, l->owner, array(l, 0), array(l, 1), array(l, 2)};
+    const char *values[] = {l->sink, l->owner, array(l, 0), array(l, 1), array(l, 2), c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -187,7 +191,7 @@ bool ledger_gap_start(struct ledger *l, struct conn *c, struct ledger_entry *ent
         numbers[i] = mem_printf("%lld", (long long) n[i]);
     }
     const char *values[] = {l->sink,    entry->topic, numbers[0], numbers[1],
-                            numbers[2], numbers[3],   reason};
+                            numbers[2], numbers[3],   reason,     c->marker};
     bool ok = send_statement(l, ARRAY_LEN(values), values, err);
     for (size_t i = 0; i < ARRAY_LEN(n); i++) {
         free(numbers[i]);
@@ -216,8 +220,8 @@ bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *en
         add_text(&l->keys.of[3], entries[i].ids.cluster);
         add_text(&l->keys.of[4], entries[i].ids.topic);
     }
-    const char *values[] = {l->sink,     array(l, 0), array(l, 1),
-                            array(l, 2), array(l, 3), array(l, 4)};
+    const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2),
+                            array(l, 3), array(l, 4), c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 

@@ -18,7 +18,7 @@ enum conn_phase {
     CONN_CLOSED,
     CONN_CONNECTING, /* PQconnectPoll */
     CONN_SETUP,      /* the session's settings are sent */
-    CONN_PING,       /* an empty query, to measure one round trip */
+    CONN_PING,       /* the marker is looked for, and the round trip measured */
     CONN_IDLE,
     CONN_BUSY, /* an operation runs */
 };
@@ -32,6 +32,9 @@ struct conn {
     struct error others; /* why the hosts before it have failed */
     char *application_name;
     char *setup_sql;
+    char marker[17];      /* that of its sessions, see pg/pooler.h */
+    bool pooled;          /* the server does not call itself what it is called here */
+    unsigned connections; /* that the process needs; 0 = not known */
     usec_t timeout_usec;
     usec_t ping_at;
     usec_t round_trip;

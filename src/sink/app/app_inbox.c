@@ -51,18 +51,39 @@ static void take_events(struct app *a)
 
 /* ---- reports ---- */
 
-/* Connections: a line when the first is lost, another when all are back. */
+/* Tried again; the hint is for a person who can help. */
+static void log_away(const struct report *r)
+{
+    struct error fault = r->error;
+
+    if (fault.hint[0] == '\0') {
+        log_event(LOG(worker_away), worker_number(r->worker), fault.text);
+        return;
+    }
+    error_wrap(&fault, "postgresql: worker %u: trying again", worker_number(r->worker));
+    log_fault(LOG_connection_waits, &fault);
+}
+
+/* Connections: a line when the first is lost, one more with what a person should do, another when
+ * all are back. */
 static void take_link(struct app *a, const struct report *r)
 {
-    if (r->kind == REPORT_DOWN) {
-        if (a->down++ == 0) {
-            a->down_since = clock_mono();
-            log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
+    bool has_hint = r->error.hint[0] != '\0';
+
+    if (r->kind == REPORT_UP) {
+        if (--a->down == 0) {
+            a->hinted = false;
+            log_event(LOG(postgres_back),
+                      (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
         }
-    } else if (--a->down == 0) {
-        log_event(LOG(postgres_back),
-                  (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
+        return;
     }
+    bool is_first = r->kind == REPORT_DOWN && a->down++ == 0;
+    a->down_since = is_first ? clock_mono() : a->down_since;
+    if (is_first || (has_hint && !a->hinted)) {
+        log_away(r);
+    }
+    a->hinted = a->hinted || has_hint;
 }
 
 /* Trouble that comes again and again has one line a minute. */
@@ -178,6 +199,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_DUE, take_due)                                                                    \
     TAKER(REPORT_DOUBTFUL, take_doubtful)                                                          \
     TAKER(REPORT_DOWN, take_link)                                                                  \
+    TAKER(REPORT_HINT, take_link)                                                                  \
     TAKER(REPORT_UP, take_link)                                                                    \
     TAKER(REPORT_EVICTED, take_evicted)                                                            \
     TAKER(REPORT_LOCKED, take_locked)                                                              \

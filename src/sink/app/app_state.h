@@ -35,6 +35,7 @@ struct app {
     size_t ended; /* workers that have reported their end */
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
+    bool hinted; /* the log says what a person should do about it */
     struct crew *crew;
     struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "host/notify.h"
 #include "pg/catalog.h"
+#include "pg/holders.h"
 #include "pg/schema.h"
+#include "pg/sqlstate.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -22,7 +24,49 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
         .synchronous_commit = "on",
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
+        .connections = config_connections(cfg),
     };
+}
+
+/*
+ * A pooler that hands out sessions for each transaction gives the other connection the one that has
+ * just become free, which is ours, or gives us another one now:
+ *     c                         other
+ *     marker a in session 1
+ *                               marker b in session 1
+ *     finds b in session 1
+ * If its sessions are busy with others at that moment, advance() will notice.
+ */
+bool prepare_confirm_session(const struct config *cfg, struct conn *c, int stop_fd,
+                             struct error *err)
+{
+    struct conn_settings settings = prepare_conn_settings(cfg, "pgsinkd session check");
+
+    if (!conn_is_pooled(c)) {
+        return true;
+    }
+    struct conn *other = conn_new(&settings);
+    bool ok = conn_open_wait(other, stop_fd, err) && conn_confirm(c, err);
+    conn_free(other);
+    if (!ok && sqlstate_is(err->sqlstate, SQLSTATE_OTHER_SESSION)) {
+        err->class = ERROR_SETUP;
+    }
+    return ok;
+}
+
+/* At the first start only is a pooler in the wrong mode the end of it. */
+static bool confirm_session(const struct config *cfg, struct conn *c, int stop_fd,
+                            struct error *err)
+{
+    if (prepare_confirm_session(cfg, c, stop_fd, err)) {
+        return true;
+    }
+    if (err->class == ERROR_SETUP && config_has_ledger(cfg) &&
+        holders_exist(c, cfg->postgres.schema, cfg->sink)) {
+        err->class = ERROR_LINK;
+    }
+    conn_close(c); /* the next try is to meet a new session */
+    return false;
 }
 
 static const char *commit_text(const struct config *cfg)
@@ -97,6 +141,9 @@ static bool prepare_once(const struct prepared *p, struct conn *c, int stop_fd, 
     if (!conn_is_open(c) && !conn_open_wait(c, stop_fd, err)) {
         return false;
     }
+    if (!confirm_session(p->cfg, c, stop_fd, err)) {
+        return false;
+    }
     if (!prepare_schema(p, c, err)) {
         return false;
     }
@@ -113,6 +160,17 @@ static bool prepare_once(const struct prepared *p, struct conn *c, int stop_fd, 
     }
     free(jobs);
     return ok;
+}
+
+/* Tried again; the hint is for a person who can help. */
+static void log_away(struct error *err)
+{
+    if (err->hint[0] == '\0') {
+        log_event(LOG(postgres_away), err->text);
+        return;
+    }
+    error_wrap(err, "postgresql: trying again");
+    log_fault(LOG_connection_waits, err);
 }
 
 static bool stop_requested(int stop_fd, usec_t until)
@@ -143,7 +201,7 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
         }
         usec_t pause = backoff_next(&backoff);
         if (!warned && !stop_requested(stop_fd, 0)) {
-            log_event(LOG(postgres_away), err.text);
+            log_away(&err);
             warned = true;
         }
         notify_extend_start(START_EXTENSION + cfg->postgres.timeout);

@@ -110,6 +110,7 @@ enum report_kind {
     REPORT_HELD,     /* it waits for its row of the ledger, and drops what comes; then START */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
     REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
+    REPORT_HINT,     /* ... and there is more to say now than at first: error, with a hint */
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
     REPORT_LOCKED,   /* error: whose rows of the ledger are locked by whom */

@@ -11,6 +11,9 @@
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)
+/* Where a pooler has given us another session: until the next try, and until it may be believed. */
+#define POOLER_PAUSE (2 * USEC_PER_SEC)
+#define POOLER_PROOF (30 * USEC_PER_SEC)
 
 static const char *synchronous_commit_text(enum config_synchronous_commit v)
 {
@@ -43,6 +46,7 @@ void worker_link_init(struct worker *w)
         .listen_sink = cfg->sink,
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
+        .connections = config_connections(cfg),
     };
     struct link *l = &w->link;
     l->conn = conn_new(&settings);
@@ -89,6 +93,34 @@ static void give_up(struct worker *w, const struct error *err)
     worker_report(w, REPORT_FATAL, NULL, 0, &final);
 }
 
+/* Once; and once more when there is a hint, which the first may not have had. */
+static void report_down(struct worker *w, const struct error *err)
+{
+    struct link *l = &w->link;
+    bool has_hint = err->hint[0] != '\0';
+
+    if (!l->down_reported) {
+        worker_report(w, REPORT_DOWN, NULL, 0, err);
+    } else if (has_hint && !l->hint_reported) {
+        worker_report(w, REPORT_HINT, NULL, 0, err);
+    }
+    l->down_reported = true;
+    l->hint_reported = l->hint_reported || has_hint;
+}
+
+/* A pooler in the wrong mode lets some transactions pass, by luck: so not before it has kept our
+ * session for a while. */
+static void report_up(struct worker *w)
+{
+    struct link *l = &w->link;
+
+    if (l->down_reported && clock_mono() >= l->proved_at) {
+        l->down_reported = false;
+        l->hint_reported = false;
+        worker_report(w, REPORT_UP, NULL, 0, NULL);
+    }
+}
+
 /* The connection is gone. Everything we hold must be claimed again, which also settles an unknown
  * COMMIT. Without a ledger nothing can. */
 void worker_link_lost(struct worker *w, const struct error *err)
@@ -108,10 +140,11 @@ void worker_link_lost(struct worker *w, const struct error *err)
         w->slots[i]->reclaim = l->ledger != NULL && slot_owns(w->slots[i]);
         w->slots[i]->relinked = w->slots[i]->reclaim;
     }
-    if (!l->down_reported) {
-        l->down_reported = true;
-        worker_report(w, REPORT_DOWN, NULL, 0, err);
+    if (sqlstate_is(err->sqlstate, SQLSTATE_OTHER_SESSION)) {
+        l->retry_at = MAX(l->retry_at, clock_mono() + POOLER_PAUSE);
+        l->proved_at = clock_mono() + POOLER_PROOF;
     }
+    report_down(w, err);
 }
 
 /* Any failed operation but a batch refused for a record or a fence. */
@@ -151,6 +184,7 @@ void worker_link_succeeded(struct worker *w)
     set_state(l, LINK_IDLE);
     backoff_reset(&l->backoff);
     l->retry_at = 0;
+    report_up(w);
     if (l->trouble_reported) {
         l->trouble_reported = false;
         worker_report(w, REPORT_EASED, NULL, 0, NULL);
@@ -190,10 +224,7 @@ void worker_link_step(struct worker *w)
     set_state(l, LINK_IDLE);
     l->retry_at = 0;
     stats_set(&w->stats.linked, 1);
-    if (l->down_reported) {
-        l->down_reported = false;
-        worker_report(w, REPORT_UP, NULL, 0, NULL);
-    }
+    report_up(w);
     /* A replay may have been asked for while nobody listened. */
     worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
 }

@@ -74,7 +74,9 @@ struct link {
     struct backoff backoff;
     usec_t retry_at;       /* DOWN: when to connect. IDLE: nothing starts before */
     usec_t publish_at;     /* when ends are written next */
-    bool down_reported;    /* REPORT_UP is due */
+    bool down_reported;    /* REPORT_UP is due, */
+    bool hint_reported;    /*   and main knows what a person should do, */
+    usec_t proved_at;      /*   but not before this: a pooler has given us other sessions */
     bool trouble_reported; /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
     bool check_idle;       /* the server may have sent something unasked */
 

@@ -302,6 +302,36 @@ static void test_sessions_of_other_roles(void **state)
     operator_ask(admin, "DROP OWNED BY unit_owner");
 }
 
+/* A pooler gives the statement the session of another connection: it does nothing there. */
+static void test_another_session(void **state)
+{
+    (void) state;
+    struct ledger_entry e = entry("a", 0, 10);
+    const struct ledger_lock *locks;
+    struct error err;
+
+    claim(&e, 1);
+    PGconn *somebody = locker("UPDATE offsets SET end_offset = 1");
+    assert_int_equal(look(&e, 1, &locks), 1);
+    char xid[12];
+    snprintf(xid, sizeof xid, "%s", locks[0].xid);
+    e.end_xid = xid;
+    assert_ok(conn_run(c, "SET pgsinkd.session TO 'of somebody else'", &err), &err);
+    assert_ok(ledger_look_start(l, c, &e, 1, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_FAILED);
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_string_equal(err.sqlstate, "SK004");
+    assert_has(err.hint, "pool_mode = session");
+    operator_ask(somebody, "COMMIT"); /* it was not ended */
+    PQfinish(somebody);
+
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    assert_ok(conn_run(c, "RESET pgsinkd.session", &err), &err);
+    assert_false(claim_with(l, c, &e, 1, false, &err));
+    assert_string_equal(err.sqlstate, "SK004");
+    assert_string_equal(operator_ask(admin, "SELECT owner_epoch FROM offsets"), "1");
+}
+
 static void test_gap(void **state)
 {
     (void) state;
@@ -484,6 +514,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_holds_a_row, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_table_is_locked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sessions_of_other_roles, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes_by_hand_are_reported, setup, teardown),
