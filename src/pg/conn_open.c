@@ -120,7 +120,6 @@ bool conn_open(struct conn *c, struct error *err)
  */
 static enum conn_step host_failed(struct conn *c, struct error *err)
 {
-    pooler_hint_too_few(err, c->connections);
     conn_close(c);
     if (c->others.class != ERROR_NONE && c->others.class != ERROR_SETUP &&
         err->class == ERROR_SETUP) {
@@ -141,6 +140,7 @@ static enum conn_step host_failed(struct conn *c, struct error *err)
  */
 static enum conn_step address_failed(struct conn *c, struct error *err)
 {
+    pooler_hint_too_few(err, c->connections);
     if (c->before.class == ERROR_SETUP) {
         *err = c->before;
     }
@@ -175,10 +175,19 @@ static enum conn_step step_lookup(struct conn *c, struct error *err)
     return host_failed(c, err);
 }
 
+/* libpq names only the address that it was given. */
+static void fault_of(const struct conn *c, struct error *err)
+{
+    fault_connect(c->pg, err);
+    if (c->addresses.count > 0) {
+        error_wrap(err, "%s", c->dsn->hosts[c->host].host);
+    }
+}
+
 static enum conn_step start_setup(struct conn *c, struct error *err)
 {
     if (PQsetnonblocking(c->pg, 1) != 0 || !PQsendQuery(c->pg, c->setup_sql)) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     c->phase = CONN_SETUP;
@@ -208,7 +217,7 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
 
     if (PQstatus(c->pg) == CONNECTION_BAD) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     if (poll(&p, 1, 0) <= 0) {
@@ -231,7 +240,7 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     case PGRES_POLLING_ACTIVE: /* unused by libpq */
         break;
     }
-    fault_connect(c->pg, err);
+    fault_of(c, err);
     return address_failed(c, err);
 }
 
@@ -248,10 +257,10 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
     }
     if (status != PGRES_TUPLES_OK) {
         fault_result(res, err);
-        if (err->class == ERROR_RECORD) {
-            err->class = ERROR_SETUP; /* a setting that the server does not accept */
-        }
         return error_wrap(err, "cannot set up the session");
+    }
+    if (PQnfields(res) == 1) {
+        return true; /* settings that not every server has */
     }
     c->pooled = result_i64(res, 0, 2, 0) != PQbackendPID(c->pg);
     if (result_is_true(res, 0, 0)) {
@@ -267,7 +276,7 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
 static enum conn_step start_ping(struct conn *c, struct error *err)
 {
     if (!PQsendQuery(c->pg, CONN_MARKER_SQL)) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     c->phase = CONN_PING;

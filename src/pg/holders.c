@@ -10,12 +10,12 @@
 #include <stdlib.h>
 
 /* $S is the schema. */
-static const char read_sql[] =
-    "SELECT o.next_offset, o.owner"
-    " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[])"
-    " WITH ORDINALITY AS u(topic, partition, place)"
-    " LEFT JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic AND o.partition = u.partition"
-    " ORDER BY u.place";
+static const char read_sql[] = "SELECT o.next_offset, o.owner"
+                               " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[])"
+                               " WITH ORDINALITY AS u(topic, partition, place)"
+                               " LEFT JOIN $S.offsets o ON o.sink" SQL_EQ "$1 AND o.topic" SQL_EQ
+                               "u.topic AND o.partition" SQL_EQ "u.partition"
+                               " ORDER BY u.place";
 
 static void take_row(const PGresult *res, int row, struct holder *h)
 {
@@ -61,13 +61,11 @@ bool holders_have_moved(struct conn *c, const char *schema, const char *sink)
 {
     static const char moved_sql[] =
         "SELECT EXISTS (SELECT FROM $S.offsets o LEFT JOIN $S.partitions p"
-        " ON p.sink OPERATOR(pg_catalog.=) o.sink AND p.topic OPERATOR(pg_catalog.=) o.topic"
-        " AND p.partition OPERATOR(pg_catalog.=) o.partition"
-        " WHERE o.sink OPERATOR(pg_catalog.=) $1 AND (o.last_timestamp IS NOT NULL"
-        " OR o.fp_offset IS NOT NULL OR o.next_offset OPERATOR(pg_catalog.<>) p.first_offset))";
-    static const char older_sql[] =
-        "SELECT EXISTS (SELECT FROM $S.offsets o"
-        " WHERE o.sink OPERATOR(pg_catalog.=) $1 AND o.last_timestamp IS NOT NULL)";
+        " ON p.sink" SQL_EQ "o.sink AND p.topic" SQL_EQ "o.topic AND p.partition" SQL_EQ
+        "o.partition WHERE o.sink" SQL_EQ "$1 AND (o.last_timestamp IS NOT NULL"
+        " OR o.fp_offset IS NOT NULL OR o.next_offset" SQL_NE "p.first_offset))";
+    static const char older_sql[] = "SELECT EXISTS (SELECT FROM $S.offsets o"
+                                    " WHERE o.sink" SQL_EQ "$1 AND o.last_timestamp IS NOT NULL)";
     struct error err;
 
     if (is_true(c, moved_sql, schema, sink, &err)) {

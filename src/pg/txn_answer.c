@@ -43,6 +43,7 @@ void txn_take_same(struct flight *f, const PGresult *res)
     if (f->path != TXN_UNNEST && f->fault.class == ERROR_NONE) {
         error_set(&f->fault, ERROR_SETUP, "table '%s.%s': its columns have changed",
                   a->target->table->schema, a->target->table->name);
+        f->fault_target = a->target;
     }
 }
 
@@ -74,6 +75,7 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .error = f.fault,
         .part = f.fault_part,
         .row = f.fault_row,
+        .target = f.fault_target,
         .ledger_locked = t->ledger && !f.advanced &&
                          sqlstate_is(f.fault.sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE),
         .changed = f.changed,

@@ -218,7 +218,7 @@ bool worker_ledger_start_gap(struct worker *w)
 
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->gap.to < 0 || !slot_owns(s) || worker_outbox_holds(w, s)) {
+        if (s->gap.to < 0 || s->lock.is_held || !slot_owns(s) || worker_outbox_holds(w, s)) {
             continue;
         }
         if (l->ledger == NULL) {

@@ -132,6 +132,7 @@ static void lost(struct worker *w, const struct error *err)
     l->each_once = false;
     l->canary = NULL;
     l->blind = 0;
+    l->moved = false;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
     stats_set(&w->stats.linked, 0);
     for (size_t i = 0; i < w->slot_count; i++) {

@@ -163,7 +163,7 @@ static struct standing *new_standing(struct worker *w, struct slot *s)
 void worker_slot_hold(struct worker *w, struct slot *s)
 {
     s->reclaim = true;
-    if (s->state == SLOT_STOPPED && s->fault == NULL) {
+    if (s->state == SLOT_STOPPED && !worker_outbox_holds(w, s)) {
         return;
     }
     worker_outbox_drop(w, s);

@@ -136,7 +136,7 @@ static bool is_lasting(struct worker *w, const struct txn_result *r)
         return false;
     }
     l->again_since = l->again_since != 0 ? l->again_since : clock_mono();
-    return clock_mono() >= l->again_since + delays.again;
+    return clock_mono() >= l->again_since + delay_again();
 }
 
 /* Is it a record's, or its target's? Else it is the connection's, the ledger's or the session's. */
@@ -167,7 +167,9 @@ static void act_on(struct worker *w, struct txn_result *r)
     if (is_lasting(w, r)) {
         r->error.class = ERROR_TARGET;
     }
-    if (r->error.class == ERROR_FENCED) {
+    if (r->ledger_locked) {
+        worker_ledger_look_at_batch(w, w->outbox[0]);
+    } else if (r->error.class == ERROR_FENCED) {
         worker_link_succeeded(w);
         worker_settle_fence(w);
     } else if (is_refused(r)) {
@@ -180,8 +182,6 @@ static void act_on(struct worker *w, struct txn_result *r)
         w->each_denied = true;
         worker_link_succeeded(w);
         l->copy_once = true; /* names one row at a time */
-    } else if (r->ledger_locked) {
-        worker_ledger_look_at_batch(w, w->outbox[0]);
     } else {
         worker_link_failed(w, &r->error);
     }

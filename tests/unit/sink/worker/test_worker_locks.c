@@ -236,6 +236,27 @@ static void test_what_stands_waits_as_it_is(void **state)
     done(r);
 }
 
+/* Main may have it tried again while it is held. */
+static void test_what_is_read_while_it_is_held_is_dropped(void **state)
+{
+    (void) state;
+    struct rig *r = rig_of_ledger();
+    const struct ledger_lock lock = lock_of(1, 5, "77");
+
+    stand(r);
+    worker_locks_looked(&r->w, &lock, 1);
+    worker_slot_try_again(&r->w, &r->slots[1]);
+    slot_set(&r->slots[1], SLOT_READING);
+    rig_record_begin(r, 1);
+    rig_record_end(r, 1);
+    rig_take_reports(r, RIG_ANY);
+    worker_locks_looked(&r->w, &lock, 1);
+    assert_false(worker_outbox_holds(&r->w, &r->slots[1]));
+    assert_int_equal(rig_take_reports(r, REPORT_HELD), 1);
+    worker_slot_forget_standing(&r->w, &r->slots[1]);
+    done(r);
+}
+
 static void test_what_is_tried_again_still_stands(void **state)
 {
     (void) state;
@@ -291,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_a_row_of_another_owner_is_not_waited_for),
         cmocka_unit_test(test_one_that_is_being_released),
         cmocka_unit_test(test_what_stands_waits_as_it_is),
+        cmocka_unit_test(test_what_is_read_while_it_is_held_is_dropped),
         cmocka_unit_test(test_what_is_tried_again_still_stands),
         cmocka_unit_test(test_what_moves_does_not_stand_by_the_ledger),
     };
