@@ -7,4 +7,4 @@ GRANT SELECT, INSERT, UPDATE ON :"schema".offsets TO :"role";
 GRANT SELECT, INSERT ON :"schema".gaps, :"schema".topic_entries TO :"role";
 GRANT SELECT, INSERT, UPDATE ON :"schema".partitions, :"schema".static_members TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON :"schema".dead_letters TO :"role";
-GRANT SELECT ON :"schema".lag, :"schema".status, :"schema".dead_letters_text TO :"role";
+GRANT SELECT ON :"schema".lag, :"schema".status, :"schema".standing, :"schema".dead_letters_text TO :"role";

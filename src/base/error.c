@@ -93,7 +93,8 @@ const char *error_class_name(enum error_class class)
 {
     static const char *const names[] = {
         [ERROR_NONE] = "none",     [ERROR_AGAIN] = "again",   [ERROR_LINK] = "link",
-        [ERROR_FENCED] = "fenced", [ERROR_RECORD] = "record", [ERROR_SETUP] = "setup",
+        [ERROR_FENCED] = "fenced", [ERROR_RECORD] = "record", [ERROR_DOUBT] = "doubt",
+        [ERROR_UNFIT] = "unfit",   [ERROR_TARGET] = "target", [ERROR_SETUP] = "setup",
         [ERROR_KAFKA] = "kafka",
     };
 

@@ -17,6 +17,9 @@ enum error_class {
     ERROR_LINK,   /* the connection is lost, or the server cannot write now: reconnect, resolve */
     ERROR_FENCED, /* the ledger's compare-and-set missed: claimed by another, or moved by hand */
     ERROR_RECORD, /* this record cannot be stored */
+    ERROR_DOUBT,  /* of a record or of its target: only a witness, or patience, can tell */
+    ERROR_UNFIT,  /* the target lacks what the rows need, such as a right or a column */
+    ERROR_TARGET, /* the target refuses whatever is sent now: a lock, a full disk, a broken index */
     ERROR_SETUP,  /* an operator must act: configuration, grants, a missing table */
     ERROR_KAFKA,  /* fatal for the consumer: this process must end */
 };

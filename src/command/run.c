@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kafka/client.h"
+#include "sink/shared/delays.h"
 
 enum exit_code command_run(const struct command_args *args)
 {
@@ -14,6 +15,7 @@ enum exit_code command_run(const struct command_args *args)
 
     mem_keep_freed();
     failpoint_init();
+    delays_init();
     log_init(args->cfg->log.level);
     if (!command_check_file(args->cfg, &err)) {
         log_fault(LOG_config_refused, &err);

@@ -88,6 +88,7 @@ static void answer(struct probe *p, struct probe_item *item, enum log_evidence e
 /* A later record means that the one we look for is gone: compacted, or aborted and never stored. */
 static void take_record(struct probe *p, struct probe_item *item, const rd_kafka_message_t *rkm)
 {
+    item->broker = rd_kafka_message_broker_id(rkm);
     if (rkm->offset != item->want.offset) {
         answer(p, item, EVIDENCE_NONE);
         return;
@@ -95,7 +96,6 @@ static void take_record(struct probe *p, struct probe_item *item, const rd_kafka
     struct message m;
     fetched_message(rkm, &m);
     bool same = fingerprint_of(&m).crc == item->want.crc;
-    item->broker = rd_kafka_message_broker_id(rkm);
     answer(p, item, same ? EVIDENCE_SAME : EVIDENCE_OTHER);
 }
 

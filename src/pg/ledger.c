@@ -15,7 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum ledger_op { LEDGER_CLAIM, LEDGER_LOOK, LEDGER_GAP, LEDGER_ENDS, LEDGER_NOTE, LEDGER_OPS };
+enum ledger_op {
+    LEDGER_CLAIM,
+    LEDGER_LOOK,
+    LEDGER_GAP,
+    LEDGER_ENDS,
+    LEDGER_NOTE,
+    LEDGER_STAND,
+    LEDGER_OPS
+};
 
 struct ledger {
     char *sink;
@@ -39,19 +47,20 @@ struct ledger {
  * Each $S is the schema. Those that wait for rows, or may end a session, do nothing in another
  * session than the one that the connection has set up, and say how long they wait.
  */
-#define HERE(marker) " FROM $S.in_session(" marker ", '250ms') AS here"
 _Static_assert(LEDGER_PATIENCE == 250 * USEC_PER_MSEC, "and it is said how long");
 
 static const char *const statements[LEDGER_OPS] = {
     /* The CASE makes the call depend on the session, so that it comes after it. */
     [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine, inserted, begun,"
-                     " fp_offset, fp_crc, cluster_id, topic_id" HERE(
-                         "$8") " CROSS JOIN LATERAL $S.claim(CASE WHEN here THEN $1 END,"
-                               " $2, $3, $4, $5, $6, $7)",
-    [LEDGER_LOOK] = "SELECT place, mine, pid, xid, holder, refused, ended" HERE(
-        "$6") " CROSS JOIN LATERAL $S.locked(CASE WHEN here THEN $1 END, $2, $3, $4, $5)"
-              " ORDER BY place",
-    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)" HERE("$8"),
+                     " fp_offset, fp_crc, cluster_id, topic_id, standing, standing_reason,"
+                     " standing_sqlstate, standing_hint, tried_again"
+                     " FROM $S.in_session($9, '250ms') AS here CROSS JOIN LATERAL"
+                     " $S.claim(CASE WHEN here THEN $1 END, $2, $3, $4, $5, $6, $7, $8)",
+    [LEDGER_LOOK] = "SELECT place, mine, pid, xid, holder, refused, ended"
+                    " FROM $S.in_session($6, '250ms') AS here CROSS JOIN LATERAL"
+                    " $S.locked(CASE WHEN here THEN $1 END, $2, $3, $4, $5) ORDER BY place",
+    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)"
+                   " FROM $S.in_session($8, '250ms')",
     /* Never waits: a row that somebody is changing gets its end with the next call. */
     [LEDGER_ENDS] = "WITH l AS (SELECT o.sink, o.topic, o.partition, u.end_offset"
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
@@ -64,7 +73,10 @@ static const char *const statements[LEDGER_OPS] = {
                     " SET end_offset = l.end_offset, end_seen_at = pg_catalog.now()"
                     " FROM l WHERE o.sink = l.sink AND o.topic = l.topic"
                     " AND o.partition = l.partition",
-    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)" HERE("$7"),
+    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)"
+                    " FROM $S.in_session($7, '250ms')",
+    [LEDGER_STAND] = "SELECT $S.stand($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+                     " FROM $S.in_session($10, '250ms')",
 };
 
 struct ledger *ledger_new(const char *schema, const char *sink, const char *owner)
@@ -152,8 +164,10 @@ bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *e
         sql_array_text(&l->keys.of[3],
                        entries[i].first_reason != NULL ? entries[i].first_reason : "");
     }
-    const char *values[] = {l->sink,     l->owner,    array(l, 0),           array(l, 1),
-                            array(l, 2), array(l, 3), only_mine ? "t" : "f", c->marker};
+    const char *values[] = {
+        l->sink,     l->owner,    array(l, 0),           array(l, 1),
+        array(l, 2), array(l, 3), only_mine ? "t" : "f", only_mine ? "{}" : "{parked,waiting}",
+        c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -225,6 +239,77 @@ bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *en
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
+static const char *const standing_names[] = {
+    [STANDING_NONE] = "",           [STANDING_PARKED] = "parked",
+    [STANDING_WAITING] = "waiting", [STANDING_POISON] = "poison",
+    [STANDING_STOPPED] = "stopped", [STANDING_OVER_LIMIT] = "over_limit",
+    [STANDING_PAUSED] = "paused",
+};
+
+const char *standing_name(enum standing_state state)
+{
+    return standing_names[state];
+}
+
+enum standing_state standing_of(const char *name)
+{
+    for (size_t i = 1; i < ARRAY_LEN(standing_names); i++) {
+        if (strcmp(standing_names[i], name) == 0) {
+            return (enum standing_state) i;
+        }
+    }
+    return STANDING_NONE;
+}
+
+static void add_standing(struct key_arrays *keys, const struct standing *s)
+{
+    static const struct standing none = {.retry_at = USEC_NEVER};
+    const struct standing *it = s != NULL ? s : &none;
+    usec_t now = clock_mono();
+
+    add_text(&keys->of[3], standing_name(it->state));
+    add_text(&keys->of[4], it->why.text);
+    add_text(&keys->of[5], it->why.sqlstate);
+    add_text(&keys->of[6], it->why.hint);
+    if (it->retry_at == USEC_NEVER) {
+        sql_array_null(&keys->of[7]);
+    } else {
+        usec_t wait = it->retry_at > now ? it->retry_at - now : 0;
+        sql_array_i64(&keys->of[7], (int64_t) (wait / USEC_PER_MSEC));
+    }
+}
+
+bool ledger_stand_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                        struct error *err)
+{
+    begin(l, c, LEDGER_STAND, entries, n);
+    for (size_t i = 0; i < n; i++) {
+        sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
+        add_standing(&l->keys, entries[i].standing);
+    }
+    const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2), array(l, 3),
+                            array(l, 4), array(l, 5), array(l, 6), array(l, 7), c->marker};
+    return send_statement(l, ARRAY_LEN(values), values, err);
+}
+
+/* NULL: the partition moves, or its owner has tried again by itself and so does the next. */
+static struct standing *take_standing(const PGresult *res, int row, int column, int64_t offset)
+{
+    enum standing_state state = standing_of(PQgetvalue(res, row, column));
+
+    if (state == STANDING_NONE || result_is_true(res, row, column + 4)) {
+        return NULL;
+    }
+    struct standing *s = mem_zalloc(sizeof *s);
+    s->state = state;
+    s->offset = offset;
+    s->retry_at = USEC_NEVER;
+    error_set(&s->why, ERROR_RECORD, "%s", PQgetvalue(res, row, column + 1));
+    snprintf(s->why.sqlstate, sizeof s->why.sqlstate, "%s", PQgetvalue(res, row, column + 2));
+    error_hint(&s->why, "%s", PQgetvalue(res, row, column + 3));
+    return s;
+}
+
 /* In SQL -1 means "by hand", and NULL that there is no fingerprint. */
 static struct fingerprint take_fingerprint(const PGresult *res, int row, int column)
 {
@@ -246,6 +331,7 @@ static void take_rows(struct ledger *l, const PGresult *res)
         e->owner_epoch = 0;
         e->leader_epoch = -1;
         e->mine = e->inserted = e->begun = false;
+        e->standing = NULL;
         e->fp = (struct fingerprint){.offset = FINGERPRINT_NONE};
         e->ids = (struct log_ids){{""}, {""}};
     }
@@ -262,6 +348,7 @@ static void take_rows(struct ledger *l, const PGresult *res)
         e->fp = take_fingerprint(res, row, 7);
         snprintf(e->ids.cluster, sizeof e->ids.cluster, "%s", PQgetvalue(res, row, 9));
         snprintf(e->ids.topic, sizeof e->ids.topic, "%s", PQgetvalue(res, row, 10));
+        e->standing = e->mine ? take_standing(res, row, 11, e->next_offset) : NULL;
     }
 }
 
@@ -315,6 +402,7 @@ static void take_result(struct ledger *l, const PGresult *res)
         break;
     case LEDGER_ENDS:
     case LEDGER_NOTE:
+    case LEDGER_STAND:
     case LEDGER_OPS:
         break;
     }
@@ -329,6 +417,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
         [LEDGER_GAP] = "record a gap",
         [LEDGER_ENDS] = "write end offsets",
         [LEDGER_NOTE] = "write the ids of a log",
+        [LEDGER_STAND] = "write why a partition does not move",
     };
     struct conn *c = TAKE_PTR(l->c);
 

@@ -13,6 +13,7 @@
 #ifndef PG_LEDGER_H
 #define PG_LEDGER_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "pg/conn.h"
 #include "row/identity.h"
@@ -20,6 +21,29 @@
 #define LEDGER_UNKNOWN INT64_C(-1)
 
 #define LEDGER_PATIENCE (250 * USEC_PER_MSEC)
+/* Why a partition does not move: the column `standing` (sql/004_standing.sql). */
+enum standing_state {
+    STANDING_NONE,
+    STANDING_PARKED,     /* its target refuses; tried again by itself */
+    STANDING_WAITING,    /* the record or its target: not known yet */
+    STANDING_POISON,     /* a record that ends its session, or never returns */
+    STANDING_STOPPED,    /* on_error, on_gap, or records that cannot be read */
+    STANDING_OVER_LIMIT, /* max_dead_letters */
+    STANDING_PAUSED,     /* by an operator */
+    STANDING_STATES,
+};
+
+struct standing {
+    enum standing_state state;
+    int64_t offset;   /* of the record; in the ledger it is next_offset */
+    struct error why; /* text, hint, sqlstate */
+    usec_t retry_at;  /* monotonic; USEC_NEVER: not by itself */
+    bool is_corrupt;  /* STOPPED: the records cannot be read */
+};
+
+/* "parked", as the ledger and people call it; "" for NONE. of: NONE for an unknown word. */
+const char *standing_name(enum standing_state state);
+enum standing_state standing_of(const char *name) _pure_;
 
 /* A row of the ledger as one operation asks for or reports it. */
 struct ledger_entry {
@@ -37,7 +61,10 @@ struct ledger_entry {
     struct fingerprint fp; /* out: offset FINGERPRINT_NONE, FINGERPRINT_BY_HAND, or of a record */
     struct log_ids ids;    /* out: of the log that next_offset belongs to; in, for a note */
     const char *end_xid;   /* in, for a look, borrowed: end the session of this transaction */
-    void *tag;             /* the caller's */
+    /* In, for ledger_stand_start, borrowed: what to write, NULL or NONE to end it. Out, of a claim:
+     * what stands and is not ended by it, on the heap and the caller's; NULL: nothing. */
+    struct standing *standing;
+    void *tag; /* the caller's */
 };
 
 /* A row that another transaction has locked, as a look has found it. */
@@ -63,7 +90,8 @@ struct ledger *ledger_free(struct ledger *l); /* returns NULL */
  * the ledger says under the row's lock). It is used after a lost connection, a fence or an
  * operator's change, so that a process that has been replaced meanwhile never takes a partition
  * back from its new owner: a row of another owner is left alone and reported with mine = false.
- * Without it (the group has assigned the partition to us) every row is claimed.
+ * Without it (the group has assigned the partition to us) every row is claimed, and what a former
+ * owner has parked or waited for is ended: the new one finds out for itself.
  *
  * This, a gap and a note wait at most LEDGER_PATIENCE for a row that another transaction has
  * locked, and as long for each row. That is enough for a former owner that is just storing its last
@@ -107,6 +135,13 @@ bool ledger_ends_start(struct ledger *l, struct conn *c, struct ledger_entry *en
  */
 bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
                        struct error *err) _must_;
+
+/*
+ * Writes why the entries' partitions do not move, or that they do again, where owner_epoch is still
+ * that of the entry.
+ */
+bool ledger_stand_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                        struct error *err) _must_;
 
 /* Reads and writes what the socket allows. LEDGER_FAILED: err says why; see above. */
 enum ledger_step ledger_step(struct ledger *l, struct error *err) _must_;

@@ -59,6 +59,11 @@ void txn_take_letters(struct txn *t, const char *route)
     t->letters_of = mem_strdup(route);
 }
 
+void txn_set_lock_timeout(struct txn *t, usec_t timeout)
+{
+    t->lock_timeout = timeout;
+}
+
 /* --- start and step --- */
 
 static void order_spans(struct txn *t, const struct batch *b)

@@ -70,16 +70,32 @@ struct txn_result {
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* ERROR_RECORD: the part of the batch and the row that PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
+    /* Whose statement was refused; NULL: advance(), or what came at COMMIT. Borrowed from the
+     * batch.
+     */
+    const struct target *target;
     bool ledger_locked; /* advance() has waited in vain for a row of the ledger */
+    bool advanced;      /* the ledger had been moved, in this transaction */
     bool no_temporary;  /* our role may not create temporary tables */
     bool changed;       /* a table's columns have changed: the catalog must be read again */
+};
+
+/*
+ * What speaks for the target of a refused row: rows of the same statement (target and action) after
+ * it in the batch that had an effect, while few were refused for the same reason.
+ */
+enum txn_witness {
+    WITNESS_NONE,
+    WITNESS_PLAIN,  /* at least one; at most a tenth refused, or one of fewer than ten */
+    WITNESS_STRICT, /* the same, and at least ten */
 };
 
 /* A row that PostgreSQL refuses. */
 struct txn_refusal {
     size_t part;
     size_t row;
-    struct error error; /* ERROR_RECORD */
+    struct error error; /* ERROR_RECORD, ERROR_DOUBT, ERROR_UNFIT, or ERROR_TARGET */
+    enum txn_witness witness;
 };
 
 struct txn;
@@ -135,6 +151,9 @@ const struct txn_refusal *txn_refusals(const struct txn *t, size_t *out_n);
 
 /* Can store_each() find the refused rows of b? Not where rules rewrite an INSERT. */
 bool txn_fits_each(const struct txn *t, const struct batch *b);
+
+/* The next transaction, which is not sent by unnest, waits for a lock on its tables this long. */
+void txn_set_lock_timeout(struct txn *t, usec_t timeout);
 
 /* Gives up at once: closes the connection. TXN_UNKNOWN only if a commit may be on its way. */
 enum txn_outcome txn_abandon(struct txn *t);

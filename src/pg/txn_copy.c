@@ -167,6 +167,17 @@ static void add_groups(struct txn *t)
     }
 }
 
+/* After the ledger, whose rows have the session's. */
+static void add_lock_timeout(struct txn *t)
+{
+    if (t->lock_timeout > 0) {
+        buf_printf(&t->sql, "%sSET LOCAL lock_timeout = %llu", t->ledger ? ";" : "",
+                   (unsigned long long) (t->lock_timeout / USEC_PER_MSEC));
+        txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_OTHER});
+        t->lock_timeout = 0;
+    }
+}
+
 bool txn_copy_send(struct txn *t, struct error *err)
 {
     struct flight *f = &t->flights[0];
@@ -189,6 +200,7 @@ bool txn_copy_send(struct txn *t, struct error *err)
     if (!f->advanced) {
         txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
     }
+    add_lock_timeout(t);
     if (f->path == TXN_EACH) {
         add_checks(t, f->b);
         txn_each_add_sql(t, f->b);

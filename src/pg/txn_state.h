@@ -80,6 +80,8 @@ struct txn {
     struct target_marks marks; /* COPY, each: what the query string has said of each target */
     usec_t checked_at;         /* when tables were last looked at, by unnest */
 
+    usec_t lock_timeout; /* of the next transaction; 0: that of the session */
+
     /* COPY */
     struct str rows;    /* what the COPY under way sends */
     size_t sent;        /* bytes of it handed to libpq */

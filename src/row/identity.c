@@ -36,6 +36,14 @@ struct fingerprint fingerprint_of(const struct message *m)
     return (struct fingerprint){.offset = m->offset, .crc = crc};
 }
 
+bool log_look_at_ends(int64_t offset, int64_t start, int64_t end, enum log_evidence *out)
+{
+    bool ends_before = end <= offset;
+
+    *out = ends_before ? EVIDENCE_OTHER : EVIDENCE_NONE;
+    return ends_before || start > offset;
+}
+
 /* Unknown differs from nothing. */
 static bool differ(const char *known, const char *now)
 {

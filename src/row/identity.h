@@ -38,6 +38,13 @@ enum log_evidence {
     EVIDENCE_OTHER, /* another one is */
 };
 
+/*
+ * What the ends of a log that had no record at `offset`, nor any after it, say about it. They are
+ * asked for after the record was, and meanwhile the log may have grown past the offset: then false,
+ * and the record is to be looked for again.
+ */
+bool log_look_at_ends(int64_t offset, int64_t start, int64_t end, enum log_evidence *out) _must_;
+
 enum log_verdict {
     LOG_SAME,          /* or nothing speaks against it */
     LOG_MOVED,         /* the same records under other ids: a cluster that was linked or restored */

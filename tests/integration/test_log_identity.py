@@ -239,7 +239,13 @@ def test_a_partition_without_a_leader_holds_up_nobody(cluster_bench):
     well = [p for p in log.partitions if cluster.leader(log.topic, p) != dead]
     d.terminate()
     cluster.nodes[dead].kill()
-    wait.until(lambda: cluster.partition(log.topic, 0).leader < 0, "the partition to be without a leader")
+
+
+    def is_without_leader():
+        found = cluster.partition(log.topic, 0)
+        return found and found.leader < 0
+
+    wait.until(is_without_leader, "the partition to be without a leader")
     log.connect()
     log.fill(len(well), partitions=well)
     d = bench.start(config)

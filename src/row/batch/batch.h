@@ -146,6 +146,17 @@ void batch_split(struct batch *b, size_t count, struct batch *head);
  */
 bool batch_drop(struct batch *b, const void *tag);
 
+/*
+ * Takes the records from index `record` on of the span known by tag out of b. The span ends after
+ * the record before them, and is gone if it moves nothing any more. Returns that end, which is
+ * where the records taken out began.
+ */
+int64_t batch_truncate(struct batch *b, const void *tag, size_t record);
+
+/* Copies rows, those of a record or a single one, as they are into the open record of `to`. */
+void batch_copy_rows(const struct batch *b, size_t record, struct batch *to);
+void batch_copy_row(const struct batch_part *p, size_t row, struct batch *to);
+
 /* The span known by tag, or NULL. */
 struct span *batch_find(const struct batch *b, const void *tag);
 

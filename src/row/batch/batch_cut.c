@@ -1,7 +1,7 @@
 /*
- * Taking records out of a batch: the first n, to be sent alone, or all of one partition. The rows
- * of a part lie in order of arrival, so the rows of the first n records are a prefix of every part:
- * cutting is a search and a move. One worker thread; no I/O.
+ * Taking records out of a batch: the first n, to be sent alone, all of one partition, its last
+ * ones, or a copy of one. The rows of a part lie in order of arrival, so the rows of the first n
+ * records are a prefix of every part: cutting is a search and a move. One worker thread; no I/O.
  */
 #include "row/batch/batch.h"
 
@@ -225,18 +225,17 @@ static void compact_raw(struct batch *b)
     b->raw.n = end;
 }
 
-static void drop_records(struct batch *b, uint32_t span)
+/* Removes the records of the span from index `first` on. The span itself stays. */
+static void remove_records(struct batch *b, uint32_t span, size_t first)
 {
     _cleanup_mem_ uint32_t *to = mem_array(MAX(b->record_count, 1), sizeof *to);
     uint32_t kept = 0;
 
     for (size_t i = 0; i < b->record_count; i++) {
-        struct batch_record *r = &b->records[i];
         to[i] = UINT32_MAX;
-        if (r->span != span) {
+        if (b->records[i].span != span || i < first) {
             to[i] = kept;
-            b->records[kept] = *r;
-            b->records[kept++].span -= r->span > span ? 1 : 0;
+            b->records[kept++] = b->records[i];
         }
     }
     b->record_count = kept;
@@ -248,6 +247,16 @@ static void drop_records(struct batch *b, uint32_t span)
     }
 }
 
+static void remove_span(struct batch *b, uint32_t span)
+{
+    b->span_count--;
+    memmove(&b->spans[span], &b->spans[span + 1], (b->span_count - span) * sizeof *b->spans);
+    for (size_t i = 0; i < b->record_count; i++) {
+        b->records[i].span -= b->records[i].span > span ? 1 : 0;
+    }
+    b->last_span = 0;
+}
+
 bool batch_drop(struct batch *b, const void *tag)
 {
     assert(!b->in_record);
@@ -256,9 +265,64 @@ bool batch_drop(struct batch *b, const void *tag)
         return false;
     }
     uint32_t span = (uint32_t) (s - b->spans);
-    drop_records(b, span);
-    b->span_count--;
-    memmove(&b->spans[span], &b->spans[span + 1], (b->span_count - span) * sizeof *b->spans);
-    b->last_span = 0;
+    remove_records(b, span, 0);
+    remove_span(b, span);
     return true;
+}
+
+/* ---- the end of one partition ---- */
+
+int64_t batch_truncate(struct batch *b, const void *tag, size_t record)
+{
+    struct span *s = batch_find(b, tag);
+
+    assert(!b->in_record && s != NULL && record < b->record_count);
+    uint32_t span = (uint32_t) (s - b->spans);
+    int64_t end = s->from;
+    for (size_t i = 0; i < record; i++) {
+        end = b->records[i].span == span ? b->records[i].offset + 1 : end;
+    }
+    remove_records(b, span, record);
+    s->next = end;
+    s->fp.offset = s->fp.offset >= end ? FINGERPRINT_NONE : s->fp.offset;
+    if (s->from == end) {
+        remove_span(b, span);
+    }
+    spans_forget_last(b);
+    return end;
+}
+
+/* ---- one record ---- */
+
+void batch_copy_rows(const struct batch *b, size_t record, struct batch *to)
+{
+    _cleanup_mem_ size_t *at = mem_array(MAX(b->part_count, 1), sizeof *at);
+    size_t next;
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        at[i] = rows_before(&b->parts[i], record);
+    }
+    do {
+        next = SIZE_MAX;
+        for (size_t i = 0; i < b->part_count; i++) {
+            const struct batch_part *p = &b->parts[i];
+            bool is_its = at[i] < p->row_count && p->rows[at[i]].record == record;
+            if (is_its &&
+                (next == SIZE_MAX || p->rows[at[i]].seq < b->parts[next].rows[at[next]].seq)) {
+                next = i;
+            }
+        }
+        if (next != SIZE_MAX) {
+            batch_copy_row(&b->parts[next], at[next]++, to);
+        }
+    } while (next != SIZE_MAX);
+}
+
+void batch_copy_row(const struct batch_part *p, size_t row, struct batch *to)
+{
+    struct str tuple = batch_tuple(p, row);
+    uint32_t part = batch_part(to, p->target, p->action, p->omit);
+
+    buf_add(batch_row_begin(to, part), tuple.p, tuple.n);
+    batch_row_end(to, part);
 }

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- events ---- */
 
@@ -64,6 +65,19 @@ static void log_away(const struct report *r)
     log_fault(LOG_connection_waits, &fault);
 }
 
+/* A connection that a person must mend: a line for each reason, however many meet it. */
+static void log_refused(struct app *a, const struct error *err)
+{
+    const char *reason = *err->sqlstate ? err->sqlstate : "-----";
+    struct error fault = *err;
+
+    if (strcmp(a->refused, reason) != 0) {
+        snprintf(a->refused, sizeof a->refused, "%s", reason);
+        error_wrap(&fault, "postgresql: cannot connect, trying again until it works");
+        log_fault(LOG_connection_refused, &fault);
+    }
+}
+
 /* Connections: a line when the first is lost, one more with what a person should do, another when
  * all are back. */
 static void take_link(struct app *a, const struct report *r)
@@ -72,6 +86,7 @@ static void take_link(struct app *a, const struct report *r)
 
     if (r->kind == REPORT_UP) {
         if (--a->down == 0) {
+            *a->refused = '\0';
             a->hinted = false;
             log_event(LOG(postgres_back),
                       (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
@@ -79,11 +94,28 @@ static void take_link(struct app *a, const struct report *r)
         return;
     }
     bool is_first = r->kind == REPORT_DOWN && a->down++ == 0;
-    a->down_since = is_first ? clock_mono() : a->down_since;
+    if (is_first) {
+        a->down_since = clock_mono();
+        *a->refused = '\0';
+    }
+    if (r->error.class == ERROR_SETUP) {
+        return; /* REPORT_REFUSED comes */
+    }
     if (is_first || (has_hint && !a->hinted)) {
         log_away(r);
     }
     a->hinted = a->hinted || has_hint;
+}
+
+/* The scout's own connections. Where the workers have none either, their lines say it. */
+static void take_scout_link(struct app *a, const struct scout_mail *m)
+{
+    if (m->kind == SCOUT_REFUSED) {
+        log_refused(a, &m->error);
+    } else if (a->down == 0 && *a->refused) {
+        *a->refused = '\0';
+        log_event(LOG(postgres_connected));
+    }
 }
 
 /* Trouble that comes again and again has one line a minute. */
@@ -112,6 +144,16 @@ static void take_trouble(struct app *a, const struct report *r)
     snprintf(text, sizeof text, "postgresql: worker %u: %s", worker_number(r->worker),
              r->error.text);
     log_limited(a, text);
+}
+
+/* Too few connections are left: that may pass. */
+static void take_refused(struct app *a, const struct report *r)
+{
+    if (r->error.class == ERROR_SETUP) {
+        log_refused(a, &r->error);
+    } else {
+        take_trouble(a, r);
+    }
 }
 
 static void take_evicted(struct app *a, const struct report *r)
@@ -192,6 +234,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_RESUMED, give_crew)                                                               \
     TAKER(REPORT_RESET, give_crew)                                                                 \
     TAKER(REPORT_STOPPED, give_crew)                                                               \
+    TAKER(REPORT_MOVES, give_crew)                                                                 \
     TAKER(REPORT_CORRUPT, give_crew)                                                               \
     TAKER(REPORT_LOST, give_crew)                                                                  \
     TAKER(REPORT_HELD, give_crew)                                                                  \
@@ -200,6 +243,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_DOUBTFUL, take_doubtful)                                                          \
     TAKER(REPORT_DOWN, take_link)                                                                  \
     TAKER(REPORT_HINT, take_link)                                                                  \
+    TAKER(REPORT_REFUSED, take_refused)                                                            \
     TAKER(REPORT_UP, take_link)                                                                    \
     TAKER(REPORT_EVICTED, take_evicted)                                                            \
     TAKER(REPORT_LOCKED, take_locked)                                                              \
@@ -234,6 +278,9 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     if (useless) {
         log_fault(LOG_tables_refused, &answer->error);
         app_stop_begin(a, EXIT_TARGET);
+        scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_REFUSED || answer->kind == SCOUT_ADMITTED) {
+        take_scout_link(a, answer);
         scout_mail_free(answer);
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());

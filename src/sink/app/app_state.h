@@ -35,7 +35,8 @@ struct app {
     size_t ended; /* workers that have reported their end */
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
-    bool hinted; /* the log says what a person should do about it */
+    bool hinted;     /* the log says what a person should do about it */
+    char refused[6]; /* the SQLSTATE of the refusal that was logged last; "" when it is over */
     struct crew *crew;
     struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sink/crew/crew_state.h"
+#include "sink/shared/delays.h"
 
 #include <stdlib.h>
 
@@ -71,7 +72,9 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_TARGETS:
     case SCOUT_TARGET_ENDS:
     case SCOUT_LEDGER:
-        break; /* the replayer's, and the drain's */
+    case SCOUT_REFUSED:
+    case SCOUT_ADMITTED:
+        break; /* the replayer's, the drain's, main's */
     case SCOUT_AWAY:
         c->away = true;
         log_event(LOG(brokers_away), m->error.text);
@@ -102,12 +105,29 @@ static void retry(struct crew *c, struct partition *p)
     }
 }
 
+/* What stands for long must be in a log that is rotated, too. */
+static void say_again(struct partition *p, usec_t now)
+{
+    double minutes = (double) (now - p->stands_since) / (double) (60 * USEC_PER_SEC);
+
+    p->repeat_at = now + delays.repeat;
+    log_event(LOG(partition_still_stands), p->why, standing_name(p->standing), minutes);
+}
+
+static bool stands(const struct partition *p)
+{
+    return p->standing != STANDING_NONE && p->why != NULL && p->state == PARTITION_STOPPED;
+}
+
 void crew_turn(struct crew *c, usec_t now)
 {
     crew_rebalance_turn(c, now);
     for (size_t i = 0; i < c->count; i++) {
         if (c->partitions[i]->retry_at <= now) {
             retry(c, c->partitions[i]);
+        }
+        if (stands(c->partitions[i]) && c->partitions[i]->repeat_at <= now) {
+            say_again(c->partitions[i], now);
         }
     }
     crew_verify_turn(c, now);
@@ -132,7 +152,8 @@ usec_t crew_deadline(const struct crew *c)
     at = MIN(at, MIN(crew_member_deadline(c), crew_unread_deadline(c)));
     at = MIN(at, crew_first_deadline(c));
     for (size_t i = 0; i < c->count; i++) {
-        at = MIN(at, c->partitions[i]->retry_at);
+        const struct partition *p = c->partitions[i];
+        at = MIN(at, MIN(p->retry_at, stands(p) ? p->repeat_at : USEC_NEVER));
     }
     return at;
 }
@@ -164,6 +185,10 @@ struct crew_summary crew_summary(const struct crew *c)
         s.fetching += p->state == PARTITION_FETCHING;
         s.stopped += p->state == PARTITION_STOPPED;
         s.lost += p->state == PARTITION_LOST;
+        s.standing[p->standing]++;
+        if (p->standing != STANDING_NONE && s.why == NULL) {
+            s.why = p->why;
+        }
         int64_t stored = partition_stored(p);
         if (stored >= 0 && partition_end(p) >= 0) {
             s.lag += above(partition_end(p), stored);
@@ -177,7 +202,8 @@ static enum crew_hold hold_of(const struct partition *p)
     if (p == NULL || p->state == PARTITION_LOST) {
         return CREW_ELSEWHERE;
     }
-    if (p->state == PARTITION_STOPPED && p->start == START_NONE) {
+    if (p->state == PARTITION_STOPPED && p->start == START_NONE &&
+        p->standing != STANDING_WAITING) {
         return CREW_STOPPED;
     }
     bool reads = p->state == PARTITION_FETCHING && p->start == START_NONE;

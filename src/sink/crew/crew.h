@@ -50,9 +50,11 @@ struct crew_summary {
     size_t fetching;
     size_t stopped; /* by a fault, waiting for an operator */
     size_t lost;
-    uint64_t lag; /* records not stored yet, where the end is known */
-    bool joined;  /* the group has given an assignment, perhaps an empty one */
-    bool away;    /* the brokers cannot be reached, as far as is known */
+    uint64_t lag;                     /* records not stored yet, where the end is known */
+    size_t standing[STANDING_STATES]; /* that do not move, by why; [STANDING_NONE]: that do */
+    const char *why;                  /* ... one of them, borrowed until the crew is called next */
+    bool joined;                      /* the group has given an assignment, perhaps an empty one */
+    bool away;                        /* the brokers cannot be reached, as far as is known */
 };
 struct crew_summary crew_summary(const struct crew *c);
 

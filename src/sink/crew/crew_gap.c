@@ -14,6 +14,7 @@
 #include "sink/crew/crew_state.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 
 #define RANGE_RETRY USEC_PER_SEC
 
@@ -42,9 +43,15 @@ static void hint_accept(const struct crew *c, const struct partition *p, const c
 void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err)
 {
     hint_accept(c, p, why, err);
-    log_fault(LOG_log_refused, err);
+    if (partition_stands(p, STANDING_STOPPED)) {
+        log_fault(LOG_log_refused, err);
+    }
     partition_stop(p, err->text);
     crew_fetch_want(c); /* the others go on without it */
+    struct order *o = partition_order(p, ORDER_STAND);
+    o->fault = mem_zalloc(sizeof *o->fault);
+    *o->fault = *err;
+    worker_post(p->worker, o);
 }
 
 /* ---- where the log begins and ends ---- */

@@ -4,6 +4,7 @@
 #include "sink/crew/crew_state.h"
 
 #include "base/log.h"
+#include "sink/shared/delays.h"
 
 #include <assert.h>
 
@@ -12,11 +13,12 @@
 #define LOST_FIRST_RETRY (2 * USEC_PER_SEC)
 #define LOST_RETRY (30 * USEC_PER_SEC)
 #define LOST_MEMORY (300 * USEC_PER_SEC)
-#define CORRUPT_RETRY (60 * USEC_PER_SEC)
 
 static void take_start(struct crew *c, struct partition *p, const struct report *r)
 {
-    if (r->error.class != ERROR_NONE) {
+    if (p->standing != STANDING_NONE && r->error.class == ERROR_AGAIN) {
+        /* One more try of what stands. */
+    } else if (r->error.class != ERROR_NONE) {
         log_event(LOG(partition_reads_again), p->topic, p->number, (long long) r->offset,
                   r->error.text);
     } else if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
@@ -60,22 +62,86 @@ static void hint_skip(const struct config *cfg, const struct partition *p, long 
     }
 }
 
-static void take_stopped(struct crew *c, struct partition *p, const struct report *r)
+static void hint_resume(const struct config *cfg, const struct partition *p, struct error *err)
+{
+    if (config_has_ledger(cfg) && err->hint[0] == '\0') {
+        error_hint(err, "When the cause is gone: SELECT %s.resume('%s', '%s', %d);",
+                   cfg->postgres.schema, cfg->sink, p->topic, p->number);
+    }
+}
+
+/* A line when it begins to stand, or stands for another reason; not for each try. */
+static void log_standing(const struct config *cfg, struct partition *p, const struct report *r)
 {
     struct error err = r->error;
 
-    if (err.hint[0] == '\0') {
-        hint_skip(c->cc.cfg, p, (long long) r->offset + 1, &err);
+    if (!partition_stands(p, r->standing)) {
+        return;
     }
-    partition_stop(p, err.text);
-    crew_fetch_want(c); /* the others go on without it */
-    log_fault(LOG_partition_stopped, &err);
+    if (r->kept) {
+        error_wrap(&err, "%s-%d@%lld is %s", p->topic, p->number, (long long) r->offset,
+                   standing_name(r->standing));
+        hint_resume(cfg, p, &err);
+        log_fault(LOG_partition_stood, &err);
+        return;
+    }
+    switch (r->standing) {
+    case STANDING_PARKED:
+        error_wrap(&err, "parked");
+        log_fault(LOG_partition_parked, &err);
+        break;
+    case STANDING_WAITING:
+        error_wrap(&err, "waiting");
+        log_fault(LOG_partition_waits, &err);
+        break;
+    case STANDING_POISON:
+        error_wrap(&err, "poison");
+        log_fault(LOG_partition_poisoned, &err);
+        break;
+    case STANDING_OVER_LIMIT:
+        hint_resume(cfg, p, &err);
+        log_fault(LOG_route_over_limit, &err);
+        break;
+    case STANDING_NONE:
+    case STANDING_STOPPED:
+    case STANDING_PAUSED:
+    case STANDING_STATES:
+        if (err.hint[0] == '\0') {
+            hint_skip(cfg, p, (long long) r->offset + 1, &err);
+        }
+        log_fault(LOG_partition_stopped, &err);
+        break;
+    }
+}
+
+static void take_stopped(struct crew *c, struct partition *p, const struct report *r)
+{
+    log_standing(c->cc.cfg, p, r);
+    partition_stop(p, r->error.text);
+    c->started_once = true; /* nothing more is known of it by a start */
+    crew_fetch_want(c);     /* the others go on without it */
+}
+
+static void take_moves(struct crew *c, struct partition *p, const struct report *r)
+{
+    (void) c;
+    if (p->standing != STANDING_NONE) {
+        log_event(LOG(partition_moves), p->topic, p->number, (long long) r->offset,
+                  standing_name(p->standing),
+                  (double) (clock_mono() - p->stands_since) / (double) USEC_PER_SEC);
+        p->standing = STANDING_NONE;
+    }
 }
 
 /* Trouble that may pass by itself. The state is set already. */
-static void retry_later(struct partition *p, const struct report *r, usec_t retry)
+static void log_retry(const struct report *r, usec_t retry)
 {
     log_event(LOG(partition_trouble), r->error.text, (unsigned long long) (retry / USEC_PER_SEC));
+}
+
+static void retry_later(struct partition *p, const struct report *r, usec_t retry)
+{
+    log_retry(r, retry);
     p->retry_at = clock_mono() + retry;
 }
 
@@ -89,6 +155,7 @@ static void take_lost(struct crew *c, struct partition *p, const struct report *
     usec_t now = clock_mono();
     bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
     p->lost_at = now;
+    p->standing = STANDING_NONE;
     partition_set(p, PARTITION_LOST);
     retry_later(p, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
 }
@@ -115,8 +182,13 @@ static void take_reset(struct crew *c, struct partition *p, const struct report 
 
 static void take_corrupt(struct crew *c, struct partition *p, const struct report *r)
 {
+    bool is_news = partition_stands(p, STANDING_STOPPED);
+
     partition_stop(p, r->error.text);
-    retry_later(p, r, CORRUPT_RETRY);
+    if (is_news) {
+        log_retry(r, delays.corrupt);
+    }
+    p->retry_at = clock_mono() + delays.corrupt;
     crew_fetch_want(c); /* the others go on without it */
 }
 
@@ -126,7 +198,8 @@ void crew_report(struct crew *c, const struct report *r)
         [REPORT_UNKNOWN] = take_unknown, [REPORT_START] = take_start,
         [REPORT_RESUMED] = take_resumed, [REPORT_RESET] = take_reset,
         [REPORT_STOPPED] = take_stopped, [REPORT_CORRUPT] = take_corrupt,
-        [REPORT_LOST] = take_lost,       [REPORT_HELD] = take_held,
+        [REPORT_LOST] = take_lost,       [REPORT_MOVES] = take_moves,
+        [REPORT_HELD] = take_held,
     };
     struct partition *p = r->partition;
 

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "sink/crew/crew_state.h"
+#include "sink/shared/delays.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -33,6 +34,19 @@ void partition_stop(struct partition *p, const char *why)
     partition_set(p, PARTITION_STOPPED);
     free(p->why);
     p->why = mem_strdup(why);
+}
+
+bool partition_stands(struct partition *p, enum standing_state state)
+{
+    usec_t now = clock_mono();
+
+    if (p->standing == state) {
+        return false;
+    }
+    p->stands_since = p->standing == STANDING_NONE ? now : p->stands_since;
+    p->standing = state;
+    p->repeat_at = now + delays.repeat;
+    return true;
 }
 
 /* ---- life ---- */

@@ -67,6 +67,9 @@ struct partition {
     int64_t committed;            /* what the group has, as far as we know; -1 unknown */
     bool committing;              /* a commit is on its way that changes it */
     char *why;                    /* STOPPED: the fault, without its hint; NULL before the first */
+    enum standing_state standing; /* why it does not move, until it does; NONE: it moves */
+    usec_t stands_since;          /* monotonic */
+    usec_t repeat_at;             /* when the log says so again */
     usec_t lost_at;               /* when another claimed it last, 0 = never */
     bool awaited;                 /* RELEASING: a revocation waits for it */
     bool released; /* ... and its worker has let go: only its offset is still to be committed */
@@ -86,6 +89,9 @@ static inline int64_t partition_end(const struct partition *p)
 void partition_set(struct partition *p, enum partition_state state);
 /* ... to STOPPED. why is copied: the fault, without its hint. */
 void partition_stop(struct partition *p, const char *why);
+
+/* Is this the first that is heard of it? Then it is logged. */
+bool partition_stands(struct partition *p, enum standing_state state);
 
 /* A new one of the crew, PLANNING. */
 struct partition *partition_add(struct crew *c, const struct partition_ref *ref);

@@ -49,6 +49,20 @@ static void looks_done(struct looks *l)
     free(l->at);
 }
 
+static struct partition_ref *outside_refs(const struct probe_item *items, size_t n, size_t *count)
+{
+    struct partition_ref *refs = mem_array(MAX(n, 1), sizeof *refs);
+
+    *count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].is_outside) {
+            refs[(*count)++] = (struct partition_ref){.topic = items[i].topic,
+                                                      .partition = items[i].partition};
+        }
+    }
+    return refs;
+}
+
 /*
  * Where there is nothing at the record's offset, the log has lost it at its start, to retention, or
  * it ends before: then it is not the log in which that record was. An end that cannot be asked for
@@ -57,24 +71,22 @@ static void looks_done(struct looks *l)
 static bool look_at_ends(struct verifier *v, struct probe_item *items, size_t n, usec_t timeout,
                          struct error *err)
 {
-    _cleanup_mem_ struct partition_ref *ends = mem_array(MAX(n, 1), sizeof *ends);
-    size_t count = 0;
+    size_t count;
+    _cleanup_mem_ struct partition_ref *starts = outside_refs(items, n, &count);
+    _cleanup_mem_ struct partition_ref *ends = outside_refs(items, n, &count);
 
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].is_outside) {
-            ends[count++] = (struct partition_ref){.topic = items[i].topic,
-                                                   .partition = items[i].partition};
-        }
-    }
-    if (!lookup_offsets(v->client, ends, count, LOOKUP_LATEST, timeout, err)) {
+    if (!lookup_offsets(v->client, starts, count, LOOKUP_EARLIEST, timeout, err) ||
+        !lookup_offsets(v->client, ends, count, LOOKUP_LATEST, timeout, err)) {
         return false;
     }
     count = 0;
     for (size_t i = 0; i < n; i++) {
         if (items[i].is_outside) {
+            int64_t start = starts[count].offset;
             int64_t end = ends[count++].offset;
-            items[i].answered = end != LOOKUP_FAILED;
-            items[i].evidence = end <= items[i].want.offset ? EVIDENCE_OTHER : EVIDENCE_NONE;
+            bool known = start != LOOKUP_FAILED && end != LOOKUP_FAILED;
+            items[i].answered = known && log_look_at_ends(items[i].want.offset, start, end,
+                                                          &items[i].evidence);
         }
     }
     return true;

@@ -32,6 +32,7 @@
 
 #include "base/error.h"
 #include "base/mailbox.h"
+#include "pg/ledger.h"
 #include "row/identity.h"
 
 #include <stdatomic.h>
@@ -71,6 +72,7 @@ enum order_kind {
     ORDER_GAP,       /* move the ledger over `gap`, and write the range to gaps */
     ORDER_VERIFY,    /* its log may be another one: start again, which verifies it */
     ORDER_NOTE,      /* its log is that of `ids`: write it down */
+    ORDER_STAND,     /* main has stopped it: write `fault` to the ledger */
     ORDER_PLAN,      /* tables have changed: drop its records, read them again by the new plan */
     ORDER_RELEASE,   /* finish or drop its records, forget it */
     ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
@@ -91,6 +93,7 @@ struct order {
     int32_t broker;           /* RESUME: whose log was verified; -1: of none */
     struct gap gap;           /* GAP */
     struct log_ids ids;       /* NOTE */
+    struct error *fault;      /* STAND, on the heap: why */
     uint64_t seq;             /* RESUME */
     uint64_t deadline;        /* STOP: monotonic microseconds */
 };
@@ -102,15 +105,17 @@ enum report_kind {
     REPORT_START,
     REPORT_RESUMED,  /* it reads again, as of `seq`: the fetch may begin */
     REPORT_RESET,    /* `offset` is outside the log, or the log was truncated below it */
-    REPORT_STOPPED,  /* a record at `offset` cannot be stored: error */
+    REPORT_STOPPED,  /* nothing from `offset` on is stored: standing, error */
+    REPORT_MOVES,    /* ... it is again, up to `offset` */
     REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */
     REPORT_DUE,      /* share.due of some of its partitions has moved */
     REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */
     REPORT_LOST,     /* owned by another now: error */
     REPORT_HELD,     /* it waits for its row of the ledger, and drops what comes; then START */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
-    REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
+    REPORT_DOWN,     /* connection to PostgreSQL lost, or could not be made: error */
     REPORT_HINT,     /* ... and there is more to say now than at first: error, with a hint */
+    REPORT_REFUSED,  /* why the server refuses a connection: error */
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
     REPORT_LOCKED,   /* error: whose rows of the ledger are locked by whom */
@@ -141,11 +146,14 @@ struct report {
     struct partition *partition; /* NULL where none is concerned */
     int64_t offset;
     uint64_t seq;
-    struct known_log known; /* START */
-    bool inserted;          /* START: the partition's row of the ledger is new */
-    bool begun;             /* UNKNOWN: it has had one, which was deleted by hand */
-    bool truncated;         /* RESET: the library says so, */
-    int64_t log_end;        /*   and that the log now ends here; -1: not where */
+    struct known_log known;       /* START */
+    bool inserted;                /* START: the partition's row of the ledger is new */
+    bool begun;                   /* UNKNOWN: it has had one, which was deleted by hand */
+    bool truncated;               /* RESET: the library says so, */
+    int64_t log_end;              /*   and that the log now ends here; -1: not where */
+    enum standing_state standing; /* STOPPED */
+    bool by_itself;               /* ... and it is tried again by itself */
+    bool kept;                    /* ... and it stood already when this process claimed it */
     struct error error;
 };
 

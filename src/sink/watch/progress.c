@@ -75,14 +75,33 @@ static void draw_bar(struct progress *p, const struct totals *t, const struct dr
     p->bar_shown = true;
 }
 
+/* ", 3 parked, 1 waiting: orders-0@17: ..." */
+static void standing_text(char *out, size_t size, const struct crew_summary *s)
+{
+    int n = 0;
+
+    *out = '\0';
+    for (size_t i = STANDING_NONE + 1; i < STANDING_STATES; i++) {
+        if (s->standing[i] > 0) {
+            n += snprintf(out + n, size - (size_t) n, ", %zu %s", s->standing[i],
+                          standing_name((enum standing_state) i));
+        }
+    }
+    if (s->why != NULL) {
+        snprintf(out + n, size - (size_t) n, ": %s", s->why);
+    }
+}
+
 void progress_tick(struct progress *p, const struct totals *t, const struct crew_summary *s,
                    const struct drain_left *left)
 {
     usec_t now = clock_mono();
+    char standing[400];
 
     update_rate(p, t, now);
+    standing_text(standing, sizeof standing, s);
     notify_status("%zu partitions, %.0f rows/s, lag %llu%s", s->partitions, p->rows_per_second,
-                  (unsigned long long) s->lag, s->stopped > 0 ? ", some stopped by a fault" : "");
+                  (unsigned long long) s->lag, standing);
     if (p->bar) {
         draw_bar(p, t, left);
     } else if (p->until_end && now >= p->next_line) {

@@ -13,7 +13,7 @@
  *       |              |             |
  *       +--------------+-------------+   (moved: operator, failover, gap)
  *       |              v             v
- *       +---------- STOPPED <--------+   (a record cannot be stored)
+ *       +---------- STOPPED <--------+   (it stands; also from CLAIMING)
  *
  *     any state but RELEASING itself ----> RELEASING ----> (freed)
  */
@@ -26,7 +26,8 @@
 #define TO(state) (1U << (state))
 
 static const unsigned ALLOWED[] = {
-    [SLOT_CLAIMING] = TO(SLOT_UNKNOWN) | TO(SLOT_WAITING) | TO(SLOT_LOST) | TO(SLOT_RELEASING),
+    [SLOT_CLAIMING] = TO(SLOT_UNKNOWN) | TO(SLOT_WAITING) | TO(SLOT_STOPPED) | TO(SLOT_LOST) |
+                      TO(SLOT_RELEASING),
     [SLOT_UNKNOWN] = TO(SLOT_CLAIMING) | TO(SLOT_RELEASING),
     [SLOT_WAITING] = TO(SLOT_WAITING) | TO(SLOT_READING) | TO(SLOT_STOPPED) | TO(SLOT_LOST) |
                      TO(SLOT_RELEASING),

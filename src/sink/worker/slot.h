@@ -6,6 +6,7 @@
 #define SINK_WORKER_SLOT_H
 
 #include "pg/ledger.h"
+#include "row/batch/batch.h"
 #include "sink/shared/mail.h"
 
 enum slot_state {
@@ -13,7 +14,7 @@ enum slot_state {
     SLOT_UNKNOWN,   /* the ledger has no row; main is finding the first offset */
     SLOT_WAITING,   /* claimed; drops records until main has started a new fetch (mail.h) */
     SLOT_READING,   /* takes records */
-    SLOT_STOPPED,   /* a record cannot be stored; an operator must act */
+    SLOT_STOPPED,   /* takes nothing: `standing` says why */
     SLOT_LOST,      /* owned by another; main decides */
     SLOT_RELEASING, /* no new records; forgotten when its last batch is done */
 };
@@ -26,6 +27,20 @@ struct slot_lock {
     int32_t pid;        /* of the session that the log names */
     char xid[12];       /* the transaction that had the lock at the last look, */
     uint64_t xid_since; /*   and since when it has had it */
+};
+
+/* A refusal whose fault is not known yet. */
+struct doubt {
+    int64_t offset;
+    usec_t since; /* monotonic; 0: there is none */
+    unsigned attempts;
+    char sqlstate[6];
+};
+
+/* A record that, alone, has cost the session. */
+struct poison {
+    int64_t offset;
+    unsigned times; /* 0: there is none */
 };
 
 struct slot {
@@ -67,6 +82,18 @@ struct slot {
     int32_t broker;                /* of the last record; -1 none yet, or not known */
 
     struct report *fault; /* why it has stopped; not reported yet */
+
+    /* Why nothing of it is stored; NULL: it moves. Kept while another try is under way. */
+    struct standing *standing;
+    bool standing_told;     /* main knows */
+    unsigned stand_changes; /* each is to be written to the ledger; */
+    unsigned stand_sent;    /*   up to here it is on its way, */
+    unsigned stand_written; /*   up to here it is there */
+    unsigned retries;       /* of a parked partition, in vain */
+    struct batch *canary;   /* PARKED: the first refused record, which is tried alone; or NULL */
+    struct doubt doubt;     /* of the record at doubt.offset */
+    int64_t cleared_offset; /* of a record that is sent alone, to see which limit it meets; or -1 */
+    struct poison poison;   /* of the record at poison.offset */
 };
 
 /* The only way to change the state. Asserts that the change is one of those drawn in slot.c. */

@@ -17,6 +17,12 @@
 /* An idle worker turns this often, to show that it is alive. */
 #define TICK_USEC (3 * USEC_PER_SEC)
 
+static void order_free(struct order *o)
+{
+    free(o->fault);
+    free(o);
+}
+
 /* ---- slots ---- */
 
 /* To be called when slots come or go. */
@@ -52,6 +58,7 @@ static void order_adopt(struct worker *w, const struct order *o)
         s->share = o->share;
         s->state = SLOT_CLAIMING;
         s->stored = s->expect = s->end_published = s->gap.to = s->inserted_at = -1;
+        s->cleared_offset = -1;
         s->known.fp.offset = FINGERPRINT_NONE;
         s->known.leader_epoch = s->broker = s->doubtful_broker = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
@@ -61,8 +68,7 @@ static void order_adopt(struct worker *w, const struct order *o)
     } else if (s->state == SLOT_UNKNOWN || s->state == SLOT_LOST) {
         slot_set(s, SLOT_CLAIMING);
     } else if (s->state == SLOT_STOPPED) {
-        worker_slot_start(w, s, s->expect,
-                          false); /* still claimed: another try at the same offset */
+        worker_slot_try_again(w, s); /* still claimed */
     }
     s->first_offset = o->offset;
     s->first_reason = o->first_reason;
@@ -119,6 +125,13 @@ static void order_note(struct slot *s, const struct log_ids *ids)
     }
 }
 
+static void order_stand(struct worker *w, struct slot *s, const struct error *err)
+{
+    if (s != NULL && slot_owns(s)) {
+        worker_slot_stopped_by_main(w, s, err);
+    }
+}
+
 static void take_order(struct worker *w, const struct order *o)
 {
     switch (o->kind) {
@@ -136,6 +149,9 @@ static void take_order(struct worker *w, const struct order *o)
         break;
     case ORDER_NOTE:
         order_note(slot_of(w, o), &o->ids);
+        break;
+    case ORDER_STAND:
+        order_stand(w, slot_of(w, o), o->fault);
         break;
     case ORDER_PLAN:
         worker_plan_take(w, slot_of(w, o), o->plan);
@@ -161,7 +177,7 @@ static void take_orders(struct worker *w)
         struct order *o = (struct order *) m;
         m = m->next;
         take_order(w, o);
-        free(o);
+        order_free(o);
     }
 }
 
@@ -192,7 +208,7 @@ static void release_slots(struct worker *w)
         worker_report(w, REPORT_RELEASED, s, s->stored, NULL);
         w->slots[i] = w->slots[--w->slot_count];
         w->releasing_count--;
-        worker_slot_forget_fault(w, s);
+        worker_slot_forget_standing(w, s);
         free(s);
     }
 }
@@ -326,11 +342,11 @@ void worker_free(struct worker *w)
     /* Orders that came too late: what they name is gone. */
     for (struct mail *m = mailbox_take(&w->orders); m != NULL;) {
         struct mail *next = m->next;
-        free(m);
+        order_free((struct order *) m);
         m = next;
     }
     for (size_t i = 0; i < w->slot_count; i++) {
-        worker_slot_forget_fault(w, w->slots[i]);
+        worker_slot_forget_standing(w, w->slots[i]);
         free(w->slots[i]);
     }
     free(w->slots);

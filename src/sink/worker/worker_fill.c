@@ -6,6 +6,7 @@
 #include "kafka/feed.h"
 #include "row/record/record.h"
 #include "sink/plan/plan.h"
+#include "sink/shared/delays.h"
 #include "sink/worker/worker_state.h"
 
 #include <assert.h>
@@ -80,7 +81,7 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
             !worker_letters_reject(w, mapping_target(route->mapping), msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
-            worker_slot_stop(w, s, msg->offset, REPORT_STOPPED, &err);
+            worker_slot_stop(w, s, msg->offset, &err);
             return;
         }
     }
@@ -214,9 +215,12 @@ static void take_corrupt(struct worker *w, const struct feed_item *item)
     struct slot *s = reading_slot(w, item);
 
     if (s != NULL) {
-        struct error err;
-        error_set(&err, ERROR_RECORD, "cannot be read: %s", item->text);
-        worker_slot_stop(w, s, s->expect, REPORT_CORRUPT, &err);
+        struct standing why = {.state = STANDING_STOPPED,
+                               .offset = s->expect,
+                               .retry_at = clock_mono() + delays.corrupt,
+                               .is_corrupt = true};
+        error_set(&why.why, ERROR_RECORD, "cannot be read: %s", item->text);
+        worker_slot_stand(w, s, &why);
     }
 }
 

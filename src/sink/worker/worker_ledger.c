@@ -9,6 +9,7 @@
 #include "sink/worker/worker_state.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PUBLISH_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
@@ -104,6 +105,7 @@ static void claimed(struct worker *w)
         } else {
             worker_settle_claim(w, s, &l->entries[i]);
         }
+        free(TAKE_PTR(l->entries[i].standing)); /* nobody has wanted it */
     }
 }
 
@@ -216,7 +218,7 @@ bool worker_ledger_start_gap(struct worker *w)
 
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->gap.to < 0 || !slot_owns(s) || worker_outbox_holds(w, s)) {
+        if (s->gap.to < 0 || s->lock.is_held || !slot_owns(s) || worker_outbox_holds(w, s)) {
             continue;
         }
         if (l->ledger == NULL) {
@@ -286,6 +288,47 @@ static void noted(struct worker *w)
     worker_link_succeeded(w);
 }
 
+/* ---- what does not move ---- */
+
+bool worker_ledger_start_stand(struct worker *w)
+{
+    struct link *l = &w->link;
+
+    if (!w->stand_due) {
+        return false;
+    }
+    w->stand_due = false;
+    l->entry_count = 0;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        if (s->stand_written != s->stand_changes && slot_owns(s) && !s->lock.is_held) {
+            add_entry(l, s)->standing = s->standing;
+            s->stand_sent = s->stand_changes;
+        }
+    }
+    if (l->entry_count == 0) {
+        return false;
+    }
+    struct error err;
+    worker_link_begin(w, LINK_STANDING,
+                      ledger_stand_start(l->ledger, l->conn, l->entries, l->entry_count, &err),
+                      &err);
+    return true;
+}
+
+static void stood(struct worker *w)
+{
+    struct link *l = &w->link;
+
+    for (size_t i = 0; i < l->entry_count; i++) {
+        struct slot *s = l->entries[i].tag;
+        s->stand_written = s->stand_sent;
+        w->stand_due = w->stand_due || s->stand_written != s->stand_changes;
+    }
+    l->entry_count = 0;
+    worker_link_succeeded(w);
+}
+
 /* ---- ends ---- */
 
 bool worker_ledger_start_publish(struct worker *w)
@@ -324,7 +367,9 @@ static void ledger_failed(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
 
-    bool waits = l->state == LINK_CLAIMING || l->state == LINK_GAPPING || l->state == LINK_NOTING;
+    bool waits = l->state == LINK_CLAIMING || l->state == LINK_GAPPING || l->state == LINK_NOTING ||
+                 l->state == LINK_STANDING;
+    w->stand_due = w->stand_due || l->state == LINK_STANDING;
     if (waits && sqlstate_is(err->sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE)) {
         look(w, l->state);
         return;
@@ -362,6 +407,8 @@ void worker_ledger_step(struct worker *w)
         noted(w);
     } else if (l->state == LINK_LOOKING) {
         looked(w);
+    } else if (l->state == LINK_STANDING) {
+        stood(w);
     } else {
         l->entry_count = 0;
         worker_link_succeeded(w);

@@ -181,16 +181,6 @@ static bool fetch_again(struct worker *w, const struct batch *b, const struct co
     return n > 0;
 }
 
-/* A row is taken over as it is. */
-static void copy_row(const struct batch_part *p, size_t row, struct batch *to)
-{
-    struct str tuple = batch_tuple(p, row);
-    uint32_t part = batch_part(to, p->target, p->action, p->omit);
-
-    buf_add(batch_row_begin(to, part), tuple.p, tuple.n);
-    batch_row_end(to, part);
-}
-
 static void write_letter(struct worker *w, const struct batch *b, const struct txn_refusal *r,
                          struct batch *to)
 {
@@ -253,7 +243,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
         for (; left && b->parts[part].rows[row].record == record;
              left = batch_walk_next(&walk, &part, &row)) {
             if (!is_condemned(w, b, c, next, part, record)) {
-                copy_row(&b->parts[part], row, to);
+                batch_copy_row(&b->parts[part], row, to);
             }
         }
         for (; next < c->count && record_of(b, &c->list[next]) == record; next++) {
@@ -327,7 +317,7 @@ static void stop_culprit(struct worker *w, const struct error *cause)
     worker_due_take_back(w, s);
     if (slot_owns(s)) {
         s->expect = s->stored;
-        worker_slot_stop(w, s, offset, REPORT_STOPPED, &err);
+        worker_slot_stop(w, s, offset, &err);
     }
 }
 

@@ -97,11 +97,13 @@ static void say_refused(struct worker *w, const struct slot *s, const struct led
 /* The slot's records leave the batches; from now on only a look decides when it is claimed. */
 static void hold(struct worker *w, struct slot *s)
 {
-    if (s->lock.is_held) {
-        return;
-    }
+    bool stands = s->state == SLOT_STOPPED && !worker_outbox_holds(w, s);
+    bool is_dropped = s->state == SLOT_WAITING && s->expect < 0;
+
     s->lock.is_held = true;
-    if (slot_owns(s)) {
+    if (stands) {
+        s->reclaim = true; /* there is nothing to drop, and it will stand after the claim */
+    } else if (slot_owns(s) && !is_dropped) {
         worker_slot_hold(w, s);
     }
 }
@@ -240,5 +242,6 @@ void worker_locks_claimed(struct worker *w)
     for (size_t i = 0; i < l->entry_count; i++) {
         struct slot *s = l->entries[i].tag;
         s->lock = (struct slot_lock){0};
+        w->stand_due = w->stand_due || s->stand_written != s->stand_changes;
     }
 }

@@ -45,7 +45,8 @@ static bool start_next(struct worker *w)
         return true;
     }
     return worker_ledger_start_claim(w, true) || worker_ledger_start_gap(w) ||
-           worker_ledger_start_note(w) || (!w->stale && worker_write_start(w)) ||
+           worker_ledger_start_note(w) || worker_ledger_start_stand(w) ||
+           (!w->stale && (worker_stand_start(w) || worker_write_start(w))) ||
            (!w->stopping && w->link.ledger != NULL && worker_ledger_start_publish(w));
 }
 
@@ -64,6 +65,7 @@ static void step(struct worker *w)
     case LINK_LOOKING:
     case LINK_GAPPING:
     case LINK_NOTING:
+    case LINK_STANDING:
     case LINK_PUBLISHING:
         worker_ledger_step(w);
         break;
@@ -98,6 +100,7 @@ usec_t worker_schedule_deadline(const struct worker *w)
     if (l->state != LINK_IDLE) {
         return conn_deadline(l->conn);
     }
+    usec_t retry_at = l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER;
     usec_t look_at = l->look_at > 0 && !w->stopping ? MAX(l->look_at, l->retry_at) : USEC_NEVER;
-    return MIN(look_at, l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER);
+    return MIN(MIN(look_at, retry_at), w->stale ? USEC_NEVER : worker_stand_deadline(w));
 }

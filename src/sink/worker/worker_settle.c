@@ -21,7 +21,7 @@ void worker_settle_lost(struct worker *w, struct slot *s)
 
     error_set(&err, ERROR_FENCED, "%s-%d: claimed by another process", s->topic, s->number);
     worker_outbox_drop(w, s);
-    worker_slot_forget_fault(w, s);
+    worker_slot_forget_standing(w, s);
     s->reclaim = false;
     slot_set(s, SLOT_LOST);
     worker_report(w, REPORT_LOST, s, s->stored, &err);
@@ -31,7 +31,7 @@ void worker_settle_lost(struct worker *w, struct slot *s)
 static void claim_as_new(struct worker *w, struct slot *s)
 {
     worker_outbox_drop(w, s);
-    worker_slot_forget_fault(w, s);
+    worker_slot_forget_standing(w, s);
     s->reclaim = false;
     /* Or the row is gone with commits that the server has lost: then the partition starts where
      * it had started. */
@@ -63,7 +63,20 @@ static void report_unknown(struct worker *w, const struct slot *s, bool begun)
     worker_report_post(w, r);
 }
 
-void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e)
+/* A start, unless the ledger says that it stands. */
+static void start_or_stay(struct worker *w, struct slot *s, struct ledger_entry *e)
+{
+    if (e->standing == NULL) {
+        worker_slot_start(w, s, e->next_offset, e->inserted);
+        return;
+    }
+    worker_slot_set_stored(s, e->next_offset);
+    s->expect = e->next_offset;
+    s->gap.to = -1;
+    worker_slot_stay(w, s, TAKE_PTR(e->standing));
+}
+
+void worker_settle_claim(struct worker *w, struct slot *s, struct ledger_entry *e)
 {
     if (s->state != SLOT_CLAIMING) {
         return;
@@ -79,7 +92,7 @@ void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_e
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
     s->known = known_log(e);
-    worker_slot_start(w, s, e->next_offset, e->inserted);
+    start_or_stay(w, s, e);
 }
 
 /* The batches that hold the chain, oldest first; the last is the open one. */
@@ -122,7 +135,7 @@ static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
     return true;
 }
 
-void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e)
+void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry *e)
 {
     if (!slot_owns(s)) {
         return;
@@ -142,11 +155,12 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger
     if (!touched && meet_ledger(w, s, e->next_offset)) {
         worker_slot_set_stored(s, e->next_offset);
         worker_outbox_drop_empty(w);
+        worker_slot_write_standing(w, s); /* it may be lost with the server's last commits */
         return;
     }
     worker_outbox_drop(w, s);
     s->known = known_log(e);
-    worker_slot_start(w, s, e->next_offset, false);
+    start_or_stay(w, s, e);
 }
 
 /* ---- the batch on its way ---- */
@@ -161,13 +175,26 @@ static size_t count_letters(const struct worker *w, const struct batch *b)
     return n;
 }
 
-void worker_settle_commit(struct worker *w, size_t place)
+/* What was not known of a record, or stood because of it, is over. */
+static void got_past(struct worker *w, struct slot *s)
 {
-    struct batch *b = w->outbox[place];
+    if (s->standing != NULL && s->stored > s->standing->offset) {
+        worker_slot_moves(w, s);
+    }
+    if (s->stored > s->doubt.offset) {
+        s->doubt.since = 0;
+    }
+    if (s->stored > s->poison.offset) {
+        s->poison.times = 0;
+    }
+}
 
+void worker_settle_stored(struct worker *w, const struct batch *b)
+{
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         worker_slot_set_stored(s, b->spans[i].next);
+        got_past(w, s);
         if (b->spans[i].end_offset >= 0) {
             s->end_published = b->spans[i].end_offset;
             s->published_at = clock_mono();
@@ -179,6 +206,11 @@ void worker_settle_commit(struct worker *w, size_t place)
     stats_count(&w->stats.letters, letters);
     stats_count(&w->stats.bytes, b->bytes);
     stats_count(&w->stats.transactions, 1);
+}
+
+void worker_settle_commit(struct worker *w, size_t place)
+{
+    worker_settle_stored(w, w->outbox[place]);
     worker_outbox_remove(w, place);
 }
 

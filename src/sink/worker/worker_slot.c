@@ -37,13 +37,24 @@ static void start_at(struct worker *w, struct slot *s, int64_t offset, const str
     s->known.is_doubted = false;
     s->doubtful_broker = -1;
     s->anchors[0] = s->anchors[1] = s->known.fp;
-    worker_slot_forget_fault(w, s);
     ask_start(w, s, offset, why, inserted);
 }
 
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted)
 {
+    worker_slot_moves(w, s);
     start_at(w, s, offset, NULL, inserted);
+}
+
+/* It still stands, until something of it is stored. */
+void worker_slot_try_again(struct worker *w, struct slot *s)
+{
+    struct error why;
+
+    error_set(&why, ERROR_AGAIN, "%s", standing_name(s->standing->state));
+    s->canary = batch_free(s->canary);
+    worker_slot_forget_fault(w, s);
+    start_at(w, s, s->expect, &why, false);
 }
 
 /* What was taken stays in its batches: the next record is still the one that is expected. */
@@ -84,21 +95,115 @@ void worker_slot_hold(struct worker *w, struct slot *s)
     worker_report(w, REPORT_HELD, s, s->stored, NULL);
 }
 
-/* ---- faults ---- */
+/* ---- what does not move ---- */
+
+/* The ledger is to have it, or that there is nothing any more. */
+static void write_standing(struct worker *w, struct slot *s)
+{
+    s->stand_changes++;
+    w->stand_due = w->link.ledger != NULL;
+}
+
+void worker_slot_write_standing(struct worker *w, struct slot *s)
+{
+    if (s->standing != NULL && s->standing_told) {
+        write_standing(w, s);
+    }
+}
+
+static void forget_standing(struct worker *w, struct slot *s)
+{
+    free(TAKE_PTR(s->standing));
+    s->canary = batch_free(s->canary);
+    s->standing_told = false;
+    w->standing_count--;
+}
+
+void worker_slot_moves(struct worker *w, struct slot *s)
+{
+    if (s->standing == NULL) {
+        return;
+    }
+    if (s->standing_told) {
+        worker_report(w, REPORT_MOVES, s, s->stored, NULL);
+        write_standing(w, s);
+    }
+    worker_slot_forget_fault(w, s);
+    forget_standing(w, s);
+    s->retries = 0;
+}
+
+/* Without a word: the row of the ledger is another's, or says so itself. */
+void worker_slot_forget_standing(struct worker *w, struct slot *s)
+{
+    worker_slot_forget_fault(w, s);
+    if (s->standing != NULL) {
+        forget_standing(w, s);
+    }
+}
+
+static struct standing *new_standing(struct worker *w, struct slot *s)
+{
+    if (s->standing == NULL) {
+        s->standing = mem_zalloc(sizeof *s->standing);
+        w->standing_count++;
+    }
+    return s->standing;
+}
 
 /*
  * One fault per partition, the first in the order of its records: PostgreSQL may still refuse one
- * that was taken before the one that cannot be decoded. So it is
- * reported when everything before it is stored.
+ * that was taken before the one that cannot be decoded. So it is reported when everything before it
+ * is stored.
  */
-void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
-                      struct error *err)
+void worker_slot_stand(struct worker *w, struct slot *s, const struct standing *why)
 {
-    error_wrap(err, "%s-%d@%lld", s->topic, s->number, (long long) offset);
+    enum report_kind kind = why->is_corrupt ? REPORT_CORRUPT : REPORT_STOPPED;
+    struct standing *now = new_standing(w, s);
+
+    *now = *why;
+    error_wrap(&now->why, "%s-%d@%lld", s->topic, s->number, (long long) why->offset);
     worker_slot_forget_fault(w, s);
-    s->fault = worker_report_new(w, kind, s, offset, err);
+    s->fault = worker_report_new(w, kind, s, why->offset, &now->why);
+    s->fault->standing = why->state;
+    s->fault->by_itself = why->retry_at != USEC_NEVER;
     w->fault_count++;
     w->flush = true;
+    if (s->state != SLOT_STOPPED) {
+        slot_set(s, SLOT_STOPPED);
+    }
+}
+
+void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, const struct error *err)
+{
+    const struct standing why = {
+        .state = STANDING_STOPPED, .offset = offset, .why = *err, .retry_at = USEC_NEVER};
+
+    worker_slot_stand(w, s, &why);
+}
+
+/* The ledger has said so, at a claim. */
+void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept)
+{
+    worker_slot_forget_standing(w, s);
+    s->standing = kept;
+    s->standing_told = true;
+    w->standing_count++;
+    slot_set(s, SLOT_STOPPED);
+    struct report *r = worker_report_new(w, REPORT_STOPPED, s, kept->offset, &kept->why);
+    r->standing = kept->state;
+    r->kept = true;
+    worker_report_post(w, r);
+}
+
+/* Main has found out, and knows. */
+void worker_slot_stopped_by_main(struct worker *w, struct slot *s, const struct error *err)
+{
+    worker_slot_forget_standing(w, s);
+    *new_standing(w, s) = (struct standing){
+        .state = STANDING_STOPPED, .offset = s->expect, .why = *err, .retry_at = USEC_NEVER};
+    s->standing_told = true;
+    write_standing(w, s);
     if (s->state != SLOT_STOPPED) {
         slot_set(s, SLOT_STOPPED);
     }
@@ -119,6 +224,8 @@ void worker_slot_report_faults(struct worker *w)
         if (s->fault != NULL && !worker_outbox_holds(w, s)) {
             worker_report_post(w, TAKE_PTR(s->fault));
             w->fault_count--;
+            s->standing_told = true;
+            write_standing(w, s);
         }
     }
 }

@@ -9,8 +9,12 @@
  *     worker_ledger.c          claim partitions, move over gaps, note ids, publish ends
  *     worker_fill.c            from the queue into the open batch
  *     -----------------------------------------------------------------------------------------
- *     worker_link.c            the connection: made, well, failed, lost
+ *     worker_blame.c           whose fault it is that a batch is refused
+ *     -----------------------------------------------------------------------------------------
+ *     worker_stand.c           partitions that do not move, and when they are tried again
  *     worker_letters.c         records that cannot be stored: dead letters, or a stop
+ *     -----------------------------------------------------------------------------------------
+ *     worker_link.c            the connection: made, well, failed, lost
  *     worker_group.c           positions in the group, where there is no ledger
  *     -----------------------------------------------------------------------------------------
  *     worker_plan.c            when tables change while we run
@@ -50,6 +54,7 @@ enum link_state {
     LINK_LOOKING, /* which rows of the ledger are locked? */
     LINK_GAPPING,
     LINK_NOTING,     /* writing which logs it is */
+    LINK_STANDING,   /* writing what does not move */
     LINK_PUBLISHING, /* writing known ends */
     LINK_WRITING,    /* the first batches of the outbox are on their way: link.flying */
 };
@@ -64,6 +69,8 @@ struct link {
     size_t failed;             /* answered and refused */
     size_t flying;             /* sent, not answered */
     struct txn_result verdict; /* the first refusal; it decides what is done */
+    struct slot *canary;       /* whose canary is on its way, instead of batches of the outbox */
+    usec_t again_since;        /* outbox[0] is refused for now since then; 0: it is not */
     usec_t follow_at;          /* when another batch may be sent */
     unsigned followers;        /* sent since the link was idle */
 
@@ -77,6 +84,7 @@ struct link {
     bool down_reported;    /* REPORT_UP is due, */
     bool hint_reported;    /*   and main knows what a person should do, */
     usec_t proved_at;      /*   but not before this: a pooler has given us other sessions */
+    char refused[6];       /* DOWN: the SQLSTATE of the last REPORT_REFUSED, "-----" without */
     bool trouble_reported; /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
     bool check_idle;       /* the server may have sent something unasked */
 
@@ -106,6 +114,8 @@ struct worker {
     size_t slot_cap;
     size_t releasing_count;
     size_t fault_count;      /* slots with a fault that is not reported yet */
+    size_t standing_count;   /* slots that stand */
+    bool stand_due;          /* some of that is to be written to the ledger */
     unsigned write_failures; /* of outbox[0] by a lost connection, in a row */
     struct index index;      /* of the slots, without those being released */
 
@@ -178,8 +188,15 @@ void worker_outbox_recycle(struct worker *w, struct batch *b);
  * worker_slot.c
  * start: WAITING, REPORT_START; inserted: its row of the ledger is new. read_again: what is not
  * stored is dropped and fetched again. hold: the same, but not before it has been claimed again.
- * verify_again: a slot that reads takes nothing more before main has found its log to be the same,
- * by fp: of a record that was taken before there was any doubt.
+ * verify_again: a slot that reads takes nothing more before
+ * main has found its log to be the same, by fp: of a record that was taken before there was any
+ * doubt.
+ *
+ * stand: nothing is taken from why->offset on, where s->expect is; the report waits until all
+ * before is stored. stop: with the state `stopped`. stay: it stood when it was claimed; takes over
+ * `kept`. stopped_by_main: main knows already. try_again: reads from s->expect, but stands until
+ * something is stored. moves: it does not stand any more; main and the ledger will know.
+ * forget_standing: nobody needs to.
  */
 void worker_slot_set_stored(struct slot *s, int64_t next_offset);
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted);
@@ -187,16 +204,23 @@ void worker_slot_read_again(struct worker *w, struct slot *s, const struct error
 void worker_slot_hold(struct worker *w, struct slot *s);
 void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerprint fp,
                               const char *why);
-void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
-                      struct error *err);
+void worker_slot_try_again(struct worker *w, struct slot *s);
+void worker_slot_stand(struct worker *w, struct slot *s, const struct standing *why);
+void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, const struct error *err);
+void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept);
+void worker_slot_stopped_by_main(struct worker *w, struct slot *s, const struct error *err);
+void worker_slot_write_standing(struct worker *w, struct slot *s); /* again */
+void worker_slot_moves(struct worker *w, struct slot *s);
+void worker_slot_forget_standing(struct worker *w, struct slot *s);
 void worker_slot_forget_fault(struct worker *w, struct slot *s); /* it is void */
 void worker_slot_report_faults(struct worker *w); /* those before which all is stored */
 
 /* worker_settle.c */
-void worker_settle_claim(struct worker *w, struct slot *s, const struct ledger_entry *e);
-void worker_settle_reclaim(struct worker *w, struct slot *s, const struct ledger_entry *e);
-void worker_settle_commit(struct worker *w, size_t place); /* outbox[place] is stored */
-void worker_settle_fence(struct worker *w);                /* outbox[0] is */
+void worker_settle_claim(struct worker *w, struct slot *s, struct ledger_entry *e);
+void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry *e);
+void worker_settle_stored(struct worker *w, const struct batch *b); /* counts it too */
+void worker_settle_commit(struct worker *w, size_t place);          /* outbox[place] is stored */
+void worker_settle_fence(struct worker *w);                         /* outbox[0] is */
 void worker_settle_lost(struct worker *w, struct slot *s); /* another process has claimed it */
 
 /*
@@ -259,10 +283,35 @@ void worker_link_succeeded(struct worker *w);
 void worker_link_failed(struct worker *w, const struct error *err);
 void worker_link_lost(struct worker *w, const struct error *err);
 
+/*
+ * worker_stand.c
+ * aside: from a record of outbox[0] on, nothing of its partition is sent. retry_at, look_again_at:
+ * when what is parked, or waits, is tried next. doubt, strict: one more refusal; true: patience is
+ * over. poison: the connection was lost with outbox[0] on its way. start: false when no canary is
+ * to be tried; canary: what has become of it.
+ */
+void worker_stand_aside(struct worker *w, size_t record, const struct standing *why);
+usec_t worker_stand_retry_at(const struct slot *s);
+usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience);
+bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, usec_t patience);
+bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate);
+void worker_stand_poison(struct worker *w, const struct txn_result *r);
+bool worker_stand_start(struct worker *w);
+void worker_stand_canary(struct worker *w, const struct txn_result *r);
+usec_t worker_stand_deadline(const struct worker *w);
+
+/*
+ * worker_blame.c
+ * outbox[0] is refused, and the connection is well: whose fault is it?
+ */
+void worker_blame(struct worker *w, const struct txn_result *r);
+bool worker_blame_may_try_each(const struct worker *w);
+
 /* worker_ledger.c; start: false when nothing is due */
 bool worker_ledger_start_claim(struct worker *w, bool only_mine);
 bool worker_ledger_start_gap(struct worker *w);
 bool worker_ledger_start_note(struct worker *w);
+bool worker_ledger_start_stand(struct worker *w);
 bool worker_ledger_start_publish(struct worker *w);
 bool worker_ledger_start_look(struct worker *w);
 void worker_ledger_look_at_batch(struct worker *w); /* advance() has waited in vain: for whom? */

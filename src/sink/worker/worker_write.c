@@ -6,6 +6,7 @@
  * the first of them decides what is done. Without a ledger no advance would miss, so then none
  * follows. Worker thread.
  */
+#include "sink/shared/delays.h"
 #include "sink/worker/worker_state.h"
 
 /* A batch that the server cannot store within postgres.timeout (triggers, foreign keys) is cut. */
@@ -34,14 +35,6 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
 }
 
-/* store_each() is in our schema, which may be missing without a ledger and dead letters. */
-static bool may_try_each(const struct worker *w)
-{
-    bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
-
-    return has_schema && !w->each_denied && txn_fits_each(w->link.txn, w->outbox[0]);
-}
-
 bool worker_write_start(struct worker *w)
 {
     struct link *l = &w->link;
@@ -61,9 +54,9 @@ bool worker_write_start(struct worker *w)
     const struct batch *b = w->outbox[0];
     /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
-    enum txn_path path = l->each_once && may_try_each(w) ? TXN_EACH
-                         : copy                          ? TXN_COPY
-                                                         : write_path_choose(&l->path, b);
+    enum txn_path path = l->each_once && worker_blame_may_try_each(w) ? TXN_EACH
+                         : copy                                       ? TXN_COPY
+                                : write_path_choose(&l->path, b);
     l->copy_once = false;
     l->each_once = false;
     l->followers = 0;
@@ -79,8 +72,8 @@ static bool may_follow(const struct worker *w)
 
     return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
            l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
-           txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead && !w->stale &&
-           !worker_ledger_wants_claim(w);
+           l->canary == NULL && txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead &&
+           !w->stale && !worker_ledger_wants_claim(w);
 }
 
 usec_t worker_write_deadline(const struct worker *w)
@@ -124,25 +117,54 @@ static void follow(struct worker *w)
 
 /* ---- answers ---- */
 
-/* All are answered, and the oldest in the outbox was refused. */
-static void act_on(struct worker *w, const struct txn_result *r)
+/* Has it been refused for so long that time does not help? */
+static bool is_lasting(struct worker *w, const struct txn_result *r)
 {
     struct link *l = &w->link;
 
-    if (r->error.class == ERROR_FENCED) {
+    if (r->error.class != ERROR_AGAIN || r->target == NULL) {
+        return false;
+    }
+    l->again_since = l->again_since != 0 ? l->again_since : clock_mono();
+    return clock_mono() >= l->again_since + delays.again;
+}
+
+/* Is it a record's, or its target's? Else it is the connection's, the ledger's or the session's. */
+static bool is_refused(const struct txn_result *r)
+{
+    switch (r->error.class) {
+    case ERROR_RECORD:
+    case ERROR_DOUBT:
+    case ERROR_UNFIT:
+    case ERROR_TARGET:
+        return true;
+    case ERROR_NONE:
+    case ERROR_AGAIN:
+    case ERROR_LINK:
+    case ERROR_FENCED:
+    case ERROR_SETUP:
+    case ERROR_KAFKA:
+        break;
+    }
+    return false;
+}
+
+/* All are answered, and the oldest in the outbox was refused. */
+static void act_on(struct worker *w, struct txn_result *r)
+{
+    struct link *l = &w->link;
+
+    if (is_lasting(w, r)) {
+        r->error.class = ERROR_TARGET;
+    }
+    if (r->ledger_locked) {
+        worker_ledger_look_at_batch(w);
+    } else if (r->error.class == ERROR_FENCED) {
         worker_link_succeeded(w);
         worker_settle_fence(w);
-    } else if (r->error.class == ERROR_RECORD) {
+    } else if (is_refused(r)) {
         worker_link_succeeded(w);
-        if (r->path == TXN_EACH) {
-            worker_letters_condemn(w, r);
-        } else if (may_try_each(w)) {
-            l->each_once = true; /* the same batch again: names all refused rows */
-        } else if (r->path == TXN_UNNEST) {
-            l->copy_once = true; /* COPY names one row */
-        } else {
-            worker_letters_isolate(w, r);
-        }
+        worker_blame(w, r);
     } else if (r->error.class == ERROR_SETUP && r->changed) {
         worker_link_succeeded(w);
         worker_plan_changed(w, &r->error);
@@ -150,8 +172,6 @@ static void act_on(struct worker *w, const struct txn_result *r)
         w->each_denied = true;
         worker_link_succeeded(w);
         l->copy_once = true; /* names one row at a time */
-    } else if (r->ledger_locked) {
-        worker_ledger_look_at_batch(w);
     } else {
         worker_link_failed(w, &r->error);
     }
@@ -172,9 +192,14 @@ static void take_result(struct worker *w, const struct txn_result *r)
     struct link *l = &w->link;
 
     l->flying--;
+    if (l->canary != NULL) {
+        worker_stand_canary(w, r);
+        return;
+    }
     if (r->outcome == TXN_COMMITTED) {
         w->write_failures = 0;
         w->stale_tried = false;
+        l->again_since = 0;
         worker_settle_commit(w, l->failed);
         worker_group_stored(w);
         note_change(w, r);
@@ -198,11 +223,13 @@ void worker_write_step(struct worker *w)
     struct link *l = &w->link;
 
     while (l->state == LINK_WRITING && txn_step(l->txn, &r) == TXN_DONE) {
-        if (r.error.class == ERROR_LINK) {
+        if (r.error.class == ERROR_LINK && l->canary == NULL) {
             w->write_failures++;
             worker_link_failed(w, &r.error);
             if (r.outcome == TXN_UNKNOWN) {
                 worker_group_unknown(w);
+            } else {
+                worker_stand_poison(w, &r);
             }
             return;
         }

@@ -71,6 +71,24 @@ static void test_verdicts(void **state)
     }
 }
 
+static void test_ends(void **state)
+{
+    enum log_evidence evidence;
+
+    (void) state;
+    assert_true(log_look_at_ends(109, 0, 100, &evidence)); /* truncated */
+    assert_int_equal(evidence, EVIDENCE_OTHER);
+    assert_true(log_look_at_ends(109, 0, 109, &evidence));
+    assert_int_equal(evidence, EVIDENCE_OTHER);
+    assert_true(log_look_at_ends(109, 110, 140, &evidence)); /* deleted by retention */
+    assert_int_equal(evidence, EVIDENCE_NONE);
+    assert_true(log_look_at_ends(109, 0, 0, &evidence)); /* created again, and empty */
+    assert_int_equal(evidence, EVIDENCE_OTHER);
+    /* Truncated, and grown past the offset between the two questions. */
+    assert_false(log_look_at_ends(109, 0, 140, &evidence));
+    assert_false(log_look_at_ends(109, 109, 110, &evidence));
+}
+
 static void test_news(void **state)
 {
     (void) state;
@@ -92,6 +110,7 @@ int main(void)
         cmocka_unit_test(test_all_of_the_record_counts),
         cmocka_unit_test(test_the_number_stays),
         cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_ends),
         cmocka_unit_test(test_news),
     };
 

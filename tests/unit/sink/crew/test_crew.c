@@ -28,6 +28,19 @@ static void expect_order(const struct partition *p, enum order_kind kind, int64_
     free(o);
 }
 
+/* Main has stopped it, and the ledger is to say so. */
+static void expect_stand(const struct partition *p)
+{
+    struct order *o = (struct order *) mailbox_take(&p->worker->orders);
+
+    assert_non_null(o);
+    assert_null(o->mail.next);
+    assert_int_equal(o->kind, ORDER_STAND);
+    assert_string_equal(o->fault->text, p->why);
+    free(o->fault);
+    free(o);
+}
+
 static void expect_no_order(const struct rig *r)
 {
     for (size_t i = 0; i < RIG_WORKERS; i++) {
@@ -688,6 +701,7 @@ static void test_out_of_range_and_stopped(void **state)
 
     out_of_range(r, p, 200, 300);
     assert_int_equal(p->state, PARTITION_STOPPED);
+    expect_stand(p);
     rig_turn(r, SECOND);
     assert_int_equal(world.fetched_count, 0);
     expect_no_order(r);

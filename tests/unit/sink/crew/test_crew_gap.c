@@ -75,7 +75,14 @@ static void expect_stop(struct rig *r, const char *why)
 {
     answer(r);
     assert_int_equal(r->p->state, PARTITION_STOPPED);
-    assert_null(mailbox_take(&r->worker.orders));
+    struct order *o = (struct order *) mailbox_take(&r->worker.orders);
+    assert_non_null(o); /* the ledger is to say so, */
+    assert_null(o->mail.next);
+    assert_int_equal(o->kind, ORDER_STAND);
+    assert_string_equal(o->fault->text, r->p->why);
+    assert_true(*o->fault->hint != '\0'); /*   and what can be done */
+    free(o->fault);
+    free(o);
     assert_non_null(strstr(r->p->why, why));
     assert_true(r->crew.starts_due); /* the others go on without it */
     rig_free(r);

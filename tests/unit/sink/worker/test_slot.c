@@ -11,7 +11,7 @@ enum { STATES = SLOT_RELEASING + 1 };
 /* From (row) to (column), in the order of enum slot_state. */
 static const char *const drawn[STATES] = {
     /* C U W R S L Releasing */
-    [SLOT_CLAIMING] = ".yy..yy",  [SLOT_UNKNOWN] = "y.....y", [SLOT_WAITING] = "..yyyyy",
+    [SLOT_CLAIMING] = ".yy.yyy",  [SLOT_UNKNOWN] = "y.....y", [SLOT_WAITING] = "..yyyyy",
     [SLOT_READING] = "..y.yyy",   [SLOT_STOPPED] = "..y..yy", [SLOT_LOST] = "y.....y",
     [SLOT_RELEASING] = ".......",
 };

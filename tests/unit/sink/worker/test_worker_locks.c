@@ -88,7 +88,7 @@ static void test_only_the_locked_one_leaves_the_batches(void **state)
         strstr(report_text(r, REPORT_UNLOCKED), "t-1: its row of the ledger is no longer"));
 
     /* The ledger stands where its chain would have continued: it is read again nevertheless. */
-    const struct ledger_entry e = {.next_offset = 1, .owner_epoch = RIG_EPOCH + 1, .mine = true};
+    struct ledger_entry e = {.next_offset = 1, .owner_epoch = RIG_EPOCH + 1, .mine = true};
     worker_settle_reclaim(&r->w, &r->slots[1], &e);
     assert_int_equal(rig_take_reports(r, REPORT_START), 1);
     assert_int_equal(r->slots[1].expect, 1);
@@ -178,6 +178,36 @@ static void test_a_row_of_another_owner_is_not_waited_for(void **state)
     done(r);
 }
 
+/* It is not fetched, so there is nothing to drop; and it stands for the same reason afterwards. */
+static void test_one_that_stands(void **state)
+{
+    (void) state;
+    struct rig *r = rig_of_ledger();
+    const struct ledger_lock lock = lock_of(1, 5, "77");
+    struct error err;
+
+    worker_outbox_drop(&r->w, &r->slots[1]);
+    error_set(&err, ERROR_RECORD, "bad");
+    worker_slot_stop(&r->w, &r->slots[1], 1, &err);
+    worker_slot_report_faults(&r->w);
+    rig_take_reports(r, RIG_ANY);
+    worker_locks_looked(&r->w, &lock, 1);
+    assert_int_equal(r->slots[1].state, SLOT_STOPPED);
+    assert_int_equal(rig_take_reports(r, REPORT_HELD), 0);
+    assert_false(worker_ledger_wants_claim(&r->w));
+
+    /* An operator has it tried again meanwhile. */
+    worker_slot_try_again(&r->w, &r->slots[1]);
+    slot_set(&r->slots[1], SLOT_READING);
+    rig_record_begin(r, 1);
+    rig_record_end(r, 1);
+    worker_locks_looked(&r->w, &lock, 1);
+    assert_false(worker_outbox_holds(&r->w, &r->slots[1]));
+    assert_int_equal(rig_take_reports(r, REPORT_HELD), 1);
+    worker_slot_forget_standing(&r->w, &r->slots[1]);
+    done(r);
+}
+
 static void test_one_that_is_being_released(void **state)
 {
     (void) state;
@@ -199,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_another_holder),
         cmocka_unit_test(test_whose_session_is_ended),
         cmocka_unit_test(test_a_row_of_another_owner_is_not_waited_for),
+        cmocka_unit_test(test_one_that_stands),
         cmocka_unit_test(test_one_that_is_being_released),
     };
 

@@ -581,7 +581,7 @@ static void stop(struct rig *r, int slot)
     struct error err;
 
     error_set(&err, ERROR_RECORD, "cannot be decoded");
-    worker_slot_stop(&r->w, &r->slots[slot], r->slots[slot].expect, REPORT_STOPPED, &err);
+    worker_slot_stop(&r->w, &r->slots[slot], r->slots[slot].expect, &err);
 }
 
 /* The fault of a record is reported when everything before it is stored. */

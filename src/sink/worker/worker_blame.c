@@ -1,0 +1,325 @@
+/*
+ * Whose fault is it? PostgreSQL has refused outbox[0], nothing of it is stored, and the connection
+ * is well. What an SQLSTATE says is pg/sqlstate.h's, what the server found out about single rows is
+ * the txn's (TXN_EACH). Here it is decided what becomes of the records (docs/decisions/025):
+ *
+ *     the record's    a dead letter, or its partition stops (worker_letters.c)
+ *     the target's    the partitions that feed it are parked, from their first such record on
+ *     either          a witness has settled it, or the partition waits until patience is over
+ *
+ * In each case the rest of the batch is sent again without it. Worker thread.
+ */
+#include "base/mem.h"
+#include "pg/sqlstate.h"
+#include "row/table/table.h"
+#include "sink/shared/delays.h"
+#include "sink/worker/worker_state.h"
+
+#include <string.h>
+
+#define NOT_CUT SIZE_MAX
+
+/* ---- a target that refuses ---- */
+
+static void park_at(struct worker *w, size_t record, const struct error *err)
+{
+    const struct batch *b = w->outbox[0];
+    const struct slot *s = b->spans[b->records[record].span].tag;
+    const struct standing why = {
+        .state = STANDING_PARKED,
+        .offset = b->records[record].offset,
+        .why = *err,
+        .retry_at = worker_stand_retry_at(s),
+    };
+
+    worker_stand_aside(w, record, &why);
+}
+
+/* The first record that has a row for the table; NOT_CUT: there is none any more. */
+static size_t first_for(const struct batch *b, const struct table *table)
+{
+    size_t first = NOT_CUT;
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        if (p->row_count > 0 && p->target->table == table) {
+            first = MIN(first, p->rows[0].record);
+        }
+    }
+    return first;
+}
+
+/* Every partition of outbox[0] that has rows for it; each loses them, so this ends. */
+static bool park_all(struct worker *w, const struct table *table, const struct error *err)
+{
+    const struct batch *b = w->outbox[0];
+    bool any = false;
+    size_t record;
+
+    while (w->outbox_count > 0 && w->outbox[0] == b && (record = first_for(b, table)) != NOT_CUT) {
+        park_at(w, record, err);
+        any = true;
+    }
+    return any;
+}
+
+/* 53 (resources) and 54 (limits): a smaller transaction may need less than there is. */
+static bool smaller_may_help(const struct error *err)
+{
+    return sqlstate_is(err->sqlstate, "53") || sqlstate_is(err->sqlstate, "54");
+}
+
+static void blame_target(struct worker *w, const struct txn_result *r)
+{
+    struct batch *b = w->outbox[0];
+
+    if ((r->target == NULL || smaller_may_help(&r->error)) && b->record_count > 1) {
+        worker_outbox_cut(w, b->record_count / 2);
+    } else if (r->target == NULL || !park_all(w, r->target->table, &r->error)) {
+        park_at(w, 0, &r->error);
+    }
+}
+
+/* ---- rows that the server has named ---- */
+
+enum verdict { VERDICT_RECORD, VERDICT_WAIT, VERDICT_STRICT_WAIT, VERDICT_PARK, VERDICT_ALONE };
+
+static struct slot *slot_of(const struct batch *b, size_t record)
+{
+    return b->spans[b->records[record].span].tag;
+}
+
+static bool is_limit(const struct txn_refusal *f)
+{
+    return sqlstate_is(f->error.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED);
+}
+
+/* Only where the record was sent alone does the server say in which of its files the error lies. */
+static enum verdict of_witnessed(const struct slot *s, const struct txn_refusal *f, int64_t offset)
+{
+    return is_limit(f) && s->cleared_offset != offset ? VERDICT_ALONE : VERDICT_RECORD;
+}
+
+static enum verdict of_doubt(struct slot *s, const struct txn_refusal *f, int64_t offset)
+{
+    if (f->witness != WITNESS_NONE) {
+        return of_witnessed(s, f, offset);
+    }
+    return worker_stand_doubt(s, offset, f->error.sqlstate, delays.patience) ? VERDICT_RECORD
+                                                                             : VERDICT_WAIT;
+}
+
+static enum verdict verdict_of(struct slot *s, const struct txn_refusal *f, int64_t offset)
+{
+    switch (f->error.class) {
+    case ERROR_DOUBT:
+        return of_doubt(s, f, offset);
+    case ERROR_UNFIT:
+        if (f->witness != WITNESS_STRICT) {
+            return VERDICT_PARK;
+        }
+        return worker_stand_strict(s, offset, f->error.sqlstate) ? VERDICT_RECORD
+                                                                 : VERDICT_STRICT_WAIT;
+    case ERROR_TARGET:
+        return VERDICT_PARK;
+    case ERROR_NONE:
+    case ERROR_AGAIN:
+    case ERROR_LINK:
+    case ERROR_FENCED:
+    case ERROR_SETUP:
+    case ERROR_KAFKA:
+    case ERROR_RECORD:
+        break;
+    }
+    return VERDICT_RECORD;
+}
+
+static void set_aside(struct worker *w, size_t record, const struct txn_refusal *f, enum verdict v)
+{
+    struct slot *s = slot_of(w->outbox[0], record);
+    struct standing why = {
+        .state = v == VERDICT_PARK ? STANDING_PARKED : STANDING_WAITING,
+        .offset = w->outbox[0]->records[record].offset,
+        .why = f->error,
+        .retry_at = v == VERDICT_PARK          ? worker_stand_retry_at(s)
+                    : v == VERDICT_STRICT_WAIT ? worker_stand_look_again_at(s, delays.strict)
+                                               : worker_stand_look_again_at(s, delays.patience),
+    };
+
+    worker_stand_aside(w, record, &why);
+}
+
+/* What is to be done about the first row of each partition that is not simply its record's. */
+struct finding {
+    size_t record;
+    const struct txn_refusal *refusal;
+    enum verdict verdict;
+};
+
+static size_t record_of(const struct batch *b, const struct txn_refusal *f)
+{
+    return b->parts[f->part].rows[f->row].record;
+}
+
+/* One for each partition; the number of them. `out` has room for every span. */
+static size_t find_open(const struct batch *b, const struct txn_refusal *list, size_t n,
+                        struct finding *out)
+{
+    _cleanup_mem_ bool *seen = mem_array(MAX(b->span_count, 1), sizeof *seen);
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t record = record_of(b, &list[i]);
+        uint32_t span = b->records[record].span;
+        if (seen[span]) {
+            continue;
+        }
+        enum verdict v = verdict_of(slot_of(b, record), &list[i], b->records[record].offset);
+        if (v != VERDICT_RECORD) {
+            seen[span] = true;
+            out[count++] = (struct finding){record, &list[i], v};
+        }
+    }
+    return count;
+}
+
+/* 54000 with a witness: the record is sent alone, the ones before it go first. */
+static void send_alone(struct worker *w, size_t record)
+{
+    struct slot *s = slot_of(w->outbox[0], record);
+
+    s->cleared_offset = w->outbox[0]->records[record].offset;
+    if (w->outbox[0]->record_count > record + 1) {
+        worker_outbox_cut(w, record + 1);
+    }
+    if (record > 0) {
+        worker_outbox_cut(w, record);
+    }
+    w->link.copy_once = true;
+}
+
+/* From the last to the first, so that the records of the others keep their places. */
+static void set_all_aside(struct worker *w, struct finding *open, size_t n)
+{
+    for (size_t k = n; k > 0; k--) {
+        size_t last = 0;
+        for (size_t i = 1; i < k; i++) {
+            last = open[i].record > open[last].record ? i : last;
+        }
+        set_aside(w, open[last].record, open[last].refusal, open[last].verdict);
+        open[last] = open[k - 1];
+    }
+}
+
+/*
+ * Partitions with a row that is not its record's are cut there. If there are none, all that is
+ * refused becomes dead letters; else the rest is tried once more, by which the server names again
+ * what is the records'.
+ */
+static void judge(struct worker *w, const struct txn_result *r, const struct txn_refusal *list,
+                  size_t n)
+{
+    const struct batch *b = w->outbox[0];
+    _cleanup_mem_ struct finding *open = mem_array(MAX(b->span_count, 1), sizeof *open);
+    size_t count = find_open(b, list, n, open);
+
+    for (size_t i = 0; i < count; i++) {
+        if (open[i].verdict == VERDICT_ALONE) {
+            send_alone(w, open[i].record);
+            return;
+        }
+    }
+    if (count == 0) {
+        worker_letters_condemn(w, r);
+        return;
+    }
+    set_all_aside(w, open, count);
+    w->link.each_once = n > count;
+}
+
+/* The server blames no row: the error came from all of them together, or from the commit. */
+static void judge_whole(struct worker *w, const struct txn_result *r)
+{
+    struct batch *b = w->outbox[0];
+
+    if (r->error.class == ERROR_UNFIT || r->error.class == ERROR_TARGET) {
+        blame_target(w, r);
+    } else if (r->error.class == ERROR_DOUBT && b->record_count == 1) {
+        const struct txn_refusal f = {.error = r->error};
+        enum verdict v = verdict_of(slot_of(b, 0), &f, b->records[0].offset);
+        if (v == VERDICT_RECORD) {
+            worker_letters_isolate(w, r);
+        } else {
+            set_aside(w, 0, &f, v);
+        }
+    } else {
+        worker_letters_isolate(w, r);
+    }
+}
+
+/* store_each() is in our schema, which may be missing without a ledger and dead letters. */
+bool worker_blame_may_try_each(const struct worker *w)
+{
+    bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
+
+    return has_schema && !w->each_denied && txn_fits_each(w->link.txn, w->outbox[0]);
+}
+
+/* These may come before the transaction has noticed that the table has changed. */
+static bool may_be_a_change(const struct error *err)
+{
+    static const char *const codes[] = {"42P01", "42703", "42704", "42883", "42P10",
+                                        "42804", "3F000", "22P03", "22P04"};
+
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (sqlstate_is(err->sqlstate, codes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A record that was sent alone to see where its error comes from; it is not the server's limit. */
+static bool is_cleared(const struct worker *w, const struct txn_result *r)
+{
+    const struct batch *b = w->outbox[0];
+
+    return r->error.class == ERROR_DOUBT && r->path == TXN_COPY && b->record_count == 1 &&
+           sqlstate_is(r->error.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED) &&
+           slot_of(b, 0)->cleared_offset == b->records[0].offset;
+}
+
+/* Only some rows of it may be refused: the server is to name them. */
+static void look_closer(struct worker *w, const struct txn_result *r)
+{
+    if (worker_blame_may_try_each(w)) {
+        w->link.each_once = true;
+    } else if (r->path == TXN_UNNEST && r->error.class != ERROR_UNFIT) {
+        w->link.copy_once = true; /* names one row */
+    } else {
+        judge_whole(w, r);
+    }
+}
+
+void worker_blame(struct worker *w, const struct txn_result *r)
+{
+    size_t n = 0;
+
+    if (may_be_a_change(&r->error) && worker_plan_stale(w, &r->error)) {
+        return;
+    }
+    if (is_cleared(w, r)) {
+        worker_letters_isolate(w, r);
+    } else if (r->error.class == ERROR_TARGET) {
+        blame_target(w, r);
+    } else if (r->path != TXN_EACH) {
+        look_closer(w, r);
+    } else {
+        const struct txn_refusal *list = txn_refusals(w->link.txn, &n);
+        if (n > 0) {
+            judge(w, r, list, n);
+        } else {
+            judge_whole(w, r);
+        }
+    }
+}

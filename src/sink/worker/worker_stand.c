@@ -1,0 +1,301 @@
+/*
+ * Partitions that do not move: what is set aside so that the others go on, and when it is tried
+ * again. Why one of them stands is decided in worker_blame.c.
+ *
+ *     parked     the target refuses. Its first refused record is kept, the canary, and is tried
+ *                alone over this connection: with the eager protocol of the group, fetching one
+ *                partition would start all of them again. Once the canary is stored, the
+ *                partition is fetched.
+ *     waiting    nobody knows yet whose fault it is. What may tell is a record after it, so each
+ *                try fetches.
+ *     poison     alone, it has ended its session, or not returned, three times.
+ *
+ * Worker thread.
+ */
+#include "sink/shared/delays.h"
+#include "sink/worker/worker_state.h"
+
+#include <string.h>
+
+/* A record that has cost its session is tried again after this long, alone. */
+#define POISON_RETRY USEC_PER_SEC
+#define POISON_TIMES 3
+/* Tries of a record without a witness until patience is over: one at once, the others in between.
+ */
+#define PATIENCE_TRIES 5
+
+/* ---- setting aside ---- */
+
+usec_t worker_stand_retry_at(const struct slot *s)
+{
+    usec_t wait = delays.retry;
+
+    for (unsigned i = 0; i < s->retries && wait < delays.retry_max; i++) {
+        wait *= 2;
+    }
+    return clock_mono() + MIN(wait, delays.retry_max);
+}
+
+/*
+ * Copies the record and its rows: what can be sent alone, once all before it is stored. Without a
+ * ledger the group decides what may be sent, so then the partition is fetched for each try.
+ */
+static struct batch *canary_of(const struct worker *w, const struct batch *b, size_t record)
+{
+    const struct batch_record *r = &b->records[record];
+    const struct span *span = &b->spans[r->span];
+
+    if (w->link.ledger == NULL) {
+        return NULL;
+    }
+    struct batch *canary = batch_new();
+    uint32_t to = batch_span(canary, span->tag, span->topic, span->partition, span->owner_epoch,
+                             r->offset);
+    batch_record_begin(canary, to, r->offset, r->timestamp_ms, r->leader_epoch);
+    batch_copy_rows(b, record, canary);
+    batch_record_end(canary);
+    return canary;
+}
+
+/*
+ * From this record of outbox[0] on, nothing of its partition is sent: what is before it stays in
+ * the outbox, what is after it is dropped, and read again some time. Not while WRITING.
+ */
+void worker_stand_aside(struct worker *w, size_t record, const struct standing *why)
+{
+    struct batch *b = w->outbox[0];
+    struct slot *s = b->spans[b->records[record].span].tag;
+    struct batch *canary = why->state == STANDING_PARKED ? canary_of(w, b, record) : NULL;
+    int64_t from = batch_truncate(b, s, record);
+
+    for (size_t i = 1; i < w->outbox_count; i++) {
+        batch_drop(w->outbox[i], s);
+    }
+    batch_drop(w->open, s);
+    w->open_id++;
+    worker_outbox_drop_empty(w);
+    if (!slot_owns(s)) {
+        batch_free(canary);
+        return;
+    }
+    if (canary != NULL) {
+        canary->spans[0].from = from; /* offsets before it may hold no record */
+    }
+    s->expect = from;
+    s->canary = batch_free(s->canary);
+    s->canary = canary;
+    worker_slot_stand(w, s, why);
+}
+
+/* ---- patience ---- */
+
+bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, usec_t patience)
+{
+    struct doubt *d = &s->doubt;
+    usec_t now = clock_mono();
+
+    if (d->since == 0 || d->offset != offset || strcmp(d->sqlstate, sqlstate) != 0) {
+        *d = (struct doubt){.offset = offset, .since = now};
+        memcpy(d->sqlstate, sqlstate, MIN(strlen(sqlstate), sizeof d->sqlstate - 1));
+    }
+    d->attempts++;
+    return d->attempts >= PATIENCE_TRIES && now >= d->since + patience;
+}
+
+/*
+ * The same for a refusal with a strict witness. It concerns all records with the same SQLSTATE:
+ * that the target goes on storing others shows that it is not the target's.
+ */
+bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate)
+{
+    struct doubt *d = &s->doubt;
+    int64_t same = d->since != 0 && strcmp(d->sqlstate, sqlstate) == 0 ? d->offset : offset;
+
+    (void) worker_stand_doubt(s, same, sqlstate, delays.strict);
+    return d->attempts > 1 && clock_mono() >= d->since + delays.strict;
+}
+
+/* As many tries as are wanted before patience is over. */
+usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience)
+{
+    usec_t step = patience / (PATIENCE_TRIES - 1);
+
+    return MAX(clock_mono() + step / 2, s->doubt.since + s->doubt.attempts * step);
+}
+
+/* ---- poison ---- */
+
+/*
+ * The connection was lost while one record was sent alone, although the ledger had been moved: by
+ * the record, as far as anybody can tell. The second time it is set aside, so that the others go
+ * on.
+ */
+static void stand_as_poison(struct slot *s, const struct error *err, struct standing *out)
+{
+    bool is_sure = s->poison.times >= POISON_TIMES;
+
+    *out = (struct standing){
+        .state = is_sure ? STANDING_POISON : STANDING_PARKED,
+        .offset = s->poison.offset,
+        .why = *err,
+        .retry_at = is_sure ? USEC_NEVER : clock_mono() + POISON_RETRY,
+    };
+    error_wrap(&out->why, "alone, this record has ended its session, or not returned, %u times",
+               s->poison.times);
+    error_hint(&out->why, "What does the table do with it (triggers, functions, constraints)? When "
+                          "that is repaired, resume() tries again; seek() past it skips it.");
+}
+
+static unsigned count_poison(struct slot *s, int64_t offset)
+{
+    if (s->poison.offset != offset) {
+        s->poison = (struct poison){.offset = offset};
+    }
+    return ++s->poison.times;
+}
+
+void worker_stand_poison(struct worker *w, const struct txn_result *r)
+{
+    const struct batch *b = w->outbox_count > 0 ? w->outbox[0] : NULL;
+    struct standing why;
+
+    if (b == NULL || b->record_count != 1 || !r->advanced) {
+        return;
+    }
+    struct slot *s = b->spans[b->records[0].span].tag;
+    if (count_poison(s, b->records[0].offset) >= 2) {
+        stand_as_poison(s, &r->error, &why);
+        worker_stand_aside(w, 0, &why);
+        w->write_failures = 0;
+    }
+}
+
+/* ---- trying again ---- */
+
+/* Nothing holds up a try but what it waits for itself. */
+static struct slot *next_due(const struct worker *w, usec_t now)
+{
+    for (size_t i = 0; w->standing_count > 0 && i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        bool is_due = s->standing != NULL && s->standing->retry_at <= now;
+        if (is_due && s->state == SLOT_STOPPED && s->fault == NULL && !s->reclaim) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+usec_t worker_stand_deadline(const struct worker *w)
+{
+    usec_t at = USEC_NEVER;
+
+    for (size_t i = 0; w->standing_count > 0 && i < w->slot_count; i++) {
+        const struct slot *s = w->slots[i];
+        if (s->standing != NULL && s->state == SLOT_STOPPED && s->fault == NULL) {
+            at = MIN(at, s->standing->retry_at);
+        }
+    }
+    return at;
+}
+
+static bool canary_is_ready(const struct slot *s)
+{
+    return s->canary != NULL && s->canary->spans[0].from == s->stored;
+}
+
+/* True: a canary is on its way. */
+bool worker_stand_start(struct worker *w)
+{
+    struct link *l = &w->link;
+    struct slot *s;
+
+    while (!w->stopping && (s = next_due(w, clock_mono())) != NULL) {
+        if (!canary_is_ready(s)) {
+            s->standing->retry_at = USEC_NEVER; /* the next refusal sets it */
+            worker_slot_try_again(w, s);
+            continue;
+        }
+        struct error err;
+        s->canary->spans[0].owner_epoch = s->owner_epoch;
+        l->canary = s;
+        l->flying++;
+        txn_set_lock_timeout(l->txn, delays.lock);
+        worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, s->canary, TXN_COPY, &err),
+                          &err);
+        return true;
+    }
+    return false;
+}
+
+static void stands_still(struct worker *w, struct slot *s, const struct error *err)
+{
+    struct standing why = *s->standing;
+
+    s->retries++;
+    why.why = *err;
+    why.retry_at = worker_stand_retry_at(s);
+    worker_slot_stand(w, s, &why);
+}
+
+/*
+ * A fault that may be the record's is found out among its neighbours, so it is fetched like any
+ * other; so is one whose table has changed.
+ */
+static bool is_still_the_targets(const struct txn_result *r)
+{
+    return !r->changed && (r->error.class == ERROR_TARGET || r->error.class == ERROR_UNFIT ||
+                           r->error.class == ERROR_AGAIN);
+}
+
+/* It may be stored all the same: the claim that follows says so. */
+static void canary_lost(struct worker *w, struct slot *s, const struct txn_result *r)
+{
+    worker_link_failed(w, &r->error);
+    if (!slot_owns(s)) {
+        return;
+    }
+    struct standing why = *s->standing;
+    why.retry_at = clock_mono() + POISON_RETRY;
+    if (r->advanced) {
+        (void) count_poison(s, why.offset);
+        stand_as_poison(s, &r->error, &why);
+        worker_slot_stand(w, s, &why);
+    } else {
+        s->standing->retry_at = why.retry_at;
+    }
+}
+
+void worker_stand_canary(struct worker *w, const struct txn_result *r)
+{
+    struct slot *s = TAKE_PTR(w->link.canary);
+
+    if (r->outcome == TXN_COMMITTED) {
+        struct batch *canary = TAKE_PTR(s->canary);
+        worker_link_succeeded(w);
+        worker_settle_stored(w, canary);
+        batch_free(canary);
+        if (slot_owns(s)) {
+            worker_slot_start(w, s, s->stored, false);
+        }
+        return;
+    }
+    if (r->error.class == ERROR_LINK) {
+        canary_lost(w, s, r);
+        return;
+    }
+    worker_link_succeeded(w);
+    if (!slot_owns(s)) {
+        return;
+    }
+    if (r->error.class == ERROR_FENCED) {
+        s->reclaim = true;
+    } else if (is_still_the_targets(r)) {
+        stands_still(w, s, &r->error);
+    } else {
+        s->standing->retry_at = USEC_NEVER;
+        worker_slot_try_again(w, s);
+        if (r->changed) {
+            worker_plan_changed(w, &r->error);
+        }
+    }
+}
