@@ -251,9 +251,6 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
     }
     if (status != PGRES_TUPLES_OK) {
         fault_result(res, err);
-        if (err->class == ERROR_RECORD) {
-            err->class = ERROR_SETUP; /* a setting that the server does not accept */
-        }
         return error_wrap(err, "cannot set up the session");
     }
     if (PQnfields(res) < 3) {

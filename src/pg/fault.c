@@ -202,7 +202,6 @@ bool fault_connect(const PGconn *pg, struct error *err)
 {
     fault_library(pg, err);
     if (*err->sqlstate) {
-        err->class = err->class == ERROR_RECORD ? ERROR_SETUP : err->class;
         connect_hint(err->sqlstate, err);
         return false;
     }

@@ -66,13 +66,13 @@ static const char *const statements[LEDGER_OPS] = {
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
                     " $4::pg_catalog.int8[], $5::pg_catalog.int8[])"
                     " AS u(topic, partition, owner_epoch, end_offset)"
-                    " JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic"
-                    " AND o.partition = u.partition AND o.owner_epoch = u.owner_epoch"
+                    " JOIN $S.offsets o ON o.sink" SQL_EQ "$1 AND o.topic" SQL_EQ "u.topic"
+                    " AND o.partition" SQL_EQ "u.partition AND o.owner_epoch" SQL_EQ "u.owner_epoch"
                     " FOR NO KEY UPDATE OF o SKIP LOCKED)"
                     " UPDATE $S.offsets o"
                     " SET end_offset = l.end_offset, end_seen_at = pg_catalog.now()"
-                    " FROM l WHERE o.sink = l.sink AND o.topic = l.topic"
-                    " AND o.partition = l.partition",
+                    " FROM l WHERE o.sink" SQL_EQ "l.sink AND o.topic" SQL_EQ "l.topic"
+                    " AND o.partition" SQL_EQ "l.partition",
     [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)"
                     " FROM $S.in_session($7, '250ms')",
     [LEDGER_STAND] = "SELECT $S.stand($1, $2, $3, $4, $5, $6, $7, $8, $9)"
@@ -427,9 +427,6 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
     if (l->fault.class == ERROR_NONE) {
         conn_end(c);
         return LEDGER_DONE;
-    }
-    if (l->fault.class == ERROR_RECORD) {
-        l->fault.class = ERROR_SETUP; /* no record is concerned: somebody has changed the schema */
     }
     if (l->fault.class == ERROR_LINK) {
         conn_close(c);

@@ -1,6 +1,7 @@
 /*
- * SQLSTATE -> error class: one pure table, from "PostgreSQL Error Codes" (appendix A of its
- * manual); and the names of those that are asked for by themselves. Any thread.
+ * SQLSTATE -> error class: two pure tables, from "PostgreSQL Error Codes" (appendix A of its
+ * manual), one for sessions and one for rows; and the names of those that are asked for by
+ * themselves. Any thread.
  */
 #ifndef PG_SQLSTATE_H
 #define PG_SQLSTATE_H
@@ -20,13 +21,31 @@
 #define SQLSTATE_INVALID_AUTHORIZATION "28"     /* the class */
 #define SQLSTATE_INVALID_PASSWORD "28P01"
 #define SQLSTATE_INVALID_CATALOG_NAME "3D000" /* no such database */
+#define SQLSTATE_READ_ONLY "25006"
 #define SQLSTATE_INSUFFICIENT_PRIVILEGE "42501"
 #define SQLSTATE_PROGRAM_LIMIT_EXCEEDED "54" /* the class */
 #define SQLSTATE_LOCK_NOT_AVAILABLE "55P03"
 #define SQLSTATE_QUERY_CANCELED "57014"
 
-/* What to do about it. NULL or "" (libpq made the error itself) counts as ERROR_LINK. */
+/*
+ * An error of a session, or of a statement of our own: ERROR_AGAIN, ERROR_LINK, ERROR_FENCED or
+ * ERROR_SETUP. NULL or "" (libpq made the error itself) counts as ERROR_LINK.
+ */
 enum error_class sqlstate_class(const char *sqlstate) _pure_;
+
+/* An ERROR (not a FATAL one, which is the session's) of a statement that stores rows. */
+struct sqlstate_fault {
+    const char *code;
+    bool constraint; /* the server has named one, */
+    bool column;
+    bool datatype; /* mostly a domain */
+};
+
+/*
+ * Whose it can be: ERROR_RECORD, ERROR_DOUBT, ERROR_UNFIT, ERROR_TARGET, ERROR_AGAIN; or ERROR_LINK
+ * (the session lacks a statement), ERROR_FENCED.
+ */
+enum error_class sqlstate_blame(const struct sqlstate_fault *f) _pure_;
 
 /* Is it this code, or of this class (two characters)? */
 bool sqlstate_is(const char *sqlstate, const char *code) _pure_;

@@ -42,6 +42,7 @@ struct txn *txn_free(struct txn *t)
         free(t->places);
         free(t->runs);
         free(t->refusals);
+        free(t->steps);
         buf_done(&t->sql);
         free(t->order);
         free(t->schema);
@@ -117,6 +118,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->advanced = !t->ledger && t->letters_of == NULL;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
+    f->fault_target = NULL;
     f->fatal = false;
     f->changed = false;
     f->no_temporary = false;

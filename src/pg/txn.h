@@ -68,7 +68,7 @@ struct txn_result {
     enum txn_outcome outcome;
     enum txn_path path;
     struct error error; /* class ERROR_NONE when committed */
-    size_t part;        /* ERROR_RECORD: the part of the batch and the row that PostgreSQL named, */
+    size_t part;        /* of rows: the part of the batch and the row that PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
     /* Whose statement was refused; NULL: advance(), or what came at COMMIT. Borrowed from the
      * batch.
@@ -94,8 +94,11 @@ enum txn_witness {
 struct txn_refusal {
     size_t part;
     size_t row;
-    struct error error; /* ERROR_RECORD, ERROR_DOUBT, ERROR_UNFIT, or ERROR_TARGET */
+    /* ERROR_RECORD, ERROR_DOUBT, ERROR_UNFIT; ERROR_TARGET: one in doubt without a witness, and the
+     * statement is refused in the same way when it is given no row. */
+    struct error error;
     enum txn_witness witness;
+    bool without_rows; /* the statement is refused in the same way when it is given no row */
 };
 
 struct txn;
@@ -144,10 +147,15 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
 enum txn_step txn_step(struct txn *t, struct txn_result *out) _must_;
 
 /*
- * After TXN_EACH was refused (ERROR_RECORD): the refused rows, in the order in which they were
- * made. None: the server blamed no row. Valid until the next txn_start.
+ * After TXN_EACH was refused: the refused rows, in the order in which they were made. The result's
+ * error is that of the first. Once so many are refused by what may be a fault of the target that no
+ * row can be a witness any more, the rows after them are not tried. None: the server blamed no row.
+ * Valid until the next txn_start.
  */
 const struct txn_refusal *txn_refusals(const struct txn *t, size_t *out_n);
+
+/* Is it certain that the record is at fault, and not its target? */
+bool txn_blames_record(const struct txn_refusal *r) _pure_;
 
 /* Can store_each() find the refused rows of b? Not where rules rewrite an INSERT. */
 bool txn_fits_each(const struct txn *t, const struct batch *b);

@@ -43,6 +43,7 @@ void txn_take_same(struct flight *f, const PGresult *res)
     if (f->path != TXN_UNNEST && f->fault.class == ERROR_NONE) {
         error_set(&f->fault, ERROR_SETUP, "table '%s.%s': its columns have changed",
                   a->target->table->schema, a->target->table->name);
+        f->fault_target = a->target;
     }
 }
 
@@ -76,6 +77,7 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .row = f.fault_row,
         .ledger_locked = t->ledger && !f.advanced &&
                          sqlstate_is(f.fault.sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE),
+        .target = f.fault_target,
         .changed = f.changed,
         .advanced = f.advanced,
         .no_temporary = f.no_temporary,

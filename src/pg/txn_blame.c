@@ -1,7 +1,7 @@
 /*
  * What an error of the server means for the batch, see txn.h: its class, the row and the column it
- * names, and the table. Nothing is concluded here about whether the transaction has committed; that
- * is txn_answer.c. Worker thread.
+ * names, the table, and the target whose statement it was. Nothing is concluded here about whether
+ * the transaction has committed; that is txn_answer.c. Worker thread.
  */
 #include "base/ascii.h"
 #include "pg/sqlstate.h"
@@ -99,55 +99,140 @@ static void locate(const struct txn *t, struct flight *f, const struct answer *a
     }
 }
 
-static bool is_only_target(const struct flight *f)
+/* The only target of the transaction, or NULL. */
+static const struct target *only_target(const struct flight *f)
 {
+    const struct target *only = NULL;
+
     for (size_t i = 0; i < f->answer_count; i++) {
         const struct target *target = f->answers[i].target;
-        if (target != NULL && target != f->answers[f->answer].target) {
-            return false;
+        if (target != NULL && only != NULL && target != only) {
+            return NULL;
         }
+        only = target != NULL ? target : only;
     }
-    return true;
+    return only;
 }
 
-/* "table 's.t'": that of the statement under way, else the one that the server names, if any. */
+/* "table 's.t'": that of the statement under way; at COMMIT the one that the server names, or the
+ * only one. */
 static void name_table(struct flight *f, const PGresult *res)
 {
     const char *schema = PQresultErrorField(res, PG_DIAG_SCHEMA_NAME);
     const char *name = PQresultErrorField(res, PG_DIAG_TABLE_NAME);
-    const struct answer *a = txn_expected(f);
+    const struct target *target = f->fault_target;
 
-    /* COPY: after the last CopyDone it may be the commit that fails, for any of the tables. */
-    if (a != NULL && a->target != NULL &&
-        (f->path == TXN_UNNEST || f->fault_row != TXN_NO_ROW || !f->may_commit ||
-         is_only_target(f))) {
-        const struct table *table = a->target->table;
-        error_wrap(&f->fault, "table '%s.%s'", table->schema, table->name);
+    if (target == NULL && (schema == NULL || name == NULL)) {
+        target = only_target(f);
+    }
+    if (target != NULL) {
+        error_wrap(&f->fault, "table '%s.%s'", target->table->schema, target->table->name);
     } else if (schema != NULL && name != NULL) {
         error_wrap(&f->fault, "table '%s.%s'", schema, name);
     }
 }
 
-/* No row is concerned: the database is not as pgsinkd needs it. */
-static void blame_setup(const struct txn *t, struct flight *f)
+static bool has_field(const PGresult *res, int field)
 {
-    f->fault.class = ERROR_SETUP;
-    error_wrap(&f->fault, "%s",
-               f->advanced             ? "cannot create a temporary table"
-               : t->letters_of != NULL ? "cannot take dead letters"
-                                       : "cannot advance the ledger");
-    f->no_temporary = f->advanced &&
-                      sqlstate_is(f->fault.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE);
-    if (f->no_temporary) {
+    const char *text = PQresultErrorField(res, field);
+
+    return text != NULL && *text != '\0';
+}
+
+/* 54 is also said where transaction ids or notifications run out: by these files of the server. The
+ * text is translated, the name of the file is not. */
+static bool is_surroundings(const PGresult *res)
+{
+    static const char *const files[] = {"varsup.c", "multixact.c", "async.c", "xact.c"};
+    const char *file = PQresultErrorField(res, PG_DIAG_SOURCE_FILE);
+
+    for (size_t i = 0; file != NULL && i < ARRAY_LEN(files); i++) {
+        if (strcmp(file, files[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum error_class class_of(const struct txn *t, const struct flight *f, const PGresult *res)
+{
+    const char *code = f->fault.sqlstate;
+    const struct sqlstate_fault said = {
+        .code = code,
+        .constraint = has_field(res, PG_DIAG_CONSTRAINT_NAME),
+        .column = has_field(res, PG_DIAG_COLUMN_NAME),
+        .datatype = has_field(res, PG_DIAG_DATATYPE_NAME),
+    };
+
+    if (sqlstate_is(code, SQLSTATE_PROGRAM_LIMIT_EXCEEDED) && is_surroundings(res)) {
+        return ERROR_TARGET;
+    }
+    if (sqlstate_is(code, SQLSTATE_QUERY_CANCELED) && t->stopped) {
+        return ERROR_AGAIN; /* our own CopyFail */
+    }
+    if (sqlstate_is(code, SQLSTATE_READ_ONLY) && !t->ledger) {
+        return ERROR_LINK; /* without advance() this is the first to hear that the server is */
+    }
+    return sqlstate_blame(&said);
+}
+
+/*
+ * What comes at COMMIT, when every statement has been answered, is no certain fault of a record:
+ * TXN_EACH has to repeat it, with all constraints checked before the end. When it has done so
+ * without a fault, and COMMIT still fails, no record is at fault.
+ */
+static enum error_class class_at_commit(const struct flight *f, enum error_class class)
+{
+    if (class != ERROR_RECORD && class != ERROR_DOUBT && class != ERROR_UNFIT) {
+        return class;
+    }
+    return f->path == TXN_EACH ? ERROR_TARGET : ERROR_DOUBT;
+}
+
+/* A statement on a target, or COMMIT after such statements. */
+static void blame_rows(struct txn *t, struct flight *f, const PGresult *res, bool at_commit)
+{
+    const struct answer *a = txn_expected(f);
+    enum error_class class = class_of(t, f, res);
+
+    f->fault.class = at_commit ? class_at_commit(f, class) : class;
+    if (f->fault.class != ERROR_UNFIT) {
+        f->fault.hint[0] = '\0'; /* of the server, for operators */
+    }
+    if (!at_commit) {
+        f->fault_target = a->target != NULL ? a->target : only_target(f);
+    }
+    if (!at_commit && a->kind == ANSWER_COPY) {
+        locate(t, f, a, res);
+    }
+    if (*f->fault.column) {
+        error_wrap(&f->fault, "column '%s'", f->fault.column);
+    }
+    name_table(f, res);
+    if (!at_commit && a->kind == ANSWER_OTHER &&
+        sqlstate_is(f->fault.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
+        f->no_temporary = true;
+        error_wrap(&f->fault, "cannot create a temporary table");
         error_hint(&f->fault, "GRANT TEMPORARY ON DATABASE ... TO the role that pgsinkd connects "
                               "as;");
     }
+}
+
+static bool has_targets(const struct flight *f)
+{
+    for (size_t i = 0; i < f->answer_count; i++) {
+        if (f->answers[i].target != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void txn_blame(struct txn *t, const PGresult *res)
 {
     struct flight *f = &t->flights[0];
     const struct answer *a = txn_expected(f);
+    bool at_commit = a == NULL || a->kind == ANSWER_END || t->ending;
 
     if (f->fault.class != ERROR_NONE) {
         return;
@@ -157,20 +242,14 @@ void txn_blame(struct txn *t, const PGresult *res)
     if (t->stopped && sqlstate_is(f->fault.sqlstate, SQLSTATE_QUERY_CANCELED)) {
         t->deaf = true; /* the error is our own CopyFail: what we had heard was none */
     }
-    bool of_rows = f->advanced && (a == NULL || a->kind != ANSWER_OTHER);
-    if (f->path == TXN_UNNEST && sqlstate_is(f->fault.sqlstate, SQLSTATE_INVALID_STATEMENT_NAME)) {
-        f->fault.class = ERROR_LINK; /* somebody deallocated it: a new session prepares again */
-    } else if (f->fault.class == ERROR_RECORD && of_rows) {
-        if (a != NULL && a->kind == ANSWER_COPY) {
-            locate(t, f, a, res);
-        }
-        if (*f->fault.column) {
-            error_wrap(&f->fault, "column '%s'", f->fault.column);
-        }
-        name_table(f, res);
-    } else if (f->fault.class == ERROR_SETUP && of_rows) {
-        name_table(f, res);
-    } else if (f->fault.class == ERROR_RECORD || f->fault.class == ERROR_SETUP) {
-        blame_setup(t, f);
+    if (f->fatal) {
+        return;
+    }
+    if (f->advanced && has_targets(f)) {
+        blame_rows(t, f, res, at_commit);
+    } else if (f->fault.class == ERROR_SETUP) {
+        error_wrap(&f->fault, "%s",
+                   t->letters_of != NULL ? "cannot take dead letters"
+                                         : "cannot advance the ledger");
     }
 }

@@ -3,6 +3,10 @@
  *
  *     SELECT "pgsinkd".advance('sink', '{...}', ...);
  *     COPY "s"."t" ("a","b") FROM STDIN (FORMAT binary);COPY ...
+ *     SELECT
+ *
+ * The last statement does nothing. Its answer is the only one that comes after the commit, so an
+ * error that comes in its place is one of the commit.
  *
  * A replay's begins with take_dead_letters() instead.
  *
@@ -115,7 +119,7 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
         rows_sql_create(&t->sql, shape, s->stage, false);
         mark->is_staged = true;
     }
-    txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+    txn_expect(f, (struct answer){.kind = ANSWER_OTHER, .target = shape->target});
     buf_add_u8(&t->sql, ';');
     rows_sql_copy(&t->sql, shape, s->stage, false);
     txn_expect(
@@ -204,8 +208,10 @@ bool txn_copy_send(struct txn *t, struct error *err)
     if (f->path == TXN_EACH) {
         add_checks(t, f->b);
         txn_each_add_sql(t, f->b);
-    } else {
+    } else if (t->fold.group_count > 0) {
         add_groups(t);
+        buf_add_z(&t->sql, ";SELECT");
+        txn_expect(f, (struct answer){.kind = ANSWER_END});
     }
     f->may_commit = t->copies_left == 0 && f->path != TXN_EACH;
     if (!PQsendQuery(t->c->pg, buf_cstr(&t->sql))) {
@@ -373,7 +379,7 @@ static bool take_result(struct txn *t, const PGresult *res)
         txn_take_same(f, res);
     }
     f->answer++;
-    if (a->kind == ANSWER_SAME) {
+    if (a->kind == ANSWER_SAME || a->kind == ANSWER_END) {
         return status == PGRES_TUPLES_OK;
     }
     if (a->kind == ANSWER_ADVANCED) {
@@ -402,7 +408,7 @@ static enum turn take_answer(struct txn *t)
     if (PQisBusy(t->c->pg)) {
         return TURN_IDLE;
     }
-    if (f->may_commit && !t->answer_seen) {
+    if (f->may_commit && f->answer + 1 >= f->answer_count && !t->answer_seen) {
         t->answer_seen = true;
         if (failpoint_hit(FAILPOINT_TXN_AFTER_COMMIT)) {
             return TURN_FAILPOINT;

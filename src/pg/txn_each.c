@@ -1,6 +1,6 @@
 /*
  * Which rows of a batch are refused, see txn.h. The rows of each target go into a temporary table,
- * part after part, with their places; then store_each() (sql/002_dead_letters.sql) is given a
+ * part after part, with their places; then store_each() (sql/005_blame.sql) is given a
  * statement for each part, and the runs: ranges of places, in the order in which the rows were
  * made. So rows of several parts are tried in their order, on which keys and foreign keys may
  * depend.
@@ -15,6 +15,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What store_each() answers. */
+enum {
+    EACH_RUN,
+    EACH_PLACE,
+    EACH_UPTO,
+    EACH_EFFECTS,
+    EACH_BLAME,
+    EACH_WITHOUT_ROWS,
+    EACH_SQLSTATE,
+    EACH_MESSAGE,
+    EACH_DETAIL,
+    EACH_COLUMN
+};
+
+#define EACH_FIELDS                                                                                \
+    "run, place, upto, effects, blame, without_rows, sqlstate, message, detail, column_name"
 
 /* --- what is sent --- */
 
@@ -64,7 +81,7 @@ static void add_stage(struct txn *t, const struct batch *b, size_t part)
         mark->is_staged = true;
         buf_add_u8(&t->sql, ';');
         rows_sql_create(&t->sql, shape, s->places, true);
-        txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
+        txn_expect(f, (struct answer){.kind = ANSWER_OTHER, .target = shape->target});
     }
     buf_add_u8(&t->sql, ';');
     rows_sql_copy(&t->sql, shape, s->places, true);
@@ -117,7 +134,7 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
         }
     }
     find_runs(t, b);
-    buf_add_z(&t->sql, ";SELECT run, place, sqlstate, message, detail, column_name FROM ");
+    buf_add_z(&t->sql, ";SELECT " EACH_FIELDS " FROM ");
     table_quote_ident(&t->sql, t->schema);
     buf_add_z(&t->sql, ".store_each(");
     add_statements(t, b);
@@ -149,58 +166,169 @@ struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part)
 
 /* --- what comes back --- */
 
-enum { EACH_RUN, EACH_PLACE, EACH_SQLSTATE, EACH_MESSAGE, EACH_DETAIL, EACH_COLUMN };
+/* NULL counts as 0. */
+static uint64_t number(const PGresult *res, int row, int field)
+{
+    return (uint64_t) MAX(result_i64(res, row, field, 0), 0);
+}
 
-static void set_fault(struct error *err, const PGresult *res, int row, const struct table *table)
+/* The words of store_each(). */
+static enum error_class blame_class(const char *word)
+{
+    static const struct {
+        const char *word;
+        enum error_class class;
+    } words[] = {
+        {"record", ERROR_RECORD}, {"doubt", ERROR_DOUBT}, {"unfit", ERROR_UNFIT},
+        {"target", ERROR_TARGET}, {"again", ERROR_AGAIN},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(words[i].word, word) == 0) {
+            return words[i].class;
+        }
+    }
+    return ERROR_NONE;
+}
+
+static void set_fault(struct error *err, const PGresult *res, int row, const struct target *target)
 {
     char message[400];
     char detail[200];
     const char *sqlstate = PQgetvalue(res, row, EACH_SQLSTATE);
     const char *column = PQgetvalue(res, row, EACH_COLUMN);
+    enum error_class class = blame_class(PQgetvalue(res, row, EACH_BLAME));
 
     fault_one_line(message, sizeof message, PQgetvalue(res, row, EACH_MESSAGE));
     fault_one_line(detail, sizeof detail, PQgetvalue(res, row, EACH_DETAIL));
-    error_set(err, ERROR_RECORD, "%s%s%s (%s)", message, *detail ? ": " : "", detail, sqlstate);
+    error_set(err, class, "%s%s%s (%s)", message, *detail ? ": " : "", detail, sqlstate);
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
     if (*column) {
         snprintf(err->column, sizeof err->column, "%s", column);
         error_wrap(err, "column '%s'", column);
     }
-    error_wrap(err, "table '%s.%s'", table->schema, table->name);
+    error_wrap(err, "table '%s.%s'", target->table->schema, target->table->name);
 }
 
-/* The row that a run and a place stand for. False: there is none. */
-static bool find_row(const struct txn *t, uint64_t run, uint64_t place, struct txn_refusal *out)
+/* Rows of a part, from one place to another. False: there are none such. */
+struct stretch {
+    size_t part;
+    size_t first;
+    size_t rows;
+};
+
+static bool find_rows(const struct txn *t, const PGresult *res, int row, struct stretch *out)
 {
+    uint64_t run = number(res, row, EACH_RUN);
+    uint64_t place = number(res, row, EACH_PLACE);
+    uint64_t upto = number(res, row, EACH_UPTO);
+
     if (run == 0 || run > t->run_count) {
         return false;
     }
     const struct run *r = &t->runs[run - 1];
     size_t first = t->places[r->part];
-    if (place < first + r->first + 1 || place > first + r->last + 1) {
+    if (place < first + r->first + 1 || upto > first + r->last + 1 || upto < place) {
         return false;
     }
-    *out = (struct txn_refusal){.part = r->part, .row = place - first - 1};
+    *out = (struct stretch){r->part, place - first - 1, upto - place + 1};
     return true;
+}
+
+/* The first part of the batch with the same target and action. */
+static size_t statement_of(const struct batch *b, size_t part)
+{
+    for (size_t i = 0; i < part; i++) {
+        if (b->parts[i].target == b->parts[part].target &&
+            b->parts[i].action == b->parts[part].action) {
+            return i;
+        }
+    }
+    return part;
+}
+
+static void add_refusal(struct txn *t, const PGresult *res, int row, const struct stretch *at)
+{
+    const struct batch *b = t->flights[0].b;
+    struct txn_refusal *r;
+
+    t->refusals = mem_grow(t->refusals, &t->refusal_cap, t->refusal_count, sizeof *t->refusals);
+    r = &t->refusals[t->refusal_count++];
+    *r = (struct txn_refusal){.part = at->part, .row = at->first};
+    set_fault(&r->error, res, row, b->parts[at->part].target);
+    r->without_rows = result_is_true(res, row, EACH_WITHOUT_ROWS);
+}
+
+static void add_step(struct txn *t, const struct witness_step *s)
+{
+    t->steps = mem_grow(t->steps, &t->step_cap, t->step_count, sizeof *t->steps);
+    t->steps[t->step_count++] = *s;
+}
+
+/* One line of the answer. False: it makes no sense. */
+static bool take_line(struct txn *t, const PGresult *res, int row)
+{
+    struct flight *f = &t->flights[0];
+    struct stretch at;
+    enum error_class class = blame_class(PQgetvalue(res, row, EACH_BLAME));
+
+    if (!find_rows(t, res, row, &at)) {
+        return false;
+    }
+    struct witness_step step = {.statement = statement_of(f->b, at.part), .rows = at.rows};
+    if (PQgetisnull(res, row, EACH_BLAME)) {
+        step.effects = MIN(number(res, row, EACH_EFFECTS), at.rows);
+        add_step(t, &step);
+        return true;
+    }
+    if (class == ERROR_TARGET || class == ERROR_AGAIN) {
+        f->fault_target = f->b->parts[at.part].target;
+        set_fault(&f->fault, res, row, f->fault_target);
+        return true;
+    }
+    if (class == ERROR_NONE || at.rows != 1) {
+        return false;
+    }
+    add_refusal(t, res, row, &at);
+    step.sqlstate = PQgetvalue(res, row, EACH_SQLSTATE);
+    add_step(t, &step);
+    return true;
+}
+
+bool txn_blames_record(const struct txn_refusal *r)
+{
+    return r->error.class == ERROR_RECORD ||
+           (r->error.class == ERROR_DOUBT && r->witness != WITNESS_NONE) ||
+           (r->error.class == ERROR_UNFIT && r->witness == WITNESS_STRICT);
+}
+
+/* A fault that shows without any row, and that no row speaks against, is the target's. */
+static void find_witnesses(struct txn *t)
+{
+    size_t refusal = 0;
+
+    witness_find(t->steps, t->step_count, t->flights[0].b->part_count);
+    for (size_t i = 0; i < t->step_count; i++) {
+        if (t->steps[i].sqlstate == NULL) {
+            continue;
+        }
+        struct txn_refusal *r = &t->refusals[refusal++];
+        r->witness = t->steps[i].witness;
+        if (r->error.class == ERROR_DOUBT && r->witness == WITNESS_NONE && r->without_rows) {
+            r->error.class = ERROR_TARGET;
+        }
+    }
 }
 
 bool txn_each_take(struct txn *t, const PGresult *res)
 {
-    const struct batch *b = t->flights[0].b;
-
+    t->step_count = 0;
     for (int row = 0; row < PQntuples(res); row++) {
-        uint64_t run;
-        uint64_t place;
-        struct txn_refusal r;
-        if (!str_to_u64(str_of(PQgetvalue(res, row, EACH_RUN)), &run) ||
-            !str_to_u64(str_of(PQgetvalue(res, row, EACH_PLACE)), &place) ||
-            !find_row(t, run, place, &r)) {
+        if (!take_line(t, res, row)) {
             return false;
         }
-        set_fault(&r.error, res, row, b->parts[r.part].target->table);
-        t->refusals = mem_grow(t->refusals, &t->refusal_cap, t->refusal_count, sizeof *t->refusals);
-        t->refusals[t->refusal_count++] = r;
     }
+    find_witnesses(t);
     return true;
 }
 
@@ -212,6 +340,7 @@ bool txn_each_end(struct txn *t)
     t->ending = true;
     if (f->fault.class == ERROR_NONE && t->refusal_count > 0) {
         f->fault = t->refusals[0].error;
+        f->fault_target = f->b->parts[t->refusals[0].part].target;
     }
     f->may_commit = good;
     if (good) {

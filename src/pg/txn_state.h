@@ -15,6 +15,7 @@
 #include "pg/statements.h"
 #include "pg/target_marks.h"
 #include "pg/txn.h"
+#include "pg/witness.h"
 #include "row/batch/fold.h"
 
 /* What the server answers, statement by statement. With unnest the answer to Sync comes last. */
@@ -27,12 +28,13 @@ enum answer_kind {
     ANSWER_COPY,   /* that it is ready for rows; then, that it has them */
     ANSWER_ROWS,   /* that rows are stored */
     ANSWER_TRIED,  /* which rows cannot be stored */
+    ANSWER_END,    /* that all statements before are done: an error from now on is the commit's */
 };
 
 struct answer {
     enum answer_kind kind;
     struct statement *statement; /* PREPARED */
-    const struct target *target; /* PREPARED, COPY, ROWS; NULL: of advance() */
+    const struct target *target; /* what is done is done for it; NULL: of advance(), or of all */
     size_t group;                /* COPY: of the fold; each: the part of the batch */
     const char *relation;        /* COPY: what the server calls it; borrowed */
 };
@@ -49,11 +51,12 @@ struct flight {
     /* the end of the transaction may have been sent: if the connection is lost now, nobody but the
      * ledger knows the outcome */
     bool may_commit;
-    struct error fault; /* the first error of the transaction */
-    bool fatal;         /* it ended the session */
-    bool no_temporary;  /* our role may not create temporary tables */
-    bool changed;       /* a table has other columns than the rows were made for */
-    size_t fault_part;  /* the row that the fault names, or TXN_NO_ROW */
+    struct error fault;                /* the first error of the transaction */
+    const struct target *fault_target; /* whose statement it was; NULL: of none, or not known */
+    bool fatal;                        /* it ended the session */
+    bool no_temporary;                 /* our role may not create temporary tables */
+    bool changed;                      /* a table has other columns than the rows were made for */
+    size_t fault_part;                 /* the row that the fault names, or TXN_NO_ROW */
     size_t fault_row;
 };
 
@@ -101,7 +104,10 @@ struct txn {
     struct txn_refusal *refusals;
     size_t refusal_count;
     size_t refusal_cap;
-    bool ending; /* COMMIT or ROLLBACK is sent */
+    bool ending;                /* COMMIT or ROLLBACK is sent */
+    struct witness_step *steps; /* what has become of the rows, in their order */
+    size_t step_count;
+    size_t step_cap;
 
     /* unnest */
     struct statements *statements;

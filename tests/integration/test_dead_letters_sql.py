@@ -2,6 +2,7 @@
 functions for operators; the upgrade of a database from before there were dead letters."""
 
 import re
+from typing import NamedTuple
 
 import psycopg
 import pytest
@@ -54,31 +55,57 @@ def stage(db, rows):
             copy.write_row((place, *row))
 
 
-def store(db, *runs, statements=None):
-    """Calls store_each() with (part, first, last) and returns {(run, place): (sqlstate, message, column, ...)}."""
+class Line(NamedTuple):
+    run: int
+    place: int
+    upto: int
+    effects: int | None
+    blame: str | None
+    without_rows: bool | None
+    sqlstate: str | None
+    message: str | None
+    detail: str | None
+    column: str | None
+    constraint: str | None
+    table: str | None
+
+
+def tried(db, *runs, statements=None):
+    """Calls store_each() with (part, first, last)."""
     statements = statements or [STORE.format(table="target")]
     found = db.sql(
-        "SELECT * FROM pgsinkd.store_each(%s, %s::int[], %s::int[], %s::int[])",
+        "SELECT * FROM pgsinkd.store_each(%s, %s::int[], %s::int[], %s::int[]) ORDER BY run, place",
         statements, [r[0] for r in runs], [r[1] for r in runs], [r[2] for r in runs],
     )  # fmt: skip
-    assert len({row[:2] for row in found}) == len(found)
-    return {(row[0], row[1]): row[2:] for row in found}
+    return [Line(*row) for row in found]
+
+
+def store(db, *runs, statements=None):
+    """{(run, place): its line} of the refused rows; the others are said to be stored, each once."""
+    lines = tried(db, *runs, statements=statements)
+    places = [(line.run, place) for line in lines for place in range(line.place, line.upto + 1)]
+    assert places == [(n, place) for n, run in enumerate(runs, 1) for place in range(run[1], run[2] + 1)]
+    return {(line.run, line.place): line for line in lines if line.blame}
+
+
+def stored(lines):
+    return [(line.run, line.place, line.upto, line.effects) for line in lines if not line.blame]
 
 
 def ids(db, name="target"):
     return [i for (i,) in db.sql(f"SELECT id FROM {name} ORDER BY seq")]
 
 
-def check_finds(db, rows, bad, *, sqlstate, message, column=None, constraint=None):
+def check_finds(db, rows, bad, *, sqlstate, message, column=None, constraint=None, blame="record"):
     """The rows at the places `bad` are refused, for that reason; all others are stored, in their order."""
     stage(db, rows)
     found = store(db, (1, 0, len(rows) - 1))
     assert sorted(place for _, place in found) == sorted(bad)
     assert ids(db) == [rows[i][0] for i in range(len(rows)) if i not in bad]
-    for state, text, _, col, con, _ in found.values():
-        assert state == sqlstate
-        assert message in text
-        assert (col, con) == (column, constraint)
+    for line in found.values():
+        assert (line.blame, line.sqlstate) == (blame, sqlstate)
+        assert message in line.message
+        assert (line.column or None, line.constraint or None) == (column, constraint)
 
 
 def plain(n):
@@ -244,7 +271,7 @@ def test_a_row_that_no_page_and_no_index_holds(db):
     rows = plain(20)
     db.sql("CREATE TABLE noise AS SELECT string_agg(md5(i::text), '') AS text FROM generate_series(1, 3000) i")
     rows[11] = (11, db.value("SELECT text FROM noise"), None)
-    check_finds(db, rows, {11}, sqlstate="54000", message="index row")
+    check_finds(db, rows, {11}, sqlstate="54000", message="index row", blame="doubt")
 
 
 def test_triggers_see_the_search_path_of_the_session(db):
@@ -277,65 +304,189 @@ def test_nothing_to_store(db):
     assert store(db) == {}
 
 
-# What is nobody's fault among the rows ends the transaction as it came.
+# What may be a fault of the target is looked into; what certainly is ends the transaction.
 RAISES = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; RETURN NEW; END $$"
 
 
+
+
+def refuse(db, body):
+    db.sql(RAISES.format(body=body))
+    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+
+
 @pytest.mark.parametrize(
-    ("body", "error"),
-    [
-        ("RAISE EXCEPTION 'full' USING ERRCODE = '53100'", psycopg.errors.DiskFull),
-        ("RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'", psycopg.errors.DeadlockDetected),
-        ("RAISE EXCEPTION 'fenced' USING ERRCODE = 'SK001'", psycopg.Error),
-        ("RAISE EXCEPTION 'ended' USING ERRCODE = '57P01'", psycopg.errors.AdminShutdown),
-        ("RAISE EXCEPTION 'cancel' USING ERRCODE = '57014'", psycopg.errors.QueryCanceled),
-        ("PERFORM 1 FROM missing", psycopg.errors.UndefinedTable),
-    ],
+    ("sqlstate", "blame"),
+    [("53100", "target"), ("40P01", "again"), ("57P01", "target"), ("57014", "target"), ("XX001", "target")],
 )
-def test_other_faults_go_through(db, body, error):
+def test_a_fault_of_the_target_ends_it(db, sqlstate, blame):
+    """It is the only line, and names the run."""
+    table(db, "other")
     table(db)
-    db.sql(RAISES.format(body=f"IF NEW.id = 30 THEN {body}; END IF"))
-    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+    refuse(db, f"IF NEW.id = 30 THEN RAISE EXCEPTION 'no' USING ERRCODE = '{sqlstate}'; END IF")
     stage(db, plain(50))
-    with pytest.raises(error):
-        store(db, (1, 0, 49))
-    assert ids(db) == []
+    [line] = tried(db, (1, 0, 9), (2, 10, 49), statements=[STORE.format(table="other"), STORE.format(table="target")])
+    assert (line.run, line.blame, line.sqlstate, line.message) == (2, blame, sqlstate, "no")
 
 
-def test_a_timeout_goes_through(db):
+@pytest.mark.parametrize("sqlstate", ["SK001", "26000"])
+def test_a_fault_of_the_session_goes_through(db, sqlstate):
     table(db)
-    db.sql(RAISES.format(body="PERFORM pg_sleep(30)"))
-    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+    refuse(db, f"IF NEW.id = 30 THEN RAISE EXCEPTION 'no' USING ERRCODE = '{sqlstate}'; END IF")
+    stage(db, plain(50))
+    with pytest.raises(psycopg.Error, match="no") as caught:
+        tried(db, (1, 0, 49))
+    assert caught.value.sqlstate == sqlstate
+
+
+def test_a_timeout_ends_it(db):
+    table(db)
+    refuse(db, "PERFORM pg_sleep(30)")
     stage(db, plain(5))
     db.sql("SET statement_timeout TO 100")
-    with pytest.raises(psycopg.errors.QueryCanceled):
-        store(db, (1, 0, 4))
+    assert [(line.blame, line.sqlstate) for line in tried(db, (1, 0, 4))] == [("target", "57014")]
 
 
-def test_a_lock_timeout_goes_through(db, postgres):
+def test_a_lock_timeout_ends_it(db, postgres):
     table(db)
     stage(db, plain(5))
     with postgres.connect(db.database) as other, other.transaction():
         other.execute("LOCK TABLE target")
         db.sql("SET lock_timeout TO 100")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            store(db, (1, 0, 4))
+        assert [(line.blame, line.sqlstate) for line in tried(db, (1, 0, 4))] == [("target", "55P03")]
 
 
-def test_a_revoked_privilege_goes_through(db):
-    table(db)
-    stage(db, plain(5))
+@pytest.fixture
+def guest(db):
+    """A role that may call store_each() and insert into `target`, and nothing else."""
     db.sql("CREATE ROLE letters_guest")
-    try:
-        db.sql("GRANT USAGE ON SCHEMA pgsinkd TO letters_guest")
-        db.sql("GRANT SELECT ON staged TO letters_guest")
-        db.sql("SET ROLE letters_guest")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            store(db, (1, 0, 4))
-    finally:
-        db.sql("RESET ROLE")
-        db.sql("DROP OWNED BY letters_guest")
-        db.sql("DROP ROLE letters_guest")
+    db.sql("GRANT USAGE ON SCHEMA pgsinkd TO letters_guest")
+    db.sql("GRANT SELECT ON staged TO letters_guest")
+    db.sql("CREATE SEQUENCE numbers")
+    table(db)
+    db.sql("GRANT INSERT ON target TO letters_guest")
+    yield "letters_guest"
+    db.sql("RESET ROLE")
+    db.sql("DROP OWNED BY letters_guest")
+    db.sql("DROP ROLE letters_guest")
+
+
+def test_the_right_to_insert_is_all_it_takes(db, guest):
+    stage(db, plain(5))
+    db.sql(f"SET ROLE {guest}")
+    assert stored(tried(db, (1, 0, 4))) == [(1, 0, 4, 5)]
+
+
+def test_a_revoked_right_shows_without_any_row(db, guest):
+    stage(db, plain(5))
+    db.sql(f"REVOKE INSERT ON target FROM {guest}")
+    db.sql(f"SET ROLE {guest}")
+    lines = tried(db, (1, 0, 4))
+    assert {(line.blame, line.sqlstate, line.without_rows) for line in lines} == {("unfit", "42501", True)}
+
+
+def test_a_right_that_a_default_lacks_does_not_show_without_rows(db, guest):
+    db.sql("ALTER TABLE target ADD n bigint DEFAULT nextval('numbers')")
+    stage(db, plain(5))
+    db.sql(f"SET ROLE {guest}")
+    lines = tried(db, (1, 0, 4))
+    assert {(line.blame, line.sqlstate, line.without_rows) for line in lines} == {("unfit", "42501", False)}
+
+
+def test_another_code_without_rows_proves_nothing(db):
+    """A statement trigger that refuses an empty batch, and a row that is refused for another reason."""
+    table(db)
+    refuse(db, "IF NEW.id = 7 THEN RAISE EXCEPTION 'no' USING ERRCODE = 'XX000'; END IF")
+    db.sql(
+        "CREATE FUNCTION filled() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NOT EXISTS (SELECT FROM came) THEN RAISE EXCEPTION 'empty' USING ERRCODE = '42P01'; END IF;"
+        " RETURN NULL; END $$"
+    )
+    db.sql(
+        "CREATE TRIGGER filled AFTER INSERT ON target REFERENCING NEW TABLE AS came FOR EACH STATEMENT"
+        " EXECUTE FUNCTION filled()"
+    )
+    stage(db, plain(20))
+    found = store(db, (1, 0, 19))
+    assert {place: (line.blame, line.without_rows) for place, line in found.items()} == {(1, 7): ("doubt", False)}
+
+
+def test_a_missing_partition_and_its_neighbours(db):
+    db.sql("CREATE TABLE target (seq bigint GENERATED ALWAYS AS IDENTITY, id bigint, note text, parent bigint)"
+           " PARTITION BY RANGE (id)")  # fmt: skip
+    db.sql("CREATE TABLE small PARTITION OF target FOR VALUES FROM (0) TO (100)")
+    rows = spoil(plain(60), {20}, id=777)
+    check_finds(db, rows, {20}, sqlstate="23514", message="no partition", blame="unfit")
+
+
+def test_when_too_many_are_refused_the_rest_is_not_tried(db):
+    """No row can be a witness any more."""
+    table(db)
+    refuse(db, "IF NEW.id % 2 = 1 THEN RAISE EXCEPTION 'no' USING ERRCODE = 'XX000'; END IF")
+    stage(db, plain(1000))
+    lines = tried(db, (1, 0, 999))
+    refused = [line.place for line in lines if line.blame]
+    assert refused == list(range(1, 203, 2))
+    assert not [line for line in lines if line.place > refused[-1]]
+
+
+# Which rows had an effect
+
+
+def test_rows_with_a_conflict_have_no_effect(db):
+    table(db, more="UNIQUE (id)")
+    ignore = STORE.format(table="target") + " ON CONFLICT DO NOTHING"
+    stage(db, [(0, "", None), (1, "", None), (1, "", None), (2, "", None), (0, "", None), (5, "", -1)])
+    assert stored(tried(db, (1, 0, 4), statements=[ignore])) == [(1, 0, 4, 3)]
+
+
+def test_updates_and_deletes_have_an_effect_where_the_key_is(db):
+    table(db)
+    db.sql("INSERT INTO target (id) VALUES (1), (2), (3)")
+    stage(db, plain(10))
+    join = "g.id = s.id AND place BETWEEN $1 AND $2"
+    update = f"UPDATE target AS g SET note = 'new' FROM pg_temp.staged s WHERE {join}"
+    delete = f"DELETE FROM target AS g USING pg_temp.staged s WHERE {join}"
+    assert stored(tried(db, (1, 2, 9), (2, 0, 1), statements=[update, delete])) == [(1, 2, 9, 2), (2, 0, 1, 1)]
+
+
+def test_effects_between_refused_rows(db):
+    table(db, more=f"UNIQUE (id), {CHECK}")
+    ignore = STORE.format(table="target") + " ON CONFLICT DO NOTHING"
+    db.sql("INSERT INTO target (id) VALUES (0), (1), (9)")
+    rows = spoil(plain(10), {5, 8}, parent=-1)
+    stage(db, rows)
+    lines = tried(db, (1, 0, 9), statements=[ignore])
+    assert stored(lines) == [(1, 0, 4, 3), (1, 6, 7, 2), (1, 9, 9, 0)]
+
+
+def test_operators_of_others_are_not_called(db):
+    """Whoever may create in a schema of the search path cannot make the daemon call his operators."""
+    table(db)
+    db.sql(
+        "CREATE FUNCTION evil(text, int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil'; END $$;"
+        "CREATE FUNCTION evil(int, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil'; END $$;"
+        "CREATE FUNCTION evil_is(text, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil'; END $$;"
+        "CREATE FUNCTION evil_is(name, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil'; END $$;"
+        "CREATE FUNCTION evil_is(int, int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE 'evil'; END $$;"
+        "CREATE OPERATOR public.|| (LEFTARG = text, RIGHTARG = int, FUNCTION = evil)"
+    )
+    for op in ("+", "-", "*", "/"):
+        db.sql(f"CREATE OPERATOR public.{op} (LEFTARG = int, RIGHTARG = int, FUNCTION = evil)")
+    for op in ("=", "<>", "<", ">", "<=", ">="):
+        for left, right in (("text", "text"), ("name", "text"), ("int", "int")):
+            db.sql(f"CREATE OPERATOR public.{op} (LEFTARG = {left}, RIGHTARG = {right}, FUNCTION = evil_is)")
+    refuse(db, "IF pg_catalog.int8eq(NEW.id, 3) THEN RAISE EXCEPTION 'no' USING ERRCODE = 'XX000'; END IF")
+    stage(db, plain(12))
+    statement = (
+        "INSERT INTO public.target (id) SELECT id FROM pg_temp.staged"
+        " WHERE place OPERATOR(pg_catalog.>=) $1 AND place OPERATOR(pg_catalog.<=) $2"
+    )
+    call = "SELECT place, blame FROM pgsinkd.store_each(%s, '{1}', '{0}', '{11}')"
+    db.sql("SET search_path TO public, pg_catalog")
+    lines = db.sql(call, [statement])
+    db.sql("RESET search_path")
+    assert sorted(lines) == [(0, None), (3, "doubt"), (4, None)]
 
 
 # Dead letters themselves

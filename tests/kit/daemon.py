@@ -97,7 +97,8 @@ class Notify:
 class Daemon:
     """One process `pgsinkd run -c FILE`. A restart is a new Daemon with the same config."""
 
-    def __init__(self, root: Path, name, config, *, args=(), env=None, failpoints=None, watchdog=None):
+    def __init__(self, root: Path, name, config, *, args=(), env=None, failpoints=None, watchdog=None,
+                 times=None):  # fmt: skip
         assert BINARY.exists(), f"{BINARY} does not exist: build it, or run tools/test"
         self.name = name
         self.config = root / f"{name}.yaml"
@@ -107,6 +108,8 @@ class Daemon:
         extra = {"NOTIFY_SOCKET": str(self.notify.path)}
         if failpoints:
             extra["PGSINKD_FAILPOINTS"] = failpoints
+        if times:
+            extra["PGSINKD_TEST_TIMES"] = times  # such as "patience=2s,retry=200ms"; only builds with failpoints read it
         if watchdog:
             extra["WATCHDOG_USEC"] = str(int(watchdog * 1_000_000))
         self.started = time.monotonic()

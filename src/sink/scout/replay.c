@@ -249,6 +249,28 @@ static bool wait(const struct chunk *c)
     return fds[1].revents == 0;
 }
 
+/*
+ * A dead letter that is refused once more stays what it is, so doubt is no reason to spare it. What
+ * the target lacks is for an operator, whatever else it does is for later.
+ */
+static enum error_class settled(const struct chunk *c, const struct txn_result *r)
+{
+    size_t n;
+    const struct txn_refusal *list = txn_refusals(c->txn, &n);
+    bool of_records = r->error.class == ERROR_DOUBT || n > 0;
+
+    for (size_t i = 0; i < n; i++) {
+        of_records = of_records &&
+                     (list[i].error.class == ERROR_DOUBT || txn_blames_record(&list[i]));
+    }
+    if (of_records) {
+        return ERROR_RECORD;
+    }
+    return r->error.class == ERROR_UNFIT    ? ERROR_SETUP
+           : r->error.class == ERROR_TARGET ? ERROR_AGAIN
+                                            : r->error.class;
+}
+
 static bool send(struct chunk *c, struct error *err)
 {
     struct txn_result result;
@@ -264,6 +286,7 @@ static bool send(struct chunk *c, struct error *err)
         }
     }
     *err = result.error;
+    err->class = settled(c, &result);
     return result.outcome == TXN_COMMITTED;
 }
 

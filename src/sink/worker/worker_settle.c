@@ -126,6 +126,7 @@ static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
         struct batch *b = link_of_chain(w, i);
         struct span *span = batch_find(b, s);
         if (span != NULL && span->next <= ledger) {
+            policies_keep(b); /* its transaction was committed */
             batch_drop(b, s);
             w->open_id++;
         } else if (span != NULL) {
@@ -211,6 +212,7 @@ void worker_settle_stored(struct worker *w, const struct batch *b)
 void worker_settle_commit(struct worker *w, size_t place)
 {
     worker_settle_stored(w, w->outbox[place]);
+    policies_keep(w->outbox[place]);
     worker_outbox_remove(w, place);
 }
 

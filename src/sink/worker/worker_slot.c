@@ -3,6 +3,9 @@
  * verified again, read again, stop at a record. The caller knows why. Worker thread.
  */
 #include "base/mem.h"
+#include "row/record/record.h"
+#include "sink/plan/plan.h"
+#include "sink/plan/policy.h"
 #include "sink/worker/worker_state.h"
 
 #include <stdlib.h>
@@ -119,10 +122,25 @@ static void forget_standing(struct worker *w, struct slot *s)
     w->standing_count--;
 }
 
+/* By resume(): what the route may have is there again, once for all partitions that are resumed. */
+static void refill(const struct worker *w, const struct slot *s)
+{
+    for (size_t i = 0; s->plan != NULL && i < s->plan->route_count; i++) {
+        const struct target *target = mapping_target(s->plan->routes[i].mapping);
+        struct policy *p = policies_find(w->wc.policies, target);
+        if (p != NULL && p->exceeded) {
+            policy_refill(p);
+        }
+    }
+}
+
 void worker_slot_moves(struct worker *w, struct slot *s)
 {
     if (s->standing == NULL) {
         return;
+    }
+    if (s->standing->state == STANDING_OVER_LIMIT) {
+        refill(w, s);
     }
     if (s->standing_told) {
         worker_report(w, REPORT_MOVES, s, s->stored, NULL);

@@ -153,25 +153,26 @@ static void expect_committed(void)
     batch_clear(b);
 }
 
-static struct txn_result expect_record_fault(size_t part, size_t row, const char *sqlstate)
+static struct txn_result expect_fault(enum error_class class, size_t part, size_t row,
+                                      const char *sqlstate)
 {
     struct txn_result r = run();
 
     assert_int_equal(r.path, path);
     if (path == TXN_UNNEST) { /* which it does not say; the batch goes again by COPY, as in sink/ */
         assert_int_equal(r.outcome, TXN_ROLLED_BACK);
-        assert_int_equal(r.error.class, ERROR_RECORD);
+        assert_int_equal(r.error.class, class);
         assert_string_equal(r.error.sqlstate, sqlstate);
         assert_true(r.row == TXN_NO_ROW && r.part == TXN_NO_ROW);
         path = TXN_COPY;
         r = run();
         path = TXN_UNNEST;
     }
-    if (r.error.class != ERROR_RECORD || r.row != row || r.part != part) {
+    if (r.error.class != class || r.row != row || r.part != part) {
         print_error("%s, part %zu row %zu\n", r.error.text, r.part, r.row);
     }
     assert_int_equal(r.outcome, TXN_ROLLED_BACK);
-    assert_int_equal(r.error.class, ERROR_RECORD);
+    assert_int_equal(r.error.class, class);
     assert_string_equal(r.error.sqlstate, sqlstate);
     assert_int_equal(r.part, part);
     assert_int_equal(r.row, row);
@@ -180,6 +181,11 @@ static struct txn_result expect_record_fault(size_t part, size_t row, const char
     batch_clear(b);
     next_offset = claimed.next_offset;
     return r;
+}
+
+static struct txn_result expect_record_fault(size_t part, size_t row, const char *sqlstate)
+{
+    return expect_fault(ERROR_RECORD, part, row, sqlstate);
 }
 
 static const char *ledger_line(void)
@@ -350,10 +356,12 @@ static void test_faults_without_a_row(void **state)
 
     operator_ask(admin, "ALTER TABLE child ALTER CONSTRAINT child_id_fkey INITIALLY DEFERRED");
     ADD(g, 0, "nobody");
-    struct txn_result r = run(); /* found by the commit: no part can be named */
+    struct txn_result r = run(); /* found by the commit: no part can be named, nothing is certain */
     assert_int_equal(r.outcome, TXN_ROLLED_BACK);
-    assert_int_equal(r.error.class, ERROR_RECORD);
+    assert_int_equal(r.error.class, ERROR_DOUBT);
+    assert_string_equal(r.error.sqlstate, "23503");
     assert_int_equal(r.row, TXN_NO_ROW);
+    assert_null(r.target);
     batch_clear(b);
     next_offset = 100;
 
@@ -383,7 +391,7 @@ static void test_faults_without_a_row(void **state)
     const char *thin[700] = {NULL};
     add_row(&fat, 0, 700, fields);
     add_row(&fat, 0, 700, thin);
-    expect_record_fault(0, TXN_NO_ROW, "54000");
+    expect_fault(ERROR_DOUBT, 0, TXN_NO_ROW, "54000");
     free(fat.columns);
     table_free(table);
     free_target(parent);
@@ -442,7 +450,8 @@ static void test_setup_faults(void **state)
     ADD(g, 0, "x");
     struct txn_result r = run();
     assert_int_equal(r.outcome, TXN_ROLLED_BACK);
-    assert_int_equal(r.error.class, ERROR_SETUP);
+    assert_int_equal(r.error.class, ERROR_UNFIT);
+    assert_ptr_equal(r.target, g);
     assert_string_equal(r.error.sqlstate, "42P01");
     assert_has(r.error.text, "table 'public.dropped'");
     assert_true(conn_is_open(c));

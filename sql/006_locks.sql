@@ -1,12 +1,12 @@
--- Step 5: rows of the ledger that another session has locked; sessions that a pooler exchanges.
+-- Step 6: rows of the ledger that another session has locked; sessions that a pooler exchanges.
 --
 -- A locked row holds up its own partition and no other. By hand:
---     psql -X -1 -v ON_ERROR_STOP=1 -v schema=pgsinkd -f 005_locks.sql
+--     psql -X -1 -v ON_ERROR_STOP=1 -v schema=pgsinkd -f 006_locks.sql
 -- Undo, after all daemons have been stopped and an older version is installed:
 -- DROP FUNCTION pgsinkd.locked(text, text, text[], integer[], text[]), pgsinkd.holder_text(integer, xid),
 -- pgsinkd.in_session(text, text), pgsinkd.advance(text, text[], integer[], bigint[], bigint[], bigint[], integer[],
 -- bigint[], bigint[], bigint[], integer[], text);
--- DELETE FROM pgsinkd.schema_version WHERE version = 5.
+-- DELETE FROM pgsinkd.schema_version WHERE version = 6.
 
 -- Which of these rows are locked against claim() and advance() just now, and by whom. Waits for nothing.
 --
@@ -187,4 +187,4 @@ COMMENT ON FUNCTION :"schema".advance(text, text[], integer[], bigint[], bigint[
                                       bigint[], bigint[], bigint[], integer[], text) IS
     'Moves next_offset of many partitions by compare-and-set; raises SK001 if any of them has moved or was claimed by another. Raises SK004 in another session than the one whose marker is given. -1 stands for unknown. Called by pgsinkd first in every transaction.';
 
-INSERT INTO :"schema".schema_version (version) VALUES (5);
+INSERT INTO :"schema".schema_version (version) VALUES (6);
