@@ -175,10 +175,19 @@ static enum conn_step step_lookup(struct conn *c, struct error *err)
     return host_failed(c, err);
 }
 
+/* libpq names only the address that it was given. */
+static void fault_of(const struct conn *c, struct error *err)
+{
+    fault_connect(c->pg, err);
+    if (c->addresses.count > 0) {
+        error_wrap(err, "%s", c->dsn->hosts[c->host].host);
+    }
+}
+
 static enum conn_step start_setup(struct conn *c, struct error *err)
 {
     if (PQsetnonblocking(c->pg, 1) != 0 || !PQsendQuery(c->pg, c->setup_sql)) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     c->phase = CONN_SETUP;
@@ -194,7 +203,7 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
 
     if (PQstatus(c->pg) == CONNECTION_BAD) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     if (poll(&p, 1, 0) <= 0) {
@@ -225,7 +234,7 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     case PGRES_POLLING_ACTIVE: /* unused by libpq */
         break;
     }
-    fault_connect(c->pg, err);
+    fault_of(c, err);
     return address_failed(c, err);
 }
 
@@ -253,8 +262,8 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
         fault_result(res, err);
         return error_wrap(err, "cannot set up the session");
     }
-    if (PQnfields(res) < 3) {
-        return true; /* not the first of the statements */
+    if (PQnfields(res) == 1) {
+        return true; /* settings that not every server has */
     }
     c->pooled = result_i64(res, 0, 2, 0) != PQbackendPID(c->pg);
     if (result_is_true(res, 0, 0)) {
@@ -273,7 +282,7 @@ static const char marker_sql[] = "SHOW pgsinkd.session";
 static enum conn_step start_ping(struct conn *c, struct error *err)
 {
     if (!PQsendQuery(c->pg, marker_sql)) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     c->phase = CONN_PING;

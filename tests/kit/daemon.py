@@ -94,6 +94,12 @@ class Notify:
         self._socket.close()
 
 
+def failtimes(times):
+    """ "patience=2s,retry=200ms", or the same as a dict, as builds with failpoints read it (src/base/failtime.def)."""
+    pairs = times.items() if isinstance(times, dict) else (pair.split("=") for pair in times.split(","))
+    return ",".join(f"{name}={value[:-2] if value.endswith('ms') else int(value[:-1]) * 1000}" for name, value in pairs)
+
+
 class Daemon:
     """One process `pgsinkd run -c FILE`. A restart is a new Daemon with the same config."""
 
@@ -109,7 +115,7 @@ class Daemon:
         if failpoints:
             extra["PGSINKD_FAILPOINTS"] = failpoints
         if times:
-            extra["PGSINKD_TEST_TIMES"] = times  # such as "patience=2s,retry=200ms"; only builds with failpoints read it
+            extra["PGSINKD_FAILTIMES"] = failtimes(times)
         if watchdog:
             extra["WATCHDOG_USEC"] = str(int(watchdog * 1_000_000))
         self.started = time.monotonic()
