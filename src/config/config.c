@@ -81,3 +81,8 @@ uint32_t config_workers(const struct config *cfg)
     }
     return (uint32_t) MIN(MAX(cpus, 1), 8);
 }
+
+uint32_t config_connections(const struct config *cfg)
+{
+    return config_workers(cfg) + 2;
+}

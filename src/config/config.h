@@ -151,6 +151,10 @@ struct config *config_free(struct config *cfg); /* NULL is fine; returns NULL */
  * most 8. */
 uint32_t config_workers(const struct config *cfg);
 
+/* How many connections to PostgreSQL the process has at most: one for each worker, and two of the
+ * scout's for moments. */
+uint32_t config_connections(const struct config *cfg);
+
 /* exactly_once keeps its positions in PostgreSQL; the other modes in the Kafka group. */
 bool config_has_ledger(const struct config *cfg);
 

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "pg/libpq.h"
+#include "pg/pooler.h"
 #include "pg/sql.h"
 #include "row/table/table.h"
 
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* How many answers are searched for the last words of a server that is gone. */
 #define LAST_WORDS_MAX 100
@@ -29,13 +31,16 @@
  * server detects by TCP that a client has vanished. Notices are turned off, so that anything that
  * arrives in the middle of a COPY is an error.
  */
-static char *setup_sql(const struct conn_settings *settings)
+static char *setup_sql(const struct conn_settings *settings, const char *marker)
 {
     struct buf sql = {0};
 
     buf_add_z(&sql, "SELECT pg_catalog.pg_is_in_recovery(),"
-                    " pg_catalog.current_setting('transaction_read_only');"
-                    "SET client_min_messages TO error;"
+                    " pg_catalog.current_setting('transaction_read_only'),"
+                    " pg_catalog.pg_backend_pid();"
+                    "SET pgsinkd.session TO ");
+    sql_literal(&sql, marker);
+    buf_add_z(&sql, ";SET client_min_messages TO error;"
                     "SET synchronous_commit TO ");
     sql_literal(&sql, settings->synchronous_commit);
     buf_printf(&sql, ";SET lock_timeout TO %llu;",
@@ -64,16 +69,29 @@ static char *setup_sql(const struct conn_settings *settings)
     return copy;
 }
 
+/* Unique to this object; who has it by chance is nobody's enemy. */
+static void make_marker(char out[static 17])
+{
+    uint64_t number;
+
+    if (getrandom(&number, sizeof number, 0) != (ssize_t) sizeof number) {
+        abort(); /* at start only, on a system without randomness */
+    }
+    snprintf(out, 17, "%016llx", (unsigned long long) number);
+}
+
 struct conn *conn_new(const struct conn_settings *settings)
 {
     struct conn *c = mem_zalloc(sizeof *c);
 
+    make_marker(c->marker);
     c->cfg = settings->cfg;
     c->dsn = c->cfg == NULL ? dsn_new(settings->dsn) : NULL;
     c->application_name = mem_strdup(settings->application_name);
-    c->setup_sql = setup_sql(settings);
+    c->setup_sql = setup_sql(settings, c->marker);
     c->listen_sink = mem_strdup(settings->listen_sink);
     c->timeout_usec = settings->timeout_usec;
+    c->connections = settings->connections;
     c->deadline = USEC_NEVER;
     c->stop_fd = -1;
     c->resolver = resolver_new();
@@ -213,6 +231,9 @@ bool conn_pump(struct conn *c, bool *out_heard, struct error *err)
         c->deadline = now + answer_timeout(c);
     } else if (now >= c->deadline) {
         usec_t limit = answer_timeout(c);
+        if (c->phase == CONN_SETUP) {
+            return pooler_no_answer(err, PQhost(c->pg), limit / USEC_PER_SEC, c->connections);
+        }
         conn_close(c);
         return error_set(err, ERROR_LINK, "no answer from postgresql within %llu s",
                          (unsigned long long) ((limit + USEC_PER_SEC - 1) / USEC_PER_SEC));
@@ -352,4 +373,27 @@ bool conn_run(struct conn *c, const char *sql, struct error *err)
     _cleanup_result_ PGresult *res = conn_exec(c, sql, -1, NULL, err);
 
     return res != NULL;
+}
+
+bool conn_check_marker(const struct conn *c, const PGresult *res, struct error *err)
+{
+    if (PQresultStatus(res) == PGRES_TUPLES_OK && strcmp(PQgetvalue(res, 0, 0), c->marker) == 0) {
+        return true;
+    }
+    return fault_is_fatal(res) ? fault_result(res, err) : pooler_refuse(err);
+}
+
+bool conn_is_pooled(const struct conn *c)
+{
+    return c->pooled;
+}
+
+bool conn_confirm(struct conn *c, struct error *err)
+{
+    _cleanup_result_ PGresult *res = conn_exec(c, CONN_MARKER_SQL, -1, NULL, err);
+
+    if (res != NULL) {
+        return conn_check_marker(c, res, err);
+    }
+    return err->class == ERROR_LINK ? false : pooler_refuse(err); /* the marker is unknown there */
 }

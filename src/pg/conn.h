@@ -29,6 +29,7 @@ struct conn_settings {
     const char *listen_sink;        /* the sink about which notifications are news; NULL = none */
     usec_t lock_timeout_usec;       /* the session's lock_timeout */
     usec_t timeout_usec;            /* longest wait for one answer */
+    unsigned connections; /* how many the process needs at a time, for hints; 0 = not known */
 };
 
 enum conn_step {
@@ -46,6 +47,14 @@ struct conn *conn_free(struct conn *c);                             /* closes; r
  */
 bool conn_open(struct conn *c, struct error *err) _must_;
 enum conn_step conn_step(struct conn *c, struct error *err) _must_;
+
+/*
+ * Is there something between us and the server that is not transparent? If so, it may give each
+ * transaction another session. conn_confirm, which blocks, asks whether this one is still the one
+ * that was set up: ERROR_LINK if not, or if that cannot be found out. @thread main
+ */
+bool conn_is_pooled(const struct conn *c);
+bool conn_confirm(struct conn *c, struct error *err) _must_;
 
 /* Closes at once, without asking the server, which finishes or rolls back what was under way. */
 void conn_close(struct conn *c);

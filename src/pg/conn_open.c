@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "config/config.h"
 #include "pg/libpq.h"
+#include "pg/pooler.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -139,6 +140,7 @@ static enum conn_step host_failed(struct conn *c, struct error *err)
  */
 static enum conn_step address_failed(struct conn *c, struct error *err)
 {
+    pooler_hint_too_few(err, c->connections);
     if (c->before.class == ERROR_SETUP) {
         *err = c->before;
     }
@@ -196,6 +198,20 @@ static enum conn_step start_setup(struct conn *c, struct error *err)
     return CONN_WAIT;
 }
 
+static void connecting_timed_out(const struct conn *c, struct error *err)
+{
+    unsigned long long seconds = CONNECT_TIMEOUT_USEC / USEC_PER_SEC;
+    bool named = c->addresses.count > 0;
+
+    if (PQstatus(c->pg) == CONNECTION_AUTH_OK) {
+        (void) pooler_no_answer(err, PQhost(c->pg), seconds, c->connections);
+        return;
+    }
+    error_set(err, ERROR_LINK, "no connection to %s%s%s%s within %llu s", PQhost(c->pg),
+              named ? " (" : "", named ? c->addresses.items[c->address] : "", named ? ")" : "",
+              seconds);
+}
+
 static enum conn_step step_connecting(struct conn *c, struct error *err)
 {
     struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
@@ -208,10 +224,7 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
         if (clock_mono() < c->deadline) {
             return CONN_WAIT;
         }
-        bool named = c->addresses.count > 0;
-        error_set(err, ERROR_LINK, "no connection to %s%s%s%s within %llu s", PQhost(c->pg),
-                  named ? " (" : "", named ? c->addresses.items[c->address] : "", named ? ")" : "",
-                  (unsigned long long) (CONNECT_TIMEOUT_USEC / USEC_PER_SEC));
+        connecting_timed_out(c, err);
         return address_failed(c, err);
     }
     switch (PQconnectPoll(c->pg)) {
@@ -236,6 +249,9 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
 {
     ExecStatusType status = PQresultStatus(res);
 
+    if (c->phase == CONN_PING) {
+        return conn_check_marker(c, res, err);
+    }
     if (status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
         return true;
     }
@@ -246,6 +262,7 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
     if (PQnfields(res) == 1) {
         return true; /* settings that not every server has */
     }
+    c->pooled = result_i64(res, 0, 2, 0) != PQbackendPID(c->pg);
     if (result_is_true(res, 0, 0)) {
         return error_set(err, ERROR_LINK, "%s is a standby: it cannot write", PQhost(c->pg));
     }
@@ -258,7 +275,7 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
 
 static enum conn_step start_ping(struct conn *c, struct error *err)
 {
-    if (!PQsendQuery(c->pg, "")) {
+    if (!PQsendQuery(c->pg, CONN_MARKER_SQL)) {
         fault_of(c, err);
         return address_failed(c, err);
     }

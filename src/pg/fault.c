@@ -5,6 +5,7 @@
  */
 #include "base/ascii.h"
 #include "pg/libpq.h"
+#include "pg/pooler.h"
 #include "pg/sqlstate.h"
 
 #include <stdio.h>
@@ -72,6 +73,9 @@ bool fault_result(const PGresult *res, struct error *err)
     snprintf(err->column, sizeof err->column, "%s", column != NULL ? column : "");
     if (hint != NULL && class == ERROR_SETUP) {
         fault_one_line(err->hint, sizeof err->hint, hint);
+    }
+    if (sqlstate != NULL && sqlstate_is(sqlstate, SQLSTATE_OTHER_SESSION)) {
+        return pooler_refuse(err);
     }
     return false;
 }

@@ -1,4 +1,4 @@
-/* One statement, see holders.h. Scout thread. */
+/* One statement each, see holders.h. Scout thread, but for the last. */
 #include "pg/holders.h"
 
 #include "base/mem.h"
@@ -44,4 +44,32 @@ bool holders_read(struct conn *c, const char *schema, const char *sink, struct h
         take_row(res, (int) i, &holders[i]);
     }
     return true;
+}
+
+static bool is_true(struct conn *c, const char *statement, const char *schema, const char *sink,
+                    struct error *err)
+{
+    _cleanup_mem_ char *sql = sql_in_schema(statement, schema);
+    const char *values[] = {sink};
+    _cleanup_result_ PGresult *res = conn_exec(c, sql, 1, values, err);
+
+    err->class = res != NULL ? ERROR_NONE : err->class;
+    return res != NULL && result_is_true(res, 0, 0);
+}
+
+bool holders_have_moved(struct conn *c, const char *schema, const char *sink)
+{
+    static const char moved_sql[] =
+        "SELECT EXISTS (SELECT FROM $S.offsets o LEFT JOIN $S.partitions p"
+        " ON p.sink" SQL_EQ "o.sink AND p.topic" SQL_EQ "o.topic AND p.partition" SQL_EQ
+        "o.partition WHERE o.sink" SQL_EQ "$1 AND (o.last_timestamp IS NOT NULL"
+        " OR o.fp_offset IS NOT NULL OR o.next_offset" SQL_NE "p.first_offset))";
+    static const char older_sql[] = "SELECT EXISTS (SELECT FROM $S.offsets o"
+                                    " WHERE o.sink" SQL_EQ "$1 AND o.last_timestamp IS NOT NULL)";
+    struct error err;
+
+    if (is_true(c, moved_sql, schema, sink, &err)) {
+        return true;
+    }
+    return err.class != ERROR_NONE && conn_is_open(c) && is_true(c, older_sql, schema, sink, &err);
 }

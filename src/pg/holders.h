@@ -21,4 +21,8 @@ struct holder {
 bool holders_read(struct conn *c, const char *schema, const char *sink, struct holder *holders,
                   size_t n, struct error *err) _must_;
 
+/* Has anything of the sink ever been stored, or passed by hand? In a schema that is not upgraded
+ * yet, too. False where the ledger is missing, or cannot be read. @thread main */
+bool holders_have_moved(struct conn *c, const char *schema, const char *sink);
+
 #endif

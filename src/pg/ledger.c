@@ -17,7 +17,7 @@
 
 enum ledger_op {
     LEDGER_CLAIM,
-    LEDGER_EVICT,
+    LEDGER_LOOK,
     LEDGER_GAP,
     LEDGER_ENDS,
     LEDGER_NOTE,
@@ -34,29 +34,33 @@ struct ledger {
     struct ledger_entry *entries;
     size_t n;
     int64_t gap_to;
-    size_t evicted;
+    struct ledger_lock *locks; /* what the last look has found */
+    size_t lock_count;
+    size_t lock_cap;
+    size_t ended;
     bool answered;
     struct error fault; /* of the operation under way */
     struct key_arrays keys;
 };
 
-/* Each $S is the schema. */
+/*
+ * Each $S is the schema. Those that wait for rows, or may end a session, do nothing in another
+ * session than the one that the connection has set up, and say how long they wait.
+ */
+#define HERE(marker) " FROM $S.in_session(" marker ", '250ms') AS here"
+_Static_assert(LEDGER_PATIENCE == 250 * USEC_PER_MSEC, "and it is said how long");
+
 static const char *const statements[LEDGER_OPS] = {
+    /* The CASE makes the call depend on the session, so that it comes after it. */
     [LEDGER_CLAIM] = "SELECT place, next_offset, owner_epoch, leader_epoch, mine, inserted, begun,"
                      " fp_offset, fp_crc, cluster_id, topic_id, standing, standing_reason,"
-                     " standing_sqlstate, standing_hint, tried_again"
-                     " FROM $S.claim($1, $2, $3, $4, $5, $6, $7, $8)",
-    /* A row's xmax is the transaction that holds its lock. We do not end backends of other roles.
-     */
-    [LEDGER_EVICT] =
-        "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))"
-        " FROM pg_catalog.pg_stat_activity a"
-        " WHERE a.usename" SQL_EQ "current_user AND a.pid" SQL_NE "pg_catalog.pg_backend_pid()"
-        " AND a.backend_xid" SQL_EQ "ANY (SELECT o.xmax"
-        " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[]) AS u(topic, partition)"
-        " JOIN $S.offsets o ON o.sink" SQL_EQ "$1 AND o.topic" SQL_EQ
-        "u.topic AND o.partition" SQL_EQ "u.partition)",
-    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)",
+                     " standing_sqlstate, standing_hint, tried_again" HERE(
+                         "$9") " CROSS JOIN LATERAL $S.claim(CASE WHEN here THEN $1 END,"
+                               " $2, $3, $4, $5, $6, $7, $8)",
+    [LEDGER_LOOK] = "SELECT place, mine, pid, xid, holder, refused, ended" HERE(
+        "$6") " CROSS JOIN LATERAL $S.locked(CASE WHEN here THEN $1 END, $2, $3, $4, $5)"
+              " ORDER BY place",
+    [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)" HERE("$8"),
     /* Never waits: a row that somebody is changing gets its end with the next call. */
     [LEDGER_ENDS] = "WITH l AS (SELECT o.sink, o.topic, o.partition, u.end_offset"
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
@@ -69,8 +73,8 @@ static const char *const statements[LEDGER_OPS] = {
                     " SET end_offset = l.end_offset, end_seen_at = pg_catalog.now()"
                     " FROM l WHERE o.sink" SQL_EQ "l.sink AND o.topic" SQL_EQ "l.topic"
                     " AND o.partition" SQL_EQ "l.partition",
-    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)",
-    [LEDGER_STAND] = "SELECT $S.stand($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)" HERE("$7"),
+    [LEDGER_STAND] = "SELECT $S.stand($1, $2, $3, $4, $5, $6, $7, $8, $9)" HERE("$10"),
 };
 
 struct ledger *ledger_new(const char *schema, const char *sink, const char *owner)
@@ -92,6 +96,7 @@ struct ledger *ledger_free(struct ledger *l)
             free(l->sql[i]);
         }
         key_arrays_done(&l->keys);
+        free(l->locks);
         free(l->owner);
         free(l->sink);
         free(l);
@@ -99,9 +104,15 @@ struct ledger *ledger_free(struct ledger *l)
     return NULL;
 }
 
-size_t ledger_evicted(const struct ledger *l)
+const struct ledger_lock *ledger_locks(const struct ledger *l, size_t *out_n)
 {
-    return l->evicted;
+    *out_n = l->lock_count;
+    return l->locks;
+}
+
+size_t ledger_ended(const struct ledger *l)
+{
+    return l->ended;
 }
 
 static const char *array(struct ledger *l, size_t i)
@@ -153,16 +164,30 @@ bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *e
     }
     const char *values[] = {
         l->sink,     l->owner,    array(l, 0),           array(l, 1),
-        array(l, 2), array(l, 3), only_mine ? "t" : "f", only_mine ? "{}" : "{parked,waiting}"};
+        array(l, 2), array(l, 3), only_mine ? "t" : "f", only_mine ? "{}" : "{parked,waiting}",
+        c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
-bool ledger_evict_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
-                        struct error *err)
+static void add_text(struct buf *out, const char *text)
 {
-    begin(l, c, LEDGER_EVICT, entries, n);
-    l->evicted = 0;
-    const char *values[] = {l->sink, array(l, 0), array(l, 1)};
+    if (text == NULL || text[0] == '\0') {
+        sql_array_null(out);
+    } else {
+        sql_array_text(out, text);
+    }
+}
+
+bool ledger_look_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                       struct error *err)
+{
+    begin(l, c, LEDGER_LOOK, entries, n);
+    l->lock_count = 0;
+    l->ended = 0;
+    for (size_t i = 0; i < n; i++) {
+        add_text(&l->keys.of[2], entries[i].end_xid);
+    }
+    const char *values[] = {l->sink, l->owner, array(l, 0), array(l, 1), array(l, 2), c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -178,7 +203,7 @@ bool ledger_gap_start(struct ledger *l, struct conn *c, struct ledger_entry *ent
         numbers[i] = mem_printf("%lld", (long long) n[i]);
     }
     const char *values[] = {l->sink,    entry->topic, numbers[0], numbers[1],
-                            numbers[2], numbers[3],   reason};
+                            numbers[2], numbers[3],   reason,     c->marker};
     bool ok = send_statement(l, ARRAY_LEN(values), values, err);
     for (size_t i = 0; i < ARRAY_LEN(n); i++) {
         free(numbers[i]);
@@ -198,26 +223,17 @@ bool ledger_ends_start(struct ledger *l, struct conn *c, struct ledger_entry *en
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
-static void add_id(struct buf *out, const char *id)
-{
-    if (id[0] == '\0') {
-        sql_array_null(out);
-    } else {
-        sql_array_text(out, id);
-    }
-}
-
 bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
                        struct error *err)
 {
     begin(l, c, LEDGER_NOTE, entries, n);
     for (size_t i = 0; i < n; i++) {
         sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
-        add_id(&l->keys.of[3], entries[i].ids.cluster);
-        add_id(&l->keys.of[4], entries[i].ids.topic);
+        add_text(&l->keys.of[3], entries[i].ids.cluster);
+        add_text(&l->keys.of[4], entries[i].ids.topic);
     }
-    const char *values[] = {l->sink,     array(l, 0), array(l, 1),
-                            array(l, 2), array(l, 3), array(l, 4)};
+    const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2),
+                            array(l, 3), array(l, 4), c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -249,10 +265,10 @@ static void add_standing(struct key_arrays *keys, const struct standing *s)
     const struct standing *it = s != NULL ? s : &none;
     usec_t now = clock_mono();
 
-    add_id(&keys->of[3], standing_name(it->state));
-    add_id(&keys->of[4], it->why.text);
-    add_id(&keys->of[5], it->why.sqlstate);
-    add_id(&keys->of[6], it->why.hint);
+    add_text(&keys->of[3], standing_name(it->state));
+    add_text(&keys->of[4], it->why.text);
+    add_text(&keys->of[5], it->why.sqlstate);
+    add_text(&keys->of[6], it->why.hint);
     if (it->retry_at == USEC_NEVER) {
         sql_array_null(&keys->of[7]);
     } else {
@@ -270,7 +286,7 @@ bool ledger_stand_start(struct ledger *l, struct conn *c, struct ledger_entry *e
         add_standing(&l->keys, entries[i].standing);
     }
     const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2), array(l, 3),
-                            array(l, 4), array(l, 5), array(l, 6), array(l, 7)};
+                            array(l, 4), array(l, 5), array(l, 6), array(l, 7), c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 
@@ -334,6 +350,33 @@ static void take_rows(struct ledger *l, const PGresult *res)
     }
 }
 
+static void take_text(char *to, size_t size, const PGresult *res, int row, int column)
+{
+    snprintf(to, size, "%s", PQgetvalue(res, row, column));
+}
+
+/* Rows of the columns of LEDGER_LOOK. */
+static void take_locks(struct ledger *l, const PGresult *res)
+{
+    for (int row = 0; row < PQntuples(res); row++) {
+        int64_t place = result_i64(res, row, 0, 0);
+        if (place == 0) {
+            error_set(&l->fault, ERROR_AGAIN, "the table is locked by %s", PQgetvalue(res, row, 4));
+            return;
+        }
+        assert(place >= 1 && (size_t) place <= l->n);
+        l->locks = mem_grow(l->locks, &l->lock_cap, l->lock_count, sizeof *l->locks);
+        struct ledger_lock *lock = &l->locks[l->lock_count++];
+        lock->entry = (size_t) place - 1;
+        lock->mine = result_is_true(res, row, 1);
+        lock->pid = (int32_t) result_i64(res, row, 2, 0);
+        take_text(lock->xid, sizeof lock->xid, res, row, 3);
+        take_text(lock->holder, sizeof lock->holder, res, row, 4);
+        take_text(lock->refused, sizeof lock->refused, res, row, 5);
+        l->ended += (size_t) result_i64(res, row, 6, 0);
+    }
+}
+
 static void take_result(struct ledger *l, const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
@@ -349,8 +392,8 @@ static void take_result(struct ledger *l, const PGresult *res)
     case LEDGER_CLAIM:
         take_rows(l, res);
         break;
-    case LEDGER_EVICT:
-        l->evicted = (size_t) result_i64(res, 0, 0, 0);
+    case LEDGER_LOOK:
+        take_locks(l, res);
         break;
     case LEDGER_GAP:
         l->entries->next_offset = l->gap_to;
@@ -368,7 +411,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
 {
     static const char *const names[LEDGER_OPS] = {
         [LEDGER_CLAIM] = "claim",
-        [LEDGER_EVICT] = "end the former owner's session",
+        [LEDGER_LOOK] = "find out who has locked rows of the ledger",
         [LEDGER_GAP] = "record a gap",
         [LEDGER_ENDS] = "write end offsets",
         [LEDGER_NOTE] = "write the ids of a log",
@@ -391,7 +434,7 @@ static enum ledger_step finish(struct ledger *l, struct error *err)
     *err = l->fault;
     assert(l->op < LEDGER_OPS);
     error_wrap(err, "cannot %s", names[l->op]);
-    if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE) && l->op != LEDGER_EVICT) {
+    if (sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
         error_hint(err,
                    "Grant what `pgsinkd init --print` lists to the role that pgsinkd connects as.");
     }

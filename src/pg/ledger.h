@@ -44,6 +44,8 @@ struct standing {
 const char *standing_name(enum standing_state state);
 enum standing_state standing_of(const char *name) _pure_;
 
+#define LEDGER_PATIENCE (250 * USEC_PER_MSEC)
+
 /* A row of the ledger as one operation asks for or reports it. */
 struct ledger_entry {
     const char *topic; /* borrowed from the caller, who keeps it until the operation ends */
@@ -62,7 +64,18 @@ struct ledger_entry {
     /* In, for ledger_stand_start, borrowed: what to write, NULL or NONE to end it. Out, of a claim:
      * what stands and is not ended by it, on the heap and the caller's; NULL: nothing. */
     struct standing *standing;
-    void *tag; /* the caller's */
+    const char *end_xid; /* in, for a look, borrowed: end the session of this transaction */
+    void *tag;           /* the caller's */
+};
+
+/* A row that another transaction has locked, as a look has found it. */
+struct ledger_lock {
+    size_t entry;      /* its place among the entries of the look */
+    bool mine;         /* as far as is committed, this process still owns it */
+    int32_t pid;       /* of the session that holds it; 0: of none that can be seen */
+    char xid[12];      /* the transaction, for end_xid */
+    char holder[320];  /* who that is, in words */
+    char refused[128]; /* why its session could not be ended; "" if it was, or was not to be */
 };
 
 enum ledger_step { LEDGER_WAIT, LEDGER_DONE, LEDGER_FAILED };
@@ -81,20 +94,25 @@ struct ledger *ledger_free(struct ledger *l); /* returns NULL */
  * Without it (the group has assigned the partition to us) every row is claimed, and what a former
  * owner has parked or waited for is ended: the new one finds out for itself.
  *
- * May fail with ERROR_AGAIN and SQLSTATE_LOCK_NOT_AVAILABLE when another transaction holds a row
- * for longer than lock_timeout: then ledger_evict_start, and claim again.
+ * This, a gap, a note and a stand wait at most LEDGER_PATIENCE for a row that another transaction
+ * has locked, and as long for each row. That is enough for a former owner that is just storing its
+ * last batch. Then they fail with ERROR_AGAIN and SQLSTATE_LOCK_NOT_AVAILABLE, and nothing is done:
+ * a look says which rows it was.
  */
 bool ledger_claim_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
                         bool only_mine, struct error *err) _must_;
 
 /*
- * Ends the backends of our own role whose open transactions hold the rows of the entries
- * (pg_terminate_backend): the row's xmax is their backend_xid in pg_stat_activity. After
- * LEDGER_DONE ledger_evicted says how many.
+ * Which rows of the entries are locked by another transaction just now, and by whom; waits for
+ * none. Where an entry names the transaction (end_xid) and it still has the lock, its session is
+ * ended (pg_terminate_backend), if our role may do so. On LEDGER_DONE ledger_locks has those rows,
+ * in the order of the entries, and ledger_ended says how many sessions were ended. ERROR_AGAIN:
+ * somebody has locked the table as a whole, and err says who.
  */
-bool ledger_evict_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
-                        struct error *err) _must_;
-size_t ledger_evicted(const struct ledger *l);
+bool ledger_look_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
+                       struct error *err) _must_;
+const struct ledger_lock *ledger_locks(const struct ledger *l, size_t *out_n); /* until the next */
+size_t ledger_ended(const struct ledger *l);
 
 /*
  * Moves next_offset over a gap, to `to`, if owner_epoch and next_offset are still those of the

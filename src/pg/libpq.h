@@ -20,7 +20,7 @@ enum conn_phase {
     CONN_LOOKUP,     /* the host's name is being looked up */
     CONN_CONNECTING, /* PQconnectPoll */
     CONN_SETUP,      /* the session's settings are sent */
-    CONN_PING,       /* an empty query, to measure one round trip */
+    CONN_PING,       /* the marker is looked for, and the round trip measured */
     CONN_IDLE,
     CONN_BUSY, /* an operation runs */
 };
@@ -40,6 +40,9 @@ struct conn {
     struct error before;        /* why the addresses before it have failed */
     char *application_name;
     char *setup_sql;
+    char marker[17];      /* that of its sessions, see pg/pooler.h */
+    bool pooled;          /* the server does not call itself what it is called here */
+    unsigned connections; /* that the process needs; 0 = not known */
     usec_t timeout_usec;
     usec_t ping_at;
     usec_t round_trip;
@@ -54,6 +57,13 @@ struct conn {
 
 /* For each address, and for the lookup of each name. */
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+/* What the marker of a session is asked for with: not a SELECT, which would be planned. */
+#define CONN_MARKER_SQL "SHOW pgsinkd.session"
+
+/* Is this, the answer to it, the connection's own marker? In another session it is unknown there,
+ * or that of another connection. Fills err if it is not. */
+bool conn_check_marker(const struct conn *c, const PGresult *res, struct error *err) _must_;
 
 /* An operation starts, on an idle connection, and ends. @thread the connection's */
 void conn_begin(struct conn *c);

@@ -11,6 +11,10 @@
 /* The ledger's own code, raised by <schema>.advance when the compare-and-set misses. */
 #define SQLSTATE_FENCED "SK001"
 
+/* ... raised where another session than the one that was set up is met: see pg/pooler.h. fault.c
+ * alone knows it: no statement that store_each() tries raises it. */
+#define SQLSTATE_OTHER_SESSION "SK004"
+
 /* PostgreSQL's, by its names. */
 #define SQLSTATE_PROTOCOL_VIOLATION "08P01"     /* also: a parameter that has no value */
 #define SQLSTATE_INVALID_STATEMENT_NAME "26000" /* also: it was deallocated */

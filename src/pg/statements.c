@@ -21,6 +21,7 @@ struct statements {
     size_t *index;     /* by shape, open addressing: the number in stores, plus one; 0 = free */
     size_t index_size; /* a power of two, or 0; at most half of it is used */
     size_t last;       /* the last answer of statements_of */
+    char marker[17];   /* of the connection */
     uint64_t session;  /* the connection's count of sessions when they were prepared */
 };
 
@@ -39,19 +40,20 @@ static char *take_sql(struct buf *sql)
     return text;
 }
 
-/* The parameters of advance(): the sink, the topics, then each enum span_field in its order. */
+/* The parameters of advance(): the sink, the topics, then each enum span_field in its order; last
+ * the session's marker. */
 static void init_advance(struct statement *s, const char *schema)
 {
     static const uint32_t types[] = {
         OID_TEXT,       OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
         OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
-        OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY,
+        OID_INT8_ARRAY, OID_INT8_ARRAY, OID_INT4_ARRAY, OID_TEXT,
     };
 
-    _Static_assert(ARRAY_LEN(types) == 2 + SPAN_FIELDS, "a type for each parameter of advance()");
+    _Static_assert(ARRAY_LEN(types) == 2 + SPAN_FIELDS + 1,
+                   "a type for each parameter of advance()");
     struct buf sql = {0};
 
-    snprintf(s->name, sizeof s->name, "advance");
     s->parameter_count = ARRAY_LEN(types);
     s->parameter_types = mem_array(ARRAY_LEN(types), sizeof *types);
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
@@ -59,7 +61,7 @@ static void init_advance(struct statement *s, const char *schema)
     }
     buf_add_z(&sql, "SELECT ");
     table_quote_ident(&sql, schema);
-    buf_add_z(&sql, ".advance($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)");
+    buf_add_z(&sql, ".advance($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)");
     s->sql = take_sql(&sql);
 }
 
@@ -82,7 +84,7 @@ static void init_store(const struct statements *all, struct statement *s,
     const struct target *target = shape->target;
     struct buf sql = {0};
 
-    snprintf(s->name, sizeof s->name, "store%zu", number);
+    snprintf(s->name, sizeof s->name, "store%zu_%s", number, all->marker);
     size_t first = first_of_target(all, target, number);
     snprintf(s->stage, sizeof s->stage, "pgsinkd_stage%zu", first);
     snprintf(s->places, sizeof s->places, "pgsinkd_each%zu", first);
@@ -130,9 +132,13 @@ void statements_meet(struct statements *s, const struct conn *c)
         return;
     }
     s->session = c->session;
+    memcpy(s->marker, c->marker, sizeof s->marker);
     s->advance.state = STATEMENT_NONE;
+    snprintf(s->advance.name, sizeof s->advance.name, "advance_%s", s->marker);
     for (size_t i = 0; i < s->store_count; i++) {
-        s->stores[i]->state = STATEMENT_NONE;
+        struct statement *store = s->stores[i];
+        store->state = STATEMENT_NONE;
+        snprintf(store->name, sizeof store->name, "store%zu_%s", i, s->marker);
     }
 }
 

@@ -18,7 +18,7 @@ enum statement_state {
 };
 
 struct statement {
-    char name[16];
+    char name[48]; /* unique to the connection: a pooler may lead to the session of another */
     enum statement_state state;
     struct rows_shape shape; /* target NULL: advance() */
     bool may_prepare;        /* false once too many would be prepared */
@@ -51,7 +51,8 @@ struct statements;
 struct statements *statements_new(const char *schema) _must_;
 struct statements *statements_free(struct statements *s); /* returns NULL */
 
-/* To be called before the first statement of a transaction: forgets what another session had. */
+/* To be called before the first statement of a transaction: forgets what another session had, and
+ * names what is prepared after the connection's marker. */
 void statements_meet(struct statements *s, const struct conn *c);
 
 /* That of advance(), and that of a shape, which is made where it is new. Valid as long as s. */

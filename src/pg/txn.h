@@ -74,9 +74,10 @@ struct txn_result {
      * batch.
      */
     const struct target *target;
-    bool advanced;     /* the ledger had been moved, in this transaction */
-    bool no_temporary; /* our role may not create temporary tables */
-    bool changed;      /* a table's columns have changed: the catalog must be read again */
+    bool advanced;      /* the ledger had been moved, in this transaction */
+    bool ledger_locked; /* advance() has waited in vain for a row of the ledger */
+    bool no_temporary;  /* our role may not create temporary tables */
+    bool changed;       /* a table's columns have changed: the catalog must be read again */
 };
 
 /*

@@ -7,6 +7,7 @@
  */
 #include "base/mem.h"
 #include "pg/catalog.h"
+#include "pg/sqlstate.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
 
@@ -75,6 +76,8 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .part = f.fault_part,
         .row = f.fault_row,
         .target = f.fault_target,
+        .ledger_locked = t->ledger && !f.advanced &&
+                         sqlstate_is(f.fault.sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE),
         .changed = f.changed,
         .advanced = f.advanced,
         .no_temporary = f.no_temporary,

@@ -68,7 +68,7 @@ static void add_advance(struct txn *t, const struct batch *b)
     for (int field = 0; field < SPAN_FIELDS; field++) {
         add_field(t, b, (enum span_field) field);
     }
-    buf_add_u8(&t->sql, ')');
+    buf_printf(&t->sql, ",'%s')", t->c->marker);
 }
 
 static void add_take_letters(struct txn *t, const struct batch *b)

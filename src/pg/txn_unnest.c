@@ -107,6 +107,7 @@ static void fill_advance(struct txn *t, const struct batch *b, const struct stat
     for (int field = 0; field < SPAN_FIELDS; field++) {
         add_span_array(t, b, (enum span_field) field, s->parameter_types[2 + field], &p[2 + field]);
     }
+    buf_add_z(&p[2 + SPAN_FIELDS], t->c->marker);
 }
 
 static uint32_t read_u32(const char *p)

@@ -306,7 +306,12 @@ static void loop(struct app *a)
 static enum exit_code run(struct app *a)
 {
     struct prepared p = {
-        .cfg = a->cfg, .plan = a->plan, .policies = a->policies, .entries = &a->entries};
+        .cfg = a->cfg,
+        .plan = a->plan,
+        .policies = a->policies,
+        .entries = &a->entries,
+        .is_first = &a->is_first,
+    };
 
     if (!prepare_target(&p, a->signal_fd, &a->code)) {
         return a->code != EXIT_OK ? a->code : code_of_signal(a, signals_take(a->signal_fd));

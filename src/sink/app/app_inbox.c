@@ -51,16 +51,43 @@ static void take_events(struct app *a)
 
 /* ---- reports ---- */
 
-/* A connection that a person must mend: a line for each reason, however many meet it. */
-static void log_refused(struct app *a, const struct error *err)
+/* Is it the first refusal for this reason, however many meet it? */
+static bool is_new_refusal(struct app *a, const struct error *err)
 {
     uint64_t reason = error_reason(err);
+    size_t i = 0;
+
+    for (; i < ARRAY_LEN(a->refused) && a->refused[i] != 0; i++) {
+        if (a->refused[i] == reason) {
+            return false;
+        }
+    }
+    if (i == ARRAY_LEN(a->refused)) {
+        return false;
+    }
+    a->refused[i] = reason;
+    return true;
+}
+
+static void forget_refusals(struct app *a)
+{
+    memset(a->refused, 0, sizeof a->refused);
+}
+
+/* What a person must mend, or, with a hint, what one may have to help. A line for each reason. */
+static void log_refused(struct app *a, const struct error *err, bool connected)
+{
     struct error fault = *err;
 
-    if (a->refused != reason) {
-        a->refused = reason;
-        error_wrap(&fault, "postgresql: cannot connect, trying again until it works");
+    if (!is_new_refusal(a, err)) {
+        return;
+    }
+    error_wrap(&fault, "postgresql: %strying again until it works",
+               connected ? "" : "cannot connect, ");
+    if (err->class == ERROR_SETUP) {
         log_fault(LOG_connection_refused, &fault);
+    } else {
+        log_fault(LOG_connection_waits, &fault);
     }
 }
 
@@ -70,13 +97,14 @@ static void take_link(struct app *a, const struct report *r)
     if (r->kind == REPORT_DOWN) {
         if (a->down++ == 0) {
             a->down_since = clock_mono();
-            a->refused = 0;
-            if (r->error.class != ERROR_SETUP) { /* else REPORT_REFUSED comes */
+            forget_refusals(a);
+            /* else REPORT_REFUSED comes */
+            if (r->error.class != ERROR_SETUP && r->error.hint[0] == '\0') {
                 log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
             }
         }
     } else if (--a->down == 0) {
-        a->refused = 0;
+        forget_refusals(a);
         log_event(LOG(postgres_back),
                   (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
     }
@@ -86,9 +114,9 @@ static void take_link(struct app *a, const struct report *r)
 static void take_scout_link(struct app *a, const struct scout_mail *m)
 {
     if (m->kind == SCOUT_REFUSED) {
-        log_refused(a, &m->error);
-    } else if (a->down == 0 && a->refused != 0) {
-        a->refused = 0;
+        log_refused(a, &m->error, false);
+    } else if (a->down == 0 && a->refused[0] != 0) {
+        forget_refusals(a);
         log_event(LOG(postgres_connected));
     }
 }
@@ -121,11 +149,24 @@ static void take_trouble(struct app *a, const struct report *r)
     log_limited(a, text);
 }
 
-/* Too few connections are left: that may pass. */
+/* Nothing of this sink has ever been stored: then nobody has seen it work. */
+static bool is_first_start(const struct app *a)
+{
+    return a->is_first && progress_totals(a->workers, a->worker_count).transactions == 0;
+}
+
+/*
+ * Whatever a person must mend is tried again for ever. Only what the database does not let us do at
+ * a first start is its end, so that whoever has just set it up is told at once. Without a hint it
+ * is too few connections, and may pass.
+ */
 static void take_refused(struct app *a, const struct report *r)
 {
-    if (r->error.class == ERROR_SETUP) {
-        log_refused(a, &r->error);
+    if (r->error.class == ERROR_SETUP && r->connected && is_first_start(a)) {
+        log_fault(LOG_target_refused, &r->error);
+        app_stop_begin(a, EXIT_TARGET);
+    } else if (r->error.class == ERROR_SETUP || r->error.hint[0] != '\0') {
+        log_refused(a, &r->error, r->connected);
     } else {
         take_trouble(a, r);
     }
@@ -133,12 +174,20 @@ static void take_refused(struct app *a, const struct report *r)
 
 static void take_evicted(struct app *a, const struct report *r)
 {
-    if (r->offset > 0) {
-        log_event(LOG(backends_ended), (long long) r->offset);
-        return;
-    }
-    log_limited(a, "postgresql: another session holds rows of the ledger "
-                   "for longer than lock_timeout");
+    (void) a;
+    log_event(LOG(backends_ended), (long long) r->offset);
+}
+
+static void take_locked(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_fault(LOG_row_locked, &r->error);
+}
+
+static void take_unlocked(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_event(LOG(row_unlocked), r->error.text);
 }
 
 static void take_doubtful(struct app *a, const struct report *r)
@@ -177,12 +226,6 @@ static void take_stale(struct app *a, const struct report *r)
     crew_plan_renew(a->crew);
 }
 
-static void take_fatal(struct app *a, const struct report *r)
-{
-    log_fault(LOG_worker_failed, &r->error);
-    app_stop_begin(a, r->error.class == ERROR_SETUP ? EXIT_TARGET : EXIT_FAULT);
-}
-
 static void take_ended(struct app *a, const struct report *r)
 {
     (void) r;
@@ -204,6 +247,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_MOVES, give_crew)                                                                 \
     TAKER(REPORT_CORRUPT, give_crew)                                                               \
     TAKER(REPORT_LOST, give_crew)                                                                  \
+    TAKER(REPORT_HELD, give_crew)                                                                  \
     TAKER(REPORT_RELEASED, give_crew)                                                              \
     TAKER(REPORT_DUE, take_due)                                                                    \
     TAKER(REPORT_DOUBTFUL, take_doubtful)                                                          \
@@ -211,12 +255,13 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_REFUSED, take_refused)                                                            \
     TAKER(REPORT_UP, take_link)                                                                    \
     TAKER(REPORT_EVICTED, take_evicted)                                                            \
+    TAKER(REPORT_LOCKED, take_locked)                                                              \
+    TAKER(REPORT_UNLOCKED, take_unlocked)                                                          \
     TAKER(REPORT_TROUBLE, take_trouble)                                                            \
     TAKER(REPORT_EASED, take_eased)                                                                \
     TAKER(REPORT_REPLAY, take_replay)                                                              \
     TAKER(REPORT_LETTER, take_letter)                                                              \
     TAKER(REPORT_STALE, take_stale)                                                                \
-    TAKER(REPORT_FATAL, take_fatal)                                                                \
     TAKER(REPORT_ENDED, take_ended)
 #define TAKER_AT(kind, take) [kind] = take,
 #define TAKER_ONE(kind, take) +1

@@ -166,6 +166,14 @@ static void take_lost(struct crew *c, struct partition *p, const struct report *
     retry_later(p, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
 }
 
+/* Its worker claims it, for as long as somebody else has locked its row of the ledger. */
+static void take_held(struct crew *c, struct partition *p, const struct report *r)
+{
+    (void) r;
+    partition_set(p, PARTITION_CLAIMING);
+    crew_fetch_want(c); /* the others go on without it */
+}
+
 static void take_unknown(struct crew *c, struct partition *p, const struct report *r)
 {
     (void) c;
@@ -197,6 +205,7 @@ void crew_report(struct crew *c, const struct report *r)
         [REPORT_RESUMED] = take_resumed, [REPORT_RESET] = take_reset,
         [REPORT_STOPPED] = take_stopped, [REPORT_CORRUPT] = take_corrupt,
         [REPORT_LOST] = take_lost,       [REPORT_MOVES] = take_moves,
+        [REPORT_HELD] = take_held,
     };
     struct partition *p = r->partition;
 

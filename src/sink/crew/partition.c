@@ -1,7 +1,7 @@
 /*
  * A partition's life, as main sees it. Every arrow is taken in partition_set.
  *
- *     PLANNING --> CLAIMING --> FETCHING <--> GAPPED    the range is asked for, the ledger moved
+ *     PLANNING --> CLAIMING <-> FETCHING <--> GAPPED    the range is asked for, the ledger moved
  *                     ^            |  ^
  *                     |            v  |                 START leads to FETCHING from anywhere
  *                     +--- LOST, STOPPED

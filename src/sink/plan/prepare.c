@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "host/notify.h"
 #include "pg/catalog.h"
+#include "pg/holders.h"
 #include "pg/schema.h"
+#include "pg/sqlstate.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -26,7 +28,54 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
         .synchronous_commit = "on",
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
+        .connections = config_connections(cfg),
     };
+}
+
+/*
+ * A pooler that hands out sessions for each transaction gives the other connection the one that has
+ * just become free, which is ours, or gives us another one now:
+ *     c                         other
+ *     marker a in session 1
+ *                               marker b in session 1
+ *     finds b in session 1
+ * If its sessions are busy with others at that moment, advance() will notice.
+ */
+bool prepare_confirm_session(const struct config *cfg, struct conn *c, int stop_fd,
+                             struct error *err)
+{
+    struct conn_settings settings = prepare_conn_settings(cfg, "pgsinkd session check");
+
+    if (!conn_is_pooled(c)) {
+        return true;
+    }
+    struct conn *other = conn_new(&settings);
+    bool ok = conn_open_wait(other, stop_fd, err) && conn_confirm(c, err);
+    conn_free(other);
+    if (!ok && sqlstate_is(err->sqlstate, SQLSTATE_OTHER_SESSION)) {
+        err->class = ERROR_SETUP;
+    }
+    return ok;
+}
+
+static bool has_moved(const struct config *cfg, struct conn *c)
+{
+    return config_has_ledger(cfg) && holders_have_moved(c, cfg->postgres.schema, cfg->sink);
+}
+
+/* At the first start only is a pooler in the wrong mode the end of it. */
+static bool confirm_session(const struct config *cfg, struct conn *c, int stop_fd,
+                            struct error *err)
+{
+    if (prepare_confirm_session(cfg, c, stop_fd, err)) {
+        return true;
+    }
+    bool is_mode = sqlstate_is(err->sqlstate, SQLSTATE_OTHER_SESSION);
+    if (err->class == ERROR_SETUP && (!is_mode || has_moved(cfg, c))) {
+        err->class = ERROR_LINK;
+    }
+    conn_close(c); /* the next try is to meet a new session */
+    return false;
 }
 
 static const char *commit_text(const struct config *cfg)
@@ -89,16 +138,21 @@ static bool prepare_schema(const struct prepared *p, struct conn *c, struct erro
     if (applied > 0) {
         log_event(LOG(schema_upgraded), cfg->postgres.schema, schema_version_wanted());
     }
+    *p->is_first = config_has_ledger(cfg) && !has_moved(cfg, c);
     if (config_has_ledger(cfg) && !entries_load(p->entries, cfg, p->plan, c, err)) {
         return false;
     }
     return !policies_want_letters(p->policies) || load_letters(cfg, p->policies, c, err);
 }
 
-/* The schema, then the tables. Whatever fails with ERROR_SETUP is for a person, the rest is tried
- * again. */
-static bool prepare_connected(const struct prepared *p, struct conn *c, struct error *err)
+/* No pooler in between, the schema, then the tables. Whatever fails with ERROR_SETUP is for a
+ * person, the rest is tried again. */
+static bool prepare_connected(const struct prepared *p, struct conn *c, int stop_fd,
+                              struct error *err)
 {
+    if (!confirm_session(p->cfg, c, stop_fd, err)) {
+        return false;
+    }
     if (!prepare_schema(p, c, err)) {
         return false;
     }
@@ -115,6 +169,17 @@ static bool prepare_connected(const struct prepared *p, struct conn *c, struct e
     }
     free(jobs);
     return ok;
+}
+
+/* Tried again; the hint is for a person who can help. */
+static void log_away(struct error *err)
+{
+    if (err->hint[0] == '\0') {
+        log_event(LOG(postgres_away), err->text);
+        return;
+    }
+    error_wrap(err, "postgresql: trying again");
+    log_fault(LOG_connection_waits, err);
 }
 
 static bool stop_requested(int stop_fd, usec_t until)
@@ -169,7 +234,7 @@ static enum start_step try_once(struct start *s, enum exit_code *out_code)
     } else {
         s->connected = true;
         s->refused_until = 0;
-        if (prepare_connected(s->p, s->conn, &err)) {
+        if (prepare_connected(s->p, s->conn, s->stop_fd, &err)) {
             return START_DONE;
         }
         if (err.class == ERROR_SETUP) {
@@ -179,7 +244,7 @@ static enum start_step try_once(struct start *s, enum exit_code *out_code)
         }
     }
     if (!s->warned && !stop_requested(s->stop_fd, 0)) {
-        log_event(LOG(postgres_away), err.text);
+        log_away(&err);
         s->warned = true;
     }
     return START_AGAIN;

@@ -17,6 +17,14 @@
 /* Settings of a connection of the main thread, for this and for commands. */
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name);
 
+/*
+ * Does the connection keep its session, also if others connect meanwhile? Otherwise a pooler is in
+ * between that does not: ERROR_SETUP. Opens another connection for that, where there may be a
+ * pooler at all; it fails as that one does.
+ */
+bool prepare_confirm_session(const struct config *cfg, struct conn *c, int stop_fd,
+                             struct error *err) _must_;
+
 /* One line: the mode of delivery and what it means. */
 void prepare_describe_delivery(const struct config *cfg, struct buf *out);
 
@@ -26,6 +34,7 @@ struct prepared {
     struct plan *plan;
     struct policies *policies;
     struct entries *entries;
+    bool *is_first; /* there is a ledger, and no row of the sink has ever moved */
 };
 
 /*

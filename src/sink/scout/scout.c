@@ -445,6 +445,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
         .synchronous_commit = "on",
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = MIN(cfg->postgres.timeout, ASK_TIMEOUT),
+        .connections = config_connections(cfg),
     };
     s->cfg = cfg;
     s->client = client;

@@ -111,18 +111,20 @@ enum report_kind {
     REPORT_DUE,      /* share.due of some of its partitions has moved */
     REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */
     REPORT_LOST,     /* owned by another now: error */
+    REPORT_HELD,     /* it waits for its row of the ledger, and drops what comes; then START */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
     REPORT_DOWN,     /* connection to PostgreSQL lost, or could not be made: error */
-    REPORT_REFUSED,  /* why the server refuses a connection: error */
+    REPORT_REFUSED,  /* why the server refuses it, or what is asked over it: connected, error */
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
+    REPORT_LOCKED,   /* error: whose rows of the ledger are locked by whom */
+    REPORT_UNLOCKED, /* error: whose rows no longer are */
     REPORT_TROUBLE,  /* error: worth a line in the log; the worker tries again by itself */
     REPORT_EASED,    /* ... and has got past it */
     REPORT_REPLAY,   /* dead letters may have been marked by replay() */
     REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
     /* error: a table is not as the plan has it; nothing is written until ORDER_PLAN. */
     REPORT_STALE,
-    REPORT_FATAL, /* error: the daemon must stop */
     REPORT_ENDED, /* after ORDER_STOP: the thread is about to return */
     REPORT_KINDS, /* how many there are */
 };
@@ -150,6 +152,7 @@ struct report {
     enum standing_state standing; /* STOPPED */
     bool by_itself;               /* ... and it is tried again by itself */
     bool kept;                    /* ... and it stood already when this process claimed it */
+    bool connected;               /* REFUSED: there was a connection */
     struct error error;
 };
 

@@ -35,6 +35,16 @@ struct poison {
     bool is_lost;   /* once more, as soon as the ledger says that it is not stored */
 };
 
+/* Its row of the ledger is locked by another transaction, see worker_locks.c. */
+struct slot_lock {
+    uint64_t since;     /* monotonic time at which the slot began to wait; 0: it does not */
+    bool is_held;       /* it is not claimed before a look finds the row free */
+    bool is_refused;    /* the session cannot be ended; the log says so */
+    int32_t pid;        /* of the session that the log names */
+    char xid[12];       /* the transaction that had the lock at the last look, */
+    uint64_t xid_since; /*   and since when it has had it */
+};
+
 struct slot {
     struct partition *partition; /* main's handle */
     const char *topic;
@@ -51,6 +61,7 @@ struct slot {
     const char *first_reason; /* why there; static */
     int64_t inserted_at;      /* where the row began, if our claim inserted it; else -1 */
     int64_t owner_epoch;      /* of our claim */
+    struct slot_lock lock;    /* why it is not claimed yet */
 
     /* Offsets. */
     int64_t stored;        /* the ledger's next_offset as we know it */

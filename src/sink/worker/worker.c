@@ -67,6 +67,8 @@ static void order_adopt(struct worker *w, const struct order *o)
         forget_last(w);
     } else if (s->state == SLOT_UNKNOWN || s->state == SLOT_LOST) {
         slot_set(s, SLOT_CLAIMING);
+    } else if (s->state == SLOT_STOPPED && s->lock.is_held) {
+        worker_slot_wait_for_claim(s);
     } else if (s->state == SLOT_STOPPED) {
         worker_slot_try_again(w, s); /* still claimed */
     }
@@ -127,7 +129,8 @@ static void order_note(struct slot *s, const struct log_ids *ids)
 
 static void order_stand(struct worker *w, struct slot *s, const struct error *err)
 {
-    if (s != NULL && slot_owns(s)) {
+    /* What is held starts again when it is claimed, and main finds out again. */
+    if (s != NULL && slot_owns(s) && !s->lock.is_held) {
         worker_slot_stopped_by_main(w, s, err);
     }
 }
@@ -189,7 +192,7 @@ static void take_orders(struct worker *w)
  */
 static void release_slots(struct worker *w)
 {
-    bool unwell = w->link.state == LINK_DOWN || w->link.state == LINK_CONNECTING || w->dead ||
+    bool unwell = w->link.state == LINK_DOWN || w->link.state == LINK_CONNECTING ||
                   w->link.retry_at > clock_mono() || w->stale;
 
     for (size_t i = w->slot_count; i-- > 0 && w->releasing_count > 0;) {
@@ -227,7 +230,7 @@ static bool may_end(const struct worker *w)
         return false;
     }
     bool linked = w->link.state != LINK_DOWN && w->link.state != LINK_CONNECTING;
-    return !has_work(w) || !linked || w->dead || clock_mono() >= w->stop_deadline;
+    return !has_work(w) || !linked || clock_mono() >= w->stop_deadline;
 }
 
 static usec_t wake_at(const struct worker *w, usec_t now)

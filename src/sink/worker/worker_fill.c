@@ -17,7 +17,7 @@
 
 bool worker_fill_has_room(const struct worker *w)
 {
-    return !w->stopping && !w->dead && w->open->record_count < w->wc.cfg->batch.max_rows &&
+    return !w->stopping && w->open->record_count < w->wc.cfg->batch.max_rows &&
            batch_memory(w->open) < w->wc.cfg->batch.max_bytes;
 }
 

@@ -1,7 +1,8 @@
 /*
- * Operations on the ledger over the worker's connection: claim partitions, move one over a gap,
- * note which log it is, publish known ends. Which comes when is decided in worker_schedule.c, what
- * the answer to a claim means in worker_settle.c. Worker thread.
+ * Operations on the ledger over the worker's connection: claim partitions, look who has locked
+ * their rows, move one over a gap, note which log it is, write what stands, publish known ends.
+ * Which comes when is decided in worker_schedule.c, what the answer to a claim means in
+ * worker_settle.c. Worker thread.
  */
 #include "base/failpoint.h"
 #include "base/mem.h"
@@ -15,6 +16,8 @@
 #define PUBLISH_INTERVAL (5 * USEC_PER_SEC) /* ends of idle partitions, for lag by SQL */
 /* Also when nothing changes, so that SQL can distinguish an idle daemon from a dead one. */
 #define PUBLISH_REFRESH (60 * USEC_PER_SEC)
+/* After so many claims that have waited for no lock that can be seen, they go one by one. */
+#define BLIND_MAX 2
 
 static struct ledger_entry *add_entry(struct link *l, struct slot *s)
 {
@@ -49,7 +52,8 @@ bool worker_ledger_wants_claim(const struct worker *w)
 {
     for (size_t i = 0; i < w->slot_count; i++) {
         const struct slot *s = w->slots[i];
-        if (s->state == SLOT_CLAIMING || (slot_owns(s) && (s->reclaim || s->gap.to >= 0))) {
+        bool wants = s->state == SLOT_CLAIMING || (slot_owns(s) && (s->reclaim || s->gap.to >= 0));
+        if (wants && !s->lock.is_held) {
             return true;
         }
     }
@@ -60,16 +64,20 @@ bool worker_ledger_start_claim(struct worker *w, bool only_mine)
 {
     struct link *l = &w->link;
 
+    size_t most = l->blind < BLIND_MAX ? SIZE_MAX : 1;
+
     l->entry_count = 0;
-    for (size_t i = 0; i < w->slot_count; i++) {
+    for (size_t i = 0; i < w->slot_count && l->entry_count < most; i++) {
         struct slot *s = w->slots[i];
-        if (only_mine ? s->reclaim && slot_owns(s) : s->state == SLOT_CLAIMING) {
+        bool is_due = only_mine ? s->reclaim && slot_owns(s) : s->state == SLOT_CLAIMING;
+        if (is_due && !s->lock.is_held) {
             struct ledger_entry *e = add_entry(l, s);
             e->first_offset = only_mine ? LEDGER_UNKNOWN : s->first_offset;
             e->first_reason = s->first_reason;
         }
     }
     if (l->entry_count == 0) {
+        l->blind = worker_ledger_wants_claim(w) ? l->blind : 0;
         return false;
     }
     struct error err;
@@ -85,6 +93,7 @@ static void claimed(struct worker *w)
     struct link *l = &w->link;
 
     (void) failpoint_hit(FAILPOINT_LEDGER_AFTER_CLAIM);
+    worker_locks_claimed(w);
     size_t n = l->entry_count;
     l->entry_count = 0;
     worker_link_succeeded(w);
@@ -102,19 +111,92 @@ static void claimed(struct worker *w)
     }
 }
 
-/* A lock that is held for too long belongs to a backend whose client hangs: end it, claim again. */
-static bool evict(struct worker *w, const struct error *err)
+/* ---- rows that are locked ---- */
+
+/* Looks at the rows of the entries. `after`: what has waited for them in vain. */
+static void look(struct worker *w, enum link_state after)
 {
     struct link *l = &w->link;
-    struct error again;
+    struct error err;
 
-    if (l->state != LINK_CLAIMING || !sqlstate_is(err->sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE)) {
+    for (size_t i = 0; i < l->entry_count; i++) {
+        worker_locks_prepare(w, l->entries[i].tag, &l->entries[i]);
+    }
+    l->look_after = after;
+    worker_link_begin(w, LINK_LOOKING,
+                      ledger_look_start(l->ledger, l->conn, l->entries, l->entry_count, &err),
+                      &err);
+}
+
+bool worker_ledger_start_look(struct worker *w)
+{
+    struct link *l = &w->link;
+
+    if (!worker_locks_look_is_due(w)) {
         return false;
     }
-    worker_link_begin(w, LINK_EVICTING,
-                      ledger_evict_start(l->ledger, l->conn, l->entries, l->entry_count, &again),
-                      &again);
+    l->entry_count = 0;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        if (w->slots[i]->lock.is_held && w->slots[i]->state != SLOT_RELEASING) {
+            add_entry(l, w->slots[i]);
+        }
+    }
+    if (l->entry_count == 0) {
+        l->look_at = 0;
+        return false;
+    }
+    look(w, LINK_IDLE);
     return true;
+}
+
+void worker_ledger_look_at_batch(struct worker *w, const struct batch *b)
+{
+    struct link *l = &w->link;
+
+    l->entry_count = 0;
+    for (size_t i = 0; i < b->span_count; i++) {
+        add_entry(l, b->spans[i].tag);
+    }
+    look(w, LINK_WRITING);
+}
+
+/*
+ * No row is locked. Then what has waited had bad luck and is tried again, unless a row is being
+ * inserted by another transaction, which nobody can see: to find out which one it is, claims go one
+ * by one.
+ */
+static void found_none(struct worker *w)
+{
+    struct link *l = &w->link;
+
+    if (l->look_after == LINK_WRITING) {
+        l->entry_count = 0;
+        worker_link_failed(w, &l->verdict.error);
+        return;
+    }
+    if (l->look_after == LINK_CLAIMING && ++l->blind > BLIND_MAX) {
+        const struct ledger_lock unseen = {.holder = "a transaction that cannot be seen"};
+        (void) worker_locks_looked(w, &unseen, 1);
+    }
+    l->entry_count = 0;
+    worker_link_succeeded(w);
+}
+
+static void looked(struct worker *w)
+{
+    struct link *l = &w->link;
+    size_t n;
+    const struct ledger_lock *locks = ledger_locks(l->ledger, &n);
+
+    if (ledger_ended(l->ledger) > 0) {
+        worker_report(w, REPORT_EVICTED, NULL, (int64_t) ledger_ended(l->ledger), NULL);
+    }
+    if (!worker_locks_looked(w, locks, n)) {
+        found_none(w);
+        return;
+    }
+    l->entry_count = 0;
+    worker_link_succeeded(w);
 }
 
 /* ---- gaps ---- */
@@ -137,7 +219,7 @@ bool worker_ledger_start_gap(struct worker *w)
 
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->gap.to < 0 || !slot_owns(s) || worker_outbox_holds(w, s)) {
+        if (s->gap.to < 0 || s->lock.is_held || !slot_owns(s) || worker_outbox_holds(w, s)) {
             continue;
         }
         if (l->ledger == NULL) {
@@ -180,7 +262,7 @@ bool worker_ledger_start_note(struct worker *w)
     l->entry_count = 0;
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->note_due && slot_owns(s)) {
+        if (s->note_due && slot_owns(s) && !s->lock.is_held) {
             add_entry(l, s)->ids = s->known.ids;
         }
     }
@@ -220,7 +302,7 @@ bool worker_ledger_start_stand(struct worker *w)
     l->entry_count = 0;
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->stand_written != s->stand_changes && slot_owns(s)) {
+        if (s->stand_written != s->stand_changes && slot_owns(s) && !s->lock.is_held) {
             add_entry(l, s)->standing = s->standing;
             s->stand_sent = s->stand_changes;
         }
@@ -286,7 +368,11 @@ static void ledger_failed(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
 
-    if (evict(w, err)) {
+    bool waits = l->state == LINK_CLAIMING || l->state == LINK_GAPPING || l->state == LINK_NOTING ||
+                 l->state == LINK_STANDING;
+    w->stand_due = w->stand_due || l->state == LINK_STANDING;
+    if (waits && sqlstate_is(err->sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE)) {
+        look(w, l->state);
         return;
     }
     if (err->class == ERROR_FENCED && l->entry_count == 1) {
@@ -296,7 +382,6 @@ static void ledger_failed(struct worker *w, const struct error *err)
         worker_link_succeeded(w);
         return;
     }
-    w->stand_due = w->stand_due || l->state == LINK_STANDING;
     l->entry_count = 0;
     worker_link_failed(w, err);
 }
@@ -323,10 +408,9 @@ void worker_ledger_step(struct worker *w)
         noted(w);
     } else if (l->state == LINK_STANDING) {
         stood(w);
+    } else if (l->state == LINK_LOOKING) {
+        looked(w);
     } else {
-        if (l->state == LINK_EVICTING) {
-            worker_report(w, REPORT_EVICTED, NULL, (int64_t) ledger_evicted(l->ledger), NULL);
-        }
         l->entry_count = 0;
         worker_link_succeeded(w);
     }

@@ -12,6 +12,11 @@
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)
+/* Where a pooler has given us another session: until the next try, and until it may be believed. */
+#define POOLER_PAUSE (2 * USEC_PER_SEC)
+#define POOLER_PROOF (30 * USEC_PER_SEC)
+/* What was refused is believed to work after so many pauses without another refusal. */
+#define REFUSED_PROOF 3
 
 static const char *synchronous_commit_text(enum config_synchronous_commit v)
 {
@@ -44,6 +49,7 @@ void worker_link_init(struct worker *w)
         .listen_sink = cfg->sink,
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
+        .connections = config_connections(cfg),
     };
     struct link *l = &w->link;
     l->conn = conn_new(&settings);
@@ -76,23 +82,45 @@ static void set_state(struct link *l, enum link_state state)
     }
 }
 
-static void give_up(struct worker *w, const struct error *err)
+static void report_down(struct worker *w, const struct error *err)
 {
-    struct error final = *err;
+    struct link *l = &w->link;
 
-    if (final.class == ERROR_SETUP && *final.hint == '\0') {
-        error_hint(&final, sqlstate_is(final.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)
-                               ? "Grant what `pgsinkd init --print` lists, then start again."
-                               : "No record caused this: fix the table, its triggers or the "
-                                 "server, then start again. Nothing is lost.");
+    if (!l->down_reported) {
+        l->down_reported = true;
+        worker_report(w, REPORT_DOWN, NULL, 0, err);
     }
-    w->dead = true;
-    worker_report(w, REPORT_FATAL, NULL, 0, &final);
+}
+
+/* Only when what was refused can be believed to work: else each try would be an end and a new
+ * beginning. */
+static void report_up(struct worker *w)
+{
+    struct link *l = &w->link;
+
+    if (l->down_reported && clock_mono() >= l->proved_at) {
+        l->down_reported = false;
+        l->refused = 0;
+        worker_report(w, REPORT_UP, NULL, 0, NULL);
+    }
+}
+
+/* Reported once for each reason. connected: it is not the connection that is refused. */
+static void report_refused(struct worker *w, const struct error *err, bool connected)
+{
+    uint64_t reason = error_reason(err);
+
+    if (w->link.refused != reason) {
+        w->link.refused = reason;
+        struct report *r = worker_report_new(w, REPORT_REFUSED, NULL, 0, err);
+        r->connected = connected;
+        worker_report_post(w, r);
+    }
 }
 
 /* The connection is gone. Everything we hold must be claimed again, which also settles an unknown
  * COMMIT. Without a ledger nothing can. */
-void worker_link_lost(struct worker *w, const struct error *err)
+static void lost(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
 
@@ -103,6 +131,7 @@ void worker_link_lost(struct worker *w, const struct error *err)
     l->copy_once = false;
     l->each_once = false;
     l->canary = NULL;
+    l->blind = 0;
     l->moved = false;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
     stats_set(&w->stats.linked, 0);
@@ -110,40 +139,72 @@ void worker_link_lost(struct worker *w, const struct error *err)
         w->slots[i]->reclaim = l->ledger != NULL && slot_owns(w->slots[i]);
         w->slots[i]->relinked = w->slots[i]->reclaim;
     }
-    if (!l->down_reported) {
-        l->down_reported = true;
-        worker_report(w, REPORT_DOWN, NULL, 0, err);
+    report_down(w, err);
+}
+
+void worker_link_lost(struct worker *w, const struct error *err)
+{
+    struct link *l = &w->link;
+
+    lost(w, err);
+    if (sqlstate_is(err->sqlstate, SQLSTATE_OTHER_SESSION)) {
+        l->retry_at = MAX(l->retry_at, clock_mono() + POOLER_PAUSE);
+        l->proved_at = clock_mono() + POOLER_PROOF; /* some transactions pass, by luck */
+        l->unproved = LINK_DOWN;
+    }
+    if (err->hint[0] != '\0') {
+        report_refused(w, err, true);
     }
 }
 
-/* No connection, and the server says why: reported once for each reason. */
-static void report_refused(struct worker *w, const struct error *err)
+/* If an operator must mend something, it is tried again seldom: a server may lock an account that
+ * fails too often. */
+static usec_t refused_pause(struct link *l)
 {
-    uint64_t reason = error_reason(err);
-
-    if (w->link.refused != reason) {
-        w->link.refused = reason;
-        worker_report(w, REPORT_REFUSED, NULL, 0, err);
-    }
+    return failpoint_time(FAILTIME_REFUSED_PAUSE, backoff_longest(&l->backoff));
 }
 
 /*
  * A connection could not be made. If an operator must mend something (a login, a database, a
  * certificate), it may happen at any time, and nothing else has to stop for it: so it is tried
- * again for ever, but seldom, since a server may lock an account that fails too often.
+ * again for ever.
  */
 static void connect_failed(struct worker *w, const struct error *err)
 {
     struct link *l = &w->link;
 
-    worker_link_lost(w, err);
+    lost(w, err);
     if (err->class == ERROR_SETUP) {
-        l->retry_at = clock_mono() +
-                      failpoint_time(FAILTIME_REFUSED_PAUSE, backoff_longest(&l->backoff));
+        l->retry_at = clock_mono() + refused_pause(l);
     }
-    if (err->class != ERROR_LINK) {
-        report_refused(w, err);
+    if (err->class != ERROR_LINK || err->hint[0] != '\0') {
+        report_refused(w, err, false);
     }
+}
+
+/*
+ * The server refuses what we ask of the ledger: somebody has changed our schema, or our rights. It
+ * is no different from a refused connection. A new one is made for the next try, since an operator
+ * may mend it in the settings of the role as well.
+ */
+static void refused(struct worker *w, const struct error *err)
+{
+    struct link *l = &w->link;
+    struct error fault = *err;
+
+    if (fault.hint[0] == '\0') {
+        error_hint(&fault, sqlstate_is(fault.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)
+                               ? "Grant what `pgsinkd init --print` lists."
+                               : "No record caused this: fix the schema of pgsinkd, its triggers "
+                                 "or the server. Nothing is lost.");
+    }
+    fault.class = ERROR_SETUP;
+    l->unproved = l->state;
+    lost(w, &fault);
+    usec_t pause = refused_pause(l);
+    l->retry_at = clock_mono() + pause;
+    l->proved_at = clock_mono() + REFUSED_PROOF * pause;
+    report_refused(w, &fault, true);
 }
 
 /* Any failed operation but a batch refused for a record or a fence. */
@@ -152,20 +213,12 @@ void worker_link_failed(struct worker *w, const struct error *err)
     struct link *l = &w->link;
     bool open = conn_is_open(l->conn);
 
-    if (err->class == ERROR_SETUP) {
-        bool writing = l->state == LINK_WRITING;
-        set_state(l, open ? LINK_IDLE : LINK_DOWN);
-        if (!writing || !open || !worker_plan_stale(w, err)) {
-            give_up(w, err);
-        }
-        return;
-    }
-    if (err->class == ERROR_LINK || !open) {
+    if (err->class == ERROR_LINK || (!open && err->class != ERROR_SETUP)) {
         worker_link_lost(w, err);
         return;
     }
-    set_state(l, LINK_IDLE);
     if (err->class == ERROR_AGAIN) {
+        set_state(l, LINK_IDLE);
         l->retry_at = clock_mono() + backoff_next(&l->backoff);
         if (!l->trouble_reported) {
             l->trouble_reported = true;
@@ -173,20 +226,34 @@ void worker_link_failed(struct worker *w, const struct error *err)
         }
         return;
     }
-    give_up(w, err);
+    if (open && l->state == LINK_WRITING && worker_plan_stale(w, err)) {
+        set_state(l, LINK_IDLE);
+        return;
+    }
+    refused(w, err);
 }
 
 void worker_link_succeeded(struct worker *w)
 {
     struct link *l = &w->link;
 
+    if (l->state == l->unproved) {
+        l->proved_at = 0;
+    }
     set_state(l, LINK_IDLE);
     backoff_reset(&l->backoff);
     l->retry_at = 0;
+    report_up(w);
     if (l->trouble_reported) {
         l->trouble_reported = false;
         worker_report(w, REPORT_EASED, NULL, 0, NULL);
     }
+}
+
+/* Idle, with a connection: that may be the proof, where nothing is left to be tried. */
+void worker_link_is_well(struct worker *w)
+{
+    report_up(w);
 }
 
 /* ---- connecting ---- */
@@ -195,7 +262,7 @@ void worker_link_connect(struct worker *w)
 {
     struct error err;
 
-    if (w->stopping || w->dead || clock_mono() < w->link.retry_at) {
+    if (w->stopping || clock_mono() < w->link.retry_at) {
         return;
     }
     if (conn_open(w->link.conn, &err)) {
@@ -221,12 +288,8 @@ void worker_link_step(struct worker *w)
     }
     set_state(l, LINK_IDLE);
     l->retry_at = 0;
-    l->refused = 0;
     stats_set(&w->stats.linked, 1);
-    if (l->down_reported) {
-        l->down_reported = false;
-        worker_report(w, REPORT_UP, NULL, 0, NULL);
-    }
+    report_up(w);
     /* A replay may have been asked for while nobody listened. */
     worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
 }

@@ -40,6 +40,9 @@ static void renew(struct worker *w, struct slot *s)
     error_set(&why, ERROR_SETUP, "its tables have changed");
     s->plan = s->next_plan;
     s->next_plan = NULL;
+    if (s->lock.is_held) {
+        return; /* it is read again when it is claimed again */
+    }
     if (s->state == SLOT_READING || s->state == SLOT_WAITING || worker_outbox_holds(w, s)) {
         worker_slot_read_again(w, s, &why);
     }

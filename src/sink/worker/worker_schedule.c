@@ -1,7 +1,8 @@
 /*
- * What the connection does next. One operation at a time, in this order of precedence: claim new
- * partitions, claim again what may have changed (nothing is written before that is settled:
- * invariant I9), move over gaps, write the oldest batch, publish ends. Every state moves on by
+ * What the connection does next. One operation at a time, in this order of precedence: look whether
+ * rows of the ledger are still locked, claim new partitions, claim again what may have changed
+ * (nothing is written before that is settled: invariant I9), move over gaps, write down what is
+ * known of logs and of what stands, write the oldest batch, publish ends. Every state moves on by
  * itself when the socket or a deadline says so. Worker thread.
  */
 #include "sink/worker/worker_state.h"
@@ -49,7 +50,8 @@ static void reclaim_moved(struct worker *w)
 /* True when an operation was started. */
 static bool start_next(struct worker *w)
 {
-    if (w->dead || !look_for_news(w)) {
+    worker_link_is_well(w);
+    if (!look_for_news(w)) {
         return false;
     }
     if (clock_mono() < w->link.retry_at) {
@@ -57,7 +59,7 @@ static bool start_next(struct worker *w)
     }
     reclaim_moved(w);
     worker_plan_apply(w);
-    if (!w->stopping && worker_ledger_start_claim(w, false)) {
+    if (!w->stopping && (worker_ledger_start_look(w) || worker_ledger_start_claim(w, false))) {
         return true;
     }
     return worker_ledger_start_claim(w, true) || worker_ledger_start_gap(w) ||
@@ -78,7 +80,7 @@ static void step(struct worker *w)
     case LINK_IDLE:
         break;
     case LINK_CLAIMING:
-    case LINK_EVICTING:
+    case LINK_LOOKING:
     case LINK_GAPPING:
     case LINK_NOTING:
     case LINK_STANDING:
@@ -104,9 +106,6 @@ usec_t worker_schedule_deadline(const struct worker *w)
 {
     const struct link *l = &w->link;
 
-    if (w->dead) {
-        return USEC_NEVER;
-    }
     if (l->state == LINK_DOWN) {
         return w->stopping ? USEC_NEVER : l->retry_at;
     }
@@ -119,6 +118,7 @@ usec_t worker_schedule_deadline(const struct worker *w)
     if (l->retry_at > clock_mono()) {
         return l->retry_at;
     }
-    usec_t stand_at = w->stale ? USEC_NEVER : worker_stand_deadline(w);
-    return MIN(stand_at, l->moved ? l->moved_at : USEC_NEVER);
+    usec_t at = w->stale ? USEC_NEVER : worker_stand_deadline(w);
+    at = MIN(at, l->look_at > 0 && !w->stopping ? l->look_at : USEC_NEVER);
+    return MIN(at, l->moved ? l->moved_at : USEC_NEVER);
 }

@@ -15,7 +15,7 @@
 
 /* ---- partitions that are no longer ours ---- */
 
-static void lose(struct worker *w, struct slot *s)
+void worker_settle_lost(struct worker *w, struct slot *s)
 {
     struct error err;
 
@@ -63,10 +63,13 @@ static void report_unknown(struct worker *w, const struct slot *s, bool begun)
     worker_report_post(w, r);
 }
 
-/* A start, unless the ledger says that it stands. */
+/* A start, unless the ledger says that it stands; we may know already that it moves. */
 static void start_or_stay(struct worker *w, struct slot *s, struct ledger_entry *e)
 {
-    if (e->standing == NULL) {
+    bool moves = s->standing == NULL && s->stand_written != s->stand_changes;
+
+    w->stand_due = w->stand_due || moves;
+    if (e->standing == NULL || moves) {
         worker_slot_start(w, s, e->next_offset, e->inserted);
         return;
     }
@@ -74,6 +77,13 @@ static void start_or_stay(struct worker *w, struct slot *s, struct ledger_entry 
     s->expect = e->next_offset;
     s->gap.to = -1;
     worker_slot_stay(w, s, TAKE_PTR(e->standing));
+}
+
+/* What was being tried again when its row was found locked: no record of it is anywhere. */
+static bool is_tried_again(const struct slot *s, const struct ledger_entry *e)
+{
+    return s->state == SLOT_WAITING && s->standing != NULL && s->expect < 0 &&
+           e->next_offset == s->stored;
 }
 
 void worker_settle_claim(struct worker *w, struct slot *s, struct ledger_entry *e)
@@ -146,7 +156,7 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
         return;
     }
     if (!e->mine) {
-        lose(w, s);
+        worker_settle_lost(w, s);
         return;
     }
     bool touched = is_touched(s, e);
@@ -161,6 +171,12 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
     }
     worker_outbox_drop(w, s);
     s->known = known_log(e);
+    if (!touched && is_tried_again(s, e)) {
+        s->expect = e->next_offset;
+        worker_slot_write_standing(w, s);
+        worker_slot_try_again(w, s);
+        return;
+    }
     start_or_stay(w, s, e);
 }
 

@@ -140,6 +140,7 @@ void worker_slot_moves(struct worker *w, struct slot *s)
 void worker_slot_forget_standing(struct worker *w, struct slot *s)
 {
     worker_slot_forget_fault(w, s);
+    s->stand_written = s->stand_changes;
     if (s->standing != NULL) {
         forget_standing(w, s);
     }
@@ -152,6 +153,38 @@ static struct standing *new_standing(struct worker *w, struct slot *s)
         w->standing_count++;
     }
     return s->standing;
+}
+/* ---- what waits for its row of the ledger ---- */
+
+/*
+ * Its row of the ledger is locked: nothing of it can be written before it is claimed again, and
+ * that may take hours. So its records are dropped, and it starts again from what the ledger says
+ * then. Until then it drops what comes, and an answer to an older start means nothing. What stands
+ * has no records, and waits as it is.
+ */
+void worker_slot_hold(struct worker *w, struct slot *s)
+{
+    s->reclaim = true;
+    if (s->state == SLOT_STOPPED && !worker_outbox_holds(w, s)) {
+        return;
+    }
+    worker_outbox_drop(w, s);
+    worker_slot_forget_fault(w, s);
+    if (s->standing != NULL && !s->standing_told) {
+        forget_standing(w, s);
+    }
+    worker_slot_wait_for_claim(s);
+    worker_report(w, REPORT_HELD, s, s->stored, NULL);
+}
+
+/* The next claim starts it, or tries it again if it stands. */
+void worker_slot_wait_for_claim(struct slot *s)
+{
+    s->seq++;
+    s->expect = -1; /* its chain meets the ledger nowhere */
+    s->gap.to = -1;
+    s->reclaim = true;
+    slot_set(s, SLOT_WAITING);
 }
 
 /*

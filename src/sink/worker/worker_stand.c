@@ -234,7 +234,7 @@ usec_t worker_stand_deadline(const struct worker *w)
 
     for (size_t i = 0; w->standing_count > 0 && i < w->slot_count; i++) {
         const struct slot *s = w->slots[i];
-        if (s->standing != NULL && s->state == SLOT_STOPPED && s->fault == NULL) {
+        if (s->standing != NULL && s->state == SLOT_STOPPED && s->fault == NULL && !s->reclaim) {
             at = MIN(at, s->standing->retry_at);
         }
     }
@@ -316,8 +316,14 @@ void worker_stand_canary(struct worker *w, const struct txn_result *r)
         }
         return;
     }
-    if (r->error.class == ERROR_LINK) {
+    if (r->error.class == ERROR_LINK || (r->error.class == ERROR_SETUP && !r->advanced)) {
         canary_lost(w, s, r);
+        return;
+    }
+    if (r->ledger_locked && slot_owns(s)) {
+        s->standing->retry_at = worker_stand_retry_at(s);
+        w->link.verdict = *r;
+        worker_ledger_look_at_batch(w, s->canary);
         return;
     }
     worker_link_succeeded(w);

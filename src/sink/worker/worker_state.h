@@ -19,6 +19,7 @@
  *     -----------------------------------------------------------------------------------------
  *     worker_plan.c            when tables change while we run
  *     worker_settle.c          what an answer of the database means for slots and batches
+ *     worker_locks.c           partitions whose row of the ledger another session has locked
  *     -----------------------------------------------------------------------------------------
  *     worker_slot.c            what a worker does with a slot: start, verify, read again, stop
  *     -----------------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ enum link_state {
     LINK_CONNECTING,
     LINK_IDLE, /* connected, nothing under way */
     LINK_CLAIMING,
-    LINK_EVICTING,
+    LINK_LOOKING, /* which rows of the ledger are locked? */
     LINK_GAPPING,
     LINK_NOTING,     /* writing which logs it is */
     LINK_STANDING,   /* writing what does not move */
@@ -78,19 +79,26 @@ struct link {
     bool each_once;         /* send outbox[0] as TXN_EACH, which names all refused rows */
 
     struct backoff backoff;
-    usec_t retry_at;       /* DOWN: when to connect. IDLE: nothing starts before */
-    usec_t publish_at;     /* when ends are written next */
-    bool down_reported;    /* REPORT_UP is due */
-    uint64_t refused;      /* DOWN: of the reason in the last REPORT_REFUSED; 0 = none */
-    bool trouble_reported; /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
-    bool check_idle;       /* the server may have sent something unasked */
-    bool moved;            /* somebody has changed the ledger by hand: claim again */
-    usec_t moved_at;       /* ... but not before */
+    usec_t retry_at;          /* DOWN: when to connect. IDLE: nothing starts before */
+    usec_t publish_at;        /* when ends are written next */
+    bool down_reported;       /* REPORT_UP is due, */
+    uint64_t refused;         /*   and why, the reason of the last REPORT_REFUSED; 0 = none */
+    enum link_state unproved; /*   and an operation like this has to succeed, */
+    usec_t proved_at;         /*   or there is to be no refusal until then */
+    bool trouble_reported;    /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
+    bool check_idle;          /* the server may have sent something unasked */
+    bool moved;               /* somebody has changed the ledger by hand: claim again */
+    usec_t moved_at;          /* ... but not before */
 
     struct ledger_entry *entries; /* of the ledger operation under way; tag = slot */
     size_t entry_count;
     size_t entry_cap;
     bool only_mine; /* the claim under way is a re-claim */
+
+    enum link_state look_after; /* LOOKING: what has waited in vain, or IDLE: it was time to */
+    usec_t look_at;             /* some slots are held: when to look again; 0: none is */
+    usec_t look_pause;
+    unsigned blind; /* claims in a row that have waited in vain, and a look found no lock */
 };
 
 #define WORKER_SPARE_BATCHES 3
@@ -141,7 +149,6 @@ struct worker {
     bool each_denied; /* our role may not make temporary tables */
     bool stale;       /* REPORT_STALE is out: nothing is written until the new plan is here */
     bool stale_tried; /* with the new plan nothing has been stored yet */
-    bool dead;        /* REPORT_FATAL is out: nothing is written any more */
     usec_t stop_deadline;
     struct error poison_why; /* by which the connection was lost, with one record on its way */
 };
@@ -182,9 +189,10 @@ void worker_outbox_recycle(struct worker *w, struct batch *b);
 /*
  * worker_slot.c
  * start: WAITING, REPORT_START; inserted: its row of the ledger is new. read_again: what is not
- * stored is dropped and fetched again. verify_again: a slot that reads takes nothing more before
- * main has found its log to be the same, by fp: of a record that was taken before there was any
- * doubt.
+ * stored is dropped and fetched again. hold: its row is locked; the same, but not before it has
+ * been claimed again. wait_for_claim: it has nothing, and starts by its next claim. verify_again: a
+ * slot that reads takes nothing more before main has found its log to be the same, by fp: of a
+ * record that was taken before there was any doubt.
  *
  * stand: nothing is taken from why->offset on, where s->expect is; the report waits until all
  * before is stored. stop: with the state `stopped`. stay: it stood when it was claimed; takes over
@@ -195,6 +203,8 @@ void worker_outbox_recycle(struct worker *w, struct batch *b);
 void worker_slot_set_stored(struct slot *s, int64_t next_offset);
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted);
 void worker_slot_read_again(struct worker *w, struct slot *s, const struct error *why);
+void worker_slot_hold(struct worker *w, struct slot *s);
+void worker_slot_wait_for_claim(struct slot *s);
 void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerprint fp,
                               const char *why);
 void worker_slot_try_again(struct worker *w, struct slot *s);
@@ -214,6 +224,18 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
 void worker_settle_stored(struct worker *w, const struct batch *b); /* counts it too */
 void worker_settle_commit(struct worker *w, size_t place);          /* outbox[place] is stored */
 void worker_settle_fence(struct worker *w);                         /* outbox[0] is */
+void worker_settle_lost(struct worker *w, struct slot *s); /* another process has claimed it */
+
+/*
+ * worker_locks.c
+ * look_is_due: some slots are held, and it is time to look again. prepare: what a look is to do
+ * about the lock of s. looked: its answer, for the entries of the link; false: it found none.
+ * claimed: the entries are, so what they have waited for is over.
+ */
+bool worker_locks_look_is_due(const struct worker *w);
+void worker_locks_prepare(const struct worker *w, const struct slot *s, struct ledger_entry *e);
+bool worker_locks_looked(struct worker *w, const struct ledger_lock *locks, size_t n);
+void worker_locks_claimed(struct worker *w);
 
 /*
  * worker_plan.c
@@ -258,7 +280,7 @@ void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *
  * worker_link.c
  * connect: begins to, when it is time. step: goes on with it. begin: an operation that has started,
  * or could not. succeeded, failed: it has; failed is for all but a batch that was refused for a
- * record or a fence. lost: the connection is.
+ * record or a fence. lost: the connection is. is_well: it is idle.
  */
 void worker_link_init(struct worker *w);
 void worker_link_done(struct worker *w);
@@ -269,6 +291,7 @@ void worker_link_begin(struct worker *w, enum link_state state, bool started,
 void worker_link_succeeded(struct worker *w);
 void worker_link_failed(struct worker *w, const struct error *err);
 void worker_link_lost(struct worker *w, const struct error *err);
+void worker_link_is_well(struct worker *w);
 
 /*
  * worker_stand.c
@@ -302,6 +325,10 @@ bool worker_ledger_start_gap(struct worker *w);
 bool worker_ledger_start_note(struct worker *w);
 bool worker_ledger_start_stand(struct worker *w);
 bool worker_ledger_start_publish(struct worker *w);
+bool worker_ledger_start_look(struct worker *w);
+/* advance() has waited in vain for rows of b: who locks them? If nobody does any more, the link has
+ * failed with its verdict. */
+void worker_ledger_look_at_batch(struct worker *w, const struct batch *b);
 void worker_ledger_step(struct worker *w);
 bool worker_ledger_uses(const struct worker *w, const struct slot *s); /* the one under way */
 bool worker_ledger_wants_claim(const struct worker *w); /* or a gap: before anything is written */

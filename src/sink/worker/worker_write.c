@@ -76,8 +76,8 @@ static bool may_follow(const struct worker *w)
 
     return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
            l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
-           l->canary == NULL && txn_may_follow(l->txn) && w->write_failures == 0 && !w->dead &&
-           !w->stale && !worker_ledger_wants_claim(w);
+           l->canary == NULL && txn_may_follow(l->txn) && w->write_failures == 0 && !w->stale &&
+           !worker_ledger_wants_claim(w);
 }
 
 usec_t worker_write_deadline(const struct worker *w)
@@ -167,7 +167,9 @@ static void act_on(struct worker *w, struct txn_result *r)
     if (is_lasting(w, r)) {
         r->error.class = ERROR_TARGET;
     }
-    if (r->error.class == ERROR_FENCED) {
+    if (r->ledger_locked) {
+        worker_ledger_look_at_batch(w, w->outbox[0]);
+    } else if (r->error.class == ERROR_FENCED) {
         worker_link_succeeded(w);
         worker_settle_fence(w);
     } else if (is_refused(r)) {

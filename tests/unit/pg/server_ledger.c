@@ -121,36 +121,215 @@ static void test_race_for_a_new_partition(void **state)
     assert_string_equal(operator_ask(admin, "SELECT owner FROM offsets"), "me");
 }
 
-static void test_locked_line_and_eviction(void **state)
+static size_t look(struct ledger_entry *e, size_t n, const struct ledger_lock **out)
+{
+    struct error err;
+    size_t count;
+
+    assert_ok(ledger_look_start(l, c, e, n, &err), &err);
+    assert_ok(server_drive_ledger(l, c, &err) == LEDGER_DONE, &err);
+    *out = ledger_locks(l, &count);
+    return count;
+}
+
+static PGconn *locker(const char *statement)
+{
+    PGconn *pg = operator_open();
+
+    operator_ask(pg, "SET search_path TO \"" SCHEMA "\"");
+    operator_ask(pg, "SET application_name TO 'somebody'");
+    operator_ask(pg, "BEGIN");
+    operator_ask(pg, statement);
+    return pg;
+}
+
+static void test_locked_row_and_its_holder(void **state)
 {
     (void) state;
     struct ledger_entry e[] = {entry("a", 0, 10), entry("a", 1, 10)};
+    const struct ledger_lock *locks;
     struct error err;
-    PGconn *zombie = operator_open();
+    char xid[12];
 
     claim(e, 2);
-    operator_ask(zombie, "SET search_path TO \"" SCHEMA "\"");
-    operator_ask(zombie, "BEGIN");
-    operator_ask(zombie,
-                 "SELECT advance('unit','{a}','{1}','{1}','{10}','{11}','{-1}','{-1}','{-1}')");
-
+    PGconn *zombie = locker("SELECT advance('unit','{a}','{1}','{1}','{10}','{11}','{-1}','{-1}',"
+                            "'{-1}')");
+    usec_t begun = clock_mono();
     assert_false(claim_with(l, c, e, 2, false, &err));
     assert_int_equal(err.class, ERROR_AGAIN);
     assert_string_equal(err.sqlstate, "55P03");
+    assert_true(clock_mono() - begun < 4 * LEDGER_PATIENCE);
     assert_true(conn_is_open(c));
 
-    /* Only the zombie goes, and only when it holds one of these lines. */
-    assert_ok(ledger_evict_start(l, c, e, 1, &err), &err);
-    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
-    assert_int_equal(ledger_evicted(l), 0);
-    assert_ok(ledger_evict_start(l, c, e, 2, &err), &err);
-    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_DONE);
-    assert_int_equal(ledger_evicted(l), 1);
+    assert_int_equal(look(e, 1, &locks), 0);
+    assert_int_equal(look(e, 2, &locks), 1);
+    assert_int_equal(locks[0].entry, 1);
+    assert_true(locks[0].mine);
+    assert_int_equal(locks[0].pid, PQbackendPID(zombie));
+    assert_has(locks[0].holder, "user 'operator', application 'somebody'");
+    assert_has(locks[0].holder, "idle in transaction, its transaction began 20");
+    assert_int_equal(ledger_ended(l), 0);
 
+    /* Only the zombie goes, and only when it is this transaction that holds the row. */
+    snprintf(xid, sizeof xid, "%s", locks[0].xid);
+    e[0].end_xid = xid;
+    e[1].end_xid = "3";
+    assert_int_equal(look(e, 2, &locks), 1);
+    assert_int_equal(ledger_ended(l), 0);
+    e[1].end_xid = xid;
+    assert_int_equal(look(e, 2, &locks), 1);
+    assert_int_equal(ledger_ended(l), 1);
     claim(e, 2);
     assert_int_equal(e[1].next_offset, 10);
     assert_int_equal(e[1].owner_epoch, 2);
     PQfinish(zombie);
+}
+
+/* A subtransaction, a row shared by two, a claim that only waits for the row as we do. */
+static void test_who_holds_a_row(void **state)
+{
+    (void) state;
+    struct ledger_entry e[] = {entry("a", 0, 10)};
+    const struct ledger_lock *locks;
+    PGconn *one;
+    PGconn *two;
+
+    claim(e, 1);
+    one = locker("SAVEPOINT s");
+    operator_ask(one, "UPDATE offsets SET end_offset = 1");
+    two = operator_open();
+    operator_ask(two, "SET search_path TO \"" SCHEMA "\"");
+    assert_int_equal(PQsendQuery(two, "UPDATE offsets SET end_offset = 2"), 1);
+    operator_ask(admin, "SELECT pg_sleep(0.1)");
+    assert_int_equal(look(e, 1, &locks), 1);
+    assert_int_equal(locks[0].pid, PQbackendPID(one));
+    operator_ask(one, "ROLLBACK");
+    PQclear(PQgetResult(two));
+    PQfinish(two);
+
+    operator_ask(one, "BEGIN");
+    operator_ask(one, "SELECT 1 FROM offsets FOR SHARE");
+    two = locker("SELECT 1 FROM offsets FOR SHARE");
+    assert_int_equal(look(e, 1, &locks), 1);
+    assert_has(locks[0].holder, " and process ");
+    PQfinish(one);
+    PQfinish(two);
+
+    one = locker("SELECT 1 FROM offsets FOR KEY SHARE"); /* is in nobody's way */
+    assert_int_equal(look(e, 1, &locks), 0);
+    PQfinish(one);
+}
+
+static void test_the_table_is_locked(void **state)
+{
+    (void) state;
+    struct ledger_entry e[] = {entry("a", 0, 10)};
+    struct error err;
+
+    claim(e, 1);
+    PGconn *one = locker("LOCK TABLE offsets IN ACCESS EXCLUSIVE MODE");
+    assert_ok(ledger_look_start(l, c, e, 1, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_FAILED);
+    assert_int_equal(err.class, ERROR_AGAIN);
+    assert_has(err.text, "the table is locked by process ");
+    assert_has(err.text, "application 'somebody'");
+    PQfinish(one);
+    claim(e, 1);
+}
+
+static const char *dsn_of(const char *more)
+{
+    static char dsn[500];
+
+    snprintf(dsn, sizeof dsn, "%s %s", server_dsn(), more);
+    return dsn;
+}
+
+/* A session of a role holds the row; ours is that of another login. Is it ended? */
+static bool ends(const char *holder, const char *own, const struct ledger_lock **out)
+{
+    struct ledger_entry e[] = {entry("a", 0, 10)};
+    struct error err;
+    char xid[12];
+    PGconn *pg = PQconnectdb(dsn_of(holder));
+
+    assert_int_equal(PQstatus(pg), CONNECTION_OK);
+    operator_ask(pg, "BEGIN");
+    operator_ask(pg, "UPDATE \"" SCHEMA "\".offsets SET end_offset = 1");
+    struct conn_settings settings = server_settings(dsn_of(own));
+    conn_free(c);
+    c = server_open_with(&settings);
+    assert_int_equal(look(e, 1, out), 1);
+    snprintf(xid, sizeof xid, "%s", (*out)[0].xid);
+    e[0].end_xid = xid;
+    assert_int_equal(look(e, 1, out), 1);
+    assert_true(conn_is_open(c));
+    bool ended = ledger_ended(l) == 1;
+    assert_int_equal(ended, (*out)[0].refused[0] == '\0');
+    assert_ok(conn_run(c, "SELECT 1", &err), &err);
+    PQfinish(pg);
+    return ended;
+}
+
+/* Another login: pg_signal_backend is enough. SET role in force: what the login may do counts too.
+ * A session that stays is named. */
+static void test_sessions_of_other_roles(void **state)
+{
+    (void) state;
+    struct ledger_entry e = entry("a", 0, 10);
+    const struct ledger_lock *locks;
+
+    claim(&e, 1);
+    operator_ask(admin, "CREATE ROLE unit_owner;"
+                        "CREATE ROLE unit_former LOGIN PASSWORD 'x' IN ROLE unit_owner;"
+                        "CREATE ROLE unit_heir LOGIN PASSWORD 'x' IN ROLE unit_owner;"
+                        "GRANT ALL ON SCHEMA \"" SCHEMA "\" TO unit_owner;"
+                        "GRANT ALL ON ALL TABLES IN SCHEMA \"" SCHEMA "\" TO unit_owner");
+    assert_true(ends("user=unit_heir password=x", "user=unit_heir password=x", &locks));
+    assert_false(ends("user=unit_former password=x", "user=unit_heir password=x", &locks));
+    assert_has(locks[0].holder, "user 'unit_former'");
+    assert_has(locks[0].holder, "its state is hidden from this role");
+
+    operator_ask(admin, "GRANT pg_signal_backend TO unit_heir");
+    assert_true(ends("user=unit_former password=x", "user=unit_heir password=x", &locks));
+    assert_false(ends("user=operator", "user=unit_heir password=x", &locks));
+    assert_has(locks[0].holder, "user 'operator'");
+    operator_ask(admin, "REVOKE pg_signal_backend FROM unit_heir");
+
+    operator_ask(admin, "ALTER ROLE unit_heir SET role TO unit_owner");
+    assert_true(ends("user=unit_heir password=x", "user=unit_heir password=x", &locks));
+    assert_false(ends("user=unit_former password=x", "user=unit_heir password=x", &locks));
+    operator_ask(admin, "DROP OWNED BY unit_owner");
+}
+
+/* A pooler gives the statement the session of another connection: it does nothing there. */
+static void test_another_session(void **state)
+{
+    (void) state;
+    struct ledger_entry e = entry("a", 0, 10);
+    const struct ledger_lock *locks;
+    struct error err;
+
+    claim(&e, 1);
+    PGconn *somebody = locker("UPDATE offsets SET end_offset = 1");
+    assert_int_equal(look(&e, 1, &locks), 1);
+    char xid[12];
+    snprintf(xid, sizeof xid, "%s", locks[0].xid);
+    e.end_xid = xid;
+    assert_ok(conn_run(c, "SET pgsinkd.session TO 'of somebody else'", &err), &err);
+    assert_ok(ledger_look_start(l, c, &e, 1, &err), &err);
+    assert_int_equal(server_drive_ledger(l, c, &err), LEDGER_FAILED);
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_string_equal(err.sqlstate, "SK004");
+    assert_has(err.hint, "pool_mode = session");
+    operator_ask(somebody, "COMMIT"); /* it was not ended */
+    PQfinish(somebody);
+
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    assert_ok(conn_run(c, "RESET pgsinkd.session", &err), &err);
+    assert_false(claim_with(l, c, &e, 1, false, &err));
+    assert_string_equal(err.sqlstate, "SK004");
+    assert_string_equal(operator_ask(admin, "SELECT owner_epoch FROM offsets"), "1");
 }
 
 static void test_gap(void **state)
@@ -331,7 +510,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_claim, setup, teardown),
         cmocka_unit_test_setup_teardown(test_claim_only_mine, setup, teardown),
         cmocka_unit_test_setup_teardown(test_race_for_a_new_partition, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_locked_line_and_eviction, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_locked_row_and_its_holder, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_holds_a_row, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_table_is_locked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sessions_of_other_roles, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes_by_hand_are_reported, setup, teardown),

@@ -586,6 +586,29 @@ static void test_fenced(void **state)
     free_target(g);
 }
 
+/* A pooler gives the transaction the session of another connection. */
+static void test_another_session(void **state)
+{
+    (void) state;
+    struct target *g = make_target("pooled", "a text", 0);
+    struct error err;
+
+    next_offset = 100;
+    ADD(g, 0, "x");
+    assert_ok(conn_run(c, "SET pgsinkd.session TO 'of somebody else'", &err), &err);
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_int_equal(r.error.class, ERROR_LINK);
+    assert_string_equal(r.error.sqlstate, "SK004");
+    assert_has(r.error.text, "a connection pooler gives each transaction another server session");
+    assert_has(r.error.hint, "pool_mode = session");
+    assert_false(conn_is_open(c));
+    assert_string_equal(operator_ask(admin, "SELECT count(*) FROM pooled"), "0");
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    expect_committed();
+    free_target(g);
+}
+
 /* --- a replay's --- */
 
 static void make_letters(const char *offsets)
@@ -911,6 +934,7 @@ int main(void)
         TEST(test_early_error),
         TEST(test_setup_faults),
         TEST(test_fenced),
+        TEST(test_another_session),
         TEST(test_letters_are_taken_with_their_rows),
         TEST(test_standby_meanwhile),
         TEST(test_terminated_before_the_end),

@@ -85,7 +85,7 @@ static void test_the_parameters_of_advance(void **state)
     const struct statement *advance = statements_advance(s);
 
     (void) state;
-    assert_int_equal(advance->parameter_count, 2 + SPAN_FIELDS);
+    assert_int_equal(advance->parameter_count, 2 + SPAN_FIELDS + 1); /* the marker */
     assert_non_null(strstr(advance->sql, "\"ledger\".advance($1,"));
     for (int field = 0; field < SPAN_FIELDS; field++) {
         assert_int_equal(statements_span_field(&span, (enum span_field) field), want[field]);

@@ -162,14 +162,21 @@ static void work(size_t worker)
 static void suffer(struct hand *h)
 {
     static const enum report_kind kinds[] = {REPORT_RESET, REPORT_STOPPED, REPORT_CORRUPT,
-                                             REPORT_LOST, REPORT_START};
-    enum report_kind kind = kinds[chance(5)];
+                                             REPORT_LOST,  REPORT_START,   REPORT_HELD};
+    enum report_kind kind = kinds[chance(ARRAY_LEN(kinds))];
 
     if (h->partition == NULL || h->state != HAND_READING) {
         return;
     }
     if (kind == REPORT_START) {
         start(h, (int64_t) chance(200)); /* an operator has moved it */
+        return;
+    }
+    if (kind == REPORT_HELD) {
+        h->state = HAND_WAITING; /* its row of the ledger is locked, */
+        h->seq++;
+        post(h, REPORT_HELD);
+        start(h, h->expect); /*   and free again */
         return;
     }
     if (kind != REPORT_RESET) {
