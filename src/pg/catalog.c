@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/rows_sql.h"
+#include "pg/sql.h"
 #include "pg/sqlstate.h"
 
 #include <stdio.h>
@@ -158,16 +159,66 @@ static bool no_insert(const struct table *t, const char *column, const char *use
 
 /* --- its columns --- */
 
-/* Everything that decides how rows are made for the table, or whether they can be. */
+/*
+ * Everything that decides how rows are made for the table, or whether they can be; r.rel is its
+ * OID. The same as columns_signature() (sql/004_columns.sql), which is not there in a sink without
+ * a schema of ours; server_schema.c compares the two.
+ */
 #define SIGNATURE_SQL                                                                              \
-    "pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname,"          \
-    " a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated), ','"     \
-    " ORDER BY a.attnum)) FROM pg_catalog.pg_attribute a"                                          \
-    " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = "
+    "SELECT pg_catalog.concat(r.rel, ':', pg_catalog.md5(pg_catalog.concat("                       \
+    "(SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid,"     \
+    " a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attcollation), ','" \
+    " ORDER BY a.attnum) FROM pg_catalog.pg_attribute a"                                           \
+    " WHERE a.attrelid = r.rel AND a.attnum > 0 AND NOT a.attisdropped), '|',"                     \
+    " (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', i.indisprimary, i.indnkeyatts,"      \
+    " i.indkey), ',' ORDER BY i.indisprimary, i.indnkeyatts, i.indkey::pg_catalog.text)"           \
+    " FROM pg_catalog.pg_index i"                                                                  \
+    " WHERE i.indrelid = r.rel AND i.indisunique AND i.indimmediate AND i.indisvalid"              \
+    " AND i.indpred IS NULL AND i.indexprs IS NULL), '|',"                                         \
+    " (WITH RECURSIVE d(typ) AS (SELECT a.atttypid FROM pg_catalog.pg_attribute a"                 \
+    " WHERE a.attrelid = r.rel AND a.attnum > 0"                                                   \
+    " UNION SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END"                \
+    " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typ"                                           \
+    " WHERE t.typtype = 'd' OR t.typlen = -1 AND t.typelem <> 0)"                                  \
+    " SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', t.oid, t.typbasetype, t.typtypmod,"   \
+    " t.typnotnull, t.typdefault IS NULL), ',' ORDER BY t.oid)"                                    \
+    " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typ WHERE t.typtype = 'd'), '|',"              \
+    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = r.rel))))"
 
-void catalog_same_sql(struct buf *out, const struct table *t)
+/* Fails as no statement of anybody else does: a setting of this name does not exist. */
+#define NO_SUCH_SETTING "pgsinkd.columns_have_changed"
+
+/* The table is found by its name: another one may have it by now. */
+static void add_name(struct buf *out, const struct table *t, const char *before, const char *after)
 {
-    buf_printf(out, "(SELECT " SIGNATURE_SQL "%u) IS NOT DISTINCT FROM '%s'", t->oid, t->signature);
+    buf_add_z(out, before);
+    sql_literal(out, t->quoted);
+    buf_add_z(out, after);
+}
+
+void catalog_guard_sql(struct buf *out, const char *schema, const struct table *t, bool in_plan)
+{
+    if (schema == NULL) {
+        buf_add_z(out, "CASE WHEN (" SIGNATURE_SQL);
+        add_name(out, t, " FROM (SELECT pg_catalog.to_regclass(", ")::pg_catalog.oid) r(rel))");
+        buf_printf(out, " IS NOT DISTINCT FROM '%s' THEN true", t->signature);
+        buf_add_z(out, " ELSE pg_catalog.current_setting('" NO_SUCH_SETTING "') IS NULL END");
+        return;
+    }
+    table_quote_ident(out, schema);
+    if (in_plan) {
+        add_name(out, t, ".columns_are(", "::pg_catalog.regclass");
+    } else {
+        add_name(out, t, ".columns_now(pg_catalog.to_regclass(", ")");
+    }
+    buf_printf(out, ",'%s')", t->signature);
+}
+
+bool catalog_guard_speaks(const char *sqlstate, const char *message)
+{
+    return sqlstate_is(sqlstate, SQLSTATE_CHANGED) ||
+           (sqlstate_is(sqlstate, SQLSTATE_UNDEFINED_OBJECT) &&
+            strstr(message, NO_SUCH_SETTING) != NULL);
 }
 
 static bool read_signature(struct conn *c, struct table *t, struct error *err)
@@ -176,8 +227,8 @@ static bool read_signature(struct conn *c, struct table *t, struct error *err)
     const char *values[] = {oid};
 
     snprintf(oid, sizeof oid, "%u", t->oid);
-    _cleanup_result_ PGresult *r = conn_exec(c, "SELECT " SIGNATURE_SQL "$1::pg_catalog.oid", 1,
-                                             values, err);
+    _cleanup_result_ PGresult *r = conn_exec(
+        c, SIGNATURE_SQL " FROM (SELECT $1::pg_catalog.oid) r(rel)", 1, values, err);
     if (r == NULL) {
         return false;
     }
@@ -220,7 +271,7 @@ static const char columns_sql[] =
     " (SELECT ' COLLATE ' || pg_catalog.quote_ident(n.nspname) || '.'"
     " || pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o"
     " JOIN pg_catalog.pg_namespace n ON n.oid = o.collnamespace"
-    " WHERE o.oid = a.attcollation AND NOT o.collisdeterministic)"
+    " WHERE o.oid = a.attcollation AND NOT o.collisdeterministic), a.atttypid <> b.typid"
     " FROM pg_catalog.pg_attribute a JOIN b ON b.num = a.attnum" TYPE_JOINS
     " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
     " WHERE a.attrelid = $1::pg_catalog.oid ORDER BY a.attnum";
@@ -247,7 +298,8 @@ enum {
     COL_IDENTITY,
     COL_INSERT,
     COL_ATTNUM,
-    COL_COLLATION /* nondeterministic, as " COLLATE ..."; else NULL */
+    COL_COLLATION, /* nondeterministic, as " COLLATE ..."; else NULL */
+    COL_DOMAIN
 };
 
 static uint32_t oid_at(const PGresult *r, int row, int column)
@@ -435,6 +487,7 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
             return false;
         }
         attnums[i] = oid_at(r, (int) i, COL_ATTNUM);
+        t->has_domains |= result_is_true(r, (int) i, COL_DOMAIN);
         if (may_insert || result_is_true(r, (int) i, COL_INSERT)) {
             granted++;
         } else if (refused == NULL && !col->generated && !col->identity) {

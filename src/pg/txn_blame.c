@@ -4,6 +4,7 @@
  * is txn_answer.c. Worker thread.
  */
 #include "base/ascii.h"
+#include "pg/catalog.h"
 #include "pg/sqlstate.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
@@ -110,19 +111,29 @@ static bool is_only_target(const struct flight *f)
     return true;
 }
 
+/* That of the statement under way; NULL: not known. COPY: after the last CopyDone it may be the
+ * commit that fails, for any of the tables. */
+static const struct target *target_of(const struct flight *f)
+{
+    const struct answer *a = txn_expected(f);
+
+    if (a != NULL && a->target != NULL &&
+        (f->path == TXN_UNNEST || f->fault_row != TXN_NO_ROW || !f->may_commit ||
+         is_only_target(f))) {
+        return a->target;
+    }
+    return NULL;
+}
+
 /* "table 's.t'": that of the statement under way, else the one that the server names, if any. */
 static void name_table(struct flight *f, const PGresult *res)
 {
     const char *schema = PQresultErrorField(res, PG_DIAG_SCHEMA_NAME);
     const char *name = PQresultErrorField(res, PG_DIAG_TABLE_NAME);
-    const struct answer *a = txn_expected(f);
+    const struct target *target = target_of(f);
 
-    /* COPY: after the last CopyDone it may be the commit that fails, for any of the tables. */
-    if (a != NULL && a->target != NULL &&
-        (f->path == TXN_UNNEST || f->fault_row != TXN_NO_ROW || !f->may_commit ||
-         is_only_target(f))) {
-        const struct table *table = a->target->table;
-        error_wrap(&f->fault, "table '%s.%s'", table->schema, table->name);
+    if (target != NULL) {
+        error_wrap(&f->fault, "table '%s.%s'", target->table->schema, target->table->name);
     } else if (schema != NULL && name != NULL) {
         error_wrap(&f->fault, "table '%s.%s'", schema, name);
     }
@@ -144,6 +155,20 @@ static void blame_setup(const struct txn *t, struct flight *f)
     }
 }
 
+/* The table is not the one that the rows were made for: nobody's fault. */
+static void take_change(struct flight *f)
+{
+    const struct target *target = f->fault_target;
+
+    f->changed = true;
+    if (target != NULL) {
+        error_set(&f->fault, ERROR_SETUP, "table '%s.%s': its columns have changed",
+                  target->table->schema, target->table->name);
+    } else {
+        error_set(&f->fault, ERROR_SETUP, "the columns of a table have changed");
+    }
+}
+
 void txn_blame(struct txn *t, const PGresult *res)
 {
     struct flight *f = &t->flights[0];
@@ -158,7 +183,11 @@ void txn_blame(struct txn *t, const PGresult *res)
         t->deaf = true; /* the error is our own CopyFail: what we had heard was none */
     }
     bool of_rows = f->advanced && (a == NULL || a->kind != ANSWER_OTHER);
-    if (f->path == TXN_UNNEST && sqlstate_is(f->fault.sqlstate, SQLSTATE_INVALID_STATEMENT_NAME)) {
+    f->fault_target = of_rows ? target_of(f) : NULL;
+    if (!f->fatal && catalog_guard_speaks(f->fault.sqlstate, f->fault.text)) {
+        take_change(f);
+    } else if (f->path == TXN_UNNEST &&
+               sqlstate_is(f->fault.sqlstate, SQLSTATE_INVALID_STATEMENT_NAME)) {
         f->fault.class = ERROR_LINK; /* somebody deallocated it: a new session prepares again */
     } else if (f->fault.class == ERROR_RECORD && of_rows) {
         if (a != NULL && a->kind == ANSWER_COPY) {

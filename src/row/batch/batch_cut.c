@@ -172,6 +172,7 @@ void batch_split(struct batch *b, size_t count, struct batch *head)
         split_record(b, &b->records[i], head);
     }
     split_parts(b, count, head);
+    batch_compare_as(head, b);
     split_raw(b, count, head);
 
     _cleanup_mem_ uint32_t *to = mem_array(MAX(b->span_count, 1), sizeof *to);

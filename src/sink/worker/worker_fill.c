@@ -76,8 +76,11 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
             feed_headers(w->wc.feed, msg);
             has_headers = true;
         }
-        if (!record_rows(w->decoder, route, msg, w->open, &err) &&
-            !worker_letters_reject(w, mapping_target(route->mapping), msg, &err)) {
+        if (record_rows(w->decoder, route, msg, w->open, &err)) {
+            continue;
+        }
+        record_compare(route, w->open);
+        if (!worker_letters_reject(w, mapping_target(route->mapping), msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
             worker_slot_stop(w, s, msg->offset, REPORT_STOPPED, &err);

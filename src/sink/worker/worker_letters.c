@@ -201,6 +201,7 @@ static void write_letter(struct worker *w, const struct batch *b, const struct t
 
     batch_kept(b, record, &msg, headers);
     add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
+    batch_compare(to, b->parts[r->part].target); /* the table may change before this is sent */
 }
 
 /* All rows that a route has made of a record are left out when one of them is refused. */
@@ -246,6 +247,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
 
     to->opened_usec = b->opened_usec;
     copy_spans(b, to);
+    batch_compare_as(to, b);
     batch_walk_begin(&walk, b);
     bool left = batch_walk_next(&walk, &part, &row);
     for (size_t record = 0; record < b->record_count; record++) {

@@ -155,16 +155,6 @@ static void act_on(struct worker *w, const struct txn_result *r)
     }
 }
 
-/* The batch is stored, because SQL has converted it; but there may be new columns. */
-static void note_change(struct worker *w, const struct txn_result *r)
-{
-    if (r->changed) {
-        struct error err;
-        error_set(&err, ERROR_SETUP, "the columns of a table have changed");
-        worker_plan_changed(w, &err);
-    }
-}
-
 static void take_result(struct worker *w, const struct txn_result *r)
 {
     struct link *l = &w->link;
@@ -175,7 +165,6 @@ static void take_result(struct worker *w, const struct txn_result *r)
         w->stale_tried = false;
         worker_settle_commit(w, l->failed);
         worker_group_stored(w);
-        note_change(w, r);
     } else if (l->failed++ == 0) {
         l->verdict = *r;
     }
