@@ -24,6 +24,7 @@
 #define SQLSTATE_PROGRAM_LIMIT_EXCEEDED "54" /* the class */
 #define SQLSTATE_LOCK_NOT_AVAILABLE "55P03"
 #define SQLSTATE_QUERY_CANCELED "57014"
+#define SQLSTATE_INTERNAL_ERROR "XX000" /* also: a type of a parameter does not exist any more */
 
 /* What to do about it. NULL or "" (libpq made the error itself) counts as ERROR_LINK. */
 enum error_class sqlstate_class(const char *sqlstate) _pure_;

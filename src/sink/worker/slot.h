@@ -23,7 +23,6 @@ struct slot {
     const char *topic;
     int32_t number;
     const struct topic_plan *plan;
-    const struct topic_plan *next_plan; /* as soon as nothing is on its way; NULL: none */
     struct share *share;
     enum slot_state state;
 
@@ -56,6 +55,10 @@ struct slot {
     int32_t broker;                /* of the last record; -1 none yet, or not known */
 
     struct report *fault; /* why it has stopped; not reported yet */
+    /* Not before this question about tables is answered (worker_plan.c): our encoders have rejected
+     * the record, but perhaps by an old description of its table. 0: at once; UINT64_MAX: the
+     * question is still to be asked. */
+    uint64_t fault_after;
 };
 
 /* The only way to change the state. Asserts that the change is one of those drawn in slot.c. */

@@ -84,6 +84,7 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
             batch_record_abort(w->open);
             drop_idle_span(w, s);
             worker_slot_stop(w, s, msg->offset, REPORT_STOPPED, &err);
+            s->fault_after = UINT64_MAX; /* before that its tables are looked up again */
             return;
         }
     }

@@ -1,61 +1,167 @@
 /*
- * When tables change while we run. When a table refuses a batch as a whole, or a transaction finds
- * columns that the plan does not have, main is asked to read the catalog again; meanwhile nothing
- * is written. With the new plan all records that are not stored are read and encoded again. If
- * nothing can be stored then either, an operator must act. Worker thread.
+ * When tables change while we run. When a transaction finds a table that is not as the plan has it,
+ * or a table refuses a batch as a whole, main is asked to look it up again; meanwhile nothing is
+ * written. The answer is one order for all slots. Where a plan has changed, all records that are
+ * not stored are read and encoded again; other partitions go on with what they have. What a new
+ * plan does not help is not tried again and again. Worker thread.
  */
+#include "base/mem.h"
+#include "pg/sqlstate.h"
+#include "sink/plan/plan.h"
 #include "sink/worker/worker_state.h"
 
-void worker_plan_changed(struct worker *w, const struct error *err)
+#include <stdlib.h>
+
+#define ANY_TARGET (-1)
+
+/* ---- questions ---- */
+
+/* About the tables of the slot's topic, else about that of the target, else about all. */
+static uint64_t ask(struct worker *w, const struct slot *s, const struct target *target,
+                    const struct error *err)
+{
+    bool is_of_plan = target != NULL && target->route != NULL; /* and not of dead letters */
+    struct report *r = worker_report_new(w, REPORT_STALE, s,
+                                         is_of_plan ? (int64_t) target->id : ANY_TARGET, err);
+
+    r->seq = ++w->plan_asked;
+    worker_report_post(w, r);
+    return w->plan_asked;
+}
+
+void worker_plan_changed(struct worker *w, const struct target *target, const struct error *err)
 {
     if (!w->stale) {
         w->stale = true;
-        worker_report(w, REPORT_STALE, NULL, 0, err);
+        w->stale_until = ask(w, NULL, target, err);
     }
 }
 
-/* What a new plan did not help is not tried again and again. */
-bool worker_plan_stale(struct worker *w, const struct error *err)
+bool worker_plan_stale(struct worker *w, const struct target *target, const struct error *err)
 {
     if (w->stale_tried) {
         return false;
     }
-    worker_plan_changed(w, err);
+    worker_plan_changed(w, target, err);
     return true;
 }
 
-void worker_plan_take(struct worker *w, struct slot *s, const struct topic_plan *plan)
+void worker_plan_doubt_faults(struct worker *w)
 {
-    if (s == NULL) {
-        return;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        if (s->fault != NULL && s->fault_after == UINT64_MAX && !worker_outbox_holds(w, s)) {
+            s->fault_after = ask(w, s, NULL, NULL);
+        }
     }
-    s->next_plan = plan;
-    w->plans_due = true;
 }
 
-static void renew(struct worker *w, struct slot *s)
+/* ---- answers ---- */
+
+void worker_plan_take(struct worker *w, const struct order *o)
 {
+    w->plan_told = MAX(w->plan_told, o->seq);
+    if (o->renewal != NULL) {
+        w->renewals = mem_grow(w->renewals, &w->renewal_cap, w->renewal_count,
+                               sizeof(const struct plan_renewal *));
+        w->renewals[w->renewal_count++] = o->renewal;
+    }
+}
+
+static void renew_slot(struct worker *w, struct slot *s)
+{
+    const struct topic_plan *plan = s->plan;
     struct error why;
 
+    for (size_t i = 0; i < w->renewal_count; i++) {
+        plan = plan_renewal_of(w->renewals[i], plan);
+    }
+    if (plan == s->plan) {
+        return;
+    }
+    s->plan = plan;
     error_set(&why, ERROR_SETUP, "its tables have changed");
-    s->plan = s->next_plan;
-    s->next_plan = NULL;
-    if (s->state == SLOT_READING || s->state == SLOT_WAITING || worker_outbox_holds(w, s)) {
+    if (s->state == SLOT_READING || s->state == SLOT_WAITING || s->fault_after != 0 ||
+        worker_outbox_holds(w, s)) {
         worker_slot_read_again(w, s, &why);
+    }
+}
+
+/* No slot has a row of these any more; what else names them goes too. */
+static void forget_targets(struct worker *w, const struct plan_renewal *r)
+{
+    size_t n;
+    const struct target *const *gone = plan_renewal_gone(r, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        batch_forget(w->open, gone[i]);
+        for (size_t k = 0; k < w->outbox_count; k++) {
+            batch_forget(w->outbox[k], gone[i]);
+        }
+    }
+    txn_forget(w->link.txn, gone, n);
+}
+
+static void renew(struct worker *w)
+{
+    if (w->renewal_count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < w->slot_count; i++) {
+        renew_slot(w, w->slots[i]);
+    }
+    for (size_t i = 0; i < w->renewal_count; i++) {
+        forget_targets(w, w->renewals[i]);
+    }
+    uint64_t last = plan_renewal_number(w->renewals[w->renewal_count - 1]);
+    worker_report(w, REPORT_RENEWED, NULL, (int64_t) last, NULL);
+    w->renewal_count = 0;
+}
+
+static void find_unusable(struct worker *w)
+{
+    for (size_t i = 0; i < w->slot_count && !w->dead; i++) {
+        const struct slot *s = w->slots[i];
+        if (s->plan->why != NULL && s->state != SLOT_RELEASING) {
+            worker_plan_unusable(w, s->plan, NULL, s->plan->why);
+        }
     }
 }
 
 void worker_plan_apply(struct worker *w)
 {
-    if (!w->plans_due) {
+    if (w->renewal_count == 0 && w->plan_answered == w->plan_told) {
         return;
     }
-    w->plans_due = false;
-    for (size_t i = 0; i < w->slot_count; i++) {
-        if (w->slots[i]->next_plan != NULL) {
-            renew(w, w->slots[i]);
-        }
+    renew(w);
+    w->plan_answered = w->plan_told;
+    if (w->stale && w->plan_answered >= w->stale_until) {
+        w->stale = false;
+        w->stale_tried = true;
     }
-    w->stale_tried = w->stale;
-    w->stale = false;
+    find_unusable(w);
+}
+
+void worker_plan_done(struct worker *w)
+{
+    free(w->renewals);
+}
+
+/* ---- what needs a person ---- */
+
+void worker_plan_unusable(struct worker *w, const struct topic_plan *plan,
+                          const struct target *target, const struct error *err)
+{
+    struct error final = *err;
+
+    (void) plan;   /* today all partitions end with the one that it is of, */
+    (void) target; /*   and what writes to other tables as well */
+    if (*final.hint == '\0') {
+        error_hint(&final, sqlstate_is(final.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)
+                               ? "Grant what `pgsinkd init --print` lists, then start again."
+                               : "No record caused this: fix the table, its triggers or the "
+                                 "server, then start again. Nothing is lost.");
+    }
+    w->dead = true;
+    worker_report(w, REPORT_FATAL, NULL, 0, &final);
 }

@@ -80,6 +80,7 @@ void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum rep
     error_wrap(err, "%s-%d@%lld", s->topic, s->number, (long long) offset);
     worker_slot_forget_fault(w, s);
     s->fault = worker_report_new(w, kind, s, offset, err);
+    s->fault_after = 0;
     w->fault_count++;
     w->flush = true;
     if (s->state != SLOT_STOPPED) {
@@ -89,6 +90,7 @@ void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum rep
 
 void worker_slot_forget_fault(struct worker *w, struct slot *s)
 {
+    s->fault_after = 0;
     if (s->fault != NULL) {
         free(TAKE_PTR(s->fault));
         w->fault_count--;
@@ -99,7 +101,8 @@ void worker_slot_report_faults(struct worker *w)
 {
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->fault != NULL && !worker_outbox_holds(w, s)) {
+        bool is_certain = s->fault_after <= w->plan_answered;
+        if (s->fault != NULL && is_certain && !worker_outbox_holds(w, s)) {
             worker_report_post(w, TAKE_PTR(s->fault));
             w->fault_count--;
         }

@@ -6,6 +6,7 @@
  * the first of them decides what is done. Without a ledger no advance would miss, so then none
  * follows. Worker thread.
  */
+#include "pg/sqlstate.h"
 #include "sink/worker/worker_state.h"
 
 /* A batch that the server cannot store within postgres.timeout (triggers, foreign keys) is cut. */
@@ -124,6 +125,21 @@ static void follow(struct worker *w)
 
 /* ---- answers ---- */
 
+/* Between tables that change again and again. */
+#define CHANGED_PAUSE (100 * USEC_PER_MSEC)
+
+/* The table refuses rows, whatever they are; it may not be the one that they were made for. */
+static void take_refusal(struct worker *w, const struct txn_result *r)
+{
+    worker_link_succeeded(w);
+    if (r->changed) {
+        w->link.retry_at = w->stale_tried ? clock_mono() + CHANGED_PAUSE : 0;
+        worker_plan_changed(w, r->target, &r->error);
+    } else if (!worker_plan_stale(w, r->target, &r->error)) {
+        worker_plan_unusable(w, NULL, r->target, &r->error);
+    }
+}
+
 /* All are answered, and the oldest in the outbox was refused. */
 static void act_on(struct worker *w, const struct txn_result *r)
 {
@@ -143,14 +159,16 @@ static void act_on(struct worker *w, const struct txn_result *r)
         } else {
             worker_letters_isolate(w, r);
         }
-    } else if (r->error.class == ERROR_SETUP && r->changed) {
-        worker_link_succeeded(w);
-        worker_plan_changed(w, &r->error);
     } else if (r->no_temporary && r->path == TXN_EACH) {
         w->each_denied = true;
         worker_link_succeeded(w);
         l->copy_once = true; /* names one row at a time */
+    } else if (r->error.class == ERROR_SETUP) {
+        take_refusal(w, r);
     } else {
+        if (r->path == TXN_UNNEST && sqlstate_is(r->error.sqlstate, SQLSTATE_INTERNAL_ERROR)) {
+            (void) worker_plan_stale(w, r->target, &r->error); /* a type may be gone */
+        }
         worker_link_failed(w, &r->error);
     }
 }
