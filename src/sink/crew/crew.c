@@ -229,6 +229,7 @@ struct crew *crew_new(const struct crew_config *cc)
     c->load = mem_array(cc->worker_count, sizeof *c->load);
     crew_commit_init(c);
     crew_member_init(c);
+    crew_plan_init(c);
     crew_unread_init(c);
     return c;
 }
@@ -246,6 +247,7 @@ void crew_free(struct crew *c)
     free(c->load);
     index_done(&c->index);
     crew_member_done(c);
+    crew_plan_done(c);
     unread_free(c->unread);
     free(c);
 }

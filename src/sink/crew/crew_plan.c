@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- before the claim ---- */
@@ -80,32 +81,103 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
 
 /* ---- tables that have changed ---- */
 
-void crew_plan_renew(struct crew *c)
+void crew_plan_init(struct crew *c)
 {
-    c->renew_again = c->renewing;
+    c->plans = mem_array(MAX(c->cc.worker_count, 1), sizeof *c->plans);
+}
+
+void crew_plan_done(struct crew *c)
+{
+    free(c->plans);
+}
+
+static struct crew_plans *plans_of(struct crew *c, const struct worker *w)
+{
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        if (c->cc.workers[i] == w) {
+            return &c->plans[i];
+        }
+    }
+    return NULL;
+}
+
+static void ask_renew(struct crew *c)
+{
     if (c->renewing) {
         return;
     }
     struct scout_mail *m = scout_mail_new(SCOUT_RENEW, 0);
     c->renewing = true;
+    c->renew_due = false;
     m->job_count = plan_renew_jobs(c->cc.plan, &m->jobs);
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        c->plans[i].asking = c->plans[i].asked;
+    }
     scout_ask(c->cc.scout, m);
+}
+
+void crew_plan_renew(struct crew *c, const struct report *r)
+{
+    if (r == NULL || (r->partition == NULL && r->offset < 0)) {
+        plan_want_all(c->cc.plan);
+    } else if (r->partition != NULL) {
+        plan_want_topic(c->cc.plan, r->partition->topic);
+    } else {
+        plan_want_target(c->cc.plan, (uint32_t) r->offset);
+    }
+    if (r != NULL) {
+        plans_of(c, r->worker)->asked = r->seq;
+    }
+    c->renew_due = true;
+    ask_renew(c);
+}
+
+void crew_plan_renewed(struct crew *c, const struct report *r)
+{
+    uint64_t least = UINT64_MAX;
+
+    plans_of(c, r->worker)->renewed = (uint64_t) r->offset;
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        least = MIN(least, c->plans[i].renewed);
+    }
+    plan_release(c->cc.plan, least);
+}
+
+/* To every worker, also to one that has no partition now: what was replaced is freed when all have
+ * answered. */
+static void tell_workers(struct crew *c, const struct plan_renewal *renewal)
+{
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        struct crew_plans *plans = &c->plans[i];
+        if (renewal == NULL && plans->told == plans->asking) {
+            continue;
+        }
+        struct order *o = mem_zalloc(sizeof *o);
+        o->kind = ORDER_PLAN;
+        o->renewal = renewal;
+        o->seq = plans->told = plans->asking;
+        worker_post(c->cc.workers[i], o);
+    }
 }
 
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m)
 {
     c->renewing = false;
-    if (m->failed || c->renew_again) {
-        crew_plan_renew(c);
+    if (m->failed) {
+        for (size_t i = 0; i < m->job_count; i++) {
+            plan_want_job(c->cc.plan, m->jobs[i]);
+        }
+        ask_renew(c);
         return;
     }
-    plan_renew(c->cc.plan, m->jobs, m->job_count);
+    const struct plan_renewal *renewal = plan_renew(c->cc.plan, m->jobs, m->job_count);
     m->job_count = 0;
-    for (size_t i = 0; i < c->count; i++) {
+    for (size_t i = 0; renewal != NULL && i < c->count; i++) {
         struct partition *p = c->partitions[i];
-        p->plan = p->plan != NULL ? plan_topic(c->cc.plan, p->topic) : NULL;
-        if (p->worker != NULL && p->state != PARTITION_RELEASING) {
-            worker_post(p->worker, partition_order(p, ORDER_PLAN));
-        }
+        p->plan = p->plan != NULL ? plan_renewal_of(renewal, p->plan) : NULL;
+    }
+    tell_workers(c, renewal);
+    if (c->renew_due) {
+        ask_renew(c);
     }
 }

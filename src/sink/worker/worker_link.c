@@ -152,11 +152,8 @@ void worker_link_failed(struct worker *w, const struct error *err)
     bool open = conn_is_open(l->conn);
 
     if (err->class == ERROR_SETUP) {
-        bool writing = l->state == LINK_WRITING;
         set_state(l, open ? LINK_IDLE : LINK_DOWN);
-        if (!writing || !open || !worker_plan_stale(w, err)) {
-            give_up(w, err);
-        }
+        give_up(w, err);
         return;
     }
     if (err->class == ERROR_LINK || !open) {
