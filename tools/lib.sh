@@ -8,7 +8,7 @@ PACKAGES_BUILD=(
 PACKAGES_POSTGRES=(postgresql)
 PACKAGES_TEST=(
     g++ libclang-rt-dev libcmocka-dev clang-format clang-tidy clang-tools gcovr git
-    maven default-jre-headless kcat iproute2 util-linux
+    maven default-jre-headless kcat iproute2 util-linux postgresql-postgis
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg python3-confluent-kafka
 )
 

@@ -15,7 +15,6 @@ enum exit_code command_run(const struct command_args *args)
 
     mem_keep_freed();
     failpoint_init();
-    delays_init();
     log_init(args->cfg->log.level);
     if (!command_check_file(args->cfg, &err)) {
         log_fault(LOG_config_refused, &err);

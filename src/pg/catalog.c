@@ -554,6 +554,8 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
         return NULL;
     }
     struct table *t = new_table(r);
+    const char *encoding = PQparameterStatus(c->pg, "server_encoding");
+    t->is_utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0;
     /* First, so that a change between the two queries is seen later. */
     if (!read_signature(c, t, err) ||
         !read_columns(c, t, result_is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {

@@ -49,7 +49,12 @@ static char *setup_sql(const struct conn_settings *settings)
                     "SET tcp_user_timeout TO 30000;"
                     "SET standard_conforming_strings TO on;"
                     "SET \"TimeZone\" TO 'UTC';"
-                    "SET \"DateStyle\" TO 'ISO';");
+                    "SET \"DateStyle\" TO 'ISO';"
+                    /* PostgreSQL 14 and 17 brought these: an idle worker, or a batch that waits for
+                     * a lock, does not end because of its role's or database's default. */
+                    "SELECT pg_catalog.set_config(s.name, '0', false)"
+                    " FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS s (name)"
+                    " WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL;");
     if (settings->listen_channel != NULL) {
         buf_add_z(&sql, "LISTEN ");
         table_quote_ident(&sql, settings->listen_channel);
@@ -147,14 +152,17 @@ void conn_begin(struct conn *c)
     c->deadline = clock_mono() + c->timeout_usec;
 }
 
-/* replay() sends "replay:" and the sink; everything else is about the ledger. */
+/* replay() sends "replay:" and the sink; what is about the ledger has the sink alone, or nothing if
+ * it concerns all. Whatever else anybody sends is not for us. */
 static void take_notification(struct conn *c, const char *payload)
 {
     static const char replay[] = "replay:";
+    const char *sink = c->listen_sink;
 
-    if (strncmp(payload, replay, strlen(replay)) != 0) {
+    if (*payload == '\0' || (sink != NULL && strcmp(payload, sink) == 0)) {
         c->news.ledger = true;
-    } else if (c->listen_sink != NULL && strcmp(payload + strlen(replay), c->listen_sink) == 0) {
+    } else if (sink != NULL && strncmp(payload, replay, strlen(replay)) == 0 &&
+               strcmp(payload + strlen(replay), sink) == 0) {
         c->news.replay = true;
     }
 }

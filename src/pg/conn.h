@@ -26,7 +26,7 @@ struct conn_settings {
     const char *application_name;
     const char *synchronous_commit; /* "on", "off", ... */
     const char *listen_channel;     /* LISTEN to this after connecting; NULL = none */
-    const char *listen_sink;        /* the sink whose replays are news; NULL = none */
+    const char *listen_sink;        /* the sink about which notifications are news; NULL = none */
     usec_t lock_timeout_usec;       /* the session's lock_timeout */
     usec_t timeout_usec;            /* longest wait for one answer */
 };

@@ -173,10 +173,19 @@ static enum conn_step step_lookup(struct conn *c, struct error *err)
     return host_failed(c, err);
 }
 
+/* libpq names only the address that it was given. */
+static void fault_of(const struct conn *c, struct error *err)
+{
+    fault_connect(c->pg, err);
+    if (c->addresses.count > 0) {
+        error_wrap(err, "%s", c->dsn->hosts[c->host].host);
+    }
+}
+
 static enum conn_step start_setup(struct conn *c, struct error *err)
 {
     if (PQsetnonblocking(c->pg, 1) != 0 || !PQsendQuery(c->pg, c->setup_sql)) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     c->phase = CONN_SETUP;
@@ -192,7 +201,7 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
 
     if (PQstatus(c->pg) == CONNECTION_BAD) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     if (poll(&p, 1, 0) <= 0) {
@@ -218,7 +227,7 @@ static enum conn_step step_connecting(struct conn *c, struct error *err)
     case PGRES_POLLING_ACTIVE: /* unused by libpq */
         break;
     }
-    fault_connect(c->pg, err);
+    fault_of(c, err);
     return address_failed(c, err);
 }
 
@@ -234,6 +243,9 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
         fault_result(res, err);
         return error_wrap(err, "cannot set up the session");
     }
+    if (PQnfields(res) == 1) {
+        return true; /* settings that not every server has */
+    }
     if (result_is_true(res, 0, 0)) {
         return error_set(err, ERROR_LINK, "%s is a standby: it cannot write", PQhost(c->pg));
     }
@@ -247,7 +259,7 @@ static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
 static enum conn_step start_ping(struct conn *c, struct error *err)
 {
     if (!PQsendQuery(c->pg, "")) {
-        fault_connect(c->pg, err);
+        fault_of(c, err);
         return address_failed(c, err);
     }
     c->phase = CONN_PING;

@@ -47,7 +47,7 @@ struct conn {
     short events;
     bool copy_in;          /* an operation is in the middle of COPY FROM STDIN */
     struct conn_news news; /* notifications that came while an operation was under way */
-    char *listen_sink;     /* the sink whose replays are news; NULL = none */
+    char *listen_sink;     /* the sink about which notifications are news; NULL = none */
     int stop_fd;           /* readable = give up waiting, in the blocking calls; -1 = none */
     struct error notice;   /* the last error that ended the session without being asked for */
 };

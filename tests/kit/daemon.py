@@ -94,10 +94,17 @@ class Notify:
         self._socket.close()
 
 
+def failtimes(times):
+    """ "patience=2s,retry=200ms", or the same as a dict, as builds with failpoints read it (src/base/failtime.def)."""
+    pairs = times.items() if isinstance(times, dict) else (pair.split("=") for pair in times.split(","))
+    return ",".join(f"{name}={value[:-2] if value.endswith('ms') else int(value[:-1]) * 1000}" for name, value in pairs)
+
+
 class Daemon:
     """One process `pgsinkd run -c FILE`. A restart is a new Daemon with the same config."""
 
-    def __init__(self, root: Path, name, config, *, args=(), env=None, failpoints=None, watchdog=None):
+    def __init__(self, root: Path, name, config, *, args=(), env=None, failpoints=None, watchdog=None,
+                 times=None):  # fmt: skip
         assert BINARY.exists(), f"{BINARY} does not exist: build it, or run tools/test"
         self.name = name
         self.config = root / f"{name}.yaml"
@@ -107,6 +114,8 @@ class Daemon:
         extra = {"NOTIFY_SOCKET": str(self.notify.path)}
         if failpoints:
             extra["PGSINKD_FAILPOINTS"] = failpoints
+        if times:
+            extra["PGSINKD_FAILTIMES"] = failtimes(times)
         if watchdog:
             extra["WATCHDOG_USEC"] = str(int(watchdog * 1_000_000))
         self.started = time.monotonic()

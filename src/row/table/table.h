@@ -48,6 +48,7 @@ struct table {
     bool may_update;
     bool may_delete;
     bool may_truncate;
+    bool is_utf8;           /* its database's encoding is: it can hold every character */
     bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
     bool has_domains;       /* which may change without a change of the table */
     struct column *columns; /* live columns in attnum order */

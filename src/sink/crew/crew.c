@@ -110,7 +110,7 @@ static void say_again(struct partition *p, usec_t now)
 {
     double minutes = (double) (now - p->stands_since) / (double) (60 * USEC_PER_SEC);
 
-    p->repeat_at = now + delays.repeat;
+    p->repeat_at = now + delay_repeat();
     log_event(LOG(partition_still_stands), p->why, standing_name(p->standing), minutes);
 }
 

@@ -151,12 +151,18 @@ static void retry_later(struct partition *p, const struct report *r, usec_t retr
  */
 static void take_lost(struct crew *c, struct partition *p, const struct report *r)
 {
-    (void) c;
     usec_t now = clock_mono();
     bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
+
     p->lost_at = now;
     p->standing = STANDING_NONE;
     partition_set(p, PARTITION_LOST);
+    /* Until it is claimed again its backlog must not be downloaded and dropped. With the eager
+     * protocol every change starts all partitions again, which costs more than a backlog of some
+     * seconds: there it is left out by the next change that is made anyway. */
+    if (client_is_cooperative(c->cc.client)) {
+        crew_fetch_want(c);
+    }
     retry_later(p, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
 }
 
@@ -178,9 +184,9 @@ static void take_corrupt(struct crew *c, struct partition *p, const struct repor
 
     partition_stop(p, r->error.text);
     if (is_news) {
-        log_retry(r, delays.corrupt);
+        log_retry(r, delay_corrupt());
     }
-    p->retry_at = clock_mono() + delays.corrupt;
+    p->retry_at = clock_mono() + delay_corrupt();
     crew_fetch_want(c); /* the others go on without it */
 }
 

@@ -45,7 +45,7 @@ bool partition_stands(struct partition *p, enum standing_state state)
     }
     p->stands_since = p->standing == STANDING_NONE ? now : p->stands_since;
     p->standing = state;
-    p->repeat_at = now + delays.repeat;
+    p->repeat_at = now + delay_repeat();
     return true;
 }
 

@@ -1,30 +1,58 @@
 /*
  * How long the sink waits before it blames, tries again or repeats itself, when something cannot be
- * stored (docs/decisions/025). They are the same for everybody, and no option: what a user may want
- * to change is the fault. Builds with failpoints read others from the environment, so that tests
- * need not wait:
- *     PGSINKD_TEST_TIMES="patience=2s,strict=2s,retry=200ms,retry_max=1s,lock=100ms,again=1s"
- * Set by main before the other threads start; then read by all.
+ * stored (docs/decisions/025). They are no options: what a user wants to change is the fault. Tests
+ * shorten them, see base/failpoint.h. Any thread.
  */
 #ifndef SINK_SHARED_DELAYS_H
 #define SINK_SHARED_DELAYS_H
 
-#include "base/clock.h"
+#include "base/failpoint.h"
 
-struct delays {
-    usec_t patience;  /* a refusal without a witness lasts this long before its record is blamed */
-    usec_t strict;    /* one for which the target is more likely, with a witness */
-    usec_t retry;     /* between the first tries of what is parked */
-    usec_t retry_max; /* ... and what the time between them grows to */
-    usec_t lock;      /* such a try waits for its table's lock at most this long */
-    usec_t again;     /* serialization failures and deadlocks of one batch, before it is parked */
-    usec_t corrupt;   /* before records that cannot be read are fetched again */
-    usec_t repeat;    /* after which the log says again what stands */
-};
+/* A refusal without a witness lasts this long before its record is blamed. */
+static inline usec_t delay_patience(void)
+{
+    return failpoint_time(FAILTIME_PATIENCE, 30 * USEC_PER_SEC);
+}
 
-extern struct delays delays;
+/* The same of one for which the target is more likely, with a strict witness. */
+static inline usec_t delay_strict(void)
+{
+    return failpoint_time(FAILTIME_STRICT, 30 * USEC_PER_SEC);
+}
 
-/* Reads the environment, in such builds. Ends the program if it cannot be understood. */
-void delays_init(void);
+/* Between the first tries of what is parked, and what the time between them grows to. */
+static inline usec_t delay_retry(void)
+{
+    return failpoint_time(FAILTIME_RETRY, 5 * USEC_PER_SEC);
+}
+
+static inline usec_t delay_retry_max(void)
+{
+    return failpoint_time(FAILTIME_RETRY_MAX, 60 * USEC_PER_SEC);
+}
+
+/* Such a try waits this long for its table's lock. */
+static inline usec_t delay_lock(void)
+{
+    return failpoint_time(FAILTIME_LOCK, 100 * USEC_PER_MSEC);
+}
+
+/* Serialization failures and deadlocks of one batch, before it is parked. */
+static inline usec_t delay_again(void)
+{
+    return failpoint_time(FAILTIME_AGAIN, 10 * USEC_PER_SEC);
+}
+
+/* Before records that cannot be read are fetched again. */
+static inline usec_t delay_corrupt(void)
+{
+    return failpoint_time(FAILTIME_CORRUPT, 60 * USEC_PER_SEC);
+}
+
+/* After which the log says again what stands. */
+static inline usec_t delay_repeat(void)
+{
+    return failpoint_time(FAILTIME_REPEAT, 600 * USEC_PER_SEC);
+}
 
 #endif

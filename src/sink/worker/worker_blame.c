@@ -154,8 +154,8 @@ static enum verdict of_doubt(struct slot *s, const struct txn_refusal *f, int64_
     if (f->witness != WITNESS_NONE) {
         return of_witnessed(s, f, offset);
     }
-    return worker_stand_doubt(s, offset, f->error.sqlstate, delays.patience) ? VERDICT_RECORD
-                                                                             : VERDICT_WAIT;
+    return worker_stand_doubt(s, offset, f->error.sqlstate, delay_patience()) ? VERDICT_RECORD
+                                                                              : VERDICT_WAIT;
 }
 
 static enum verdict verdict_of(struct slot *s, const struct txn_refusal *f, int64_t offset)
@@ -191,8 +191,8 @@ static void set_aside(struct worker *w, size_t record, const struct txn_refusal 
         .offset = w->outbox[0]->records[record].offset,
         .why = f->error,
         .retry_at = v == VERDICT_PARK          ? worker_stand_retry_at(s)
-                    : v == VERDICT_STRICT_WAIT ? worker_stand_look_again_at(s, delays.strict)
-                                               : worker_stand_look_again_at(s, delays.patience),
+                    : v == VERDICT_STRICT_WAIT ? worker_stand_look_again_at(s, delay_strict())
+                                               : worker_stand_look_again_at(s, delay_patience()),
     };
 
     worker_stand_aside(w, record, &why);

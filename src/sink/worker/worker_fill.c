@@ -230,7 +230,7 @@ static void take_corrupt(struct worker *w, const struct feed_item *item)
     if (s != NULL) {
         struct standing why = {.state = STANDING_STOPPED,
                                .offset = s->expect,
-                               .retry_at = clock_mono() + delays.corrupt,
+                               .retry_at = clock_mono() + delay_corrupt(),
                                .is_corrupt = true};
         error_set(&why.why, ERROR_RECORD, "cannot be read: %s", item->text);
         worker_slot_stand(w, s, &why);

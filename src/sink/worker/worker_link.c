@@ -103,6 +103,7 @@ void worker_link_lost(struct worker *w, const struct error *err)
     l->copy_once = false;
     l->each_once = false;
     l->canary = NULL;
+    l->moved = false;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
     stats_set(&w->stats.linked, 0);
     for (size_t i = 0; i < w->slot_count; i++) {

@@ -30,12 +30,12 @@
 
 usec_t worker_stand_retry_at(const struct slot *s)
 {
-    usec_t wait = delays.retry;
+    usec_t wait = delay_retry();
 
-    for (unsigned i = 0; i < s->retries && wait < delays.retry_max; i++) {
+    for (unsigned i = 0; i < s->retries && wait < delay_retry_max(); i++) {
         wait *= 2;
     }
-    return clock_mono() + MIN(wait, delays.retry_max);
+    return clock_mono() + MIN(wait, delay_retry_max());
 }
 
 /*
@@ -117,8 +117,8 @@ bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate)
     struct doubt *d = &s->doubt;
     int64_t same = d->since != 0 && strcmp(d->sqlstate, sqlstate) == 0 ? d->offset : offset;
 
-    (void) worker_stand_doubt(s, same, sqlstate, delays.strict);
-    return d->attempts > 1 && clock_mono() >= d->since + delays.strict;
+    (void) worker_stand_doubt(s, same, sqlstate, delay_strict());
+    return d->attempts > 1 && clock_mono() >= d->since + delay_strict();
 }
 
 /* As many tries as are wanted before patience is over. */
@@ -225,7 +225,7 @@ bool worker_stand_start(struct worker *w)
         s->canary->spans[0].owner_epoch = s->owner_epoch;
         l->canary = s;
         l->flying++;
-        txn_set_lock_timeout(l->txn, delays.lock);
+        txn_set_lock_timeout(l->txn, delay_lock());
         worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, s->canary, TXN_COPY, &err),
                           &err);
         return true;

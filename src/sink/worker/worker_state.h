@@ -84,6 +84,8 @@ struct link {
     char refused[6];       /* DOWN: the SQLSTATE of the last REPORT_REFUSED, "-----" without */
     bool trouble_reported; /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
     bool check_idle;       /* the server may have sent something unasked */
+    bool moved;            /* somebody has changed the ledger by hand: claim again */
+    usec_t moved_at;       /* ... but not before */
 
     struct ledger_entry *entries; /* of the ledger operation under way; tag = slot */
     size_t entry_count;

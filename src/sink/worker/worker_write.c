@@ -151,7 +151,7 @@ static bool is_lasting(struct worker *w, const struct txn_result *r)
         return false;
     }
     l->again_since = l->again_since != 0 ? l->again_since : clock_mono();
-    return clock_mono() >= l->again_since + delays.again;
+    return clock_mono() >= l->again_since + delay_again();
 }
 
 /* Is it a record's, or its target's? Else it is the connection's, the ledger's or the session's. */

@@ -57,6 +57,27 @@ static void test_open_and_close(void **state)
     assert_null(conn_free(NULL));
 }
 
+/* Sessions of ours end by no timeout of the role or the database. */
+static void test_timeouts_are_taken_back(void **state)
+{
+    (void) state;
+    bool has_transaction_timeout = PQserverVersion(admin) >= 170000;
+
+    operator_ask(admin, "ALTER DATABASE unit SET statement_timeout TO '3s'");
+    operator_ask(admin, "ALTER DATABASE unit SET idle_session_timeout TO '3s'");
+    if (has_transaction_timeout) {
+        operator_ask(admin, "ALTER DATABASE unit SET transaction_timeout TO '3s'");
+    }
+    struct conn *c = server_open();
+    assert_string_equal(show(c, "statement_timeout"), "0");
+    assert_string_equal(show(c, "idle_session_timeout"), "0");
+    if (has_transaction_timeout) {
+        assert_string_equal(show(c, "transaction_timeout"), "0");
+    }
+    conn_free(c);
+    operator_ask(admin, "ALTER DATABASE unit RESET ALL");
+}
+
 /* Opens with these words added to the DSN, which must fail. */
 static struct error refused(const char *more)
 {
@@ -212,7 +233,8 @@ static void test_addresses_of_a_name(void **state)
     assert_string_equal(e.sqlstate, "3D000");
     e = refused("host=db.test port=1");
     assert_int_equal(e.class, ERROR_LINK);
-    assert_has(e.text, "\"db.test\" (127.0.0.8), port 1 failed: Connection refused");
+    assert_has(e.text,
+               "db.test: connection to server at \"127.0.0.8\", port 1 failed: Connection refused");
     e = refused("host=none.invalid");
     assert_int_equal(e.class, ERROR_LINK);
     assert_has(e.text, "could not translate host name \"none.invalid\" to address");
@@ -320,7 +342,7 @@ static void test_notifications(void **state)
     struct error err;
     struct conn_news news;
 
-    operator_ask(admin, "NOTIFY pgsinkd, 'x'");
+    operator_ask(admin, "NOTIFY pgsinkd, 's'");
     assert_true(idle_until(c, &news, &err));
     assert_true(news.ledger);
     assert_false(news.replay);
@@ -328,7 +350,7 @@ static void test_notifications(void **state)
     assert_false(news.ledger);
 
     /* One that comes together with the answer of an operation. */
-    operator_ask(admin, "NOTIFY pgsinkd, 'y'");
+    operator_ask(admin, "NOTIFY pgsinkd"); /* as TRUNCATE of the ledger does */
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
     assert_true(conn_idle(c, &news, &err));
@@ -343,7 +365,9 @@ static void test_notifications_of_replays(void **state)
     struct error err;
     struct conn_news news;
 
-    operator_ask(admin, "SELECT pg_notify('pgsinkd', 'replay:other'), pg_notify('pgsinkd', 'x')");
+    operator_ask(admin,
+                 "SELECT pg_notify('pgsinkd', 'replay:other'), pg_notify('pgsinkd', 'other'),"
+                 " pg_notify('pgsinkd', 'replay'), pg_notify('pgsinkd', 's')");
     assert_true(idle_until(c, &news, &err));
     assert_true(news.ledger);
     assert_false(news.replay);
@@ -393,6 +417,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_and_close),
+        cmocka_unit_test(test_timeouts_are_taken_back),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_setting_refused),
         cmocka_unit_test(test_several_hosts),
