@@ -56,7 +56,8 @@ static bool column_is_same(const struct column *a, const struct column *b)
            is_same_text(a->compare_as, b->compare_as) && column_is_same(a->element, b->element) &&
            a->typmod == b->typmod && a->not_null == b->not_null &&
            a->has_default == b->has_default && a->generated == b->generated &&
-           a->identity == b->identity && a->identity_always == b->identity_always;
+           a->identity == b->identity && a->identity_always == b->identity_always &&
+           a->has_domain == b->has_domain;
 }
 
 static bool unique_is_same(const struct unique *a, const struct unique *b)
