@@ -8,11 +8,15 @@
 -- DELETE FROM pgsinkd.schema_version WHERE version = 6.
 
 -- The same text is computed by src/pg/catalog.c; a test compares the two. Indexes are compared by what they are over,
--- so that a rebuilt one is no change.
-CREATE FUNCTION :"schema".columns_signature(rel oid) RETURNS text LANGUAGE sql STABLE
+-- so that a rebuilt one is no change. A domain can change without its tables, and is costly to look up: only where the
+-- table has one.
+CREATE FUNCTION :"schema".columns_signature(rel oid, domains boolean) RETURNS text LANGUAGE plpgsql STABLE
     SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT concat(r.rel, ':', md5(concat(
+DECLARE
+    result text;
+BEGIN
+    result := (SELECT concat(r.rel, ':', md5(concat(
         (SELECT string_agg(concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef,
                                      a.attidentity, a.attgenerated, a.attcollation), ',' ORDER BY a.attnum)
            FROM pg_attribute a
@@ -22,28 +26,34 @@ AS $$
            FROM pg_index i
           WHERE i.indrelid = r.rel AND i.indisunique AND i.indimmediate AND i.indisvalid
             AND i.indpred IS NULL AND i.indexprs IS NULL), '|',
-        (WITH RECURSIVE d(typ) AS (
-             SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = r.rel AND a.attnum > 0
-             UNION
-             SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END
-               FROM d JOIN pg_type t ON t.oid = d.typ
-              WHERE t.typtype = 'd' OR t.typlen = -1 AND t.typelem <> 0)
-         SELECT string_agg(concat_ws(' ', t.oid, t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault IS NULL), ','
-                           ORDER BY t.oid)
-           FROM d JOIN pg_type t ON t.oid = d.typ
-          WHERE t.typtype = 'd'), '|',
         EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = r.rel))))
-      FROM (SELECT $1) AS r(rel)
+      FROM (SELECT $1) AS r(rel));
+    IF domains THEN
+        result := (SELECT concat(result, ':', md5(
+            (WITH RECURSIVE d(typ) AS (
+                 SELECT a.atttypid FROM pg_attribute a WHERE a.attrelid = r.rel AND a.attnum > 0
+                 UNION
+                 SELECT CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END
+                   FROM d JOIN pg_type t ON t.oid = d.typ
+                  WHERE t.typtype = 'd' OR t.typlen = -1 AND t.typelem <> 0)
+             SELECT string_agg(concat_ws(' ', t.oid, t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault IS NULL), ','
+                               ORDER BY t.oid)
+               FROM d JOIN pg_type t ON t.oid = d.typ
+              WHERE t.typtype = 'd')))
+          FROM (SELECT $1) AS r(rel));
+    END IF;
+    RETURN result;
+END
 $$;
-COMMENT ON FUNCTION :"schema".columns_signature(oid) IS
-    'What decides how rows are made for a table, as one text: its columns, unique indexes, domains, rules.';
+COMMENT ON FUNCTION :"schema".columns_signature(oid, boolean) IS
+    'What decides how rows are made for a table, as one text: its columns, unique indexes, rules, and its domains if it has any.';
 
 -- VOLATILE: what is read is what is committed now, whatever the caller's snapshot is.
 CREATE FUNCTION :"schema".columns_now(rel oid, signature text) RETURNS boolean LANGUAGE plpgsql VOLATILE
     SET search_path = pg_catalog, :"schema", pg_temp
 AS $$
 BEGIN
-    IF columns_signature(rel) IS DISTINCT FROM signature THEN
+    IF columns_signature(rel, split_part(signature, ':', 3) <> '') IS DISTINCT FROM signature THEN
         RAISE EXCEPTION USING ERRCODE = 'SK003',
             MESSAGE = format('the columns of table %s have changed', coalesce(rel::regclass::text, 'unknown'));
     END IF;

@@ -55,11 +55,13 @@ static bool column_is_same(const struct column *a, const struct column *b)
     return is_same_text(a->name, b->name) && is_same_text(a->type_name, b->type_name) &&
            a->type == b->type && a->wire_oid == b->wire_oid &&
            a->wire_array_oid == b->wire_array_oid && is_same_text(a->wire_name, b->wire_name) &&
-           is_same_text(a->base_name, b->base_name) && a->cast == b->cast &&
-           is_same_text(a->compare_as, b->compare_as) && column_is_same(a->element, b->element) &&
-           a->typmod == b->typmod && a->not_null == b->not_null &&
-           a->has_default == b->has_default && a->generated == b->generated &&
-           a->identity == b->identity && a->identity_always == b->identity_always;
+           is_same_text(a->base_name, b->base_name) && is_same_text(a->sql_name, b->sql_name) &&
+           is_same_text(a->equals, b->equals) && is_same_text(a->equals_as, b->equals_as) &&
+           a->cast == b->cast && is_same_text(a->compare_as, b->compare_as) &&
+           column_is_same(a->element, b->element) && a->typmod == b->typmod &&
+           a->not_null == b->not_null && a->has_default == b->has_default &&
+           a->generated == b->generated && a->identity == b->identity &&
+           a->identity_always == b->identity_always && a->has_domain == b->has_domain;
 }
 
 static bool unique_is_same(const struct unique *a, const struct unique *b)

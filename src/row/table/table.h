@@ -29,6 +29,7 @@ struct column {
     char *equals;
     char *equals_as;
     struct column *element; /* TYPE_ARRAY: what one element is, without a name; owned */
+    bool has_domain;        /* TYPE_ARRAY: an element is of a domain */
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
     bool has_default;

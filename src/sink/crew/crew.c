@@ -91,7 +91,9 @@ void crew_answer(struct crew *c, struct scout_mail *m)
 
 static void retry(struct crew *c, struct partition *p)
 {
-    if (p->start == START_UNVERIFIED) {
+    if (p->plan == NULL) {
+        crew_plan_again(c, p);
+    } else if (p->start == START_UNVERIFIED) {
         crew_verify_again(p);
     } else if (p->state == PARTITION_GAPPED && config_has_ledger(c->cc.cfg)) {
         crew_verify_doubt(p, "its offset was outside of the log for a moment");

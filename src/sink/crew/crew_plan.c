@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sink/shared/delays.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,19 @@ static bool still_planning(const struct crew *c, const char *topic)
     return plan_is_asked_for(c, NULL, topic);
 }
 
+/* Its tables are looked up again after a while, until they can be used. */
+static void park(struct partition *p, const struct error *err)
+{
+    usec_t wait = delay_retry();
+
+    for (unsigned i = 0; i < p->plan_tries && wait < delay_retry_max(); i++) {
+        wait *= 2;
+    }
+    p->plan_tries++;
+    partition_stop(p, err->text);
+    p->retry_at = clock_mono() + MIN(wait, delay_retry_max());
+}
+
 void crew_plan_answer(struct crew *c, struct scout_mail *m)
 {
     if (m->failed) {
@@ -58,14 +72,14 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
         return;
     }
     bool usable = m->error.class == ERROR_NONE;
+    bool is_news = false;
     if (usable) {
         for (size_t i = 0; i < m->job_count; i++) {
             plan_add(c->cc.plan, m->jobs[i]);
         }
         m->job_count = 0;
-    } else if (still_planning(c, m->topic)) {
+    } else {
         error_wrap(&m->error, "topic '%s' is not stored", m->topic);
-        log_fault(LOG_topic_refused, &m->error);
     }
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
@@ -73,10 +87,21 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
             if (usable) {
                 crew_plan_begin(c, p);
             } else {
-                partition_stop(p, m->error.text);
+                is_news |= partition_stands(p, STANDING_PARKED);
+                park(p, &m->error);
             }
         }
     }
+    c->started_once |= !usable; /* nothing more is known of those by a start */
+    if (is_news) {
+        log_fault(LOG_topic_refused, &m->error);
+    }
+}
+
+void crew_plan_again(struct crew *c, struct partition *p)
+{
+    partition_set(p, PARTITION_PLANNING);
+    crew_plan_begin(c, p);
 }
 
 /* ---- tables that have changed ---- */

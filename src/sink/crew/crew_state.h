@@ -172,12 +172,13 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m);
 
 /*
  * crew_plan.c
- * begin: the partition is adopted, at once or when its tables are looked up. answer: SCOUT_PLAN;
- * answer_renew: SCOUT_RENEW.
+ * begin: the partition is adopted, at once or when its tables are looked up; where they cannot be
+ * used it is parked. again: one more try of that. answer: SCOUT_PLAN; answer_renew: SCOUT_RENEW.
  */
 void crew_plan_init(struct crew *c);
 void crew_plan_done(struct crew *c);
 void crew_plan_begin(struct crew *c, struct partition *p);
+void crew_plan_again(struct crew *c, struct partition *p);
 void crew_plan_answer(struct crew *c, struct scout_mail *m);
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m);
 
