@@ -117,7 +117,7 @@ BEGIN
     END LOOP;
     <<passes>> LOOP
         BEGIN
-            IF pass OPERATOR(pg_catalog.=) ANY ('{2,4}'::integer[]) THEN
+            IF pass OPERATOR(pg_catalog.=) ANY ('{2,4}'::pg_catalog.int4[]) THEN
                 SET CONSTRAINTS ALL IMMEDIATE;
             END IF;
             IF pass OPERATOR(pg_catalog.=) 3 THEN -- the runs without what has failed
@@ -210,7 +210,7 @@ BEGIN
                                 is_over := true;
                                 RAISE;
                             END IF;
-                            IF blame OPERATOR(pg_catalog.=) ANY ('{target,again}'::text[]) THEN
+                            IF blame OPERATOR(pg_catalog.=) ANY ('{target,again}'::pg_catalog.text[]) THEN
                                 place := at;
                                 effects := NULL;
                                 store_each.sqlstate := SQLSTATE;
@@ -298,7 +298,7 @@ BEGIN
             EXIT passes;
         EXCEPTION WHEN OTHERS OR assert_failure THEN
             -- Passes 2 and 4 check everything at once, so nothing can be left for the end.
-            IF is_over OR pass OPERATOR(pg_catalog.=) ANY ('{2,4}'::integer[])
+            IF is_over OR pass OPERATOR(pg_catalog.=) ANY ('{2,4}'::pg_catalog.int4[])
                           AND SQLSTATE OPERATOR(pg_catalog.<>) 'SK002' THEN
                 RAISE;
             END IF;

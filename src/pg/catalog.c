@@ -162,31 +162,88 @@ static bool no_insert(const struct table *t, const char *column, const char *use
 
 /* --- its columns --- */
 
-/* Everything that decides how rows are made for the table, or whether they can be. */
-#define SIGNATURE_SQL                                                                              \
-    "coalesce(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname," \
-    " a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated), ','"     \
-    " ORDER BY a.attnum)), '') FROM pg_catalog.pg_attribute a"                                     \
-    " WHERE a.attnum" SQL_GT "0 AND NOT a.attisdropped AND a.attrelid" SQL_EQ
+/*
+ * Everything that decides how rows are made for the table, or whether they can be; r.rel is its
+ * OID. Domains, which can change without their tables, count only where the table has some. The
+ * same as columns_signature() (sql/007_columns.sql), which is not there in a sink without
+ * a schema of ours; server_schema.c compares the two.
+ */
+#define COLUMNS_SQL                                                                                \
+    "pg_catalog.md5(pg_catalog.concat("                                                            \
+    "(SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid,"     \
+    " a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated, a.attcollation), ','" \
+    " ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid" SQL_EQ "r.rel"           \
+    " AND a.attnum" SQL_GT "0 AND NOT a.attisdropped), '|',"                                       \
+    " (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', i.indisprimary, i.indnkeyatts,"      \
+    " i.indkey), ',' ORDER BY i.indisprimary, i.indnkeyatts, i.indkey::pg_catalog.text)"           \
+    " FROM pg_catalog.pg_index i WHERE i.indrelid" SQL_EQ "r.rel"                                  \
+    " AND i.indisunique AND i.indimmediate AND i.indisvalid"                                       \
+    " AND i.indpred IS NULL AND i.indexprs IS NULL), '|',"                                         \
+    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "r.rel)))"
+#define DOMAINS_SQL                                                                                \
+    "pg_catalog.md5((WITH RECURSIVE d(typ) AS (SELECT a.atttypid FROM pg_catalog.pg_attribute a"   \
+    " WHERE a.attrelid" SQL_EQ "r.rel AND a.attnum" SQL_GT "0"                                     \
+    " UNION SELECT CASE WHEN t.typtype" SQL_EQ "'d' THEN t.typbasetype ELSE t.typelem END"         \
+    " FROM d JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "d.typ"                                    \
+    " WHERE t.typtype" SQL_EQ "'d' OR t.typlen" SQL_EQ "'-1' AND t.typelem" SQL_NE "'0')"          \
+    " SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', t.oid, t.typbasetype, t.typtypmod,"   \
+    " t.typnotnull, t.typdefault IS NULL), ',' ORDER BY t.oid)"                                    \
+    " FROM d JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "d.typ WHERE t.typtype" SQL_EQ "'d'))"
 
-void catalog_same_sql(struct buf *out, const struct table *t)
+/* Fails as no statement of anybody else does: a setting of this name does not exist. */
+#define NO_SUCH_SETTING "pgsinkd.columns_have_changed"
+
+/* The table is found by its name: another one may have it by now. */
+static void add_name(struct buf *out, const struct table *t, const char *before, const char *after)
 {
-    buf_printf(out, "(SELECT " SIGNATURE_SQL "%u)" SQL_EQ "'%s'", t->oid, t->signature);
+    buf_add_z(out, before);
+    sql_literal(out, t->quoted);
+    buf_add_z(out, after);
 }
 
-static bool read_signature(struct conn *c, struct table *t, struct error *err)
+void catalog_guard_sql(struct buf *out, const char *schema, const struct table *t, bool in_plan)
+{
+    if (schema == NULL) {
+        buf_add_z(out, "CASE WHEN (SELECT pg_catalog.concat(r.rel, ':', " COLUMNS_SQL);
+        buf_add_z(out, t->has_domains ? ", ':', " DOMAINS_SQL ")" : ")");
+        add_name(out, t, " FROM (SELECT pg_catalog.to_regclass(", ")::pg_catalog.oid) AS r(rel))");
+        buf_printf(out, SQL_EQ "'%s' THEN true", t->signature);
+        buf_add_z(out, " ELSE pg_catalog.current_setting('" NO_SUCH_SETTING "') IS NULL END");
+        return;
+    }
+    table_quote_ident(out, schema);
+    if (in_plan) {
+        add_name(out, t, ".columns_are(", "::pg_catalog.regclass");
+    } else {
+        add_name(out, t, ".columns_now(pg_catalog.to_regclass(", ")");
+    }
+    buf_printf(out, ",'%s')", t->signature);
+}
+
+bool catalog_guard_speaks(const char *sqlstate, const char *message)
+{
+    return sqlstate_is(sqlstate, SQLSTATE_CHANGED) ||
+           (sqlstate_is(sqlstate, SQLSTATE_UNDEFINED_OBJECT) &&
+            strstr(message, NO_SUCH_SETTING) != NULL);
+}
+
+/* Both parts; set_signature takes the second where it counts. */
+static PGresult *read_signature(struct conn *c, const struct table *t, struct error *err)
 {
     char oid[16];
     const char *values[] = {oid};
 
     snprintf(oid, sizeof oid, "%u", t->oid);
-    _cleanup_result_ PGresult *r = conn_exec(c, "SELECT " SIGNATURE_SQL "$1::pg_catalog.oid", 1,
-                                             values, err);
-    if (r == NULL) {
-        return false;
-    }
-    t->signature = mem_strdup(PQgetvalue(r, 0, 0));
-    return true;
+    return conn_exec(c,
+                     "SELECT pg_catalog.concat(r.rel, ':', " COLUMNS_SQL "), " DOMAINS_SQL
+                     " FROM (SELECT $1::pg_catalog.oid) AS r(rel)",
+                     1, values, err);
+}
+
+static void set_signature(struct table *t, const PGresult *r)
+{
+    t->signature = t->has_domains ? mem_printf("%s:%s", PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 1))
+                                  : mem_strdup(PQgetvalue(r, 0, 0));
 }
 
 /*
@@ -225,7 +282,7 @@ static const char columns_sql[] =
     "pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o"
     " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "o.collnamespace"
     " WHERE o.oid" SQL_EQ "a.attcollation AND NOT o.collisdeterministic), " SQL_TYPE_NAME(
-        "a.atttypid", "a.atttypmod") ""
+        "a.atttypid", "a.atttypmod") ", a.atttypid" SQL_NE "b.typid"
                                      " FROM pg_catalog.pg_attribute a JOIN b ON b.num" SQL_EQ
                                      "a.attnum" TYPE_JOINS
                                      " JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "a.atttypid"
@@ -256,7 +313,8 @@ enum {
     COL_INSERT,
     COL_ATTNUM,
     COL_COLLATION, /* nondeterministic, as " COLLATE ..."; else NULL */
-    COL_TYPE_SQL   /* the column's own type in SQL */
+    COL_TYPE_SQL,  /* the column's own type in SQL */
+    COL_DOMAIN
 };
 
 static uint32_t oid_at(const PGresult *r, int row, int column)
@@ -296,6 +354,7 @@ static bool fill_element(struct conn *c, struct column *array, const char *oid, 
     if (!fill_type(c, array->element, r, 0, err)) {
         return false;
     }
+    array->has_domain = strtoul(oid, NULL, 10) != oid_at(r, 0, COL_TYPE);
     array->element->wire_oid = (uint32_t) strtoul(oid, NULL, 10); /* a domain counts here */
     if (array->element->cast) {
         set_cast(array);
@@ -451,6 +510,7 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
         if (!equality_read(c, &which, col, err)) {
             return false;
         }
+        t->has_domains |= col->has_domain || result_is_true(r, (int) i, COL_DOMAIN);
         if (may_insert || result_is_true(r, (int) i, COL_INSERT)) {
             granted++;
         } else if (refused == NULL && !col->generated && !col->identity) {
@@ -504,11 +564,13 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
     const char *encoding = PQparameterStatus(c->pg, "server_encoding");
     t->is_utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0;
     /* First, so that a change between the two queries is seen later. */
-    if (!read_signature(c, t, err) ||
+    _cleanup_result_ PGresult *signature = read_signature(c, t, err);
+    if (signature == NULL ||
         !read_columns(c, t, result_is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
         table_free(t);
         return NULL;
     }
+    set_signature(t, signature);
     return t;
 }
 

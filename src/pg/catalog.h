@@ -18,9 +18,16 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
                             struct error *err) _must_;
 
 /*
- * Appends an expression of SQL that is true as long as the table has the columns that were read.
+ * Appends an expression of SQL that is true as long as the table of that name is as it was read,
+ * and otherwise fails with an error that catalog_guard_speaks recognises. schema is that of our own
+ * functions; NULL: there is none. in_plan: computed when the plan of a statement on the table is
+ * made, with the table locked, and again after every change of it (sql/007_columns.sql); else, and
+ * without a schema, whenever the statement is executed.
  */
-void catalog_same_sql(struct buf *out, const struct table *t);
+void catalog_guard_sql(struct buf *out, const char *schema, const struct table *t, bool in_plan);
+
+/* Is this error of the server that of a guard? @thread any */
+bool catalog_guard_speaks(const char *sqlstate, const char *message) _pure_;
 
 /*
  * Can PostgreSQL compute the target's expressions, and store the results? ERROR_SETUP with the

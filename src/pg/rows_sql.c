@@ -378,8 +378,16 @@ static void add_on_conflict(struct buf *out, const struct rows_shape *s)
     }
 }
 
+static void add_guard(struct buf *out, const char *before, const char *guard)
+{
+    if (guard != NULL) {
+        buf_add_z(out, before);
+        buf_add_z(out, guard);
+    }
+}
+
 static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_source source,
-                       const char *stage)
+                       const char *stage, const char *guard)
 {
     bool none = target_width(s->target, s->action, s->omit) + computed(s) == 0;
 
@@ -397,13 +405,14 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
         buf_add_z(out, " FROM ");
         add_source(out, s, source, stage);
     }
+    add_guard(out, " WHERE ", guard);
     if (s->action != ROW_INSERT) {
         add_on_conflict(out, s);
     }
 }
 
 static void add_update(struct buf *out, const struct rows_shape *s, enum rows_source source,
-                       const char *stage)
+                       const char *stage, const char *guard)
 {
     size_t n = 0;
     size_t begin = out->n;
@@ -431,32 +440,34 @@ static void add_update(struct buf *out, const struct rows_shape *s, enum rows_so
     add_source(out, s, source, stage);
     add_same_key(out, s);
     add_not_newer(out, s, " AND ", false);
+    add_guard(out, " AND ", guard);
 }
 
 static void add_delete(struct buf *out, const struct rows_shape *s, enum rows_source source,
-                       const char *stage)
+                       const char *stage, const char *guard)
 {
     buf_printf(out, "DELETE FROM %s AS g USING ", s->target->table->quoted);
     add_source(out, s, source, stage);
     add_same_key(out, s);
     add_not_newer(out, s, " AND ", false);
+    add_guard(out, " AND ", guard);
 }
 
 void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_source source,
-                    const char *stage)
+                    const char *stage, const char *guard)
 {
     switch (s->action) {
     case ROW_INSERT:
     case ROW_IGNORE:
     case ROW_UPSERT:
-        add_insert(out, s, source, stage);
+        add_insert(out, s, source, stage, guard);
         return;
     case ROW_UPDATE:
     case ROW_SOFT_DELETE:
-        add_update(out, s, source, stage);
+        add_update(out, s, source, stage, guard);
         return;
     case ROW_DELETE:
-        add_delete(out, s, source, stage);
+        add_delete(out, s, source, stage, guard);
         return;
     case ROW_TRUNCATE:
         buf_printf(out, "%s %s", table_truncates(s->target->table) ? "TRUNCATE" : "DELETE FROM",
@@ -465,14 +476,15 @@ void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_sourc
     }
 }
 
-void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows)
+void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows, const char *guard)
 {
     if (s->action == ROW_TRUNCATE) {
-        rows_sql_store(out, s, ROWS_UNNEST, NULL);
+        rows_sql_store(out, s, ROWS_UNNEST, NULL, NULL);
         return;
     }
     buf_printf(out, "INSERT INTO %s SELECT FROM pg_catalog.generate_series(1, %zu)",
                s->target->table->quoted, rows);
+    add_guard(out, " WHERE ", guard);
 }
 
 void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places)

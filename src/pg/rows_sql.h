@@ -35,16 +35,16 @@ bool rows_are_bare(const struct rows_shape *s) _pure_;
 bool rows_unnest(const struct rows_shape *s) _pure_;
 
 /* Appends INSERT, UPDATE, DELETE or TRUNCATE. stage names the temporary table, or is NULL for
- * ROWS_UNNEST. */
+ * ROWS_UNNEST. guard: one more condition (catalog_guard_sql), not of a truncate; NULL: none. */
 void rows_sql_store(struct buf *out, const struct rows_shape *s, enum rows_source source,
-                    const char *stage);
+                    const char *stage, const char *guard);
 
 /*
  * Appends what stores this many bare rows, without any parameter:
  *     INSERT INTO t SELECT FROM generate_series(1, rows)
- * or a truncate.
+ * or a truncate. guard as above.
  */
-void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows);
+void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows, const char *guard);
 
 /*
  * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT, for rows of all shapes of

@@ -10,6 +10,9 @@
 
 /* The ledger's own code, raised by <schema>.advance when the compare-and-set misses. */
 #define SQLSTATE_FENCED "SK001"
+/* ... raised by columns_now(), when a table is not as the rows were made for. txn_blame.c alone
+ * knows it: no statement that store_each() tries calls that function. */
+#define SQLSTATE_CHANGED "SK003"
 
 /* ... raised where another session than the one that was set up is met: see pg/pooler.h. fault.c
  * alone knows it: no statement that store_each() tries raises it. */
@@ -23,9 +26,11 @@
 #define SQLSTATE_INVALID_CATALOG_NAME "3D000" /* no such database */
 #define SQLSTATE_READ_ONLY "25006"
 #define SQLSTATE_INSUFFICIENT_PRIVILEGE "42501"
+#define SQLSTATE_UNDEFINED_OBJECT "42704"    /* also: a setting that does not exist */
 #define SQLSTATE_PROGRAM_LIMIT_EXCEEDED "54" /* the class */
 #define SQLSTATE_LOCK_NOT_AVAILABLE "55P03"
 #define SQLSTATE_QUERY_CANCELED "57014"
+#define SQLSTATE_INTERNAL_ERROR "XX000" /* also: a type of a parameter does not exist any more */
 
 /*
  * An error of a session, or of a statement of our own: ERROR_AGAIN, ERROR_LINK, ERROR_FENCED or

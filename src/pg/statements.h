@@ -1,6 +1,7 @@
 /*
- * The statements that store rows, one for each shape (target, action, columns), and advance(); and
- * which of them are prepared on the connection, for the write path unnest. Only the server's
+ * The statements that store rows, one for each shape (target, action, columns), advance(), and
+ * those that compare tables; and which of them are prepared on the connection, for the write path
+ * unnest. Only the server's
  * answers say what is prepared, because a transaction that fails skips the rest of its statements;
  * a new connection has none. Worker thread.
  */
@@ -19,8 +20,9 @@ enum statement_state {
 
 struct statement {
     char name[48]; /* unique to the connection: a pooler may lead to the session of another */
+    size_t number;
     enum statement_state state;
-    struct rows_shape shape; /* target NULL: advance() */
+    struct rows_shape shape; /* target NULL: advance(), compare */
     bool may_prepare;        /* false once too many would be prepared */
     char stage[24];          /* the temporary table for rows of its target */
     char places[24];         /* the one that has places, too */
@@ -47,15 +49,21 @@ enum span_field {
 
 struct statements;
 
-/* schema is that of advance(); NULL: there is none. */
+/* schema is that of our own functions; NULL: there is none. */
 struct statements *statements_new(const char *schema) _must_;
 struct statements *statements_free(struct statements *s); /* returns NULL */
 
-/* To be called before the first statement of a transaction: forgets what another session had, and
- * names what is prepared after the connection's marker. */
-void statements_meet(struct statements *s, const struct conn *c);
+/*
+ * To be called before the first statement of a transaction: forgets what another session had, and
+ * names what is prepared after the connection's marker. True:
+ * this session still has many statements and temporary tables of targets that were forgotten, and
+ * the transaction is to begin with statements_clean_sql, which takes all of them away.
+ */
+bool statements_meet(struct statements *s, const struct conn *c);
+extern const char *const statements_clean_sql[2];
 
-/* That of advance(), and that of a shape, which is made where it is new. Valid as long as s. */
+/* That of advance(), and that of a shape, which is made where it is new. Valid as long as s, and
+ * until its target is forgotten. */
 struct statement *statements_advance(struct statements *s);
 struct statement *statements_of(struct statements *s, const struct rows_shape *shape);
 
@@ -66,6 +74,20 @@ struct statement *statements_of(struct statements *s, const struct rows_shape *s
 bool statements_cast_passes(struct statements *s, const struct rows_shape *shape, size_t column);
 void statements_met_cast(struct statements *s, const struct rows_shape *shape, size_t column);
 void statements_met_rows(struct statements *s, const struct batch *b);
+
+/*
+ * Is the table as the rows were made for? All fail if it is not (catalog_guard_speaks).
+ * Statements that insert have the guard in themselves.
+ * guard: of a target whose rows are updated or deleted; before them, in their transaction. NULL: it
+ * needs none, because the statements have it in themselves.
+ * compare: of a table that is named by two parameters, its name in SQL and its signature; NULL:
+ * there is no schema of ours.
+ */
+struct statement *statements_guard(struct statements *s, const struct target *target);
+struct statement *statements_compare(struct statements *s);
+
+/* The targets are about to be freed: nothing of them is on its way any more. */
+void statements_forget(struct statements *s, const struct target *const *targets, size_t n);
 
 /* A field of a span as advance() is given it. */
 int64_t statements_span_field(const struct span *s, enum span_field field);

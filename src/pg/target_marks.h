@@ -10,9 +10,10 @@
 
 struct target_mark {
     const struct target *target; /* NULL = free */
-    bool is_checked;             /* its table is locked, and asked for its columns */
-    bool is_staged;              /* its temporary table is there */
-    size_t row_count;            /* rows that have their places in that table */
+    bool is_checked;             /* its table is compared; by COPY and each: under a lock */
+    bool is_guarded;  /* unnest: its table is locked, and compared when that is planned */
+    bool is_staged;   /* its temporary table is there */
+    size_t row_count; /* rows that have their places in that table */
 };
 
 struct target_marks {

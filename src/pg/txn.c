@@ -21,7 +21,7 @@ struct txn *txn_new(const char *schema, const char *sink, bool ledger)
     t->schema = schema != NULL ? mem_strdup(schema) : NULL;
     t->sink = mem_strdup(sink);
     t->ledger = ledger;
-    t->statements = statements_new(ledger ? schema : NULL);
+    t->statements = statements_new(schema);
     return t;
 }
 
@@ -121,10 +121,17 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->fault_target = NULL;
     f->fatal = false;
     f->changed = false;
+    f->fault_target = NULL;
     f->no_temporary = false;
     f->fault_part = TXN_NO_ROW;
     f->fault_row = TXN_NO_ROW;
     return f;
+}
+
+void txn_forget(struct txn *t, const struct target *const *targets, size_t n)
+{
+    assert(t->flight_count == 0);
+    statements_forget(t->statements, targets, n);
 }
 
 bool txn_may_follow(const struct txn *t)
@@ -141,8 +148,10 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
     assert(t->flight_count == 0 || (path == TXN_UNNEST && txn_may_follow(t) && t->c == c));
     if (t->flight_count == 0) {
         t->c = c;
-        statements_meet(t->statements, c);
+        t->is_to_clean = statements_meet(t->statements, c);
         conn_begin(c);
+    } else {
+        t->is_to_clean = false;
     }
     order_spans(t, b);
     if (path == TXN_UNNEST && !txn_fits_unnest(t, b)) {

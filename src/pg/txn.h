@@ -32,10 +32,17 @@
  *     COMMIT, or ROLLBACK if there are any     --->
  *
  * Tables may change while we run. COPY BINARY would take the bytes of one type for those of
- * another. So a transaction with a COPY locks its tables against that, and asks whether their
- * columns are those that the rows were made for; if not, nothing is stored. `each` does the same,
- * or records would be blamed for a change of the table. Rows in arrays are converted by SQL, or
- * refused; there the same question is asked once a second, to notice new columns.
+ * another, and a row that was made by an old description lacks what the table has by now. So
+ * nothing is stored unless the tables are those that the rows were made for, and cannot become
+ * others before the commit (TXN_ROLLED_BACK, `changed`): the records are to be made again.
+ *
+ *     COPY, each       LOCK TABLE, then compare
+ *     INSERT           a guard in its plan, computed when the plan is made, under the table's lock
+ *     UPDATE, DELETE   a statement with that guard before them
+ *     a record that our own encoders have rejected (batch_compare): compare, without a lock
+ *
+ * How a guard works is in sql/007_columns.sql; without a schema of ours each statement compares
+ * when it is executed, which is after it got its lock.
  *
  * Start, then step until it is done; meanwhile the batch is read and must not change. If the
  * connection is lost after the end of the transaction was sent and before its answer was read, the
@@ -70,14 +77,14 @@ struct txn_result {
     struct error error; /* class ERROR_NONE when committed */
     size_t part;        /* of rows: the part of the batch and the row that PostgreSQL named, */
     size_t row;         /*   or TXN_NO_ROW when it named none, as with unnest */
-    /* Whose statement was refused; NULL: advance(), or what came at COMMIT. Borrowed from the
-     * batch.
+    /* Whose table the error is about; NULL: advance(), what came at COMMIT, or not known. Borrowed
+     * from the batch.
      */
     const struct target *target;
     bool advanced;      /* the ledger had been moved, in this transaction */
     bool ledger_locked; /* advance() has waited in vain for a row of the ledger */
     bool no_temporary;  /* our role may not create temporary tables */
-    bool changed;       /* a table's columns have changed: the catalog must be read again */
+    bool changed;       /* a table has changed: the catalog must be read again. Rolled back. */
 };
 
 /*
@@ -118,6 +125,10 @@ struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's *
  * is gone. Not by unnest. For a txn without a ledger but with a schema.
  */
 void txn_take_letters(struct txn *t, const char *route);
+
+/* These targets are about to be freed: forgets the statements that were made for them. Nothing is
+ * on its way. */
+void txn_forget(struct txn *t, const struct target *const *targets, size_t n);
 
 /*
  * May another batch be sent by unnest after those on their way, before their answers are here? That

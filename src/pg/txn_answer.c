@@ -6,7 +6,6 @@
  * What an error means is not decided here but in txn_blame.c. Worker thread.
  */
 #include "base/mem.h"
-#include "pg/catalog.h"
 #include "pg/sqlstate.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
@@ -24,27 +23,6 @@ void txn_expect(struct flight *f, struct answer a)
 {
     f->answers = mem_grow(f->answers, &f->answer_cap, f->answer_count, sizeof *f->answers);
     f->answers[f->answer_count++] = a;
-}
-
-void txn_add_same(struct buf *out, const struct table *t)
-{
-    buf_add_z(out, "SELECT ");
-    catalog_same_sql(out, t);
-}
-
-void txn_take_same(struct flight *f, const PGresult *res)
-{
-    const struct answer *a = txn_expected(f);
-
-    if (PQntuples(res) == 1 && result_is_true(res, 0, 0)) {
-        return;
-    }
-    f->changed = true;
-    if (f->path != TXN_UNNEST && f->fault.class == ERROR_NONE) {
-        error_set(&f->fault, ERROR_SETUP, "table '%s.%s': its columns have changed",
-                  a->target->table->schema, a->target->table->name);
-        f->fault_target = a->target;
-    }
 }
 
 /* --- the end of a flight --- */

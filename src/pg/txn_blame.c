@@ -4,6 +4,7 @@
  * the transaction has committed; that is txn_answer.c. Worker thread.
  */
 #include "base/ascii.h"
+#include "pg/catalog.h"
 #include "pg/sqlstate.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
@@ -228,6 +229,21 @@ static bool has_targets(const struct flight *f)
     return false;
 }
 
+/* The table is not the one that the rows were made for: nobody's fault. */
+static void take_change(struct flight *f)
+{
+    const struct answer *a = txn_expected(f);
+
+    f->changed = true;
+    f->fault_target = a != NULL ? a->target : NULL;
+    if (f->fault_target != NULL) {
+        error_set(&f->fault, ERROR_SETUP, "table '%s.%s': its columns have changed",
+                  f->fault_target->table->schema, f->fault_target->table->name);
+    } else {
+        error_set(&f->fault, ERROR_SETUP, "the columns of a table have changed");
+    }
+}
+
 void txn_blame(struct txn *t, const PGresult *res)
 {
     struct flight *f = &t->flights[0];
@@ -245,7 +261,9 @@ void txn_blame(struct txn *t, const PGresult *res)
     if (f->fatal) {
         return;
     }
-    if (f->advanced && has_targets(f)) {
+    if (catalog_guard_speaks(f->fault.sqlstate, f->fault.text)) {
+        take_change(f);
+    } else if (f->advanced && has_targets(f)) {
         blame_rows(t, f, res, at_commit);
     } else if (f->fault.class == ERROR_SETUP) {
         error_wrap(&f->fault, "%s",

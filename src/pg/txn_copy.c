@@ -17,6 +17,7 @@
  */
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "pg/catalog.h"
 #include "pg/sql.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
@@ -85,6 +86,14 @@ static void add_take_letters(struct txn *t, const struct batch *b)
     buf_add_z(&t->sql, "')");
 }
 
+/* Fails if the table is not the one that the rows were made for. */
+static void add_compare(struct txn *t, const struct target *target)
+{
+    buf_add_z(&t->sql, ";SELECT ");
+    catalog_guard_sql(&t->sql, t->schema, target->table, false);
+    txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_SAME, .target = target});
+}
+
 /* Locks the table against changes of its columns, and asks whether there have been any. */
 static void add_check(struct txn *t, const struct target *target)
 {
@@ -99,9 +108,23 @@ static void add_check(struct txn *t, const struct target *target)
         buf_printf(&t->sql, ";LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE", target->table->quoted);
         txn_expect(f, (struct answer){.kind = ANSWER_LOCKED, .target = target});
     }
-    buf_add_u8(&t->sql, ';');
-    txn_add_same(&t->sql, target->table);
-    txn_expect(f, (struct answer){.kind = ANSWER_SAME, .target = target});
+    add_compare(t, target);
+}
+
+/* Of the tables by which records were rejected, before those become dead letters. */
+static void add_compares(struct txn *t, const struct batch *b)
+{
+    for (size_t i = 0; i < b->compared_count; i++) {
+        add_compare(t, b->compared[i]);
+    }
+}
+
+static void add_cleaning(struct txn *t)
+{
+    for (size_t i = 0; t->is_to_clean && i < ARRAY_LEN(statements_clean_sql); i++) {
+        buf_printf(&t->sql, "%s;", statements_clean_sql[i]);
+        txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_OTHER});
+    }
 }
 
 /* Rows that SQL has to process: into a temporary table, and from there into the table. */
@@ -126,7 +149,7 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
         f, (struct answer){
                .kind = ANSWER_COPY, .target = shape->target, .group = group, .relation = s->stage});
     buf_add_u8(&t->sql, ';');
-    rows_sql_store(&t->sql, shape, ROWS_STAGE, s->stage);
+    rows_sql_store(&t->sql, shape, ROWS_STAGE, s->stage, NULL);
     txn_expect(f, (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
     t->copies_left++;
 }
@@ -159,8 +182,11 @@ static void add_groups(struct txn *t)
         const struct fold_group *g = &t->fold.groups[i];
         const struct rows_shape shape = {g->target, g->action, g->omit};
         if (rows_are_bare(&shape)) {
+            if (shape.action != ROW_TRUNCATE) { /* which is right for any table of that name */
+                add_check(t, shape.target);
+            }
             buf_add_u8(&t->sql, ';');
-            rows_sql_bare(&t->sql, &shape, g->row_count);
+            rows_sql_bare(&t->sql, &shape, g->row_count, NULL);
             txn_expect(&t->flights[0],
                        (struct answer){.kind = ANSWER_ROWS, .target = shape.target});
         } else if (rows_are_direct(&shape)) {
@@ -192,6 +218,7 @@ bool txn_copy_send(struct txn *t, struct error *err)
     t->ending = false;
     target_marks_begin(&t->marks, f->path == TXN_EACH ? f->b->part_count : t->fold.group_count);
     buf_clear(&t->sql);
+    add_cleaning(t);
     if (f->path == TXN_EACH) {
         buf_add_z(&t->sql, "BEGIN;");
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
@@ -205,6 +232,7 @@ bool txn_copy_send(struct txn *t, struct error *err)
         txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
     }
     add_lock_timeout(t);
+    add_compares(t, f->b);
     if (f->path == TXN_EACH) {
         add_checks(t, f->b);
         txn_each_add_sql(t, f->b);
@@ -373,10 +401,7 @@ static bool take_result(struct txn *t, const PGresult *res)
     }
     if (status == PGRES_COPY_IN) {
         begin_rows(t);
-        return a->kind == ANSWER_COPY && (!f->changed || break_off(t));
-    }
-    if (a->kind == ANSWER_SAME && status == PGRES_TUPLES_OK) {
-        txn_take_same(f, res);
+        return a->kind == ANSWER_COPY;
     }
     f->answer++;
     if (a->kind == ANSWER_SAME || a->kind == ANSWER_END) {

@@ -104,8 +104,8 @@ static void add_statements(struct txn *t, const struct batch *b)
         const struct rows_shape shape = {p->target, p->action, p->omit};
         buf_clear(&text);
         if (p->row_count > 0) {
-            rows_sql_store(&text, &shape, ROWS_PLACES,
-                           statements_of(t->statements, &shape)->places);
+            rows_sql_store(&text, &shape, ROWS_PLACES, statements_of(t->statements, &shape)->places,
+                           NULL);
         }
         buf_add_z(&t->sql, i > 0 ? "," : "");
         sql_literal(&t->sql, buf_cstr(&text));

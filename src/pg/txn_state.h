@@ -24,7 +24,7 @@ enum answer_kind {
     ANSWER_PREPARED,
     ANSWER_ADVANCED,
     ANSWER_LOCKED, /* a table is locked against changes of its columns */
-    ANSWER_SAME,   /* whether its columns are those that the rows were made for */
+    ANSWER_SAME,   /* that its columns are those that the rows were made for; or an error */
     ANSWER_COPY,   /* that it is ready for rows; then, that it has them */
     ANSWER_ROWS,   /* that rows are stored */
     ANSWER_TRIED,  /* which rows cannot be stored */
@@ -52,11 +52,11 @@ struct flight {
      * ledger knows the outcome */
     bool may_commit;
     struct error fault;                /* the first error of the transaction */
-    const struct target *fault_target; /* whose statement it was; NULL: of none, or not known */
+    const struct target *fault_target; /* whose table it is about; NULL: of none, or not known */
     bool fatal;                        /* it ended the session */
     bool no_temporary;                 /* our role may not create temporary tables */
-    bool changed;                      /* a table has other columns than the rows were made for */
-    size_t fault_part;                 /* the row that the fault names, or TXN_NO_ROW */
+    bool changed;      /* the fault: a table is not the one that rows were made for */
+    size_t fault_part; /* the row that the fault names, or TXN_NO_ROW */
     size_t fault_row;
 };
 
@@ -80,8 +80,8 @@ struct txn {
     size_t order_cap;
 
     struct fold fold;          /* of the batch sent last */
-    struct target_marks marks; /* COPY, each: what the query string has said of each target */
-    usec_t checked_at;         /* when tables were last looked at, by unnest */
+    struct target_marks marks; /* what has been said of each target */
+    bool is_to_clean;          /* the transaction begins with statements_clean_sql */
 
     usec_t lock_timeout; /* of the next transaction; 0: that of the session */
 
@@ -118,13 +118,6 @@ struct txn {
 /* txn_answer.c: the answer that comes next, NULL when all are here; and one more to wait for. */
 const struct answer *txn_expected(const struct flight *f) _pure_;
 void txn_expect(struct flight *f, struct answer a);
-
-/*
- * Has the table still the columns that the rows were made for? The question in SQL (ANSWER_SAME),
- * and what its answer says.
- */
-void txn_add_same(struct buf *out, const struct table *t);
-void txn_take_same(struct flight *f, const PGresult *res);
 
 /*
  * The oldest flight ends: everything is answered (finish), or the connection is closed, or is

@@ -4,6 +4,7 @@
  *
  *     SELECT "pgsinkd".advance($1, $2, ...)
  *     INSERT INTO "s"."t" ("a","b") SELECT pg_catalog.unnest($1), pg_catalog.unnest($2)
+ *         WHERE "pgsinkd".columns_are('"s"."t"'::regclass, 'signature')
  *     Sync
  *
  * The values of a column are one array in binary format, whose elements look like the fields of
@@ -13,6 +14,7 @@
  */
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "pg/catalog.h"
 #include "pg/txn_state.h"
 #include "row/table/table.h"
 
@@ -155,10 +157,12 @@ static struct flight *youngest(struct txn *t)
 }
 
 /*
- * Executes s with the parameters that were filled. If it is not known to be prepared, the same
- * pipeline prepares it first; while an older flight still waits for that, it is sent unprepared.
+ * Executes s, which concerns the target, with the parameters that were filled. If it is not known
+ * to be prepared, the same pipeline prepares it first; while an older flight still waits for that,
+ * it is sent unprepared.
  */
-static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
+static bool execute(struct txn *t, struct statement *s, enum answer_kind kind,
+                    const struct target *target)
 {
     int n = (int) s->parameter_count;
     _cleanup_mem_ const char **values = mem_array(s->parameter_count, sizeof *values);
@@ -180,20 +184,22 @@ static bool execute(struct txn *t, struct statement *s, enum answer_kind kind)
                 return false;
             }
             s->state = STATEMENT_ASKED;
-            txn_expect(youngest(t), (struct answer){.kind = ANSWER_PREPARED,
-                                                    .statement = s,
-                                                    .target = s->shape.target});
+            txn_expect(youngest(t),
+                       (struct answer){.kind = ANSWER_PREPARED, .statement = s, .target = target});
         }
         sent = PQsendQueryPrepared(pg, s->name, n, values, lengths, formats, 1);
     }
-    txn_expect(youngest(t), (struct answer){.kind = kind, .target = s->shape.target});
+    txn_expect(youngest(t), (struct answer){.kind = kind, .target = target});
     return sent;
 }
 
 static bool send_bare(struct txn *t, const struct rows_shape *shape, size_t rows)
 {
+    _cleanup_buf_ struct buf guard = {0};
+
+    catalog_guard_sql(&guard, t->schema, shape->target->table, true);
     buf_clear(&t->sql);
-    rows_sql_bare(&t->sql, shape, rows);
+    rows_sql_bare(&t->sql, shape, rows, buf_cstr(&guard));
     txn_expect(youngest(t), (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
     return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql), 0, NULL, NULL, NULL, NULL, 1);
 }
@@ -203,8 +209,85 @@ static bool send_advance(struct txn *t, const struct batch *b)
     struct statement *s = statements_advance(t->statements);
 
     fill_advance(t, b, s);
-    return execute(t, s, ANSWER_ADVANCED);
+    return execute(t, s, ANSWER_ADVANCED, NULL);
 }
+
+/* Neither fails; the first is no part of the transaction, so nothing may fail before it. */
+static bool send_cleaning(struct txn *t)
+{
+    for (size_t i = 0; t->is_to_clean && i < ARRAY_LEN(statements_clean_sql); i++) {
+        txn_expect(youngest(t), (struct answer){.kind = ANSWER_OTHER});
+        if (!PQsendQueryParams(t->c->pg, statements_clean_sql[i], 0, NULL, NULL, NULL, NULL, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- are the tables those that the rows were made for? ---- */
+
+static bool send_compare(struct txn *t, const struct target *target)
+{
+    struct target_mark *mark = target_marks_of(&t->marks, target);
+    struct statement *s = statements_compare(t->statements);
+
+    if (mark->is_checked || s == NULL) {
+        return true;
+    }
+    mark->is_checked = true;
+    struct buf *p = parameters(t, s->parameter_count);
+    buf_add_z(&p[0], target->table->quoted);
+    buf_add_z(&p[1], target->table->signature);
+    return execute(t, s, ANSWER_SAME, target);
+}
+
+static bool send_guard(struct txn *t, const struct target *target)
+{
+    struct target_mark *mark = target_marks_of(&t->marks, target);
+    struct statement *s = statements_guard(t->statements, target);
+
+    if (mark->is_guarded || s == NULL) {
+        return true;
+    }
+    mark->is_guarded = true;
+    return execute(t, s, ANSWER_SAME, target);
+}
+
+static bool inserts(enum row_action action)
+{
+    return action == ROW_INSERT || action == ROW_IGNORE || action == ROW_UPSERT;
+}
+
+/*
+ * What the statements do not say themselves. A domain may change without its tables: plans stay as
+ * they are, and so does the guard in them.
+ */
+static bool send_checks_of(struct txn *t, const struct fold_group *g)
+{
+    if (g->target->route == NULL || g->action == ROW_TRUNCATE) {
+        return true; /* our own table is no route's; a truncate is right for any table */
+    }
+    return (inserts(g->action) || send_guard(t, g->target)) &&
+           (!g->target->table->has_domains || send_compare(t, g->target));
+}
+
+static bool send_checks(struct txn *t, const struct batch *b)
+{
+    target_marks_begin(&t->marks, b->compared_count + t->fold.group_count);
+    for (size_t i = 0; i < b->compared_count; i++) {
+        if (!send_compare(t, b->compared[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < t->fold.group_count; i++) {
+        if (!send_checks_of(t, &t->fold.groups[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- rows ---- */
 
 static bool send_group(struct txn *t, const struct fold_group *g)
 {
@@ -215,34 +298,7 @@ static bool send_group(struct txn *t, const struct fold_group *g)
     }
     struct statement *s = statements_of(t->statements, &shape);
     fill_store(t, g, s);
-    return execute(t, s, ANSWER_ROWS);
-}
-
-/* Once a second, to notice columns that have been added. */
-static bool send_check(struct txn *t, const struct target *target)
-{
-    buf_clear(&t->sql);
-    txn_add_same(&t->sql, target->table);
-    txn_expect(youngest(t), (struct answer){.kind = ANSWER_SAME, .target = target});
-    return PQsendQueryParams(t->c->pg, buf_cstr(&t->sql), 0, NULL, NULL, NULL, NULL, 0);
-}
-
-static bool send_checks(struct txn *t)
-{
-    usec_t now = clock_mono();
-
-    if (now < t->checked_at + USEC_PER_SEC) {
-        return true;
-    }
-    t->checked_at = now;
-    for (size_t i = 0; i < t->fold.group_count; i++) {
-        const struct target *target = t->fold.groups[i].target;
-        bool again = i > 0 && t->fold.groups[i - 1].target == target;
-        if (!again && target->route != NULL && !send_check(t, target)) {
-            return false;
-        }
-    }
-    return true;
+    return execute(t, s, ANSWER_ROWS, g->target);
 }
 
 static bool send_groups(struct txn *t)
@@ -283,13 +339,13 @@ bool txn_unnest_send(struct txn *t, struct error *err)
     PGconn *pg = t->c->pg;
     struct flight *f = youngest(t);
 
-    if (!PQenterPipelineMode(pg) || (t->ledger && !send_advance(t, f->b))) {
+    if (!PQenterPipelineMode(pg) || !send_cleaning(t) || (t->ledger && !send_advance(t, f->b))) {
         return conn_lost(t->c, err);
     }
     if (fails_at(t, FAILPOINT_TXN_MID_COPY)) {
         return true;
     }
-    if (!send_checks(t) || !send_groups(t)) {
+    if (!send_checks(t, f->b) || !send_groups(t)) {
         return conn_lost(t->c, err);
     }
     if (fails_at(t, FAILPOINT_TXN_BEFORE_COMMIT)) {
@@ -314,8 +370,6 @@ static void take_expected(struct flight *f, const PGresult *res)
     }
     if (a->kind == ANSWER_PREPARED) {
         a->statement->state = status == PGRES_COMMAND_OK ? STATEMENT_READY : STATEMENT_NONE;
-    } else if (a->kind == ANSWER_SAME && status == PGRES_TUPLES_OK) {
-        txn_take_same(f, res);
     } else if (a->kind == ANSWER_ADVANCED) {
         f->advanced = status == PGRES_TUPLES_OK;
     }

@@ -34,6 +34,7 @@ struct batch *batch_free(struct batch *b)
         free(b->parts[i].rows);
     }
     free(b->parts);
+    free(b->compared);
     free(b->records);
     free(b->taken);
     free(b->reserves);
@@ -77,6 +78,7 @@ void batch_clear(struct batch *b)
     b->span_count = 0;
     b->record_count = 0;
     b->part_count = 0;
+    b->compared_count = 0;
     b->bytes = 0;
     b->next_seq = 0;
     buf_clear(&b->raw);
@@ -110,6 +112,46 @@ size_t batch_row_count(const struct batch *b)
         rows += b->parts[i].row_count;
     }
     return rows;
+}
+
+void batch_compare(struct batch *b, const struct target *target)
+{
+    for (size_t i = 0; i < b->compared_count; i++) {
+        if (b->compared[i] == target) {
+            return;
+        }
+    }
+    b->compared = mem_grow(b->compared, &b->compared_cap, b->compared_count,
+                           sizeof(const struct target *));
+    b->compared[b->compared_count++] = target;
+}
+
+void batch_compare_as(struct batch *b, const struct batch *from)
+{
+    for (size_t i = 0; i < from->compared_count; i++) {
+        batch_compare(b, from->compared[i]);
+    }
+}
+
+/* The memory of a part that is taken out is kept, behind those in use. */
+void batch_forget(struct batch *b, const struct target *target)
+{
+    for (size_t i = b->part_count; i-- > 0;) {
+        struct batch_part gone = b->parts[i];
+        if (gone.target == target) {
+            assert(gone.row_count == 0 && !b->in_record);
+            b->part_count--;
+            memmove(&b->parts[i], &b->parts[i + 1], (b->part_count - i) * sizeof *b->parts);
+            b->parts[b->part_count] = gone;
+        }
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < b->compared_count; i++) {
+        if (b->compared[i] != target) {
+            b->compared[kept++] = b->compared[i];
+        }
+    }
+    b->compared_count = kept;
 }
 
 struct span *batch_find(const struct batch *b, const void *tag)

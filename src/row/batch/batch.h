@@ -93,6 +93,9 @@ struct batch {
     struct batch_reserve *reserves; /* one for each route at most; what they mean is the sink's */
     size_t reserve_count;
     size_t reserve_cap;
+    const struct target **compared; /* see batch_compare */
+    size_t compared_count;
+    size_t compared_cap;
     size_t bytes; /* of all rows */
     uint32_t next_seq;
     struct buf raw;       /* records as they came, see batch_keep */
@@ -153,6 +156,16 @@ size_t batch_kept_bytes(const struct batch *b, size_t record); /* in `raw`, of o
 size_t batch_kept_headers(const struct batch *b, size_t record);
 void batch_kept(const struct batch *b, size_t record, struct message *out,
                 struct message_header *headers);
+
+/*
+ * A record of the batch was rejected because of what is known of the target's table: the batch is
+ * stored only if that table is still as it was read.
+ */
+void batch_compare(struct batch *b, const struct target *target);
+void batch_compare_as(struct batch *b, const struct batch *from); /* all that `from` compares */
+
+/* The target is about to be freed. The batch has no row of it any more. */
+void batch_forget(struct batch *b, const struct target *target);
 
 /* The fingerprint of the record that the span has taken last. */
 void batch_span_mark(struct batch *b, uint32_t span, struct fingerprint fp);

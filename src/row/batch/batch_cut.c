@@ -190,6 +190,7 @@ void batch_split(struct batch *b, size_t count, struct batch *head)
     }
     split_parts(b, count, head);
     split_taken(b, count, head);
+    batch_compare_as(head, b);
     split_raw(b, count, head);
 
     _cleanup_mem_ uint32_t *to = mem_array(MAX(b->span_count, 1), sizeof *to);

@@ -206,6 +206,11 @@ static bool make_name(const struct chooser *c, const struct cell *cells, struct 
     return true;
 }
 
+const struct mapping *chooser_table(const struct chooser *c, size_t i)
+{
+    return i < c->table_count ? c->tables[i].mapping : NULL;
+}
+
 const struct mapping *chooser_find(const struct chooser *c, const struct cell *cells,
                                    struct error *err)
 {

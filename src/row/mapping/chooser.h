@@ -29,6 +29,9 @@ const struct mapping *chooser_mapping(const struct chooser *c);
  */
 void chooser_add(struct chooser *c, const char *name, const struct mapping *m);
 
+/* The mappings of all its tables, one after the other; NULL after the last. */
+const struct mapping *chooser_table(const struct chooser *c, size_t i);
+
 /*
  * The mapping for the record that was read into these cells; NULL is ERROR_RECORD: "no table of
  * this route is called 'events_visit'".

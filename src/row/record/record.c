@@ -173,3 +173,15 @@ bool record_rows(struct decoder *d, const struct record_route *r, const struct m
     batch_undo(b, mark);
     return false;
 }
+
+void record_compare(const struct record_route *r, struct batch *b)
+{
+    if (r->chooser == NULL) {
+        batch_compare(b, mapping_target(r->mapping));
+        return;
+    }
+    const struct mapping *m;
+    for (size_t i = 0; (m = chooser_table(r->chooser, i)) != NULL; i++) {
+        batch_compare(b, mapping_target(m));
+    }
+}

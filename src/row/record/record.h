@@ -23,4 +23,10 @@ struct record_route {
 bool record_rows(struct decoder *d, const struct record_route *r, const struct message *msg,
                  struct batch *b, struct error *err) _must_;
 
+/*
+ * The record was rejected because of what the route knows of its tables: the batch is stored only
+ * if they are still as they were read (batch_compare).
+ */
+void record_compare(const struct record_route *r, struct batch *b);
+
 #endif

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void column_done(struct column *c)
 {
@@ -39,6 +40,63 @@ void table_free(struct table *t)
     free(t->name);
     free(t->quoted);
     free(t);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool column_is_same(const struct column *a, const struct column *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
+    return is_same_text(a->name, b->name) && is_same_text(a->type_name, b->type_name) &&
+           a->type == b->type && a->wire_oid == b->wire_oid &&
+           a->wire_array_oid == b->wire_array_oid && is_same_text(a->wire_name, b->wire_name) &&
+           is_same_text(a->base_name, b->base_name) && is_same_text(a->sql_name, b->sql_name) &&
+           is_same_text(a->equals, b->equals) && is_same_text(a->equals_as, b->equals_as) &&
+           a->cast == b->cast && is_same_text(a->compare_as, b->compare_as) &&
+           column_is_same(a->element, b->element) && a->typmod == b->typmod &&
+           a->not_null == b->not_null && a->has_default == b->has_default &&
+           a->generated == b->generated && a->identity == b->identity &&
+           a->identity_always == b->identity_always && a->has_domain == b->has_domain;
+}
+
+static bool unique_is_same(const struct unique *a, const struct unique *b)
+{
+    return a->is_primary == b->is_primary && a->column_count == b->column_count &&
+           memcmp(a->columns, b->columns, a->column_count * sizeof *a->columns) == 0;
+}
+
+static bool is_same_relation(const struct table *a, const struct table *b)
+{
+    return a->oid == b->oid && is_same_text(a->quoted, b->quoted) &&
+           is_same_text(a->signature, b->signature) && a->has_rules == b->has_rules &&
+           a->may_lock == b->may_lock && a->may_select == b->may_select &&
+           a->may_update == b->may_update && a->may_delete == b->may_delete &&
+           a->may_truncate == b->may_truncate && a->is_referenced == b->is_referenced &&
+           a->has_domains == b->has_domains;
+}
+
+bool table_is_same(const struct table *a, const struct table *b)
+{
+    if (!is_same_relation(a, b) || a->column_count != b->column_count ||
+        a->unique_count != b->unique_count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->column_count; i++) {
+        if (!column_is_same(&a->columns[i], &b->columns[i])) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < a->unique_count; i++) {
+        if (!unique_is_same(&a->uniques[i], &b->uniques[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 const struct column *table_column(const struct table *t, struct str name)

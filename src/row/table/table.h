@@ -29,6 +29,7 @@ struct column {
     char *equals;
     char *equals_as;
     struct column *element; /* TYPE_ARRAY: what one element is, without a name; owned */
+    bool has_domain;        /* TYPE_ARRAY: an element is of a domain */
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
     bool has_default;
@@ -50,9 +51,10 @@ struct table {
     bool may_truncate;
     bool is_utf8;           /* its database's encoding is: it can hold every character */
     bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
+    bool has_domains;       /* which may change without a change of the table */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
-    char *signature;        /* of its columns: changes when any of them does */
+    char *signature;        /* OID, columns, unique indexes, domains, rules: changes as they do */
     struct unique *uniques; /* for ON CONFLICT; the primary key first */
     size_t unique_count;
 };
@@ -72,6 +74,9 @@ static inline bool table_truncates(const struct table *t)
 
 /* Frees the table and what it owns. NULL is fine. */
 void table_free(struct table *t);
+
+/* Would rows be made for both in the same way? All that was read of them is compared. */
+bool table_is_same(const struct table *a, const struct table *b) _pure_;
 
 /* The column of that exact name, or NULL. */
 const struct column *table_column(const struct table *t, struct str name);

@@ -222,8 +222,15 @@ static void take_letter(struct app *a, const struct report *r)
 
 static void take_stale(struct app *a, const struct report *r)
 {
-    log_limited(a, r->error.text);
-    crew_plan_renew(a->crew);
+    if (r->error.class != ERROR_NONE) {
+        log_limited(a, r->error.text);
+    }
+    crew_plan_renew(a->crew, r);
+}
+
+static void take_renewed(struct app *a, const struct report *r)
+{
+    crew_plan_renewed(a->crew, r);
 }
 
 static void take_ended(struct app *a, const struct report *r)
@@ -262,6 +269,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_REPLAY, take_replay)                                                              \
     TAKER(REPORT_LETTER, take_letter)                                                              \
     TAKER(REPORT_STALE, take_stale)                                                                \
+    TAKER(REPORT_RENEWED, take_renewed)                                                            \
     TAKER(REPORT_ENDED, take_ended)
 #define TAKER_AT(kind, take) [kind] = take,
 #define TAKER_ONE(kind, take) +1
@@ -277,17 +285,9 @@ static void take_report(struct app *a, const struct report *r)
 
 /* ---- answers ---- */
 
-/* A table that has changed so that a route cannot use it any more is for a person. */
 static void take_answer(struct app *a, struct scout_mail *answer)
 {
-    bool useless = answer->kind == SCOUT_RENEW && !answer->failed &&
-                   answer->error.class != ERROR_NONE;
-
-    if (useless) {
-        log_fault(LOG_tables_refused, &answer->error);
-        app_stop_begin(a, EXIT_TARGET);
-        scout_mail_free(answer);
-    } else if (answer->kind == SCOUT_REFUSED || answer->kind == SCOUT_ADMITTED) {
+    if (answer->kind == SCOUT_REFUSED || answer->kind == SCOUT_ADMITTED) {
         take_scout_link(a, answer);
         scout_mail_free(answer);
     } else if (answer->kind == SCOUT_REPLAY) {

@@ -91,7 +91,9 @@ void crew_answer(struct crew *c, struct scout_mail *m)
 
 static void retry(struct crew *c, struct partition *p)
 {
-    if (p->start == START_UNVERIFIED) {
+    if (p->plan == NULL) {
+        crew_plan_again(c, p);
+    } else if (p->start == START_UNVERIFIED) {
         crew_verify_again(p);
     } else if (p->state == PARTITION_GAPPED && config_has_ledger(c->cc.cfg)) {
         crew_verify_doubt(p, "its offset was outside of the log for a moment");
@@ -229,6 +231,7 @@ struct crew *crew_new(const struct crew_config *cc)
     c->load = mem_array(cc->worker_count, sizeof *c->load);
     crew_commit_init(c);
     crew_member_init(c);
+    crew_plan_init(c);
     crew_unread_init(c);
     return c;
 }
@@ -246,6 +249,7 @@ void crew_free(struct crew *c)
     free(c->load);
     index_done(&c->index);
     crew_member_done(c);
+    crew_plan_done(c);
     unread_free(c->unread);
     free(c);
 }

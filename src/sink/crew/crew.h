@@ -33,10 +33,12 @@ void crew_free(struct crew *c); /* workers have ended */
 
 void crew_event(struct crew *c, struct event *e);
 void crew_report(struct crew *c, const struct report *r); /* one that concerns a partition */
-/* Of the scout; frees m. SCOUT_RENEW: not if it says that a table cannot be used any more. */
-void crew_answer(struct crew *c, struct scout_mail *m);
+void crew_answer(struct crew *c, struct scout_mail *m);   /* of the scout; frees m */
 
-void crew_plan_renew(struct crew *c); /* tables have changed: they are looked up again */
+/* Tables have changed, and are looked up again: as REPORT_STALE says; NULL: all. And: a worker has
+ * taken a renewal over (REPORT_RENEWED). */
+void crew_plan_renew(struct crew *c, const struct report *r);
+void crew_plan_renewed(struct crew *c, const struct report *r);
 
 /* After each round of events, reports and answers: does what is due. */
 void crew_turn(struct crew *c, usec_t now);

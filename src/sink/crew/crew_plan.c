@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sink/shared/delays.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- before the claim ---- */
@@ -48,6 +50,19 @@ static bool still_planning(const struct crew *c, const char *topic)
     return plan_is_asked_for(c, NULL, topic);
 }
 
+/* Its tables are looked up again after a while, until they can be used. */
+static void park(struct partition *p, const struct error *err)
+{
+    usec_t wait = delay_retry();
+
+    for (unsigned i = 0; i < p->plan_tries && wait < delay_retry_max(); i++) {
+        wait *= 2;
+    }
+    p->plan_tries++;
+    partition_stop(p, err->text);
+    p->retry_at = clock_mono() + MIN(wait, delay_retry_max());
+}
+
 void crew_plan_answer(struct crew *c, struct scout_mail *m)
 {
     if (m->failed) {
@@ -57,14 +72,14 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
         return;
     }
     bool usable = m->error.class == ERROR_NONE;
+    bool is_news = false;
     if (usable) {
         for (size_t i = 0; i < m->job_count; i++) {
             plan_add(c->cc.plan, m->jobs[i]);
         }
         m->job_count = 0;
-    } else if (still_planning(c, m->topic)) {
+    } else {
         error_wrap(&m->error, "topic '%s' is not stored", m->topic);
-        log_fault(LOG_topic_refused, &m->error);
     }
     for (size_t i = 0; i < c->count; i++) {
         struct partition *p = c->partitions[i];
@@ -72,40 +87,122 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
             if (usable) {
                 crew_plan_begin(c, p);
             } else {
-                partition_stop(p, m->error.text);
+                is_news |= partition_stands(p, STANDING_PARKED);
+                park(p, &m->error);
             }
         }
     }
+    c->started_once |= !usable; /* nothing more is known of those by a start */
+    if (is_news) {
+        log_fault(LOG_topic_refused, &m->error);
+    }
+}
+
+void crew_plan_again(struct crew *c, struct partition *p)
+{
+    partition_set(p, PARTITION_PLANNING);
+    crew_plan_begin(c, p);
 }
 
 /* ---- tables that have changed ---- */
 
-void crew_plan_renew(struct crew *c)
+void crew_plan_init(struct crew *c)
 {
-    c->renew_again = c->renewing;
+    c->plans = mem_array(MAX(c->cc.worker_count, 1), sizeof *c->plans);
+}
+
+void crew_plan_done(struct crew *c)
+{
+    free(c->plans);
+}
+
+static struct crew_plans *plans_of(struct crew *c, const struct worker *w)
+{
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        if (c->cc.workers[i] == w) {
+            return &c->plans[i];
+        }
+    }
+    return NULL;
+}
+
+static void ask_renew(struct crew *c)
+{
     if (c->renewing) {
         return;
     }
     struct scout_mail *m = scout_mail_new(SCOUT_RENEW, 0);
     c->renewing = true;
+    c->renew_due = false;
     m->job_count = plan_renew_jobs(c->cc.plan, &m->jobs);
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        c->plans[i].asking = c->plans[i].asked;
+    }
     scout_ask(c->cc.scout, m);
+}
+
+void crew_plan_renew(struct crew *c, const struct report *r)
+{
+    if (r == NULL || (r->partition == NULL && r->offset < 0)) {
+        plan_want_all(c->cc.plan);
+    } else if (r->partition != NULL) {
+        plan_want_topic(c->cc.plan, r->partition->topic);
+    } else {
+        plan_want_target(c->cc.plan, (uint32_t) r->offset);
+    }
+    if (r != NULL) {
+        plans_of(c, r->worker)->asked = r->seq;
+    }
+    c->renew_due = true;
+    ask_renew(c);
+}
+
+void crew_plan_renewed(struct crew *c, const struct report *r)
+{
+    uint64_t least = UINT64_MAX;
+
+    plans_of(c, r->worker)->renewed = (uint64_t) r->offset;
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        least = MIN(least, c->plans[i].renewed);
+    }
+    plan_release(c->cc.plan, least);
+}
+
+/* To every worker, also to one that has no partition now: what was replaced is freed when all have
+ * answered. */
+static void tell_workers(struct crew *c, const struct plan_renewal *renewal)
+{
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        struct crew_plans *plans = &c->plans[i];
+        if (renewal == NULL && plans->told == plans->asking) {
+            continue;
+        }
+        struct order *o = mem_zalloc(sizeof *o);
+        o->kind = ORDER_PLAN;
+        o->renewal = renewal;
+        o->seq = plans->told = plans->asking;
+        worker_post(c->cc.workers[i], o);
+    }
 }
 
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m)
 {
     c->renewing = false;
-    if (m->failed || c->renew_again) {
-        crew_plan_renew(c);
+    if (m->failed) {
+        for (size_t i = 0; i < m->job_count; i++) {
+            plan_want_job(c->cc.plan, m->jobs[i]);
+        }
+        ask_renew(c);
         return;
     }
-    plan_renew(c->cc.plan, m->jobs, m->job_count);
+    const struct plan_renewal *renewal = plan_renew(c->cc.plan, m->jobs, m->job_count);
     m->job_count = 0;
-    for (size_t i = 0; i < c->count; i++) {
+    for (size_t i = 0; renewal != NULL && i < c->count; i++) {
         struct partition *p = c->partitions[i];
-        p->plan = p->plan != NULL ? plan_topic(c->cc.plan, p->topic) : NULL;
-        if (p->worker != NULL && p->state != PARTITION_RELEASING) {
-            worker_post(p->worker, partition_order(p, ORDER_PLAN));
-        }
+        p->plan = p->plan != NULL ? plan_renewal_of(renewal, p->plan) : NULL;
+    }
+    tell_workers(c, renewal);
+    if (c->renew_due) {
+        ask_renew(c);
     }
 }

@@ -24,6 +24,9 @@ static void take_start(struct crew *c, struct partition *p, const struct report 
     } else if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
         log_event(LOG(partition_moved), p->topic, p->number, (long long) r->offset);
     }
+    if (r->error.class == ERROR_NONE) {
+        partition_moves(p, r->offset); /* its tables could not be used before it was claimed */
+    }
     p->retry_at = USEC_NEVER; /* what it was waiting for is overtaken */
     if (r->inserted) {
         log_event(LOG(partition_begins), p->topic, p->number, (long long) r->offset,
@@ -125,12 +128,7 @@ static void take_stopped(struct crew *c, struct partition *p, const struct repor
 static void take_moves(struct crew *c, struct partition *p, const struct report *r)
 {
     (void) c;
-    if (p->standing != STANDING_NONE) {
-        log_event(LOG(partition_moves), p->topic, p->number, (long long) r->offset,
-                  standing_name(p->standing),
-                  (double) (clock_mono() - p->stands_since) / (double) USEC_PER_SEC);
-        p->standing = STANDING_NONE;
-    }
+    partition_moves(p, r->offset);
 }
 
 /* Trouble that may pass by itself. The state is set already. */

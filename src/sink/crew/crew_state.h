@@ -103,8 +103,14 @@ struct crew {
     bool asking_ends;
     bool asking_ping;
     bool asking_group;
-    bool renew_again; /* ... and again, for they have changed meanwhile */
-    bool renewing;    /* the tables are being looked up again */
+    bool renewing;  /* tables are being looked up again */
+    bool renew_due; /* ... and some are to be, after that */
+    struct crew_plans {
+        uint64_t asked;   /* the worker's last question about tables, */
+        uint64_t asking;  /*   the last that is being looked up, */
+        uint64_t told;    /*   the last that is answered */
+        uint64_t renewed; /* the last renewal that it has taken over */
+    } * plans;            /* of each worker */
     usec_t ends_at;
     usec_t group_at;
     struct unread *unread;
@@ -166,10 +172,13 @@ void crew_verify_answer(struct crew *c, const struct scout_mail *m);
 
 /*
  * crew_plan.c
- * begin: the partition is adopted, at once or when its tables are looked up. answer: SCOUT_PLAN;
- * answer_renew: SCOUT_RENEW.
+ * begin: the partition is adopted, at once or when its tables are looked up; where they cannot be
+ * used it is parked. again: one more try of that. answer: SCOUT_PLAN; answer_renew: SCOUT_RENEW.
  */
+void crew_plan_init(struct crew *c);
+void crew_plan_done(struct crew *c);
 void crew_plan_begin(struct crew *c, struct partition *p);
+void crew_plan_again(struct crew *c, struct partition *p);
 void crew_plan_answer(struct crew *c, struct scout_mail *m);
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m);
 

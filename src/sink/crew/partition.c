@@ -11,6 +11,7 @@
  */
 #include "sink/crew/partition.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "sink/crew/crew_state.h"
 #include "sink/shared/delays.h"
@@ -47,6 +48,16 @@ bool partition_stands(struct partition *p, enum standing_state state)
     p->standing = state;
     p->repeat_at = now + delay_repeat();
     return true;
+}
+
+void partition_moves(struct partition *p, int64_t offset)
+{
+    if (p->standing != STANDING_NONE) {
+        log_event(LOG(partition_moves), p->topic, p->number, (long long) offset,
+                  standing_name(p->standing),
+                  (double) (clock_mono() - p->stands_since) / (double) USEC_PER_SEC);
+        p->standing = STANDING_NONE;
+    }
 }
 
 /* ---- life ---- */

@@ -50,6 +50,7 @@ struct partition {
     struct share share;
     bool fetched; /* in the library's assignment */
     enum start_state start;
+    unsigned plan_tries;      /* of its topic's tables, in vain */
     bool held_back;           /* PLANNING: its entry of topics is not written down yet */
     bool first_due;           /* its first offset is to be asked for, */
     bool by_start;            /*   as kafka.start says */
@@ -92,6 +93,9 @@ void partition_stop(struct partition *p, const char *why);
 
 /* Is this the first that is heard of it? Then it is logged. */
 bool partition_stands(struct partition *p, enum standing_state state);
+
+/* It does not stand any more, and goes on at `offset`: logged if it did. */
+void partition_moves(struct partition *p, int64_t offset);
 
 /* A new one of the crew, PLANNING. */
 struct partition *partition_add(struct crew *c, const struct partition_ref *ref);

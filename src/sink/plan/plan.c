@@ -4,33 +4,11 @@
 #include "sink/plan/plan.h"
 
 #include "base/mem.h"
+#include "sink/plan/plan_state.h"
 
 #include <assert.h>
-#include <regex.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A loaded table with the mapping of one route onto it. */
-struct loaded {
-    size_t route;
-    char *table_name;
-    struct table *table;
-    struct mapping *mapping;
-};
-
-struct plan {
-    const struct config *cfg;
-    regex_t **patterns;        /* [route][topic entry]; only entries with is_regex are compiled */
-    struct chooser **choosers; /* per route; NULL where records do not name the table */
-    struct loaded *loaded;
-    size_t loaded_count;
-    size_t loaded_cap;
-    struct topic_plan **topics;
-    size_t topic_count;
-    size_t topic_cap;
-    struct plan *former; /* what plan_renew has replaced: workers may still use it */
-    uint32_t next_target_id;
-};
 
 struct plan *plan_new(const struct config *cfg)
 {
@@ -66,24 +44,46 @@ static void free_patterns(struct plan *p)
     free(p->patterns);
 }
 
-static void free_contents(struct plan *p)
+void plan_topic_free(struct topic_plan *t)
 {
-    for (size_t i = 0; i < p->topic_count; i++) {
-        free(p->topics[i]->topic);
-        free(p->topics[i]->routes);
-        free(p->topics[i]);
+    free(t->topic);
+    free(t->routes);
+    free(t);
+}
+
+static void loaded_done(struct loaded *l)
+{
+    free(l->table_name);
+    mapping_free(l->mapping);
+    table_free(l->table);
+    free(l->fault);
+}
+
+void plan_renewal_free(const struct plan *p, struct plan_renewal *r)
+{
+    for (size_t i = 0; i < r->change_count; i++) {
+        plan_topic_free(r->changes[i].from);
     }
-    free(p->topics);
-    for (size_t r = 0; r < p->cfg->route_count; r++) {
-        chooser_free(p->choosers[r]);
+    free(r->changes);
+    for (size_t i = 0; i < p->cfg->route_count; i++) {
+        chooser_free(r->choosers[i]);
     }
-    free(p->choosers);
-    for (size_t i = 0; i < p->loaded_count; i++) {
-        free(p->loaded[i].table_name);
-        mapping_free(p->loaded[i].mapping);
-        table_free(p->loaded[i].table);
+    free(r->choosers);
+    for (size_t i = 0; i < r->gone_count; i++) {
+        loaded_done(&r->gone[i]);
     }
-    free(p->loaded);
+    free(r->gone);
+    free(r->targets);
+    free(r);
+}
+
+void plan_release(struct plan *p, uint64_t number)
+{
+    while (p->renewals != NULL && p->renewals->number <= number) {
+        struct plan_renewal *r = p->renewals;
+        p->renewals = r->next;
+        plan_renewal_free(p, r);
+    }
 }
 
 struct plan *plan_free(struct plan *p)
@@ -91,14 +91,20 @@ struct plan *plan_free(struct plan *p)
     if (p == NULL) {
         return NULL;
     }
+    plan_release(p, UINT64_MAX);
     free_patterns(p);
-    while (p->former != NULL) {
-        struct plan *former = p->former;
-        p->former = former->former;
-        free_contents(former);
-        free(former);
+    for (size_t i = 0; i < p->topic_count; i++) {
+        plan_topic_free(p->topics[i]);
     }
-    free_contents(p);
+    free(p->topics);
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        chooser_free(p->choosers[r]);
+    }
+    free(p->choosers);
+    for (size_t i = 0; i < p->loaded_count; i++) {
+        loaded_done(&p->loaded[i]);
+    }
+    free(p->loaded);
     free(p);
     return NULL;
 }
@@ -142,7 +148,8 @@ bool plan_takes(const struct plan *p, const char *topic)
 bool plan_wants_headers(const struct plan *p)
 {
     for (size_t i = 0; i < p->loaded_count; i++) {
-        if (mapping_wants_headers(p->loaded[i].mapping)) {
+        const struct mapping *m = p->loaded[i].mapping;
+        if (m != NULL && mapping_wants_headers(m)) {
             return true;
         }
     }
@@ -179,7 +186,7 @@ static bool table_name_of(const struct plan *p, size_t route, const char *topic,
     return true;
 }
 
-static const struct loaded *find_loaded(const struct plan *p, size_t route, const char *table_name)
+struct loaded *plan_loaded(const struct plan *p, size_t route, const char *table_name)
 {
     for (size_t i = 0; i < p->loaded_count; i++) {
         if (p->loaded[i].route == route && strcmp(p->loaded[i].table_name, table_name) == 0) {
@@ -189,8 +196,7 @@ static const struct loaded *find_loaded(const struct plan *p, size_t route, cons
     return NULL;
 }
 
-static const struct loaded *find_for(const struct plan *p, size_t route, const char *topic,
-                                     size_t i)
+struct loaded *plan_loaded_for(const struct plan *p, size_t route, const char *topic, size_t i)
 {
     _cleanup_buf_ struct buf name = {0};
     struct error ignored;
@@ -198,7 +204,7 @@ static const struct loaded *find_for(const struct plan *p, size_t route, const c
     if (!table_name_of(p, route, topic, i, &name, &ignored)) {
         return NULL;
     }
-    return find_loaded(p, route, buf_cstr(&name));
+    return plan_loaded(p, route, buf_cstr(&name));
 }
 
 static struct plan_job *job_new(struct plan *p, size_t route, const char *topic, size_t i)
@@ -231,7 +237,7 @@ size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out)
     for (size_t r = 0; r < p->cfg->route_count; r++) {
         bool wanted = topic == NULL ? !comes_later(p, r) : plan_route_takes(p, r, topic);
         for (size_t i = 0; wanted && i < plan_table_count(p, r); i++) {
-            if (find_for(p, r, topic, i) == NULL) {
+            if (plan_loaded_for(p, r, topic, i) == NULL) {
                 jobs[n++] = job_new(p, r, topic, i);
             }
         }
@@ -252,7 +258,7 @@ static void add_loaded(struct plan *p, const struct loaded *l)
 void plan_add(struct plan *p, struct plan_job *job)
 {
     assert(job->mapping != NULL);
-    if (find_loaded(p, job->route, job->table_name) == NULL) {
+    if (plan_loaded(p, job->route, job->table_name) == NULL) {
         if (p->choosers[job->route] == NULL) {
             p->choosers[job->route] = TAKE_PTR(job->chooser);
         }
@@ -282,7 +288,7 @@ bool plan_route(const struct plan *p, size_t route, const char *topic, struct re
     const struct loaded *l = NULL;
 
     for (size_t i = 0; i < plan_table_count(p, route); i++) {
-        l = find_for(p, route, topic, i);
+        l = plan_loaded_for(p, route, topic, i);
         if (l == NULL) {
             return false;
         }
@@ -296,6 +302,43 @@ bool plan_route(const struct plan *p, size_t route, const char *topic, struct re
     return true;
 }
 
+/* False: a table of the route is not loaded. *why is set if one cannot be used. */
+static bool is_loaded(const struct plan *p, size_t route, const char *topic,
+                      const struct error **why)
+{
+    for (size_t i = 0; i < plan_table_count(p, route); i++) {
+        const struct loaded *l = plan_loaded_for(p, route, topic, i);
+        if (l == NULL) {
+            return false;
+        }
+        if (l->fault != NULL && *why == NULL) {
+            *why = l->fault;
+        }
+    }
+    return true;
+}
+
+struct topic_plan *plan_topic_new(const struct plan *p, const char *topic)
+{
+    struct topic_plan *t = mem_zalloc(sizeof *t);
+
+    t->topic = mem_strdup(topic);
+    t->routes = mem_array(p->cfg->route_count, sizeof *t->routes);
+    for (size_t r = 0; r < p->cfg->route_count; r++) {
+        if (!plan_route_takes(p, r, topic)) {
+            continue;
+        }
+        if (!is_loaded(p, r, topic, &t->why)) {
+            plan_topic_free(t);
+            return NULL;
+        }
+        if (plan_route(p, r, topic, &t->routes[t->route_count])) {
+            t->route_count++;
+        }
+    }
+    return t;
+}
+
 const struct topic_plan *plan_topic(struct plan *p, const char *topic)
 {
     const struct topic_plan *known = find_topic(p, topic);
@@ -303,30 +346,58 @@ const struct topic_plan *plan_topic(struct plan *p, const char *topic)
     if (known != NULL) {
         return known;
     }
-    struct topic_plan *t = mem_zalloc(sizeof *t);
-    t->topic = mem_strdup(topic);
-    t->routes = mem_array(p->cfg->route_count, sizeof *t->routes);
-    for (size_t r = 0; r < p->cfg->route_count; r++) {
-        if (!plan_route_takes(p, r, topic)) {
-            continue;
-        }
-        if (!plan_route(p, r, topic, &t->routes[t->route_count++])) {
-            free(t->topic);
-            free(t->routes);
-            free(t);
-            return NULL;
+    struct topic_plan *t = plan_topic_new(p, topic);
+    if (t != NULL) {
+        assert(t->route_count > 0); /* else the ledger would pass its records */
+        p->topics = mem_grow(p->topics, &p->topic_cap, p->topic_count, sizeof *p->topics);
+        p->topics[p->topic_count++] = t;
+    }
+    return t;
+}
+
+bool plan_topic_is_same(const struct topic_plan *a, const struct topic_plan *b)
+{
+    if (a->route_count != b->route_count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->route_count; i++) {
+        if (a->routes[i].mapping != b->routes[i].mapping ||
+            a->routes[i].chooser != b->routes[i].chooser) {
+            return false;
         }
     }
-    assert(t->route_count > 0); /* else the ledger would pass its records */
-    p->topics = mem_grow(p->topics, &p->topic_cap, p->topic_count, sizeof *p->topics);
-    p->topics[p->topic_count++] = t;
-    return t;
+    return true;
+}
+
+static bool route_feeds(const struct record_route *r, const struct target *target)
+{
+    const struct mapping *m;
+
+    if (r->chooser == NULL) {
+        return mapping_target(r->mapping) == target;
+    }
+    for (size_t i = 0; (m = chooser_table(r->chooser, i)) != NULL; i++) {
+        if (mapping_target(m) == target) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool plan_topic_feeds(const struct topic_plan *t, const struct target *target)
+{
+    for (size_t i = 0; i < t->route_count; i++) {
+        if (route_feeds(&t->routes[i], target)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool plan_find(const struct plan *p, size_t route, const char *topic, size_t i,
                const struct table **out_table, const struct mapping **out_mapping)
 {
-    const struct loaded *l = find_for(p, route, topic, i);
+    const struct loaded *l = plan_loaded_for(p, route, topic, i);
 
     if (l == NULL) {
         return false;
@@ -334,61 +405,4 @@ bool plan_find(const struct plan *p, size_t route, const char *topic, size_t i,
     *out_table = l->table;
     *out_mapping = l->mapping;
     return true;
-}
-
-/* ---- when tables have changed ---- */
-
-size_t plan_renew_jobs(struct plan *p, struct plan_job ***out)
-{
-    struct plan_job **jobs = mem_array(MAX(p->loaded_count, 1), sizeof(struct plan_job *));
-
-    for (size_t i = 0; i < p->loaded_count; i++) {
-        jobs[i] = mem_zalloc(sizeof *jobs[i]);
-        jobs[i]->cfg = p->cfg;
-        jobs[i]->route = p->loaded[i].route;
-        jobs[i]->table_name = mem_strdup(p->loaded[i].table_name);
-        jobs[i]->target_id = p->next_target_id++;
-    }
-    *out = jobs;
-    return p->loaded_count;
-}
-
-/*
- * Tables that were loaded while the jobs were under way. They belong to the plan from then on; no
- * route whose records name the table is among them, for its tables are all loaded at start.
- */
-static void carry_over(struct plan *p, struct plan *former)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < former->loaded_count; i++) {
-        struct loaded *l = &former->loaded[i];
-        if (find_loaded(p, l->route, l->table_name) == NULL) {
-            add_loaded(p, l);
-        } else {
-            former->loaded[kept++] = *l;
-        }
-    }
-    former->loaded_count = kept;
-}
-
-void plan_renew(struct plan *p, struct plan_job **jobs, size_t n)
-{
-    struct plan *former = mem_zalloc(sizeof *former);
-
-    former->cfg = p->cfg;
-    former->choosers = p->choosers;
-    p->choosers = mem_array(p->cfg->route_count, sizeof *p->choosers);
-    former->loaded = TAKE_PTR(p->loaded);
-    former->loaded_count = p->loaded_count;
-    former->topics = TAKE_PTR(p->topics);
-    former->topic_count = p->topic_count;
-    former->former = p->former;
-    p->former = former;
-    p->loaded_count = p->loaded_cap = 0;
-    p->topic_count = p->topic_cap = 0;
-    for (size_t i = 0; i < n; i++) {
-        plan_add(p, jobs[i]);
-    }
-    carry_over(p, former);
 }

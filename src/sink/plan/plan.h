@@ -3,8 +3,12 @@
  * its records into rows. The mapping of a fixed table is made at start, and so are those of all
  * tables that a route's records may name, with the chooser among them. The mapping of a table named
  * by a {topic} template is made when its topic is first assigned, by the scout, because PostgreSQL
- * must be asked. Mappings and topic plans are immutable once they are in the plan and live as long
- * as it, so workers use them without locks. The plan itself belongs to the main thread.
+ * must be asked. Mappings and topic plans are immutable once they are in the plan, so workers use
+ * them without locks. The plan itself belongs to the main thread.
+ *
+ * When a table has changed, a renewal replaces its mappings and the plans of their topics; all
+ * others stay what they are. What is replaced lives until every worker has said that it has taken
+ * the renewal over (plan_release).
  */
 #ifndef SINK_PLAN_PLAN_H
 #define SINK_PLAN_PLAN_H
@@ -18,9 +22,12 @@ struct topic_plan {
     char *topic;
     struct record_route *routes; /* those that take it, in order */
     size_t route_count;
+    /* A table of it cannot be used as it is now: routes are those of before. NULL: all can. */
+    const struct error *why;
 };
 
 struct plan;
+struct plan_renewal;
 
 /* Compiles the routes' patterns. cfg must outlive the plan. */
 struct plan *plan_new(const struct config *cfg) _must_;
@@ -48,13 +55,39 @@ size_t plan_missing(struct plan *p, const char *topic, struct plan_job ***out);
 /* Takes a job that was run into the plan, with all it owns. */
 void plan_add(struct plan *p, struct plan_job *job);
 
+/* Which tables are to be looked up again: that of a target, by its id; those of a topic; that of a
+ * job whose answer is not here; all. A renewal always looks up those that cannot be used, too. */
+void plan_want_target(struct plan *p, uint32_t target_id);
+void plan_want_topic(struct plan *p, const char *topic);
+void plan_want_job(struct plan *p, const struct plan_job *job);
+void plan_want_all(struct plan *p);
+
 /*
- * Tables have changed: the jobs that look up again what the plan has; then their results, which
- * replace it. What was added after the jobs were made stays as it is. Topic plans
- * handed out before stay valid as long as the plan.
+ * Tables have changed: the jobs that look up what is wanted, which then is no longer; then their
+ * results, which replace what the plan has wherever it is not the same. What a table that cannot be
+ * used was before stays, with the fault. NULL: nothing has changed. What was added after the jobs
+ * were made stays as it is.
  */
 size_t plan_renew_jobs(struct plan *p, struct plan_job ***out);
-void plan_renew(struct plan *p, struct plan_job **jobs, size_t n);
+const struct plan_renewal *plan_renew(struct plan *p, struct plan_job **jobs, size_t n);
+
+/* Do both make the same rows of the same records, by the same mappings? */
+bool plan_topic_is_same(const struct topic_plan *a, const struct topic_plan *b) _pure_;
+
+/* Does any route of the topic write to the target? */
+bool plan_topic_feeds(const struct topic_plan *t, const struct target *target) _pure_;
+
+/* Renewals are numbered from 1. */
+uint64_t plan_renewal_number(const struct plan_renewal *r) _pure_;
+
+/* What the renewal has put in the place of a topic's plan; the same where it has not changed. */
+const struct topic_plan *plan_renewal_of(const struct plan_renewal *r, const struct topic_plan *t);
+
+/* The targets that are freed when the renewal is released. */
+const struct target *const *plan_renewal_gone(const struct plan_renewal *r, size_t *out_n);
+
+/* Nobody uses any more what renewals up to this one have replaced. */
+void plan_release(struct plan *p, uint64_t number);
 
 /* The plan of a topic that a route takes, made on first use, with one route at least; NULL while
  * jobs are missing. */

@@ -20,6 +20,7 @@ struct plan_job {
     struct table *table; /* results of plan_job_run */
     struct mapping *mapping;
     struct chooser *chooser; /* of a route whose records name the table */
+    struct error fault;      /* of a renewal: why the table cannot be used; ERROR_NONE: it can */
 };
 
 struct plan_job *plan_job_free(struct plan_job *job); /* returns NULL */

@@ -41,6 +41,7 @@ struct chunk {
     struct txn *txn;
     struct table *letters_table;
     struct target *letters;
+    bool changed; /* a table is not as it was read for this chunk */
 };
 
 static void chunk_done(struct chunk *c)
@@ -231,6 +232,9 @@ static void fill(struct chunk *c, struct item *items, size_t n)
         if (item->fault == NULL && !record_rows(c->decoder, &item->way, m, b, &fault)) {
             fail_item(c, item, DEAD_LETTER_RECORD, &fault);
         }
+        if (item->fault != NULL && item->way.mapping != NULL) {
+            record_compare(&item->way, b);
+        }
         if (item->fault != NULL) {
             add_letter(c, item);
         }
@@ -288,6 +292,7 @@ static bool send(struct chunk *c, struct error *err)
     }
     *err = result.error;
     err->class = settled(c, &result);
+    c->changed = result.changed;
     return result.outcome == TXN_COMMITTED;
 }
 
@@ -366,7 +371,8 @@ static bool replay_route(struct replay *r, struct chunk *c, bool *out_any, struc
         return true;
     }
     ok = prepare(c, err) && store(c, r, c->items, c->count, err);
-    return ok || err->class == ERROR_FENCED; /* somebody was faster: look again */
+    /* somebody was faster, or a table has changed meanwhile: look again */
+    return ok || err->class == ERROR_FENCED || c->changed;
 }
 
 static bool replay_named(struct replay *r, const struct chunk *like, const char *route,

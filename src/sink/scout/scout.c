@@ -218,6 +218,23 @@ static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
     return true;
 }
 
+/* The same of each table: one that cannot be used must not keep the others from being renewed. */
+static bool ask_renew(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (m->job_count > 0 && !has_session(s, s->conn, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < m->job_count; i++) {
+        if (!plan_job_run(m->jobs[i], s->conn, err)) {
+            if (err->class != ERROR_SETUP) {
+                return false;
+            }
+            m->jobs[i]->fault = *err;
+        }
+    }
+    return true;
+}
+
 static struct members_key member_key(const struct scout *s)
 {
     return (struct members_key){
@@ -330,8 +347,9 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         ok = ask_range(s, m, err);
         break;
     case SCOUT_PLAN:
-    case SCOUT_RENEW:
         return ask_plan(s, m, err); /* says nothing about the brokers */
+    case SCOUT_RENEW:
+        return ask_renew(s, m, err);
     case SCOUT_REPLAY:
         return ask_replay(s, m, err);
     case SCOUT_LEDGER:

@@ -23,7 +23,7 @@ enum scout_kind {
     SCOUT_ENDS,    /* refs: ends (last stable offsets) */
     SCOUT_RANGE,   /* refs[0]: low (offset) and high */
     SCOUT_PLAN,    /* jobs: plan_job_run for each; error: of the first table that cannot be used */
-    SCOUT_RENEW,   /* jobs: the same, for tables that have changed */
+    SCOUT_RENEW,   /* jobs: the same, for tables that have changed; fault of each */
     SCOUT_TOPICS,  /* topics: all there are */
     SCOUT_MEMBER,  /* topics: subscribed; names: with which this static member joined last */
     SCOUT_JOINED,  /* names: written down for the next SCOUT_MEMBER */

@@ -25,6 +25,16 @@
  *     due = X; REPORT_DUE  ----->   commits X to the group
  *                          <-----   committed = X; ORDER_COMMITTED
  *
+ * When a table is not as a plan has it, main has it looked up again. What has changed comes as one
+ * order for all slots of a worker, and to every worker; the answer to a question comes even where
+ * nothing has changed. Main frees what was replaced when all have taken it over:
+ *
+ *     worker                        main
+ *     REPORT_STALE seq     ----->   the scout reads the catalog
+ *                          <-----   ORDER_PLAN seq, renewal
+ *     once nothing is on its way: drops the records of changed plans, reads them again
+ *     REPORT_RENEWED       ----->   frees what the renewal has replaced
+ *
  * Any thread.
  */
 #ifndef SINK_SHARED_MAIL_H
@@ -39,6 +49,7 @@
 
 struct partition;  /* main's view of a partition, sink/crew/partition.h */
 struct topic_plan; /* sink/plan/plan.h */
+struct plan_renewal;
 struct worker;
 
 /* Published words of one partition. `stored` and `due` are written by its worker, `committed` by
@@ -67,14 +78,14 @@ struct gap {
 };
 
 enum order_kind {
-    ORDER_ADOPT,     /* claim the partition; `offset`, if known, starts a row the ledger lacks */
-    ORDER_RESUME,    /* no older record can come: read again, as REPORT_START seq has asked */
-    ORDER_GAP,       /* move the ledger over `gap`, and write the range to gaps */
-    ORDER_VERIFY,    /* its log may be another one: start again, which verifies it */
-    ORDER_NOTE,      /* its log is that of `ids`: write it down */
-    ORDER_STAND,     /* main has stopped it: write `fault` to the ledger */
-    ORDER_PLAN,      /* tables have changed: drop its records, read them again by the new plan */
-    ORDER_RELEASE,   /* finish or drop its records, forget it */
+    ORDER_ADOPT,   /* claim the partition; `offset`, if known, starts a row the ledger lacks */
+    ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
+    ORDER_GAP,     /* move the ledger over `gap`, and write the range to gaps */
+    ORDER_VERIFY,  /* its log may be another one: start again, which verifies it */
+    ORDER_NOTE,    /* its log is that of `ids`: write it down */
+    ORDER_STAND,   /* main has stopped it: write `fault` to the ledger */
+    ORDER_PLAN,    /* tables were looked up again; `renewal` is what has changed. Of no partition */
+    ORDER_RELEASE, /* finish or drop its records, forget it */
     ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
     ORDER_STOP,      /* no more records; finish what is there until the deadline, then end */
 };
@@ -86,6 +97,7 @@ struct order {
     const char *topic; /* lives as long as the partition */
     int32_t number;
     const struct topic_plan *plan;
+    const struct plan_renewal *renewal; /* PLAN; NULL: nothing has changed */
     struct share *share;
     int64_t offset;           /* ADOPT: the first offset or -1 */
     const char *first_reason; /* ADOPT, with a first offset: why there; static */
@@ -94,7 +106,7 @@ struct order {
     struct gap gap;           /* GAP */
     struct log_ids ids;       /* NOTE */
     struct error *fault;      /* STAND, on the heap: why */
-    uint64_t seq;             /* RESUME */
+    uint64_t seq;             /* RESUME; PLAN: of the worker's last question that is answered */
     uint64_t deadline;        /* STOP: monotonic microseconds */
 };
 
@@ -123,10 +135,12 @@ enum report_kind {
     REPORT_EASED,    /* ... and has got past it */
     REPORT_REPLAY,   /* dead letters may have been marked by replay() */
     REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
-    /* error: a table is not as the plan has it; nothing is written until ORDER_PLAN. */
+    /* A table is, or may be, not as the plan has it: partition: one of its topic; else that of the
+     * target `offset`, or with -1 any. ORDER_PLAN answers `seq`. error: worth a line in the log. */
     REPORT_STALE,
-    REPORT_ENDED, /* after ORDER_STOP: the thread is about to return */
-    REPORT_KINDS, /* how many there are */
+    REPORT_RENEWED, /* nothing that renewals up to the number `offset` have replaced is used */
+    REPORT_ENDED,   /* after ORDER_STOP: the thread is about to return */
+    REPORT_KINDS,   /* how many there are */
 };
 
 /* What is known of the log in which a partition's offsets were read. */

@@ -50,7 +50,6 @@ struct slot {
     const char *topic;
     int32_t number;
     const struct topic_plan *plan;
-    const struct topic_plan *next_plan; /* as soon as nothing is on its way; NULL: none */
     struct share *share;
     enum slot_state state;
 
@@ -96,6 +95,10 @@ struct slot {
     struct doubt doubt;     /* of the record at doubt.offset */
     int64_t cleared_offset; /* of a record that is sent alone, to see which limit it meets; or -1 */
     struct poison poison;   /* of the record at poison.offset */
+    /* Not before this question about tables is answered (worker_plan.c): our encoders have rejected
+     * the record, but perhaps by an old description of its table. 0: at once; UINT64_MAX: the
+     * question is still to be asked. */
+    uint64_t fault_after;
 };
 
 /* The only way to change the state. Asserts that the change is one of those drawn in slot.c. */

@@ -48,8 +48,6 @@ static void order_adopt(struct worker *w, const struct order *o)
     struct slot *s = slot_of(w, o);
 
     if (s == NULL) {
-        /* It comes with a plan that is not stale. */
-        w->stale = w->stale && w->slot_count > w->releasing_count;
         s = mem_zalloc(sizeof *s);
         s->partition = o->partition;
         s->topic = o->topic;
@@ -157,7 +155,7 @@ static void take_order(struct worker *w, const struct order *o)
         order_stand(w, slot_of(w, o), o->fault);
         break;
     case ORDER_PLAN:
-        worker_plan_take(w, slot_of(w, o), o->plan);
+        worker_plan_take(w, o);
         break;
     case ORDER_RELEASE:
         order_release(w, slot_of(w, o));
@@ -240,7 +238,8 @@ static usec_t wake_at(const struct worker *w, usec_t now)
     if (w->stopping) {
         at = MIN(at, w->stop_deadline);
     }
-    if (!batch_is_empty(w->open) && w->link.state == LINK_IDLE && !w->awaits_group) {
+    bool may_write = w->link.state == LINK_IDLE && !w->awaits_group && !w->stale;
+    if (may_write && !batch_is_empty(w->open)) {
         at = MIN(at, MAX(w->open->opened_usec + w->wc.cfg->batch.linger, w->link.retry_at));
     }
     return at;
@@ -274,6 +273,7 @@ static void turn(struct worker *w)
         worker_schedule_run(w);
     }
     if (w->fault_count > 0) {
+        worker_plan_doubt_faults(w);
         worker_slot_report_faults(w);
     }
     if (w->releasing_count > 0) {
@@ -364,6 +364,7 @@ void worker_free(struct worker *w)
     batch_free(w->open);
     decoder_free(w->decoder);
     worker_link_done(w);
+    worker_plan_done(w);
     mailbox_done(&w->orders);
     free(w);
 }

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "pg/sqlstate.h"
 #include "row/table/table.h"
+#include "sink/plan/plan.h"
 #include "sink/shared/delays.h"
 #include "sink/worker/worker_state.h"
 
@@ -100,6 +101,54 @@ static void blame_target(struct worker *w, const struct txn_result *r)
     } else if (r->target == NULL || !park_all(w, r->target->table, &r->error)) {
         park_at(w, 0, &r->error);
     }
+}
+
+/* ---- a table that rows cannot be made for any more ---- */
+
+/* The first record of a topic whose tables cannot be used as they are now; or NOT_CUT. */
+static size_t first_unusable(const struct batch *b, const struct error **out_why)
+{
+    for (size_t i = 0; i < b->record_count; i++) {
+        const struct slot *s = b->spans[b->records[i].span].tag;
+        if (s->plan != NULL && s->plan->why != NULL) {
+            *out_why = s->plan->why;
+            return i;
+        }
+    }
+    return NOT_CUT;
+}
+
+static bool any_feeds(const struct batch *b, const struct target *target)
+{
+    for (size_t i = 0; i < b->span_count; i++) {
+        const struct slot *s = b->spans[i].tag;
+        if (s->plan == NULL || plan_topic_feeds(s->plan, target)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool worker_blame_unusable(struct worker *w, const struct txn_result *r)
+{
+    struct batch *b = w->outbox[0];
+    const struct error *why = NULL;
+    bool any = false;
+    size_t record;
+
+    while (w->outbox_count > 0 && w->outbox[0] == b &&
+           (record = first_unusable(b, &why)) != NOT_CUT) {
+        park_at(w, record, why);
+        any = true;
+    }
+    if (w->outbox_count == 0 || w->outbox[0] != b) {
+        return any;
+    }
+    if (r->target != NULL && !any_feeds(b, r->target)) {
+        batch_forget(b, r->target); /* none of its records depends on that table any more */
+        any = true;
+    }
+    return any;
 }
 
 /* ---- rows that the server has named ---- */
@@ -295,8 +344,9 @@ bool worker_blame_may_try_each(const struct worker *w)
 }
 
 /* These may come before the transaction has noticed that the table has changed. */
-static bool may_be_a_change(const struct error *err)
+static bool may_be_a_change(const struct txn_result *r)
 {
+    const struct error *err = &r->error;
     static const char *const codes[] = {"42P01", "42703", "42704", "42883", "42P10",
                                         "42804", "3F000", "22P03", "22P04"};
 
@@ -305,7 +355,8 @@ static bool may_be_a_change(const struct error *err)
             return true;
         }
     }
-    return false;
+    /* a type may be gone */
+    return r->path == TXN_UNNEST && sqlstate_is(err->sqlstate, SQLSTATE_INTERNAL_ERROR);
 }
 
 /* A record that was sent alone to see where its error comes from; it is not the server's limit. */
@@ -334,7 +385,7 @@ void worker_blame(struct worker *w, const struct txn_result *r)
 {
     size_t n = 0;
 
-    if (may_be_a_change(&r->error) && worker_plan_stale(w, &r->error)) {
+    if (may_be_a_change(r) && worker_plan_stale(w, r->target, &r->error)) {
         return;
     }
     if (is_cleared(w, r)) {

@@ -87,10 +87,14 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
         }
         if (record_rows(w->decoder, route, msg, w->open, &err)) {
             count_taken(w, route->number);
-        } else if (!worker_letters_reject(w, route->number, msg, &err)) {
+            continue;
+        }
+        record_compare(route, w->open);
+        if (!worker_letters_reject(w, route->number, msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
             worker_slot_stop(w, s, msg->offset, &err);
+            s->fault_after = UINT64_MAX; /* before that its tables are looked up again */
             return;
         }
     }

@@ -174,6 +174,7 @@ static void write_letter(struct worker *w, const struct batch *b, const struct t
 
     batch_kept(b, record, &msg, headers);
     add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
+    batch_compare(to, b->parts[r->part].target); /* the table may change before this is sent */
 }
 
 /* Is a row refused that this route has made of the record? */
@@ -239,6 +240,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
 
     to->opened_usec = b->opened_usec;
     copy_spans(b, to);
+    batch_compare_as(to, b);
     batch_walk_begin(&walk, b);
     bool left = batch_walk_next(&walk, &part, &row);
     for (size_t record = 0; record < b->record_count; record++) {
@@ -407,6 +409,8 @@ void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *
     policy_exceeded(p, err);
     why.why = *err;
     worker_slot_stand(w, s, &why);
+    s->fault_after =
+        UINT64_MAX; /* its records may be rejected by an old description of its tables */
 }
 
 bool worker_letters_fit(struct worker *w)

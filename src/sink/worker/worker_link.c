@@ -226,10 +226,6 @@ void worker_link_failed(struct worker *w, const struct error *err)
         }
         return;
     }
-    if (open && l->state == LINK_WRITING && worker_plan_stale(w, err)) {
-        set_state(l, LINK_IDLE);
-        return;
-    }
     refused(w, err);
 }
 

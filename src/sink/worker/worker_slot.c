@@ -74,15 +74,6 @@ void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerpri
     ask_start(w, s, s->expect, &err, false);
 }
 
-void worker_slot_read_again(struct worker *w, struct slot *s, const struct error *why)
-{
-    worker_outbox_drop(w, s);
-    worker_due_take_back(w, s);
-    if (slot_owns(s)) {
-        start_at(w, s, s->stored, why, false);
-    }
-}
-
 /* ---- what does not move ---- */
 
 /* The ledger is to have it, or that there is nothing any more. */
@@ -146,6 +137,28 @@ void worker_slot_forget_standing(struct worker *w, struct slot *s)
     }
 }
 
+/* What nobody knows of yet is found out again. */
+static void forget_untold(struct worker *w, struct slot *s)
+{
+    if (s->standing != NULL && !s->standing_told) {
+        if (s->standing->state == STANDING_OVER_LIMIT) {
+            refill(w, s);
+        }
+        forget_standing(w, s);
+    }
+    worker_slot_forget_fault(w, s);
+}
+
+void worker_slot_read_again(struct worker *w, struct slot *s, const struct error *why)
+{
+    worker_outbox_drop(w, s);
+    worker_due_take_back(w, s);
+    forget_untold(w, s);
+    if (slot_owns(s)) {
+        start_at(w, s, s->stored, why, false);
+    }
+}
+
 static struct standing *new_standing(struct worker *w, struct slot *s)
 {
     if (s->standing == NULL) {
@@ -203,6 +216,7 @@ void worker_slot_stand(struct worker *w, struct slot *s, const struct standing *
     s->fault = worker_report_new(w, kind, s, why->offset, &now->why);
     s->fault->standing = why->state;
     s->fault->by_itself = why->retry_at != USEC_NEVER;
+    s->fault_after = 0;
     w->fault_count++;
     w->flush = true;
     if (s->state != SLOT_STOPPED) {
@@ -247,6 +261,7 @@ void worker_slot_stopped_by_main(struct worker *w, struct slot *s, const struct 
 
 void worker_slot_forget_fault(struct worker *w, struct slot *s)
 {
+    s->fault_after = 0;
     if (s->fault != NULL) {
         free(TAKE_PTR(s->fault));
         w->fault_count--;
@@ -257,7 +272,8 @@ void worker_slot_report_faults(struct worker *w)
 {
     for (size_t i = 0; i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (s->fault != NULL && !worker_outbox_holds(w, s)) {
+        bool is_certain = s->fault_after <= w->plan_answered;
+        if (s->fault != NULL && is_certain && !worker_outbox_holds(w, s)) {
             worker_report_post(w, TAKE_PTR(s->fault));
             w->fault_count--;
             s->standing_told = true;

@@ -12,6 +12,8 @@
  *
  * Worker thread.
  */
+#include "row/record/record.h"
+#include "sink/plan/plan.h"
 #include "sink/shared/delays.h"
 #include "sink/worker/worker_state.h"
 
@@ -48,12 +50,16 @@ static struct batch *canary_of(const struct worker *w, const struct batch *b, si
     if (w->link.ledger == NULL) {
         return NULL;
     }
+    const struct topic_plan *plan = ((const struct slot *) span->tag)->plan;
     struct batch *canary = batch_new();
     uint32_t to = batch_span(canary, span->tag, span->topic, span->partition, span->owner_epoch,
                              r->offset);
     batch_record_begin(canary, to, r->offset, r->timestamp_ms, r->leader_epoch);
     batch_copy_rows(b, record, canary);
     batch_record_end(canary);
+    for (size_t i = 0; b->compared_count > 0 && i < plan->route_count; i++) {
+        record_compare(&plan->routes[i], canary); /* it may have a dead letter of one of them */
+    }
     return canary;
 }
 
@@ -282,12 +288,12 @@ static void stands_still(struct worker *w, struct slot *s, const struct error *e
 
 /*
  * A fault that may be the record's is found out among its neighbours, so it is fetched like any
- * other; so is one whose table has changed.
+ * other.
  */
 static bool is_still_the_targets(const struct txn_result *r)
 {
-    return !r->changed && (r->error.class == ERROR_TARGET || r->error.class == ERROR_UNFIT ||
-                           r->error.class == ERROR_AGAIN);
+    return r->error.class == ERROR_TARGET || r->error.class == ERROR_UNFIT ||
+           r->error.class == ERROR_AGAIN;
 }
 
 /* It may be stored all the same: the claim that follows says so. */
@@ -334,11 +340,12 @@ void worker_stand_canary(struct worker *w, const struct txn_result *r)
         s->reclaim = true;
     } else if (is_still_the_targets(r)) {
         stands_still(w, s, &r->error);
+    } else if (r->changed) {
+        s->retries++;
+        s->standing->retry_at = worker_stand_retry_at(s); /* a new plan is tried at once */
+        worker_plan_look(w, r->target);
     } else {
         s->standing->retry_at = USEC_NEVER;
         worker_slot_try_again(w, s);
-        if (r->changed) {
-            worker_plan_changed(w, &r->error);
-        }
     }
 }

@@ -145,12 +145,20 @@ struct worker {
 
     struct link link;
     bool stopping;
-    bool plans_due;   /* some slots have a next plan */
     bool each_denied; /* our role may not make temporary tables */
-    bool stale;       /* REPORT_STALE is out: nothing is written until the new plan is here */
-    bool stale_tried; /* with the new plan nothing has been stored yet */
     usec_t stop_deadline;
     struct error poison_why; /* by which the connection was lost, with one record on its way */
+
+    /* Tables that have changed (worker_plan.c). Questions are numbered from 1. */
+    uint64_t plan_asked;                  /* the last question, */
+    uint64_t plan_told;                   /*   the last that an order has answered, */
+    uint64_t plan_answered;               /*   and the last whose answer is applied */
+    const struct plan_renewal **renewals; /* not applied yet, in their order */
+    size_t renewal_count;
+    size_t renewal_cap;
+    bool stale; /* nothing is written until this question is answered: */
+    uint64_t stale_until;
+    bool stale_tried; /* since that answer nothing has been stored yet */
 };
 
 /*
@@ -239,14 +247,19 @@ void worker_locks_claimed(struct worker *w);
 
 /*
  * worker_plan.c
- * stale: a batch cannot be stored because of its table; true: main is asked to read the catalog
- * again. changed: the table's columns are others. take: the plan that main has made; apply: once
- * nothing is on its way.
+ * stale: a batch cannot be stored because of the target's table (NULL: not known which); true: main
+ * is asked to read the catalog again. changed: the table is certainly another one. look: the same,
+ * but writing goes on meanwhile. doubt_faults: asks about the tables of records that our own
+ * encoders have rejected, before they stop their partitions. take: ORDER_PLAN; apply: once nothing
+ * is on its way.
  */
-bool worker_plan_stale(struct worker *w, const struct error *err);
-void worker_plan_changed(struct worker *w, const struct error *err);
-void worker_plan_take(struct worker *w, struct slot *s, const struct topic_plan *plan);
+bool worker_plan_stale(struct worker *w, const struct target *target, const struct error *err);
+void worker_plan_changed(struct worker *w, const struct target *target, const struct error *err);
+void worker_plan_look(struct worker *w, const struct target *target);
+void worker_plan_doubt_faults(struct worker *w);
+void worker_plan_take(struct worker *w, const struct order *o);
 void worker_plan_apply(struct worker *w);
+void worker_plan_done(struct worker *w);
 
 /* worker_group.c, where there is no ledger */
 void worker_group_adopt(struct worker *w, struct slot *s); /* begins at first_offset */
@@ -314,9 +327,12 @@ usec_t worker_stand_deadline(const struct worker *w);
 
 /*
  * worker_blame.c
- * outbox[0] is refused, and the connection is well: whose fault is it?
+ * outbox[0] is refused, and the connection is well: whose fault is it? unusable: a table has
+ * changed, and looking it up again did not help: parks the partitions that feed it; false if there
+ * are none, so that it may have changed once more.
  */
 void worker_blame(struct worker *w, const struct txn_result *r);
+bool worker_blame_unusable(struct worker *w, const struct txn_result *r);
 bool worker_blame_may_try_each(const struct worker *w);
 
 /* worker_ledger.c; start: false when nothing is due */

@@ -127,6 +127,21 @@ static void follow(struct worker *w)
 
 /* ---- answers ---- */
 
+/* Between tables that change again and again. */
+#define CHANGED_PAUSE (100 * USEC_PER_MSEC)
+
+/* A table is not the one that the rows were made for. Looking it up again helps, or says why no
+ * rows can be made for it. */
+static void take_change(struct worker *w, const struct txn_result *r)
+{
+    worker_link_succeeded(w);
+    if (w->stale_tried && worker_blame_unusable(w, r)) {
+        return;
+    }
+    w->link.retry_at = w->stale_tried ? clock_mono() + CHANGED_PAUSE : 0;
+    worker_plan_changed(w, r->target, &r->error);
+}
+
 /* Has it been refused for so long that time does not help? */
 static bool is_lasting(struct worker *w, const struct txn_result *r)
 {
@@ -172,28 +187,17 @@ static void act_on(struct worker *w, struct txn_result *r)
     } else if (r->error.class == ERROR_FENCED) {
         worker_link_succeeded(w);
         worker_settle_fence(w);
-    } else if (is_refused(r)) {
-        worker_link_succeeded(w);
-        worker_blame(w, r);
-    } else if (r->error.class == ERROR_SETUP && r->changed) {
-        worker_link_succeeded(w);
-        worker_plan_changed(w, &r->error);
+    } else if (r->changed) {
+        take_change(w, r);
     } else if (r->no_temporary && r->path == TXN_EACH) {
         w->each_denied = true;
         worker_link_succeeded(w);
         l->copy_once = true; /* names one row at a time */
+    } else if (is_refused(r)) {
+        worker_link_succeeded(w);
+        worker_blame(w, r);
     } else {
         worker_link_failed(w, &r->error);
-    }
-}
-
-/* The batch is stored, because SQL has converted it; but there may be new columns. */
-static void note_change(struct worker *w, const struct txn_result *r)
-{
-    if (r->changed) {
-        struct error err;
-        error_set(&err, ERROR_SETUP, "the columns of a table have changed");
-        worker_plan_changed(w, &err);
     }
 }
 
@@ -212,7 +216,6 @@ static void take_result(struct worker *w, const struct txn_result *r)
         l->again_since = 0;
         worker_settle_commit(w, l->failed);
         worker_group_stored(w);
-        note_change(w, r);
     } else {
         policies_give_back(w->wc.policies, w->outbox[l->failed]);
         if (l->failed++ == 0) {

@@ -65,7 +65,7 @@ static void check(enum row_action action, uint64_t omit, enum rows_source source
     _cleanup_buf_ struct buf sql = {0};
 
     rows_sql_store(&sql, &(struct rows_shape){&target, action, omit}, source,
-                   source == ROWS_UNNEST ? NULL : "stage");
+                   source == ROWS_UNNEST ? NULL : "stage", NULL);
     assert_sql(&sql, want);
 }
 
@@ -215,14 +215,36 @@ static void test_rows_without_columns(void **state)
     assert_false(rows_are_bare(&shape));
     shape.action = ROW_TRUNCATE;
     assert_true(rows_are_bare(&shape));
-    rows_sql_bare(&sql, &shape, 1);
+    rows_sql_bare(&sql, &shape, 1, NULL);
     assert_sql(&sql, "DELETE FROM \"s\".\"t\"");
     target.column_count = 0;
     shape.action = ROW_INSERT;
     assert_true(rows_are_bare(&shape));
-    rows_sql_bare(&sql, &shape, 3);
+    rows_sql_bare(&sql, &shape, 3, NULL);
     assert_sql(&sql, "INSERT INTO \"s\".\"t\" SELECT FROM pg_catalog.generate_series(1, 3)");
     target.column_count = ARRAY_LEN(filled);
+}
+
+static void check_guarded(enum row_action action, const char *want)
+{
+    _cleanup_buf_ struct buf sql = {0};
+
+    rows_sql_store(&sql, &(struct rows_shape){&target, action, 3}, ROWS_UNNEST, NULL, "same()");
+    assert_non_null(strstr(buf_cstr(&sql), want));
+}
+
+static void test_a_guard_is_one_more_condition(void **state)
+{
+    _cleanup_buf_ struct buf sql = {0};
+
+    (void) state;
+    check_guarded(ROW_INSERT, ",pg_catalog.unnest($3) WHERE same()");
+    check_guarded(ROW_UPSERT, ",pg_catalog.unnest($3) WHERE same() ON CONFLICT");
+    check_guarded(ROW_UPDATE, " AND same()");
+    check_guarded(ROW_DELETE, " AND same()");
+    rows_sql_bare(&sql, &(struct rows_shape){&target, ROW_INSERT, 0}, 3, "same()");
+    assert_sql(&sql,
+               "INSERT INTO \"s\".\"t\" SELECT FROM pg_catalog.generate_series(1, 3) WHERE same()");
 }
 
 /* ---- expressions ---- */
@@ -256,7 +278,7 @@ static void check_computing(enum row_action action, enum rows_source source, con
     _cleanup_buf_ struct buf sql = {0};
 
     rows_sql_store(&sql, &(struct rows_shape){&computing, action, 0}, source,
-                   source == ROWS_UNNEST ? NULL : "stage");
+                   source == ROWS_UNNEST ? NULL : "stage", NULL);
     assert_sql(&sql, want);
 }
 
@@ -318,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_a_key_alone),
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_rows_without_columns),
+        cmocka_unit_test(test_a_guard_is_one_more_condition),
         cmocka_unit_test(test_expressions),
         cmocka_unit_test(test_a_check_of_an_expression),
         cmocka_unit_test(test_rows_that_are_computed_are_not_copied_into_the_table),

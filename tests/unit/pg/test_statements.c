@@ -5,7 +5,8 @@
 
 static struct column column = {.name = (char[]){"a"}, .wire_array_oid = OID_INT4_ARRAY};
 static struct target_column filled[] = {{.column = &column, .omit_bit = 0}};
-static struct table table = {.name = (char[]){"t"}, .quoted = (char[]){"\"s\".\"t\""}};
+static struct table table = {
+    .name = (char[]){"t"}, .quoted = (char[]){"\"s\".\"t\""}, .signature = (char[]){"7:abc"}};
 
 static struct target targets[] = {
     {.table = &table, .columns = filled, .column_count = 1},
@@ -68,6 +69,87 @@ static void test_more_shapes_than_the_server_should_plan_for(void **state)
     statements_free(s);
 }
 
+static void assert_text(const char *text, const char *want)
+{
+    if (strstr(text, want) == NULL) {
+        print_error("got:  %s\nwant: %s\n", text, want);
+        fail();
+    }
+}
+
+/* INSERT has the guard in itself; the plans of UPDATE and DELETE are made anew each time. */
+static void test_each_statement_is_guarded(void **state)
+{
+    struct statements *s = statements_new("ledger");
+    struct target target = targets[0];
+    const struct rows_shape insert = {&target, ROW_INSERT, 0};
+
+    (void) state;
+    assert_null(strstr(statements_of(s, &insert)->sql, "columns_are")); /* dead letters: no route */
+    target.route = "r";
+    statements_forget(s, (const struct target *[]){&target}, 1);
+    assert_text(statements_of(s, &insert)->sql,
+                " WHERE \"ledger\".columns_are('\"s\".\"t\"'::pg_catalog.regclass,'7:abc')");
+    const struct statement *guard = statements_guard(s, &target);
+    assert_text(guard->sql, "SELECT \"ledger\".columns_are('\"s\".\"t\"'::pg_catalog.regclass,"
+                            "'7:abc') FROM ONLY \"s\".\"t\" LIMIT 0");
+    assert_ptr_equal(statements_guard(s, &target), guard);
+    assert_text(statements_compare(s)->sql, "columns_now(pg_catalog.to_regclass($1),$2)");
+    statements_free(s);
+
+    s = statements_new(NULL);
+    assert_text(statements_of(s, &insert)->sql, "to_regclass('\"s\".\"t\"')");
+    assert_null(statements_guard(s, &target));
+    assert_null(statements_compare(s));
+    statements_free(s);
+}
+
+/* Their names are not used again: the session may still have what they were of. */
+static void test_a_target_is_forgotten(void **state)
+{
+    struct statements *s = statements_new(NULL);
+    char names[3][24];
+
+    (void) state;
+    for (size_t i = 0; i < 2; i++) {
+        const struct rows_shape shape = {&targets[i], ROW_INSERT, 0};
+        memcpy(names[i], statements_of(s, &shape)->stage, sizeof names[i]);
+    }
+    statements_forget(s, (const struct target *[]){&targets[0]}, 1);
+    const struct rows_shape first = {&targets[0], ROW_INSERT, 0};
+    const struct rows_shape second = {&targets[1], ROW_INSERT, 0};
+    assert_string_equal(statements_of(s, &second)->stage, names[1]);
+    memcpy(names[2], statements_of(s, &first)->stage, sizeof names[2]);
+    assert_string_not_equal(names[2], names[0]);
+    assert_string_not_equal(names[2], names[1]);
+    assert_string_not_equal(statements_of(s, &first)->name, statements_of(s, &second)->name);
+    statements_free(s);
+}
+
+static void test_a_session_is_cleaned_now_and_then(void **state)
+{
+    struct statements *s = statements_new(NULL);
+    struct conn c = {.session = 1};
+    const struct rows_shape shape = {&targets[0], ROW_INSERT, 0};
+    unsigned cleaned = 0;
+
+    (void) state;
+    for (int i = 0; i < 200; i++) {
+        cleaned += statements_meet(s, &c) ? 1 : 0;
+        assert_int_equal(statements_of(s, &shape)->state, STATEMENT_NONE);
+        assert_true(statements_of(s, &shape)->may_prepare);
+        statements_forget(s, (const struct target *[]){&targets[0]}, 1);
+    }
+    assert_in_range(cleaned, 2, 20);
+    c.session++;
+    for (int i = 0; i < 31; i++) {
+        assert_false(statements_meet(s, &c));
+        (void) statements_of(s, &shape);
+        statements_forget(s, (const struct target *[]){&targets[0]}, 1);
+    }
+    statements_free(s);
+}
+
 static void test_the_parameters_of_advance(void **state)
 {
     const struct span span = {
@@ -99,6 +181,9 @@ int main(void)
         cmocka_unit_test(test_each_shape_has_a_statement_of_its_own),
         cmocka_unit_test(test_shapes_of_a_target_share_its_temporary_tables),
         cmocka_unit_test(test_more_shapes_than_the_server_should_plan_for),
+        cmocka_unit_test(test_each_statement_is_guarded),
+        cmocka_unit_test(test_a_target_is_forgotten),
+        cmocka_unit_test(test_a_session_is_cleaned_now_and_then),
         cmocka_unit_test(test_the_parameters_of_advance),
     };
 

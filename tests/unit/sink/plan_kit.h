@@ -18,4 +18,16 @@ static inline struct plan_job *plan_kit_ran(struct plan_job *job)
     return job;
 }
 
+/* The same for a route whose records name the table. */
+static inline struct plan_job *plan_kit_chooses(struct plan_job *job)
+{
+    const struct mapping_spec spec = {
+        .route = "r", .format = FORMAT_JSON, .named_by = job->cfg->routes[job->route].table.name};
+    struct error err;
+
+    job->chooser = chooser_new(&spec, &err);
+    assert_non_null(job->chooser);
+    return plan_kit_ran(job);
+}
+
 #endif

@@ -242,9 +242,44 @@ static void test_a_table_that_cannot_be_used(void **state)
     expect_place(r, "t_1", 0, CREW_STOPPED);
     assert_non_null(strstr(crew_place(r->crew, "t_1", 0).why, "does not exist"));
     expect_no_order(r);
+    assert_true(crew_is_ready(r->crew)); /* nothing more is known of it by a start */
+    assert_int_equal(crew_summary(r->crew).standing[STANDING_PARKED], 1);
     rig_revoke(r, {.topic = "t_1", .partition = 0}); /* no worker has to let go */
     assert_int_equal(world.given_up, 1);
     assert_int_equal(r->crew->count, 0);
+    rig_free(r);
+}
+
+/* When it is there at last, its topic is stored. */
+static void test_a_table_that_comes_later(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+
+    rig_assign(r, {.topic = "t_1", .partition = 0}, {.topic = "t_1", .partition = 1});
+    struct partition *p = rig_partition(r, "t_1", 0);
+    usec_t wait = 0;
+    for (int i = 0; i < 6; i++) {
+        struct scout_mail *m = rig_asked(SCOUT_PLAN);
+        assert_non_null(m);
+        assert_null(rig_asked(SCOUT_PLAN)); /* once for all of its partitions */
+        error_set(&m->error, ERROR_SETUP, "table c_t_1 does not exist");
+        crew_answer(r->crew, m);
+        usec_t now = clock_mono();
+        assert_true(p->retry_at >= now + wait); /* longer and longer */
+        wait = p->retry_at - now - SECOND;
+        crew_turn(r->crew, now);
+        assert_null(rig_asked(SCOUT_PLAN));
+        crew_turn(r->crew, MAX(p->retry_at, rig_partition(r, "t_1", 1)->retry_at));
+    }
+    assert_in_range(wait, 55 * SECOND, 60 * SECOND);
+    struct scout_mail *m = rig_asked(SCOUT_PLAN);
+    plan_kit_ran(m->jobs[0]);
+    crew_answer(r->crew, m);
+    assert_int_equal(p->state, PARTITION_CLAIMING);
+    assert_int_equal(rig_partition(r, "t_1", 1)->state, PARTITION_CLAIMING);
+    struct report start = {.kind = REPORT_START, .partition = p, .offset = 7};
+    crew_report(r->crew, &start);
+    assert_int_equal(p->standing, STANDING_NONE);
     rig_free(r);
 }
 
@@ -874,25 +909,75 @@ static void test_a_revocation_is_answered_at_the_end(void **state)
 
 /* ---- tables that have changed ---- */
 
+static struct report stale(struct rig *r, size_t worker, uint64_t seq)
+{
+    return (struct report){
+        .kind = REPORT_STALE, .worker = &r->workers[worker], .seq = seq, .offset = -1};
+}
+
+static void answer_renew(struct rig *r, struct scout_mail *m, bool altered)
+{
+    for (size_t i = 0; i < m->job_count; i++) {
+        plan_kit_ran(m->jobs[i])->table->oid += altered ? 1 : 0;
+    }
+    crew_answer(r->crew, m);
+}
+
+/* The next order of a worker, which is about tables. */
+static const struct plan_renewal *expect_plan(struct rig *r, size_t worker, uint64_t seq)
+{
+    struct mail *m = mailbox_take(&r->workers[worker].orders);
+
+    assert_non_null(m);
+    assert_null(m->next);
+    const struct order *o = (const struct order *) m;
+    assert_int_equal(o->kind, ORDER_PLAN);
+    assert_int_equal(o->seq, seq);
+    const struct plan_renewal *renewal = o->renewal;
+    free(m);
+    return renewal;
+}
+
+/* One order for each worker, also for one that has not asked. */
 static void test_tables_are_looked_up_again(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
     struct partition *p = fetching(r, 0);
+    const struct topic_plan *before = p->plan;
+    struct report first = stale(r, 0, 1);
+    struct report second = stale(r, 1, 1);
 
-    crew_plan_renew(r->crew);
-    crew_plan_renew(r->crew); /* they have changed meanwhile */
+    crew_plan_renew(r->crew, &first);
+    crew_plan_renew(r->crew, &second); /* while that is being looked up */
     struct scout_mail *m = rig_asked(SCOUT_RENEW);
     assert_null(rig_asked(SCOUT_RENEW));
+    answer_renew(r, m, true);
+    assert_ptr_not_equal(p->plan, before);
+    const struct plan_renewal *renewal = expect_plan(r, 0, 1);
+    assert_ptr_equal(plan_renewal_of(renewal, before), p->plan);
+    assert_ptr_equal(expect_plan(r, 1, 0), renewal);
+
+    m = rig_asked(SCOUT_RENEW);
+    m->failed = true;
     crew_answer(r->crew, m);
     expect_no_order(r);
     m = rig_asked(SCOUT_RENEW);
+    assert_int_equal(m->job_count, 1); /* the same as before */
     for (size_t i = 0; i < m->job_count; i++) {
-        plan_kit_ran(m->jobs[i]);
+        plan_kit_ran(m->jobs[i])->table->oid = 1;
     }
-    const struct topic_plan *before = p->plan;
+    before = p->plan;
     crew_answer(r->crew, m);
-    assert_ptr_not_equal(p->plan, before);
-    expect_order(p, ORDER_PLAN, 0, 0);
+    assert_ptr_equal(p->plan, before);
+    assert_null(expect_plan(r, 1, 1)); /* nothing has changed: only who has asked is told */
+    expect_no_order(r);
+    assert_null(rig_asked(SCOUT_RENEW));
+
+    struct report renewed = {.kind = REPORT_RENEWED, .worker = &r->workers[0], .offset = 1};
+    crew_plan_renewed(r->crew, &renewed);
+    assert_ptr_equal(plan_renewal_of(renewal, p->plan), p->plan); /* the other may use it yet */
+    renewed.worker = &r->workers[1];
+    crew_plan_renewed(r->crew, &renewed);
     rig_free(r);
 }
 
@@ -1028,6 +1113,7 @@ int main(void)
         cmocka_unit_test(test_partitions_are_spread_over_the_workers),
         cmocka_unit_test(test_a_table_that_is_looked_up_first),
         cmocka_unit_test(test_a_table_that_cannot_be_used),
+        cmocka_unit_test(test_a_table_that_comes_later),
         cmocka_unit_test(test_revoked_while_its_table_is_looked_up),
         cmocka_unit_test(test_an_entry_that_is_used_for_the_first_time),
         cmocka_unit_test(test_a_partition_without_a_row),

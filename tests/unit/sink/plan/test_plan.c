@@ -129,6 +129,15 @@ static void test_routes_of_a_topic_have_their_numbers(void **state)
     plan_free(p);
 }
 
+/* ---- when tables have changed ---- */
+
+/* As a table of other columns than before. */
+static struct plan_job *altered(struct plan_job *job)
+{
+    plan_kit_ran(job)->table->oid = 77;
+    return job;
+}
+
 static void test_a_table_loaded_during_a_renewal_stays(void **state)
 {
     _cleanup_config_ struct config *cfg = kit_load(*state, text);
@@ -137,19 +146,155 @@ static void test_a_table_loaded_during_a_renewal_stays(void **state)
 
     load(p, "a.1");
     const struct topic_plan *before = plan_topic(p, "a.1");
+    const struct mapping *former = before->routes[0].mapping;
+    plan_want_all(p);
     size_t n = plan_renew_jobs(p, &jobs);
     assert_int_equal(n, 1);
     load(p, "b.2");
     const struct mapping *late = plan_topic(p, "b.2")->routes[0].mapping;
-    plan_renew(p, (struct plan_job *[]){plan_kit_ran(jobs[0])}, n);
+    const struct plan_renewal *r = plan_renew(p, (struct plan_job *[]){altered(jobs[0])}, n);
     free(jobs);
 
-    assert_ptr_not_equal(plan_topic(p, "a.1")->routes[0].mapping, before->routes[0].mapping);
+    assert_ptr_not_equal(plan_topic(p, "a.1")->routes[0].mapping, former);
+    assert_ptr_equal(plan_renewal_of(r, before), plan_topic(p, "a.1"));
     assert_non_null(plan_topic(p, "b.2"));
     assert_ptr_equal(plan_topic(p, "b.2")->routes[0].mapping, late);
+    assert_ptr_equal(plan_renewal_of(r, plan_topic(p, "b.2")), plan_topic(p, "b.2"));
+    plan_want_all(p);
     n = plan_renew_jobs(p, &jobs);
     assert_int_equal(n, 2); /* the next renewal names it */
     free_jobs(jobs, n);
+    plan_free(p);
+}
+
+static void test_what_is_wanted_is_looked_up(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+    struct plan_job **jobs;
+
+    load(p, "a.1");
+    load(p, "b.2");
+    assert_int_equal(plan_renew_jobs(p, &jobs), 0);
+    free(jobs);
+    plan_want_topic(p, "b.2");
+    size_t n = plan_renew_jobs(p, &jobs);
+    assert_int_equal(n, 1);
+    assert_string_equal(jobs[0]->table_name, "c_b.2");
+    plan_want_job(p, jobs[0]); /* there was no answer */
+    free_jobs(jobs, n);
+    n = plan_renew_jobs(p, &jobs);
+    assert_int_equal(n, 1);
+    free_jobs(jobs, n);
+    plan_want_target(p, 4711); /* one that is gone */
+    assert_int_equal(plan_renew_jobs(p, &jobs), 0);
+    free(jobs);
+    plan_free(p);
+}
+
+static void test_what_has_not_changed_stays_the_same(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+    struct plan_job **jobs;
+
+    load(p, "a.1");
+    load(p, "b.2");
+    const struct topic_plan *a = plan_topic(p, "a.1");
+    const struct topic_plan *b = plan_topic(p, "b.2");
+    const struct mapping *m = a->routes[0].mapping;
+    plan_want_all(p);
+    size_t n = plan_renew_jobs(p, &jobs);
+    assert_int_equal(n, 2);
+    assert_null(
+        plan_renew(p, (struct plan_job *[]){plan_kit_ran(jobs[0]), plan_kit_ran(jobs[1])}, n));
+    free(jobs);
+    assert_ptr_equal(plan_topic(p, "a.1"), a);
+    assert_ptr_equal(a->routes[0].mapping, m);
+
+    plan_want_all(p);
+    n = plan_renew_jobs(p, &jobs);
+    const struct plan_renewal *r = plan_renew(
+        p, (struct plan_job *[]){plan_kit_ran(jobs[0]), altered(jobs[1])}, n);
+    free(jobs);
+    size_t gone;
+    const struct target *const *targets = plan_renewal_gone(r, &gone);
+    assert_int_equal(gone, 1);
+    assert_ptr_equal(targets[0], mapping_target(b->routes[0].mapping)); /* as long as r lives */
+    assert_ptr_equal(plan_topic(p, "a.1"), a);
+    assert_ptr_equal(plan_renewal_of(r, a), a);
+    assert_ptr_not_equal(plan_renewal_of(r, b), b);
+    plan_release(p, plan_renewal_number(r));
+    assert_non_null(plan_topic(p, "b.2"));
+    plan_free(p);
+}
+
+/* It must not keep the others from being renewed; it stays what it was, and heals by itself. */
+static void test_a_table_that_cannot_be_used_any_more(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+    struct plan_job **jobs;
+
+    load(p, "a.1");
+    load(p, "b.2");
+    plan_want_all(p);
+    size_t n = plan_renew_jobs(p, &jobs);
+    error_set(&jobs[0]->fault, ERROR_SETUP, "table 'c_a.1' does not exist");
+    const struct topic_plan *usable = plan_topic(p, "a.1");
+    const struct mapping *former = plan_topic(p, "b.2")->routes[0].mapping;
+    const struct plan_renewal *r = plan_renew(p, (struct plan_job *[]){jobs[0], altered(jobs[1])},
+                                              n);
+    free(jobs);
+    assert_non_null(r);
+    const struct topic_plan *a = plan_topic(p, "a.1");
+    assert_string_equal(a->why->text, "table 'c_a.1' does not exist");
+    assert_ptr_equal(plan_renewal_of(r, usable), a);
+    assert_true(plan_topic_is_same(usable, a));
+    assert_true(plan_topic_feeds(a, mapping_target(a->routes[0].mapping)));
+    assert_false(plan_topic_feeds(a, mapping_target(former)));
+    assert_null(plan_topic(p, "b.2")->why);
+    assert_ptr_not_equal(plan_topic(p, "b.2")->routes[0].mapping, former);
+
+    n = plan_renew_jobs(p, &jobs); /* whatever is wanted, it is looked up too */
+    assert_int_equal(n, 1);
+    r = plan_renew(p, (struct plan_job *[]){plan_kit_ran(jobs[0])}, n);
+    free(jobs);
+    assert_null(plan_renewal_of(r, a)->why);
+    assert_true(plan_topic_is_same(plan_topic(p, "a.1"), a));
+    plan_release(p, plan_renewal_number(r));
+    plan_free(p);
+}
+
+static void test_a_chooser_leads_to_what_is_new_and_what_has_stayed(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+    struct plan_job **jobs;
+
+    size_t n = plan_missing(p, "shop", &jobs);
+    for (size_t i = 0; i < n; i++) {
+        plan_add(p, plan_kit_chooses(jobs[i]));
+    }
+    free(jobs);
+    const struct topic_plan *before = plan_topic(p, "shop");
+    plan_want_all(p);
+    n = plan_renew_jobs(p, &jobs);
+    assert_int_equal(n, 2);
+    plan_kit_chooses(jobs[0]);
+    plan_kit_chooses(jobs[1])->table->oid = 77;
+    const struct mapping *kept = chooser_table(before->routes[0].chooser, 1);
+    const struct plan_renewal *r = plan_renew(p, (struct plan_job *[]){jobs[0], jobs[1]}, n);
+    free(jobs);
+    const struct chooser *chooser = plan_renewal_of(r, before)->routes[0].chooser;
+    plan_release(p, plan_renewal_number(r));
+    size_t tables = 0;
+    bool has_kept = false;
+    for (const struct mapping *m; (m = chooser_table(chooser, tables)) != NULL; tables++) {
+        has_kept |= m == kept;
+    }
+    assert_int_equal(tables, 2);
+    assert_true(has_kept);
     plan_free(p);
 }
 
@@ -177,6 +322,10 @@ int main(void)
         cmocka_unit_test(test_a_topic_that_no_route_takes_has_no_plan),
         cmocka_unit_test(test_routes_of_a_topic_have_their_numbers),
         cmocka_unit_test(test_a_table_loaded_during_a_renewal_stays),
+        cmocka_unit_test(test_what_is_wanted_is_looked_up),
+        cmocka_unit_test(test_what_has_not_changed_stays_the_same),
+        cmocka_unit_test(test_a_table_that_cannot_be_used_any_more),
+        cmocka_unit_test(test_a_chooser_leads_to_what_is_new_and_what_has_stayed),
     };
 
     return cmocka_run_group_tests(tests, kit_open, kit_close);

@@ -60,9 +60,28 @@ static void add_record(struct rig *r, int slot, bool bad)
     rig_record_end(r, slot);
 }
 
+/* Before it stops, its tables are looked up again: nothing has changed. */
+static void expect_look(struct rig *r, int slot)
+{
+    struct worker *w = &r->w;
+
+    worker_plan_doubt_faults(w);
+    worker_slot_report_faults(w);
+    struct mail *m = mailbox_take(&r->reports);
+    const struct report *report = (const struct report *) m;
+    assert_non_null(m);
+    assert_null(m->next);
+    assert_int_equal(report->kind, REPORT_STALE);
+    assert_ptr_equal(report->partition, &r->handles[slot]);
+    worker_plan_take(w, &(const struct order){.kind = ORDER_PLAN, .seq = report->seq});
+    free(m);
+    worker_plan_apply(w);
+}
+
 /* Takes the only report, which is of the slot; its text begins like that. */
 static void expect_stop(struct rig *r, int slot, int64_t offset, const char *text)
 {
+    expect_look(r, slot);
     worker_slot_report_faults(&r->w);
     struct mail *m = mailbox_take(&r->reports);
     struct report *report = (struct report *) m;

@@ -1,0 +1,115 @@
+"""A table is altered while its topic is idle: the very first record after it is stored by the new table."""
+
+import re
+
+import pytest
+
+from kit import wait
+from kit.model import Model
+
+ABSENT = object()
+
+ROUTES = {
+    "append": {},
+    "upsert": {"mode": "upsert", "key": ["k"]},
+}
+
+# what is done to it, what the record needs of it, and what is stored then
+CHANGES = {
+    "a column is added": ("ALTER TABLE events ADD c int", {"k": 2, "c": 5}, "k = 2 AND c = 5"),
+    "more digits": ("ALTER TABLE events ALTER q TYPE numeric(12,4)", {"k": 2, "q": "1.2345"}, "q = 1.2345"),
+    "a wider type": ("ALTER TABLE events ALTER a TYPE bigint", {"k": 2, "a": 5000000000}, "a = 5000000000"),
+    "a column is renamed": ("ALTER TABLE events RENAME a TO b", {"k": 2, "b": 7}, "b = 7"),
+    "NULL is allowed": ("ALTER TABLE events ALTER n DROP NOT NULL", {"k": 2, "n": None}, "n IS NULL"),
+    "a default": ("ALTER TABLE events ALTER a SET DEFAULT 9", {"k": 2}, "a = 9"),
+    "a domain allows NULL": ("ALTER DOMAIN dom DROP NOT NULL", {"k": 2, "d": None}, "d IS NULL"),
+    "a domain's default": ("ALTER DOMAIN dom SET DEFAULT 4", {"k": 2, "d": ABSENT}, "d = 4"),
+    "a label": ("ALTER TYPE mood ADD VALUE 'new'", {"k": 2, "e": "new"}, "e = 'new'"),
+    "another type, and the old one is gone": (
+        "CREATE TYPE mood2 AS ENUM ('new'); ALTER TABLE events ALTER e TYPE mood2 USING NULL; DROP TYPE mood CASCADE",
+        {"k": 2, "e": "new"}, "e = 'new'"),
+    "two renames": (
+        "BEGIN; CREATE TABLE other (LIKE events INCLUDING ALL, c int); ALTER TABLE events RENAME TO former;"
+        "ALTER TABLE other RENAME TO events; COMMIT", {"k": 2, "c": 5}, "c = 5"),
+    "made again": ("ALTER TABLE events RENAME TO former; CREATE TABLE other AS TABLE former; DROP TABLE former;"
+        " ALTER TABLE other RENAME TO former; CREATE TABLE events (k bigint PRIMARY KEY, c int)", {"k": 2, "c": 5}, "c = 5"),
+}
+
+
+def renamed(sql, i):
+    """Each change is of a table, and types, of its own."""
+    return re.sub(r"\b(events|mood2|mood|dom|other|former)\b", rf"\1_{i}", sql)
+
+
+@pytest.mark.parametrize("mode, on_error, path", [
+    ("append", "dead_letter", "auto"), ("append", "stop", "copy"), ("upsert", "dead_letter", "copy"), ("upsert", "stop", "auto")])
+def test_the_first_record_after_an_alter(bench, mode, on_error, path):
+    log = bench.topic()
+    tables = [f"events_{i}" for i in range(len(CHANGES))]
+    for i in range(len(CHANGES)):
+        bench.sql(renamed("""
+            CREATE TYPE mood AS ENUM ('old'); CREATE DOMAIN dom AS int CHECK (value < 100) NOT NULL;
+            CREATE TABLE events (k int PRIMARY KEY, a int, q numeric(12,2), n int NOT NULL DEFAULT 1, d dom, e mood)
+            """, i))
+    route = ROUTES[mode] | {"tables": tables, "on_error": on_error}
+    d = bench.start(bench.config(log, "events_{value.t}", route=route, batch={"write_path": path}))
+    d.allow("changed", "does not exist", "cache lookup failed", "dead letter of route")
+    for i in range(len(CHANGES)):
+        log.send_json(t=i, k=1, a=1, q="1.25", n=1, d=1, e="old")
+    bench.wait_stored(log)
+    for i, (sql, record, _) in enumerate(CHANGES.values()):
+        bench.sql(renamed(sql, i))
+        fields = {"t": i, "n": 1, "d": 1} | record
+        log.send_json(**{name: value for name, value in fields.items() if value != ABSENT})
+        bench.wait_stored(log)
+    for i, (name, (_, _, stored)) in enumerate(CHANGES.items()):
+        assert bench.value(f"SELECT count(*) FROM events_{i} WHERE k = 2 AND {stored}") == 1, name
+    assert d.running
+    # two of the tables have a new one in their place; each record is in one of them
+    stored = [f"SELECT {i} AS t, k::bigint FROM {table}_{i}"
+              for i, (sql, _, _) in enumerate(CHANGES.values()) for table in ("events", "former") if table in sql or table == "events"]
+    bench.sql("CREATE VIEW events AS " + " UNION ALL ".join(stored))
+    bench.check(log, model=Model("upsert", ["t", "k"], ["t", "k"]))
+
+
+# of sinks with a schema of ours, and without
+DELIVERIES = {"exactly_once": "dead_letter", "at_least_once": "stop"}
+RACES = {
+    "a column is added": ("ALTER TABLE events ADD c int", {"c": 5}, "c = 5"),
+    "more digits": ("ALTER TABLE events ALTER q TYPE numeric(12,4)", {"q": "1.2345"}, "q = 1.2345"),
+    "two renames": (
+        "CREATE TABLE other (LIKE events INCLUDING ALL, c int); INSERT INTO other SELECT * FROM events;"
+        " ALTER TABLE events RENAME TO former; ALTER TABLE other RENAME TO events", {"c": 5}, "c = 5"),
+}
+
+
+@pytest.mark.parametrize("delivery, path", [("exactly_once", "copy"), ("exactly_once", "unnest"), ("at_least_once", "unnest")])
+@pytest.mark.parametrize("mode", ["append", "upsert", "update"])
+def test_an_alter_commits_while_rows_wait_for_its_lock(bench, mode, path, delivery):
+    """The transaction of each record waits until the change is committed."""
+    log = bench.topic()
+    tables = [f"events_{i}" for i in range(len(RACES))]
+    for table in tables:
+        bench.sql(f"CREATE TABLE {table} (k int PRIMARY KEY, a int, q numeric(12,2))")
+        if mode == "update":
+            bench.sql(f"INSERT INTO {table} VALUES (1), (2)")
+    route = {"tables": tables, "on_error": DELIVERIES[delivery]} | ({} if mode == "append" else {"mode": mode, "key": ["k"]})
+    batch = {"write_path": path}
+    d = bench.start(bench.config(log, "events_{value.t}", route=route, delivery=delivery, batch=batch))
+    d.allow("changed", "does not exist", "dead letter of route")
+    for i, table in enumerate(tables):
+        log.send_json(t=i, k=1, a=1)
+        wait.until(lambda t=table: bench.value(f"SELECT count(a) FROM {t}"), "the first record")
+    for i, (sql, record, stored) in enumerate(RACES.values()):
+        with bench.postgres.connect(bench.database) as other, other.transaction():
+            other.execute(f"LOCK TABLE events_{i}")
+            other.execute(renamed(sql, i))
+            log.send_json(t=i, k=2, a=1, **record)
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            wait.until(lambda w=waits: bench.value(w), "the daemon to wait")
+        query = f"SELECT count(*) FROM events_{i} WHERE k = 2 AND {stored}"
+        wait.until(lambda q=query: bench.value(q), sql)
+    assert d.running
+    bench.sql("CREATE VIEW events AS " + " UNION ".join(f"SELECT {i} AS t, k FROM events_{i}" for i in range(len(tables))))
+    start = [{"t": i, "k": k} for i in range(len(tables)) for k in (1, 2)] if mode == "update" else []
+    bench.check(log, model=Model("upsert" if mode == "append" else mode, ["t", "k"], ["t", "k"], start=start), delivery=delivery)
