@@ -88,6 +88,9 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
                 crew_plan_begin(c, p);
             } else {
                 is_news |= partition_stands(p, STANDING_PARKED);
+                if (p->worker == NULL && config_has_ledger(c->cc.cfg)) {
+                    partition_adopt_unplanned(c, p, &m->error);
+                }
                 park(p, &m->error);
             }
         }

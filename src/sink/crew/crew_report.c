@@ -119,8 +119,11 @@ static void log_standing(const struct config *cfg, struct partition *p, const st
 
 static void take_stopped(struct crew *c, struct partition *p, const struct report *r)
 {
+    usec_t plan_at = p->plan == NULL ? p->retry_at : USEC_NEVER;
+
     log_standing(c->cc.cfg, p, r);
     partition_stop(p, r->error.text);
+    p->retry_at = plan_at;
     c->started_once = true; /* nothing more is known of it by a start */
     crew_fetch_want(c);     /* the others go on without it */
 }
@@ -175,7 +178,9 @@ static void take_held(struct crew *c, struct partition *p, const struct report *
 static void take_unknown(struct crew *c, struct partition *p, const struct report *r)
 {
     (void) c;
-    crew_first_unknown(p, r->begun);
+    if (p->state != PARTITION_STOPPED) { /* else it is asked for when its tables can be used */
+        crew_first_unknown(p, r->begun);
+    }
 }
 
 static void take_reset(struct crew *c, struct partition *p, const struct report *r)

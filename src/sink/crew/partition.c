@@ -130,6 +130,26 @@ static size_t least_loaded(const struct crew *c)
     return best;
 }
 
+static struct order *adopt_order(struct crew *c, struct partition *p)
+{
+    if (p->worker == NULL) {
+        p->worker_index = least_loaded(c);
+        p->worker = c->cc.workers[p->worker_index];
+        c->load[p->worker_index]++;
+    }
+    return partition_order(p, ORDER_ADOPT);
+}
+
+void partition_adopt_unplanned(struct crew *c, struct partition *p, const struct error *why)
+{
+    struct order *o = adopt_order(c, p);
+
+    o->offset = -1;
+    o->fault = mem_zalloc(sizeof *o->fault);
+    *o->fault = *why;
+    worker_post(p->worker, o);
+}
+
 void partition_adopt(struct crew *c, struct partition *p, int64_t first_offset)
 {
     partition_set(p, PARTITION_CLAIMING);
@@ -137,12 +157,7 @@ void partition_adopt(struct crew *c, struct partition *p, int64_t first_offset)
         p->first_due = true; /* the group knows where it begins */
         return;
     }
-    if (p->worker == NULL) {
-        p->worker_index = least_loaded(c);
-        p->worker = c->cc.workers[p->worker_index];
-        c->load[p->worker_index]++;
-    }
-    struct order *o = partition_order(p, ORDER_ADOPT);
+    struct order *o = adopt_order(c, p);
     o->offset = first_offset;
     o->first_reason = p->first_reason;
     worker_post(p->worker, o);

@@ -111,4 +111,7 @@ struct order *partition_order(struct partition *p, enum order_kind kind);
  */
 void partition_adopt(struct crew *c, struct partition *p, int64_t first_offset);
 
+/* Has it claimed although its tables cannot be used, so that the ledger can say so. */
+void partition_adopt_unplanned(struct crew *c, struct partition *p, const struct error *why);
+
 #endif

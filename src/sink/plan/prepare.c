@@ -145,6 +145,13 @@ static bool prepare_schema(const struct prepared *p, struct conn *c, struct erro
     return !policies_want_letters(p->policies) || load_letters(cfg, p->policies, c, err);
 }
 
+/* A table that was written to before is missing now: its partitions are parked, like those of a
+ * table that is dropped while the process runs. */
+static bool may_wait(const struct prepared *p, const struct error *err)
+{
+    return err->class == ERROR_SETUP && config_has_ledger(p->cfg) && !*p->is_first;
+}
+
 /* No pooler in between, the schema, then the tables. Whatever fails with ERROR_SETUP is for a
  * person, the rest is tried again. */
 static bool prepare_connected(const struct prepared *p, struct conn *c, int stop_fd,
@@ -160,8 +167,9 @@ static bool prepare_connected(const struct prepared *p, struct conn *c, int stop
     size_t n = plan_missing(p->plan, NULL, &jobs);
     bool ok = true;
     for (size_t i = 0; i < n; i++) {
-        ok = ok && plan_job_run(jobs[i], c, err);
-        if (ok) {
+        bool is_loaded = ok && plan_job_run(jobs[i], c, err);
+        ok = ok && (is_loaded || may_wait(p, err));
+        if (is_loaded) {
             plan_add(p->plan, jobs[i]);
         } else {
             plan_job_free(jobs[i]);

@@ -105,7 +105,7 @@ struct order {
     int32_t broker;           /* RESUME: whose log was verified; -1: of none */
     struct gap gap;           /* GAP */
     struct log_ids ids;       /* NOTE */
-    struct error *fault;      /* STAND, on the heap: why */
+    struct error *fault;      /* STAND, ADOPT without a plan; on the heap: why */
     uint64_t seq;             /* RESUME; PLAN: of the worker's last question that is answered */
     uint64_t deadline;        /* STOP: monotonic microseconds */
 };

@@ -86,13 +86,14 @@ struct slot {
 
     /* Why nothing of it is stored; NULL: it moves. Kept while another try is under way. */
     struct standing *standing;
-    bool standing_told;     /* main knows */
-    unsigned stand_changes; /* each is to be written to the ledger; */
-    unsigned stand_sent;    /*   up to here it is on its way, */
-    unsigned stand_written; /*   up to here it is there */
-    unsigned retries;       /* of a parked partition, in vain */
-    struct batch *canary;   /* PARKED: the first refused record, which is tried alone; or NULL */
-    struct doubt doubt;     /* of the record at doubt.offset */
+    bool standing_told;      /* main knows */
+    unsigned stand_changes;  /* each is to be written to the ledger; */
+    unsigned stand_sent;     /*   up to here it is on its way, */
+    unsigned stand_written;  /*   up to here it is there */
+    struct error *unplanned; /* why it has no plan; NULL: it has had one */
+    unsigned retries;        /* of a parked partition, in vain */
+    struct batch *canary;    /* PARKED: the first refused record, which is tried alone; or NULL */
+    struct doubt doubt;      /* of the record at doubt.offset */
     int64_t cleared_offset; /* of a record that is sent alone, to see which limit it meets; or -1 */
     struct poison poison;   /* of the record at poison.offset */
     /* Not before this question about tables is answered (worker_plan.c): our encoders have rejected

@@ -43,7 +43,7 @@ static struct slot *slot_of(struct worker *w, const struct order *o)
 
 /* A new partition; one whose first offset is known now; one that was lost or stopped and is to be
  * tried again. */
-static void order_adopt(struct worker *w, const struct order *o)
+static void order_adopt(struct worker *w, struct order *o)
 {
     struct slot *s = slot_of(w, o);
 
@@ -53,6 +53,7 @@ static void order_adopt(struct worker *w, const struct order *o)
         s->topic = o->topic;
         s->number = o->number;
         s->plan = o->plan;
+        s->unplanned = TAKE_PTR(o->fault);
         s->share = o->share;
         s->state = SLOT_CLAIMING;
         s->stored = s->expect = s->end_published = s->gap.to = s->inserted_at = -1;
@@ -65,6 +66,9 @@ static void order_adopt(struct worker *w, const struct order *o)
         forget_last(w);
     } else if (s->state == SLOT_UNKNOWN || s->state == SLOT_LOST) {
         slot_set(s, SLOT_CLAIMING);
+        worker_slot_planned(w, s, o->plan);
+    } else if (s->unplanned != NULL) {
+        worker_slot_planned(w, s, o->plan);
     } else if (s->state == SLOT_STOPPED && s->lock.is_held) {
         worker_slot_wait_for_claim(s);
     } else if (s->state == SLOT_STOPPED) {
@@ -133,7 +137,7 @@ static void order_stand(struct worker *w, struct slot *s, const struct error *er
     }
 }
 
-static void take_order(struct worker *w, const struct order *o)
+static void take_order(struct worker *w, struct order *o)
 {
     switch (o->kind) {
     case ORDER_ADOPT:
@@ -209,8 +213,7 @@ static void release_slots(struct worker *w)
         worker_report(w, REPORT_RELEASED, s, s->stored, NULL);
         w->slots[i] = w->slots[--w->slot_count];
         w->releasing_count--;
-        worker_slot_forget_standing(w, s);
-        free(s);
+        worker_slot_free(w, s);
     }
 }
 
@@ -349,8 +352,7 @@ void worker_free(struct worker *w)
         m = next;
     }
     for (size_t i = 0; i < w->slot_count; i++) {
-        worker_slot_forget_standing(w, w->slots[i]);
-        free(w->slots[i]);
+        worker_slot_free(w, w->slots[i]);
     }
     free(w->slots);
     index_done(&w->index);

@@ -69,13 +69,17 @@ static void start_or_stay(struct worker *w, struct slot *s, struct ledger_entry 
     bool moves = s->standing == NULL && s->stand_written != s->stand_changes;
 
     w->stand_due = w->stand_due || moves;
-    if (e->standing == NULL || moves) {
+    if ((e->standing == NULL || moves) && s->unplanned == NULL) {
         worker_slot_start(w, s, e->next_offset, e->inserted);
         return;
     }
     worker_slot_set_stored(s, e->next_offset);
     s->expect = e->next_offset;
     s->gap.to = -1;
+    if (e->standing == NULL) {
+        worker_slot_unplanned(w, s);
+        return;
+    }
     worker_slot_stay(w, s, TAKE_PTR(e->standing));
 }
 

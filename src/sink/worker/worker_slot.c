@@ -137,6 +137,13 @@ void worker_slot_forget_standing(struct worker *w, struct slot *s)
     }
 }
 
+void worker_slot_free(struct worker *w, struct slot *s)
+{
+    worker_slot_forget_standing(w, s);
+    free(s->unplanned);
+    free(s);
+}
+
 /* What nobody knows of yet is found out again. */
 static void forget_untold(struct worker *w, struct slot *s)
 {
@@ -244,6 +251,33 @@ void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept)
     r->standing = kept->state;
     r->kept = true;
     worker_report_post(w, r);
+}
+
+/* Its tables cannot be used. Main knows, and tries again. */
+void worker_slot_unplanned(struct worker *w, struct slot *s)
+{
+    worker_slot_forget_standing(w, s);
+    *new_standing(w, s) = (struct standing){.state = STANDING_PARKED,
+                                            .offset = s->expect,
+                                            .why = *s->unplanned,
+                                            .retry_at = USEC_NEVER};
+    s->standing_told = true;
+    write_standing(w, s);
+    if (s->state != SLOT_STOPPED) {
+        slot_set(s, SLOT_STOPPED);
+    }
+}
+
+void worker_slot_planned(struct worker *w, struct slot *s, const struct topic_plan *plan)
+{
+    bool waits = s->state == SLOT_STOPPED && s->standing != NULL &&
+                 s->standing->state == STANDING_PARKED;
+
+    s->plan = s->plan != NULL ? s->plan : plan;
+    free(TAKE_PTR(s->unplanned));
+    if (waits) {
+        worker_slot_try_again(w, s);
+    }
 }
 
 /* Main has found out, and knows. */

@@ -204,7 +204,8 @@ void worker_outbox_recycle(struct worker *w, struct batch *b);
  *
  * stand: nothing is taken from why->offset on, where s->expect is; the report waits until all
  * before is stored. stop: with the state `stopped`. stay: it stood when it was claimed; takes over
- * `kept`. stopped_by_main: main knows already. try_again: reads from s->expect, but stands until
+ * `kept`. unplanned: it is claimed, but its tables cannot be used; planned: they
+ * can. stopped_by_main: main knows already. try_again: reads from s->expect, but stands until
  * something is stored. moves: it does not stand any more; main and the ledger will know.
  * forget_standing: nobody needs to.
  */
@@ -221,6 +222,9 @@ void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, const st
 void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept);
 void worker_slot_stopped_by_main(struct worker *w, struct slot *s, const struct error *err);
 void worker_slot_write_standing(struct worker *w, struct slot *s); /* again */
+void worker_slot_unplanned(struct worker *w, struct slot *s);
+void worker_slot_planned(struct worker *w, struct slot *s, const struct topic_plan *plan);
+void worker_slot_free(struct worker *w, struct slot *s);
 void worker_slot_moves(struct worker *w, struct slot *s);
 void worker_slot_forget_standing(struct worker *w, struct slot *s);
 void worker_slot_forget_fault(struct worker *w, struct slot *s); /* it is void */
