@@ -27,9 +27,12 @@
     ;
 #include "config/options.def"
 
-/* A rate: count per period; count 0 = no limit. */
-struct config_rate {
-    uint64_t count;
+#define CONFIG_SHARE_PARTS 10000
+
+/* How many of many: a share, or a rate (count per period); neither = no limit. */
+struct config_allowance {
+    uint32_t share; /* in CONFIG_SHARE_PARTS, less than all of them; 0 = it is no share */
+    uint64_t count; /* 0 = it is no rate */
     usec_t per;
 };
 
@@ -97,7 +100,7 @@ struct config_key {
 #define CONFIG_TYPE_BOOL bool
 #define CONFIG_TYPE_TEXT char *
 #define CONFIG_TYPE_START enum config_start
-#define CONFIG_TYPE_RATE struct config_rate
+#define CONFIG_TYPE_ALLOWANCE struct config_allowance
 #define CONFIG_TYPE_WORD(tag) enum tag
 #define CONFIG_TYPE_ZONE int32_t /* seconds east of UTC */
 #define CONFIG_TYPE_PROPERTIES struct config_properties

@@ -184,24 +184,39 @@ static bool read_start(struct load *l, const struct yaml_node *n, const char *la
                               "2026-01-31T00:00:00Z, 2026-01-31T08:30:00.250+01:00.");
 }
 
-/* "1000 per 1m" or "off"; a count of 0 means off. */
-static bool read_rate(struct load *l, const struct option *o, const struct yaml_node *n,
-                      const char *label, struct config_rate *out)
+/* A share of none or of all has a name of its own, which says what it means. */
+static bool read_share(struct load *l, const struct yaml_node *n, const char *label,
+                       struct str text, struct config_allowance *out)
 {
-    struct str text;
-    struct config_rate rate = {0};
+    uint32_t share = 0;
+    enum units_result result = units_share(text, &share);
 
-    if (!value_text(l, n, label, &text)) {
-        return false;
-    }
-    if (str_eq_z(text, "off")) {
-        *out = rate;
-        return true;
-    }
-    if (units_rate(text, &rate.count, &rate.per) != UNITS_OK) {
-        load_error(l, n->pos, "'%s' must be a rate such as 1000 per 1m, or off, not '%s'", label,
+    if (result == UNITS_BAD) {
+        load_error(l, n->pos, "'%s' must be a share such as 50%% or 0.25%%, not '%s'", label,
                    shown_of(n->text).text);
-        return error_hint(l->err, "Units: ms, s, m, h.");
+        return error_hint(l->err, "At most two decimals.");
+    }
+    if (result != UNITS_OK || share == 0 || share == CONFIG_SHARE_PARTS) {
+        load_error(l, n->pos, "'%s' must be from 0.01%% to 99.99%%, not %s", label,
+                   shown_of(n->text).text);
+        return error_hint(l->err, "With on_error: stop the first bad record stops its partition; "
+                                  "with max_dead_letters: off none does.");
+    }
+    *out = (struct config_allowance){.share = share};
+    return true;
+}
+
+static bool read_rate(struct load *l, const struct option *o, const struct yaml_node *n,
+                      const char *label, struct str text, struct config_allowance *out)
+{
+    struct config_allowance rate = {0};
+
+    if (units_rate(text, &rate.count, &rate.per) != UNITS_OK) {
+        load_error(
+            l, n->pos,
+            "'%s' must be a share such as 50%%, a rate such as 1000 per 1m, or off, not '%s'",
+            label, shown_of(n->text).text);
+        return error_hint(l->err, "Units of a rate: ms, s, m, h.");
     }
     if (rate.count < o->min || rate.count > o->max || rate.per < RATE_PER_MIN ||
         rate.per > RATE_PER_MAX) {
@@ -211,6 +226,23 @@ static bool read_rate(struct load *l, const struct option *o, const struct yaml_
     }
     *out = rate;
     return true;
+}
+
+/* "50%", "1000 per 1m" or "off". */
+static bool read_allowance(struct load *l, const struct option *o, const struct yaml_node *n,
+                           const char *label, struct config_allowance *out)
+{
+    struct str text;
+
+    if (!value_text(l, n, label, &text)) {
+        return false;
+    }
+    if (str_eq_z(text, "off")) {
+        *out = (struct config_allowance){0};
+        return true;
+    }
+    bool is_share = text.n > 0 && text.p[text.n - 1] == '%';
+    return is_share ? read_share(l, n, label, text, out) : read_rate(l, o, n, label, text, out);
 }
 
 static bool read_zone(struct load *l, const struct yaml_node *n, const char *label, int32_t *out)
@@ -246,8 +278,8 @@ bool field_read(struct load *l, const struct option *o, const struct yaml_node *
         return read_text(l, o, n, label, field);
     case OPTION_START:
         return read_start(l, n, label, field);
-    case OPTION_RATE:
-        return read_rate(l, o, n, label, field);
+    case OPTION_ALLOWANCE:
+        return read_allowance(l, o, n, label, field);
     case OPTION_ZONE:
         return read_zone(l, n, label, field);
     case OPTION_WORD:

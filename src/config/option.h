@@ -16,7 +16,7 @@ enum option_kind {
     OPTION_BOOL,
     OPTION_TEXT,
     OPTION_START,
-    OPTION_RATE, /* min and max are those of its count */
+    OPTION_ALLOWANCE, /* min and max are those of the count of a rate */
     OPTION_ZONE,
     OPTION_WORD, /* one of a few */
     OPTION_PROPERTIES,

@@ -36,8 +36,8 @@ static const char *kind_text(enum option_kind kind)
         return "text";
     case OPTION_START:
         return "`earliest`, `latest`, time";
-    case OPTION_RATE:
-        return "rate, `off`";
+    case OPTION_ALLOWANCE:
+        return "share, rate, `off`";
     case OPTION_ZONE:
         return "`UTC`, offset";
     case OPTION_WORD:
@@ -146,6 +146,7 @@ static const char intro[] =
     "| size | `16MiB`: B, kB, MB, GB are powers of 1000, KiB, MiB, GiB powers of 1024; a plain "
     "number is bytes |\n"
     "| duration | `5s`: ms, s, m, h; only 0 needs no unit |\n"
+    "| share | `50%`, `0.25%`: from 0.01% to 99.99%, at most two decimals |\n"
     "| rate | `1000 per 1m`: a number and a duration, 1s to 24h |\n"
     "| time | `2026-01-31T00:00:00Z`, `2026-01-31T08:30:00.250+01:00`: RFC 3339, at most "
     "milliseconds |\n"

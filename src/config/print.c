@@ -292,12 +292,14 @@ static void print_table(const struct config *cfg, struct position pos,
     print_text(cfg, pos, buf_cstr(&name), out);
 }
 
-static void print_rate(const struct config_rate *rate, struct buf *out)
+static void print_allowance(const struct config_allowance *a, struct buf *out)
 {
-    if (rate->count == 0) {
-        buf_add_z(out, "off");
+    if (a->share > 0) {
+        units_print_share(a->share, out);
+    } else if (a->count > 0) {
+        units_print_rate(a->count, a->per, out);
     } else {
-        units_print_rate(rate->count, rate->per, out);
+        buf_add_z(out, "off");
     }
 }
 
@@ -324,8 +326,8 @@ static void print_single(const struct config *cfg, const struct option *o, struc
     case OPTION_START:
         config_print_start(cfg, out);
         break;
-    case OPTION_RATE:
-        print_rate(field, out);
+    case OPTION_ALLOWANCE:
+        print_allowance(field, out);
         break;
     case OPTION_ZONE:
         units_print_zone(*(const int32_t *) field, out);

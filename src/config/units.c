@@ -147,6 +147,42 @@ enum units_result units_rate(struct str s, uint64_t *out_count, usec_t *out_per)
     return UNITS_OK;
 }
 
+/* What follows the point, in hundredths. */
+static enum units_result decimals(struct str s, uint64_t *out)
+{
+    if (s.n == 0 || s.n > 2 || digits(s) != s.n) {
+        return UNITS_BAD;
+    }
+    uint64_t tens = (uint64_t) (s.p[0] - '0') * 10;
+    *out = s.n == 1 ? tens : tens + (uint64_t) (s.p[1] - '0');
+    return UNITS_OK;
+}
+
+enum units_result units_share(struct str s, uint32_t *out)
+{
+    if (s.n < 2 || s.p[s.n - 1] != '%') {
+        return UNITS_BAD;
+    }
+    struct str number = {s.p, s.n - 1};
+    const char *point = memchr(number.p, '.', number.n);
+    struct str whole = {number.p, point != NULL ? (size_t) (point - number.p) : number.n};
+    uint64_t percent;
+    uint64_t hundredths = 0;
+    enum units_result result = units_number(whole, &percent);
+
+    if (result == UNITS_OK && point != NULL) {
+        result = decimals((struct str){point + 1, number.n - whole.n - 1}, &hundredths);
+    }
+    if (result != UNITS_OK) {
+        return result;
+    }
+    if (percent > 100 || percent * 100 + hundredths > 10000) {
+        return UNITS_RANGE;
+    }
+    *out = (uint32_t) (percent * 100 + hundredths);
+    return UNITS_OK;
+}
+
 enum units_result units_bool(struct str s, bool *out)
 {
     bool yes = str_eq_z(s, "true");
@@ -326,6 +362,18 @@ void units_print_rate(uint64_t count, usec_t per, struct buf *out)
 {
     buf_printf(out, "%llu per ", (unsigned long long) count);
     units_print_duration(per, out);
+}
+
+void units_print_share(uint32_t share, struct buf *out)
+{
+    uint32_t decimals = share % 100;
+
+    buf_printf(out, "%u", share / 100);
+    if (decimals != 0) {
+        buf_printf(out, decimals % 10 == 0 ? ".%u" : ".%02u",
+                   decimals % 10 == 0 ? decimals / 10 : decimals);
+    }
+    buf_add_z(out, "%");
 }
 
 void units_print_time(int64_t ms, struct buf *out)

@@ -29,6 +29,12 @@ enum units_result units_duration(struct str s, usec_t *out) _must_;
 /* "N per DURATION": a number and a duration that is not 0. */
 enum units_result units_rate(struct str s, uint64_t *out_count, usec_t *out_per) _must_;
 
+/*
+ * "N%", N from 0 to 100 with at most two decimals; in hundredths of a percent. A larger number is
+ * UNITS_RANGE.
+ */
+enum units_result units_share(struct str s, uint32_t *out) _must_;
+
 /* true or false. */
 enum units_result units_bool(struct str s, bool *out) _must_;
 
@@ -43,6 +49,7 @@ enum units_result units_zone(struct str s, int32_t *out_sec) _must_;
 void units_print_size(uint64_t bytes, struct buf *out);
 void units_print_duration(usec_t usec, struct buf *out); /* a multiple of 1 ms */
 void units_print_rate(uint64_t count, usec_t per, struct buf *out);
+void units_print_share(uint32_t share, struct buf *out);
 void units_print_time(int64_t ms, struct buf *out);
 void units_print_zone(int32_t sec, struct buf *out); /* in quotes where YAML 1.1 needs them */
 

@@ -35,6 +35,8 @@ struct batch *batch_free(struct batch *b)
     }
     free(b->parts);
     free(b->records);
+    free(b->taken);
+    free(b->reserves);
     free(b->spans);
     buf_done(&b->raw);
     free(b);
@@ -59,6 +61,7 @@ void batch_clear(struct batch *b)
     size_t keep_bytes = KEEP_BYTES; /* of all parts together, used now or before */
     size_t keep_rows = KEEP_ROWS;
 
+    assert(b->reserve_count == 0);
     for (size_t i = 0; i < b->part_cap; i++) {
         part_clear(&b->parts[i], &keep_bytes, &keep_rows);
     }
@@ -66,6 +69,11 @@ void batch_clear(struct batch *b)
         free(TAKE_PTR(b->records));
         b->record_cap = 0;
     }
+    if (b->taken_cap > KEEP_ROWS) {
+        free(TAKE_PTR(b->taken));
+        b->taken_cap = 0;
+    }
+    b->taken_count = 0;
     b->span_count = 0;
     b->record_count = 0;
     b->part_count = 0;
@@ -270,10 +278,30 @@ void batch_undo(struct batch *b, uint32_t mark)
 void batch_record_abort(struct batch *b)
 {
     batch_undo(b, 0);
+    while (b->taken_count > 0 && b->taken[b->taken_count - 1].record == b->record_count) {
+        b->taken_count--;
+    }
     if (b->records[b->record_count].raw != BATCH_NOT_KEPT) {
         b->raw.n = b->records[b->record_count].raw;
     }
     b->in_record = false;
+}
+
+void batch_take(struct batch *b, uint32_t route, bool is_letter)
+{
+    assert(b->in_record);
+    b->taken = mem_grow(b->taken, &b->taken_cap, b->taken_count, sizeof *b->taken);
+    b->taken[b->taken_count++] = (struct batch_taken){
+        .record = (uint32_t) b->record_count,
+        .route = route & INT32_MAX,
+        .letter = is_letter,
+    };
+}
+
+void batch_reserve(struct batch *b, uint32_t route, int64_t amount)
+{
+    b->reserves = mem_grow(b->reserves, &b->reserve_cap, b->reserve_count, sizeof *b->reserves);
+    b->reserves[b->reserve_count++] = (struct batch_reserve){.route = route, .amount = amount};
 }
 
 /* ---- walking ---- */

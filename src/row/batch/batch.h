@@ -43,6 +43,22 @@ struct batch_record {
     int32_t leader_epoch;
 };
 
+/*
+ * What became of a record through one of the routes that took it (`when`): rows, or nothing, or a
+ * dead letter. Only for routes that count them.
+ */
+struct batch_taken {
+    uint32_t record;
+    uint32_t route : 31; /* in the configuration */
+    uint32_t letter : 1;
+};
+
+/* What a batch has of something that others share, until it is stored or is not. */
+struct batch_reserve {
+    uint32_t route;
+    int64_t amount;
+};
+
 /* One encoded row: which record made it, and where it starts in its part's bytes. */
 struct batch_row {
     uint32_t record;
@@ -71,6 +87,12 @@ struct batch {
     struct batch_part *parts; /* in order of first use; parts without rows are skipped */
     size_t part_count;
     size_t part_cap;
+    struct batch_taken *taken; /* in the order of the records */
+    size_t taken_count;
+    size_t taken_cap;
+    struct batch_reserve *reserves; /* one for each route at most; what they mean is the sink's */
+    size_t reserve_count;
+    size_t reserve_cap;
     size_t bytes; /* of all rows */
     uint32_t next_seq;
     struct buf raw;       /* records as they came, see batch_keep */
@@ -111,6 +133,12 @@ void batch_record_end(struct batch *b);
 void batch_record_abort(struct batch *b);
 uint32_t batch_mark(const struct batch *b);
 void batch_undo(struct batch *b, uint32_t mark);
+
+/* A route has taken the open record. */
+void batch_take(struct batch *b, uint32_t route, bool is_letter);
+
+/* Remembers what is reserved for the batch; it is neither cut nor cleared while it has any. */
+void batch_reserve(struct batch *b, uint32_t route, int64_t amount);
 
 /*
  * Keeps the open record as it came, so that it can become a dead letter when PostgreSQL refuses it.

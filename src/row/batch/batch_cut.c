@@ -77,6 +77,22 @@ static void split_parts(struct batch *b, size_t count, struct batch *head)
     }
 }
 
+static void split_taken(struct batch *b, size_t count, struct batch *head)
+{
+    size_t n = 0;
+
+    for (; n < b->taken_count && b->taken[n].record < count; n++) {
+        head->taken = mem_grow(head->taken, &head->taken_cap, n, sizeof *head->taken);
+        head->taken[n] = b->taken[n];
+    }
+    head->taken_count = n;
+    b->taken_count -= n;
+    for (size_t i = 0; i < b->taken_count; i++) {
+        b->taken[i] = b->taken[i + n];
+        b->taken[i].record -= (uint32_t) count;
+    }
+}
+
 /* Moves the record to head: its span there ends after it, and the span in b starts there. */
 static void split_record(struct batch *b, const struct batch_record *r, struct batch *head)
 {
@@ -166,12 +182,14 @@ static void spans_forget_last(struct batch *b)
 void batch_split(struct batch *b, size_t count, struct batch *head)
 {
     assert(!b->in_record && count <= b->record_count);
+    assert(b->reserve_count == 0);
     assert(head->span_count == 0 && head->record_count == 0 && head->part_count == 0);
     head->opened_usec = b->opened_usec;
     for (size_t i = 0; i < count; i++) {
         split_record(b, &b->records[i], head);
     }
     split_parts(b, count, head);
+    split_taken(b, count, head);
     split_raw(b, count, head);
 
     _cleanup_mem_ uint32_t *to = mem_array(MAX(b->span_count, 1), sizeof *to);
@@ -209,6 +227,19 @@ static void part_drop(struct batch_part *p, const uint32_t *to)
     p->bytes.n = at;
 }
 
+static void taken_drop(struct batch *b, const uint32_t *to)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < b->taken_count; i++) {
+        if (to[b->taken[i].record] != UINT32_MAX) {
+            b->taken[kept] = b->taken[i];
+            b->taken[kept++].record = to[b->taken[i].record];
+        }
+    }
+    b->taken_count = kept;
+}
+
 /* Closes the holes that dropped records leave in the raw bytes; the others move down in order. */
 static void compact_raw(struct batch *b)
 {
@@ -240,6 +271,7 @@ static void drop_records(struct batch *b, uint32_t span)
         }
     }
     b->record_count = kept;
+    taken_drop(b, to);
     compact_raw(b);
     b->bytes = 0;
     for (size_t i = 0; i < b->part_count; i++) {

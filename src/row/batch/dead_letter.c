@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@ static const char *const columns[] = {
     "timestamp",   "key",      "value",     "header_names", "header_values",
     "error_class", "sqlstate", "message",   "column",       "attempts",
 };
+
+enum { AT_ROUTE = 4, AT_SQLSTATE = 11, AT_MESSAGE = 12, AT_COLUMN = 13 };
 
 #define TARGET_ID UINT32_MAX /* after all others */
 /* timestamptz counts microseconds from 2000-01-01; its last moment is in the year 294276. */
@@ -147,4 +150,37 @@ void dead_letter_write(const struct dead_letter *d, struct buf *out)
     add_text(out, message);
     add_bytes(out, *e->column ? str_of(e->column) : (struct str){0});
     add_i32(out, d->attempts);
+}
+
+/* ---- and back ---- */
+
+/* The next field; *at moves behind it. p is NULL for a NULL. */
+static struct str next_field(const char **at)
+{
+    uint32_t n;
+
+    memcpy(&n, *at, sizeof n);
+    n = __builtin_bswap32(n);
+    *at += sizeof n;
+    if (n == UINT32_MAX) {
+        return (struct str){0};
+    }
+    struct str s = {.p = *at, .n = n};
+    *at += n;
+    return s;
+}
+
+void dead_letter_read(struct str tuple, struct str *out_route, struct error *out_fault)
+{
+    const char *at = tuple.p + sizeof(uint16_t);
+    struct str fields[ARRAY_LEN(columns)];
+
+    for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+        fields[i] = next_field(&at);
+    }
+    *out_route = fields[AT_ROUTE];
+    error_set(out_fault, ERROR_RECORD, STR_FMT, STR_ARG(fields[AT_MESSAGE]));
+    snprintf(out_fault->sqlstate, sizeof out_fault->sqlstate, STR_FMT,
+             STR_ARG(fields[AT_SQLSTATE]));
+    snprintf(out_fault->column, sizeof out_fault->column, STR_FMT, STR_ARG(fields[AT_COLUMN]));
 }

@@ -32,4 +32,10 @@ void dead_letter_target_free(struct target *t); /* NULL is fine */
 /* Appends the tuple. Never fails: what PostgreSQL's text cannot hold is replaced. */
 void dead_letter_write(const struct dead_letter *d, struct buf *out);
 
+/*
+ * What dead_letter_write has made of a letter: its route, which borrows from the tuple, and its
+ * fault, with text, SQLSTATE and column.
+ */
+void dead_letter_read(struct str tuple, struct str *out_route, struct error *out_fault);
+
 #endif

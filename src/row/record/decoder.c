@@ -31,6 +31,7 @@ struct decoder {
     const struct message *msg; /* read last */
     enum change_op change;
     bool turned; /* columns of the row come from before the change */
+    bool took;   /* the condition has held, of this record or of an element */
 };
 
 struct decoder *decoder_new(void)
@@ -257,6 +258,7 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     make_room(d, m);
     d->msg = msg;
     d->rest_known = false;
+    d->took = false;
     d->encoder.odd_json = false;
     if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
         return false;
@@ -271,9 +273,17 @@ const struct cell *decoder_cells(const struct decoder *d)
     return d->cells;
 }
 
-bool decoder_takes(const struct decoder *d, const struct mapping *m)
+bool decoder_takes(struct decoder *d, const struct mapping *m)
 {
-    return m->when.condition == NULL || condition_holds(m->when.condition, d->cells);
+    bool takes = m->when.condition == NULL || condition_holds(m->when.condition, d->cells);
+
+    d->took = d->took || takes;
+    return takes;
+}
+
+bool decoder_took(const struct decoder *d)
+{
+    return d->took;
 }
 
 bool decoder_deletes(const struct decoder *d, const struct mapping *m)

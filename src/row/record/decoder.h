@@ -56,8 +56,10 @@ void decoder_turn(struct decoder *d, bool before);
  */
 bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err) _must_;
 
-/* Does the mapping's condition hold for what was read? */
-bool decoder_takes(const struct decoder *d, const struct mapping *m);
+/* Does the mapping's condition hold for what was read? took: has it, for this record or any of its
+ * elements, since it was read? */
+bool decoder_takes(struct decoder *d, const struct mapping *m);
+bool decoder_took(const struct decoder *d);
 
 /* Does its delete_when hold? */
 bool decoder_deletes(const struct decoder *d, const struct mapping *m);

@@ -11,6 +11,7 @@
 
 /* How a route makes rows of its records. */
 struct record_route {
+    uint32_t number;               /* in the configuration */
     const struct mapping *mapping; /* by which a record is read first */
     const struct chooser *chooser; /* finds the mapping that makes the rows; NULL: the first does */
 };

@@ -289,6 +289,7 @@ bool plan_route(const struct plan *p, size_t route, const char *topic, struct re
     }
     const struct chooser *c = p->choosers[route];
     *out = (struct record_route){
+        .number = (uint32_t) route,
         .mapping = c != NULL ? chooser_mapping(c) : l->mapping,
         .chooser = c,
     };

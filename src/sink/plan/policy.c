@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void quota_begin(struct quota *q, const struct config_allowance *limit)
+{
+    _Static_assert(CONFIG_SHARE_PARTS == QUOTA_SHARE_PARTS, "shares differ");
+    if (limit->share > 0) {
+        quota_init_share(q, limit->share, QUOTA_WINDOW);
+    } else if (limit->count > 0) {
+        quota_init_rate(q, limit->count, limit->per);
+    } else {
+        quota_init_off(q);
+    }
+}
+
 struct policies *policies_new(const struct config *cfg)
 {
     struct policies *p = mem_zalloc(sizeof *p);
@@ -19,7 +31,7 @@ struct policies *policies_new(const struct config *cfg)
         p->list[i].cfg = route;
         p->list[i].route = route->name;
         p->list[i].dead_letter = route->on_error == ON_ERROR_DEAD_LETTER;
-        quota_init(&p->list[i].quota, route->max_dead_letters.count, route->max_dead_letters.per);
+        quota_begin(&p->list[i].quota, &route->max_dead_letters);
     }
     return p;
 }
@@ -70,26 +82,132 @@ struct policy *policies_find(const struct policies *p, const struct target *targ
     return NULL;
 }
 
-uint64_t policy_room(const struct policy *p)
+bool policy_counts(const struct policy *p)
+{
+    return p->dead_letter && p->quota.kind == QUOTA_SHARE;
+}
+
+/* ---- what a batch asks for ---- */
+
+static void use_taken(const struct policies *p, struct quota_use *uses,
+                      const struct batch_taken *taken)
+{
+    const struct quota *q = &p->list[taken->route].quota;
+
+    if (taken->letter) {
+        quota_use_letter(q, &uses[taken->route]);
+    } else {
+        quota_use_good(q, &uses[taken->route]);
+    }
+}
+
+static struct quota_use *uses_new(const struct policies *p)
+{
+    struct quota_use *uses = mem_array(MAX(p->count, 1), sizeof *uses);
+
+    for (size_t i = 0; i < p->count; i++) {
+        quota_use_begin(&p->list[i].quota, &uses[i]);
+    }
+    return uses;
+}
+
+static bool fits(const struct policy *p, const struct quota_use *use, usec_t now)
 {
     bool exceeded = atomic_load_explicit(&p->exceeded, memory_order_relaxed);
 
-    return exceeded ? 0 : quota_room(&p->quota, clock_mono());
+    return use->letters == 0 || (!exceeded && quota_fits(&p->quota, use, now));
 }
 
-void policy_take(struct policy *p)
+/* The first letter that does not fit; false: all of them do by now, for others have given back. */
+static bool find_excess(const struct policies *p, const struct batch *b, usec_t now,
+                        size_t *out_record, struct policy **out_policy)
 {
-    bool taken = quota_take(&p->quota, clock_mono());
+    _cleanup_mem_ struct quota_use *uses = uses_new(p);
 
-    (void) taken; /* another worker was faster: one more than the rate is no matter */
+    for (size_t i = 0; i < b->taken_count; i++) {
+        const struct batch_taken *taken = &b->taken[i];
+        use_taken(p, uses, taken);
+        if (taken->letter && !fits(&p->list[taken->route], &uses[taken->route], now)) {
+            *out_record = taken->record;
+            *out_policy = &p->list[taken->route];
+            return true;
+        }
+    }
+    return false;
 }
+
+static bool take(struct policy *p, const struct quota_use *use, usec_t now, int64_t *out_amount)
+{
+    return fits(p, use, now) && quota_take(&p->quota, use, now, out_amount);
+}
+
+/* All of the routes get what they ask for, or none does. */
+static bool take_all(struct policies *p, struct batch *b, usec_t now)
+{
+    _cleanup_mem_ struct quota_use *uses = uses_new(p);
+
+    for (size_t i = 0; i < b->taken_count; i++) {
+        use_taken(p, uses, &b->taken[i]);
+    }
+    for (size_t i = 0; i < p->count; i++) {
+        int64_t amount;
+        if (!take(&p->list[i], &uses[i], now, &amount)) {
+            policies_give_back(p, b);
+            return false;
+        }
+        if (amount != 0) {
+            batch_reserve(b, (uint32_t) i, amount);
+        }
+    }
+    return true;
+}
+
+bool policies_reserve(struct policies *p, struct batch *b, usec_t now, size_t *out_record,
+                      struct policy **out_policy)
+{
+    policies_give_back(p, b); /* it was sent before, and the ledger says that it is not stored */
+    while (b->taken_count > 0 && !take_all(p, b, now)) {
+        if (find_excess(p, b, now, out_record, out_policy)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void policies_give_back(struct policies *p, struct batch *b)
+{
+    for (size_t i = 0; i < b->reserve_count; i++) {
+        quota_give_back(&p->list[b->reserves[i].route].quota, b->reserves[i].amount);
+    }
+    b->reserve_count = 0;
+}
+
+void policies_keep(struct batch *b)
+{
+    b->reserve_count = 0;
+}
+
+/* ---- when there are too many ---- */
 
 bool policy_exceeded(struct policy *p, struct error *err)
 {
     atomic_store_explicit(&p->exceeded, true, memory_order_relaxed);
-    const struct config_rate *rate = &p->cfg->max_dead_letters;
-    error_wrap(err, "route '%s' has had %llu dead letters in %g s, the next would be", p->route,
-               (unsigned long long) rate->count, (double) rate->per / USEC_PER_SEC);
+    const struct config_allowance *limit = &p->cfg->max_dead_letters;
+    if (limit->share > 0) {
+        error_wrap(err,
+                   "route '%s' has had more dead letters than %g%% of its records, the next "
+                   "would be",
+                   p->route, limit->share * 100.0 / CONFIG_SHARE_PARTS);
+    } else {
+        error_wrap(err, "route '%s' has had %llu dead letters in %g s, the next would be", p->route,
+                   (unsigned long long) limit->count, (double) limit->per / USEC_PER_SEC);
+    }
     return error_hint(err, "Where so much fails it is rarely the records: look at the table and at "
                            "dead_letters. Then restart, or raise max_dead_letters of the route.");
+}
+
+void policy_refill(struct policy *p)
+{
+    quota_refill(&p->quota);
+    atomic_store_explicit(&p->exceeded, false, memory_order_relaxed);
 }

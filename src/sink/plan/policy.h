@@ -1,13 +1,13 @@
 /*
  * What becomes of a record that cannot be stored, route by route: a dead letter, or the end of its
- * partition; and how many dead letters a route may have in a time. Made by main before workers
- * start; then shared by all threads.
+ * partition; and how many dead letters a route may have. They are counted when a batch is sent, in
+ * the order of its records. Made by main before workers start; then shared by all threads.
  */
 #ifndef SINK_PLAN_POLICY_H
 #define SINK_PLAN_POLICY_H
 
 #include "config/config.h"
-#include "row/table/table.h"
+#include "row/batch/batch.h"
 #include "sink/plan/quota.h"
 
 struct policy {
@@ -15,7 +15,7 @@ struct policy {
     const char *route;
     bool dead_letter; /* else stop */
     struct quota quota;
-    _Atomic bool exceeded; /* once it is, the route has none any more, or it would only slow down */
+    _Atomic bool exceeded; /* the route has none any more, or it would only slow down */
 };
 
 struct policies {
@@ -36,15 +36,28 @@ bool policies_set_letters(struct policies *p, struct table *table, struct error 
 /* Does any route write dead letters? */
 bool policies_want_letters(const struct policies *p);
 
-/*
- * How many dead letters the route may have now; takes one; and says that there are no more:
- * err, the record's own fault, gets that in front, and a hint. Returns false.
- */
-uint64_t policy_room(const struct policy *p);
-void policy_take(struct policy *p);
-bool policy_exceeded(struct policy *p, struct error *err);
-
 /* That of the route that the target belongs to; NULL for dead letters themselves. */
 struct policy *policies_find(const struct policies *p, const struct target *target);
+
+/* Are the records counted that the route takes, and not only its dead letters? */
+bool policy_counts(const struct policy *p);
+
+/*
+ * Reserves what the batch asks of the quotas of its routes, before it is sent. False: nothing is
+ * reserved, and *out_record is the first record with a dead letter that does not fit, of
+ * *out_policy. The batch then holds what is reserved for it, until it is given back (the batch was
+ * not stored) or kept (it was).
+ */
+bool policies_reserve(struct policies *p, struct batch *b, usec_t now, size_t *out_record,
+                      struct policy **out_policy) _must_;
+void policies_give_back(struct policies *p, struct batch *b);
+void policies_keep(struct batch *b);
+
+/*
+ * A dead letter does not fit: from now on the route has none, until it is refilled. err, the fault
+ * of the record, gets that in front, and a hint. Returns false.
+ */
+bool policy_exceeded(struct policy *p, struct error *err);
+void policy_refill(struct policy *p);
 
 #endif

@@ -59,6 +59,14 @@ static void drop_idle_span(struct worker *w, struct slot *s)
     }
 }
 
+/* A share of dead letters is one of the records that their route takes. */
+static void count_taken(struct worker *w, uint32_t route)
+{
+    if (decoder_took(w->decoder) && policy_counts(&w->wc.policies->list[route])) {
+        batch_take(w->open, route, false);
+    }
+}
+
 static void add_record(struct worker *w, struct slot *s, struct message *msg)
 {
     struct error err;
@@ -76,8 +84,9 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
             feed_headers(w->wc.feed, msg);
             has_headers = true;
         }
-        if (!record_rows(w->decoder, route, msg, w->open, &err) &&
-            !worker_letters_reject(w, mapping_target(route->mapping), msg, &err)) {
+        if (record_rows(w->decoder, route, msg, w->open, &err)) {
+            count_taken(w, route->number);
+        } else if (!worker_letters_reject(w, route->number, msg, &err)) {
             batch_record_abort(w->open);
             drop_idle_span(w, s);
             worker_slot_stop(w, s, msg->offset, REPORT_STOPPED, &err);

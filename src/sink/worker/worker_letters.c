@@ -57,23 +57,19 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
 
     dead_letter_write(&letter, batch_row_begin(b, part));
     batch_row_end(b, part);
+    batch_take(b, (uint32_t) (p - w->wc.policies->list), true);
     report_letter(w, msg, p, err);
 }
 
 /* ---- found by us ---- */
 
-bool worker_letters_reject(struct worker *w, const struct target *target, struct message *msg,
-                           struct error *err)
+bool worker_letters_reject(struct worker *w, uint32_t route, struct message *msg, struct error *err)
 {
-    struct policy *p = policies_find(w->wc.policies, target);
+    const struct policy *p = &w->wc.policies->list[route];
 
     if (!p->dead_letter) {
         return false;
     }
-    if (policy_room(p) == 0) {
-        return policy_exceeded(p, err);
-    }
-    policy_take(p);
     feed_headers(w->wc.feed, msg);
     add_letter(w, w->open, p, msg, DEAD_LETTER_RECORD, err);
     return true;
@@ -122,28 +118,14 @@ static bool is_first(const struct worker *w, const struct batch *b, const struct
     return true;
 }
 
-/*
- * The first that may not become a dead letter, or c->count; *err then says why. While there are
- * others before it, which go first and alone, the route has not yet used up what it may have: the
- * quota says so when it is this one's turn.
- */
+/* The first that may not become a dead letter, or c->count; *err then says why. */
 static size_t find_stop(struct worker *w, const struct batch *b, const struct condemned *c,
                         struct error *err)
 {
-    _cleanup_mem_ size_t *used = mem_array(MAX(w->wc.policies->count, 1), sizeof *used);
-
     for (size_t i = 0; i < c->count; i++) {
-        struct policy *p = policy_of(w, b, &c->list[i]);
+        const struct policy *p = policy_of(w, b, &c->list[i]);
         *err = c->list[i].error;
         if (p == NULL || !p->dead_letter) {
-            return i;
-        }
-        size_t *n = &used[p - w->wc.policies->list];
-        *n += is_first(w, b, c, i) ? 1 : 0;
-        if (*n > policy_room(p)) {
-            if (record_of(b, &c->list[i]) == record_of(b, &c->list[0])) {
-                policy_exceeded(p, err);
-            }
             return i;
         }
     }
@@ -203,18 +185,25 @@ static void write_letter(struct worker *w, const struct batch *b, const struct t
     add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
 }
 
+/* Is a row refused that this route has made of the record? */
+static bool is_refused(const struct worker *w, const struct batch *b, const struct condemned *c,
+                       size_t from, size_t record, const struct policy *p)
+{
+    for (size_t i = from; i < c->count && record_of(b, &c->list[i]) == record; i++) {
+        if (policy_of(w, b, &c->list[i]) == p) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* All rows that a route has made of a record are left out when one of them is refused. */
 static bool is_condemned(const struct worker *w, const struct batch *b, const struct condemned *c,
                          size_t from, size_t part, size_t record)
 {
     const struct policy *p = policies_find(w->wc.policies, b->parts[part].target);
 
-    for (size_t i = from; i < c->count && record_of(b, &c->list[i]) == record; i++) {
-        if (p != NULL && policy_of(w, b, &c->list[i]) == p) {
-            return true;
-        }
-    }
-    return false;
+    return p != NULL && is_refused(w, b, c, from, record, p);
 }
 
 static void copy_spans(const struct batch *b, struct batch *to)
@@ -235,6 +224,18 @@ static void begin_record(const struct batch *b, size_t record, struct batch *to)
     batch_keep_again(to, b, record);
 }
 
+/* Which routes have taken the record, but for those of which it becomes a dead letter now. */
+static void copy_taken(const struct worker *w, const struct batch *b, const struct condemned *c,
+                       size_t from, size_t record, size_t *at, struct batch *to)
+{
+    for (; *at < b->taken_count && b->taken[*at].record == record; (*at)++) {
+        const struct batch_taken *t = &b->taken[*at];
+        if (!is_refused(w, b, c, from, record, &w->wc.policies->list[t->route])) {
+            batch_take(to, t->route, t->letter);
+        }
+    }
+}
+
 /* Writes the batch again, with dead letters in place of what is refused. */
 static void rewrite(struct worker *w, const struct batch *b, const struct condemned *c,
                     struct batch *to)
@@ -242,7 +243,8 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
     struct batch_walk walk;
     size_t part = 0;
     size_t row = 0;
-    size_t next = 0; /* the first refusal of a record that is not passed */
+    size_t next = 0;  /* the first refusal of a record that is not passed */
+    size_t taken = 0; /* the first of b->taken of such a record */
 
     to->opened_usec = b->opened_usec;
     copy_spans(b, to);
@@ -256,9 +258,9 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
                 copy_row(&b->parts[part], row, to);
             }
         }
+        copy_taken(w, b, c, next, record, &taken, to);
         for (; next < c->count && record_of(b, &c->list[next]) == record; next++) {
             if (is_first(w, b, c, next)) {
-                policy_take(policy_of(w, b, &c->list[next]));
                 write_letter(w, b, &c->list[next], to);
             }
         }
@@ -315,6 +317,16 @@ static bool bury_only(struct worker *w, const struct txn_result *r, struct error
     return true;
 }
 
+/* All of the slot that is not stored, which begins with the first record of outbox[0]. */
+static void drop_rest(struct worker *w, struct slot *s)
+{
+    worker_outbox_drop(w, s);
+    worker_due_take_back(w, s);
+    if (slot_owns(s)) {
+        s->expect = s->stored;
+    }
+}
+
 /* The only record of outbox[0] is refused: its partition stops there. */
 static void stop_culprit(struct worker *w, const struct error *cause)
 {
@@ -323,10 +335,8 @@ static void stop_culprit(struct worker *w, const struct error *cause)
     int64_t offset = b->records[0].offset;
     struct error err = *cause;
 
-    worker_outbox_drop(w, s);
-    worker_due_take_back(w, s);
+    drop_rest(w, s);
     if (slot_owns(s)) {
-        s->expect = s->stored;
         worker_slot_stop(w, s, offset, REPORT_STOPPED, &err);
     }
 }
@@ -375,4 +385,56 @@ void worker_letters_condemn(struct worker *w, const struct txn_result *r)
         at.error = c.list[stop].error;
     }
     worker_letters_isolate(w, &at);
+}
+
+/* ---- how many there may be ---- */
+
+/* Why the first record of b is a dead letter of that route. */
+static void read_fault(const struct worker *w, const struct batch *b, const struct policy *p,
+                       struct error *out)
+{
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *part = &b->parts[i];
+        for (size_t row = 0; part->target == w->wc.policies->letters && row < part->row_count &&
+                             part->rows[row].record == 0;
+             row++) {
+            struct str route;
+            dead_letter_read(batch_tuple(part, row), &route, out);
+            if (str_eq_z(route, p->route)) {
+                return;
+            }
+        }
+    }
+    assert(false); /* it was counted when it was written */
+}
+
+void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *p, int64_t offset,
+                               struct error *err)
+{
+    policy_exceeded(p, err);
+    worker_slot_stop(w, s, offset, REPORT_STOPPED, err);
+}
+
+bool worker_letters_fit(struct worker *w)
+{
+    struct batch *b = w->outbox[0];
+    struct policy *p;
+    size_t record;
+
+    if (policies_reserve(w->wc.policies, b, clock_mono(), &record, &p)) {
+        return true;
+    }
+    if (record > 0) {
+        worker_outbox_cut(w, record);
+        return false;
+    }
+    struct slot *s = b->spans[b->records[0].span].tag;
+    int64_t offset = b->records[0].offset;
+    struct error err;
+    read_fault(w, b, p, &err);
+    drop_rest(w, s);
+    if (slot_owns(s)) {
+        worker_letters_over_limit(w, s, p, offset, &err);
+    }
+    return false;
 }

@@ -20,6 +20,7 @@ struct batch *worker_outbox_spare(struct worker *w)
 
 void worker_outbox_recycle(struct worker *w, struct batch *b)
 {
+    policies_give_back(w->wc.policies, b);
     batch_clear(b);
     for (size_t i = 0; i < WORKER_SPARE_BATCHES; i++) {
         if (w->spare[i] == NULL) {

@@ -113,6 +113,7 @@ static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
         struct batch *b = link_of_chain(w, i);
         struct span *span = batch_find(b, s);
         if (span != NULL && span->next <= ledger) {
+            policies_keep(b); /* its transaction was committed */
             batch_drop(b, s);
             w->open_id++;
         } else if (span != NULL) {
@@ -179,6 +180,7 @@ void worker_settle_commit(struct worker *w, size_t place)
     stats_count(&w->stats.letters, letters);
     stats_count(&w->stats.bytes, b->bytes);
     stats_count(&w->stats.transactions, 1);
+    policies_keep(b);
     worker_outbox_remove(w, place);
 }
 

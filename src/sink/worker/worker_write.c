@@ -49,15 +49,19 @@ bool worker_write_start(struct worker *w)
     if (!worker_group_is_ready(w)) {
         return false;
     }
-    if (w->outbox_count == 0 && open_is_due(w)) {
-        worker_outbox_seal(w);
-    }
-    if (w->outbox_count == 0 || !worker_group_may_send(w)) {
-        return false;
-    }
-    if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
-        worker_outbox_cut(w, w->outbox[0]->record_count / 2);
-    }
+    do {
+        if (w->outbox_count == 0 && open_is_due(w)) {
+            worker_outbox_seal(w);
+        }
+        if (w->outbox_count == 0 || !worker_group_may_send(w)) {
+            return false;
+        }
+        policies_give_back(w->wc.policies,
+                           w->outbox[0]); /* after a lost write that is not stored */
+        if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
+            worker_outbox_cut(w, w->outbox[0]->record_count / 2);
+        }
+    } while (!worker_letters_fit(w));
     const struct batch *b = w->outbox[0];
     /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
@@ -102,7 +106,9 @@ static void follow(struct worker *w)
     if (!may_follow(w) || clock_mono() < l->follow_at) {
         return;
     }
-    const struct batch *next = w->open;
+    struct batch *next = w->open;
+    struct policy *policy;
+    size_t record;
     if (w->outbox_count > l->flying) {
         next = w->outbox[l->flying];
     } else if (batch_is_empty(w->open)) {
@@ -113,6 +119,10 @@ static void follow(struct worker *w)
     }
     if (!write_path_may_follow(&l->path, next) || !txn_fits_unnest(l->txn, next)) {
         l->follow_at = USEC_NEVER; /* large: it grows until the link is free */
+        return;
+    }
+    if (!policies_reserve(w->wc.policies, next, clock_mono(), &record, &policy)) {
+        l->follow_at = USEC_NEVER; /* it is cut when the link is free */
         return;
     }
     if (next == w->open) {
@@ -176,8 +186,11 @@ static void take_result(struct worker *w, const struct txn_result *r)
         worker_settle_commit(w, l->failed);
         worker_group_stored(w);
         note_change(w, r);
-    } else if (l->failed++ == 0) {
-        l->verdict = *r;
+    } else {
+        policies_give_back(w->wc.policies, w->outbox[l->failed]);
+        if (l->failed++ == 0) {
+            l->verdict = *r;
+        }
     }
     if (l->flying > 0) {
         return;

@@ -146,6 +146,59 @@ static void test_rate(void **state)
     assert_int_equal(units_rate((struct str){0}, NULL, NULL), UNITS_BAD);
 }
 
+static void test_share(void **state)
+{
+    static const struct {
+        const char *text;
+        enum units_result result;
+        uint32_t share;
+        const char *printed; /* NULL: the same */
+    } cases[] = {
+        {"50%", UNITS_OK, 5000, NULL},
+        {"0%", UNITS_OK, 0, NULL},
+        {"100%", UNITS_OK, 10000, NULL},
+        {"0.01%", UNITS_OK, 1, NULL},
+        {"0.1%", UNITS_OK, 10, NULL},
+        {"99.99%", UNITS_OK, 9999, NULL},
+        {"7.50%", UNITS_OK, 750, "7.5%"},
+        {"7.0%", UNITS_OK, 700, "7%"},
+        {"100.00%", UNITS_OK, 10000, "100%"},
+        {"100.01%", UNITS_RANGE, 0, NULL},
+        {"101%", UNITS_RANGE, 0, NULL},
+        {"18446744073709551615%", UNITS_RANGE, 0, NULL},
+        {"18446744073709551616%", UNITS_RANGE, 0, NULL},
+        {"-1%", UNITS_RANGE, 0, NULL},
+        {"0.001%", UNITS_BAD, 0, NULL},
+        {"1.%", UNITS_BAD, 0, NULL},
+        {".5%", UNITS_BAD, 0, NULL},
+        {"1.-5%", UNITS_BAD, 0, NULL},
+        {"1.2.3%", UNITS_BAD, 0, NULL},
+        {"050%", UNITS_BAD, 0, NULL},
+        {"50 %", UNITS_BAD, 0, NULL},
+        {"%", UNITS_BAD, 0, NULL},
+        {"50", UNITS_BAD, 0, NULL},
+        {"50%%", UNITS_BAD, 0, NULL},
+        {"", UNITS_BAD, 0, NULL},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_buf_ struct buf out = {0};
+        uint32_t share = 42;
+
+        assert_int_equal(units_share(str_of(cases[i].text), &share), cases[i].result);
+        if (cases[i].result != UNITS_OK) {
+            assert_int_equal(share, 42);
+            continue;
+        }
+        assert_int_equal(share, cases[i].share);
+        units_print_share(share, &out);
+        const char *printed = cases[i].printed != NULL ? cases[i].printed : cases[i].text;
+        assert_string_equal(buf_cstr(&out), printed);
+    }
+    assert_int_equal(units_share((struct str){0}, NULL), UNITS_BAD);
+}
+
 static void test_bool(void **state)
 {
     static const char *const bad[] = {"yes",  "no", "on", "off", "True",
@@ -310,15 +363,11 @@ static void test_zone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_number),
-        cmocka_unit_test(test_size),
-        cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_rate),
-        cmocka_unit_test(test_bool),
-        cmocka_unit_test(test_time),
-        cmocka_unit_test(test_zone),
-        cmocka_unit_test(test_print),
-        cmocka_unit_test(test_time_round_trip),
+        cmocka_unit_test(test_number),   cmocka_unit_test(test_size),
+        cmocka_unit_test(test_duration), cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_share),    cmocka_unit_test(test_bool),
+        cmocka_unit_test(test_time),     cmocka_unit_test(test_zone),
+        cmocka_unit_test(test_print),    cmocka_unit_test(test_time_round_trip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,14 @@ static void add_row(struct batch *b, const struct seen *row)
     batch_row_end(b, part);
 }
 
+/* So many routes take the record of that offset; of some it is a letter. */
+static void take(struct batch *b, int64_t offset)
+{
+    for (uint32_t route = 0; route < (uint32_t) offset % 3; route++) {
+        batch_take(b, route, (offset / 3 + route) % 2 == 0);
+    }
+}
+
 static void add_record(struct batch *b, int tag, int64_t offset, uint32_t rows, struct list *list)
 {
     batch_record_begin(b, open_span(b, tag), offset, 1000 + offset, (int32_t) offset % 3);
@@ -58,6 +66,7 @@ static void add_record(struct batch *b, int tag, int64_t offset, uint32_t rows, 
         add_row(b, &row);
         list->rows[list->n++] = row;
     }
+    take(b, offset);
     batch_record_end(b);
 }
 
@@ -127,6 +136,23 @@ static void check_spans(const struct batch *b)
         assert_int_equal(s->owner_epoch, 100 + s->partition);
         assert_string_equal(s->topic, topics[s->partition]);
     }
+}
+
+/* What the records that are there were taken for, and no others. */
+static void check_taken(const struct batch *b)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < b->record_count; i++) {
+        int64_t offset = b->records[i].offset;
+        for (uint32_t route = 0; route < (uint32_t) offset % 3; route++, at++) {
+            assert_true(at < b->taken_count);
+            assert_int_equal(b->taken[at].record, i);
+            assert_int_equal(b->taken[at].route, route);
+            assert_int_equal(b->taken[at].letter, (offset / 3 + route) % 2 == 0);
+        }
+    }
+    assert_int_equal(b->taken_count, at);
 }
 
 static struct batch *random_batch(struct list *list, int64_t *next, size_t *first_row)
@@ -227,7 +253,10 @@ static void test_abort_takes_back_one_record(void **state)
     for (uint32_t i = 0; i < 4; i++) {
         add_row(b, &(struct seen){0, 6, i % 2 * 8, i});
     }
+    batch_take(b, 7, true);
+    batch_take(b, 8, false);
     batch_record_abort(b);
+    check_taken(b);
     assert_int_equal(b->spans[span].next, 6);
     assert_int_equal(b->record_count, 1);
     check_rows(b, &list, 0, list.n, -1);
@@ -296,6 +325,8 @@ static void test_split_anywhere(void **state)
         check_rows(b, &list, first_row[count], list.n, -1);
         check_spans(head);
         check_spans(b);
+        check_taken(head);
+        check_taken(b);
         for (size_t i = 0; i < head->span_count; i++) {
             const struct span *h = &head->spans[i];
             const struct span *s = batch_find(b, h->tag);
@@ -358,6 +389,7 @@ static void test_drop_one_partition(void **state)
         assert_int_equal(b->span_count, spans - (there ? 1 : 0));
         check_rows(b, &list, 0, list.n, tag);
         check_spans(b);
+        check_taken(b);
         for (size_t i = 0; i < b->span_count; i++) {
             assert_int_equal(b->spans[i].next, next[b->spans[i].partition]);
         }

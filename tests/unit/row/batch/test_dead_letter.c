@@ -144,6 +144,16 @@ static void test_all_that_a_letter_says(void **state)
     EXPECT(MESSAGE, "99999 is out of range for int2");
     EXPECT(COLUMN, "amount");
     EXPECT(ATTEMPTS, "\0\0\0\2");
+
+    struct str route;
+    struct error fault;
+    dead_letter_read(buf_str(&out), &route, &fault);
+    assert_true(str_eq_z(route, "r"));
+    assert_int_equal(fault.class, ERROR_RECORD);
+    assert_string_equal(fault.text, err.text);
+    assert_string_equal(fault.sqlstate, "22003");
+    assert_string_equal(fault.column, "amount");
+    assert_string_equal(fault.hint, "");
 }
 
 static void test_what_is_not_known_is_null(void **state)
@@ -165,6 +175,13 @@ static void test_what_is_not_known_is_null(void **state)
     assert_true(is_null(fields[HEADER_VALUES]));
     assert_true(is_null(fields[SQLSTATE]));
     assert_true(is_null(fields[COLUMN]));
+
+    struct str route;
+    struct error fault;
+    dead_letter_read(buf_str(&out), &route, &fault);
+    assert_string_equal(fault.text, "refused");
+    assert_string_equal(fault.sqlstate, "");
+    assert_string_equal(fault.column, "");
 }
 
 static void test_what_postgresql_cannot_hold(void **state)

@@ -54,7 +54,10 @@ static bool rows(struct bench *b, const char *key, const char *value)
     batch_clear(b->batch);
     uint32_t span = batch_span(b->batch, b, "t", 0, 1, msg.offset);
     batch_record_begin(b->batch, span, msg.offset, msg.timestamp_ms, msg.leader_epoch);
-    const struct record_route route = {chooser_mapping(b->chooser), b->chooser};
+    const struct record_route route = {
+        .mapping = chooser_mapping(b->chooser),
+        .chooser = b->chooser,
+    };
     bool ok = record_rows(b->decoder, &route, &msg, b->batch, &b->err);
     batch_record_end(b->batch);
     return ok;

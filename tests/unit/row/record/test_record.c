@@ -96,6 +96,17 @@ static void expect_refused(struct table *t, struct mapping_spec spec, enum mappi
     table_free(t);
 }
 
+static struct bench items_bench(const char *when)
+{
+    static const struct mapping_entry entry = {.column = "order_id", .path = "value.id"};
+    struct mapping_spec spec = spec_of(&entry, 1, when);
+
+    spec.explode = "value.items";
+    return bench_of(KIT_TABLE(kit_column("order_id", TYPE_INT2), kit_column("sku", TYPE_INT2),
+                              kit_column("_index", TYPE_INT2)),
+                    spec);
+}
+
 /* ---- when ---- */
 
 static void test_a_condition_takes_some_records(void **state)
@@ -125,6 +136,33 @@ static void test_faults_of_records_not_taken(void **state)
     expect_fault(&b, "{\"type\": \"b\"",
                  "the value: not valid JSON: expected ',' or '}' at byte 13");
     expect_fault(&b, "[]", "the value is an array, not a JSON object");
+    bench_done(&b);
+}
+
+static void expect_took(struct bench *b, const char *value, bool took)
+{
+    struct message msg = kit_message("k", value);
+
+    assert_true(rows(b, &msg));
+    assert_int_equal(decoder_took(b->decoder), took);
+}
+
+/* Also a record that makes no row may have been taken: its condition holds, or there is none. */
+static void test_which_records_are_taken(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2)),
+                              spec_of(NULL, 0, "value.type = 'a'"));
+    expect_took(&b, "{\"id\": 1, \"type\": \"a\"}", true);
+    expect_took(&b, "{\"id\": 1, \"type\": \"b\"}", false);
+    bench_done(&b);
+    b = items_bench(NULL);
+    expect_took(&b, "{\"id\": 1, \"items\": []}", true);
+    bench_done(&b);
+    b = items_bench("item.sku > 5");
+    expect_took(&b, "{\"id\": 1, \"items\": []}", false);
+    expect_took(&b, "{\"id\": 1, \"items\": [{\"sku\": 9}, {\"sku\": 1}]}", true);
+    expect_took(&b, "{\"id\": 1, \"items\": [{\"sku\": 1}]}", false);
     bench_done(&b);
 }
 
@@ -300,17 +338,6 @@ static void test_values_that_are_refused(void **state)
 }
 
 /* ---- explode ---- */
-
-static struct bench items_bench(const char *when)
-{
-    static const struct mapping_entry entry = {.column = "order_id", .path = "value.id"};
-    struct mapping_spec spec = spec_of(&entry, 1, when);
-
-    spec.explode = "value.items";
-    return bench_of(KIT_TABLE(kit_column("order_id", TYPE_INT2), kit_column("sku", TYPE_INT2),
-                              kit_column("_index", TYPE_INT2)),
-                    spec);
-}
 
 static void test_a_row_of_each_element(void **state)
 {
@@ -652,6 +679,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_condition_takes_some_records),
         cmocka_unit_test(test_faults_of_records_not_taken),
+        cmocka_unit_test(test_which_records_are_taken),
         cmocka_unit_test(test_a_condition_on_the_whole_value),
         cmocka_unit_test(test_a_condition_on_raw_values),
         cmocka_unit_test(test_headers_of_a_condition_are_wanted),

@@ -114,6 +114,21 @@ static void load(struct plan *p, const char *topic)
     free(jobs);
 }
 
+/* Its number is the place in the file, by which dead letters are counted. */
+static void test_routes_of_a_topic_have_their_numbers(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    struct plan *p = plan_new(cfg);
+
+    load(p, NULL);
+    load(p, "a.1");
+    assert_int_equal(plan_topic(p, "orders")->route_count, 2);
+    assert_int_equal(plan_topic(p, "orders")->routes[1].number, 1);
+    assert_int_equal(plan_topic(p, "x")->routes[0].number, 1);
+    assert_int_equal(plan_topic(p, "a.1")->routes[0].number, 2);
+    plan_free(p);
+}
+
 static void test_a_table_loaded_during_a_renewal_stays(void **state)
 {
     _cleanup_config_ struct config *cfg = kit_load(*state, text);
@@ -160,6 +175,7 @@ int main(void)
         cmocka_unit_test(test_missing_tables),
         cmocka_unit_test(test_topics_without_all_tables_have_no_plan),
         cmocka_unit_test(test_a_topic_that_no_route_takes_has_no_plan),
+        cmocka_unit_test(test_routes_of_a_topic_have_their_numbers),
         cmocka_unit_test(test_a_table_loaded_during_a_renewal_stays),
     };
 

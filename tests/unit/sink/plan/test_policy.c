@@ -76,38 +76,172 @@ static void test_the_table_of_letters(void **state)
     policies_free(p);
 }
 
-static void test_a_route_has_no_more_letters(void **state)
-{
-    _cleanup_config_ struct config *cfg = kit_load(*state, text);
-    struct policies *p = policies_new(cfg);
-    struct policy *b = &p->list[1];
-    struct error err;
+/* ---- what a batch asks for ---- */
 
-    assert_int_equal(policy_room(b), 2);
-    policy_take(b);
-    assert_int_equal(policy_room(b), 1);
-    policy_take(b);
-    assert_int_equal(policy_room(b), 0);
-    policy_take(b); /* another worker was faster: one more does not matter */
-    error_set(&err, ERROR_RECORD, "a@7: refused");
-    assert_false(policy_exceeded(b, &err));
-    kit_assert_text(err.text, "route 'b' has had 2 dead letters in 3600 s, the next would be: "
-                              "a@7: refused");
-    assert_non_null(strstr(err.hint, "max_dead_letters"));
-    assert_int_equal(policy_room(b), 0);
+static int tag;
+
+/* Records of one partition: G is a good one of route b, L a letter of it, c and l are those of
+ * route c; everything else is a record that no route takes. */
+static struct batch *batch_like(const char *records)
+{
+    struct batch *b = batch_new();
+    uint32_t span = batch_span(b, &tag, "t", 0, 1, 0);
+
+    for (int64_t i = 0; records[i] != '\0'; i++) {
+        batch_record_begin(b, span, i, 1000, -1);
+        if (strchr("GLcl", records[i]) != NULL) {
+            batch_take(b, records[i] == 'c' || records[i] == 'l' ? 2 : 1,
+                       records[i] == 'L' || records[i] == 'l');
+        }
+        batch_record_end(b);
+    }
+    return b;
+}
+
+static const char shares[] = "sink: s\n"
+                             "kafka: {brokers: b}\n"
+                             "postgres: {dsn: ''}\n"
+                             "routes:\n"
+                             "  - {topics: [a], table: a, on_error: stop}\n"
+                             "  - {topics: [b], table: b, max_dead_letters: 20%}\n"
+                             "  - {topics: [b], table: c, max_dead_letters: 3 per 1h}\n";
+
+/* With windows so short that five bad records are the end of route b. */
+static struct policies *with_shares(const struct config *cfg)
+{
+    struct policies *p = policies_new(cfg);
+
+    assert_int_equal(p->list[1].quota.full, (int64_t) QUOTA_WINDOW * 8000);
+    quota_init_share(&p->list[1].quota, 2000, 5);
+    return p;
+}
+
+/* Reserves for it; if that is refused, *out_route is the route, else it is kept. */
+static size_t excess_of(struct policies *p, const char *records, size_t *out_route)
+{
+    struct batch *b = batch_like(records);
+    struct policy *policy = NULL;
+    size_t record = SIZE_MAX;
+
+    *out_route = 0;
+    if (policies_reserve(p, b, 1, &record, &policy)) {
+        policies_keep(b);
+    } else {
+        *out_route = (size_t) (policy - p->list);
+        assert_int_equal(b->reserve_count, 0);
+    }
+    batch_free(b);
+    return record;
+}
+
+static void test_which_letter_is_too_much(void **state)
+{
+    static const struct {
+        const char *records;
+        size_t record, route;
+    } cases[] = {
+        {"GGGGGGGG", SIZE_MAX, 0},   {"LLLLL", SIZE_MAX, 0}, {"LLLLLL", 5, 1},
+        {"GGGG-GGGGLLLLLL", 14, 1},  {"LGGGGLLLLL", 10, 0},  {"LGGGLLLLL", 8, 1},
+        {"LLLLLGGGGLGGGGLL", 15, 1}, {"lllG", SIZE_MAX, 0},  {"cccccclllGl", 10, 2},
+        {"LLLLlllLl", 8, 2},         {"LlLlLlLLLl", 8, 1},   {"-----", SIZE_MAX, 0},
+    };
+    _cleanup_config_ struct config *cfg = kit_load(*state, shares);
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct policies *p = with_shares(cfg);
+        size_t route;
+        size_t record = excess_of(p, cases[i].records, &route);
+        assert_int_equal(route, cases[i].route);
+        assert_int_equal(record, cases[i].route == 0 ? SIZE_MAX : cases[i].record);
+        if (route != 0) { /* what is before it fits, and then it does not fit by itself */
+            char before[32] = {0};
+            memcpy(before, cases[i].records, record);
+            assert_int_equal(excess_of(p, before, &route), SIZE_MAX);
+            assert_int_equal(excess_of(p, cases[i].records + record, &route), 0);
+        }
+        policies_free(p);
+    }
+}
+
+static void test_what_is_not_stored_is_given_back(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, shares);
+    struct policies *p = with_shares(cfg);
+    struct batch *b = batch_like("LLLL-lll");
+    struct policy *policy;
+    size_t record;
+    size_t route;
+
+    for (int i = 0; i < 3; i++) { /* sent again and again, it counts once */
+        assert_true(policies_reserve(p, b, 1, &record, &policy));
+        assert_int_equal(b->reserve_count, 2);
+    }
+    assert_int_equal(excess_of(p, "LL", &route), 1);
+    policies_give_back(p, b);
+    assert_int_equal(b->reserve_count, 0);
+    policies_give_back(p, b);
+    assert_int_equal(excess_of(p, "LLLLL", &route), SIZE_MAX);
+    assert_int_equal(excess_of(p, "L", &route), 0);
+    assert_int_equal(excess_of(p, "lll", &route), SIZE_MAX);
+    batch_free(b);
     policies_free(p);
 }
 
-static void test_once_exceeded_it_stays_so(void **state)
+static void test_who_counts(void **state)
 {
-    _cleanup_config_ struct config *cfg = kit_load(*state, text);
+    _cleanup_config_ struct config *cfg = kit_load(*state, shares);
     struct policies *p = policies_new(cfg);
+
+    assert_false(policy_counts(&p->list[0]));
+    assert_true(policy_counts(&p->list[1]));
+    assert_false(policy_counts(&p->list[2])); /* good records mean nothing to a rate */
+    policies_free(p);
+}
+
+static void test_a_route_has_no_more_letters(void **state)
+{
+    _cleanup_config_ struct config *cfg = kit_load(*state, shares);
+    struct policies *p = with_shares(cfg);
     struct error err;
+    size_t route;
 
     error_set(&err, ERROR_RECORD, "a@7: refused");
-    assert_int_equal(policy_room(&p->list[1]), 2);
     assert_false(policy_exceeded(&p->list[1], &err));
-    assert_int_equal(policy_room(&p->list[1]), 0);
+    kit_assert_text(err.text, "route 'b' has had more dead letters than 20% of its records, the "
+                              "next would be: a@7: refused");
+    assert_non_null(strstr(err.hint, "max_dead_letters"));
+    error_set(&err, ERROR_RECORD, "a@7: refused");
+    assert_false(policy_exceeded(&p->list[2], &err));
+    kit_assert_text(err.text, "route 'c' has had 3 dead letters in 3600 s, the next would be: "
+                              "a@7: refused");
+    assert_int_equal(excess_of(p, "GGGGG", &route), SIZE_MAX);
+    assert_int_equal(excess_of(p, "GGGGGGGGL", &route), 8); /* once exceeded it stays so */
+    policy_refill(&p->list[1]);
+    assert_int_equal(excess_of(p, "LLLLL", &route), SIZE_MAX);
+    assert_int_equal(excess_of(p, "l", &route), 0);
+    policy_refill(&p->list[2]);
+    assert_int_equal(excess_of(p, "lll", &route), SIZE_MAX);
+    policies_free(p);
+}
+
+static void test_no_limit(void **state)
+{
+    static const char off[] = "sink: s\n"
+                              "kafka: {brokers: b}\n"
+                              "postgres: {dsn: ''}\n"
+                              "routes:\n"
+                              "  - {topics: [a], table: a}\n"
+                              "  - {topics: [b], table: b, max_dead_letters: off}\n";
+    _cleanup_config_ struct config *cfg = kit_load(*state, off);
+    struct policies *p = policies_new(cfg);
+    size_t route;
+
+    assert_int_equal(p->list[0].quota.kind, QUOTA_SHARE);
+    assert_int_equal(p->list[0].quota.full, (int64_t) QUOTA_WINDOW * 5000);
+    assert_false(policy_counts(&p->list[1]));
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(excess_of(p, "LLLLLLLLLL", &route), SIZE_MAX);
+    }
     policies_free(p);
 }
 
@@ -118,7 +252,10 @@ int main(void)
         cmocka_unit_test(test_no_route_writes_letters),
         cmocka_unit_test(test_the_table_of_letters),
         cmocka_unit_test(test_a_route_has_no_more_letters),
-        cmocka_unit_test(test_once_exceeded_it_stays_so),
+        cmocka_unit_test(test_which_letter_is_too_much),
+        cmocka_unit_test(test_what_is_not_stored_is_given_back),
+        cmocka_unit_test(test_who_counts),
+        cmocka_unit_test(test_no_limit),
     };
 
     return cmocka_run_group_tests(tests, kit_open, kit_close);

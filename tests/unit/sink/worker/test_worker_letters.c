@@ -1,0 +1,280 @@
+/*
+ * worker_letters.c: how many dead letters a route may have. A worker made by hand, without a thread
+ * or a server, whose one route gives up 30 % of its records, with a window of eight. One thread.
+ */
+#include "row/batch/dead_letter.h"
+#include "row/kit.h"
+
+#include "sink/rig.h"
+
+enum { SHARE = 3000, WINDOW = 8, RECORDS = 120 };
+
+static struct target rows = {.id = 0, .route = "r"};
+static struct target letters = {.id = 1};
+static const struct config_route route = {.max_dead_letters = {.share = SHARE}};
+static uint64_t seed;
+
+static uint32_t chance(uint32_t n)
+{
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t) (seed >> 33) % n;
+}
+
+static struct rig *with_limit(struct policy *p)
+{
+    struct rig *r = rig_new(DELIVERY_EXACTLY_ONCE, COMMIT_SYNC);
+
+    *p = (struct policy){.cfg = &route, .route = "r", .dead_letter = true};
+    quota_init_share(&p->quota, SHARE, WINDOW);
+    r->policies.list = p;
+    r->policies.count = 1;
+    r->policies.letters = &letters;
+    return r;
+}
+
+static void add_letter(struct batch *b)
+{
+    struct message m = kit_message("k", "v");
+    struct error err;
+    uint32_t part = batch_part(b, &letters, ROW_INSERT, 0);
+
+    error_set(&err, ERROR_RECORD, "it is bad");
+    const struct dead_letter letter = {.sink = "s", .route = "r", .message = &m, .error = &err};
+    dead_letter_write(&letter, batch_row_begin(b, part));
+    batch_row_end(b, part);
+}
+
+static void add_record(struct rig *r, int slot, bool bad)
+{
+    struct batch *b = r->w.open;
+
+    rig_record_begin(r, slot);
+    if (bad) {
+        add_letter(b);
+    } else {
+        uint32_t part = batch_part(b, &rows, ROW_INSERT, 0);
+        buf_add_u32(batch_row_begin(b, part), 7);
+        batch_row_end(b, part);
+    }
+    batch_take(b, 0, bad);
+    rig_record_end(r, slot);
+}
+
+/* Takes the only report, which is of the slot; its text begins like that. */
+static void expect_stop(struct rig *r, int slot, int64_t offset, const char *text)
+{
+    worker_slot_report_faults(&r->w);
+    struct mail *m = mailbox_take(&r->reports);
+    struct report *report = (struct report *) m;
+
+    assert_non_null(m);
+    assert_null(m->next);
+    assert_int_equal(report->kind, REPORT_STOPPED);
+    assert_ptr_equal(report->partition, &r->handles[slot]);
+    assert_int_equal(report->offset, offset);
+    kit_assert_text(report->error.text, text);
+    assert_true(*report->error.hint != '\0');
+    free(report);
+}
+
+static void test_the_batch_is_cut_before_the_one_that_is_too_much(void **state)
+{
+    struct policy p;
+    struct rig *r = with_limit(&p);
+    struct worker *w = &r->w;
+
+    (void) state;
+    add_record(r, 1, false);
+    for (int i = 0; i < WINDOW + 3; i++) {
+        add_record(r, 0, true);
+        add_record(r, 1, false);
+    }
+    worker_outbox_seal(w);
+    add_record(r, 0, false);
+    /* Each pair takes 0.7 and adds 0.3, of the 5.6 that there are at first. */
+    while (!worker_letters_fit(w)) {
+    }
+    assert_int_equal(w->outbox_count, 1);
+    worker_settle_commit(w, 0);
+    assert_int_equal(w->fault_count, 0);
+    rig_free(r);
+
+    r = with_limit(&p);
+    w = &r->w;
+    for (int i = 0; i < WINDOW + 3; i++) {
+        add_record(r, 0, true);
+    }
+    add_record(r, 1, false);
+    worker_outbox_seal(w);
+    add_record(r, 0, false);
+    assert_false(worker_letters_fit(w)); /* cut */
+    assert_int_equal(w->outbox_count, 2);
+    assert_int_equal(w->outbox[0]->record_count, WINDOW);
+    assert_true(worker_letters_fit(w));
+    worker_settle_commit(w, 0);
+    assert_int_equal(r->slots[0].state, SLOT_READING);
+    assert_false(worker_letters_fit(w)); /* its turn */
+    assert_int_equal(r->slots[0].state, SLOT_STOPPED);
+    assert_int_equal(r->slots[0].expect, WINDOW);
+    assert_true(batch_is_empty(w->open));
+    expect_stop(r, 0, WINDOW,
+                "t-0@8: route 'r' has had more dead letters than 30% of its records, the next "
+                "would be: it is bad");
+    assert_true(worker_letters_fit(w)); /* the other one goes on */
+    assert_int_equal(w->outbox[0]->record_count, 1);
+    worker_settle_commit(w, 0);
+    assert_int_equal(r->slots[1].stored, 1);
+    rig_free(r);
+}
+
+static void test_a_partition_on_its_way_out_does_not_stop(void **state)
+{
+    struct policy p;
+    struct rig *r = with_limit(&p);
+
+    (void) state;
+    for (int i = 0; i <= WINDOW; i++) {
+        add_record(r, 0, true);
+    }
+    worker_outbox_seal(&r->w);
+    r->slots[0].state = SLOT_RELEASING;
+    assert_false(worker_letters_fit(&r->w));
+    assert_true(worker_letters_fit(&r->w));
+    worker_settle_commit(&r->w, 0);
+    assert_false(worker_letters_fit(&r->w));
+    assert_int_equal(r->slots[0].state, SLOT_RELEASING);
+    assert_int_equal(r->w.outbox_count, 0);
+    assert_int_equal(r->w.fault_count, 0);
+    rig_free(r);
+}
+
+/* ---- against a plain count, one record after the other ---- */
+
+struct line {
+    int slot;
+    bool bad;
+};
+
+/* Where each slot stops; RECORDS: it does not. */
+static void count_plainly(const struct line *lines, size_t n, int64_t *stops)
+{
+    const int64_t full = (int64_t) WINDOW * (QUOTA_SHARE_PARTS - SHARE);
+    int64_t credit = full;
+    int64_t at[RIG_SLOTS] = {0};
+    bool over = false;
+
+    for (int i = 0; i < RIG_SLOTS; i++) {
+        stops[i] = RECORDS;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int slot = lines[i].slot;
+        int64_t offset = at[slot]++;
+        if (stops[slot] < RECORDS) {
+            continue;
+        }
+        if (!lines[i].bad) {
+            credit = MIN(full, credit + SHARE);
+        } else if (over || credit < QUOTA_SHARE_PARTS - SHARE) {
+            over = true;
+            stops[slot] = offset;
+        } else {
+            credit -= QUOTA_SHARE_PARTS - SHARE;
+        }
+    }
+}
+
+/* The connection breaks at COMMIT, and the next claim says whether it was stored. */
+static void lose_the_answer(struct rig *r, bool is_stored)
+{
+    int64_t ledger[RIG_SLOTS];
+
+    for (int i = 0; i < RIG_SLOTS; i++) {
+        const struct span *span = batch_find(r->w.outbox[0], &r->slots[i]);
+        ledger[i] = is_stored && span != NULL ? span->next : r->slots[i].stored;
+    }
+    for (int i = 0; i < RIG_SLOTS; i++) {
+        struct slot *s = &r->slots[i];
+        struct ledger_entry e = {
+            .next_offset = ledger[i],
+            .owner_epoch = s->owner_epoch + 1,
+            .mine = true,
+        };
+        worker_settle_reclaim(&r->w, s, &e);
+    }
+}
+
+/* What a server and a connection may do with the batch that is sent. */
+static void play(struct rig *r)
+{
+    struct worker *w = &r->w;
+
+    if (chance(4) == 0) { /* rolled back, and sent again */
+        policies_give_back(&r->policies, w->outbox[0]);
+        if (chance(2) == 0 && w->outbox[0]->record_count > 1) {
+            worker_outbox_cut(w, 1 + chance((uint32_t) w->outbox[0]->record_count - 1));
+        }
+    } else if (chance(4) == 0) {
+        lose_the_answer(r, chance(2) == 0);
+    } else {
+        worker_settle_commit(w, 0);
+    }
+}
+
+static void drain(struct rig *r)
+{
+    while (r->w.outbox_count > 0) {
+        if (worker_letters_fit(&r->w)) {
+            play(r);
+        }
+    }
+}
+
+static void test_random_records(void **state)
+{
+    (void) state;
+    for (uint64_t round = 1; round <= 3000; round++) {
+        struct policy p;
+        struct rig *r = with_limit(&p);
+        struct line lines[RECORDS];
+        int64_t stops[RIG_SLOTS];
+        seed = round;
+        uint32_t rate = 1 + chance(6);
+        uint32_t size = 1 + chance(40);
+        for (size_t i = 0; i < RECORDS; i++) {
+            lines[i] = (struct line){.slot = (int) chance(RIG_SLOTS), .bad = chance(rate) == 0};
+        }
+        for (size_t i = 0; i < RECORDS; i++) {
+            if (r->slots[lines[i].slot].state == SLOT_READING) {
+                add_record(r, lines[i].slot, lines[i].bad);
+            }
+            if (chance(size) == 0 && !batch_is_empty(r->w.open)) {
+                worker_outbox_seal(&r->w);
+                if (chance(2) == 0) {
+                    drain(r);
+                }
+            }
+        }
+        if (!batch_is_empty(r->w.open)) {
+            worker_outbox_seal(&r->w);
+        }
+        drain(r);
+        count_plainly(lines, RECORDS, stops);
+        for (int i = 0; i < RIG_SLOTS; i++) {
+            bool stopped = r->slots[i].state == SLOT_STOPPED;
+            assert_int_equal(stopped, stops[i] < RECORDS);
+            assert_true(!stopped || r->slots[i].stored == stops[i]);
+        }
+        rig_free(r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_batch_is_cut_before_the_one_that_is_too_much),
+        cmocka_unit_test(test_a_partition_on_its_way_out_does_not_stop),
+        cmocka_unit_test(test_random_records),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
