@@ -6,8 +6,10 @@
 #include "pg/catalog.h"
 
 #include "base/mem.h"
+#include "pg/equality.h"
 #include "pg/libpq.h"
 #include "pg/rows_sql.h"
+#include "pg/sql.h"
 #include "pg/sqlstate.h"
 
 #include <stdio.h>
@@ -23,17 +25,17 @@ static const char relation_sql[] =
     " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
     " pg_catalog.has_table_privilege(c.oid, 'INSERT'),"
     " pg_catalog.row_security_active(c.oid),"
-    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid),"
+    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "c.oid),"
     " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
     " pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),"
     " pg_catalog.has_table_privilege(c.oid, 'DELETE'),"
     " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'),"
     " EXISTS (SELECT FROM pg_catalog.pg_constraint f"
-    " WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conrelid <> c.oid)"
-    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-    " WHERE c.relname = $2::pg_catalog.name"
+    " WHERE f.confrelid" SQL_EQ "c.oid AND f.contype" SQL_EQ "'f' AND f.conrelid" SQL_NE "c.oid)"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "c.relnamespace"
+    " WHERE c.relname" SQL_EQ "$2::pg_catalog.name"
     " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
-    " ELSE n.nspname = $1::pg_catalog.name END";
+    " ELSE n.nspname" SQL_EQ "$1::pg_catalog.name END";
 
 enum {
     REL_OID,
@@ -82,11 +84,13 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
     _cleanup_result_ PGresult *res = conn_exec(
         c,
         "SELECT c.relname, n.nspname FROM pg_catalog.pg_class c"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE c.relkind IN ('r', 'p') AND CASE WHEN $1::pg_catalog.text IS NULL"
-        " THEN n.nspname NOT IN ('pg_catalog', 'information_schema')"
+        " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "c.relnamespace"
+        " WHERE c.relkind" SQL_EQ
+        "ANY (ARRAY['r', 'p']::pg_catalog.\"char\"[]) AND CASE WHEN $1::pg_catalog.text IS NULL"
+        " THEN n.nspname" SQL_NE
+        "ALL (ARRAY['pg_catalog', 'information_schema']::pg_catalog.name[])"
         " AND pg_catalog.pg_table_is_visible(c.oid)"
-        " ELSE n.nspname = $1::pg_catalog.name END ORDER BY 1",
+        " ELSE n.nspname" SQL_EQ "$1::pg_catalog.name END ORDER BY 1",
         1, values, &ignored);
 
     if (res == NULL) {
@@ -160,14 +164,14 @@ static bool no_insert(const struct table *t, const char *column, const char *use
 
 /* Everything that decides how rows are made for the table, or whether they can be. */
 #define SIGNATURE_SQL                                                                              \
-    "pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname,"          \
+    "coalesce(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum, a.attname," \
     " a.atttypid, a.atttypmod, a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated), ','"     \
-    " ORDER BY a.attnum)) FROM pg_catalog.pg_attribute a"                                          \
-    " WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attrelid = "
+    " ORDER BY a.attnum)), '') FROM pg_catalog.pg_attribute a"                                     \
+    " WHERE a.attnum" SQL_GT "0 AND NOT a.attisdropped AND a.attrelid" SQL_EQ
 
 void catalog_same_sql(struct buf *out, const struct table *t)
 {
-    buf_printf(out, "(SELECT " SIGNATURE_SQL "%u) IS NOT DISTINCT FROM '%s'", t->oid, t->signature);
+    buf_printf(out, "(SELECT " SIGNATURE_SQL "%u)" SQL_EQ "'%s'", t->oid, t->signature);
 }
 
 static bool read_signature(struct conn *c, struct table *t, struct error *err)
@@ -192,43 +196,46 @@ static bool read_signature(struct conn *c, struct table *t, struct error *err)
  */
 #define TYPE_FIELDS                                                                                \
     " SELECT b.typid, b.typmod, b.not_null, pg_catalog.format_type(b.typid, -1), w.typarray,"      \
-    " CASE WHEN w.typtype = 'e' THEN 'enum'"                                                       \
-    " WHEN w.typinput = 'pg_catalog.array_in'::pg_catalog.regproc THEN 'array'"                    \
-    " ELSE f.prosrc END, w.typelem"
+    " CASE WHEN w.typtype" SQL_EQ "'e' THEN 'enum'"                                                \
+    " WHEN w.typinput" SQL_EQ "'pg_catalog.array_in'::pg_catalog.regproc THEN 'array'"             \
+    " ELSE f.prosrc END, w.typelem, " SQL_TYPE_NAME("b.typid", "-1")
 #define TYPE_JOINS                                                                                 \
-    " JOIN pg_catalog.pg_type w ON w.oid = b.typid"                                                \
-    " LEFT JOIN pg_catalog.pg_proc f ON f.oid = w.typreceive"
+    " JOIN pg_catalog.pg_type w ON w.oid" SQL_EQ "b.typid"                                         \
+    " LEFT JOIN pg_catalog.pg_proc f ON f.oid" SQL_EQ "w.typreceive"
 
 /* From a domain to what it is over: each may set a typmod and forbid NULL. */
 #define DOMAIN_STEP                                                                                \
-    " t.typbasetype, CASE WHEN d.typmod >= 0 THEN d.typmod ELSE t.typtypmod END,"                  \
+    " t.typbasetype, CASE WHEN d.typmod" SQL_GE "0 THEN d.typmod ELSE t.typtypmod END,"            \
     " d.not_null OR t.typnotnull"                                                                  \
-    " FROM d JOIN pg_catalog.pg_type t ON t.oid = d.typid WHERE t.typtype = 'd')"
+    " FROM d JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "d.typid WHERE t.typtype" SQL_EQ "'d')"
 
 /* The default is that of the outermost domain that has one. */
 static const char columns_sql[] =
     "WITH RECURSIVE d(num, depth, typid, typmod, not_null) AS ("
     " SELECT a.attnum, 0, a.atttypid, a.atttypmod, a.attnotnull"
     " FROM pg_catalog.pg_attribute a"
-    " WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped"
-    " UNION ALL SELECT d.num, d.depth + 1," DOMAIN_STEP ","
+    " WHERE a.attrelid" SQL_EQ "$1::pg_catalog.oid AND a.attnum" SQL_GT "0 AND NOT a.attisdropped"
+    " UNION ALL SELECT d.num, d.depth" SQL_PLUS "1," DOMAIN_STEP ","
     " b AS (SELECT DISTINCT ON (num) * FROM d ORDER BY num, depth DESC)" TYPE_FIELDS
     ", pg_catalog.format_type(a.atttypid, a.atttypmod), a.attname,"
-    " a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,"
-    " a.attgenerated <> '', a.attidentity,"
+    " a.atthasdef OR a.attidentity" SQL_NE "'' OR t.typdefault IS NOT NULL,"
+    " a.attgenerated" SQL_NE "'', a.attidentity,"
     " pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'INSERT'), a.attnum,"
-    " (SELECT ' COLLATE ' || pg_catalog.quote_ident(n.nspname) || '.'"
-    " || pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o"
-    " JOIN pg_catalog.pg_namespace n ON n.oid = o.collnamespace"
-    " WHERE o.oid = a.attcollation AND NOT o.collisdeterministic)"
-    " FROM pg_catalog.pg_attribute a JOIN b ON b.num = a.attnum" TYPE_JOINS
-    " JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
-    " WHERE a.attrelid = $1::pg_catalog.oid ORDER BY a.attnum";
+    " (SELECT ' COLLATE '" SQL_CAT "pg_catalog.quote_ident(n.nspname)" SQL_CAT "'.'" SQL_CAT
+    "pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o"
+    " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "o.collnamespace"
+    " WHERE o.oid" SQL_EQ "a.attcollation AND NOT o.collisdeterministic), " SQL_TYPE_NAME(
+        "a.atttypid", "a.atttypmod") ""
+                                     " FROM pg_catalog.pg_attribute a JOIN b ON b.num" SQL_EQ
+                                     "a.attnum" TYPE_JOINS
+                                     " JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "a.atttypid"
+                                     " WHERE a.attrelid" SQL_EQ
+                                     "$1::pg_catalog.oid ORDER BY a.attnum";
 
 /* The type $1 with the typmod $2. */
 static const char element_sql[] = "WITH RECURSIVE d(depth, typid, typmod, not_null) AS ("
                                   " SELECT 0, $1::pg_catalog.oid, $2::pg_catalog.int4, false"
-                                  " UNION ALL SELECT d.depth + 1," DOMAIN_STEP ","
+                                  " UNION ALL SELECT d.depth" SQL_PLUS "1," DOMAIN_STEP ","
                                   " b AS (SELECT * FROM d ORDER BY depth DESC LIMIT 1)" TYPE_FIELDS
                                   ", pg_catalog.format_type($1, $2) FROM b" TYPE_JOINS;
 
@@ -240,6 +247,7 @@ enum {
     COL_ARRAY,
     COL_KIND,
     COL_ELEMENT,
+    COL_SQL_NAME,
     COL_TYPE_NAME,
     COL_NAME, /* from here: of columns only */
     COL_DEFAULT,
@@ -247,7 +255,8 @@ enum {
     COL_IDENTITY,
     COL_INSERT,
     COL_ATTNUM,
-    COL_COLLATION /* nondeterministic, as " COLLATE ..."; else NULL */
+    COL_COLLATION, /* nondeterministic, as " COLLATE ..."; else NULL */
+    COL_TYPE_SQL   /* the column's own type in SQL */
 };
 
 static uint32_t oid_at(const PGresult *r, int row, int column)
@@ -262,7 +271,7 @@ static void set_cast(struct column *col)
     col->wire_oid = OID_TEXT;
     col->wire_array_oid = OID_TEXT_ARRAY;
     free(col->wire_name);
-    col->wire_name = mem_strdup("text");
+    col->wire_name = mem_strdup("pg_catalog.text");
 }
 
 static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int row,
@@ -304,7 +313,8 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
     col->wire_oid = oid_at(r, row, COL_TYPE);
     col->wire_array_oid = oid_at(r, row, COL_ARRAY);
     col->base_name = mem_strdup(PQgetvalue(r, row, COL_BASE_NAME));
-    col->wire_name = mem_strdup(col->base_name);
+    col->sql_name = mem_strdup(PQgetvalue(r, row, COL_SQL_NAME));
+    col->wire_name = mem_strdup(col->sql_name);
     if (column_type_is_cast(col->type)) {
         set_cast(col);
     }
@@ -337,7 +347,7 @@ static void fill_compare(struct column *col, const PGresult *r, int row)
 
     if (*collation || !is_equal_by_bytes(col)) {
         _cleanup_buf_ struct buf as = {0};
-        buf_printf(&as, "%s%s", col->type_name, collation);
+        buf_printf(&as, "%s%s", PQgetvalue(r, row, COL_TYPE_SQL), collation);
         col->compare_as = mem_strdup(buf_cstr(&as));
     }
 }
@@ -369,9 +379,11 @@ static const char uniques_sql[] =
     " FROM pg_catalog.pg_index i"
     " CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[])"
     " WITH ORDINALITY AS k(attnum, place)"
-    " JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum"
-    " WHERE i.indrelid = $1::pg_catalog.oid AND i.indisunique AND i.indimmediate AND i.indisvalid"
-    " AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts"
+    " JOIN pg_catalog.pg_attribute a ON a.attrelid" SQL_EQ "i.indrelid AND a.attnum" SQL_EQ
+    "k.attnum"
+    " WHERE i.indrelid" SQL_EQ
+    "$1::pg_catalog.oid AND i.indisunique AND i.indimmediate AND i.indisvalid"
+    " AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place" SQL_LE "i.indnkeyatts"
     " ORDER BY i.indisprimary DESC, i.indexrelid, k.place";
 
 enum { UNIQUE_PRIMARY, UNIQUE_PLACE, UNIQUE_ATTNUM };
@@ -435,6 +447,10 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
             return false;
         }
         attnums[i] = oid_at(r, (int) i, COL_ATTNUM);
+        const struct equality_column which = {t->oid, attnums[i], oid_at(r, (int) i, COL_TYPE)};
+        if (!equality_read(c, &which, col, err)) {
+            return false;
+        }
         if (may_insert || result_is_true(r, (int) i, COL_INSERT)) {
             granted++;
         } else if (refused == NULL && !col->generated && !col->identity) {
@@ -485,6 +501,8 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
         return NULL;
     }
     struct table *t = new_table(r);
+    const char *encoding = PQparameterStatus(c->pg, "server_encoding");
+    t->is_utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0;
     /* First, so that a change between the two queries is seen later. */
     if (!read_signature(c, t, err) ||
         !read_columns(c, t, result_is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 
 /* $S is the schema. */
-static const char read_sql[] =
-    "SELECT o.next_offset, o.owner"
-    " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[])"
-    " WITH ORDINALITY AS u(topic, partition, place)"
-    " LEFT JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic AND o.partition = u.partition"
-    " ORDER BY u.place";
+static const char read_sql[] = "SELECT o.next_offset, o.owner"
+                               " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[])"
+                               " WITH ORDINALITY AS u(topic, partition, place)"
+                               " LEFT JOIN $S.offsets o ON o.sink" SQL_EQ "$1 AND o.topic" SQL_EQ
+                               "u.topic AND o.partition" SQL_EQ "u.partition"
+                               " ORDER BY u.place";
 
 static void take_row(const PGresult *res, int row, struct holder *h)
 {

@@ -42,23 +42,24 @@ static const char *const statements[LEDGER_OPS] = {
     [LEDGER_EVICT] =
         "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))"
         " FROM pg_catalog.pg_stat_activity a"
-        " WHERE a.usename = current_user AND a.pid <> pg_catalog.pg_backend_pid()"
-        " AND a.backend_xid IN (SELECT o.xmax"
+        " WHERE a.usename" SQL_EQ "current_user AND a.pid" SQL_NE "pg_catalog.pg_backend_pid()"
+        " AND a.backend_xid" SQL_EQ "ANY (SELECT o.xmax"
         " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[]) AS u(topic, partition)"
-        " JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic AND o.partition = u.partition)",
+        " JOIN $S.offsets o ON o.sink" SQL_EQ "$1 AND o.topic" SQL_EQ
+        "u.topic AND o.partition" SQL_EQ "u.partition)",
     [LEDGER_GAP] = "SELECT $S.gap($1, $2, $3, $4, $5, $6, $7)",
     /* Never waits: a row that somebody is changing gets its end with the next call. */
     [LEDGER_ENDS] = "WITH l AS (SELECT o.sink, o.topic, o.partition, u.end_offset"
                     " FROM unnest($2::pg_catalog.text[], $3::pg_catalog.int4[],"
                     " $4::pg_catalog.int8[], $5::pg_catalog.int8[])"
                     " AS u(topic, partition, owner_epoch, end_offset)"
-                    " JOIN $S.offsets o ON o.sink = $1 AND o.topic = u.topic"
-                    " AND o.partition = u.partition AND o.owner_epoch = u.owner_epoch"
+                    " JOIN $S.offsets o ON o.sink" SQL_EQ "$1 AND o.topic" SQL_EQ "u.topic"
+                    " AND o.partition" SQL_EQ "u.partition AND o.owner_epoch" SQL_EQ "u.owner_epoch"
                     " FOR NO KEY UPDATE OF o SKIP LOCKED)"
                     " UPDATE $S.offsets o"
                     " SET end_offset = l.end_offset, end_seen_at = pg_catalog.now()"
-                    " FROM l WHERE o.sink = l.sink AND o.topic = l.topic"
-                    " AND o.partition = l.partition",
+                    " FROM l WHERE o.sink" SQL_EQ "l.sink AND o.topic" SQL_EQ "l.topic"
+                    " AND o.partition" SQL_EQ "l.partition",
     [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)",
 };
 

@@ -34,13 +34,14 @@ struct letters {
 #define CHOSEN "$S.choose_dead_letters($1, $2, $3, $4, $5, $6, $7, $8, $9) d"
 #define TIME(column) "pg_catalog.to_char(" column ", 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 #define HEX(column) "pg_catalog.encode(" column ", 'hex')"
+#define HEX_OR(column, none) "coalesce(" HEX(column) ", '" none "')"
 
 /* "name:value,name:-", all in hexadecimal digits. */
+#define HEADER HEX_OR("h.name", "") SQL_CAT "':'" SQL_CAT HEX_OR("h.value", "-")
 #define HEADERS                                                                                    \
-    "(SELECT pg_catalog.string_agg(coalesce(" HEX("h.name") ", '') || ':' || coalesce(" HEX(       \
-        "h.value") ", '-'), ',' ORDER BY h.place)"                                                 \
-                   " FROM ROWS FROM (pg_catalog.unnest(d.header_names),"                           \
-                   " pg_catalog.unnest(d.header_values)) WITH ORDINALITY AS h(name, value, place))"
+    "(SELECT pg_catalog.string_agg(" HEADER ", ',' ORDER BY h.place)"                              \
+    " FROM ROWS FROM (pg_catalog.unnest(d.header_names), pg_catalog.unnest(d.header_values))"      \
+    " WITH ORDINALITY AS h(name, value, place))"
 
 enum letter_column {
     FIELD_TOPIC,
@@ -61,7 +62,7 @@ enum letter_column {
     FIELD_HEADERS,
 };
 
-#define TIME_MS(column) "(extract(epoch FROM " column ") * 1000)::pg_catalog.int8"
+#define TIME_MS(column) "(extract(epoch FROM " column ")" SQL_TIMES "1000)::pg_catalog.int8"
 #define FAULT_FIELDS "d.error_class, d.sqlstate, d.message, d.\"column\", " TIME("d.failed_at")
 #define REPLAY_FIELDS "d.attempts, " TIME("d.replay_requested_at") ", " TIME_MS("d.timestamp")
 #define PLACE_FIELDS "d.topic, d.partition, d.\"offset\", d.route, " TIME("d.timestamp")
@@ -73,22 +74,22 @@ static const char read_lines_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELEC
 static const char read_whole_sql[] = "DECLARE letters NO SCROLL CURSOR FOR SELECT " WHOLE_FIELDS
                                      " FROM " CHOSEN;
 
-#define MARKED "$S.dead_letters d WHERE d.sink = $1 AND d.replay_requested_at IS NOT NULL"
+#define MARKED "$S.dead_letters d WHERE d.sink" SQL_EQ "$1 AND d.replay_requested_at IS NOT NULL"
 static const char marked_sql[] = "SELECT EXISTS (SELECT FROM " MARKED ")";
 static const char stranger_sql[] = "SELECT pg_catalog.min(d.route) FROM " MARKED
-                                   " AND d.route <> ALL ($2::text[])";
+                                   " AND d.route" SQL_NE "ALL ($2::pg_catalog.text[])";
 /* The sizes are summed up without reading the bytes, so that only the letters wanted are read. */
 static const char read_marked_sql[] =
     "DECLARE letters NO SCROLL CURSOR FOR SELECT " WHOLE_FIELDS " FROM (SELECT l.*,"
-    " pg_catalog.sum(coalesce(pg_catalog.octet_length(l.key), 0)"
-    " + coalesce(pg_catalog.octet_length(l.value), 0)"
-    " + coalesce(pg_catalog.pg_column_size(l.header_names), 0)"
-    " + coalesce(pg_catalog.pg_column_size(l.header_values), 0))"
+    " pg_catalog.sum(coalesce(pg_catalog.octet_length(l.key), 0)" SQL_PLUS
+    "coalesce(pg_catalog.octet_length(l.value), 0)" SQL_PLUS
+    "coalesce(pg_catalog.pg_column_size(l.header_names), 0)" SQL_PLUS
+    "coalesce(pg_catalog.pg_column_size(l.header_values), 0))"
     " OVER (ORDER BY l.topic, l.partition, l.\"offset\""
     " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before"
-    " FROM (SELECT d.* FROM " MARKED " AND d.route = $2"
+    " FROM (SELECT d.* FROM " MARKED " AND d.route" SQL_EQ "$2"
     " ORDER BY d.topic, d.partition, d.\"offset\" LIMIT $3 FOR UPDATE SKIP LOCKED) l) d"
-    " WHERE coalesce(d.before, 0) < $4::pg_catalog.int8"
+    " WHERE coalesce(d.before, 0)" SQL_LT "$4::pg_catalog.int8"
     " ORDER BY d.topic, d.partition, d.\"offset\"";
 
 static const char replay_sql[] =
@@ -97,9 +98,11 @@ static const char discard_sql[] = "SELECT $S.discard($1, $2, $3, $4, $5, $6, $7,
 
 /* A letter that has failed again may have another error now, and the choice would not find it. */
 static const char progress_sql[] =
-    "SELECT pg_catalog.count(*) FILTER (WHERE d.replay_requested_at = $2::timestamptz),"
-    " pg_catalog.count(*) FILTER (WHERE d.failed_at >= $2::timestamptz AND d.attempts > 1)"
-    " FROM $S.dead_letters d WHERE d.sink = $1";
+    "SELECT pg_catalog.count(*) FILTER (WHERE d.replay_requested_at" SQL_EQ
+    "$2::pg_catalog.timestamptz),"
+    " pg_catalog.count(*) FILTER (WHERE d.failed_at" SQL_GE
+    "$2::pg_catalog.timestamptz AND d.attempts" SQL_GT "1)"
+    " FROM $S.dead_letters d WHERE d.sink" SQL_EQ "$1";
 
 static PGresult *ask(struct letters *l, const char *sql, int count, const char *const *values,
                      struct error *err)

@@ -9,8 +9,8 @@
 
 static const char read_sql[] =
     "SELECT t.topic FROM $S.static_members m"
-    " LEFT JOIN LATERAL unnest(m.topics) WITH ORDINALITY AS t(topic, place) ON true"
-    " WHERE m.sink = $1 AND m.instance_id = $2 ORDER BY t.place";
+    " LEFT JOIN LATERAL pg_catalog.unnest(m.topics) WITH ORDINALITY AS t(topic, place) ON true"
+    " WHERE m.sink" SQL_EQ "$1 AND m.instance_id" SQL_EQ "$2 ORDER BY t.place";
 
 static const char write_sql[] =
     "INSERT INTO $S.static_members AS m (sink, instance_id, topics) VALUES ($1, $2, $3)"

@@ -1,6 +1,8 @@
 /* Statements put together from pieces, see rows_sql.h. Any thread. */
 #include "pg/rows_sql.h"
 
+#include "pg/sql.h"
+
 static bool holds(const struct rows_shape *s, size_t column)
 {
     return target_holds(s->target, column, s->action, s->omit);
@@ -73,7 +75,7 @@ static void add_cast(struct buf *out, const struct rows_shape *s, size_t column)
 
     if (c->cast) {
         buf_add_z(out, "::");
-        buf_add_z(out, c->base_name);
+        buf_add_z(out, c->sql_name);
     }
 }
 
@@ -196,7 +198,7 @@ static void add_last(struct buf *out, const struct rows_shape *s, const char *st
 
 static void add_places(struct buf *out, const struct rows_shape *s, const char *stage)
 {
-    const char *where = " WHERE place BETWEEN $1 AND $2";
+    const char *where = " WHERE place" SQL_GE "$1 AND place" SQL_LE "$2";
 
     if (last_counts(s)) {
         add_last(out, s, stage, where, "place");
@@ -268,7 +270,28 @@ static void add_source(struct buf *out, const struct rows_shape *s, enum rows_so
 
 /* ---- conditions ---- */
 
-/* g is the table, s the source. */
+/*
+ * g is the table, s the source. An operator of pg_catalog needs no cast: nobody else can create one
+ * there. Another is cast to its own type on both sides, so that no other operator of that schema
+ * fits better. None of this keeps an index from being used: the cast changes no bytes.
+ */
+static void add_is_equal(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    const struct column *c = s->target->columns[column].column;
+
+    buf_add_z(out, "g.");
+    add_name(out, s, column);
+    if (c->equals_as != NULL) {
+        buf_printf(out, "::%s", c->equals_as);
+    }
+    buf_printf(out, "%s%s", c->equals != NULL ? c->equals : SQL_EQ,
+               c->equals_as != NULL ? "(" : "");
+    add_comparable(out, s, column);
+    if (c->equals_as != NULL) {
+        buf_printf(out, ")::%s", c->equals_as);
+    }
+}
+
 static void add_same_key(struct buf *out, const struct rows_shape *s)
 {
     const struct target *t = s->target;
@@ -276,10 +299,8 @@ static void add_same_key(struct buf *out, const struct rows_shape *s)
 
     for (size_t i = 0; i < t->column_count; i++) {
         if (t->columns[i].is_key) {
-            buf_add_z(out, n++ > 0 ? " AND g." : " WHERE g.");
-            add_name(out, s, i);
-            buf_add_u8(out, '=');
-            add_comparable(out, s, i);
+            buf_add_z(out, n++ > 0 ? " AND " : " WHERE ");
+            add_is_equal(out, s, i);
         }
     }
 }
@@ -299,7 +320,7 @@ static void add_not_newer(struct buf *out, const struct rows_shape *s, const cha
         add_name(out, s, i);
         buf_add_z(out, " IS NULL OR g.");
         add_name(out, s, i);
-        buf_add_z(out, "<=");
+        buf_add_z(out, SQL_LE);
         if (excluded) {
             buf_add_z(out, "EXCLUDED.");
             add_name(out, s, i);

@@ -18,6 +18,9 @@
     "Let the owner of the database run what `pgsinkd init --print` prints, or run `pgsinkd init` " \
     "as a role that may create it."
 
+/* What the steps name without a schema, operators above all, is of pg_catalog. */
+#define PATH_SQL "SET LOCAL search_path TO pg_catalog, pg_temp"
+
 int schema_version_wanted(void)
 {
     return steps_count();
@@ -55,7 +58,7 @@ static void fill_all(struct buf *out, const char *const *lines, const char *sche
 
 /* The advisory lock for every change of the schema: one per database and schema name. */
 static const char lock_sql[] = "SELECT pg_catalog.pg_advisory_xact_lock("
-                               "pg_catalog.hashtextextended('pgsinkd ' || :'schema', 0));\n";
+                               "pg_catalog.hashtextextended('pgsinkd '" SQL_CAT ":'schema', 0));\n";
 
 static const char create_sql[] =
     "CREATE SCHEMA IF NOT EXISTS :\"schema\";\n"
@@ -70,20 +73,20 @@ void schema_print(const char *schema, struct buf *out)
     buf_add_z(out, "--     pgsinkd init -c FILE --print | psql -X -v role=THE_ROLE DATABASE\n"
                    "-- It does only what is not yet done. Without -v role=... it grants nothing.\n"
                    "\\set ON_ERROR_STOP on\n"
-                   "BEGIN;\n");
+                   "BEGIN;\n" PATH_SQL ";\n");
     fill(out, lock_sql, schema);
     fill(out, create_sql, schema);
     buf_add_z(out, "\\set version 0\n");
     fill(out,
-         "SELECT pg_catalog.count(*) > 0 AS made FROM pg_catalog.pg_tables"
-         " WHERE schemaname = :'schema' AND tablename = 'schema_version' \\gset\n",
+         "SELECT pg_catalog.count(*)" SQL_GT "0 AS made FROM pg_catalog.pg_tables"
+         " WHERE schemaname" SQL_EQ ":'schema' AND tablename" SQL_EQ "'schema_version' \\gset\n",
          schema);
     buf_add_z(out, "\\if :made\n");
     fill(out, "SELECT pg_catalog.max(version) AS version FROM :\"schema\".schema_version \\gset\n",
          schema);
     buf_add_z(out, "\\endif\n");
     for (int v = 1; v <= steps_count(); v++) {
-        buf_printf(out, "SELECT :version < %d AS needed \\gset\n\\if :needed\n", v);
+        buf_printf(out, "SELECT :version" SQL_LT "%d AS needed \\gset\n\\if :needed\n", v);
         fill_all(out, steps_lines(v), schema);
         buf_add_z(out, "\\endif\n");
     }
@@ -108,9 +111,9 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
         "SELECT n.oid IS NOT NULL, t.oid IS NOT NULL,"
         " coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true), current_user"
         " FROM (VALUES (1)) AS one(line)"
-        " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1::pg_catalog.name"
-        " LEFT JOIN pg_catalog.pg_class t ON t.relnamespace = n.oid"
-        " AND t.relname = 'schema_version'",
+        " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname" SQL_EQ "$1::pg_catalog.name"
+        " LEFT JOIN pg_catalog.pg_class t ON t.relnamespace" SQL_EQ "n.oid"
+        " AND t.relname" SQL_EQ "'schema_version'",
         1, values, err);
 
     if (found == NULL) {
@@ -137,24 +140,41 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
     return true;
 }
 
-/* May this role use the tables as the daemon does? Better reported now than at the first claim. */
+/* What is missing, and the GRANT that adds it. The functions are those that are there: any of them
+ * may be called, by the daemon or by another function. */
+static const char missing_sql[] =
+    "SELECT pg_catalog.format('table ''%s.%s'': role ''%s'' has no %s privilege', :'schema',"
+    " p.name, current_user, pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place)),"
+    " pg_catalog.format('GRANT %s ON %I.%I TO %I;',"
+    " pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place), :'schema', p.name, current_user)"
+    " FROM (SELECT v.name, r.privilege, r.place FROM (VALUES"
+    " ('offsets', '{SELECT,INSERT,UPDATE}'::pg_catalog.text[]), ('gaps', '{SELECT,INSERT}'),"
+    " ('partitions', '{SELECT,INSERT,UPDATE}'), ('topic_entries', '{SELECT,INSERT}'),"
+    " ('static_members', '{SELECT,INSERT,UPDATE}'),"
+    " ('dead_letters', '{SELECT,INSERT,UPDATE,DELETE}')) AS v(name, privileges)"
+    " CROSS JOIN LATERAL pg_catalog.unnest(v.privileges)"
+    " WITH ORDINALITY AS r(privilege, place)) AS p"
+    " JOIN pg_catalog.pg_class t ON t.relname" SQL_EQ "p.name"
+    " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "t.relnamespace"
+    " AND n.nspname" SQL_EQ ":'schema'"
+    " WHERE NOT pg_catalog.has_table_privilege(t.oid, p.privilege) GROUP BY p.name"
+    " UNION ALL SELECT pg_catalog.format('schema ''%s'': role ''%s'' has no EXECUTE privilege on %s"
+    " of its functions, %s() among them', :'schema', current_user, pg_catalog.count(*),"
+    " pg_catalog.min(f.proname::pg_catalog.text)),"
+    " pg_catalog.format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO %I;',"
+    " :'schema', current_user)"
+    " FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "f.pronamespace"
+    " AND n.nspname" SQL_EQ ":'schema'"
+    " WHERE NOT pg_catalog.has_function_privilege(f.oid, 'EXECUTE')"
+    " HAVING pg_catalog.count(*)" SQL_GT "0";
+
+/* May this role use the tables and functions as the daemon does? Better reported now than at the
+ * first claim. */
 static bool check_grants(struct conn *c, const char *schema, struct error *err)
 {
     _cleanup_buf_ struct buf sql = {0};
 
-    fill(&sql,
-         "SELECT p.name, p.privilege, current_user"
-         " FROM (VALUES ('offsets', 'SELECT'), ('offsets', 'INSERT'), ('offsets', 'UPDATE'),"
-         " ('gaps', 'SELECT'), ('gaps', 'INSERT'), ('partitions', 'SELECT'),"
-         " ('partitions', 'INSERT'), ('partitions', 'UPDATE'), ('topic_entries', 'SELECT'),"
-         " ('topic_entries', 'INSERT'), ('static_members', 'SELECT'),"
-         " ('static_members', 'INSERT'), ('static_members', 'UPDATE'), ('dead_letters', 'SELECT'),"
-         " ('dead_letters', 'INSERT'), ('dead_letters', 'UPDATE'), ('dead_letters', 'DELETE'))"
-         " AS p(name, privilege)"
-         " JOIN pg_catalog.pg_class t ON t.relname = p.name"
-         " JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace AND n.nspname = :'schema'"
-         " WHERE NOT pg_catalog.has_table_privilege(t.oid, p.privilege) LIMIT 1",
-         schema);
+    fill(&sql, missing_sql, schema);
     _cleanup_result_ PGresult *res = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
     if (res == NULL) {
         return false;
@@ -162,9 +182,15 @@ static bool check_grants(struct conn *c, const char *schema, struct error *err)
     if (PQntuples(res) == 0) {
         return true;
     }
-    error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no %s privilege", schema,
-              PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 1));
-    return error_hint(err, "Grant what `pgsinkd init --print` lists to that role.");
+    _cleanup_buf_ struct buf grants = {0};
+    for (int i = 0; i < PQntuples(res); i++) {
+        buf_printf(&grants, "%s%s", i > 0 ? " " : "", PQgetvalue(res, i, 1));
+    }
+    error_set(err, ERROR_SETUP, "%s", PQgetvalue(res, 0, 0));
+    return error_hint(err, "%s",
+                      grants.n < sizeof err->hint
+                          ? buf_cstr(&grants)
+                          : "Grant what `pgsinkd init --print` lists to that role.");
 }
 
 static bool refuse_newer(const char *schema, int version, struct error *err)
@@ -203,7 +229,7 @@ static bool apply(struct conn *c, const char *schema, int *out_applied, struct e
 {
     int applied = 0;
 
-    if (!conn_run(c, "BEGIN", err)) {
+    if (!conn_run(c, "BEGIN;" PATH_SQL, err)) {
         return false;
     }
     if (!apply_locked(c, schema, &applied, err)) {

@@ -40,13 +40,13 @@ bool topic_entries_read(struct conn *c, const char *schema, const char *sink,
                         struct topic_entries_names *out_topics, struct error *err)
 {
     *out_entries = *out_topics = (struct topic_entries_names){0};
-    if (!read_names(c, "SELECT entry FROM $S.topic_entries WHERE sink = $1", schema, sink,
+    if (!read_names(c, "SELECT entry FROM $S.topic_entries WHERE sink" SQL_EQ "$1", schema, sink,
                     out_entries, err)) {
         return false;
     }
     return out_entries->count > 0 ||
-           read_names(c, "SELECT DISTINCT topic FROM $S.offsets WHERE sink = $1", schema, sink,
-                      out_topics, err);
+           read_names(c, "SELECT DISTINCT topic FROM $S.offsets WHERE sink" SQL_EQ "$1", schema,
+                      sink, out_topics, err);
 }
 
 static void take_made(const PGresult *res, struct ledger_entry *rows)

@@ -310,6 +310,35 @@ def test_a_role_with_no_more_than_the_grants_is_enough(bench, with_password):
     bench.check(log)
 
 
+def test_functions_that_public_may_not_execute(bench, with_password):
+    """A hardened database: `check` and `run` say which GRANT is missing, and init --print has it."""
+    log = bench.topic()
+    bench.plain_table()
+    role = with_password
+    bench.sql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+    bench.sql(f"GRANT INSERT ON events TO {role}")
+    assert bench.command("init", bench.config(log)).returncode == 0
+    bench.sql(f"REVOKE CREATE ON DATABASE {bench.database} FROM {role}")
+    config = bench.config(log, postgres={"dsn": bench.dsn(user=role, password=SECRET)})
+    printed = bench.command("init", bench.config(log), "--print").stdout
+    bench.root.joinpath("grants.sql").write_text(printed)
+    assert bench.psql("-v", f"role={role}", "-f", bench.root / "grants.sql").returncode == 0
+    bench.sql(f"REVOKE EXECUTE ON FUNCTION pgsinkd.claim(text, text, text[], int[], bigint[], text[], boolean) FROM {role}")
+    bench.sql(f"REVOKE UPDATE, SELECT ON pgsinkd.offsets FROM {role}")
+    for verb in ("check", "run"):
+        done = bench.command(verb, config)
+        assert done.returncode == 4
+        assert f"GRANT SELECT, UPDATE ON pgsinkd.offsets TO {role};" in done.stderr
+        assert f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgsinkd TO {role};" in done.stderr
+    bench.sql(f"GRANT SELECT, UPDATE ON pgsinkd.offsets TO {role}")
+    assert "no EXECUTE privilege on 1 of its functions, claim() among them" in bench.command("check", config).stderr
+    bench.sql(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgsinkd TO {role}")
+    assert bench.command("check", config).returncode == 0
+    log.fill(20)
+    bench.drain(config)
+    bench.check(log)
+
+
 # Secrets
 
 

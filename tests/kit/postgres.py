@@ -143,9 +143,12 @@ class Postgres:
         parts = {"host": host or "127.0.0.1", "port": port or self.port, "user": user, "dbname": dbname}
         return " ".join(f"{k}={v}" for k, v in (parts | options).items())
 
-    def create_database(self, dbname):
+    def create_database(self, dbname, encoding="UTF8"):
         with self.connect() as admin:
-            admin.execute(f'CREATE DATABASE "{dbname}" TEMPLATE template0')
+            locale = "C.UTF-8" if encoding == "UTF8" else "C"
+            admin.execute(
+                f"CREATE DATABASE \"{dbname}\" TEMPLATE template0 ENCODING '{encoding}' LOCALE '{locale}'"
+            )
 
     def drop_database(self, dbname):
         with self.connect() as admin:

@@ -15,6 +15,7 @@ import events
 import externs
 import paths
 import rooms
+import sql_text
 import tour
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../tools"))
@@ -655,6 +656,46 @@ class Coverage(unittest.TestCase):
         self.assertEqual(coverage.reasons(text), {"src/base/mem.c": "why"})
         self.assertEqual(coverage.written(text, self.FILES), text)
         self.assertEqual(coverage.reasons(coverage.written(self.DOC.replace("@", ""), self.FILES)), {"src/base/mem.c": ""})
+
+
+class SqlText(unittest.TestCase):
+    def found(self, sql):
+        return list(sql_text.bare(sql))
+
+    def test_what_is_bare(self):
+        for sql in (
+            "SELECT a FROM t WHERE b = 1", "SELECT a || b", "SELECT a FROM t WHERE b <> 1", "WHERE a <= b", "WHERE a < b",
+            "SELECT a + 1", "WHERE a IN (1, 2)", "WHERE a NOT IN (1)", "WHERE a BETWEEN 1 AND 2", "WHERE a LIKE 'x%'",
+            "WHERE a IS NOT DISTINCT FROM b", "SELECT NULLIF(a, b)", "SELECT CASE a WHEN 1 THEN 2 END",
+            "FROM a JOIN b USING (c)", "SELECT a::text", "SELECT count(*)", "UPDATE t SET a = 1 WHERE b = 2",
+        ):  # fmt: skip
+            self.assertTrue(self.found(sql), sql)
+
+    def test_what_is_not(self):
+        for sql in (
+            "SELECT a FROM t WHERE b OPERATOR(pg_catalog.=) 'x = y' AND pg_catalog.f(c) IS NOT NULL",
+            "UPDATE t SET a = 1, b = EXCLUDED.b", "SELECT a::pg_catalog.text", "ROWS BETWEEN 1 AND 2",
+            "SELECT coalesce(a, b) FROM unnest($1, $2) AS u(a, b)", "SELECT DISTINCT ON (a) * FROM t", "SELECT $1",
+            "SELECT CASE WHEN a THEN b ELSE -1 END",
+        ):  # fmt: skip
+            self.assertEqual(self.found(sql), [], sql)
+
+    def test_literals_are_joined_and_messages_are_not_sql(self):
+        text = """/* "SELECT a = b" */
+            static const char a[] = "SELECT x FROM t"
+                                    " WHERE x" SQL_EQ "1";
+            bool f(void) { error_set(err, "SELECT x = 1"); }
+            static const char b[] = "SELECT x"
+                                    " FROM t WHERE x = 1";"""
+        self.assertEqual([self.found(sql) for _, sql in sql_text.statements(text)], [[], ["the operator ="]])
+
+    def test_functions_without_a_path(self):
+        head = "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql"
+        body = " AS $$ BEGIN x := 1; IF a = b THEN END IF; END $$;"
+        path = " SET search_path = pg_catalog"
+        self.assertEqual(len(list(sql_text.functions(head + body))), 1)
+        self.assertEqual(list(sql_text.functions(head + path + body)), [])
+        self.assertEqual(self.found(next(iter(sql_text.functions(head + body)))[1]), ["the operator ="])
 
 
 if __name__ == "__main__":

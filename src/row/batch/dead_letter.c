@@ -50,20 +50,6 @@ void dead_letter_target_free(struct target *t)
 
 /* ---- fields ---- */
 
-/* A message is cut by bytes, maybe inside a character, and may quote anything. */
-static void make_utf8(char *text)
-{
-    size_t chars;
-
-    for (size_t n = strlen(text), cut = 0; cut < 3 && n > 0 && !str_utf8(str_of(text), &chars);
-         cut++) {
-        text[--n] = '\0';
-    }
-    for (char *p = text; *p && !str_utf8(str_of(text), &chars); p++) {
-        *p = (unsigned char) *p < 0x80 ? *p : '?';
-    }
-}
-
 static void add_null(struct buf *out)
 {
     buf_add_u32(out, UINT32_MAX);
@@ -82,6 +68,69 @@ static void add_bytes(struct buf *out, struct str s)
 static void add_text(struct buf *out, const char *text)
 {
     add_bytes(out, str_of(text));
+}
+
+/* The bytes of the character at p, as its first byte says; 1 for a byte that begins none. */
+static size_t char_bytes(const char *p)
+{
+    unsigned char c = (unsigned char) *p;
+
+    return c >= 0xf8 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+}
+
+static void add_unit(struct buf *out, uint32_t unit)
+{
+    buf_printf(out, "\\u%04x", unit);
+}
+
+/* A character beyond ASCII as JSON writes it. */
+static void add_escaped(struct buf *out, const char *p, size_t n)
+{
+    uint32_t c = (unsigned char) p[0] & (0xffU >> (n + 1));
+
+    for (size_t i = 1; i < n; i++) {
+        c = c << 6 | ((unsigned char) p[i] & 0x3fU);
+    }
+    if (c >= 0x10000) {
+        add_unit(out, 0xd800 + ((c - 0x10000) >> 10));
+        add_unit(out, 0xdc00 + ((c - 0x10000) & 0x3ff));
+    } else {
+        add_unit(out, c);
+    }
+}
+
+/*
+ * A text for people, which may quote anything and may be cut inside a character: only that
+ * character is dropped, and a byte that is no UTF-8 becomes a question mark. With `escapes`
+ * everything beyond ASCII is written as \\uXXXX.
+ */
+static void add_said(struct buf *out, const char *text, bool escapes)
+{
+    size_t begin = out->n;
+
+    buf_add_u32(out, 0); /* the length, known at the end */
+    for (size_t n; *text != '\0'; text += n) {
+        n = char_bytes(text);
+        size_t there = strnlen(text, n);
+        if (there < n) {
+            bool is_cut = true;
+            for (size_t i = 1; i < there; i++) {
+                is_cut &= ((unsigned char) text[i] & 0xc0) == 0x80;
+            }
+            if (is_cut) {
+                break;
+            }
+        }
+        if (there < n || !str_utf8((struct str){text, n}, NULL)) {
+            n = 1;
+            buf_add_u8(out, '?');
+        } else if (n > 1 && escapes) {
+            add_escaped(out, text, n);
+        } else {
+            buf_add(out, text, n);
+        }
+    }
+    buf_put_u32(out->p + begin, (uint32_t) (out->n - begin - sizeof(uint32_t)));
 }
 
 static void add_i32(struct buf *out, int32_t v)
@@ -144,11 +193,12 @@ void dead_letter_write(const struct dead_letter *d, struct buf *out)
     add_headers(out, m, false);
     add_text(out, d->class == DEAD_LETTER_RECORD ? "record" : "database");
     add_bytes(out, *e->sqlstate ? str_of(e->sqlstate) : (struct str){0});
-    char message[sizeof e->text];
-    memcpy(message, e->text, sizeof message);
-    make_utf8(message);
-    add_text(out, message);
-    add_bytes(out, *e->column ? str_of(e->column) : (struct str){0});
+    add_said(out, e->text, d->escapes);
+    if (*e->column) {
+        add_said(out, e->column, d->escapes);
+    } else {
+        add_null(out);
+    }
     add_i32(out, d->attempts);
 }
 

@@ -19,6 +19,7 @@ struct dead_letter {
     const struct message *message;
     enum dead_letter_class class;
     const struct error *error;
+    bool escapes;     /* the table cannot hold every character, see struct table */
     int32_t attempts; /* the row counts these more than one that is there already */
 };
 

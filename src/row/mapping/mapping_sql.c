@@ -23,20 +23,20 @@ struct input {
 enum { INPUT_VALUE = 0, INPUT_PARTITION = 4 };
 
 static const struct input inputs[] = {
-    {"value", "value", TYPE_JSONB, "jsonb", false},
-    {"key", "key", TYPE_TEXT, "text", false},
-    {"headers", "headers", TYPE_JSONB, "jsonb", false},
-    {"topic", "meta.topic", TYPE_TEXT, "text", false},
-    {"partition", "meta.partition", TYPE_INT4, "integer", false},
-    {"offset", "meta.offset", TYPE_INT8, "bigint", false},
-    {"timestamp", "meta.timestamp", TYPE_TIMESTAMPTZ, "timestamptz", false},
-    {"item", "item", TYPE_JSONB, "jsonb", true},
-    {"index", "meta.index", TYPE_INT4, "integer", true},
+    {"value", "value", TYPE_JSONB, "pg_catalog.jsonb", false},
+    {"key", "key", TYPE_TEXT, "pg_catalog.text", false},
+    {"headers", "headers", TYPE_JSONB, "pg_catalog.jsonb", false},
+    {"topic", "meta.topic", TYPE_TEXT, "pg_catalog.text", false},
+    {"partition", "meta.partition", TYPE_INT4, "pg_catalog.int4", false},
+    {"offset", "meta.offset", TYPE_INT8, "pg_catalog.int8", false},
+    {"timestamp", "meta.timestamp", TYPE_TIMESTAMPTZ, "pg_catalog.timestamptz", false},
+    {"item", "item", TYPE_JSONB, "pg_catalog.jsonb", true},
+    {"index", "meta.index", TYPE_INT4, "pg_catalog.int4", true},
 };
 _Static_assert(ARRAY_LEN(inputs) == MAPPING_INPUTS, "there is room for each");
 
 /* Of a format without fields, whose values are not looked at. */
-static const struct input raw_value = {"value", "value", TYPE_BYTEA, "bytea", false};
+static const struct input raw_value = {"value", "value", TYPE_BYTEA, "pg_catalog.bytea", false};
 
 static bool is_word_char(char c)
 {

@@ -15,7 +15,10 @@ static void column_done(struct column *c)
     free(c->type_name);
     free(c->wire_name);
     free(c->base_name);
+    free(c->sql_name);
     free(c->compare_as);
+    free(c->equals);
+    free(c->equals_as);
 }
 
 void table_free(struct table *t)

@@ -17,12 +17,17 @@ struct column {
      * text for a column that SQL casts to its type (`cast`). */
     uint32_t wire_oid;
     uint32_t wire_array_oid; /* of an array of these; 0: there is none, for arrays of arrays */
-    char *wire_name;         /* in SQL: "integer", "text" */
-    char *base_name;         /* the column's own type in SQL, without domains and typmod */
+    char *wire_name;         /* in SQL: "pg_catalog.int4", "pg_catalog.text" */
+    char *base_name;         /* the column's own type for people, without domains and typmod */
+    char *sql_name;          /* the same in SQL, with its schema */
     bool cast;
     /* NULL: equal values have equal bytes (fold.c); else the type, perhaps with a collation, as
      * which SQL alone can compare them */
     char *compare_as;
+    /* The operator by which values are equal, " OPERATOR(schema.=) ", and the type that both sides
+     * are cast to for it; NULL: = of pg_catalog, and no cast */
+    char *equals;
+    char *equals_as;
     struct column *element; /* TYPE_ARRAY: what one element is, without a name; owned */
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
@@ -43,6 +48,7 @@ struct table {
     bool may_update;
     bool may_delete;
     bool may_truncate;
+    bool is_utf8;           /* its database's encoding is: it can hold every character */
     bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;

@@ -24,13 +24,15 @@ void crew_fetch_want(struct crew *c)
 
 /*
  * What must not be fetched any more, or must be fetched again: partitions that are to start; those
- * that have stopped (so they cost no traffic; their workers drop what still comes); and with the
- * eager protocol all: the others start again from what is stored, and their workers drop, by its
- * offset, what they have already taken.
+ * that have stopped or are lost (so they cost no traffic; their workers drop what still comes); and
+ * with the eager protocol all: the others start again from what is stored, and their workers drop,
+ * by its offset, what they have already taken.
  */
 static bool to_unfetch(const struct partition *p, bool all)
 {
-    return p->fetched && (all || p->start >= START_WANTED || p->state == PARTITION_STOPPED);
+    bool is_useless = p->state == PARTITION_STOPPED || p->state == PARTITION_LOST;
+
+    return p->fetched && (all || p->start >= START_WANTED || is_useless);
 }
 
 static void unfetch(struct crew *c, bool all)

@@ -85,11 +85,17 @@ static void retry_later(struct partition *p, const struct report *r, usec_t retr
  */
 static void take_lost(struct crew *c, struct partition *p, const struct report *r)
 {
-    (void) c;
     usec_t now = clock_mono();
     bool again = p->lost_at != 0 && now < p->lost_at + LOST_MEMORY;
+
     p->lost_at = now;
     partition_set(p, PARTITION_LOST);
+    /* Until it is claimed again its backlog must not be downloaded and dropped. With the eager
+     * protocol every change starts all partitions again, which costs more than a backlog of some
+     * seconds: there it is left out by the next change that is made anyway. */
+    if (client_is_cooperative(c->cc.client)) {
+        crew_fetch_want(c);
+    }
     retry_later(p, r, again ? LOST_RETRY : LOST_FIRST_RETRY);
 }
 

@@ -208,6 +208,7 @@ static void add_letter(struct chunk *c, const struct item *item)
         .message = &item->message,
         .class = item->class,
         .error = item->fault,
+        .escapes = !c->letters->table->is_utf8,
         .attempts = item->attempts + 1,
     };
 

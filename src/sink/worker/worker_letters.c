@@ -52,6 +52,7 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
         .message = msg,
         .class = class,
         .error = err,
+        .escapes = !letters->table->is_utf8,
         .attempts = 1,
     };
 

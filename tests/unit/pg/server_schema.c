@@ -345,7 +345,7 @@ static void test_columns(void **state)
     const struct column *array = column(t, "x");
     assert_true(array->element->type == TYPE_INT4 && array->element->wire_oid == 23);
     assert_true(!array->cast && array->wire_oid == 1007 && array->wire_array_oid == 0);
-    assert_string_equal(array->wire_name, "integer[]");
+    assert_string_equal(array->wire_name, "pg_catalog.int4[]");
     assert_int_equal(column(t, "aa")->element->type, TYPE_ENUM);
     array = column(t, "ab");
     assert_int_equal(array->element->type, TYPE_VARCHAR);
@@ -353,10 +353,11 @@ static void test_columns(void **state)
     assert_true(array->element->not_null && !array->not_null);
     array = column(t, "ac");
     assert_true(array->element->type == TYPE_OTHER && array->cast);
-    assert_string_equal(array->wire_name, "text");
+    assert_string_equal(array->wire_name, "pg_catalog.text");
     assert_string_equal(array->base_name, "point[]");
-    assert_string_equal(column(t, "j")->wire_name, "bpchar");
+    assert_string_equal(column(t, "j")->wire_name, "pg_catalog.bpchar");
     assert_string_equal(column(t, "ae")->base_name, "\"bit\"");
+    assert_string_equal(column(t, "ae")->sql_name, "pg_catalog.\"bit\"");
     table_free(t);
     operator_ask(admin, "DROP SCHEMA \"Sales\" CASCADE");
 }

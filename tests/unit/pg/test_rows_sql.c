@@ -3,6 +3,10 @@
 
 #include "unit.h"
 
+#define EQ " OPERATOR(pg_catalog.=) "
+#define LE " OPERATOR(pg_catalog.<=) "
+#define GE " OPERATOR(pg_catalog.>=) "
+
 static struct column columns[] = {
     {.name = (char[]){"id"},
      .type = TYPE_INT4,
@@ -26,7 +30,7 @@ static struct column columns[] = {
      .type = TYPE_OTHER,
      .wire_array_oid = 1009,
      .wire_name = (char[]){"text"},
-     .base_name = (char[]){"int4range"},
+     .sql_name = (char[]){"pg_catalog.int4range"},
      .cast = true},
 };
 
@@ -74,7 +78,7 @@ static void test_each_action_from_arrays(void **state)
           "pg_catalog.unnest($2),pg_catalog.unnest($3)");
     check(ROW_IGNORE, 1, ROWS_UNNEST,
           "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"c\") SELECT pg_catalog.unnest($1),"
-          "pg_catalog.unnest($2),pg_catalog.unnest($3),pg_catalog.unnest($4)::int4range"
+          "pg_catalog.unnest($2),pg_catalog.unnest($3),pg_catalog.unnest($4)::pg_catalog.int4range"
           " ON CONFLICT (\"id\") DO NOTHING");
     check(ROW_UPSERT, 2, ROWS_UNNEST,
           "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") SELECT "
@@ -82,15 +86,16 @@ static void test_each_action_from_arrays(void **state)
           " ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\",\"gone\"=EXCLUDED.\"gone\","
           "\"a \"\"b\"\"\"=EXCLUDED.\"a \"\"b\"\"\",\"c\"=EXCLUDED.\"c\"");
     check(ROW_UPDATE, 1, ROWS_UNNEST,
-          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2,\"c\"=s.c4::int4range FROM (SELECT "
+          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2"
+          ",\"c\"=s.c4::pg_catalog.int4range FROM (SELECT "
           "pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1,pg_catalog.unnest($3) AS c2,"
-          "pg_catalog.unnest($4) AS c4) s WHERE g.\"id\"=s.c0");
+          "pg_catalog.unnest($4) AS c4) s WHERE g.\"id\"" EQ "s.c0");
     check(ROW_SOFT_DELETE, 0, ROWS_UNNEST,
           "UPDATE \"s\".\"t\" AS g SET \"gone\"=s.c2 FROM (SELECT pg_catalog.unnest($1) AS c0,"
-          "pg_catalog.unnest($2) AS c2) s WHERE g.\"id\"=s.c0");
+          "pg_catalog.unnest($2) AS c2) s WHERE g.\"id\"" EQ "s.c0");
     check(ROW_DELETE, 0, ROWS_UNNEST,
           "DELETE FROM \"s\".\"t\" AS g USING (SELECT pg_catalog.unnest($1) AS c0) s"
-          " WHERE g.\"id\"=s.c0");
+          " WHERE g.\"id\"" EQ "s.c0");
 }
 
 static void test_only_if_newer(void **state)
@@ -101,13 +106,13 @@ static void test_only_if_newer(void **state)
     check(ROW_UPSERT, 3, ROWS_STAGE,
           "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
           " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
-          "\"gone\"=EXCLUDED.\"gone\" WHERE (g.\"v\" IS NULL OR g.\"v\"<=EXCLUDED.\"v\")");
+          "\"gone\"=EXCLUDED.\"gone\" WHERE (g.\"v\" IS NULL OR g.\"v\"" LE "EXCLUDED.\"v\")");
     check(ROW_UPDATE, 3, ROWS_STAGE,
           "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2 FROM pg_temp.stage s"
-          " WHERE g.\"id\"=s.c0 AND (g.\"v\" IS NULL OR g.\"v\"<=s.c1)");
+          " WHERE g.\"id\"" EQ "s.c0 AND (g.\"v\" IS NULL OR g.\"v\"" LE "s.c1)");
     check(ROW_DELETE, 0, ROWS_STAGE,
           "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s"
-          " WHERE g.\"id\"=s.c0 AND (g.\"v\" IS NULL OR g.\"v\"<=s.c1)");
+          " WHERE g.\"id\"" EQ "s.c0 AND (g.\"v\" IS NULL OR g.\"v\"" LE "s.c1)");
     target.omit_leaves = false;
 }
 
@@ -118,16 +123,16 @@ static void test_places(void **state)
     target.has_version = filled[1].is_version = true;
     check(ROW_DELETE, 0, ROWS_PLACES,
           "DELETE FROM \"s\".\"t\" AS g USING (SELECT DISTINCT ON (s.c0) * FROM pg_temp.stage s"
-          " WHERE place BETWEEN $1 AND $2 ORDER BY s.c0,s.c1 DESC,place DESC) s"
-          " WHERE g.\"id\"=s.c0 AND (g.\"v\" IS NULL OR g.\"v\"<=s.c1)");
+          " WHERE place" GE "$1 AND place" LE "$2 ORDER BY s.c0,s.c1 DESC,place DESC) s"
+          " WHERE g.\"id\"" EQ "s.c0 AND (g.\"v\" IS NULL OR g.\"v\"" LE "s.c1)");
     check(
         ROW_INSERT, 3, ROWS_PLACES,
         "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2 FROM (SELECT *"
-        " FROM pg_temp.stage WHERE place BETWEEN $1 AND $2 ORDER BY place) s");
+        " FROM pg_temp.stage WHERE place" GE "$1 AND place" LE "$2 ORDER BY place) s");
     check(
         ROW_IGNORE, 3, ROWS_PLACES,
         "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2 FROM (SELECT *"
-        " FROM pg_temp.stage WHERE place BETWEEN $1 AND $2 ORDER BY place) s"
+        " FROM pg_temp.stage WHERE place" GE "$1 AND place" LE "$2 ORDER BY place) s"
         " ON CONFLICT (\"id\") DO NOTHING");
 }
 
@@ -140,9 +145,17 @@ static void test_keys_that_only_sql_compares(void **state)
     check(ROW_UPDATE, 3, ROWS_STAGE,
           "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2 FROM (SELECT DISTINCT ON"
           " (s.c0::citext) * FROM pg_temp.stage s ORDER BY s.c0::citext,ctid DESC) s"
-          " WHERE g.\"id\"=s.c0::citext");
+          " WHERE g.\"id\"" EQ "s.c0::citext");
     assert_false(rows_unnest(&(struct rows_shape){&target, ROW_UPDATE, 0}));
     assert_true(rows_unnest(&(struct rows_shape){&target, ROW_INSERT, 0}));
+    columns[0].equals = (char[]){" OPERATOR(ext.=) "};
+    columns[0].equals_as = (char[]){"ext.citext"};
+    check(
+        ROW_DELETE, 3, ROWS_STAGE,
+        "DELETE FROM \"s\".\"t\" AS g USING (SELECT DISTINCT ON (s.c0::citext) * FROM pg_temp.stage"
+        " s ORDER BY s.c0::citext,ctid DESC) s"
+        " WHERE g.\"id\"::ext.citext OPERATOR(ext.=) (s.c0::citext)::ext.citext");
+    columns[0].equals = columns[0].equals_as = NULL;
     target.keys_by_sql = false;
     columns[0].compare_as = NULL;
     assert_true(rows_unnest(&(struct rows_shape){&target, ROW_UPDATE, 0}));
@@ -265,9 +278,9 @@ static void test_expressions(void **state)
     check_computing(ROW_UPDATE, ROWS_STAGE,
                     "UPDATE \"s\".\"t\" AS g SET \"a \"\"b\"\"\"=s.e0,\"v\"=s.e1 FROM (SELECT s.*,"
                     "(lower(value->>'e') -- x\n) AS e0,(1\n) AS e1 FROM pg_temp.stage s,LATERAL "
-                    "(SELECT s.c1 AS \"value\") record) s WHERE g.\"id\"=s.c0");
+                    "(SELECT s.c1 AS \"value\") record) s WHERE g.\"id\"" EQ "s.c0");
     check_computing(ROW_DELETE, ROWS_STAGE,
-                    "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s WHERE g.\"id\"=s.c0");
+                    "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s WHERE g.\"id\"" EQ "s.c0");
 }
 
 static void test_a_check_of_an_expression(void **state)

@@ -48,7 +48,7 @@ static void test_script(void **state)
     assert_null(strstr(script, ":\"schema\""));
     assert_null(strstr(script, ":'schema'"));
     assert_non_null(strstr(script, "CREATE TABLE \"o'dd \"\"one\".offsets ("));
-    assert_non_null(strstr(script, "'pgsinkd ' || 'o''dd \"one'"));
+    assert_non_null(strstr(script, "'pgsinkd ' OPERATOR(pg_catalog.||) 'o''dd \"one'"));
     assert_non_null(strstr(script, "GRANT USAGE ON SCHEMA \"o'dd \"\"one\" TO :\"role\";"));
     assert_non_null(strstr(script, "::integer")); /* a cast is no variable */
 }

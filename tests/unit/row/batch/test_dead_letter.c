@@ -193,7 +193,11 @@ static void test_what_postgresql_cannot_hold(void **state)
     } cases[] = {
         {"caf\xc3\xa9", "caf\xc3\xa9"},
         {"caf\xc3", "caf"}, /* cut inside a character */
-        {"a\xff and more", "a? and"},
+        {"caf\xf0\x9f\x98", "caf"},
+        {"a\xff and more", "a? and more"}, /* nothing valid is cut */
+        {"a\xc3 and more", "a? and more"},
+        {"\xe6\x97\xa5\xff", "\xe6\x97\xa5?"},
+        {"\xed\xa0\x80", "???"}, /* a surrogate */
     };
     struct message m = kit_message("k", "v");
     struct str fields[FIELDS];
@@ -205,10 +209,28 @@ static void test_what_postgresql_cannot_hold(void **state)
         write_letter(&letter, &out, fields);
         struct str got = tuple_data(fields[MESSAGE]);
         assert_true(str_utf8(got, NULL));
-        got.n = MIN(got.n, strlen(cases[i].want));
         assert_true(str_eq_z(got, cases[i].want));
         assert_true(is_null(fields[TIMESTAMP])); /* beyond timestamptz */
     }
+}
+
+/* As JSON writes it; the column's name too, for it may be quoted from anywhere. */
+static void test_what_a_database_that_is_not_utf8_cannot_hold(void **state)
+{
+    (void) state;
+    struct message m = kit_message("k", "v");
+    struct error err = error_of("'caf\xc3\xa9 \xe6\x97\xa5 \xf0\x9f\x98\x80 \xff' is cut\xc3",
+                                NULL);
+    _cleanup_buf_ struct buf out = {0};
+    struct str fields[FIELDS];
+    snprintf(err.column, sizeof err.column,
+             "gr\xc3\xb6\xc3\x9f"
+             "e");
+    const struct dead_letter letter = {
+        .sink = "s", .route = "r", .message = &m, .error = &err, .escapes = true};
+    write_letter(&letter, &out, fields);
+    EXPECT(MESSAGE, "'caf\\u00e9 \\u65e5 \\ud83d\\ude00 ?' is cut");
+    EXPECT(COLUMN, "gr\\u00f6\\u00dfe");
 }
 
 int main(void)
@@ -219,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_all_that_a_letter_says),
         cmocka_unit_test(test_what_is_not_known_is_null),
         cmocka_unit_test(test_what_postgresql_cannot_hold),
+        cmocka_unit_test(test_what_a_database_that_is_not_utf8_cannot_hold),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

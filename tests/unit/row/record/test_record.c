@@ -606,7 +606,7 @@ static void test_what_expressions_name_is_staged(void **state)
 {
     (void) state;
     struct bench b = sql_bench("lower(value->>'a')", (struct mapping_spec){0});
-    expect_inputs(b.mapping, "id value:jsonb ");
+    expect_inputs(b.mapping, "id value:pg_catalog.jsonb ");
     expect_rows(&b, "{\"id\": 1}",
                 "0002"
                 "000000020001"
@@ -626,12 +626,14 @@ static void test_what_expressions_name_is_staged(void **state)
     b = sql_bench("KEY || topic || \"offset\"::text||partition-headers, record.timestamp valued, "
                   "the_key, item",
                   (struct mapping_spec){0});
-    expect_inputs(b.mapping, "id key:text headers:jsonb topic:text partition:integer offset:bigint "
-                             "timestamp:timestamptz ");
+    expect_inputs(b.mapping,
+                  "id key:pg_catalog.text headers:pg_catalog.jsonb topic:pg_catalog.text "
+                  "partition:pg_catalog.int4 offset:pg_catalog.int8 "
+                  "timestamp:pg_catalog.timestamptz ");
     assert_true(mapping_wants_headers(b.mapping));
     bench_done(&b);
     b = sql_bench("item->>index", (struct mapping_spec){.explode = "value.items"});
-    expect_inputs(b.mapping, "id item:jsonb index:integer ");
+    expect_inputs(b.mapping, "id item:pg_catalog.jsonb index:pg_catalog.int4 ");
     expect_rows(&b, "{\"items\": [{\"id\": 1}]}",
                 "0003"
                 "000000020001"
@@ -645,13 +647,13 @@ static void test_rows_of_expressions_have_a_field(void **state)
 {
     (void) state;
     struct bench b = sql_bench("now()", (struct mapping_spec){0});
-    expect_inputs(b.mapping, "id partition:integer ");
+    expect_inputs(b.mapping, "id partition:pg_catalog.int4 ");
     bench_done(&b);
     struct mapping_entry entry = {.column = "x", .sql = "convert_from(value, 'latin1')"};
     struct mapping_spec spec = spec_of(&entry, 1, NULL);
     spec.format = FORMAT_RAW;
     b = bench_of(KIT_TABLE(kit_column("x", TYPE_TEXT)), spec);
-    expect_inputs(b.mapping, "value:bytea ");
+    expect_inputs(b.mapping, "value:pg_catalog.bytea ");
     expect_rows(&b, "ab",
                 "0001"
                 "000000026162");
@@ -670,7 +672,7 @@ static void test_a_column_named_like_an_input(void **state)
                    "\"public\".\"t\"");
     struct bench b = bench_of(KIT_TABLE(kit_column("value", TYPE_INT2), kit_column("x", TYPE_TEXT)),
                               spec_of(&entry, 1, NULL));
-    expect_inputs(b.mapping, "value value:jsonb ");
+    expect_inputs(b.mapping, "value value:pg_catalog.jsonb ");
     bench_done(&b);
 }
 

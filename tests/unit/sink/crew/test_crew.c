@@ -604,6 +604,40 @@ static void test_lost_and_claimed_again(void **state)
     rig_free(r);
 }
 
+static void test_a_lost_partition_is_not_fetched_in_a_cooperative_group(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+
+    world.cooperative = true;
+    struct partition *a = fetching(r, 0);
+    struct partition *b = fetching(r, 1);
+    report(r, a, REPORT_LOST, 0, 100);
+    rig_turn(r, SECOND);
+    assert_false(a->fetched);
+    assert_true(b->fetched);
+    assert_int_equal(world.fetched_count, 1);
+    rig_free(r);
+}
+
+/* There every change starts all again: only the next that is made anyway leaves it out. */
+static void test_a_lost_partition_is_left_out_by_the_next_change(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    struct partition *a = fetching(r, 0);
+    struct partition *b = fetching(r, 1);
+    struct partition *c = fetching(r, 2);
+
+    report(r, a, REPORT_LOST, 0, 100);
+    rig_turn(r, SECOND);
+    assert_true(a->fetched);
+    report(r, b, REPORT_STOPPED, 0, 100);
+    rig_turn(r, 100 * USEC_PER_MSEC);
+    assert_false(a->fetched);
+    assert_false(b->fetched);
+    assert_true(c->fetched);
+    rig_free(r);
+}
+
 static void test_stopped_by_a_record(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
@@ -998,6 +1032,8 @@ int main(void)
         cmocka_unit_test(test_the_library_refuses_to_fetch),
         cmocka_unit_test(test_moved_while_it_is_fetched),
         cmocka_unit_test(test_lost_and_claimed_again),
+        cmocka_unit_test(test_a_lost_partition_is_not_fetched_in_a_cooperative_group),
+        cmocka_unit_test(test_a_lost_partition_is_left_out_by_the_next_change),
         cmocka_unit_test(test_stopped_by_a_record),
         cmocka_unit_test(test_stopped_in_a_cooperative_group),
         cmocka_unit_test(test_corrupt_records_are_tried_again),
