@@ -29,6 +29,12 @@ usec_t backoff_next(struct backoff *b)
     return b->last;
 }
 
+usec_t backoff_longest(struct backoff *b)
+{
+    b->last = b->cap;
+    return b->cap;
+}
+
 void backoff_reset(struct backoff *b)
 {
     b->last = 0;

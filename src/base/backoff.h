@@ -17,7 +17,8 @@ struct backoff {
 
 /* 0 < base <= cap; any seed is good, but each process should have its own. */
 void backoff_init(struct backoff *b, usec_t base, usec_t cap, uint64_t seed);
-usec_t backoff_next(struct backoff *b); /* how long to wait now, in microseconds */
-void backoff_reset(struct backoff *b);  /* after a success */
+usec_t backoff_next(struct backoff *b);    /* how long to wait now, in microseconds */
+usec_t backoff_longest(struct backoff *b); /* the same, but as long as it gets */
+void backoff_reset(struct backoff *b);     /* after a success */
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Failpoints, only in builds with -Dfailpoints=true. The table is filled before threads start;
- * after that only the countdowns change, and they are atomic. Any thread.
+ * Failpoints and the times that tests set, only in builds with -Dfailpoints=true. The tables are
+ * filled before threads start; after that only the countdowns change, and they are atomic. Any
+ * thread.
  */
 #include "base/failpoint.h"
 
@@ -29,10 +30,17 @@ static const char *const names[] = {
 #undef FAILPOINT
 };
 
-_noreturn_ static void refuse(struct str entry)
+static usec_t times[FAILTIME_COUNT]; /* 0: not set */
+
+static const char *const time_names[] = {
+#define FAILTIME(id, name, what) [FAILTIME_##id] = (name),
+#include "base/failtime.def"
+#undef FAILTIME
+};
+
+_noreturn_ static void refuse(const char *variable, struct str entry)
 {
-    fprintf(stderr, "pgsinkd: PGSINKD_FAILPOINTS: cannot understand '" STR_FMT "'\n",
-            STR_ARG(entry));
+    fprintf(stderr, "pgsinkd: %s: cannot understand '" STR_FMT "'\n", variable, STR_ARG(entry));
     exit(USAGE_EXIT);
 }
 
@@ -73,10 +81,27 @@ static void arm(struct str entry)
     }
     if (f == FAILPOINT_COUNT || action == ACTION_NONE ||
         (counted && (!str_to_u64(count, &hits) || hits == 0))) {
-        refuse(entry);
+        refuse("PGSINKD_FAILPOINTS", entry);
     }
     points[f].action = action;
     atomic_store(&points[f].left, hits);
+}
+
+/* One entry: name=milliseconds */
+static void set_time(struct str entry)
+{
+    struct str text = entry;
+    struct str name = cut(&text, '=');
+    uint64_t msec = 0;
+    size_t t = 0;
+
+    while (t < FAILTIME_COUNT && !str_eq_z(name, time_names[t])) {
+        t++;
+    }
+    if (t == FAILTIME_COUNT || !str_to_u64(text, &msec) || msec == 0) {
+        refuse("PGSINKD_FAILTIMES", entry);
+    }
+    times[t] = msec * USEC_PER_MSEC;
 }
 
 void failpoint_init(void)
@@ -86,6 +111,15 @@ void failpoint_init(void)
     while (rest.n > 0) {
         arm(cut(&rest, ','));
     }
+    rest = str_of(getenv("PGSINKD_FAILTIMES"));
+    while (rest.n > 0) {
+        set_time(cut(&rest, ','));
+    }
+}
+
+usec_t failpoint_time(enum failtime t, usec_t usual)
+{
+    return times[t] != 0 ? times[t] : usual;
 }
 
 bool failpoint_hit(enum failpoint f)

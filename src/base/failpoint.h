@@ -4,12 +4,16 @@
  *     PGSINKD_FAILPOINTS="txn.mid_copy=crash@3,txn.before_commit=error"
  * crash = _exit(99) at the N-th hit (default: the first); error = failpoint_hit returns true at
  * that hit, and at no other. An unknown name or action ends the program: a test that arms nothing
- * proves nothing. The names are listed in failpoint.def. Any thread.
+ * proves nothing. The names are listed in failpoint.def.
+ *
+ * Also times that tests set, in milliseconds; the names are listed in failtime.def:
+ *     PGSINKD_FAILTIMES="refused_pause=200"
+ * Any thread.
  */
 #ifndef BASE_FAILPOINT_H
 #define BASE_FAILPOINT_H
 
-#include "base/base.h"
+#include "base/clock.h"
 
 enum failpoint {
 #define FAILPOINT(id, name, where) FAILPOINT_##id,
@@ -18,12 +22,22 @@ enum failpoint {
     FAILPOINT_COUNT,
 };
 
+enum failtime {
+#define FAILTIME(id, name, what) FAILTIME_##id,
+#include "base/failtime.def"
+#undef FAILTIME
+    FAILTIME_COUNT,
+};
+
 #ifdef PGSINKD_FAILPOINTS
 /* Arms what the environment names. @thread main, before the others start */
 void failpoint_init(void);
 
 /* The program has reached this place: crashes, or says whether to fail here. */
 bool failpoint_hit(enum failpoint f);
+
+/* The time that the environment has set, or else the usual one. */
+usec_t failpoint_time(enum failtime t, usec_t usual);
 #else
 static inline void failpoint_init(void)
 {
@@ -32,6 +46,11 @@ static inline bool failpoint_hit(enum failpoint f)
 {
     (void) f;
     return false;
+}
+static inline usec_t failpoint_time(enum failtime t, usec_t usual)
+{
+    (void) t;
+    return usual;
 }
 #endif
 

@@ -55,6 +55,13 @@ void thread_join(struct thread *t)
     assert(rc == 0);
 }
 
+void thread_detach(struct thread *t)
+{
+    int rc = pthread_detach(t->id);
+
+    assert(rc == 0);
+}
+
 /*
  * Polls, by the monotonic clock: pthread_timedjoin_np measures wall time, which may be set while we
  * wait, and only glibc has a variant that does not. It is called only when the process ends.

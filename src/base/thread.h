@@ -21,6 +21,10 @@ struct thread {
 void thread_start(struct thread *t, const char *name, void (*body)(void *arg), void *arg);
 void thread_join(struct thread *t);
 
+/* Instead of a join: t must stay until body is entered, and what body needs until it returns.
+ * @thread the one that started it, which owns t until then */
+void thread_detach(struct thread *t);
+
 /* Joins the thread if it ends in time; false: it has not ended, and keeps running. */
 bool thread_join_until(struct thread *t, uint64_t timeout_usec) _must_;
 

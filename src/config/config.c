@@ -5,6 +5,9 @@
  */
 #include "config/config.h"
 
+#include "config/expand.h"
+#include "config/source.h"
+
 #include <sched.h>
 
 void config_position_text(const struct config *cfg, struct position pos, struct buf *out)
@@ -29,6 +32,19 @@ bool config_error_locate(const struct config *cfg, struct position pos, struct e
         return error_wrap(err, "%s", cfg->path);
     }
     return error_wrap(err, "%s:%u:%u", cfg->path, pos.line, pos.column);
+}
+
+bool config_read_again(const struct config *cfg, const char *value, struct position pos,
+                       struct buf *out, struct error *err)
+{
+    const char *written = cfg->source != NULL ? source_find(cfg->source, pos) : NULL;
+
+    if (written == NULL) {
+        buf_add_z(out, value);
+        return true;
+    }
+    return expand_text(str_of(written), cfg->source->dir, out, err) ||
+           config_error_locate(cfg, pos, err);
 }
 
 bool config_has_ledger(const struct config *cfg)

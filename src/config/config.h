@@ -170,6 +170,14 @@ void config_print(const struct config *cfg, struct buf *out);
 void config_print_start(const struct config *cfg, struct buf *out);
 
 /*
+ * Appends a text value as it is now. If the file has ${...} at pos, that is expanded again: a
+ * password may have been changed since the file was loaded. ERROR_SETUP when a variable or a file
+ * cannot be read now; the error never contains the value.
+ */
+bool config_read_again(const struct config *cfg, const char *value, struct position pos,
+                       struct buf *out, struct error *err) _must_;
+
+/*
  * Fills err (ERROR_SETUP) with "file:line:column: text" and returns false. For a position that is
  * not in the file the text starts with "file: ".
  */

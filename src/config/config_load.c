@@ -329,14 +329,14 @@ static bool load_all(struct load *l)
 struct config *config_load(const char *path, struct error *err)
 {
     struct config *cfg = mem_zalloc(sizeof *cfg);
-    struct load l = {.cfg = cfg, .dir = directory_of(path), .err = err};
+    struct load l = {.cfg = cfg, .err = err};
 
     cfg->path = mem_strdup(path);
     cfg->source = mem_zalloc(sizeof *cfg->source);
+    l.dir = cfg->source->dir = directory_of(path);
     if (!load_all(&l)) {
         cfg = config_free(cfg);
     }
     yaml_document_done(&l.doc);
-    mem_freep(&l.dir);
     return cfg;
 }

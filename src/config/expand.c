@@ -1,6 +1,6 @@
 /*
  * Expansion of ${NAME} and ${file:PATH}. Does not know what a value is for, nor where it stands:
- * the caller adds the position and remembers the original text for printing. Main thread.
+ * the caller adds the position and remembers the original text for printing. Any thread.
  */
 #include "config/expand.h"
 

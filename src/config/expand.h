@@ -4,7 +4,7 @@
  * $CREDENTIALS_DIRECTORY first, then in `dir`, the directory of the configuration file. $${ is a
  * literal ${. What is put in is not expanded again.
  *
- * Reads the environment and files: main thread, before others start.
+ * Reads the environment, which nobody changes, and files. Any thread.
  */
 #ifndef CONFIG_EXPAND_H
 #define CONFIG_EXPAND_H

@@ -14,7 +14,7 @@
 
 struct load {
     struct config *cfg; /* being filled */
-    char *dir;          /* of the file; relative ${file:...} are looked up there */
+    const char *dir;    /* of the file; relative ${file:...} are looked up there */
     struct yaml_document doc;
     struct error *err; /* the caller's */
 };

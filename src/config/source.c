@@ -25,4 +25,5 @@ void source_done(struct config_source *s)
         mem_freep(&s->items[i].text);
     }
     mem_freep(&s->items);
+    mem_freep(&s->dir);
 }

@@ -2,7 +2,7 @@
  * How values were written in the file, where that differs from what they are: the text before
  * ${...} was expanded, found by the position of the value. config_print needs it, because what a
  * reference brings in may be a secret and must not be printed; the file's own words then stand in
- * its place.
+ * its place. config_read_again needs it for values that change while the process runs.
  *
  * struct config owns it: config_load makes it and fills it while it reads, config_free frees it,
  * and nobody changes it in between. Private to config/. Main thread while loading; any thread
@@ -23,6 +23,7 @@ struct config_source {
     struct source_text *items;
     size_t count;
     size_t cap;
+    char *dir; /* of the file: where a relative ${file:PATH} is */
 };
 
 /* Keeps a copy of the text that stands at pos. */

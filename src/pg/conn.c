@@ -1,7 +1,7 @@
 /*
- * Connecting, the session's settings, and the ends of a connection. Every call returns at once,
- * except where libpq itself looks up a host name, and in conn_open_wait and conn_exec. One thread
- * at a time.
+ * A connection that is there: what it sends and receives, its end, the statements of those who may
+ * wait; and the settings that its session is to have. How it is made is conn_open.c. Every call
+ * returns at once, except for conn_exec. One thread at a time.
  */
 #include "pg/conn.h"
 
@@ -19,9 +19,6 @@
 
 /* How many answers are searched for the last words of a server that is gone. */
 #define LAST_WORDS_MAX 100
-
-/* For each host of the DSN. */
-#define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /*
  * One query string, one round trip. It begins by asking whether the server can write at all, since
@@ -52,7 +49,12 @@ static char *setup_sql(const struct conn_settings *settings)
                     "SET tcp_user_timeout TO 30000;"
                     "SET standard_conforming_strings TO on;"
                     "SET \"TimeZone\" TO 'UTC';"
-                    "SET \"DateStyle\" TO 'ISO';");
+                    "SET \"DateStyle\" TO 'ISO';"
+                    /* PostgreSQL 14 and 17 brought these: an idle worker, or a batch that waits for
+                     * a lock, does not end because of its role's or database's default. */
+                    "SELECT pg_catalog.set_config(s.name, '0', false)"
+                    " FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS s (name)"
+                    " WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL;");
     if (settings->listen_channel != NULL) {
         buf_add_z(&sql, "LISTEN ");
         table_quote_ident(&sql, settings->listen_channel);
@@ -66,13 +68,15 @@ struct conn *conn_new(const struct conn_settings *settings)
 {
     struct conn *c = mem_zalloc(sizeof *c);
 
-    c->dsn = dsn_new(settings->dsn);
+    c->cfg = settings->cfg;
+    c->dsn = c->cfg == NULL ? dsn_new(settings->dsn) : NULL;
     c->application_name = mem_strdup(settings->application_name);
     c->setup_sql = setup_sql(settings);
     c->listen_sink = mem_strdup(settings->listen_sink);
     c->timeout_usec = settings->timeout_usec;
     c->deadline = USEC_NEVER;
     c->stop_fd = -1;
+    c->resolver = resolver_new();
     return c;
 }
 
@@ -86,6 +90,8 @@ struct conn *conn_free(struct conn *c)
     if (c != NULL) {
         conn_close(c);
         dsn_free(c->dsn);
+        resolver_free(c->resolver);
+        addresses_clear(&c->addresses);
         free(c->application_name);
         free(c->setup_sql);
         free(c->listen_sink);
@@ -113,6 +119,9 @@ bool conn_is_open(const struct conn *c)
 
 int conn_fd(const struct conn *c)
 {
+    if (c->phase == CONN_LOOKUP) {
+        return c->lookup_fd;
+    }
     return c->pg != NULL ? PQsocket(c->pg) : -1;
 }
 
@@ -136,221 +145,6 @@ int conn_backend_pid(const struct conn *c)
     return c->pg != NULL ? PQbackendPID(c->pg) : 0;
 }
 
-/* What the server says without being asked is kept if it ends the session, and dropped otherwise.
- */
-static void on_notice(void *arg, const PGresult *res)
-{
-    struct conn *c = arg;
-
-    if (fault_is_fatal(res)) {
-        fault_result(res, &c->notice);
-    }
-}
-
-static void start_host(struct conn *c)
-{
-    const struct dsn_host *h = &c->dsn->hosts[c->host];
-    /* The DSN (dbname) overrides what stands before it, and is overridden by what stands after it.
-     */
-    const struct {
-        const char *keyword;
-        const char *value;
-    } options[] = {
-        {"keepalives", "1"},
-        {"keepalives_idle", "30"},
-        {"keepalives_interval", "10"},
-        {"keepalives_count", "3"},
-        {"tcp_user_timeout", "30000"},
-        {"dbname", c->dsn->text},
-        {"host", h->host},
-        {"hostaddr", h->hostaddr},
-        {"port", h->port},
-        {"application_name", c->application_name},
-        {"client_encoding", "UTF8"},
-    };
-    const char *keywords[ARRAY_LEN(options) + 1] = {NULL};
-    const char *values[ARRAY_LEN(options) + 1] = {NULL};
-    size_t n = 0;
-
-    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-        if (options[i].value != NULL) {
-            keywords[n] = options[i].keyword;
-            values[n++] = options[i].value;
-        }
-    }
-    c->pg = PQconnectStartParams(keywords, values, 1);
-    assert(c->pg != NULL);                        /* NULL means out of memory */
-    PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); /* shows SQLSTATE, see fault_connect */
-    PQsetNoticeReceiver(c->pg, on_notice, c);
-    c->phase = CONN_CONNECTING;
-    c->events = POLLOUT;
-    /* If it has failed already (a wrong option, no such socket file) there is nothing to poll for.
-     */
-    c->deadline = PQstatus(c->pg) == CONNECTION_BAD ? 0 : clock_mono() + CONNECT_TIMEOUT_USEC;
-}
-
-bool conn_open(struct conn *c, struct error *err)
-{
-    assert(c->pg == NULL);
-    (void) err;
-    c->host = 0;
-    c->others.class = ERROR_NONE;
-    start_host(c);
-    return true;
-}
-
-/*
- * A host has failed: the next one is tried, if there is one. After the last, a host that may work
- * later decides what kind of failure this is: that a standby answers while the primary is down is
- * not the operator's mistake.
- */
-static enum conn_step host_failed(struct conn *c, struct error *err)
-{
-    conn_close(c);
-    if (c->others.class != ERROR_NONE && c->others.class != ERROR_SETUP &&
-        err->class == ERROR_SETUP) {
-        *err = c->others;
-    }
-    if (c->host + 1 == c->dsn->host_count) {
-        return CONN_FAILED;
-    }
-    c->others = *err;
-    c->host++;
-    start_host(c);
-    return CONN_WAIT;
-}
-
-static enum conn_step start_setup(struct conn *c, struct error *err)
-{
-    if (PQsetnonblocking(c->pg, 1) != 0 || !PQsendQuery(c->pg, c->setup_sql)) {
-        fault_connect(c->pg, err);
-        return host_failed(c, err);
-    }
-    c->phase = CONN_SETUP;
-    c->events = POLLIN;
-    if (!conn_flush(c, err)) {
-        return host_failed(c, err);
-    }
-    return CONN_WAIT;
-}
-
-static enum conn_step step_connecting(struct conn *c, struct error *err)
-{
-    struct pollfd p = {.fd = PQsocket(c->pg), .events = c->events};
-
-    if (PQstatus(c->pg) == CONNECTION_BAD) {
-        fault_connect(c->pg, err);
-        return host_failed(c, err);
-    }
-    if (poll(&p, 1, 0) <= 0) {
-        if (clock_mono() < c->deadline) {
-            return CONN_WAIT;
-        }
-        error_set(err, ERROR_LINK, "no connection to %s within %llu s", PQhost(c->pg),
-                  (unsigned long long) (CONNECT_TIMEOUT_USEC / USEC_PER_SEC));
-        return host_failed(c, err);
-    }
-    switch (PQconnectPoll(c->pg)) {
-    case PGRES_POLLING_READING:
-        c->events = POLLIN;
-        return CONN_WAIT;
-    case PGRES_POLLING_WRITING:
-        c->events = POLLOUT;
-        return CONN_WAIT;
-    case PGRES_POLLING_OK:
-        return start_setup(c, err);
-    case PGRES_POLLING_FAILED:
-    case PGRES_POLLING_ACTIVE: /* unused by libpq */
-        break;
-    }
-    fault_connect(c->pg, err);
-    return host_failed(c, err);
-}
-
-/* False when this result ends the attempt. */
-static bool setup_result(struct conn *c, const PGresult *res, struct error *err)
-{
-    ExecStatusType status = PQresultStatus(res);
-
-    if (status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
-        return true;
-    }
-    if (status != PGRES_TUPLES_OK) {
-        fault_result(res, err);
-        if (err->class == ERROR_RECORD) {
-            err->class = ERROR_SETUP; /* a setting that the server does not accept */
-        }
-        return error_wrap(err, "cannot set up the session");
-    }
-    if (result_is_true(res, 0, 0)) {
-        return error_set(err, ERROR_LINK, "%s is a standby: it cannot write", PQhost(c->pg));
-    }
-    if (strcmp(PQgetvalue(res, 0, 1), "on") == 0) {
-        return error_set(err, ERROR_LINK, "%s is read-only: default_transaction_read_only is on",
-                         PQhost(c->pg));
-    }
-    return true;
-}
-
-static enum conn_step start_ping(struct conn *c, struct error *err)
-{
-    if (!PQsendQuery(c->pg, "")) {
-        fault_connect(c->pg, err);
-        return host_failed(c, err);
-    }
-    c->phase = CONN_PING;
-    c->ping_at = clock_mono();
-    if (!conn_flush(c, err)) {
-        return host_failed(c, err);
-    }
-    return CONN_WAIT;
-}
-
-static enum conn_step session_ready(struct conn *c)
-{
-    c->round_trip = clock_mono() - c->ping_at;
-    conn_end(c);
-    c->session++;
-    return CONN_READY;
-}
-
-static enum conn_step step_setup(struct conn *c, struct error *err)
-{
-    bool heard;
-
-    if (!conn_pump(c, &heard, err)) {
-        return host_failed(c, err);
-    }
-    while (!PQisBusy(c->pg)) {
-        _cleanup_result_ PGresult *res = PQgetResult(c->pg);
-        if (res == NULL) {
-            return c->phase == CONN_SETUP ? start_ping(c, err) : session_ready(c);
-        }
-        if (!setup_result(c, res, err)) {
-            return host_failed(c, err);
-        }
-    }
-    return CONN_WAIT;
-}
-
-enum conn_step conn_step(struct conn *c, struct error *err)
-{
-    switch (c->phase) {
-    case CONN_CONNECTING:
-        return step_connecting(c, err);
-    case CONN_SETUP:
-    case CONN_PING:
-        return step_setup(c, err);
-    case CONN_IDLE:
-        return CONN_READY;
-    case CONN_CLOSED:
-    case CONN_BUSY:
-        break;
-    }
-    assert(false && "conn_step outside of connecting");
-    return CONN_FAILED;
-}
-
 void conn_begin(struct conn *c)
 {
     assert(c->phase == CONN_IDLE);
@@ -358,14 +152,17 @@ void conn_begin(struct conn *c)
     c->deadline = clock_mono() + c->timeout_usec;
 }
 
-/* replay() sends "replay:" and the sink; everything else is about the ledger. */
+/* replay() sends "replay:" and the sink; what is about the ledger has the sink alone, or nothing if
+ * it concerns all. Whatever else anybody sends is not for us. */
 static void take_notification(struct conn *c, const char *payload)
 {
     static const char replay[] = "replay:";
+    const char *sink = c->listen_sink;
 
-    if (strncmp(payload, replay, strlen(replay)) != 0) {
+    if (*payload == '\0' || (sink != NULL && strcmp(payload, sink) == 0)) {
         c->news.ledger = true;
-    } else if (c->listen_sink != NULL && strcmp(payload + strlen(replay), c->listen_sink) == 0) {
+    } else if (sink != NULL && strncmp(payload, replay, strlen(replay)) == 0 &&
+               strcmp(payload + strlen(replay), sink) == 0) {
         c->news.replay = true;
     }
 }
@@ -482,45 +279,19 @@ bool conn_idle(struct conn *c, struct conn_news *out, struct error *err)
 
 /* --- the blocking face --- */
 
-/* Waits for the connection's events, its deadline, or stop_fd. False when stop_fd is readable. */
-static bool wait_events(const struct conn *c, int stop_fd)
+bool conn_wait(struct conn *c, struct error *err)
 {
     struct pollfd p[2] = {
         {.fd = conn_fd(c), .events = c->events},
-        {.fd = stop_fd, .events = POLLIN},
+        {.fd = c->stop_fd, .events = POLLIN},
     };
 
     (void) poll(p, 2, clock_poll_ms(clock_mono(), c->deadline));
-    return !(p[1].revents & POLLIN);
-}
-
-static PGresult *interrupted(struct conn *c, struct error *err)
-{
-    conn_close(c);
-    error_set(err, ERROR_LINK, "interrupted");
-    return NULL;
-}
-
-bool conn_open_wait(struct conn *c, int stop_fd, struct error *err)
-{
-    c->stop_fd = stop_fd;
-    if (!conn_open(c, err)) {
-        return false;
+    if (p[1].revents & POLLIN) {
+        conn_close(c);
+        return error_set(err, ERROR_LINK, "interrupted");
     }
-    for (;;) {
-        if (!wait_events(c, stop_fd)) {
-            (void) interrupted(c, err);
-            return false;
-        }
-        switch (conn_step(c, err)) {
-        case CONN_READY:
-            return true;
-        case CONN_FAILED:
-            return false;
-        case CONN_WAIT:
-            break;
-        }
-    }
+    return true;
 }
 
 static void finish(struct conn *c, const struct error *err)
@@ -569,9 +340,9 @@ PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *cons
                 fault_result(res, &fault);
             }
         }
-        if (!wait_events(c, c->stop_fd)) {
+        if (!conn_wait(c, err)) {
             PQclear(last);
-            return interrupted(c, err);
+            return NULL;
         }
     }
 }

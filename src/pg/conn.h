@@ -2,8 +2,8 @@
  * One connection to PostgreSQL, non-blocking. The thread that polls its descriptor opens it and
  * sets up its session step by step, so a worker never waits inside libpq; conn_open_wait and
  * conn_exec are the blocking face, for the main thread at start, the scout, and commands. Every
- * wait has a deadline: 10 s for connecting, settings.timeout_usec for one answer. TCP keepalive and
- * tcp_user_timeout are set unless the DSN sets them.
+ * wait has a deadline: 10 s for each address, settings.timeout_usec for one answer. TCP keepalive
+ * and tcp_user_timeout are set unless the DSN sets them.
  *
  * No retry, no policy, no log here: a failed connection is closed and reported; sink/ decides when
  * to open it again. One thread at a time. libpq's types stay inside pg/.
@@ -14,15 +14,19 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+struct config;
 struct conn;
 
 /* Texts are copied. */
 struct conn_settings {
     const char *dsn; /* libpq keyword string or URI; "" = environment only */
+    /* Instead: postgres.dsn of this, whose ${...} are expanded again at each attempt. It must
+     * outlive the connection. */
+    const struct config *cfg;
     const char *application_name;
     const char *synchronous_commit; /* "on", "off", ... */
     const char *listen_channel;     /* LISTEN to this after connecting; NULL = none */
-    const char *listen_sink;        /* the sink whose replays are news; NULL = none */
+    const char *listen_sink;        /* the sink about which notifications are news; NULL = none */
     usec_t lock_timeout_usec;       /* the session's lock_timeout */
     usec_t timeout_usec;            /* longest wait for one answer */
 };
@@ -36,7 +40,10 @@ enum conn_step {
 struct conn *conn_new(const struct conn_settings *settings) _must_; /* closed at first */
 struct conn *conn_free(struct conn *c);                             /* closes; returns NULL */
 
-/* Starts to connect; then call conn_step until it is ready or has failed. */
+/*
+ * Starts to connect; then call conn_step until it is ready or has failed. ERROR_SETUP when the DSN
+ * cannot be read, or is malformed.
+ */
 bool conn_open(struct conn *c, struct error *err) _must_;
 enum conn_step conn_step(struct conn *c, struct error *err) _must_;
 

@@ -8,87 +8,116 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *option(const PQconninfoOption *options, const char *keyword)
+static const PQconninfoOption *find(const PQconninfoOption *options, const char *keyword)
 {
-    for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
-        if (strcmp(o->keyword, keyword) == 0) {
-            if (o->val != NULL && *o->val != '\0') {
-                return o->val;
-            }
-            return o->envvar != NULL ? getenv(o->envvar) : NULL;
-        }
+    while (strcmp(options->keyword, keyword) != 0) {
+        options++; /* each libpq has these keywords */
     }
-    return NULL;
+    return options;
+}
+
+static const char *value(const PQconninfoOption *options, const char *keyword)
+{
+    const char *v = find(options, keyword)->val;
+
+    return v != NULL ? v : "";
+}
+
+/*
+ * A connection that fails before anything is looked up or connected, because its sslmode does not
+ * exist: by then libpq has put together what DSN, environment and service file say. The password
+ * keeps it from reading the password file.
+ */
+static PGconn *complete(const char *text)
+{
+    static const char *const keywords[] = {"dbname", "password", "sslmode", NULL};
+    const char *values[] = {text, "-", "none such", NULL};
+
+    return PQconnectStartParams(keywords, values, 1);
+}
+
+/* Where a host that is left out leads: the directory of libpq's own socket, or localhost. */
+static char *default_host(void)
+{
+    PGconn *pg = complete("host=,");
+    char *host = mem_strdup(PQhost(pg));
+
+    PQfinish(pg);
+    return host;
 }
 
 static size_t list_count(const char *list)
 {
-    size_t n = list != NULL && *list != '\0' ? 1 : 0;
+    size_t n = 1;
 
-    for (; list != NULL && *list != '\0'; list++) {
+    for (; *list != '\0'; list++) {
         n += *list == ',';
     }
     return n;
 }
 
-/* A copy of the i-th member of a comma-separated list, or of its only one; NULL for an empty list.
- */
+/* A copy of the i-th member of a comma-separated list, or of its only one; NULL if it is empty. */
 static char *list_member(const char *list, size_t i)
 {
-    if (list == NULL || *list == '\0') {
-        return NULL;
-    }
     if (list_count(list) > 1) {
         for (; i > 0; i--) {
             list = strchr(list, ',') + 1;
         }
     }
-    return mem_strndup(list, strcspn(list, ","));
+    size_t n = strcspn(list, ",");
+    return n > 0 ? mem_strndup(list, n) : NULL;
 }
 
-/* Several hosts, to be tried one by one, or a single one as the DSN says. */
-static void find_hosts(struct dsn *d, const PQconninfoOption *options)
+/* One member of each list, with defaults where it is empty. */
+static struct dsn_host host_at(const PQconninfoOption *options, size_t i)
 {
-    const char *host = option(options, "host");
-    const char *hostaddr = option(options, "hostaddr");
-    const char *port = option(options, "port");
-    size_t n = MAX(list_count(host), list_count(hostaddr));
-    size_t ports = list_count(port);
+    struct dsn_host h = {
+        .host = list_member(value(options, "host"), i),
+        .hostaddr = list_member(value(options, "hostaddr"), i),
+        .port = list_member(value(options, "port"), i),
+    };
 
-    /* An empty member means a default, which cannot be asked for by name; it is libpq that refuses
-     * lists of different lengths. */
-    bool plain = n > 1 && (ports <= 1 || ports == n) && option(options, "service") == NULL;
-    for (size_t i = 0; plain && i < 3; i++) {
-        const char *list = (const char *[]){host, hostaddr, port}[i];
-        size_t count = list_count(list);
-        plain = list == NULL || (count == n || (i == 2 && count <= 1));
-        plain = plain && (list == NULL || (list[0] != ',' && strstr(list, ",,") == NULL &&
-                                           (*list == '\0' || list[strlen(list) - 1] != ',')));
+    if (h.host == NULL) {
+        h.host = h.hostaddr != NULL ? mem_strdup(h.hostaddr) : default_host();
     }
-    d->host_count = plain ? n : 1;
-    d->hosts = mem_array(d->host_count, sizeof *d->hosts);
-    for (size_t i = 0; plain && i < n; i++) {
-        d->hosts[i] = (struct dsn_host){
-            .host = list_member(host, i),
-            .hostaddr = list_member(hostaddr, i),
-            .port = list_member(port, i),
-        };
+    if (h.port == NULL) {
+        h.port = mem_strdup(find(options, "port")->compiled);
     }
+    return h;
+}
+
+/* libpq refuses lists of different lengths. An address cannot be taken back by a keyword, so it is
+ * libpq, too, that tries lists of them with one left out. */
+static size_t count_hosts(const PQconninfoOption *options)
+{
+    const char *host = value(options, "host");
+    const char *hostaddr = value(options, "hostaddr");
+    size_t ports = list_count(value(options, "port"));
+    size_t n = list_count(*hostaddr ? hostaddr : host);
+    bool whole = hostaddr[0] != ',' && strstr(hostaddr, ",,") == NULL &&
+                 (*hostaddr == '\0' || hostaddr[strlen(hostaddr) - 1] != ',');
+
+    if ((*host && list_count(host) != n) || (ports != 1 && ports != n) || !whole) {
+        return 0;
+    }
+    return n;
 }
 
 struct dsn *dsn_new(const char *text)
 {
     struct dsn *d = mem_zalloc(sizeof *d);
-    PQconninfoOption *options = PQconninfoParse(text, NULL);
+    PGconn *pg = complete(text);
+    PQconninfoOption *options = PQconninfo(pg);
+    size_t n = options != NULL ? count_hosts(options) : 0;
 
     d->text = mem_strdup(text);
-    if (options != NULL) {
-        find_hosts(d, options);
-        PQconninfoFree(options);
-    } else {
-        d->host_count = 1;
-        d->hosts = mem_array(1, sizeof *d->hosts);
+    d->host_count = MAX(n, 1);
+    d->hosts = mem_array(d->host_count, sizeof *d->hosts);
+    for (size_t i = 0; i < n; i++) {
+        d->hosts[i] = host_at(options, i);
     }
+    PQconninfoFree(options);
+    PQfinish(pg);
     return d;
 }
 

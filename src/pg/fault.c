@@ -8,6 +8,7 @@
 #include "pg/sqlstate.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void fault_one_line(char *to, size_t size, const char *text)
@@ -93,11 +94,24 @@ static const char *const permanent[] = {
     "channel binding",
 };
 
+/* What is read from there at each attempt is as old as the service's last start. */
+static const char *credentials_hint(void)
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+    return dir != NULL && *dir != '\0'
+               ? " systemd copies its credentials when the service starts: restart it after one of "
+                 "them was changed."
+               : "";
+}
+
 static void connect_hint(const char *sqlstate, struct error *err)
 {
     if (sqlstate_is(sqlstate, SQLSTATE_INVALID_PASSWORD)) {
-        error_hint(err, "Check user and password: they come from postgres.dsn, PGPASSWORD or the "
-                        "password file.");
+        error_hint(err,
+                   "Check user and password: they come from postgres.dsn, PGPASSWORD or the "
+                   "password file, which is read again at each attempt.%s",
+                   credentials_hint());
     } else if (sqlstate_is(sqlstate, SQLSTATE_INVALID_AUTHORIZATION)) {
         error_hint(
             err,
@@ -191,6 +205,10 @@ bool fault_connect(const PGconn *pg, struct error *err)
     for (size_t i = 0; i < ARRAY_LEN(permanent); i++) {
         if (strstr(err->text, permanent[i]) != NULL) {
             err->class = ERROR_SETUP;
+            error_hint(err,
+                       "Check the connection's options in postgres.dsn, and the files that they "
+                       "name, which are read again at each attempt.%s",
+                       credentials_hint());
         }
     }
     if (PQconnectionNeedsPassword(pg)) {

@@ -11,11 +11,13 @@
 
 #include "pg/conn.h"
 #include "pg/dsn.h"
+#include "pg/resolver.h"
 
 #include <libpq-fe.h>
 
 enum conn_phase {
     CONN_CLOSED,
+    CONN_LOOKUP,     /* the host's name is being looked up */
     CONN_CONNECTING, /* PQconnectPoll */
     CONN_SETUP,      /* the session's settings are sent */
     CONN_PING,       /* an empty query, to measure one round trip */
@@ -27,9 +29,15 @@ struct conn {
     PGconn *pg;       /* NULL = closed */
     uint64_t session; /* counts connections: what belongs to one server process is gone with it */
     enum conn_phase phase;
-    struct dsn *dsn;
-    size_t host;         /* which of the DSN's hosts is being tried */
-    struct error others; /* why the hosts before it have failed */
+    const struct config *cfg; /* where the DSN is read at each attempt; NULL: it stays */
+    struct dsn *dsn;          /* of the last attempt */
+    size_t host;              /* which of the DSN's hosts is being tried */
+    struct error others;      /* why the hosts before it have failed */
+    struct resolver *resolver;
+    int lookup_fd;              /* LOOKUP */
+    struct addresses addresses; /* of the host that is being tried, if it has a name */
+    size_t address;             /* the one that is being tried */
+    struct error before;        /* why the addresses before it have failed */
     char *application_name;
     char *setup_sql;
     usec_t timeout_usec;
@@ -39,10 +47,13 @@ struct conn {
     short events;
     bool copy_in;          /* an operation is in the middle of COPY FROM STDIN */
     struct conn_news news; /* notifications that came while an operation was under way */
-    char *listen_sink;     /* the sink whose replays are news; NULL = none */
+    char *listen_sink;     /* the sink about which notifications are news; NULL = none */
     int stop_fd;           /* readable = give up waiting, in the blocking calls; -1 = none */
     struct error notice;   /* the last error that ended the session without being asked for */
 };
+
+/* For each address, and for the lookup of each name. */
+#define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* An operation starts, on an idle connection, and ends. @thread the connection's */
 void conn_begin(struct conn *c);
@@ -62,6 +73,10 @@ bool conn_flush(struct conn *c, struct error *err) _must_;
 /* Closes a connection that libpq has given up; fills err (ERROR_LINK) from the server's last words.
  * Returns false. */
 bool conn_lost(struct conn *c, struct error *err);
+
+/* Blocking: waits for the events, the deadline, or stop_fd; with that it closes the connection and
+ * returns false. @thread main, scout */
+bool conn_wait(struct conn *c, struct error *err) _must_;
 
 /*
  * Blocking: runs one statement and returns its result, which the caller frees, or NULL and err.

@@ -1,5 +1,7 @@
 """An operator moves next_offset by SQL while the daemon runs: it takes effect at once."""
 
+import time
+
 import pytest
 
 from kit import ledger, wait
@@ -229,5 +231,54 @@ def test_seek_to_where_it_stands_loses_and_doubles_nothing(bench):
             at = bench.value("SELECT next_offset FROM pgsinkd.offsets WHERE partition = 0 FOR UPDATE")
             bench.value("SELECT pgsinkd.seek(%s, %s, 0, %s)", bench.sink, log.topic, at)
     bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
+# Notifications, which everybody may send
+
+
+def notify(bench, payload, seconds):
+    """Sends it again and again, each time in a transaction of its own; how often."""
+    sent = 0
+    end = time.monotonic() + seconds
+    with bench.postgres.connect(bench.database) as anybody:
+        while time.monotonic() < end:
+            anybody.execute("SELECT pg_notify('pgsinkd', %s)", [payload])
+            sent += 1
+    return sent
+
+
+def test_notifications_for_other_sinks(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    bench.start(bench.config(log))
+    log.fill(100)
+    bench.wait_stored(log)
+    before = bench.owners(log)
+    for payload in ("other", f"{bench.sink}x", f"replay:{bench.sink}", "replay:other"):
+        notify(bench, payload, 0.1)
+    log.fill(100)
+    bench.wait_stored(log)
+    assert bench.owners(log) == before
+    bench.check(log)
+
+
+def test_a_flood_of_notifications(bench):
+    """Each claim raises the epoch; at most ten a second are made because of notifications, and records go on."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    d = bench.start(bench.config(log))
+    log.fill(100)
+    bench.wait_stored(log)
+    before = bench.owners(log)
+    log.fill(1000)
+    assert notify(bench, bench.sink, 2) > 200
+    bench.wait_stored(log)
+    claims = {p: epoch - before[p] for p, epoch in bench.owners(log).items()}
+    assert all(5 <= n <= 25 for n in claims.values()), claims
+    bench.sql("DELETE FROM events WHERE _partition = 0")
+    bench.move(log, 0, 0)  # an operator's change is still noticed
+    wait.until(lambda: bench.rows() == 1100, "the rows again", timeout=10)
     assert d.running
     bench.check(log)

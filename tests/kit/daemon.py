@@ -15,6 +15,7 @@ from kit import process, wait
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("PGSINKD", ROOT / "build" / "pgsinkd"))
+FAKE_NAMES = BINARY.parent / "tests" / "libfake_names.so"  # host names as a test wants them: tests/fake_names.c
 
 # Marks of a broken program, wherever they appear in its output.
 BROKEN = re.compile(r"assert|AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:", re.IGNORECASE)

@@ -182,9 +182,10 @@ class Postgres:
                 admin.execute(f"ALTER SYSTEM SET {name} = '{value}'")
             admin.execute("SELECT pg_reload_conf()")
 
-    def standby(self, name="standby"):
+    def standby(self, name="standby", port=None, **settings):
         """A streaming, asynchronous standby of this server: started, and following."""
-        other = Postgres(self.root.parent, name)
+        other = Postgres(self.root.parent, name, **settings)
+        other.port = port or other.port
         self._program("pg_basebackup", "-h", self.host, "-p", self.port, "-U", SUPERUSER,
                       "-D", other.data, "-R", "-c", "fast", "--no-sync")  # fmt: skip
         other.start()

@@ -5,6 +5,7 @@
  */
 #include "sink/app/app.h"
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "host/notify.h"
 #include "host/signals.h"
@@ -167,10 +168,12 @@ static void take_signals(struct app *a)
 
 static bool workers_alive(const struct app *a, usec_t now)
 {
+    usec_t limit = failpoint_time(FAILTIME_BEAT_LIMIT, BEAT_LIMIT);
+
     for (size_t i = 0; i < a->worker_count; i++) {
         usec_t beat = atomic_load_explicit(&worker_stats(a->workers[i])->beat_usec,
                                            memory_order_relaxed);
-        if (now > beat && now - beat > BEAT_LIMIT) {
+        if (now > beat && now - beat > limit) {
             return false;
         }
     }

@@ -51,17 +51,45 @@ static void take_events(struct app *a)
 
 /* ---- reports ---- */
 
+/* A connection that a person must mend: a line for each reason, however many meet it. */
+static void log_refused(struct app *a, const struct error *err)
+{
+    uint64_t reason = error_reason(err);
+    struct error fault = *err;
+
+    if (a->refused != reason) {
+        a->refused = reason;
+        error_wrap(&fault, "postgresql: cannot connect, trying again until it works");
+        log_fault(LOG_connection_refused, &fault);
+    }
+}
+
 /* Connections: a line when the first is lost, another when all are back. */
 static void take_link(struct app *a, const struct report *r)
 {
     if (r->kind == REPORT_DOWN) {
         if (a->down++ == 0) {
             a->down_since = clock_mono();
-            log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
+            a->refused = 0;
+            if (r->error.class != ERROR_SETUP) { /* else REPORT_REFUSED comes */
+                log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
+            }
         }
     } else if (--a->down == 0) {
+        a->refused = 0;
         log_event(LOG(postgres_back),
                   (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
+    }
+}
+
+/* The scout's own connections. Where the workers have none either, their lines say it. */
+static void take_scout_link(struct app *a, const struct scout_mail *m)
+{
+    if (m->kind == SCOUT_REFUSED) {
+        log_refused(a, &m->error);
+    } else if (a->down == 0 && a->refused != 0) {
+        a->refused = 0;
+        log_event(LOG(postgres_connected));
     }
 }
 
@@ -91,6 +119,16 @@ static void take_trouble(struct app *a, const struct report *r)
     snprintf(text, sizeof text, "postgresql: worker %u: %s", worker_number(r->worker),
              r->error.text);
     log_limited(a, text);
+}
+
+/* Too few connections are left: that may pass. */
+static void take_refused(struct app *a, const struct report *r)
+{
+    if (r->error.class == ERROR_SETUP) {
+        log_refused(a, &r->error);
+    } else {
+        take_trouble(a, r);
+    }
 }
 
 static void take_evicted(struct app *a, const struct report *r)
@@ -169,6 +207,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_DUE, take_due)                                                                    \
     TAKER(REPORT_DOUBTFUL, take_doubtful)                                                          \
     TAKER(REPORT_DOWN, take_link)                                                                  \
+    TAKER(REPORT_REFUSED, take_refused)                                                            \
     TAKER(REPORT_UP, take_link)                                                                    \
     TAKER(REPORT_EVICTED, take_evicted)                                                            \
     TAKER(REPORT_TROUBLE, take_trouble)                                                            \
@@ -201,6 +240,9 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     if (useless) {
         log_fault(LOG_tables_refused, &answer->error);
         app_stop_begin(a, EXIT_TARGET);
+        scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_REFUSED || answer->kind == SCOUT_ADMITTED) {
+        take_scout_link(a, answer);
         scout_mail_free(answer);
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());

@@ -71,7 +71,9 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_TARGETS:
     case SCOUT_TARGET_ENDS:
     case SCOUT_LEDGER:
-        break; /* the replayer's, and the drain's */
+    case SCOUT_REFUSED:
+    case SCOUT_ADMITTED:
+        break; /* the replayer's, the drain's, main's */
     case SCOUT_AWAY:
         c->away = true;
         log_event(LOG(brokers_away), m->error.text);

@@ -5,6 +5,7 @@
 #include "sink/plan/prepare.h"
 
 #include "base/backoff.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "host/notify.h"
 #include "pg/catalog.h"
@@ -14,10 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* How long a refused connection is tried before there has been one. */
+#define REFUSED_START (30 * USEC_PER_SEC)
+
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name)
 {
     return (struct conn_settings){
-        .dsn = cfg->postgres.dsn,
+        .cfg = cfg,
         .application_name = application_name,
         .synchronous_commit = "on",
         .lock_timeout_usec = config_lock_timeout(cfg),
@@ -91,12 +95,10 @@ static bool prepare_schema(const struct prepared *p, struct conn *c, struct erro
     return !policies_want_letters(p->policies) || load_letters(cfg, p->policies, c, err);
 }
 
-/* One try. Whatever fails with ERROR_SETUP is for a person, the rest is tried again. */
-static bool prepare_once(const struct prepared *p, struct conn *c, int stop_fd, struct error *err)
+/* The schema, then the tables. Whatever fails with ERROR_SETUP is for a person, the rest is tried
+ * again. */
+static bool prepare_connected(const struct prepared *p, struct conn *c, struct error *err)
 {
-    if (!conn_is_open(c) && !conn_open_wait(c, stop_fd, err)) {
-        return false;
-    }
     if (!prepare_schema(p, c, err)) {
         return false;
     }
@@ -122,39 +124,90 @@ static bool stop_requested(int stop_fd, usec_t until)
     return poll(&fd, 1, clock_poll_ms(clock_mono(), until)) > 0;
 }
 
+/* The start so far. */
+struct start {
+    const struct prepared *p;
+    struct conn *conn;
+    int stop_fd;
+    struct backoff backoff;
+    bool connected;       /* once at least */
+    bool warned;          /* that the database is away, or refuses */
+    usec_t refused_until; /* 0: it is not refused */
+};
+
+enum start_step { START_DONE, START_AGAIN, START_OVER };
+
+/* A refused connection: told once, and given up only if there has never been one. */
+static enum start_step refused(struct start *s, struct error *err, enum exit_code *out_code)
+{
+    usec_t now = clock_mono();
+
+    if (s->refused_until == 0) {
+        s->refused_until = now + failpoint_time(FAILTIME_REFUSED_START, REFUSED_START);
+        error_wrap(err, "postgresql: cannot connect, trying again");
+        log_fault(LOG_connection_refused, err);
+        s->warned = true;
+    }
+    if (s->connected || now < s->refused_until) {
+        return START_AGAIN;
+    }
+    error_wrap(err, "postgresql: still cannot connect");
+    log_fault(LOG_connection_refused, err);
+    *out_code = EXIT_FAULT;
+    return START_OVER;
+}
+
+static enum start_step try_once(struct start *s, enum exit_code *out_code)
+{
+    struct error err = {0};
+
+    if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, &err)) {
+        if (err.class == ERROR_SETUP) {
+            return refused(s, &err, out_code);
+        }
+        s->refused_until = 0;
+    } else {
+        s->connected = true;
+        s->refused_until = 0;
+        if (prepare_connected(s->p, s->conn, &err)) {
+            return START_DONE;
+        }
+        if (err.class == ERROR_SETUP) {
+            log_fault(LOG_target_refused, &err);
+            *out_code = EXIT_TARGET;
+            return START_OVER;
+        }
+    }
+    if (!s->warned && !stop_requested(s->stop_fd, 0)) {
+        log_event(LOG(postgres_away), err.text);
+        s->warned = true;
+    }
+    return START_AGAIN;
+}
+
 bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_code)
 {
     const struct config *cfg = p->cfg;
-    struct error err = {0};
-    struct backoff backoff;
-    bool warned = false;
     char name[96];
 
     snprintf(name, sizeof name, "pgsinkd %s main", cfg->sink);
     struct conn_settings settings = prepare_conn_settings(cfg, name);
-    struct conn *c = conn_new(&settings);
-    backoff_init(&backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
-    bool ok;
-    while (!(ok = prepare_once(p, c, stop_fd, &err))) {
-        if (err.class == ERROR_SETUP) {
-            log_fault(LOG_target_refused, &err);
-            *out_code = EXIT_TARGET;
-            break;
-        }
-        usec_t pause = backoff_next(&backoff);
-        if (!warned && !stop_requested(stop_fd, 0)) {
-            log_event(LOG(postgres_away), err.text);
-            warned = true;
-        }
+    struct start s = {.p = p, .conn = conn_new(&settings), .stop_fd = stop_fd};
+    backoff_init(&s.backoff, 100 * USEC_PER_MSEC, 5 * USEC_PER_SEC, clock_mono());
+    enum start_step step;
+    while ((step = try_once(&s, out_code)) == START_AGAIN) {
         notify_extend_start(START_EXTENSION + cfg->postgres.timeout);
         notify_status("waiting for postgresql");
+        usec_t pause = s.refused_until != 0
+                           ? failpoint_time(FAILTIME_REFUSED_PAUSE, backoff_longest(&s.backoff))
+                           : backoff_next(&s.backoff);
         if (stop_requested(stop_fd, clock_mono() + pause)) {
             break;
         }
     }
-    if (ok && warned) {
+    if (step == START_DONE && s.warned) {
         log_event(LOG(postgres_connected));
     }
-    conn_free(c);
-    return ok;
+    conn_free(s.conn);
+    return step == START_DONE;
 }

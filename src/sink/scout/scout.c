@@ -7,6 +7,7 @@
 #include "sink/scout/scout.h"
 
 #include "base/backoff.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "pg/holders.h"
@@ -35,6 +36,7 @@ struct scout {
     struct verifier verifier;
     struct backoff backoff;
     bool away;
+    bool refused; /* the last connection to PostgreSQL was, for a person to mend */
 };
 
 static void report(struct scout *s, enum scout_kind kind, const struct error *err)
@@ -128,9 +130,19 @@ static bool is_partial(const struct scout_mail *m)
     return false;
 }
 
+/* One report when connections begin to be refused, and one when they are not any more. */
 static bool has_session(struct scout *s, struct conn *conn, struct error *err)
 {
-    return conn_is_open(conn) || conn_open_wait(conn, s->stop_fd, err);
+    if (conn_is_open(conn)) {
+        return true;
+    }
+    bool ok = conn_open_wait(conn, s->stop_fd, err);
+    bool refused = !ok && err->class == ERROR_SETUP;
+    if (refused ? !s->refused : ok && s->refused) {
+        s->refused = refused;
+        report(s, refused ? SCOUT_REFUSED : SCOUT_ADMITTED, refused ? err : NULL);
+    }
+    return ok;
 }
 
 /* In m->refs the offset becomes SCOUT_HAS_ROW where a partition had its row before this. */
@@ -339,6 +351,8 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         break;
     case SCOUT_REACHABLE:
     case SCOUT_AWAY:
+    case SCOUT_REFUSED:
+    case SCOUT_ADMITTED:
         break;
     }
     report_brokers(s, ok, err);
@@ -372,6 +386,14 @@ static bool needs_pause(const struct scout_mail *m)
     return !is_paced && (m->failed || is_partial(m));
 }
 
+/* What a person must mend is not tried often. */
+static usec_t pause_after(struct scout *s, const struct scout_mail *m)
+{
+    return m->failed && m->error.class == ERROR_SETUP
+               ? failpoint_time(FAILTIME_REFUSED_PAUSE, backoff_longest(&s->backoff))
+               : backoff_next(&s->backoff);
+}
+
 static void handle(struct scout *s, struct scout_mail *m)
 {
     struct error err = {0};
@@ -381,7 +403,7 @@ static void handle(struct scout *s, struct scout_mail *m)
         m->error = err;
     }
     if (needs_pause(m)) {
-        wait_until(s, clock_mono() + backoff_next(&s->backoff), false);
+        wait_until(s, clock_mono() + pause_after(s, m), false);
     } else {
         backoff_reset(&s->backoff);
     }
@@ -418,7 +440,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
 
     snprintf(name, sizeof name, "pgsinkd %s scout", cfg->sink);
     struct conn_settings settings = {
-        .dsn = cfg->postgres.dsn,
+        .cfg = cfg,
         .application_name = name,
         .synchronous_commit = "on",
         .lock_timeout_usec = config_lock_timeout(cfg),

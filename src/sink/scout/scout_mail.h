@@ -35,6 +35,8 @@ enum scout_kind {
     SCOUT_LEDGER,      /* refs, owners: where the ledger, or the group, has partitions */
     SCOUT_REACHABLE,   /* only an answer: the brokers answer again */
     SCOUT_AWAY,        /* only an answer: they do not; error */
+    SCOUT_REFUSED,     /* only an answer: the scout's connection to PostgreSQL is refused; error */
+    SCOUT_ADMITTED,    /* only an answer: it is not any more */
 };
 
 /* In refs.offset of an answer to FIRST_USE: the partition had its row before. */
@@ -76,7 +78,8 @@ struct scout_mail {
     char *topic;          /* SCOUT_PLAN: whose plan it is */
     struct replay replay; /* SCOUT_REPLAY */
     bool failed;          /* no answer this time: error */
-    struct error error;   /* also SCOUT_AWAY; SCOUT_PLAN: a table that cannot be used (SETUP) */
+    /* Also AWAY, REFUSED; PLAN: a table that cannot be used (SETUP). */
+    struct error error;
 };
 
 /* A question with room for this many partitions, none of which is in it yet. */

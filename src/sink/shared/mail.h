@@ -108,7 +108,8 @@ enum report_kind {
     REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */
     REPORT_LOST,     /* owned by another now: error */
     REPORT_RELEASED, /* the worker has forgotten it; the partition may be freed */
-    REPORT_DOWN,     /* connection to PostgreSQL lost or refused: error */
+    REPORT_DOWN,     /* connection to PostgreSQL lost, or could not be made: error */
+    REPORT_REFUSED,  /* why the server refuses a connection: error */
     REPORT_UP,       /* ... and made again */
     REPORT_EVICTED,  /* offset = number of backends ended, which held rows of the ledger */
     REPORT_TROUBLE,  /* error: worth a line in the log; the worker tries again by itself */

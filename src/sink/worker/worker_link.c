@@ -2,6 +2,7 @@
  * The worker's connection: how it is made, and what the success or the failure of an operation does
  * to it. Which operations there are, and which is next, is not decided here. Worker thread.
  */
+#include "base/failpoint.h"
 #include "pg/sqlstate.h"
 #include "sink/worker/worker_state.h"
 
@@ -36,7 +37,7 @@ void worker_link_init(struct worker *w)
 
     snprintf(name, sizeof name, "pgsinkd %s worker %u", cfg->sink, w->wc.number);
     struct conn_settings settings = {
-        .dsn = cfg->postgres.dsn,
+        .cfg = cfg,
         .application_name = name,
         .synchronous_commit = synchronous_commit_text(cfg->postgres.synchronous_commit),
         .listen_channel = config_needs_schema(cfg) ? "pgsinkd" : NULL,
@@ -101,6 +102,7 @@ void worker_link_lost(struct worker *w, const struct error *err)
     l->failed = 0;
     l->copy_once = false;
     l->each_once = false;
+    l->moved = false;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
     stats_set(&w->stats.linked, 0);
     for (size_t i = 0; i < w->slot_count; i++) {
@@ -110,6 +112,36 @@ void worker_link_lost(struct worker *w, const struct error *err)
     if (!l->down_reported) {
         l->down_reported = true;
         worker_report(w, REPORT_DOWN, NULL, 0, err);
+    }
+}
+
+/* No connection, and the server says why: reported once for each reason. */
+static void report_refused(struct worker *w, const struct error *err)
+{
+    uint64_t reason = error_reason(err);
+
+    if (w->link.refused != reason) {
+        w->link.refused = reason;
+        worker_report(w, REPORT_REFUSED, NULL, 0, err);
+    }
+}
+
+/*
+ * A connection could not be made. If an operator must mend something (a login, a database, a
+ * certificate), it may happen at any time, and nothing else has to stop for it: so it is tried
+ * again for ever, but seldom, since a server may lock an account that fails too often.
+ */
+static void connect_failed(struct worker *w, const struct error *err)
+{
+    struct link *l = &w->link;
+
+    worker_link_lost(w, err);
+    if (err->class == ERROR_SETUP) {
+        l->retry_at = clock_mono() +
+                      failpoint_time(FAILTIME_REFUSED_PAUSE, backoff_longest(&l->backoff));
+    }
+    if (err->class != ERROR_LINK) {
+        report_refused(w, err);
     }
 }
 
@@ -168,7 +200,7 @@ void worker_link_connect(struct worker *w)
     if (conn_open(w->link.conn, &err)) {
         set_state(&w->link, LINK_CONNECTING);
     } else {
-        worker_link_failed(w, &err);
+        connect_failed(w, &err);
     }
 }
 
@@ -181,13 +213,14 @@ void worker_link_step(struct worker *w)
     case CONN_WAIT:
         return;
     case CONN_FAILED:
-        worker_link_failed(w, &err);
+        connect_failed(w, &err);
         return;
     case CONN_READY:
         break;
     }
     set_state(l, LINK_IDLE);
     l->retry_at = 0;
+    l->refused = 0;
     stats_set(&w->stats.linked, 1);
     if (l->down_reported) {
         l->down_reported = false;

@@ -6,6 +6,9 @@
  */
 #include "sink/worker/worker_state.h"
 
+/* Whoever may connect may notify: so it costs at most this many claims. */
+#define MOVED_PAUSE (100 * USEC_PER_MSEC)
+
 static bool look_for_news(struct worker *w)
 {
     struct link *l = &w->link;
@@ -23,11 +26,24 @@ static bool look_for_news(struct worker *w)
     if (news.replay) {
         worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
     }
-    bool moved = news.ledger && l->ledger != NULL;
-    for (size_t i = 0; moved && i < w->slot_count; i++) {
-        w->slots[i]->reclaim = slot_owns(w->slots[i]); /* somebody has changed the ledger by hand */
-    }
+    l->moved = l->moved || (news.ledger && l->ledger != NULL);
     return true;
+}
+
+/* The first time at once, so that an operator need not wait. */
+static void reclaim_moved(struct worker *w)
+{
+    struct link *l = &w->link;
+    usec_t now = clock_mono();
+
+    if (!l->moved || now < l->moved_at) {
+        return;
+    }
+    l->moved = false;
+    l->moved_at = now + MOVED_PAUSE;
+    for (size_t i = 0; i < w->slot_count; i++) {
+        w->slots[i]->reclaim = slot_owns(w->slots[i]);
+    }
 }
 
 /* True when an operation was started. */
@@ -39,6 +55,7 @@ static bool start_next(struct worker *w)
     if (clock_mono() < w->link.retry_at) {
         return false;
     }
+    reclaim_moved(w);
     worker_plan_apply(w);
     if (!w->stopping && worker_ledger_start_claim(w, false)) {
         return true;
@@ -97,5 +114,8 @@ usec_t worker_schedule_deadline(const struct worker *w)
     if (l->state != LINK_IDLE) {
         return conn_deadline(l->conn);
     }
-    return l->retry_at > clock_mono() ? l->retry_at : USEC_NEVER;
+    if (l->retry_at > clock_mono()) {
+        return l->retry_at;
+    }
+    return l->moved ? l->moved_at : USEC_NEVER;
 }

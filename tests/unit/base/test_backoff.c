@@ -50,6 +50,18 @@ static void test_equal_bounds(void **state)
     }
 }
 
+static void test_longest(void **state)
+{
+    (void) state;
+    struct backoff b;
+
+    backoff_init(&b, 7, 50, 1);
+    assert_int_equal(backoff_longest(&b), 50);
+    for (int i = 0; i < 10; i++) {
+        assert_in_range(backoff_next(&b), 7, 50);
+    }
+}
+
 static void zero_base(void *arg)
 {
     struct backoff b;
@@ -70,6 +82,7 @@ int main(void)
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_seeds_differ),
         cmocka_unit_test(test_equal_bounds),
+        cmocka_unit_test(test_longest),
         cmocka_unit_test(test_wrong_bounds_abort),
     };
 

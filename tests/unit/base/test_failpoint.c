@@ -79,13 +79,35 @@ static void test_refused(void **state)
     }
 }
 
+static void set_times(void *arg)
+{
+    setenv("PGSINKD_FAILTIMES", arg, 1);
+    failpoint_init();
+    assert_true(failpoint_time(FAILTIME_REFUSED_PAUSE, 7) == 200 * USEC_PER_MSEC);
+    assert_true(failpoint_time(FAILTIME_REFUSED_START, 7) == 7);
+}
+
+static void test_times(void **state)
+{
+    (void) state;
+    static char bad[][32] = {"no_such=1", "refused_pause", "refused_pause=", "refused_pause=0",
+                             "refused_pause=1s"};
+
+    set_times((char[]){"refused_pause=200"});
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct unit_end end = unit_run(set_times, bad[i]);
+        assert_true(WIFEXITED(end.status));
+        assert_int_equal(WEXITSTATUS(end.status), 2);
+        assert_non_null(strstr(end.said, "PGSINKD_FAILTIMES"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unarmed),
-        cmocka_unit_test(test_crash),
-        cmocka_unit_test(test_error_once),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_unarmed),    cmocka_unit_test(test_crash),
+        cmocka_unit_test(test_error_once), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_times),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

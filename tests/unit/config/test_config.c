@@ -292,6 +292,41 @@ static void test_documentation(void **state)
     config_free(kit_load(*state, buf_cstr(&example)));
 }
 
+static void test_a_value_is_read_again(void **state)
+{
+    struct kit *kit = *state;
+    struct error err;
+    _cleanup_buf_ struct buf out = {0};
+
+    kit_write_z(kit, "again", "hunter1\n");
+    struct config *cfg = kit_load(kit, "sink: s\n"
+                                       "kafka: {brokers: b}\n"
+                                       "postgres:\n"
+                                       "  dsn: user=u password=${file:again}\n"
+                                       "routes: [{topics: [t], table: x}]\n");
+    const char *dsn = cfg->postgres.dsn;
+    struct position pos = cfg->postgres.dsn_pos;
+
+    assert_string_equal(dsn, "user=u password=hunter1");
+    kit_write_z(kit, "again", "hunter2\n");
+    assert_true(config_read_again(cfg, dsn, pos, &out, &err));
+    assert_string_equal(buf_cstr(&out), "user=u password=hunter2");
+    assert_int_equal(remove(kit->path), 0);
+    assert_false(config_read_again(cfg, dsn, pos, &out, &err));
+    assert_int_equal(err.class, ERROR_SETUP);
+    assert_non_null(strstr(err.text, "c.yaml:4:8: file '"));
+    assert_null(strstr(err.text, "hunter"));
+
+    buf_clear(&out); /* what is written without a reference stays */
+    assert_true(config_read_again(cfg, cfg->sink, cfg->sink_pos, &out, &err));
+    assert_string_equal(buf_cstr(&out), "s");
+    config_free(cfg);
+    cfg = &(struct config){0}; /* made without a file */
+    buf_clear(&out);
+    assert_true(config_read_again(cfg, "x", (struct position){0}, &out, &err));
+    assert_string_equal(buf_cstr(&out), "x");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +341,7 @@ int main(void)
         cmocka_unit_test(test_empty_after_expansion),
         cmocka_unit_test(test_long_texts_in_messages),
         cmocka_unit_test(test_many_topics),
+        cmocka_unit_test(test_a_value_is_read_again),
         cmocka_unit_test(test_documentation),
     };
 

@@ -2,6 +2,8 @@
  */
 #include "server.h"
 
+#include "names_kit.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
@@ -53,6 +55,27 @@ static void test_open_and_close(void **state)
     assert_ok(conn_open_wait(c, -1, &err), &err); /* once more */
     assert_null(conn_free(c));
     assert_null(conn_free(NULL));
+}
+
+/* Sessions of ours end by no timeout of the role or the database. */
+static void test_timeouts_are_taken_back(void **state)
+{
+    (void) state;
+    bool has_transaction_timeout = PQserverVersion(admin) >= 170000;
+
+    operator_ask(admin, "ALTER DATABASE unit SET statement_timeout TO '3s'");
+    operator_ask(admin, "ALTER DATABASE unit SET idle_session_timeout TO '3s'");
+    if (has_transaction_timeout) {
+        operator_ask(admin, "ALTER DATABASE unit SET transaction_timeout TO '3s'");
+    }
+    struct conn *c = server_open();
+    assert_string_equal(show(c, "statement_timeout"), "0");
+    assert_string_equal(show(c, "idle_session_timeout"), "0");
+    if (has_transaction_timeout) {
+        assert_string_equal(show(c, "transaction_timeout"), "0");
+    }
+    conn_free(c);
+    operator_ask(admin, "ALTER DATABASE unit RESET ALL");
 }
 
 /* Opens with these words added to the DSN, which must fail. */
@@ -190,6 +213,64 @@ static void test_silent_host_has_a_deadline(void **state)
     close(fd);
 }
 
+/* Every address of a name is tried; TLS and messages still go by the name. */
+static void test_addresses_of_a_name(void **state)
+{
+    (void) state;
+    char *dsn = dsn_with("host=db.test");
+    struct conn_settings settings = server_settings(dsn);
+
+    names_set("db.test 127.0.0.9 ::1 127.0.0.1 127.0.0.8\n");
+    struct conn *c = server_open_with(&settings);
+    assert_string_equal(PQhost(c->pg), "db.test");
+    assert_string_equal(PQhostaddr(c->pg), "127.0.0.1");
+    conn_free(c);
+    free(dsn);
+
+    /* What a person must mend is said, though nobody answers at another address. */
+    struct error e = refused("host=db.test dbname=unit_nowhere");
+    assert_int_equal(e.class, ERROR_SETUP);
+    assert_string_equal(e.sqlstate, "3D000");
+    e = refused("host=db.test port=1");
+    assert_int_equal(e.class, ERROR_LINK);
+    assert_has(e.text,
+               "db.test: connection to server at \"127.0.0.8\", port 1 failed: Connection refused");
+    e = refused("host=none.invalid");
+    assert_int_equal(e.class, ERROR_LINK);
+    assert_has(e.text, "could not translate host name \"none.invalid\" to address");
+}
+
+/* No name server answers: no call waits for it, and the answer is taken when it comes. */
+static void test_a_name_server_is_dead(void **state)
+{
+    (void) state;
+    char *dsn = dsn_with("host=dead.test");
+    struct conn_settings settings = server_settings(dsn);
+    struct error err;
+
+    names_set("dead.test -\n");
+    struct conn *c = conn_new(&settings);
+    usec_t begin = clock_mono();
+    for (int i = 0; i < 3; i++) {
+        assert_ok(conn_open(c, &err), &err);
+        assert_int_equal(conn_step(c, &err), CONN_WAIT);
+        assert_true(conn_fd(c) >= 0);
+        assert_int_equal(conn_events(c), POLLIN);
+        assert_true(conn_deadline(c) > begin);
+        conn_close(c);
+    }
+    int stop = eventfd(1, EFD_CLOEXEC);
+    assert_false(conn_open_wait(c, stop, &err));
+    assert_string_equal(err.text, "interrupted");
+    assert_true(clock_mono() - begin < USEC_PER_SEC);
+
+    names_set("dead.test 127.0.0.1\n");
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    conn_free(c);
+    free(dsn);
+    close(stop);
+}
+
 static void test_interrupted(void **state)
 {
     (void) state;
@@ -261,7 +342,7 @@ static void test_notifications(void **state)
     struct error err;
     struct conn_news news;
 
-    operator_ask(admin, "NOTIFY pgsinkd, 'x'");
+    operator_ask(admin, "NOTIFY pgsinkd, 's'");
     assert_true(idle_until(c, &news, &err));
     assert_true(news.ledger);
     assert_false(news.replay);
@@ -269,7 +350,7 @@ static void test_notifications(void **state)
     assert_false(news.ledger);
 
     /* One that comes together with the answer of an operation. */
-    operator_ask(admin, "NOTIFY pgsinkd, 'y'");
+    operator_ask(admin, "NOTIFY pgsinkd"); /* as TRUNCATE of the ledger does */
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
     assert_ok(conn_run(c, "SELECT 1", &err), &err);
     assert_true(conn_idle(c, &news, &err));
@@ -284,7 +365,9 @@ static void test_notifications_of_replays(void **state)
     struct error err;
     struct conn_news news;
 
-    operator_ask(admin, "SELECT pg_notify('pgsinkd', 'replay:other'), pg_notify('pgsinkd', 'x')");
+    operator_ask(admin,
+                 "SELECT pg_notify('pgsinkd', 'replay:other'), pg_notify('pgsinkd', 'other'),"
+                 " pg_notify('pgsinkd', 'replay'), pg_notify('pgsinkd', 's')");
     assert_true(idle_until(c, &news, &err));
     assert_true(news.ledger);
     assert_false(news.replay);
@@ -334,10 +417,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_and_close),
+        cmocka_unit_test(test_timeouts_are_taken_back),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_setting_refused),
         cmocka_unit_test(test_several_hosts),
         cmocka_unit_test(test_silent_host_has_a_deadline),
+        cmocka_unit_test(test_addresses_of_a_name),
+        cmocka_unit_test(test_a_name_server_is_dead),
         cmocka_unit_test(test_interrupted),
         cmocka_unit_test(test_terminated_while_idle),
         cmocka_unit_test(test_notifications),
@@ -349,5 +435,6 @@ int main(void)
     admin = operator_open();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     PQfinish(admin);
+    names_done();
     return failed;
 }

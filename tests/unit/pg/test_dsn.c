@@ -1,6 +1,7 @@
 /* dsn.c: syntax errors that quote nothing, and the hosts to try one by one. */
 #include "pg/dsn.h"
 
+#include "base/mem.h"
 #include "pg/conn.h"
 
 #include "unit.h"
@@ -39,6 +40,27 @@ static void test_syntax(void **state)
     }
 }
 
+/* What libpq takes where no host is given: its own socket's directory. */
+static char *default_host(void)
+{
+    struct dsn *d = dsn_new("");
+    char *host = mem_strdup(d->hosts[0].host);
+
+    assert_int_equal(host[0], '/');
+    dsn_free(d);
+    return host;
+}
+
+static int without_environment(void **state)
+{
+    (void) state;
+    unsetenv("PGHOST");
+    unsetenv("PGHOSTADDR");
+    unsetenv("PGPORT");
+    unsetenv("PGSERVICE");
+    return 0;
+}
+
 static void expect_hosts(const char *dsn, const char *want)
 {
     struct dsn *d = dsn_new(dsn);
@@ -58,26 +80,66 @@ static void expect_hosts(const char *dsn, const char *want)
 static void test_hosts(void **state)
 {
     (void) state;
-    unsetenv("PGHOST");
-    unsetenv("PGHOSTADDR");
-    unsetenv("PGPORT");
-    unsetenv("PGSERVICE");
-    expect_hosts("", "-|-|-;");
-    expect_hosts("not a dsn", "-|-|-;");
-    expect_hosts("host=a port=1", "-|-|-;");
-    expect_hosts("host=a,b", "a|-|-;b|-|-;");
+    char *socket = default_host();
+    char want[200];
+
+    snprintf(want, sizeof want, "%s|-|5432;", socket);
+    expect_hosts("", want);
+    expect_hosts("not a dsn", want);
+    expect_hosts("host=a port=1", "a|-|1;");
+    expect_hosts("host=/run/x", "/run/x|-|5432;");
+    expect_hosts("host=a,b", "a|-|5432;b|-|5432;");
     expect_hosts("host=a,b port=7", "a|-|7;b|-|7;");
     expect_hosts("host=a,b port=7,8", "a|-|7;b|-|8;");
+    expect_hosts("host=a,b port=,8", "a|-|5432;b|-|8;");
     expect_hosts("host=a,b hostaddr=1.1.1.1,2.2.2.2 port=7,8", "a|1.1.1.1|7;b|2.2.2.2|8;");
+    expect_hosts("hostaddr=1.1.1.1,2.2.2.2", "1.1.1.1|1.1.1.1|5432;2.2.2.2|2.2.2.2|5432;");
     expect_hosts("postgresql://a:1,b:2/db", "a|-|1;b|-|2;");
-    expect_hosts("host=a,b port=7,8,9", "-|-|-;"); /* libpq will say what is wrong */
+    snprintf(want, sizeof want, "a|-|5432;%s|-|5432;b|-|5432;", socket);
+    expect_hosts("host=a,,b", want);
+    free(socket);
+
+    /* libpq will say what is wrong, or do by itself what we cannot */
+    expect_hosts("host=a,b port=7,8,9", "-|-|-;");
     expect_hosts("host=a,b hostaddr=1.1.1.1", "-|-|-;");
-    expect_hosts("host=a,,b", "-|-|-;"); /* an empty one is a default: libpq's business */
-    expect_hosts("host=a,b service=s", "-|-|-;");
+    expect_hosts("host=a,/run/x hostaddr=1.1.1.1,", "-|-|-;");
+}
+
+static void test_hosts_of_the_environment(void **state)
+{
+    (void) state;
     setenv("PGHOST", "x,y", 1);
     expect_hosts("port=3", "x|-|3;y|-|3;");
-    expect_hosts("host=a", "-|-|-;");
+    expect_hosts("host=a", "a|-|5432;");
     unsetenv("PGHOST");
+    setenv("PGPORT", "9", 1);
+    expect_hosts("host=a", "a|-|9;");
+    unsetenv("PGPORT");
+}
+
+static void test_hosts_of_a_service(void **state)
+{
+    (void) state;
+    char path[64];
+
+    snprintf(path, sizeof path, "/tmp/service-test-%ld", (long) getpid());
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_true(fputs("[warehouse]\nhost=x,y\nport=7,8\npassword=p\n", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    setenv("PGSERVICEFILE", path, 1);
+    expect_hosts("service=warehouse", "x|-|7;y|-|8;");
+    expect_hosts("service=warehouse host=a,b", "a|-|7;b|-|8;");
+    setenv("PGSERVICE", "warehouse", 1);
+    expect_hosts("dbname=w", "x|-|7;y|-|8;");
+    unsetenv("PGSERVICE");
+    unsetenv("PGSERVICEFILE");
+    assert_int_equal(unlink(path), 0);
+}
+
+static void test_no_dsn(void **state)
+{
+    (void) state;
     assert_null(dsn_free(NULL));
 }
 
@@ -86,7 +148,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_hosts_of_the_environment),
+        cmocka_unit_test(test_hosts_of_a_service),
+        cmocka_unit_test(test_no_dsn),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, without_environment, NULL);
 }

@@ -1,0 +1,270 @@
+"""PostgreSQL refuses a connection: a login, a database, an address. The daemon lives, says so once, and goes on by
+itself when it is let in again; at a start it gives up after a while, for the service manager to start it again.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from kit import wait
+
+# Times of the daemon that are minutes of a test otherwise: a refused connection is tried every 200 ms, for 1 s at a start.
+QUICK = {"PGSINKD_FAILTIMES": "refused_pause=200,refused_start=1000"}
+PASSWORD = "s3cret-1, with 'quotes'"
+
+
+class Login:
+    """A role without special rights, owner of the test's database and table, and what it connects with."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.role = f"{bench.sink}_login"
+        bench.plain_table()
+        self.sql(f"CREATE ROLE {self.role} LOGIN")
+        self.sql(f"ALTER DATABASE {bench.database} OWNER TO {self.role}")
+        self.sql(f"ALTER TABLE events OWNER TO {self.role}")
+        self.set_password(PASSWORD)
+        self.write_password(PASSWORD)
+        self.hba = bench.postgres.data / "pg_hba.conf"
+        self.hba_before = self.hba.read_text()
+
+    def sql(self, statement):
+        with self.bench.postgres.connect(self.bench.database) as admin:
+            admin.execute(statement)
+
+    def set_password(self, password):
+        self.sql("ALTER ROLE {} PASSWORD '{}'".format(self.role, password.replace("'", "''")))
+
+    def write_password(self, password):
+        (self.bench.root / "pg-password").write_text(password.replace("'", "\\'") + "\n")
+
+    def dsn(self, **changes):
+        return self.bench.dsn(**({"user": self.role, "password": "'${file:pg-password}'"} | changes))
+
+    def set_hba(self, text):
+        self.hba.write_text(text)
+        with self.bench.postgres.connect() as admin:
+            admin.execute("SELECT pg_reload_conf()")
+
+    def close(self):
+        self.set_hba(self.hba_before)
+        if self.bench.database != self.bench.sink:
+            self.rename(self.bench.sink)
+        self.sql(f"REASSIGN OWNED BY {self.role} TO operator")
+        self.sql(f"DROP ROLE {self.role}")
+
+    def rename(self, name):
+        """The database gets another name: sessions in it end first, and the daemon must not make new ones."""
+        running = [d for d in self.bench.daemons if d.running]
+        for d in running:
+            d.freeze()
+        self.bench.db.close()
+        with self.bench.postgres.connect() as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [self.bench.database]
+            )
+            admin.execute(f"ALTER DATABASE {self.bench.database} RENAME TO {name}")
+        self.bench.database = name
+        for d in running:
+            d.thaw()
+
+
+@pytest.fixture
+def login(bench):
+    login = Login(bench)
+    yield login
+    bench.stop()
+    login.close()
+
+
+@contextlib.contextmanager
+def nologin(login):
+    login.sql(f"ALTER ROLE {login.role} NOLOGIN")
+    yield
+    login.sql(f"ALTER ROLE {login.role} LOGIN")
+
+
+@contextlib.contextmanager
+def connection_limit(login):
+    login.sql(f"ALTER ROLE {login.role} CONNECTION LIMIT 0")
+    yield
+    login.sql(f"ALTER ROLE {login.role} CONNECTION LIMIT -1")
+
+
+@contextlib.contextmanager
+def no_database(login):
+    name = login.bench.database
+    login.rename(f"{name}_elsewhere")
+    yield
+    login.rename(name)
+
+
+@contextlib.contextmanager
+def hba_line(login):
+    login.set_hba(f"host all {login.role} 127.0.0.1/32 reject\n" + login.hba_before)
+    yield
+    login.set_hba(login.hba_before)
+
+
+@contextlib.contextmanager
+def new_password(login):
+    """The role gets it at once; the file that ${file:...} names, later."""
+    login.set_password("s3cret-2")
+    yield
+    login.write_password("s3cret-2")
+
+
+@contextlib.contextmanager
+def no_password_file(login):
+    path = login.bench.root / "pg-password"
+    path.rename(login.bench.root / "elsewhere")
+    yield
+    (login.bench.root / "elsewhere").rename(path)
+
+
+# What refuses; the SQLSTATE or words in the log; is it for a person (error with HINT), or may it pass (warning)?
+WAYS = {
+    "nologin": (nologin, "28000", True),
+    "connection limit": (connection_limit, "53300", False),
+    "no database": (no_database, "3D000", True),
+    "pg_hba.conf": (hba_line, "28000", True),
+    "password": (new_password, "28P01", True),
+    "password file": (no_password_file, "file '.*/pg-password': ", True),
+}
+
+
+def certificate(directory, name):
+    """A self-signed certificate for localhost; its key, which the server can read, beside it."""
+    path = directory / f"{name}.crt"
+    key = path.with_suffix(".key")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", path],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    if os.geteuid() == 0:
+        shutil.chown(key, "postgres", "postgres")
+    return path
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_connection_is_refused_while_it_runs(bench, login, way):
+    """Each time the sessions are ended, records arrive, and the daemon waits until it is let in again."""
+    refuse, words, for_a_person = WAYS[way]
+    log = bench.topic(partitions=4)
+    config = bench.config(log, postgres={"dsn": login.dsn()})
+    d = bench.start(config, env=QUICK).allow("cannot connect")
+    log.fill(1000)
+    bench.wait_stored(log)
+    with refuse(login):
+        bench.postgres.terminate_backends()
+        log.fill(1000)
+        d.wait_log(words)
+        if for_a_person:
+            d.wait_log("HINT: ")
+        wait.stays(lambda: d.running, "running", 1)
+        assert len(d.lines("error")) == (1 if for_a_person else 0), d.lines("error")
+    bench.connected()
+    bench.wait_stored(log)
+    assert d.running and "s3cret" not in d.log()
+    assert len([line for line in d.lines() if "connected again after" in line]) == 1, d.lines()
+    bench.check(log)
+
+
+def test_a_certificate_is_wrong_for_a_while(bench, login):
+    """The file of trusted certificates is replaced by a wrong one, and that by the right one."""
+    trusted = bench.root / "root.crt"
+    server = certificate(bench.postgres.root, "server")
+    other = certificate(bench.root, "other")
+    shutil.copy(server, trusted)
+    log = bench.topic(partitions=2)
+    dsn = login.dsn(host="localhost", hostaddr="127.0.0.1", sslmode="verify-full", sslrootcert=trusted)
+    try:
+        bench.postgres.set_default("ssl_cert_file", server)
+        bench.postgres.set_default("ssl_key_file", server.with_suffix(".key"))
+        bench.postgres.set_default("ssl", "on")
+        d = bench.start(bench.config(log, postgres={"dsn": dsn}), env=QUICK)
+        d.allow("cannot connect")
+        log.fill(100)
+        bench.wait_stored(log)
+        shutil.copy(other, trusted)
+        bench.postgres.terminate_backends()
+        log.fill(100)
+        d.wait_log("certificate verify failed")
+        d.wait_log("HINT: ")
+        wait.stays(lambda: d.running, "running", 0.5)
+        assert len(d.lines("error")) == 1, d.lines("error")
+        shutil.copy(server, trusted)
+        bench.wait_stored(log)
+        assert d.running
+        bench.check(log)
+    finally:
+        for name in ("ssl", "ssl_cert_file", "ssl_key_file"):
+            bench.postgres.set_default(name, None)
+
+
+def test_only_new_connections_are_refused(bench, login):
+    """The workers have their sessions; the scout, who reads the catalog after an ALTER, gets none."""
+    log = bench.topic(partitions=2)
+    config = bench.config(log, postgres={"dsn": login.dsn()}, batch={"write_path": "copy"})
+    d = bench.start(config, env=QUICK).allow("cannot connect")
+    log.fill(100)
+    bench.wait_stored(log)
+    with nologin(login):
+        login.sql("ALTER TABLE events ALTER amount TYPE double precision")
+        log.fill(100)
+        d.wait_log("28000")
+        wait.stays(lambda: d.running, "running", 0.5)
+        assert len(d.lines("error")) == 1, d.lines("error")
+    bench.wait_stored(log)
+    d.wait_log("postgresql: connected\n")
+    bench.check(log)
+
+
+def test_a_start_is_refused_for_a_moment(bench, login):
+    log = bench.topic(partitions=2)
+    log.fill(100)
+    with nologin(login):
+        d = bench.start(bench.config(log, postgres={"dsn": login.dsn()}), ready=False,
+                        env={"PGSINKD_FAILTIMES": "refused_pause=200"})  # fmt: skip
+        d.allow("cannot connect")
+        d.wait_log("28000")
+        wait.stays(lambda: d.running and not d.notify.values("READY"), "running and not ready", 0.5)
+    d.wait_ready()
+    bench.wait_stored(log)
+    assert len(d.lines("error")) == 1, d.lines("error")
+    bench.check(log)
+
+
+def test_a_start_is_refused_for_long(bench, login):
+    """Code 1, after which the service manager starts it again; not 4, after which it does not."""
+    log = bench.topic(partitions=2)
+    log.fill(100)
+    config = bench.config(log, postgres={"dsn": login.dsn()})
+    with nologin(login):
+        d = bench.start(config, ready=False, env=QUICK).allow("cannot connect")
+        assert d.wait_exit(20) == 1
+        assert len(d.lines("error")) == 2, d.lines("error")
+    bench.drain(config)
+    bench.check(log)
+
+
+def test_a_stop_while_refused(bench, login):
+    log = bench.topic(partitions=2)
+    config = bench.config(log, postgres={"dsn": login.dsn()})
+    d = bench.start(config).allow("cannot connect")
+    log.fill(100)
+    bench.wait_stored(log)
+    with nologin(login):
+        bench.postgres.terminate_backends()
+        d.wait_log("28000")
+        assert d.terminate() < 2
+        early = bench.start(config, ready=False).allow("cannot connect")
+        early.wait_log("28000")
+        assert early.terminate() < 2
+    log.fill(100)
+    bench.drain(config)
+    bench.check(log)
