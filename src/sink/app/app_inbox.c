@@ -55,19 +55,18 @@ static void take_events(struct app *a)
 /* Is it the first refusal for this reason, however many meet it? */
 static bool is_new_refusal(struct app *a, const struct error *err)
 {
-    const char *reason = *err->sqlstate ? err->sqlstate : "-----";
-    size_t i = 0;
+    uint64_t reason = error_reason(err);
 
-    for (; i < ARRAY_LEN(a->refused) && a->refused[i][0] != '\0'; i++) {
-        if (strcmp(a->refused[i], reason) == 0) {
+    for (size_t i = 0; i < ARRAY_LEN(a->refused); i++) {
+        if (a->refused[i] == 0) {
+            a->refused[i] = reason;
+            return true;
+        }
+        if (a->refused[i] == reason) {
             return false;
         }
     }
-    if (i == ARRAY_LEN(a->refused)) {
-        return false;
-    }
-    snprintf(a->refused[i], sizeof a->refused[i], "%s", reason);
-    return true;
+    return false; /* enough is said */
 }
 
 static void forget_refusals(struct app *a)
@@ -116,7 +115,7 @@ static void take_scout_link(struct app *a, const struct scout_mail *m)
 {
     if (m->kind == SCOUT_REFUSED) {
         log_refused(a, &m->error, false);
-    } else if (a->down == 0 && a->refused[0][0] != '\0') {
+    } else if (a->down == 0 && a->refused[0] != 0) {
         forget_refusals(a);
         log_event(LOG(postgres_connected));
     }

@@ -35,8 +35,8 @@ struct app {
     size_t ended; /* workers that have reported their end */
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
-    char refused[4][6]; /* the SQLSTATEs of refusals that are logged; "" when they are over */
-    bool is_first;      /* no row of the ledger had ever moved before this start */
+    uint64_t refused[4]; /* of the reasons of refusals that are logged; 0 when they are over */
+    bool is_first;       /* no row of the ledger had ever moved before this start */
     struct crew *crew;
     struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)
@@ -100,7 +99,7 @@ static void report_up(struct worker *w)
 
     if (l->down_reported && clock_mono() >= l->proved_at) {
         l->down_reported = false;
-        *l->refused = '\0';
+        l->refused = 0;
         worker_report(w, REPORT_UP, NULL, 0, NULL);
     }
 }
@@ -108,10 +107,10 @@ static void report_up(struct worker *w)
 /* Reported once for each reason. connected: it is not the connection that is refused. */
 static void report_refused(struct worker *w, const struct error *err, bool connected)
 {
-    const char *reason = *err->sqlstate ? err->sqlstate : "-----";
+    uint64_t reason = error_reason(err);
 
-    if (strcmp(w->link.refused, reason) != 0) {
-        snprintf(w->link.refused, sizeof w->link.refused, "%s", reason);
+    if (w->link.refused != reason) {
+        w->link.refused = reason;
         struct report *r = worker_report_new(w, REPORT_REFUSED, NULL, 0, err);
         r->connected = connected;
         worker_report_post(w, r);
