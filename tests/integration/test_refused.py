@@ -268,3 +268,59 @@ def test_a_stop_while_refused(bench, login):
     log.fill(100)
     bench.drain(config)
     bench.check(log)
+
+
+NOT_NOW = """
+CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = 'insufficient_privilege'; END $$;
+CREATE TRIGGER not_now BEFORE UPDATE ON pgsinkd.offsets FOR EACH STATEMENT EXECUTE FUNCTION not_now()"""
+
+
+@contextlib.contextmanager
+def no_change_of_the_ledger(login):
+    """Neither a claim nor an advance works, and nothing shows it before."""
+    login.sql(NOT_NOW)
+    yield
+    login.sql("DROP FUNCTION not_now CASCADE")
+
+
+def test_what_is_asked_of_the_ledger_is_refused(bench, login):
+    """Once anything is stored it waits until it may; at a later start it does so too."""
+    log = bench.topic(partitions=4)
+    config = bench.config(log, workers=2, postgres={"dsn": login.dsn()})
+    d = bench.start(config, env=QUICK).allow("not now")
+    log.fill(1000)
+    bench.wait_stored(log)
+    with no_change_of_the_ledger(login):
+        log.fill(1000)
+        d.wait_log("not now")
+        d.wait_log("HINT: Grant what")
+        wait.stays(lambda: d.running, "running", 1)
+        assert len(d.lines("error")) == 1, d.lines("error")
+    bench.wait_stored(log)
+    d.wait_log("connected again after")
+    assert len([line for line in d.lines() if "connected again after" in line]) == 1, d.lines()
+    d.terminate()
+    with no_change_of_the_ledger(login):
+        d = bench.start(config, env=QUICK, ready=False).allow("not now")
+        log.fill(1000)
+        d.wait_log("not now")
+        wait.stays(lambda: d.running, "running", 1)
+        assert len(d.lines("error")) == 1, d.lines("error")
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+def test_what_is_asked_of_the_ledger_is_refused_at_the_first_start(bench, login):
+    """Whoever has just set it up is told at once, by the exit code as well."""
+    log = bench.topic(partitions=2)
+    log.fill(100)
+    config = bench.config(log, postgres={"dsn": login.dsn()})
+    assert bench.command("init", config).returncode == 0
+    with no_change_of_the_ledger(login):
+        d = bench.start(config, ready=False).allow("not now")
+        assert d.wait_exit(20) == 4, d.log()
+        assert len(d.lines("error")) == 1, d.lines("error")
+        assert "HINT: Grant what" in d.log()
+    bench.drain(config)
+    bench.check(log)

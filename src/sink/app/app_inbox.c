@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- events ---- */
 
@@ -55,18 +56,17 @@ static void take_events(struct app *a)
 static bool is_new_refusal(struct app *a, const struct error *err)
 {
     uint64_t reason = error_reason(err);
-    size_t i = 0;
 
-    for (; i < ARRAY_LEN(a->refused) && a->refused[i] != 0; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(a->refused); i++) {
+        if (a->refused[i] == 0) {
+            a->refused[i] = reason;
+            return true;
+        }
         if (a->refused[i] == reason) {
             return false;
         }
     }
-    if (i == ARRAY_LEN(a->refused)) {
-        return false;
-    }
-    a->refused[i] = reason;
-    return true;
+    return false; /* enough is said */
 }
 
 static void forget_refusals(struct app *a)

@@ -35,7 +35,7 @@ struct app {
     size_t ended; /* workers that have reported their end */
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
-    uint64_t refused[4]; /* the reasons of refusals that are logged; 0 when they are over */
+    uint64_t refused[4]; /* of the reasons of refusals that are logged; 0 when they are over */
     bool is_first;       /* no row of the ledger had ever moved before this start */
     struct crew *crew;
     struct drain *drain; /* NULL without --until-end */

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BACKOFF_BASE (50 * USEC_PER_MSEC)
 #define BACKOFF_CAP (10 * USEC_PER_SEC)

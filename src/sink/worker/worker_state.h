@@ -82,7 +82,7 @@ struct link {
     usec_t retry_at;          /* DOWN: when to connect. IDLE: nothing starts before */
     usec_t publish_at;        /* when ends are written next */
     bool down_reported;       /* REPORT_UP is due, */
-    uint64_t refused;         /*   and why, the reason of the last REPORT_REFUSED; 0 = none */
+    uint64_t refused;         /*   and why: the reason in the last REPORT_REFUSED; 0 = none */
     enum link_state unproved; /*   and an operation like this has to succeed, */
     usec_t proved_at;         /*   or there is to be no refusal until then */
     bool trouble_reported;    /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
