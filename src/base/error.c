@@ -4,6 +4,8 @@
  */
 #include "base/error.h"
 
+#include "base/str.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -100,4 +102,11 @@ const char *error_class_name(enum error_class class)
 
     assert((size_t) class < ARRAY_LEN(names));
     return names[class];
+}
+
+uint64_t error_reason(const struct error *err)
+{
+    uint64_t hash = str_hash(str_of(*err->sqlstate ? err->sqlstate : err->text));
+
+    return hash != 0 ? hash : 1;
 }

@@ -48,6 +48,10 @@ bool error_hint(struct error *err, const char *fmt, ...) _printf_(2, 3);
 /* Sets PostgreSQL's code, five characters. Returns false, as error_set does. */
 bool error_sqlstate(struct error *err, const char *code);
 
+/* Equal for faults of one reason, whatever else their texts say: a hash of the code, or of the text
+ * if there is none. Never 0. */
+uint64_t error_reason(const struct error *err) _pure_;
+
 /* The class in one lower-case word, for logs and tests: "again", "link", "fenced", ... */
 const char *error_class_name(enum error_class class);
 

@@ -92,7 +92,7 @@ static bool read_dsn(struct conn *c, struct error *err)
     const struct config *cfg = c->cfg;
     if (cfg != NULL) {
         if (!config_read_again(cfg, cfg->postgres.dsn, cfg->postgres.dsn_pos, &text, err)) {
-            return false;
+            return error_hint(err, "It is read again at each attempt to connect.");
         }
         dsn_free(c->dsn);
         c->dsn = dsn_new(buf_cstr(&text));

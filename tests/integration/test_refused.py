@@ -163,7 +163,7 @@ def test_a_connection_is_refused_while_it_runs(bench, login, way):
         bench.postgres.terminate_backends()
         log.fill(1000)
         d.wait_log(words)
-        if for_a_person and way != "password file":
+        if for_a_person:
             d.wait_log("HINT: ")
         wait.stays(lambda: d.running, "running", 1)
         assert len(d.lines("error")) == (1 if for_a_person else 0), d.lines("error")

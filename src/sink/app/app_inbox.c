@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- events ---- */
 
@@ -55,11 +54,11 @@ static void take_events(struct app *a)
 /* A connection that a person must mend: a line for each reason, however many meet it. */
 static void log_refused(struct app *a, const struct error *err)
 {
-    const char *reason = *err->sqlstate ? err->sqlstate : "-----";
+    uint64_t reason = error_reason(err);
     struct error fault = *err;
 
-    if (strcmp(a->refused, reason) != 0) {
-        snprintf(a->refused, sizeof a->refused, "%s", reason);
+    if (a->refused != reason) {
+        a->refused = reason;
         error_wrap(&fault, "postgresql: cannot connect, trying again until it works");
         log_fault(LOG_connection_refused, &fault);
     }
@@ -71,13 +70,13 @@ static void take_link(struct app *a, const struct report *r)
     if (r->kind == REPORT_DOWN) {
         if (a->down++ == 0) {
             a->down_since = clock_mono();
-            *a->refused = '\0';
+            a->refused = 0;
             if (r->error.class != ERROR_SETUP) { /* else REPORT_REFUSED comes */
                 log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
             }
         }
     } else if (--a->down == 0) {
-        *a->refused = '\0';
+        a->refused = 0;
         log_event(LOG(postgres_back),
                   (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
     }
@@ -88,8 +87,8 @@ static void take_scout_link(struct app *a, const struct scout_mail *m)
 {
     if (m->kind == SCOUT_REFUSED) {
         log_refused(a, &m->error);
-    } else if (a->down == 0 && *a->refused) {
-        *a->refused = '\0';
+    } else if (a->down == 0 && a->refused != 0) {
+        a->refused = 0;
         log_event(LOG(postgres_connected));
     }
 }

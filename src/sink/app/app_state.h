@@ -35,7 +35,7 @@ struct app {
     size_t ended; /* workers that have reported their end */
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
-    char refused[6]; /* the SQLSTATE of the refusal that was logged last; "" when it is over */
+    uint64_t refused; /* of the reason of a refusal that was logged last; 0 when it is over */
     struct crew *crew;
     struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;

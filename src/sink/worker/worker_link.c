@@ -119,10 +119,10 @@ void worker_link_lost(struct worker *w, const struct error *err)
 /* No connection, and the server says why: reported once for each reason. */
 static void report_refused(struct worker *w, const struct error *err)
 {
-    const char *reason = *err->sqlstate ? err->sqlstate : "-----";
+    uint64_t reason = error_reason(err);
 
-    if (strcmp(w->link.refused, reason) != 0) {
-        snprintf(w->link.refused, sizeof w->link.refused, "%s", reason);
+    if (w->link.refused != reason) {
+        w->link.refused = reason;
         worker_report(w, REPORT_REFUSED, NULL, 0, err);
     }
 }
@@ -218,7 +218,7 @@ void worker_link_step(struct worker *w)
     }
     set_state(l, LINK_IDLE);
     l->retry_at = 0;
-    *l->refused = '\0';
+    l->refused = 0;
     stats_set(&w->stats.linked, 1);
     if (l->down_reported) {
         l->down_reported = false;

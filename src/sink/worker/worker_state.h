@@ -81,7 +81,7 @@ struct link {
     usec_t retry_at;       /* DOWN: when to connect. IDLE: nothing starts before */
     usec_t publish_at;     /* when ends are written next */
     bool down_reported;    /* REPORT_UP is due */
-    char refused[6];       /* DOWN: the SQLSTATE of the last REPORT_REFUSED, "-----" without */
+    uint64_t refused;      /* DOWN: of the reason in the last REPORT_REFUSED; 0 = none */
     bool trouble_reported; /* of a streak of ERROR_AGAIN: REPORT_EASED is due */
     bool check_idle;       /* the server may have sent something unasked */
     bool moved;            /* somebody has changed the ledger by hand: claim again */

@@ -96,6 +96,22 @@ static void test_names(void **state)
     assert_string_equal(error_class_name(ERROR_KAFKA), "kafka");
 }
 
+static void test_reasons(void **state)
+{
+    (void) state;
+    struct error one;
+    struct error other;
+
+    error_set(&one, ERROR_LINK, "one");
+    error_set(&other, ERROR_LINK, "other");
+    assert_true(error_reason(&one) != 0);
+    assert_true(error_reason(&one) != error_reason(&other));
+    error_sqlstate(&one, "28P01");
+    assert_true(error_reason(&one) != error_reason(&other));
+    error_sqlstate(&other, "28P01");
+    assert_true(error_reason(&one) == error_reason(&other));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +121,7 @@ int main(void)
         cmocka_unit_test(test_cut_at_a_character),
         cmocka_unit_test(test_cut_of_bytes_that_are_no_text),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_reasons),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
