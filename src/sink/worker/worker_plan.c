@@ -2,8 +2,8 @@
  * When tables change while we run. When a transaction finds a table that is not as the plan has it,
  * or a table refuses a batch as a whole, main is asked to look it up again; meanwhile nothing is
  * written. The answer is one order for all slots. Where a plan has changed, all records that are
- * not stored are read and encoded again; other partitions go on with what they have. What a new
- * plan does not help is not tried again and again. Worker thread.
+ * not stored are read and encoded again; other partitions go on with what they have. A refusal that
+ * comes again although nothing has changed is not tried again and again. Worker thread.
  */
 #include "base/mem.h"
 #include "pg/sqlstate.h"
@@ -133,11 +133,14 @@ void worker_plan_apply(struct worker *w)
     if (w->renewal_count == 0 && w->plan_answered == w->plan_told) {
         return;
     }
+    w->stale_changed |= w->stale && w->renewal_count > 0;
     renew(w);
     w->plan_answered = w->plan_told;
     if (w->stale && w->plan_answered >= w->stale_until) {
         w->stale = false;
-        w->stale_tried = true;
+        w->stale_tried = !w->stale_changed;
+        w->stale_changed = false;
+        w->stale_rounds++;
     }
     find_unusable(w);
 }

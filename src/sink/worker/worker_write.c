@@ -132,8 +132,8 @@ static void follow(struct worker *w)
 static void take_refusal(struct worker *w, const struct txn_result *r)
 {
     worker_link_succeeded(w);
+    w->link.retry_at = w->stale_rounds > 0 ? clock_mono() + CHANGED_PAUSE : 0;
     if (r->changed) {
-        w->link.retry_at = w->stale_tried ? clock_mono() + CHANGED_PAUSE : 0;
         worker_plan_changed(w, r->target, &r->error);
     } else if (!worker_plan_stale(w, r->target, &r->error)) {
         worker_plan_unusable(w, NULL, r->target, &r->error);
@@ -181,6 +181,7 @@ static void take_result(struct worker *w, const struct txn_result *r)
     if (r->outcome == TXN_COMMITTED) {
         w->write_failures = 0;
         w->stale_tried = false;
+        w->stale_rounds = 0;
         worker_settle_commit(w, l->failed);
         worker_group_stored(w);
     } else if (l->failed++ == 0) {
