@@ -154,11 +154,14 @@ void worker_plan_apply(struct worker *w)
     if (w->renewal_count == 0 && w->plan_answered == w->plan_told) {
         return;
     }
+    w->stale_changed |= w->stale && w->renewal_count > 0;
     renew(w);
     w->plan_answered = w->plan_told;
     if (w->stale && w->plan_answered >= w->stale_until) {
         w->stale = false;
-        w->stale_tried = true;
+        w->stale_tried = !w->stale_changed;
+        w->stale_changed = false;
+        w->stale_rounds++;
     }
 }
 

@@ -158,7 +158,9 @@ struct worker {
     size_t renewal_cap;
     bool stale; /* nothing is written until this question is answered: */
     uint64_t stale_until;
-    bool stale_tried; /* since that answer nothing has been stored yet */
+    bool stale_changed;    /* something has changed since that was asked */
+    bool stale_tried;      /* nothing had, and nothing has been stored since */
+    unsigned stale_rounds; /* such answers since something was stored */
 };
 
 /*

@@ -135,10 +135,10 @@ static void follow(struct worker *w)
 static void take_change(struct worker *w, const struct txn_result *r)
 {
     worker_link_succeeded(w);
-    if (w->stale_tried && worker_blame_unusable(w, r)) {
+    if (w->stale_rounds > 0 && worker_blame_unusable(w, r)) {
         return;
     }
-    w->link.retry_at = w->stale_tried ? clock_mono() + CHANGED_PAUSE : 0;
+    w->link.retry_at = w->stale_rounds > 0 ? clock_mono() + CHANGED_PAUSE : 0;
     worker_plan_changed(w, r->target, &r->error);
 }
 
@@ -213,6 +213,7 @@ static void take_result(struct worker *w, const struct txn_result *r)
     if (r->outcome == TXN_COMMITTED) {
         w->write_failures = 0;
         w->stale_tried = false;
+        w->stale_rounds = 0;
         l->again_since = 0;
         worker_settle_commit(w, l->failed);
         worker_group_stored(w);
