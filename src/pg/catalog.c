@@ -105,6 +105,7 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
     const char *near = str_nearest(name, names, n);
     error_set(err, ERROR_SETUP, "table '%s%s%s' does not exist", schema != NULL ? schema : "",
               schema != NULL ? "." : "", name);
+    error_sqlstate(err, "42P01");
     if (near != NULL) {
         error_hint(err, "Did you mean '%s%s%s'? Otherwise create the table first.",
                    schema != NULL ? schema : "", schema != NULL ? "." : "", near);
@@ -157,6 +158,7 @@ static bool no_insert(const struct table *t, const char *column, const char *use
     error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no INSERT privilege%s%s%s", t->schema,
               t->name, user, column != NULL ? " on column '" : "", column != NULL ? column : "",
               column != NULL ? "'" : "");
+    error_sqlstate(err, SQLSTATE_INSUFFICIENT_PRIVILEGE);
     return error_hint(err, "GRANT INSERT ON %s TO \"%s\";", t->quoted, user);
 }
 

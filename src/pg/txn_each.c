@@ -327,6 +327,9 @@ static void judge_cast(struct txn *t, struct txn_refusal *r)
             r->error.class = ERROR_RECORD;
         }
     }
+    if (r->error.class == ERROR_UNFIT) {
+        r->error.class = ERROR_DOUBT; /* no table was concerned */
+    }
 }
 
 static void add_refusal(struct txn *t, const PGresult *res, int row, const struct stretch *at)

@@ -595,11 +595,11 @@ CASTS = {  # the column, a good text, a bad one
 class Casts:
     """One topic for each of these types, all on one worker."""
 
-    def __init__(self, bench, path=None, **times):
+    def __init__(self, bench, path=None, without=(), **times):
         self.bench = bench
         self.times = ",".join(f"{name}={value}" for name, value in times.items())
-        self.logs = {name: bench.topic(name=bench.name(name)) for name in CASTS}
-        self.dead = {name: set() for name in CASTS}
+        self.logs = {name: bench.topic(name=bench.name(name)) for name in CASTS if name not in without}
+        self.dead = {name: set() for name in self.logs}
         bench.sql("CREATE EXTENSION ltree; CREATE EXTENSION hstore")
         routes = []
         for name, log in self.logs.items():
@@ -643,8 +643,11 @@ def test_a_text_that_its_type_refuses_among_others(bench, path):
 
 
 def test_a_text_that_its_type_refuses_alone(bench):
-    """C01: one record at a time. Once the column has been cast, at once."""
-    casts = Casts(bench, patience="60s", strict="60s", retry="60s")
+    """C01: one record at a time. Once the column has been cast, at once.
+
+    Not so an expression: it may read tables, so only a value in the same batch is a witness.
+    """
+    casts = Casts(bench, without=("sql",), patience="60s", strict="60s", retry="60s")
     casts.start()
     for what in ("good", "bad", "good", "bad"):
         casts.send(what)

@@ -106,6 +106,7 @@ static void claimed(struct worker *w)
             worker_stand_not_stored(w, s);
         } else {
             worker_settle_claim(w, s, &l->entries[i]);
+            worker_stand_not_stored(w, s); /* held meanwhile */
         }
         free(TAKE_PTR(l->entries[i].standing)); /* nobody has wanted it */
     }

@@ -55,6 +55,15 @@ static bool is_touched(const struct slot *s, const struct ledger_entry *e)
     return e->owner_epoch > s->owner_epoch + 1;
 }
 
+/* What was suspected of a record counts no more when somebody has touched the row. */
+static void forget_blame(struct slot *s, const struct ledger_entry *e)
+{
+    if (is_touched(s, e) || e->next_offset != s->stored) {
+        s->doubt = (struct doubt){.blamed = -1};
+        s->poison = (struct poison){.offset = -1};
+    }
+}
+
 static void report_unknown(struct worker *w, const struct slot *s, bool begun)
 {
     struct report *r = worker_report_new(w, REPORT_UNKNOWN, s, -1, NULL);
@@ -103,6 +112,7 @@ void worker_settle_claim(struct worker *w, struct slot *s, struct ledger_entry *
     if (e->inserted || e->owner_epoch == 1) {
         s->inserted_at = e->next_offset; /* nobody had the row before us */
     }
+    forget_blame(s, e);
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
     s->known = known_log(e);
@@ -164,6 +174,7 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
         return;
     }
     bool touched = is_touched(s, e);
+    forget_blame(s, e);
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;
     s->relinked = false;

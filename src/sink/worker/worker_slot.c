@@ -6,6 +6,7 @@
 #include "row/record/record.h"
 #include "sink/plan/plan.h"
 #include "sink/plan/policy.h"
+#include "sink/shared/delays.h"
 #include "sink/worker/worker_state.h"
 
 #include <stdlib.h>
@@ -46,8 +47,6 @@ static void start_at(struct worker *w, struct slot *s, int64_t offset, const str
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted)
 {
     worker_slot_moves(w, s);
-    s->doubt = (struct doubt){.blamed = -1};
-    s->poison = (struct poison){.offset = -1};
     start_at(w, s, offset, NULL, inserted);
 }
 
@@ -260,7 +259,7 @@ void worker_slot_unplanned(struct worker *w, struct slot *s)
     *new_standing(w, s) = (struct standing){.state = STANDING_PARKED,
                                             .offset = s->expect,
                                             .why = *s->unplanned,
-                                            .retry_at = USEC_NEVER};
+                                            .retry_at = clock_mono() + delay_retry()};
     s->standing_told = true;
     write_standing(w, s);
     if (s->state != SLOT_STOPPED) {

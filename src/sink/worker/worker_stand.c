@@ -216,18 +216,26 @@ void worker_stand_not_stored(struct worker *w, struct slot *s)
     } else if (s->poison.times >= 2 && is_first_of_all(w, s)) {
         worker_stand_aside(w, 0, &why);
         w->write_failures = 0;
+    } else if (s->poison.times >= POISON_TIMES && !worker_outbox_holds(w, s)) {
+        worker_slot_stand(w, s, &why); /* its row was locked by the session that it had taken */
+        w->write_failures = 0;
     }
 }
 
 /* ---- trying again ---- */
 
-/* Nothing holds up a try but what it waits for itself. */
+/* Is it tried again by this worker? Main does it for those without a plan. */
+static bool waits_for_us(const struct slot *s)
+{
+    return s->standing != NULL && s->state == SLOT_STOPPED && s->fault == NULL && !s->reclaim &&
+           s->unplanned == NULL;
+}
+
 static struct slot *next_due(const struct worker *w, usec_t now)
 {
     for (size_t i = 0; w->standing_count > 0 && i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        bool is_due = s->standing != NULL && s->standing->retry_at <= now;
-        if (is_due && s->state == SLOT_STOPPED && s->fault == NULL && !s->reclaim) {
+        if (waits_for_us(s) && s->standing->retry_at <= now) {
             return s;
         }
     }
@@ -240,7 +248,7 @@ usec_t worker_stand_deadline(const struct worker *w)
 
     for (size_t i = 0; w->standing_count > 0 && i < w->slot_count; i++) {
         const struct slot *s = w->slots[i];
-        if (s->standing != NULL && s->state == SLOT_STOPPED && s->fault == NULL && !s->reclaim) {
+        if (waits_for_us(s)) {
             at = MIN(at, s->standing->retry_at);
         }
     }
