@@ -229,7 +229,7 @@ BEGIN
                                         EXECUTE casts[k] INTO is_null USING at;
                                     EXCEPTION WHEN OTHERS THEN
                                         is_cast := pg_catalog.left(SQLSTATE, 2)
-                                                   OPERATOR(pg_catalog.<>) ALL ('{53,57,58}'::text[]);
+                                                   OPERATOR(pg_catalog.<>) ALL ('{53,57,58}'::pg_catalog.text[]);
                                     END;
                                     CONTINUE WHEN NOT is_cast;
                                     column_name := casts_column[k];

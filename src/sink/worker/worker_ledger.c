@@ -103,10 +103,8 @@ static void claimed(struct worker *w)
             worker_outbox_drop(w, s); /* the claim has fenced all that it had on its way */
         } else if (l->only_mine) {
             worker_settle_reclaim(w, s, &l->entries[i]);
-            worker_stand_not_stored(w, s);
         } else {
             worker_settle_claim(w, s, &l->entries[i]);
-            worker_stand_not_stored(w, s); /* held meanwhile */
         }
         free(TAKE_PTR(l->entries[i].standing)); /* nobody has wanted it */
     }

@@ -62,8 +62,12 @@ static bool start_next(struct worker *w)
     if (!w->stopping && (worker_ledger_start_look(w) || worker_ledger_start_claim(w, false))) {
         return true;
     }
-    return worker_ledger_start_claim(w, true) || worker_ledger_start_gap(w) ||
-           worker_ledger_start_note(w) || worker_ledger_start_stand(w) ||
+    if (worker_ledger_start_claim(w, true)) {
+        return true;
+    }
+    worker_stand_settle(w);
+    return worker_ledger_start_gap(w) || worker_ledger_start_note(w) ||
+           worker_ledger_start_stand(w) ||
            (!w->stale && (worker_stand_start(w) || worker_write_start(w))) ||
            (!w->stopping && w->link.ledger != NULL && worker_ledger_start_publish(w));
 }

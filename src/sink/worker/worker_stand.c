@@ -173,20 +173,8 @@ static void suspect(struct worker *w, struct slot *s, int64_t offset, const stru
         s->poison = (struct poison){.offset = offset};
     }
     s->poison.is_lost = true;
+    w->poison_due = true;
     w->poison_why = *err;
-}
-
-void worker_stand_lost(struct worker *w, const struct txn_result *r)
-{
-    const struct batch *b = w->outbox_count > 0 ? w->outbox[0] : NULL;
-
-    if (b != NULL && b->record_count == 1 && r->advanced) {
-        struct slot *s = b->spans[b->records[0].span].tag;
-        suspect(w, s, b->records[0].offset, &r->error);
-        if (w->link.ledger == NULL && r->outcome == TXN_ROLLED_BACK) {
-            worker_stand_not_stored(w, s); /* nobody else could say so */
-        }
-    }
 }
 
 static bool is_first_of_all(const struct worker *w, const struct slot *s)
@@ -198,13 +186,10 @@ static bool is_first_of_all(const struct worker *w, const struct slot *s)
 }
 
 /* The second time it is set aside, so that the others go on. */
-void worker_stand_not_stored(struct worker *w, struct slot *s)
+static void not_stored(struct worker *w, struct slot *s)
 {
     struct standing why;
 
-    if (!s->poison.is_lost || !slot_owns(s)) {
-        return;
-    }
     s->poison.is_lost = false;
     if (s->stored > s->poison.offset) {
         return;
@@ -220,6 +205,35 @@ void worker_stand_not_stored(struct worker *w, struct slot *s)
         worker_slot_stand(w, s, &why); /* its row was locked by the session that it had taken */
         w->write_failures = 0;
     }
+}
+
+void worker_stand_lost(struct worker *w, const struct txn_result *r)
+{
+    const struct batch *b = w->outbox_count > 0 ? w->outbox[0] : NULL;
+
+    if (b != NULL && b->record_count == 1 && r->advanced) {
+        struct slot *s = b->spans[b->records[0].span].tag;
+        suspect(w, s, b->records[0].offset, &r->error);
+        if (w->link.ledger == NULL && r->outcome == TXN_ROLLED_BACK) {
+            not_stored(w, s); /* nobody else could say so */
+        }
+    }
+}
+
+/* To be called when claims are settled, and before anything is written. */
+void worker_stand_settle(struct worker *w)
+{
+    bool is_open = false;
+
+    for (size_t i = 0; w->poison_due && i < w->slot_count; i++) {
+        struct slot *s = w->slots[i];
+        bool is_settled = slot_owns(s) && !s->reclaim && !s->lock.is_held;
+        if (s->poison.is_lost && is_settled) {
+            not_stored(w, s);
+        }
+        is_open = is_open || (s->poison.is_lost && s->state != SLOT_RELEASING);
+    }
+    w->poison_due = is_open;
 }
 
 /* ---- trying again ---- */

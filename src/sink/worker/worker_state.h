@@ -147,6 +147,7 @@ struct worker {
     bool stopping;
     bool each_denied; /* our role may not make temporary tables */
     usec_t stop_deadline;
+    bool poison_due;         /* a record may be poison, as soon as its row is claimed again */
     struct error poison_why; /* by which the connection was lost, with one record on its way */
 
     /* Tables that have changed (worker_plan.c). Questions are numbered from 1. */
@@ -316,8 +317,8 @@ void worker_link_is_well(struct worker *w);
  * worker_stand.c
  * aside: from a record of outbox[0] on, nothing of its partition is sent. retry_at, look_again_at:
  * when what is parked, or waits, is tried next. doubt, strict: one more refusal; true: patience is
- * over. lost: the connection was, with outbox[0] on its way; not_stored: and the ledger says that
- * the slot's record is not stored. start: false when no canary is
+ * over. lost: the connection was, with outbox[0] on its way; settle: the ledger says by now
+ * whether its only record is stored. start: false when no canary is
  * to be tried; canary: what has become of it.
  */
 void worker_stand_aside(struct worker *w, size_t record, const struct standing *why);
@@ -326,7 +327,7 @@ usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience);
 bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, usec_t patience);
 bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate);
 void worker_stand_lost(struct worker *w, const struct txn_result *r);
-void worker_stand_not_stored(struct worker *w, struct slot *s);
+void worker_stand_settle(struct worker *w);
 bool worker_stand_start(struct worker *w);
 void worker_stand_canary(struct worker *w, const struct txn_result *r);
 usec_t worker_stand_deadline(const struct worker *w);
