@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit import wait
+from kit import standing, wait
 
 
 REJOINED = r"rejoined, \d+ partitions? assigned"
@@ -318,12 +318,13 @@ def test_who_is_not_started_again_leaves_the_group(bench):
     bench.plain_table()
     config = static(bench, (log.topic, "events"))
     config["kafka"]["properties"]["session.timeout.ms"] = 30_000
-    d = bench.start(config).allow("events")
-    bench.sql("DROP TABLE events")
+    assert bench.command("init", config).returncode == 0
+    standing.trigger(bench, standing.refuse("42501"), on="BEFORE INSERT OR UPDATE", table="pgsinkd.offsets")
+    d = bench.start(config, ready=False).allow("odd")
     log.fill(10)
     assert d.wait_exit(30) == 4
     assert members(bench) == []
-    bench.plain_table()
+    standing.untrigger(bench)
     bench.start(config)
     bench.wait_stored(log)
     bench.check(log)
