@@ -16,7 +16,9 @@
 
 static void take_start(struct crew *c, struct partition *p, const struct report *r)
 {
-    if (r->error.class != ERROR_NONE) {
+    if (r->is_tail) {
+        /* It has been logged why. */
+    } else if (r->error.class != ERROR_NONE) {
         log_event(LOG(partition_reads_again), p->topic, p->number, (long long) r->offset,
                   r->error.text);
     } else if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {

@@ -181,6 +181,8 @@ void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool in
 void worker_slot_read_again(struct worker *w, struct slot *s, const struct error *why);
 void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerprint fp,
                               const char *why);
+bool worker_slot_verify_tail(struct worker *w,
+                             struct slot *s); /* false: nothing is left to verify */
 void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, enum report_kind kind,
                       struct error *err);
 void worker_slot_forget_fault(struct worker *w, struct slot *s); /* it is void */
