@@ -134,9 +134,9 @@ def test_a_missing_config_file_exits_3(tmp_path):
 # Target faults: the operator must act, so there is no retry
 
 
-def target_fault(bench, config, pattern, verb="run"):
-    done = bench.command(verb, config)
-    assert done.returncode == 4, said(done)
+def target_fault(bench, config, pattern, verb="run", code=4):
+    done = bench.command(verb, config, env={"PGSINKD_FAILTIMES": "refused_start=500"})
+    assert done.returncode == code, said(done)
     assert re.search(pattern, done.stderr), done.stderr
     return done
 
@@ -156,18 +156,19 @@ def test_no_grant_on_the_table_exits_4(bench, with_password):
     assert bench.value("SELECT to_regclass('pgsinkd.offsets') IS NOT NULL") in (True, False)
 
 
-def test_a_wrong_password_exits_4(bench, with_password):
+def test_a_wrong_password_exits_1(bench, with_password):
+    """It may be right a moment later, so the service manager starts it again."""
     log = bench.topic()
     bench.plain_table()
     dsn = bench.dsn(user=with_password, password="wr0ng-Wort")
-    done = target_fault(bench, bench.config(log, postgres={"dsn": dsn}), "password")
+    done = target_fault(bench, bench.config(log, postgres={"dsn": dsn}), "password", code=1)
     assert "wr0ng" not in said(done)
 
 
-def test_a_missing_database_exits_4(bench):
+def test_a_missing_database_exits_1(bench):
     log = bench.topic()
     dsn = bench.postgres.dsn("no_such_database")
-    target_fault(bench, bench.config(log, postgres={"dsn": dsn}), "no_such_database")
+    target_fault(bench, bench.config(log, postgres={"dsn": dsn}), "no_such_database", code=1)
 
 
 def test_a_newer_schema_exits_4(bench):

@@ -138,9 +138,9 @@ def test_every_mode_through_kills_and_batches_of_all_sizes(bench, path):
 
     d = start(50)
     for max_rows in (13, 50_000, 1000):
+        before = sum(bench.next_offsets(log).values())
         for _ in range(6):
             log.send_many(records(rng, rng.choice([1, 2, 10, 100, 300]), 3))
-        before = sum(bench.next_offsets(log).values())
         wait.until(lambda: sum(bench.next_offsets(log).values()) > before, "some of it to be stored")
         d.kill()
         d = start(max_rows)

@@ -16,8 +16,8 @@
 
 static void take_start(struct crew *c, struct partition *p, const struct report *r)
 {
-    if (p->standing != STANDING_NONE && r->error.class == ERROR_AGAIN) {
-        /* One more try of what stands. */
+    if (r->is_tail || (p->standing != STANDING_NONE && r->error.class == ERROR_AGAIN)) {
+        /* It has been logged why; or one more try of what stands. */
     } else if (r->error.class != ERROR_NONE) {
         log_event(LOG(partition_reads_again), p->topic, p->number, (long long) r->offset,
                   r->error.text);

@@ -159,6 +159,7 @@ struct report {
     int64_t offset;
     uint64_t seq;
     struct known_log known;       /* START */
+    bool is_tail;                 /* START: once more, by a later record */
     bool inserted;                /* START: the partition's row of the ledger is new */
     bool begun;                   /* UNKNOWN: it has had one, which was deleted by hand */
     bool truncated;               /* RESET: the library says so, */

@@ -79,8 +79,10 @@ struct slot {
     bool note_due;                 /* known.ids are to be written down */
     struct fingerprint anchors[2]; /* known.fp of a while ago: [1], and of a while before: [0] */
     uint64_t anchored_at;          /* monotonic time of [1] */
-    int32_t doubtful_broker;       /* of the record for which it is being verified; -1 none */
-    int32_t broker;                /* of the last record; -1 none yet, or not known */
+    /* Taken after the record that it is being verified by: to be verified as well. Or none. */
+    struct fingerprint tail;
+    int32_t doubtful_broker; /* of the record for which it is being verified; -1 none */
+    int32_t broker;          /* of the last record; -1 none yet, or not known */
 
     struct report *fault; /* why it has stopped; not reported yet */
 

@@ -58,7 +58,7 @@ static void order_adopt(struct worker *w, struct order *o)
         s->state = SLOT_CLAIMING;
         s->stored = s->expect = s->end_published = s->gap.to = s->inserted_at = -1;
         s->cleared_offset = s->doubt.blamed = -1;
-        s->known.fp.offset = FINGERPRINT_NONE;
+        s->known.fp.offset = s->tail.offset = FINGERPRINT_NONE;
         s->known.leader_epoch = s->broker = s->doubtful_broker = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);
         w->slots[w->slot_count++] = s;
@@ -97,7 +97,8 @@ static void order_release(struct worker *w, struct slot *s)
 /* Orders are taken between records, never in the middle of one, so nothing older can follow. */
 static void order_resume(struct worker *w, struct slot *s, const struct order *o)
 {
-    if (s != NULL && s->state == SLOT_WAITING && s->seq == o->seq) {
+    if (s != NULL && s->state == SLOT_WAITING && s->seq == o->seq &&
+        !worker_slot_verify_tail(w, s)) {
         s->broker = s->doubtful_broker >= 0 ? s->doubtful_broker : o->broker;
         s->doubtful_broker = -1;
         slot_set(s, SLOT_READING);

@@ -39,6 +39,7 @@ static void start_at(struct worker *w, struct slot *s, int64_t offset, const str
     s->expect = offset;
     s->gap.to = -1;
     s->known.is_doubted = false;
+    s->tail.offset = FINGERPRINT_NONE;
     s->doubtful_broker = -1;
     s->anchors[0] = s->anchors[1] = s->known.fp;
     ask_start(w, s, offset, why, inserted);
@@ -69,8 +70,31 @@ void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerpri
 
     error_set(&err, ERROR_AGAIN, "%s", why);
     s->known.is_doubted = true;
-    s->known.fp = fp.offset >= 0 ? fp : s->known.fp;
+    if (fp.offset >= 0 && fp.offset < s->known.fp.offset) {
+        s->tail = s->known.fp;
+        s->known.fp = fp;
+    }
     ask_start(w, s, s->expect, &err, false);
+}
+
+/*
+ * A record of a while ago shows that the log is not a new one of the same name. But the log may
+ * have been truncated after it, so the last record has to be there too.
+ */
+bool worker_slot_verify_tail(struct worker *w, struct slot *s)
+{
+    if (s->tail.offset < 0) {
+        return false;
+    }
+    s->known.fp = s->tail;
+    s->tail.offset = FINGERPRINT_NONE;
+    s->seq++;
+    slot_set(s, SLOT_WAITING);
+    struct report *r = worker_report_new(w, REPORT_START, s, s->expect, NULL);
+    r->known = s->known;
+    r->is_tail = true;
+    worker_report_post(w, r);
+    return true;
 }
 
 /* ---- what does not move ---- */

@@ -230,6 +230,8 @@ void worker_slot_planned(struct worker *w, struct slot *s, const struct topic_pl
 void worker_slot_free(struct worker *w, struct slot *s);
 void worker_slot_moves(struct worker *w, struct slot *s);
 void worker_slot_forget_standing(struct worker *w, struct slot *s);
+bool worker_slot_verify_tail(struct worker *w,
+                             struct slot *s); /* false: nothing is left to verify */
 void worker_slot_forget_fault(struct worker *w, struct slot *s); /* it is void */
 void worker_slot_report_faults(struct worker *w); /* those before which all is stored */
 

@@ -59,7 +59,7 @@ static inline struct conn_settings server_settings(const char *dsn)
         .application_name = "pgsinkd unit worker 0",
         .synchronous_commit = "off",
         .listen_channel = "pgsinkd",
-        .listen_sink = "s",
+        .listen_sink = "unit",
         .lock_timeout_usec = 300 * USEC_PER_MSEC,
         .timeout_usec = 20 * USEC_PER_SEC,
     };

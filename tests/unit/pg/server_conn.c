@@ -342,7 +342,7 @@ static void test_notifications(void **state)
     struct error err;
     struct conn_news news;
 
-    operator_ask(admin, "NOTIFY pgsinkd, 's'");
+    operator_ask(admin, "NOTIFY pgsinkd, 'unit'");
     assert_true(idle_until(c, &news, &err));
     assert_true(news.ledger);
     assert_false(news.replay);
@@ -367,11 +367,11 @@ static void test_notifications_of_replays(void **state)
 
     operator_ask(admin,
                  "SELECT pg_notify('pgsinkd', 'replay:other'), pg_notify('pgsinkd', 'other'),"
-                 " pg_notify('pgsinkd', 'replay'), pg_notify('pgsinkd', 's')");
+                 " pg_notify('pgsinkd', 'replay'), pg_notify('pgsinkd', 'unit')");
     assert_true(idle_until(c, &news, &err));
     assert_true(news.ledger);
     assert_false(news.replay);
-    operator_ask(admin, "NOTIFY pgsinkd, 'replay:s'");
+    operator_ask(admin, "NOTIFY pgsinkd, 'replay:unit'");
     assert_true(idle_until(c, &news, &err));
     assert_true(news.replay);
     assert_false(news.ledger);

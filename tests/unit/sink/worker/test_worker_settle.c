@@ -584,6 +584,40 @@ static void stop(struct rig *r, int slot)
     worker_slot_stop(&r->w, &r->slots[slot], r->slots[slot].expect, &err);
 }
 
+static struct report *next_start(struct rig *r, int64_t verified_by)
+{
+    struct report *report = (struct report *) mailbox_take(&r->reports);
+
+    assert_non_null(report);
+    assert_null(report->mail.next);
+    assert_int_equal(report->kind, REPORT_START);
+    assert_int_equal(report->known.fp.offset, verified_by);
+    return report;
+}
+
+/* A record of a while ago is there, and the log was truncated after it: the last one decides. */
+static void test_a_doubt_is_settled_by_two_records(void **state)
+{
+    struct rig *r = with_ledger();
+    struct slot *s = &r->slots[0];
+
+    (void) state;
+    s->tail.offset = FINGERPRINT_NONE;
+    s->known.fp.offset = 109;
+    worker_slot_verify_again(&r->w, s, (struct fingerprint){.offset = 99}, "a doubt");
+    struct report *first = next_start(r, 99);
+    assert_false(first->is_tail);
+    assert_true(worker_slot_verify_tail(&r->w, s));
+    struct report *second = next_start(r, 109);
+    assert_true(second->is_tail);
+    assert_int_equal(second->seq, first->seq + 1);
+    assert_int_equal(second->offset, first->offset);
+    assert_false(worker_slot_verify_tail(&r->w, s));
+    free(first);
+    free(second);
+    rig_free(r);
+}
+
 /* The fault of a record is reported when everything before it is stored. */
 static void test_a_fault_waits_for_what_is_before_it(void **state)
 {
@@ -768,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_drop),
         cmocka_unit_test(test_where_a_batch_is_cut),
         cmocka_unit_test(test_the_first_of_a_batch_is_tried_alone),
+        cmocka_unit_test(test_a_doubt_is_settled_by_two_records),
         cmocka_unit_test(test_a_fault_waits_for_what_is_before_it),
         cmocka_unit_test(test_the_first_of_two_faults_is_reported),
         cmocka_unit_test(test_a_fault_is_void_when_the_row_moves),
