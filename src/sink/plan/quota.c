@@ -54,6 +54,9 @@ void quota_use_good(const struct quota *q, struct quota_use *use)
 void quota_use_letter(const struct quota *q, struct quota_use *use)
 {
     use->letters++;
+    if (q->kind == QUOTA_RATE) {
+        return; /* which only counts them; its steps may add up to more than a number holds */
+    }
     use->sum -= q->letter;
     use->top -= q->letter;
     if (use->top < 0) {

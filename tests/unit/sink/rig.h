@@ -77,6 +77,9 @@ static inline void rig_free(struct rig *r)
 {
     rig_take_reports(r, RIG_ANY);
     mailbox_done(&r->reports);
+    for (size_t i = 0; i < RIG_SLOTS; i++) {
+        worker_slot_forget_fault(&r->w, &r->slots[i]);
+    }
     for (size_t i = 0; i < r->w.outbox_count; i++) {
         batch_free(r->w.outbox[i]);
     }
