@@ -51,7 +51,7 @@ static void take_events(struct app *a)
 
 /* ---- reports ---- */
 
-/* A connection that a person must mend: a line for each reason, however many meet it. */
+/* A connection that a person must fix: a line for each reason, however many meet it. */
 static void log_refused(struct app *a, const struct error *err)
 {
     uint64_t reason = error_reason(err);

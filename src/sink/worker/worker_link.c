@@ -127,7 +127,7 @@ static void report_refused(struct worker *w, const struct error *err)
 }
 
 /*
- * A connection could not be made. If an operator must mend something (a login, a database, a
+ * A connection could not be made. If an operator must fix something (a login, a database, a
  * certificate), it may happen at any time, and nothing else has to stop for it: so it is tried
  * again for ever, but seldom, since a server may lock an account that fails too often.
  */
