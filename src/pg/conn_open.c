@@ -135,7 +135,7 @@ static enum conn_step host_failed(struct conn *c, struct error *err)
 }
 
 /*
- * An address has failed: the next one of the host is tried. After the last, what a person must mend
+ * An address has failed: the next one of the host is tried. After the last, what a person must fix
  * decides: often nobody answers at one of the addresses, as of localhost, and that is no news.
  */
 static enum conn_step address_failed(struct conn *c, struct error *err)
@@ -170,7 +170,7 @@ static enum conn_step step_lookup(struct conn *c, struct error *err)
     if (clock_mono() < c->deadline) {
         return CONN_WAIT;
     }
-    error_set(err, ERROR_LINK, "no name server has told the address of \"%s\" within %llu s", name,
+    error_set(err, ERROR_LINK, "no name server has given the address of \"%s\" within %llu s", name,
               (unsigned long long) (CONNECT_TIMEOUT_USEC / USEC_PER_SEC));
     return host_failed(c, err);
 }

@@ -119,7 +119,7 @@ static const struct rule row_rules[] = {
     {"57", ERROR_TARGET},   /* operator intervention; those of our session are FATAL */
     {"58P01", ERROR_UNFIT}, /* undefined_file: an extension's library */
     {"58", ERROR_TARGET},   /* system error: I/O */
-    {"72", ERROR_TARGET},   /* snapshot too old: time mends it */
+    {"72", ERROR_TARGET},   /* snapshot too old: it passes by itself */
     {"F0", ERROR_UNFIT},    /* configuration file error */
     {"P0", ERROR_RECORD},   /* PL/pgSQL: RAISE, ASSERT, no data found */
     {"XX001", ERROR_TARGET}, /* data_corrupted */

@@ -33,7 +33,7 @@ GRANT INSERT ON {table} TO {role}
 """
 ROWS = PLAIN.format(name="{table}")
 BY_PART = ROWS.rstrip() + " PARTITION BY RANGE (id); CREATE TABLE below PARTITION OF {table} FOR VALUES FROM (0) TO (10)"
-WAYS = {  # name: (the table, how it is made, how it is broken, how it is mended, the SQLSTATEs that say so)
+WAYS = {  # name: (the table, how it is made, how it is broken, how it is fixed, the SQLSTATEs that say so)
     "dropped": ("events", ROWS, KEEP + "DROP TABLE {table}", ROWS + ";" + AGAIN, {"42P01"}),
     "renamed": ("events", ROWS, RENAME, BACK, {"42P01"}),
     "revoked": (
@@ -55,7 +55,7 @@ WAYS = {  # name: (the table, how it is made, how it is broken, how it is mended
 def test_a_table_that_cannot_be_written(bench, role, way, path):
     """The partitions of its topic are parked, the other topic goes on, and they as well once the table is well."""
     table, *statements, codes = WAYS[way]
-    makes, breaks, mends = (text.format(table=table, role=role) for text in statements)
+    makes, breaks, fixes = (text.format(table=table, role=role) for text in statements)
     pair = Pair(bench, path, ddl=makes, route={"table": table}, role=role)
     bench.sql(f"GRANT INSERT ON {table} TO {role}")
     d = pair.begin()
@@ -65,7 +65,7 @@ def test_a_table_that_cannot_be_written(bench, role, way, path):
     assert row.sqlstate in codes and row.hint, row
     pair.neighbours_go_on()
     assert not d.notify.values("STOPPING") and not letters(bench)
-    bench.sql(mends)
+    bench.sql(fixes)
     pair.ends()
     bench.check(pair.log, table)
     bench.check(pair.other, "others")
@@ -265,7 +265,7 @@ def test_a_parked_partition_is_revoked_at_once(bench):
 def test_a_restart_while_a_table_is_missing(bench, role, way):
     """It is no first start, so the daemon does not end: it parks what the table concerns."""
     _, *statements, codes = WAYS[way]
-    makes, breaks, mends = (text.format(table="events", role=role) for text in statements)
+    makes, breaks, fixes = (text.format(table="events", role=role) for text in statements)
     pair = Pair(bench, ddl=makes, role=role)
     pair.begin().terminate()
     bench.sql(breaks)
@@ -275,7 +275,7 @@ def test_a_restart_while_a_table_is_missing(bench, role, way):
     (row,) = pair.stands("parked", at={0: 10}).values()
     assert row.sqlstate in codes and row.hint, row
     pair.neighbours_go_on()
-    bench.sql(mends)
+    bench.sql(fixes)
     pair.ends()
     pair.check()
 

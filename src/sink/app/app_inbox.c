@@ -74,7 +74,7 @@ static void forget_refusals(struct app *a)
     memset(a->refused, 0, sizeof a->refused);
 }
 
-/* What a person must mend, or, with a hint, what one may have to help. A line for each reason. */
+/* What a person must fix, or, with a hint, what one may have to help. A line for each reason. */
 static void log_refused(struct app *a, const struct error *err, bool connected)
 {
     struct error fault = *err;
@@ -156,7 +156,7 @@ static bool is_first_start(const struct app *a)
 }
 
 /*
- * Whatever a person must mend is tried again for ever. Only what the database does not let us do at
+ * Whatever a person must fix is tried again for ever. Only what the database does not let us do at
  * a first start is its end, so that whoever has just set it up is told at once. Without a hint it
  * is too few connections, and may pass.
  */

@@ -210,7 +210,7 @@ struct start {
 
 enum start_step { START_DONE, START_AGAIN, START_OVER };
 
-/* A refused connection: told once, and given up only if there has never been one. */
+/* A refused connection: logged once, and given up only if there has never been one. */
 static enum start_step refused(struct start *s, struct error *err, enum exit_code *out_code)
 {
     usec_t now = clock_mono();

@@ -39,7 +39,7 @@ struct prepared {
 
 /*
  * Tries for ever while the database is away, and for 30 s while it refuses the connection: then the
- * service manager starts the process again, which reads its credentials anew. Once connected, a
+ * service manager starts the process again, which then reads its credentials. Once connected, a
  * refusal is tried for ever too. False: there is nothing to run; *out_code is EXIT_FAULT when the
  * connection is still refused, EXIT_TARGET when a person must act on something else (both are
  * logged), and stays as it is when stop_fd has become readable.

@@ -24,7 +24,7 @@
 
 enum quota_kind { QUOTA_OFF, QUOTA_SHARE, QUOTA_RATE };
 
-/* Shares are counted in so many parts, so that 0.01 % can be told. */
+/* Shares are counted in this many parts, so that 0.01 % can be written. */
 #define QUOTA_SHARE_PARTS 10000
 
 /* The window of a share: so many bad records in a row are forgiven when the credit is full. */

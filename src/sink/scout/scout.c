@@ -36,7 +36,7 @@ struct scout {
     struct verifier verifier;
     struct backoff backoff;
     bool away;
-    bool refused; /* the last connection to PostgreSQL was, for a person to mend */
+    bool refused; /* the last connection to PostgreSQL was, for a person to fix */
 };
 
 static void report(struct scout *s, enum scout_kind kind, const struct error *err)
@@ -404,7 +404,7 @@ static bool needs_pause(const struct scout_mail *m)
     return !is_paced && (m->failed || is_partial(m));
 }
 
-/* What a person must mend is not tried often. */
+/* What a person must fix is not tried often. */
 static usec_t pause_after(struct scout *s, const struct scout_mail *m)
 {
     return m->failed && m->error.class == ERROR_SETUP

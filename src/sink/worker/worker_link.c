@@ -156,7 +156,7 @@ void worker_link_lost(struct worker *w, const struct error *err)
     }
 }
 
-/* If an operator must mend something, it is tried again seldom: a server may lock an account that
+/* If an operator must fix something, it is tried again seldom: a server may lock an account that
  * fails too often. */
 static usec_t refused_pause(struct link *l)
 {
@@ -164,7 +164,7 @@ static usec_t refused_pause(struct link *l)
 }
 
 /*
- * A connection could not be made. If an operator must mend something (a login, a database, a
+ * A connection could not be made. If an operator must fix something (a login, a database, a
  * certificate), it may happen at any time, and nothing else has to stop for it: so it is tried
  * again for ever.
  */
@@ -184,7 +184,7 @@ static void connect_failed(struct worker *w, const struct error *err)
 /*
  * The server refuses what we ask of the ledger: somebody has changed our schema, or our rights. It
  * is no different from a refused connection. A new one is made for the next try, since an operator
- * may mend it in the settings of the role as well.
+ * may fix it in the settings of the role as well.
  */
 static void refused(struct worker *w, const struct error *err)
 {

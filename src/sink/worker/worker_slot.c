@@ -19,16 +19,16 @@ void worker_slot_set_stored(struct slot *s, int64_t next_offset)
     atomic_store_explicit(&s->share->stored, next_offset, memory_order_release);
 }
 
-/* WAITING, until main has verified the log and begun to fetch from `offset`. */
-static void ask_start(struct worker *w, struct slot *s, int64_t offset, const struct error *why,
-                      bool inserted)
+/* WAITING, until main has verified the log and begun to fetch from `offset`. The report is to be
+ * posted. */
+static struct report *new_start(struct worker *w, struct slot *s, int64_t offset,
+                                const struct error *why)
 {
     s->seq++;
     slot_set(s, SLOT_WAITING);
     struct report *r = worker_report_new(w, REPORT_START, s, offset, why);
     r->known = s->known;
-    r->inserted = inserted;
-    worker_report_post(w, r);
+    return r;
 }
 
 static void start_at(struct worker *w, struct slot *s, int64_t offset, const struct error *why,
@@ -42,7 +42,9 @@ static void start_at(struct worker *w, struct slot *s, int64_t offset, const str
     s->tail.offset = FINGERPRINT_NONE;
     s->doubtful_broker = -1;
     s->anchors[0] = s->anchors[1] = s->known.fp;
-    ask_start(w, s, offset, why, inserted);
+    struct report *r = new_start(w, s, offset, why);
+    r->inserted = inserted;
+    worker_report_post(w, r);
 }
 
 void worker_slot_start(struct worker *w, struct slot *s, int64_t offset, bool inserted)
@@ -74,7 +76,7 @@ void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerpri
         s->tail = s->known.fp;
         s->known.fp = fp;
     }
-    ask_start(w, s, s->expect, &err, false);
+    worker_report_post(w, new_start(w, s, s->expect, &err));
 }
 
 /*
@@ -88,10 +90,7 @@ bool worker_slot_verify_tail(struct worker *w, struct slot *s)
     }
     s->known.fp = s->tail;
     s->tail.offset = FINGERPRINT_NONE;
-    s->seq++;
-    slot_set(s, SLOT_WAITING);
-    struct report *r = worker_report_new(w, REPORT_START, s, s->expect, NULL);
-    r->known = s->known;
+    struct report *r = new_start(w, s, s->expect, NULL);
     r->is_tail = true;
     worker_report_post(w, r);
     return true;

@@ -6,7 +6,7 @@
  *                alone over this connection: with the eager protocol of the group, fetching one
  *                partition would start all of them again. Once the canary is stored, the
  *                partition is fetched.
- *     waiting    nobody knows yet whose fault it is. What may tell is a record after it, so each
+ *     waiting    nobody knows yet whose fault it is. What may show it is a record after it, so each
  *                try fetches.
  *     poison     alone, it has ended its session, or not returned, three times.
  *
@@ -144,7 +144,7 @@ usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience)
 
 /*
  * The connection was lost while one record was sent alone, although the ledger had been moved: by
- * the record, as far as anybody can tell. The second time it is set aside, so that the others go
+ * the record, as far as anybody can see. The second time it is set aside, so that the others go
  * on.
  */
 static void stand_as_poison(struct slot *s, const struct error *err, struct standing *out)

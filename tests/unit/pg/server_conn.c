@@ -227,7 +227,7 @@ static void test_addresses_of_a_name(void **state)
     conn_free(c);
     free(dsn);
 
-    /* What a person must mend is said, though nobody answers at another address. */
+    /* What a person must fix is reported, though nobody answers at another address. */
     struct error e = refused("host=db.test dbname=unit_nowhere");
     assert_int_equal(e.class, ERROR_SETUP);
     assert_string_equal(e.sqlstate, "3D000");

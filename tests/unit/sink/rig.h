@@ -72,6 +72,21 @@ static inline size_t rig_take_reports(struct rig *r, int kind)
     return n;
 }
 
+/* Exactly one report waits, and it is this one. The caller frees it. */
+static inline struct report *rig_only_report(struct rig *r, enum report_kind kind, int slot,
+                                             int64_t offset)
+{
+    worker_slot_report_faults(&r->w);
+    struct report *report = (struct report *) mailbox_take(&r->reports);
+
+    assert_non_null(report);
+    assert_null(report->mail.next);
+    assert_int_equal(report->kind, kind);
+    assert_ptr_equal(report->partition, &r->handles[slot]);
+    assert_int_equal(report->offset, offset);
+    return report;
+}
+
 /* Reports that still wait go with it. */
 static inline void rig_free(struct rig *r)
 {

@@ -82,15 +82,8 @@ static void expect_look(struct rig *r, int slot)
 static void expect_stop(struct rig *r, int slot, int64_t offset, const char *text)
 {
     expect_look(r, slot);
-    worker_slot_report_faults(&r->w);
-    struct mail *m = mailbox_take(&r->reports);
-    struct report *report = (struct report *) m;
+    struct report *report = rig_only_report(r, REPORT_STOPPED, slot, offset);
 
-    assert_non_null(m);
-    assert_null(m->next);
-    assert_int_equal(report->kind, REPORT_STOPPED);
-    assert_ptr_equal(report->partition, &r->handles[slot]);
-    assert_int_equal(report->offset, offset);
     kit_assert_text(report->error.text, text);
     assert_true(*report->error.hint != '\0');
     free(report);

@@ -45,18 +45,10 @@ static void end(struct rig *r)
     rig_free(r);
 }
 
-/* Exactly one report waits, and it is this one. */
 static void expect_report(struct rig *r, enum report_kind kind, int slot, int64_t offset)
 {
-    worker_slot_report_faults(&r->w);
-    struct mail *m = mailbox_take(&r->reports);
-    struct report *report = (struct report *) m;
+    struct report *report = rig_only_report(r, kind, slot, offset);
 
-    assert_non_null(m);
-    assert_null(m->next);
-    assert_int_equal(report->kind, kind);
-    assert_ptr_equal(report->partition, &r->handles[slot]);
-    assert_int_equal(report->offset, offset);
     assert_int_equal(report->seq, r->slots[slot].seq);
     free(report);
 }
@@ -586,11 +578,8 @@ static void stop(struct rig *r, int slot)
 
 static struct report *next_start(struct rig *r, int64_t verified_by)
 {
-    struct report *report = (struct report *) mailbox_take(&r->reports);
+    struct report *report = rig_only_report(r, REPORT_START, 0, r->slots[0].expect);
 
-    assert_non_null(report);
-    assert_null(report->mail.next);
-    assert_int_equal(report->kind, REPORT_START);
     assert_int_equal(report->known.fp.offset, verified_by);
     return report;
 }
