@@ -8,6 +8,7 @@
 #include "command/letter_text.h"
 #include "pg/conn.h"
 #include "pg/schema.h"
+#include "pg/sqlstate.h"
 #include "sink/plan/prepare.h"
 
 #include <inttypes.h>
@@ -224,8 +225,8 @@ enum exit_code command_dead_letters(const struct command_args *args)
     struct dead_letters d = {args, letters_new(c, args->cfg->postgres.schema, &choice)};
     if (!run_word(&d, c, word, &code, &err)) {
         command_fault(&err);
-        code = err.class == ERROR_RECORD ? EXIT_USAGE
-                                         : EXIT_TARGET; /* RECORD: a term, as --since */
+        /* data exception: a term, as of --since */
+        code = sqlstate_is(err.sqlstate, "22") ? EXIT_USAGE : EXIT_TARGET;
     }
     letters_free(d.letters);
     conn_free(c);

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from kit import ledger
+from kit import ledger, standing
 
 STOPPED = ["is not read to its end"]
 KEPT = "seq bigint GENERATED ALWAYS AS IDENTITY, _partition int, _offset bigint"
@@ -268,6 +268,7 @@ def test_a_record_with_a_table_that_is_not_listed_stops_or_becomes_a_dead_letter
     bench.check(log, "events_a", stops={0: bad[0].offset}, contents=ledger.json_fields("id"))
 
     route = {"tables": ["events_a", "events_b"], "on_error": "dead_letter"}
+    standing.resume(bench)
     bench.drain(bench.config(log, "events_{value.kind}", route=route), allow=["dead letter"])
     dead = {(0, r.offset) for r in bad}
     for kind in ("a", "b"):

@@ -319,7 +319,7 @@ def test_who_is_not_started_again_leaves_the_group(bench):
     config = static(bench, (log.topic, "events"))
     config["kafka"]["properties"]["session.timeout.ms"] = 30_000
     assert bench.command("init", config).returncode == 0
-    standing.trigger(bench, standing.refuse("42501"), on="BEFORE INSERT OR UPDATE", table="pgsinkd.offsets")
+    standing.trigger(bench, standing.refuse("42501"), on="BEFORE UPDATE", table="pgsinkd.offsets", each="STATEMENT")
     d = bench.start(config, ready=False).allow("odd")
     log.fill(10)
     assert d.wait_exit(30) == 4

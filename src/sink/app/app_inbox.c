@@ -162,6 +162,9 @@ static bool is_first_start(const struct app *a)
  */
 static void take_refused(struct app *a, const struct report *r)
 {
+    if (a->stopping && a->code == EXIT_TARGET) {
+        return; /* another worker has said it */
+    }
     if (r->error.class == ERROR_SETUP && r->connected && is_first_start(a)) {
         log_fault(LOG_target_refused, &r->error);
         app_stop_begin(a, EXIT_TARGET);

@@ -83,7 +83,6 @@ static bool is_aside(const struct worker *w, const struct slot *s)
 
 static void renew_slot(struct worker *w, struct slot *s)
 {
-
     const struct topic_plan *former = s->plan;
     if (former == NULL) {
         return; /* main has it made */
