@@ -84,10 +84,11 @@ static bool is_aside(const struct worker *w, const struct slot *s)
 static void renew_slot(struct worker *w, struct slot *s)
 {
     const struct topic_plan *former = s->plan;
+    struct error why;
+
     if (former == NULL) {
         return; /* main has it made */
     }
-    struct error why;
 
     for (size_t i = 0; i < w->renewal_count; i++) {
         s->plan = plan_renewal_of(w->renewals[i], s->plan);
