@@ -203,7 +203,7 @@ static void blame_rows(struct txn *t, struct flight *f, const PGresult *res, boo
     if (!at_commit) {
         f->fault_target = a->target != NULL ? a->target : only_target(f);
     }
-    if (!at_commit && a->kind == ANSWER_COPY) {
+    if (!at_commit && a->kind == ANSWER_COPY && a->target != NULL) {
         locate(t, f, a, res);
     }
     if (*f->fault.column) {

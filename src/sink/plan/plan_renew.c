@@ -27,7 +27,7 @@ void plan_want_target(struct plan *p, uint32_t target_id)
 {
     for (size_t i = 0; i < p->loaded_count; i++) {
         const struct loaded *l = &p->loaded[i];
-        if (l->mapping != NULL && mapping_target(l->mapping)->id == target_id) {
+        if (l->table != NULL && l->mapping != NULL && mapping_target(l->mapping)->id == target_id) {
             want_table(p, l->table);
             return;
         }
