@@ -175,6 +175,7 @@ static void test_workers(void **state)
     cpu_set_t set;
 
     assert_int_equal(config_workers(cfg), 13);
+    assert_int_equal(config_connections(cfg), 15); /* the scout's and main's too */
     config_free(cfg);
     cfg = kit_load(*state, HEAD ROUTE);
     assert_int_equal(sched_getaffinity(0, sizeof set, &set), 0);

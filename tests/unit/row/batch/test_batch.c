@@ -398,6 +398,117 @@ static void test_drop_one_partition(void **state)
     }
 }
 
+/* Those that are left when the rows of a partition from an offset on are taken out. */
+static struct list *list_before(const struct list *list, int tag, int64_t offset)
+{
+    static struct list left;
+
+    left.n = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->rows[i].tag != tag || list->rows[i].offset < offset) {
+            left.rows[left.n++] = list->rows[i];
+        }
+    }
+    return &left;
+}
+
+/* Where the last record of a partition before record k ends, or its span begins. */
+static int64_t end_before(const struct batch *b, int tag, size_t k)
+{
+    int64_t end = 10 * tag;
+
+    for (size_t i = 0; i < k; i++) {
+        if (b->spans[b->records[i].span].tag == &tags[tag]) {
+            end = b->records[i].offset + 1;
+        }
+    }
+    return end;
+}
+
+static void test_truncate_one_partition(void **state)
+{
+    (void) state;
+    static struct list list;
+    int64_t next[TAGS];
+    size_t first_row[RECORDS_MAX + 1];
+    for (seed = 2; seed < 3000 * 2; seed += 2) {
+        uint64_t start = seed;
+        struct batch *b = random_batch(&list, next, first_row);
+        if (b->record_count > 0) {
+            size_t k = chance((uint32_t) b->record_count);
+            uint32_t span = b->records[k].span;
+            int64_t offset = b->records[k].offset;
+            int tag = (int) ((int *) b->spans[span].tag - tags);
+            int64_t end = end_before(b, tag, k);
+            batch_span_mark(b, span, (struct fingerprint){.offset = offset, .crc = 7});
+            assert_int_equal(batch_truncate(b, &tags[tag], k), end);
+            const struct list *left = list_before(&list, tag, offset);
+            check_rows(b, left, 0, left->n, -1);
+            check_spans(b);
+            check_taken(b);
+            const struct span *s = batch_find(b, &tags[tag]);
+            assert_int_equal(s == NULL, end == 10 * tag);
+            assert_int_equal(s != NULL ? s->next : end, end);
+            assert_int_equal(s != NULL ? s->fp.offset : FINGERPRINT_NONE, FINGERPRINT_NONE);
+        }
+        batch_free(b);
+        seed = start;
+    }
+}
+
+static void test_the_rows_of_a_record_are_copied(void **state)
+{
+    (void) state;
+    static struct list list;
+    int64_t next[TAGS];
+    size_t first_row[RECORDS_MAX + 1];
+    for (seed = 2; seed < 300 * 2; seed += 2) {
+        uint64_t start = seed;
+        struct batch *b = random_batch(&list, next, first_row);
+        struct batch *to = batch_new();
+        for (size_t i = 0; i < b->record_count; i++) {
+            const struct batch_record *r = &b->records[i];
+            int tag = (int) ((int *) b->spans[r->span].tag - tags);
+            batch_record_begin(to, open_span(to, tag), r->offset, r->timestamp_ms, r->leader_epoch);
+            batch_copy_rows(b, i, to);
+            batch_record_end(to);
+        }
+        check_rows(to, &list, 0, list.n, -1);
+        check_spans(to);
+        batch_free(to);
+        batch_free(b);
+        seed = start;
+    }
+}
+
+static void test_what_is_compared(void **state)
+{
+    (void) state;
+    struct batch *b = batch_new();
+    struct batch *to = batch_new();
+    struct list list = {0};
+    batch_compare(b, &targets[0]);
+    batch_compare(b, &targets[1]);
+    batch_compare(b, &targets[0]);
+    assert_int_equal(b->compared_count, 2);
+    batch_compare(to, &targets[1]);
+    batch_compare_as(to, b);
+    assert_int_equal(to->compared_count, 2);
+    batch_forget(to, &targets[1]);
+    assert_int_equal(to->compared_count, 1);
+    assert_ptr_equal(to->compared[0], &targets[0]);
+
+    assert_int_equal(batch_part(b, &targets[1], ROW_INSERT, 0), 0); /* parts without rows */
+    assert_int_equal(batch_part(b, &targets[0], ROW_INSERT, 1), 1);
+    batch_forget(b, &targets[1]);
+    assert_int_equal(b->part_count, 1);
+    assert_ptr_equal(b->parts[0].target, &targets[0]);
+    add_record(b, 1, 11, 3, &list);
+    check_rows(b, &list, 0, list.n, -1);
+    batch_free(to);
+    batch_free(b);
+}
+
 static void test_spans_in_key_order(void **state)
 {
     (void) state;
@@ -438,6 +549,9 @@ int main(void)
         cmocka_unit_test(test_split_anywhere),
         cmocka_unit_test(test_split_at_the_end_leaves_what_was_skipped),
         cmocka_unit_test(test_drop_one_partition),
+        cmocka_unit_test(test_truncate_one_partition),
+        cmocka_unit_test(test_the_rows_of_a_record_are_copied),
+        cmocka_unit_test(test_what_is_compared),
         cmocka_unit_test(test_spans_in_key_order),
         cmocka_unit_test(test_an_offset_never_goes_back),
     };

@@ -204,6 +204,23 @@ static void test_templates_that_are_refused(void **state)
                    "when: expected a value at the end");
 }
 
+/* Any of the tables may be the one that a record was meant for. */
+static void test_what_a_rejected_record_depends_on(void **state)
+{
+    (void) state;
+    static const char *const names[] = {"e_order", "e_7", "e_a"};
+    struct bench b = bench_of("e_{value.at.type}", names, (struct mapping_spec){0});
+    const struct record_route chosen = {.chooser = b.chooser};
+    const struct record_route one = {.mapping = b.mappings[1]};
+
+    record_compare(&one, b.batch);
+    assert_int_equal(b.batch->compared_count, 1);
+    assert_int_equal(b.batch->compared[0]->id, 1);
+    record_compare(&chosen, b.batch);
+    assert_int_equal(b.batch->compared_count, TABLES);
+    bench_done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_elements_of_a_named_table),
         cmocka_unit_test(test_what_names_the_table_is_no_unknown_field),
         cmocka_unit_test(test_templates_that_are_refused),
+        cmocka_unit_test(test_what_a_rejected_record_depends_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
