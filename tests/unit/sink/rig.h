@@ -93,7 +93,8 @@ static inline void rig_free(struct rig *r)
     rig_take_reports(r, RIG_ANY);
     mailbox_done(&r->reports);
     for (size_t i = 0; i < RIG_SLOTS; i++) {
-        worker_slot_forget_fault(&r->w, &r->slots[i]);
+        worker_slot_forget_standing(&r->w, &r->slots[i]);
+        free(r->slots[i].unplanned);
     }
     for (size_t i = 0; i < r->w.outbox_count; i++) {
         batch_free(r->w.outbox[i]);

@@ -273,6 +273,12 @@ static inline struct rig *rig_new(struct kit *kit, const char *on_gap, const cha
     return r;
 }
 
+static inline void rig_order_free(struct order *o)
+{
+    free(o->fault);
+    free(o);
+}
+
 static inline void rig_free(struct rig *r)
 {
     crew_free(r->crew);
@@ -284,7 +290,7 @@ static inline void rig_free(struct rig *r)
         struct mail *m = mailbox_take(&r->workers[i].orders);
         while (m != NULL) {
             struct mail *next = m->next;
-            free(m);
+            rig_order_free((struct order *) m);
             m = next;
         }
         mailbox_done(&r->workers[i].orders);

@@ -25,7 +25,7 @@ static void expect_order(const struct partition *p, enum order_kind kind, int64_
     assert_ptr_equal(o->partition, p);
     assert_int_equal(o->offset, offset);
     assert_int_equal(o->seq, seq);
-    free(o);
+    rig_order_free(o);
 }
 
 /* Main has stopped it, and the ledger is to say so. */
@@ -37,8 +37,7 @@ static void expect_stand(const struct partition *p)
     assert_null(o->mail.next);
     assert_int_equal(o->kind, ORDER_STAND);
     assert_string_equal(o->fault->text, p->why);
-    free(o->fault);
-    free(o);
+    rig_order_free(o);
 }
 
 static void expect_no_order(const struct rig *r)
@@ -170,7 +169,7 @@ static void test_from_assigned_to_fetched(void **state)
     assert_int_equal(o->kind, ORDER_RESUME);
     assert_int_equal(o->seq, 7);
     assert_int_equal(o->broker, 4);
-    free(o);
+    rig_order_free(o);
     rig_turn(r, 0);
     assert_int_equal(world.fetches, 0); /* nothing is fetched before the answer */
 
@@ -247,8 +246,7 @@ static void test_a_table_that_cannot_be_used(void **state)
     assert_int_equal(o->kind, ORDER_ADOPT);
     assert_null(o->plan);
     assert_string_equal(o->fault->text, p->why);
-    free(o->fault);
-    free(o);
+    rig_order_free(o);
     assert_true(crew_is_ready(r->crew)); /* nothing more is known of it by a start */
     assert_int_equal(crew_summary(r->crew).standing[STANDING_PARKED], 1);
     rig_revoke(r, {.topic = "t_1", .partition = 0});
@@ -355,7 +353,7 @@ static void test_a_partition_without_a_row(void **state)
     assert_int_equal(o->kind, ORDER_ADOPT);
     assert_int_equal(o->offset, 40);
     assert_non_null(strstr(o->first_reason, "its earliest record"));
-    free(o);
+    rig_order_free(o);
     start(r, p, 1, 40);
     rig_free(r);
 }
@@ -479,7 +477,7 @@ static void test_a_topic_that_was_created_again(void **state)
     assert_int_equal(o->kind, ORDER_GAP);
     assert_int_equal(o->gap.from, 100);
     assert_int_equal(o->gap.to, 0);
-    free(o);
+    rig_order_free(o);
     rig_free(r);
 }
 
@@ -497,7 +495,7 @@ static void test_a_cluster_that_was_migrated(void **state)
     struct order *o = (struct order *) mailbox_take(&p->worker->orders);
     assert_int_equal(o->kind, ORDER_NOTE);
     assert_string_equal(o->ids.cluster, "c2");
-    free(o);
+    rig_order_free(o);
     rig_free(r);
 }
 

@@ -154,7 +154,7 @@ static void work(size_t worker)
         struct order *o = orders[worker];
         orders[worker] = (struct order *) o->mail.next;
         obey(worker, o);
-        free(o);
+        rig_order_free(o);
     }
 }
 
@@ -411,7 +411,7 @@ static void done(void)
     for (size_t i = 0; i < RIG_WORKERS; i++) {
         while (orders[i] != NULL) {
             struct order *next = (struct order *) orders[i]->mail.next;
-            free(orders[i]);
+            rig_order_free(orders[i]);
             orders[i] = next;
         }
     }
