@@ -1,9 +1,8 @@
 /*
  * The statements that store rows, one for each shape (target, action, columns), advance(), and
  * those that compare tables; and which of them are prepared on the connection, for the write path
- * unnest. Only the server's
- * answers say what is prepared, because a transaction that fails skips the rest of its statements;
- * a new connection has none. Worker thread.
+ * unnest. Only the server's answers say what is prepared, because a transaction that fails skips
+ * the rest of its statements; a new connection has none. Worker thread.
  */
 #ifndef PG_STATEMENTS_H
 #define PG_STATEMENTS_H
@@ -55,9 +54,9 @@ struct statements *statements_free(struct statements *s); /* returns NULL */
 
 /*
  * To be called before the first statement of a transaction: forgets what another session had, and
- * names what is prepared after the connection's marker. True:
- * this session still has many statements and temporary tables of targets that were forgotten, and
- * the transaction is to begin with statements_clean_sql, which takes all of them away.
+ * names what is prepared after the connection's marker. True: this session still has many
+ * statements and temporary tables of targets that were forgotten, and the transaction is to begin
+ * with statements_clean_sql, which takes all of them away.
  */
 bool statements_meet(struct statements *s, const struct conn *c);
 extern const char *const statements_clean_sql[2];

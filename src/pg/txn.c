@@ -121,7 +121,6 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->fault_target = NULL;
     f->fatal = false;
     f->changed = false;
-    f->fault_target = NULL;
     f->no_temporary = false;
     f->fault_part = TXN_NO_ROW;
     f->fault_row = TXN_NO_ROW;

@@ -320,8 +320,8 @@ void worker_link_is_well(struct worker *w);
  * aside: from a record of outbox[0] on, nothing of its partition is sent. retry_at, look_again_at:
  * when what is parked, or waits, is tried next. doubt, strict: one more refusal; true: patience is
  * over. lost: the connection was, with outbox[0] on its way; settle: the ledger says by now
- * whether its only record is stored. start: false when no canary is
- * to be tried; canary: what has become of it.
+ * whether its only record is stored. start: false when no canary is to be tried; canary: what has
+ * become of it.
  */
 void worker_stand_aside(struct worker *w, size_t record, const struct standing *why);
 usec_t worker_stand_retry_at(const struct slot *s);
