@@ -53,14 +53,8 @@ static bool still_planning(const struct crew *c, const char *topic)
 /* Its tables are looked up again after a while, until they can be used. */
 static void park(struct partition *p, const struct error *err)
 {
-    usec_t wait = delay_retry();
-
-    for (unsigned i = 0; i < p->plan_tries && wait < delay_retry_max(); i++) {
-        wait *= 2;
-    }
-    p->plan_tries++;
     partition_stop(p, err->text);
-    p->retry_at = clock_mono() + MIN(wait, delay_retry_max());
+    p->retry_at = clock_mono() + delay_retry_after(p->plan_tries++);
 }
 
 void crew_plan_answer(struct crew *c, struct scout_mail *m)

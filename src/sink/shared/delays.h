@@ -31,6 +31,17 @@ static inline usec_t delay_retry_max(void)
     return failpoint_time(FAILTIME_RETRY_MAX, 60 * USEC_PER_SEC);
 }
 
+/* How long until the next try, after that many in vain: twice as long each time. */
+static inline usec_t delay_retry_after(unsigned tries)
+{
+    usec_t wait = delay_retry();
+
+    for (unsigned i = 0; i < tries && wait < delay_retry_max(); i++) {
+        wait *= 2;
+    }
+    return MIN(wait, delay_retry_max());
+}
+
 /* Such a try waits this long for its table's lock. */
 static inline usec_t delay_lock(void)
 {

@@ -30,12 +30,7 @@
 
 usec_t worker_stand_retry_at(const struct slot *s)
 {
-    usec_t wait = delay_retry();
-
-    for (unsigned i = 0; i < s->retries && wait < delay_retry_max(); i++) {
-        wait *= 2;
-    }
-    return clock_mono() + MIN(wait, delay_retry_max());
+    return clock_mono() + delay_retry_after(s->retries);
 }
 
 /*
