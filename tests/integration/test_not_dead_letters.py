@@ -10,7 +10,7 @@ import string
 
 import pytest
 
-from kit import disk, wait
+from kit import disk, standing, wait
 
 TABLE = """
 CREATE TABLE events (
@@ -52,7 +52,7 @@ class Mixture:
         return sent
 
     def letters(self):
-        return set(self.bench.sql('SELECT partition, "offset" FROM pgsinkd.dead_letters'))
+        return standing.letters(self.bench)
 
     def states(self):
         """What the view says of partitions that do not move."""
