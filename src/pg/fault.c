@@ -74,7 +74,8 @@ bool fault_result(const PGresult *res, struct error *err)
     if (hint != NULL && class == ERROR_SETUP) {
         fault_one_line(err->hint, sizeof err->hint, hint);
     }
-    if (sqlstate != NULL && sqlstate_is(sqlstate, SQLSTATE_OTHER_SESSION)) {
+    if (sqlstate != NULL && (sqlstate_is(sqlstate, SQLSTATE_OTHER_SESSION) ||
+                             sqlstate_is(sqlstate, SQLSTATE_DUPLICATE_STATEMENT))) {
         return pooler_refuse(err);
     }
     return false;

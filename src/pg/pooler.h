@@ -6,6 +6,8 @@
  * How another pool mode is noticed: each connection leaves a random marker in its session
  * (pgsinkd.session) when it sets it up. It looks for it at once, in the round trip that is measured
  * then, and has advance() and each statement on the ledger compare it, before they do anything.
+ * The names of prepared statements contain the marker. One that exists already (42P05) means that
+ * it was prepared before the session was shared, and what became of it was not reported.
  * Pure; any thread.
  */
 #ifndef PG_POOLER_H

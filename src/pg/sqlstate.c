@@ -51,13 +51,14 @@ static const struct rule session_rules[] = {
     /* read_only_sql_transaction: a standby, or a fenced-off primary; a new connection passes it by
      */
     {"25006", ERROR_LINK},
-    {"25P03", ERROR_LINK},                  /* idle_in_transaction_session_timeout */
-    {"25P04", ERROR_LINK},                  /* transaction_timeout */
-    {"25", ERROR_AGAIN},                    /* invalid transaction state */
-    {"26", ERROR_LINK},                     /* invalid statement name: it was deallocated */
-    {"3B", ERROR_AGAIN},                    /* savepoint exception */
-    {"40002", ERROR_SETUP},                 /* integrity: a constraint on our own tables */
-    {"40", ERROR_AGAIN},                    /* serialization, deadlock */
+    {"25P03", ERROR_LINK},                      /* idle_in_transaction_session_timeout */
+    {"25P04", ERROR_LINK},                      /* transaction_timeout */
+    {"25", ERROR_AGAIN},                        /* invalid transaction state */
+    {"26", ERROR_LINK},                         /* invalid statement name: it was deallocated */
+    {"3B", ERROR_AGAIN},                        /* savepoint exception */
+    {"40002", ERROR_SETUP},                     /* integrity: a constraint on our own tables */
+    {"40", ERROR_AGAIN},                        /* serialization, deadlock */
+    {SQLSTATE_DUPLICATE_STATEMENT, ERROR_LINK}, /* of a name that nobody else can know */
     {"53", ERROR_AGAIN},                    /* insufficient resources: disk, memory, connections */
     {"54011", ERROR_SETUP},                 /* too_many_columns */
     {"54023", ERROR_SETUP},                 /* too_many_arguments */

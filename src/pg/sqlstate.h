@@ -21,6 +21,7 @@
 /* PostgreSQL's, by its names. */
 #define SQLSTATE_PROTOCOL_VIOLATION "08P01"     /* also: a parameter that has no value */
 #define SQLSTATE_INVALID_STATEMENT_NAME "26000" /* also: it was deallocated */
+#define SQLSTATE_DUPLICATE_STATEMENT "42P05"    /* duplicate_prepared_statement */
 #define SQLSTATE_INVALID_AUTHORIZATION "28"     /* the class */
 #define SQLSTATE_INVALID_PASSWORD "28P01"
 #define SQLSTATE_INVALID_CATALOG_NAME "3D000" /* no such database */

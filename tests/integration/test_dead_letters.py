@@ -511,14 +511,10 @@ def test_an_operator_goes_back_while_large_records_are_kept(bench):
         log.send_json(id=2)
         for n in range(30):
             log.send_json(id=3 + n, pad="x" * 900_000)
-        # the open batch is full when the transaction that waits for the line goes on
-        wait.until(lambda: bench.value(WAITING) > 0, "the daemon to wait for the line")
+        d.wait_log("its row of the ledger is locked")
         other.commit()
     wait.until(lambda: bench.next_offset(log) == log.ends()[0], "all to be stored", 60)
     assert bench.value("SELECT count(DISTINCT _offset) FROM events") == 32
-
-
-WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'pgsinkd %'"
 
 
 def test_a_table_with_rules_beside_one_that_refuses(bench):

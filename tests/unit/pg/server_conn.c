@@ -57,6 +57,20 @@ static void test_open_and_close(void **state)
     assert_null(conn_free(NULL));
 }
 
+/* The names of statements contain a marker that nobody else knows. */
+static void test_a_statement_that_exists_already(void **state)
+{
+    (void) state;
+    struct conn *c = server_open();
+    struct error err;
+
+    assert_ok(conn_run(c, "PREPARE twice AS SELECT 1", &err), &err);
+    assert_false(conn_run(c, "PREPARE twice AS SELECT 1", &err));
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_non_null(strstr(err.hint, "pool_mode = session"));
+    conn_free(c);
+}
+
 /* Sessions of ours end by no timeout of the role or the database. */
 static void test_timeouts_are_taken_back(void **state)
 {
@@ -417,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_and_close),
+        cmocka_unit_test(test_a_statement_that_exists_already),
         cmocka_unit_test(test_timeouts_are_taken_back),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_setting_refused),
