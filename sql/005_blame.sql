@@ -1,9 +1,13 @@
--- Step 5: whose fault it is that a row is refused.
+-- Step 5: whose fault it is that a row is refused, and what it costs to find out.
 --
 -- store_each() also catches what may be a fault of the target rather than of the row, so that the rows beside it can
 -- speak for the target: it returns which rows had an effect, and whether the statement fails without any row.
 --
--- Undo, when no daemon runs: DROP FUNCTION pgsinkd.store_each; make it again as in step 2;
+-- screen() finds at once what one attempt for each row would take long to find. A dead letter is looked for in the
+-- table only where there may be one of the same record.
+--
+-- Undo, when no daemon runs: DROP FUNCTION pgsinkd.store_each, pgsinkd.screen, pgsinkd.cast_fault,
+-- pgsinkd.letters_are_new; make store_each() and the trigger dead_again again as in step 2;
 -- DELETE FROM pgsinkd.schema_version WHERE version = 5.
 
 DROP FUNCTION :"schema".store_each(text[], integer[], integer[], integer[]);
@@ -33,7 +37,8 @@ DROP FUNCTION :"schema".store_each(text[], integer[], integer[], integer[]);
 --                       is_cast: a text cannot be turned into its column's type, or an expression not be computed; no
 --                       table is involved in that. It is `record` if another value has passed in this call.
 --     target, again     the only line: the target refuses whatever comes now, or the transaction is to be tried again.
---                       What has been stored by then is to be rolled back.
+--                       What has been stored by then is to be rolled back. For 55 (a lock) it names the row that is
+--                       refused, which is searched for like that of a record, else the range that was tried.
 --
 -- The codes are those of src/pg/sqlstate.c (sqlstate_blame). What it takes for a fault of the session (ERROR_LINK,
 -- ERROR_FENCED) is raised as it came.
@@ -210,12 +215,18 @@ BEGIN
                                 is_over := true;
                                 RAISE;
                             END IF;
-                            IF blame OPERATOR(pg_catalog.=) ANY ('{target,again}'::pg_catalog.text[]) THEN
+                            IF blame OPERATOR(pg_catalog.=) ANY ('{target,again}'::pg_catalog.text[])
+                               AND (at OPERATOR(pg_catalog.=) upto
+                                    OR pg_catalog.left(SQLSTATE, 2) OPERATOR(pg_catalog.<>) '55') THEN
                                 place := at;
                                 effects := NULL;
                                 store_each.sqlstate := SQLSTATE;
                                 RETURN NEXT;
                                 RETURN;
+                            END IF;
+                            -- Whose row is locked? The search waits for the same lock several times.
+                            IF blame OPERATOR(pg_catalog.=) 'target' THEN
+                                PERFORM pg_catalog.set_config('lock_timeout', '100ms', true);
                             END IF;
                             IF at OPERATOR(pg_catalog.<) upto THEN
                                 size := greatest((upto OPERATOR(pg_catalog.-) at OPERATOR(pg_catalog.+) 1)
@@ -355,5 +366,232 @@ END
 $$;
 COMMENT ON FUNCTION :"schema".store_each(text[], integer[], integer[], integer[], text[], integer[], text[]) IS
     'Stores staged rows and returns those that PostgreSQL refuses, with the fault of each and whose it may be, and the ranges that are stored. Called by pgsinkd when a transaction was refused because of its rows.';
+
+-- Why a text is no value of the type of `kind`: an SQLSTATE, and what PostgreSQL says. NULL: it is one, or something
+-- else than the text is at fault. No typmod is looked at.
+CREATE FUNCTION :"schema".cast_fault(value text, kind anyelement) RETURNS text LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    kind := value;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    RETURN CASE WHEN pg_catalog.left(SQLSTATE, 2) OPERATOR(pg_catalog.<>) ALL ('{53,57,58}'::pg_catalog.text[])
+                THEN SQLSTATE OPERATOR(pg_catalog.||) SQLERRM END;
+END
+$$;
+COMMENT ON FUNCTION :"schema".cast_fault(text, anyelement) IS
+    'Internal: the fault by which a text is no value of that type, its SQLSTATE first; NULL: none.';
+
+-- Finds rows of a stage that their table refuses whatever else it holds, by one query for many instead of an attempt
+-- for each, and takes them out of the stage, so that store_each() need not search for them. What it does not find,
+-- store_each() does. Three kinds are looked for, one after the other:
+--
+--     casts         a text is no value of its column's type. `casts` are calls of cast_fault(), `values` the texts, both
+--                   of the stage as r, and `kinds` the types. Only if another text of that column is one, or is known to have been: until
+--                   then it may be the type that is at fault.
+--     CHECK         of the columns that the rows have. Not where a trigger may change them before.
+--     foreign key   no row of that key is there, nor can these rows bring one: they are all of one table (`alone`),
+--                   which is another one, and no trigger of it could.
+--
+-- A condition is believed only after the first row for which it holds was tried by `statement` and refused for that
+-- very reason. Of a constraint, its message stands for the others; the row that a CHECK has failed for is shown only
+-- if it is the only one.
+--
+-- Each of `sources` is the value for one of `names`, the columns, of the stage as s. Conditions see it as the column
+-- has it, rounded for instance, but not as a domain, which refuses rows too. Statements and conditions see the
+-- search_path of the session, as in store_each().
+CREATE FUNCTION :"schema".screen(stage text, first integer, last integer, statement text, relation oid, names text[],
+                                 sources text[], alone boolean, casts text[], "values" text[], kinds text[],
+                                 columns text[], known boolean[])
+    RETURNS TABLE (place integer, upto integer, is_cast boolean, sqlstate text, message text, detail text,
+                   column_name text)
+    LANGUAGE plpgsql
+    SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    cast_count CONSTANT integer := coalesce(pg_catalog.array_length(casts, 1), 0);
+    attributes smallint[];
+    family oid[]; -- the table and its partitions
+    source text;
+    condition text;
+    refers boolean;
+    passes boolean;
+    places integer[];
+    faults text[]; -- of each of the places: why, in so many characters, and what is said of it beyond that:
+    width integer; -- an SQLSTATE and its message, or the name of a constraint and a detail
+    chosen integer[];
+    at integer;
+    expected text;
+    said text;
+    violated text;
+BEGIN
+    attributes := ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a
+                         WHERE a.attrelid OPERATOR(pg_catalog.=) relation AND NOT a.attisdropped
+                           AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (names));
+    WITH RECURSIVE kind(name, type, typmod) AS (
+        SELECT a.attname, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid OPERATOR(pg_catalog.=) relation AND a.attnum OPERATOR(pg_catalog.=) ANY (attributes)
+        UNION ALL
+        SELECT k.name, t.typbasetype, t.typtypmod FROM kind k
+          JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) k.type
+         WHERE t.typtype OPERATOR(pg_catalog.=) 'd')
+    SELECT pg_catalog.string_agg(pg_catalog.format(', (%s)::%s AS %I', u.source,
+                                                   pg_catalog.format_type(k.type, k.typmod), k.name), '')
+      INTO source
+      FROM kind k JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) k.type
+      JOIN unnest(names, sources) AS u(name, source) ON u.name OPERATOR(pg_catalog.=) k.name::pg_catalog.text
+     WHERE t.typtype OPERATOR(pg_catalog.<>) 'd';
+    family := ARRAY(SELECT relation UNION SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(relation) t);
+    FOR step IN 1 .. cast_count OPERATOR(pg_catalog.+) 2 LOOP
+        is_cast := step OPERATOR(pg_catalog.<=) cast_count;
+        width := CASE WHEN is_cast THEN 5 ELSE 64 END;
+        refers := step OPERATOR(pg_catalog.=) (cast_count OPERATOR(pg_catalog.+) 2);
+        condition := NULL;
+        IF is_cast THEN
+            -- Where the type has a cast of its own from text, the statement uses that, and cast_fault() its input.
+            IF NOT EXISTS (WITH RECURSIVE kind(oid) AS (
+                               SELECT kinds[step]::pg_catalog.regtype::pg_catalog.oid
+                               UNION ALL
+                               SELECT t.typbasetype FROM kind k JOIN pg_catalog.pg_type t
+                                   ON t.oid OPERATOR(pg_catalog.=) k.oid
+                                WHERE t.typtype OPERATOR(pg_catalog.=) 'd')
+                           SELECT FROM kind k JOIN pg_catalog.pg_cast c ON c.casttarget OPERATOR(pg_catalog.=) k.oid
+                            WHERE c.castsource OPERATOR(pg_catalog.=) 'pg_catalog.text'::pg_catalog.regtype) THEN
+                condition := casts[step];
+            END IF;
+        ELSIF NOT refers THEN
+            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(
+                       pg_catalog.format('WHEN %s THEN pg_catalog.rpad(%L, 64)', c.violation, c.conname), ' '
+                       ORDER BY c.conname))
+              INTO condition
+              FROM (SELECT k.conname, pg_catalog.format('(%s) IS FALSE', pg_catalog.pg_get_expr(k.conbin, relation))
+                      FROM pg_catalog.pg_constraint k
+                     WHERE k.conrelid OPERATOR(pg_catalog.=) relation AND k.contype OPERATOR(pg_catalog.=) 'c'
+                       AND coalesce(k.conkey, '{}') OPERATOR(pg_catalog.<@) attributes) AS c(conname, violation)
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t -- BEFORE INSERT, FOR EACH ROW
+                                WHERE t.tgrelid OPERATOR(pg_catalog.=) ANY (family)
+                                  AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
+                                  AND (t.tgtype OPERATOR(pg_catalog.&) 7::pg_catalog.int2) OPERATOR(pg_catalog.=) 7);
+        ELSIF alone THEN
+            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(
+                       pg_catalog.format('WHEN %s THEN pg_catalog.concat(pg_catalog.rpad(%L, 64), %s)', c.violation,
+                                         c.conname, c.detail), ' ' ORDER BY c.conname))
+              INTO condition
+              FROM (SELECT k.conname,
+                           pg_catalog.format('(%s) AND NOT EXISTS (SELECT FROM %s%I.%I p WHERE %s)',
+                               (SELECT pg_catalog.string_agg(pg_catalog.format('r.%I IS NOT NULL', a.attname), ' AND ')
+                                  FROM pg_catalog.pg_attribute a
+                                 WHERE a.attrelid OPERATOR(pg_catalog.=) relation
+                                   AND a.attnum OPERATOR(pg_catalog.=) ANY (k.conkey)),
+                               CASE WHEN there.relkind OPERATOR(pg_catalog.=) 'r' THEN 'ONLY ' END, n.nspname,
+                               there.relname,
+                               (SELECT pg_catalog.string_agg(pg_catalog.format(
+                                           'p.%I OPERATOR(%I.%s) r.%I', f.attname, s.nspname, o.oprname, a.attname),
+                                           ' AND ')
+                                  FROM unnest(k.conkey, k.confkey, k.conpfeqop) AS u(mine, its, operator)
+                                  JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) relation
+                                                                AND a.attnum OPERATOR(pg_catalog.=) u.mine
+                                  JOIN pg_catalog.pg_attribute f ON f.attrelid OPERATOR(pg_catalog.=) k.confrelid
+                                                                AND f.attnum OPERATOR(pg_catalog.=) u.its
+                                  JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) u.operator
+                                  JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace)),
+                           (SELECT pg_catalog.format('%L, %s, %L',
+                                       pg_catalog.format('Key (%s)=(', pg_catalog.string_agg(a.attname, ', '
+                                                                                             ORDER BY u.number)),
+                                       pg_catalog.string_agg(pg_catalog.format('r.%I', a.attname), ', '', '', '
+                                                             ORDER BY u.number),
+                                       pg_catalog.format(') is not present in table "%s".', there.relname))
+                              FROM unnest(k.conkey) WITH ORDINALITY AS u(mine, number)
+                              JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) relation
+                                                            AND a.attnum OPERATOR(pg_catalog.=) u.mine)
+                      FROM pg_catalog.pg_constraint k
+                      JOIN pg_catalog.pg_class there ON there.oid OPERATOR(pg_catalog.=) k.confrelid
+                      JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) there.relnamespace
+                     WHERE k.conrelid OPERATOR(pg_catalog.=) relation AND k.contype OPERATOR(pg_catalog.=) 'f'
+                       AND k.confmatchtype OPERATOR(pg_catalog.=) 's' AND NOT there.relrowsecurity
+                       AND k.confrelid OPERATOR(pg_catalog.<>) ALL (family)
+                       AND k.conkey OPERATOR(pg_catalog.<@) attributes) AS c(conname, violation, detail)
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                                WHERE t.tgrelid OPERATOR(pg_catalog.=) ANY (family) AND NOT t.tgisinternal);
+        END IF;
+        CONTINUE WHEN condition IS NULL OR condition OPERATOR(pg_catalog.=) 'CASE  END';
+        BEGIN
+            EXECUTE pg_catalog.format(
+                'SELECT pg_catalog.array_agg(x.place ORDER BY x.place) FILTER (WHERE x.fault IS NOT NULL),'
+                ' pg_catalog.array_agg(x.fault ORDER BY x.place) FILTER (WHERE x.fault IS NOT NULL),'
+                ' pg_catalog.bool_or(x.fault IS NULL AND x.has_value)'
+                ' FROM (SELECT r."a place of pgsinkd" AS place, %s AS has_value, %s AS fault'
+                ' FROM (SELECT s.place AS "a place of pgsinkd"%s FROM pg_temp.%s s'
+                ' WHERE s.place OPERATOR(pg_catalog.>=) $1 AND s.place OPERATOR(pg_catalog.<=) $2) r OFFSET 0) x',
+                CASE WHEN is_cast THEN "values"[step] OPERATOR(pg_catalog.||) ' IS NOT NULL' ELSE 'true' END,
+                condition, CASE WHEN is_cast THEN ', s.*' ELSE source END, stage)
+               INTO places, faults, passes USING first, last;
+        EXCEPTION WHEN OTHERS THEN
+            CONTINUE; -- a condition cannot be computed for one of the rows, or we may not read what it reads
+        END;
+        CONTINUE WHEN places IS NULL OR is_cast AND NOT (known[step] OR passes);
+        FOR expected IN SELECT DISTINCT pg_catalog.left(u.fault, width) FROM unnest(faults) AS u(fault) LOOP
+            chosen := ARRAY(SELECT u.place FROM unnest(places, faults) AS u(place, fault)
+                             WHERE pg_catalog.left(u.fault, width) OPERATOR(pg_catalog.=) expected ORDER BY u.place);
+            at := chosen[1];
+            BEGIN
+                EXECUTE statement USING at, at;
+                RAISE EXCEPTION USING ERRCODE = 'SK002', MESSAGE = 'nothing of this is to stay';
+            EXCEPTION WHEN OTHERS THEN
+                screen.sqlstate := SQLSTATE;
+                GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, violated = CONSTRAINT_NAME;
+            END;
+            CONTINUE WHEN CASE WHEN is_cast THEN screen.sqlstate OPERATOR(pg_catalog.<>) expected
+                               ELSE pg_catalog.rpad(violated, 64) OPERATOR(pg_catalog.<>) expected
+                                 OR screen.sqlstate OPERATOR(pg_catalog.<>) CASE WHEN refers THEN '23503' ELSE '23514' END
+                          END;
+            EXECUTE pg_catalog.format('DELETE FROM pg_temp.%s s WHERE s.place OPERATOR(pg_catalog.=) ANY ($1)', stage)
+              USING chosen;
+            IF pg_catalog.array_length(chosen, 1) OPERATOR(pg_catalog.>) 1 THEN
+                detail := NULL;
+            END IF;
+            RETURN QUERY
+                SELECT pg_catalog.min(i.place), pg_catalog.max(i.place), is_cast, screen.sqlstate,
+                       CASE WHEN is_cast THEN i.more ELSE said END,
+                       CASE WHEN is_cast THEN NULL WHEN refers THEN i.more ELSE detail END,
+                       CASE WHEN is_cast THEN columns[step] END
+                  FROM (SELECT u.place, u.more,
+                               u.place OPERATOR(pg_catalog.-) pg_catalog.row_number()
+                                   OVER (PARTITION BY u.more ORDER BY u.place) AS island
+                          FROM (SELECT a.place, pg_catalog.substr(a.fault, width OPERATOR(pg_catalog.+) 1) AS more
+                                  FROM unnest(places, faults) AS a(place, fault)
+                                 WHERE pg_catalog.left(a.fault, width) OPERATOR(pg_catalog.=) expected) u) i
+                 GROUP BY i.more, i.island;
+        END LOOP;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION :"schema".screen(text, integer, integer, text, oid, text[], text[], boolean, text[], text[], text[],
+                                     text[], boolean[]) IS
+    'Finds staged rows that their table refuses by itself: by a cast, a CHECK or a foreign key; takes them out and returns them as ranges of places. Called by pgsinkd before store_each().';
+
+-- A dead letter of the same record is rare: after seek() back. Until then it need not be looked for, row by row. The
+-- daemon says so after it has looked for any of the ranges of offsets that it is about to store. Nobody else writes dead
+-- letters of a partition whose ledger row is locked, and a replay only those that are there.
+DROP TRIGGER dead_again ON :"schema".dead_letters;
+CREATE TRIGGER dead_again BEFORE INSERT ON :"schema".dead_letters FOR EACH ROW
+    WHEN (pg_catalog.current_setting('pgsinkd.letters_are_new', true) IS DISTINCT FROM 'yes')
+    EXECUTE FUNCTION :"schema".dead_again();
+COMMENT ON TRIGGER dead_again ON :"schema".dead_letters IS
+    'A record that fails again renews its line: the new fault, attempts added. Not asked where letters_are_new() has said that there is none.';
+
+CREATE FUNCTION :"schema".letters_are_new(sink text, topics text[], partitions integer[], froms bigint[],
+                                          nexts bigint[])
+    RETURNS boolean LANGUAGE sql
+    SET search_path = pg_catalog, :"schema", pg_temp
+AS $$
+    SELECT set_config('pgsinkd.letters_are_new', CASE WHEN found.any THEN 'no' ELSE 'yes' END, true) = 'yes'
+      FROM (SELECT EXISTS (SELECT FROM unnest(topics, partitions, froms, nexts) r(topic, partition, f, n)
+                             JOIN dead_letters d ON d.sink = letters_are_new.sink AND d.topic = r.topic
+                              AND d.partition = r.partition AND d."offset" >= r.f AND d."offset" < r.n)) found("any");
+$$;
+COMMENT ON FUNCTION :"schema".letters_are_new(text, text[], integer[], bigint[], bigint[]) IS
+    'Internal: says to the transaction whether it may add dead letters of these ranges without looking for earlier ones of the same records.';
 
 INSERT INTO :"schema".schema_version (version) VALUES (5);

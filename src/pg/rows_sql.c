@@ -530,6 +530,39 @@ void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, c
     buf_printf(out, ") IS NULL FROM pg_temp.%s s WHERE s.place OPERATOR(pg_catalog.=) $1", stage);
 }
 
+/* An array of texts, one for each column that rows of this shape write. */
+static void add_array(struct buf *out, const struct rows_shape *s, bool values)
+{
+    _cleanup_buf_ struct buf text = {0};
+    size_t n = 0;
+
+    buf_add_z(out, "ARRAY[");
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (!is_written(s, i)) {
+            continue;
+        }
+        buf_clear(&text);
+        if (values) {
+            add_value(&text, s, i);
+        } else {
+            buf_add_z(&text, s->target->columns[i].column->name);
+        }
+        buf_add_z(out, n++ > 0 ? "," : "");
+        sql_literal(out, buf_cstr(&text));
+    }
+    buf_add_z(out, "]::pg_catalog.text[]");
+}
+
+void rows_sql_names(struct buf *out, const struct rows_shape *s)
+{
+    add_array(out, s, false);
+}
+
+void rows_sql_values(struct buf *out, const struct rows_shape *s)
+{
+    add_array(out, s, true);
+}
+
 bool rows_are_computed(const struct rows_shape *s)
 {
     return computed(s) > 0;

@@ -60,6 +60,11 @@ void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stag
 bool rows_are_cast(const struct rows_shape *s, size_t column) _pure_;
 void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage);
 
+/* Append SQL arrays: the names of the columns that rows of this shape write, but for those that are
+ * computed; and the value of each, of a row of the stage as s. */
+void rows_sql_names(struct buf *out, const struct rows_shape *s);
+void rows_sql_values(struct buf *out, const struct rows_shape *s);
+
 /* The same for the i-th expression, of rows that it is computed for. */
 bool rows_are_computed(const struct rows_shape *s) _pure_;
 void rows_sql_compute(struct buf *out, const struct rows_shape *s, size_t expression,

@@ -41,7 +41,7 @@ struct txn *txn_free(struct txn *t)
         buf_done(&t->staged);
         free(t->places);
         free(t->runs);
-        free(t->refusals);
+        txn_tried_done(t);
         free(t->steps);
         buf_done(&t->sql);
         free(t->order);
@@ -156,7 +156,7 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
     if (path == TXN_UNNEST && !txn_fits_unnest(t, b)) {
         path = TXN_COPY;
     }
-    t->refusal_count = 0;
+    txn_tried_begin(t);
     if (path != TXN_EACH) {
         fold_batch(&t->fold, b);
     }

@@ -23,13 +23,15 @@
  * that COPY has filled (pg/rows_sql.h). One row for each key is sent (row/batch/fold.h).
  *
  * each, after a batch was refused because of a record: all rows into temporary tables, then
- * store_each(), which stores them range by range and names those that the server refuses, all in
- * one transaction. If there are any it is rolled back, and the caller sends the batch again without
- * them.
+ * screen(), which finds at once what a cast or a constraint refuses, and store_each(), which stores
+ * the rest range by range and names what else the server refuses, all in one transaction. The dead
+ * letters of the batch come last, and by then there may be more of them: the caller is asked
+ * (TXN_TRIED). If it has none for what is refused, the transaction is rolled back.
  *
  *     BEGIN; SELECT advance(...); LOCK ...; COPY ...; SELECT ... store_each(...)  --->
  *                                              <---  the rows refused, each with its error
- *     COMMIT, or ROLLBACK if there are any     --->
+ *     COPY dead_letters ...                    --->
+ *     COMMIT, or ROLLBACK                      --->
  *
  * Tables may change while we run. COPY BINARY would take the bytes of one type for those of
  * another, and a row that was made by an old description lacks what the table has by now. So
@@ -58,7 +60,12 @@
 #include "pg/conn.h"
 #include "row/batch/batch.h"
 
-enum txn_step { TXN_WAIT, TXN_DONE };
+enum txn_step {
+    TXN_WAIT,
+    TXN_DONE,
+    /* only if held: rows are refused (txn_refusals); txn_give or txn_refuse is to follow */
+    TXN_TRIED,
+};
 
 enum txn_outcome {
     TXN_COMMITTED,
@@ -101,9 +108,11 @@ enum txn_witness {
 struct txn_refusal {
     size_t part;
     size_t row;
+    /* Of the class that its SQLSTATE has by itself, else like the class below. May be shared. */
+    const struct error *error;
     /* ERROR_RECORD, ERROR_DOUBT, ERROR_UNFIT; ERROR_TARGET: one in doubt without a witness, and the
      * statement is refused in the same way when it is given no row. */
-    struct error error;
+    enum error_class class;
     enum txn_witness witness;
     bool is_cast;      /* without a table: a text is not one of its column's type, or sql: fails */
     bool without_rows; /* the statement is refused in the same way when it is given no row */
@@ -157,6 +166,17 @@ bool txn_start(struct txn *t, struct conn *c, const struct batch *b, enum txn_pa
  * is on its way any more; after any other outcome it is ready as soon as all batches are answered.
  */
 enum txn_step txn_step(struct txn *t, struct txn_result *out) _must_;
+
+/*
+ * From now on a batch sent by TXN_EACH, of which rows are refused, is answered by TXN_TRIED, if its
+ * ledger has moved: what it has stored can stay. give: b, which lacks the refused rows and may have
+ * more dead letters, but is the same in all else, takes the place of the batch; its dead letters
+ * are added, and all is committed. refuse: it is rolled back. Then step again; if the connection is
+ * lost, that says so.
+ */
+void txn_hold(struct txn *t);
+void txn_give(struct txn *t, const struct batch *b);
+void txn_refuse(struct txn *t);
 
 /*
  * After TXN_EACH was refused: the refused rows, in the order in which they were made. The result's

@@ -36,56 +36,6 @@ static const char copy_trailer[] = {'\377', '\377'};
 
 /* --- the query string --- */
 
-/* SELECT "pgsinkd".function('sink','{topics}' */
-static void add_call(struct txn *t, const struct batch *b, const char *function)
-{
-    buf_add_z(&t->sql, "SELECT ");
-    table_quote_ident(&t->sql, t->schema);
-    buf_printf(&t->sql, ".%s(", function);
-    sql_literal(&t->sql, t->sink);
-    buf_add_z(&t->sql, ",'");
-    sql_array_open(&t->sql);
-    for (size_t i = 0; i < b->span_count; i++) {
-        sql_array_text_quoted(&t->sql, b->spans[t->order[i]].topic);
-    }
-    sql_array_close(&t->sql);
-    buf_add_u8(&t->sql, '\'');
-}
-
-static void add_field(struct txn *t, const struct batch *b, enum span_field field)
-{
-    buf_add_z(&t->sql, ",'");
-    sql_array_open(&t->sql);
-    for (size_t i = 0; i < b->span_count; i++) {
-        sql_array_i64(&t->sql, statements_span_field(&b->spans[t->order[i]], field));
-    }
-    sql_array_close(&t->sql);
-    buf_add_u8(&t->sql, '\'');
-}
-
-static void add_advance(struct txn *t, const struct batch *b)
-{
-    add_call(t, b, "advance");
-    for (int field = 0; field < SPAN_FIELDS; field++) {
-        add_field(t, b, (enum span_field) field);
-    }
-    buf_printf(&t->sql, ",'%s')", t->c->marker);
-}
-
-static void add_take_letters(struct txn *t, const struct batch *b)
-{
-    add_call(t, b, "take_dead_letters");
-    add_field(t, b, SPAN_PARTITION);
-    add_field(t, b, SPAN_FROM);
-    buf_add_z(&t->sql, ",'");
-    sql_array_open(&t->sql);
-    for (size_t i = 0; i < b->span_count; i++) {
-        sql_array_text_quoted(&t->sql, t->letters_of);
-    }
-    sql_array_close(&t->sql);
-    buf_add_z(&t->sql, "')");
-}
-
 /* Fails if the table is not the one that the rows were made for. */
 static void add_compare(struct txn *t, const struct target *target)
 {
@@ -164,18 +114,6 @@ static void add_checks(struct txn *t, const struct batch *b)
     }
 }
 
-static void add_direct(struct txn *t, const struct rows_shape *shape, size_t group)
-{
-    add_check(t, shape->target);
-    buf_add_u8(&t->sql, ';');
-    rows_sql_copy(&t->sql, shape, NULL, false);
-    txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_COPY,
-                                               .target = shape->target,
-                                               .group = group,
-                                               .relation = shape->target->table->name});
-    t->copies_left++;
-}
-
 static void add_groups(struct txn *t)
 {
     for (size_t i = 0; i < t->fold.group_count; i++) {
@@ -189,8 +127,12 @@ static void add_groups(struct txn *t)
             rows_sql_bare(&t->sql, &shape, g->row_count, NULL);
             txn_expect(&t->flights[0],
                        (struct answer){.kind = ANSWER_ROWS, .target = shape.target});
+        } else if (rows_are_direct(&shape) && t->ledger && shape.target->route == NULL) {
+            txn_spans_letters(t, &shape, i);
         } else if (rows_are_direct(&shape)) {
-            add_direct(t, &shape, i);
+            add_check(t, shape.target);
+            buf_add_u8(&t->sql, ';');
+            txn_spans_direct(t, &shape, i);
         } else {
             add_staged(t, &shape, i);
         }
@@ -224,9 +166,9 @@ bool txn_copy_send(struct txn *t, struct error *err)
         txn_expect(f, (struct answer){.kind = ANSWER_OTHER});
     }
     if (t->letters_of != NULL) {
-        add_take_letters(t, f->b);
+        txn_spans_take_letters(t, f->b);
     } else if (t->ledger) {
-        add_advance(t, f->b);
+        txn_spans_advance(t, f->b);
     }
     if (!f->advanced) {
         txn_expect(f, (struct answer){.kind = ANSWER_ADVANCED});
@@ -259,7 +201,8 @@ bool txn_copy_send(struct txn *t, struct error *err)
  *      take_answer
  *           nothing to read yet ---------------------------------------------->  TURN_IDLE   wait
  *           one statement's, which may open the next COPY -------------------->  TURN_AGAIN
- *           all are here, and rows were only tried: COMMIT or ROLLBACK ------->  TURN_AGAIN
+ *           all are here, and rows were tried: dead letters, COMMIT, ROLLBACK ->  TURN_AGAIN
+ *           ... and the caller wants to know that some are refused ---------->  TURN_TRIED
  *           all are here ----------------------------------------------------->  TURN_OVER   done
  *
  * Both may also find the connection lost, or break it off: then the transaction is done as well.
@@ -269,6 +212,7 @@ enum turn {
     TURN_FULL,
     TURN_IDLE,
     TURN_OVER,
+    TURN_TRIED,
     TURN_LOST,    /* libpq has given up the connection */
     TURN_STRANGE, /* the server has answered what was not asked */
     TURN_FAILPOINT,
@@ -411,19 +355,27 @@ static bool take_result(struct txn *t, const PGresult *res)
         f->advanced = status == PGRES_TUPLES_OK;
         return f->advanced;
     }
+    if (a->kind == ANSWER_SCREENED) {
+        return status == PGRES_TUPLES_OK && txn_tried_screened(t, res, a->group);
+    }
     if (a->kind == ANSWER_TRIED) {
-        return status == PGRES_TUPLES_OK && txn_each_take(t, res);
+        return status == PGRES_TUPLES_OK && txn_tried_take(t, res);
     }
     return status == PGRES_COMMAND_OK;
 }
 
-/* All rows have been tried: now the transaction can be ended. */
-static enum turn end_tried(struct txn *t)
+/* All rows have been tried, or the dead letters sent. */
+static enum turn go_on(struct txn *t)
 {
-    if (failpoint_hit(FAILPOINT_TXN_TRIED)) {
+    const struct flight *f = &t->flights[0];
+
+    if (!t->gives && failpoint_hit(FAILPOINT_TXN_TRIED)) {
         return TURN_FAILPOINT;
     }
-    return txn_each_end(t) ? TURN_AGAIN : TURN_LOST;
+    if (t->holds && t->ledger && f->fault.class == ERROR_NONE && t->refusal_count > 0) {
+        return TURN_TRIED;
+    }
+    return txn_tried_next(t) ? TURN_AGAIN : TURN_LOST;
 }
 
 static enum turn take_answer(struct txn *t)
@@ -443,7 +395,7 @@ static enum turn take_answer(struct txn *t)
     if (res != NULL) {
         return take_result(t, res) ? TURN_AGAIN : TURN_STRANGE;
     }
-    return f->path == TXN_EACH && !t->ending && !f->fatal ? end_tried(t) : TURN_OVER;
+    return f->path == TXN_EACH && !t->ending && !f->fatal ? go_on(t) : TURN_OVER;
 }
 
 /* --- one step --- */
@@ -483,6 +435,8 @@ enum txn_step txn_copy_step(struct txn *t, struct txn_result *out)
         return TXN_WAIT;
     case TURN_OVER:
         return txn_finish(t, out);
+    case TURN_TRIED:
+        return TXN_TRIED;
     case TURN_LOST:
         conn_lost(c, fault);
         return txn_lost(t, out);

@@ -1,9 +1,10 @@
 /*
- * Which rows of a batch are refused, see txn.h. The rows of each target go into a temporary table,
- * part after part, with their places; then store_each() (sql/005_blame.sql) is given a
- * statement for each part, and the runs: ranges of places, in the order in which the rows were
- * made. So rows of several parts are tried in their order, on which keys and foreign keys may
- * depend.
+ * To find out which rows of a batch are refused, see txn.h: what is sent. The rows of each target
+ * go into a temporary table, part after part, with their places. screen() (sql/005_blame.sql) takes
+ * out of each part what a cast or a constraint refuses; then store_each() is given a statement for
+ * each part, and the runs: ranges of places, in the order in which the rows were made. So rows of
+ * several parts are tried in their order, on which keys and foreign keys may depend. Dead letters
+ * are not tried: they come last, when all are known (txn_tried.c).
  *
  * All of this is one explicit transaction, because the client decides how it ends. Worker thread.
  */
@@ -16,24 +17,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What store_each() answers. */
-enum {
-    EACH_RUN,
-    EACH_PLACE,
-    EACH_UPTO,
-    EACH_EFFECTS,
-    EACH_BLAME,
-    EACH_WITHOUT_ROWS,
-    EACH_IS_CAST,
-    EACH_SQLSTATE,
-    EACH_MESSAGE,
-    EACH_DETAIL,
-    EACH_COLUMN
-};
-
+/* What both answer, in the order of txn_tried.c. */
 #define EACH_FIELDS                                                                                \
     "run, place, upto, effects, blame, without_rows, is_cast, sqlstate, message, detail, "         \
     "column_name"
+#define SCREEN_FIELDS                                                                              \
+    "NULL, place, upto, NULL, 'record', false, is_cast, sqlstate, message, detail, column_name"
+
+/* In fewer rows single ones are found as fast by trying them. */
+#define SCREEN_ROWS_MIN 8
+/* Dead letters, which are sent last. Those that do nothing where there is one already, as without a
+ * ledger, are rows like others. */
+bool txn_each_comes_last(const struct txn *t, const struct batch_part *p)
+{
+    return t->ledger && p->target->route == NULL && p->action == ROW_INSERT;
+}
+
+static bool is_tried(const struct txn *t, const struct batch_part *p)
+{
+    return p->row_count > 0 && !txn_each_comes_last(t, p);
+}
 
 /* --- what is sent --- */
 
@@ -47,6 +50,9 @@ static void find_runs(struct txn *t, const struct batch *b)
     batch_walk_begin(&walk, b);
     while (batch_walk_next(&walk, &part, &row)) {
         struct run *last = t->run_count > 0 ? &t->runs[t->run_count - 1] : NULL;
+        if (txn_each_comes_last(t, &b->parts[part])) {
+            continue;
+        }
         if (last != NULL && last->part == part) {
             last->last = (uint32_t) row;
             continue;
@@ -103,7 +109,7 @@ static void add_statements(struct txn *t, const struct batch *b)
         const struct batch_part *p = &b->parts[i];
         const struct rows_shape shape = {p->target, p->action, p->omit};
         buf_clear(&text);
-        if (p->row_count > 0) {
+        if (is_tried(t, p)) {
             rows_sql_store(&text, &shape, ROWS_PLACES, statements_of(t->statements, &shape)->places,
                            NULL);
         }
@@ -173,7 +179,7 @@ static void add_casts(struct txn *t, const struct batch *b)
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
         const struct rows_shape shape = {p->target, p->action, p->omit};
-        if (p->row_count > 0 && p->action != ROW_TRUNCATE) {
+        if (is_tried(t, p) && p->action != ROW_TRUNCATE) {
             add_casts_of(t, &c, &shape, i);
         }
     }
@@ -187,15 +193,104 @@ static void add_casts(struct txn *t, const struct batch *b)
     buf_done(&c.one);
 }
 
+/* Arrays of what is cast: calls, texts, types, columns; and of which some value was cast before. */
+static void add_screened_casts(struct txn *t, const struct rows_shape *shape)
+{
+    const struct target *target = shape->target;
+    struct buf lists[5] = {0};
+    size_t n = 0;
+    _cleanup_buf_ struct buf call = {0};
+
+    for (size_t i = 0; i < target->column_count; i++) {
+        const struct column *column = target->columns[i].column;
+        if (!rows_are_cast(shape, i)) {
+            continue;
+        }
+        for (size_t k = 0; n > 0 && k < ARRAY_LEN(lists); k++) {
+            buf_add_u8(&lists[k], ',');
+        }
+        n++;
+        buf_clear(&call);
+        table_quote_ident(&call, t->schema);
+        buf_printf(&call, ".cast_fault(r.c%zu,NULL::%s)", i, column->sql_name);
+        sql_literal(&lists[0], buf_cstr(&call));
+        buf_printf(&lists[1], "'r.c%zu'", i);
+        sql_literal(&lists[2], column->sql_name);
+        sql_literal(&lists[3], column->name);
+        buf_add_z(&lists[4], statements_cast_passes(t->statements, shape, i) ? "true" : "false");
+    }
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+        buf_printf(&t->sql, ",ARRAY[%s]::pg_catalog.%s[]", buf_cstr(&lists[k]),
+                   k + 1 < ARRAY_LEN(lists) ? "text" : "bool");
+        buf_done(&lists[k]);
+    }
+}
+
+/* `alone`: all rows that are tried are of one table. */
+static void add_screen(struct txn *t, const struct batch *b, size_t part, bool alone)
+{
+    const struct batch_part *p = &b->parts[part];
+    const struct rows_shape shape = {p->target, p->action, p->omit};
+    const char *stage = statements_of(t->statements, &shape)->places;
+    _cleanup_buf_ struct buf text = {0};
+
+    rows_sql_store(&text, &shape, ROWS_PLACES, stage, NULL);
+    buf_add_z(&t->sql, ";SELECT " SCREEN_FIELDS " FROM ");
+    table_quote_ident(&t->sql, t->schema);
+    buf_printf(&t->sql, ".screen('%s',%zu,%zu,", stage, t->places[part] + 1,
+               t->places[part] + p->row_count);
+    sql_literal(&t->sql, buf_cstr(&text));
+    buf_printf(&t->sql, ",'%u',", p->target->table->oid);
+    rows_sql_names(&t->sql, &shape);
+    buf_add_u8(&t->sql, ',');
+    rows_sql_values(&t->sql, &shape);
+    buf_add_z(&t->sql, alone ? ",true" : ",false");
+    add_screened_casts(t, &shape);
+    buf_add_u8(&t->sql, ')');
+    txn_expect(&t->flights[0],
+               (struct answer){.kind = ANSWER_SCREENED, .target = p->target, .group = part});
+}
+
+static bool are_of_one_table(const struct txn *t, const struct batch *b)
+{
+    const struct table *only = NULL;
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        if (is_tried(t, p) && only != NULL && only != p->target->table) {
+            return false;
+        }
+        only = is_tried(t, p) ? p->target->table : only;
+    }
+    return true;
+}
+
+/* Rows that are updated or deleted are not: those without a key there are no fault. */
+static void add_screens(struct txn *t, const struct batch *b)
+{
+    bool alone = are_of_one_table(t, b);
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        bool inserts = p->action == ROW_INSERT || p->action == ROW_IGNORE ||
+                       p->action == ROW_UPSERT;
+        if (is_tried(t, p) && inserts && p->row_count >= SCREEN_ROWS_MIN) {
+            add_screen(t, b, i, alone);
+        }
+    }
+}
+
 void txn_each_add_sql(struct txn *t, const struct batch *b)
 {
+    t->gives = false;
     find_places(t, b);
     for (size_t i = 0; i < b->part_count; i++) {
-        if (b->parts[i].row_count > 0) {
+        if (is_tried(t, &b->parts[i])) {
             add_stage(t, b, i);
         }
     }
     find_runs(t, b);
+    add_screens(t, b);
     buf_add_z(&t->sql, ";SELECT " EACH_FIELDS " FROM ");
     table_quote_ident(&t->sql, t->schema);
     buf_add_z(&t->sql, ".store_each(");
@@ -208,13 +303,16 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
 }
 
-/* Each tuple gets its place in front, as its first column. */
+/* Each tuple gets its place in front, as its first column; dead letters are as they are. */
 struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part)
 {
     struct buf *out = &t->staged;
     const struct batch_part *p = &b->parts[part];
-    size_t first = t->places[part];
 
+    if (t->gives) {
+        return (struct str){.p = (const char *) p->bytes.p, .n = p->bytes.n};
+    }
+    size_t first = t->places[part];
     buf_clear(out);
     for (size_t row = 0; row < p->row_count; row++) {
         struct str tuple = batch_tuple(p, row);
@@ -225,215 +323,4 @@ struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part)
         buf_add(out, tuple.p + 2, tuple.n - 2);
     }
     return (struct str){.p = (const char *) out->p, .n = out->n};
-}
-
-/* --- what comes back --- */
-
-/* NULL counts as 0. */
-static uint64_t number(const PGresult *res, int row, int field)
-{
-    return (uint64_t) MAX(result_i64(res, row, field, 0), 0);
-}
-
-/* The words of store_each(). */
-static enum error_class blame_class(const char *word)
-{
-    static const struct {
-        const char *word;
-        enum error_class class;
-    } words[] = {
-        {"record", ERROR_RECORD}, {"doubt", ERROR_DOUBT}, {"unfit", ERROR_UNFIT},
-        {"target", ERROR_TARGET}, {"again", ERROR_AGAIN},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        if (strcmp(words[i].word, word) == 0) {
-            return words[i].class;
-        }
-    }
-    return ERROR_NONE;
-}
-
-static void set_fault(struct error *err, const PGresult *res, int row, const struct target *target)
-{
-    char message[400];
-    char detail[200];
-    const char *sqlstate = PQgetvalue(res, row, EACH_SQLSTATE);
-    const char *column = PQgetvalue(res, row, EACH_COLUMN);
-    enum error_class class = blame_class(PQgetvalue(res, row, EACH_BLAME));
-
-    fault_one_line(message, sizeof message, PQgetvalue(res, row, EACH_MESSAGE));
-    fault_one_line(detail, sizeof detail, PQgetvalue(res, row, EACH_DETAIL));
-    error_set(err, class, "%s%s%s (%s)", message, *detail ? ": " : "", detail, sqlstate);
-    snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
-    if (*column) {
-        snprintf(err->column, sizeof err->column, "%s", column);
-        error_wrap(err, "column '%s'", column);
-    }
-    error_wrap(err, "table '%s.%s'", target->table->schema, target->table->name);
-}
-
-/* Rows of a part, from one place to another. False: there are none such. */
-struct stretch {
-    size_t part;
-    size_t first;
-    size_t rows;
-};
-
-static bool find_rows(const struct txn *t, const PGresult *res, int row, struct stretch *out)
-{
-    uint64_t run = number(res, row, EACH_RUN);
-    uint64_t place = number(res, row, EACH_PLACE);
-    uint64_t upto = number(res, row, EACH_UPTO);
-
-    if (run == 0 || run > t->run_count) {
-        return false;
-    }
-    const struct run *r = &t->runs[run - 1];
-    size_t first = t->places[r->part];
-    if (place < first + r->first + 1 || upto > first + r->last + 1 || upto < place) {
-        return false;
-    }
-    *out = (struct stretch){r->part, place - first - 1, upto - place + 1};
-    return true;
-}
-
-/* The first part of the batch with the same target and action. */
-static size_t statement_of(const struct batch *b, size_t part)
-{
-    for (size_t i = 0; i < part; i++) {
-        if (b->parts[i].target == b->parts[part].target &&
-            b->parts[i].action == b->parts[part].action) {
-            return i;
-        }
-    }
-    return part;
-}
-
-/* A text that its column's type refuses, while it has taken another, is the record's. */
-static void judge_cast(struct txn *t, struct txn_refusal *r)
-{
-    const struct batch_part *p = &t->flights[0].b->parts[r->part];
-    const struct rows_shape shape = {p->target, p->action, p->omit};
-
-    for (size_t i = 0; i < p->target->column_count; i++) {
-        if (!rows_are_cast(&shape, i) ||
-            strcmp(p->target->columns[i].column->name, r->error.column) != 0) {
-            continue;
-        }
-        if (r->error.class == ERROR_RECORD) {
-            statements_met_cast(t->statements, &shape, i);
-        } else if (statements_cast_passes(t->statements, &shape, i)) {
-            r->error.class = ERROR_RECORD;
-        }
-    }
-    if (r->error.class == ERROR_UNFIT) {
-        r->error.class = ERROR_DOUBT; /* no table was concerned */
-    }
-}
-
-static void add_refusal(struct txn *t, const PGresult *res, int row, const struct stretch *at)
-{
-    const struct batch *b = t->flights[0].b;
-    struct txn_refusal *r;
-
-    t->refusals = mem_grow(t->refusals, &t->refusal_cap, t->refusal_count, sizeof *t->refusals);
-    r = &t->refusals[t->refusal_count++];
-    *r = (struct txn_refusal){.part = at->part, .row = at->first};
-    set_fault(&r->error, res, row, b->parts[at->part].target);
-    r->without_rows = result_is_true(res, row, EACH_WITHOUT_ROWS);
-    r->is_cast = result_is_true(res, row, EACH_IS_CAST);
-    if (r->is_cast) {
-        judge_cast(t, r);
-    }
-}
-
-static void add_step(struct txn *t, const struct witness_step *s)
-{
-    t->steps = mem_grow(t->steps, &t->step_cap, t->step_count, sizeof *t->steps);
-    t->steps[t->step_count++] = *s;
-}
-
-/* One line of the answer. False: it makes no sense. */
-static bool take_line(struct txn *t, const PGresult *res, int row)
-{
-    struct flight *f = &t->flights[0];
-    struct stretch at;
-    enum error_class class = blame_class(PQgetvalue(res, row, EACH_BLAME));
-
-    if (!find_rows(t, res, row, &at)) {
-        return false;
-    }
-    struct witness_step step = {.statement = statement_of(f->b, at.part), .rows = at.rows};
-    if (PQgetisnull(res, row, EACH_BLAME)) {
-        step.effects = MIN(number(res, row, EACH_EFFECTS), at.rows);
-        add_step(t, &step);
-        return true;
-    }
-    if (class == ERROR_TARGET || class == ERROR_AGAIN) {
-        f->fault_target = f->b->parts[at.part].target;
-        set_fault(&f->fault, res, row, f->fault_target);
-        return true;
-    }
-    if (class == ERROR_NONE || at.rows != 1) {
-        return false;
-    }
-    add_refusal(t, res, row, &at);
-    step.sqlstate = PQgetvalue(res, row, EACH_SQLSTATE);
-    add_step(t, &step);
-    return true;
-}
-
-bool txn_blames_record(const struct txn_refusal *r)
-{
-    return r->error.class == ERROR_RECORD ||
-           (r->error.class == ERROR_DOUBT && r->witness != WITNESS_NONE) ||
-           (r->error.class == ERROR_UNFIT && r->witness == WITNESS_STRICT);
-}
-
-/* A fault that shows without any row, and that no row speaks against, is the target's. */
-static void find_witnesses(struct txn *t)
-{
-    size_t refusal = 0;
-
-    witness_find(t->steps, t->step_count, t->flights[0].b->part_count);
-    for (size_t i = 0; i < t->step_count; i++) {
-        if (t->steps[i].sqlstate == NULL) {
-            continue;
-        }
-        struct txn_refusal *r = &t->refusals[refusal++];
-        r->witness = r->is_cast ? WITNESS_NONE : t->steps[i].witness; /* which is of tables */
-        if (r->error.class == ERROR_DOUBT && r->witness == WITNESS_NONE && r->without_rows) {
-            r->error.class = ERROR_TARGET;
-        }
-    }
-}
-
-bool txn_each_take(struct txn *t, const PGresult *res)
-{
-    t->step_count = 0;
-    for (int row = 0; row < PQntuples(res); row++) {
-        if (!take_line(t, res, row)) {
-            return false;
-        }
-    }
-    find_witnesses(t);
-    return true;
-}
-
-bool txn_each_end(struct txn *t)
-{
-    struct flight *f = &t->flights[0];
-    bool good = f->fault.class == ERROR_NONE && t->refusal_count == 0;
-
-    t->ending = true;
-    if (f->fault.class == ERROR_NONE && t->refusal_count > 0) {
-        f->fault = t->refusals[0].error;
-        f->fault_target = f->b->parts[t->refusals[0].part].target;
-    }
-    f->may_commit = good;
-    if (good) {
-        txn_expect(f, (struct answer){.kind = ANSWER_ROWS});
-    }
-    return PQsendQuery(t->c->pg, good ? "COMMIT" : "ROLLBACK") != 0;
 }

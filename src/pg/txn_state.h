@@ -3,9 +3,11 @@
  *     txn.c         start and step
  *     txn_answer.c  the answers that are to come, and how a transaction ends
  *     txn_blame.c   what an error of the server means
+ *     txn_spans.c   what is called for the spans of a batch
  *     txn_copy.c    the write path COPY
  *     txn_unnest.c  the write path INSERT ... SELECT unnest(...)
- *     txn_each.c    which rows are refused
+ *     txn_each.c    which rows are refused: what is sent,
+ *     txn_tried.c   and what comes back
  * Worker thread.
  */
 #ifndef PG_TXN_STATE_H
@@ -23,19 +25,20 @@ enum answer_kind {
     ANSWER_OTHER, /* that it has done something */
     ANSWER_PREPARED,
     ANSWER_ADVANCED,
-    ANSWER_LOCKED, /* a table is locked against changes of its columns */
-    ANSWER_SAME,   /* that its columns are those that the rows were made for; or an error */
-    ANSWER_COPY,   /* that it is ready for rows; then, that it has them */
-    ANSWER_ROWS,   /* that rows are stored */
-    ANSWER_TRIED,  /* which rows cannot be stored */
-    ANSWER_END,    /* that all statements before are done: an error from now on is the commit's */
+    ANSWER_LOCKED,   /* a table is locked against changes of its columns */
+    ANSWER_SAME,     /* that its columns are those that the rows were made for; or an error */
+    ANSWER_COPY,     /* that it is ready for rows; then, that it has them */
+    ANSWER_ROWS,     /* that rows are stored */
+    ANSWER_SCREENED, /* which rows cannot be stored, of one part */
+    ANSWER_TRIED,    /* ... of those that are left */
+    ANSWER_END,      /* that all statements before are done: an error from now on is the commit's */
 };
 
 struct answer {
     enum answer_kind kind;
     struct statement *statement; /* PREPARED */
     const struct target *target; /* what is done is done for it; NULL: of advance(), or of all */
-    size_t group;                /* COPY: of the fold; each: the part of the batch */
+    size_t group;                /* COPY: of the fold; each, SCREENED: the part of the batch */
     const char *relation;        /* COPY: what the server calls it; borrowed */
 };
 
@@ -104,6 +107,12 @@ struct txn {
     struct txn_refusal *refusals;
     size_t refusal_count;
     size_t refusal_cap;
+    struct error **faults; /* what refusals point to; memory is kept */
+    size_t fault_count;    /* in use */
+    size_t fault_made;
+    size_t fault_cap;
+    bool holds;                 /* TXN_TRIED is wanted */
+    bool gives;                 /* the dead letters are on their way, or there are none */
     bool ending;                /* COMMIT or ROLLBACK is sent */
     struct witness_step *steps; /* what has become of the rows, in their order */
     size_t step_count;
@@ -132,16 +141,32 @@ enum txn_step txn_break_off(struct txn *t, const char *why, struct txn_result *o
 /* txn_blame.c: fills the fault of the oldest flight from an error of the server, the first only. */
 void txn_blame(struct txn *t, const PGresult *res);
 
+/* txn_spans.c: append calls for the spans of b. direct: the COPY of a group of the fold, or of a
+ * part, straight into its table. letters: the same for dead letters, after letters_are_new(). */
+void txn_spans_advance(struct txn *t, const struct batch *b);
+void txn_spans_take_letters(struct txn *t, const struct batch *b);
+void txn_spans_direct(struct txn *t, const struct rows_shape *shape, size_t group);
+void txn_spans_letters(struct txn *t, const struct rows_shape *shape, size_t group);
+
 /*
  * txn_each.c, used by txn_copy.c: add_sql appends the statements after advance(); rows are the
- * tuples of a part as its COPY sends them, borrowed until the next call; take reads what
- * store_each() has answered, false when that makes no sense; end sends COMMIT or ROLLBACK, false
- * when libpq has given up the connection.
+ * tuples of a part as its COPY sends them, borrowed until the next call. comes_last: of dead
+ * letters that are not tried, but added at the end.
  */
 void txn_each_add_sql(struct txn *t, const struct batch *b);
 struct str txn_each_rows(struct txn *t, const struct batch *b, size_t part);
-bool txn_each_take(struct txn *t, const PGresult *res) _must_;
-bool txn_each_end(struct txn *t) _must_;
+bool txn_each_comes_last(const struct txn *t, const struct batch_part *p) _pure_;
+
+/*
+ * txn_tried.c, used by txn_copy.c: screened and take read what screen() and store_each() have
+ * answered, false when that makes no sense; next sends what comes after that: dead letters, COMMIT
+ * or ROLLBACK; false when libpq has given up the connection. begin forgets what was refused before.
+ */
+bool txn_tried_screened(struct txn *t, const PGresult *res, size_t part) _must_;
+bool txn_tried_take(struct txn *t, const PGresult *res) _must_;
+bool txn_tried_next(struct txn *t) _must_;
+void txn_tried_begin(struct txn *t);
+void txn_tried_done(struct txn *t);
 
 /*
  * The paths. send sends the youngest flight; false: the connection is closed, *err says why. step

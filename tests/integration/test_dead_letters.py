@@ -470,6 +470,125 @@ def test_back_to_where_a_record_failed(bench, path):
     bench.check(log, contents=contents, dead=dead)
 
 
+# Faults that screen() finds, beside others
+
+SCREENED = """
+CREATE TABLE parents (id int PRIMARY KEY);
+INSERT INTO parents SELECT generate_series(1, 9);
+CREATE TABLE events (
+    seq bigint GENERATED ALWAYS AS IDENTITY, _partition int NOT NULL, _offset bigint NOT NULL, id bigint NOT NULL,
+    note text, parent int REFERENCES parents, words tsvector, weight numeric(8, 2), once bigint,
+    CONSTRAINT positive CHECK (id >= 0), CONSTRAINT exact CHECK (weight = round(weight, 1)),
+    UNIQUE (_partition, once)
+)
+"""
+
+# kind: (the bad record, its SQLSTATE, what its message ends with)
+SPOILED = {
+    "check": ({"id": -1}, "23514", "violates check constraint"),
+    "rounded": ({"id": 1, "weight": 1.234}, "23514", '"exact"'),
+    "parent": ({"id": 1, "parent": 77}, "23503", "Key (parent)=(77) is not present in table"),
+    "words": ({"id": 1, "words": "'open"}, "42601", "syntax error in tsvector: \"'open\""),
+    "unique": ({"id": 1, "once": 1}, "23505", "Key (_partition, once)="),
+    "two": ({"id": -1, "words": "'open"}, "42601", "syntax error in tsvector"),
+    "ours": ("no object", "22P02", ""),
+}  # fmt: skip
+
+
+def spoiled(log, n, share, partitions=2, kinds=tuple(SPOILED), once=1):
+    """n records, of which a share is bad, in one go; {(partition, offset): kind} of the bad ones."""
+    dice = random.Random(11)
+    first = json.dumps({"id": 7, "once": once, "words": "a"}).encode()
+    log.send_many([(p, None, first, None, None) for p in range(partitions)])
+    batch = []
+    for i in range(n):
+        kind = dice.choice(kinds) if dice.random() < share else None
+        good = {"id": i, "parent": i % 9 + 1, "words": "a b", "weight": i % 7 + 0.5, "once": once + 1 + i}
+        value = json.dumps(good | SPOILED[kind][0] if kind not in (None, "ours") else good if not kind else "no object")
+        batch.append((i % partitions, (kind or "").encode() or None, value.encode(), None, None))
+    return {(r.partition, r.offset): r.key.decode() for r in log.send_many(batch) if r.key}
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("share", [0.01, 0.3, 1])
+def test_faults_found_at_once_beside_others(bench, share):
+    log = bench.topic(partitions=2)
+    bench.sql(SCREENED)
+    bad = spoiled(log, 6000, share)
+    sink = config(bench, log, route=route(max_dead_letters="off"))
+    for attempts in (1, 2):
+        if attempts == 2:  # each is a dead letter again
+            bench.sql("TRUNCATE events")
+            bench.sql("SELECT pgsinkd.seek(%s, %s, p, 0) FROM generate_series(0, 1) p", bench.sink, log.topic)
+        bench.drain(sink)
+        bench.check(log, contents=contents, dead=set(bad))
+        for place, said in letters(bench, log, "attempts, sqlstate, message").items():
+            _, code, message = SPOILED[bad[place]]
+            assert said[:2] == (attempts, code)
+            assert message in said[2]
+
+
+@pytest.mark.parametrize("kind", ["check", "parent", "words"])
+def test_good_rows_are_sent_once(bench, kind):
+    """What is stored beside refused rows stays, and is not stored again without them."""
+    log = bench.topic(partitions=2)
+    bench.sql(SCREENED)
+    d = bench.start(config(bench, log))
+    d.allow("dead letter")
+    bad = spoiled(log, 200, 0.1, kinds=(kind,))
+    bench.wait_stored(log)  # from now on refusals are expected
+    bad |= spoiled(log, 20_000, 0.1, kinds=(kind,), once=1000)
+    bench.wait_stored(log)
+    d.terminate()
+    bench.check(log, contents=contents, dead=set(bad))
+    inserted = bench.value("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'events'")
+    assert inserted < 1.05 * bench.rows() + 1000, f"{inserted} for {bench.rows()} rows"
+
+
+@PATHS
+@pytest.mark.parametrize("fault", [{"n": -1}, {"v": "'open"}])
+def test_one_row_of_a_record_takes_those_beside_it_along(bench, path, fault):
+    """A record is stored with all of its rows, or becomes a dead letter."""
+    log = bench.topic(partitions=2)
+    bench.sql("CREATE TABLE events (_partition int, _offset bigint, n int CHECK (n >= 0), v tsvector)")
+    explode = route(max_dead_letters="off", explode="value.items", columns={"n": "item.n", "v": "item.v"})
+    good = [{"n": 1, "v": "a"}, {"n": 2, "v": "b"}, {"n": 3}]
+    sent = log.send_many(
+        [
+            (i % 2, b"bad" if i % 5 == 0 else None, json.dumps({"items": [*good, *([fault] if i % 5 == 0 else []), good[0]]}).encode(), None, None)
+            for i in range(600)
+        ]
+    )  # fmt: skip
+    bad = places(r for r in sent if r.key)
+    bench.drain(config(bench, log, path=path, route=explode))
+    assert set(letters(bench, log, "route")) == bad
+    found = bench.sql("SELECT _partition, _offset, count(*) FROM events GROUP BY 1, 2 ORDER BY 1, 2")
+    assert found == sorted((r.partition, r.offset, 4) for r in sent if not r.key)
+
+
+def test_a_dead_letter_that_is_refused_itself(bench):
+    """Its partition stops there; what is before it and in others is stored."""
+    log = bench.topic(partitions=2)
+    bench.sql(SCREENED)
+    sink = config(bench, log)
+    assert bench.command("init", sink).returncode == 0
+    bench.sql("ALTER TABLE pgsinkd.dead_letters ADD CONSTRAINT none_of_77 CHECK (convert_from(value, 'UTF8') NOT LIKE '%77%')")
+    bad = [log.send_json(p, id=-1) for p in (0, 1)]
+    log.fill(500)
+    stop = log.send_json(0, id=1, parent=77)
+    log.fill(500)
+    d = bench.start(sink)
+    d.allow("none_of_77")
+    bench.wait_stored(log, ends={0: stop.offset, 1: log.count(1)})
+    standing = "SELECT next_offset FROM pgsinkd.standing WHERE state = 'stopped' AND partition = 0"
+    wait.until(lambda: bench.sql(standing) == [(stop.offset,)], "the partition to stand")
+    assert set(letters(bench, log, "route")) == places(bad)
+    bench.sql("ALTER TABLE pgsinkd.dead_letters DROP CONSTRAINT none_of_77")
+    bench.sql("SELECT pgsinkd.resume(%s)", bench.sink)
+    bench.wait_stored(log)
+    bench.check(log, contents=contents, dead=places([*bad, stop]))
+
+
 # Cost
 
 

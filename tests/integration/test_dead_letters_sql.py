@@ -311,9 +311,9 @@ RAISES = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN 
 
 
 
-def refuse(db, body):
+def refuse(db, body, name="target", when="BEFORE"):
     db.sql(RAISES.format(body=body))
-    db.sql("CREATE TRIGGER early BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION refuse()")
+    db.sql(f"CREATE TRIGGER early {when} INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION refuse()")
 
 
 @pytest.mark.parametrize(
@@ -518,6 +518,183 @@ def test_operators_of_others_are_not_called(db):
     assert sorted(lines) == [(0, None), (3, "doubt"), (4, None)]
 
 
+# Rows that screen() takes out at once
+
+
+def screened(db, n, *, alone=True, casts=(), known=False, name="target", columns=("id", "note", "parent")):
+    """{place: (is_cast, sqlstate, message, column, detail)} of what it finds among the n staged rows, and what it leaves."""
+    values = [f"s.{c}::tsvector" if c in casts else f"s.{c}" for c in columns]
+    statement = (
+        f"INSERT INTO {name} ({', '.join(columns)}) SELECT {', '.join(values)} FROM pg_temp.staged s"
+        " WHERE place BETWEEN $1 AND $2 ORDER BY place"
+    )
+    lines = db.sql(
+        "SELECT place, upto, is_cast, sqlstate, message, column_name, detail FROM pgsinkd.screen('staged', 0, %s, %s,"
+        " %s::regclass, %s, %s, %s, %s, %s, %s, %s, %s)",
+        n - 1, statement, name, list(columns), values, alone, [f"pgsinkd.cast_fault(r.{c}, NULL::tsvector)" for c in casts],
+        [f"r.{c}" for c in casts], ["tsvector" for _ in casts], list(casts), [known for _ in casts],
+    )  # fmt: skip
+    found = {place: line[2:] for line in lines for place in range(line[0], line[1] + 1)}
+    left = [place for (place,) in db.sql("SELECT place FROM staged ORDER BY place")]
+    assert sorted(found) + left == sorted(found) + [place for place in range(n) if place not in found]
+    assert db.value(f"SELECT count(*) FROM {name}") == 0, "nothing is stored yet"
+    return found
+
+
+def finds(db, rows, bad, sqlstate, message, column=None, detail=None, **how):
+    """Exactly the rows at the places `bad` are found, for that reason; and the table refuses each of them by itself."""
+    stage(db, rows)
+    assert screened(db, len(rows), **how) == {
+        place: (bool(column), sqlstate, message(place) if callable(message) else message, column, detail) for place in bad
+    }
+
+
+VIOLATED = 'new row for relation "target" violates check constraint "{}"'
+NO_PARENT = 'insert or update on table "target" violates foreign key constraint "target_parent_fkey"'
+
+
+@pytest.mark.parametrize("bad", [set(), {0}, {999}, set(range(0, 1000, 10)), set(range(1000)), {1, 2, 3, 500, 998, 999}])
+def test_screen_finds_what_a_check_refuses(db, bad):
+    """What PostgreSQL says of the values is kept of a single row only."""
+    table(db, more=CHECK)
+    detail = f"Failing row contains (1, {min(bad)}, note {min(bad)}, 0)." if len(bad) == 1 else None
+    finds(db, spoil(plain(1000), bad, parent=0), bad, "23514", VIOLATED.format("positive"), detail=detail)
+
+
+def test_screen_names_the_constraint_that_an_insert_would_name(db):
+    table(db, more="CONSTRAINT b CHECK (id > 2), CONSTRAINT a CHECK (id % 2 = 1), CONSTRAINT none CHECK (note <> '')")
+    stage(db, [(i, "x", None) for i in range(1, 6)])
+    found = screened(db, 5)
+    assert {place: line[2] for place, line in found.items()} == {
+        0: VIOLATED.format("b"), 1: VIOLATED.format("a"), 3: VIOLATED.format("a"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param("kind text DEFAULT 'x' CHECK (kind <> 'x')", id="a column that the rows lack"),
+        pytest.param("twice bigint GENERATED ALWAYS AS (id * 2) STORED CHECK (twice < 0)", id="a generated column"),
+        pytest.param("CHECK (target.* IS NULL)", id="the whole row"),
+        pytest.param("CHECK (tableoid IS NULL)", id="a system column"),
+        pytest.param("CHECK (1 / id > 0)", id="a condition that fails"),
+    ],
+)
+def test_screen_leaves_to_store_each_what_it_cannot_know(db, more):
+    table(db, more=more)
+    finds(db, plain(20), set(), None, None)
+
+
+def test_screen_sees_values_as_the_columns_have_them(db):
+    """99.999 is refused and 100.004 is not, once they are rounded."""
+    db.sql("CREATE DOMAIN two AS numeric(6, 2)")
+    for kind in ("numeric(6, 2)", "two"):
+        db.sql(f"DROP TABLE IF EXISTS target; CREATE TABLE target (v {kind}, CONSTRAINT exact CHECK (v = 100 OR v < 99))")
+        db.sql("DROP TABLE IF EXISTS staged; CREATE TEMPORARY TABLE staged (place int PRIMARY KEY, v numeric)")
+        db.sql("INSERT INTO staged VALUES (0, 99.999), (1, 100.004), (2, 99.5), (3, 98.999), (4, 98.991)")
+        found = screened(db, 5, columns=("v",))
+        assert sorted(found) == [2, 3], kind
+
+
+def test_screen_does_not_foresee_what_a_trigger_changes(db):
+    table(db, more=CHECK)
+    refuse(db, "NEW.parent := 1")
+    finds(db, spoil(plain(20), {3, 4}, parent=0), set(), None, None)
+
+
+def test_screen_looks_for_triggers_of_partitions(db):
+    db.sql("CREATE TABLE target (id bigint, note text, parent bigint CHECK (parent > 0)) PARTITION BY RANGE (id)")
+    db.sql("CREATE TABLE part PARTITION OF target FOR VALUES FROM (0) TO (1000)")
+    refused = VIOLATED.format("target_parent_check").replace("target", "part", 1)
+    finds(db, spoil(plain(20), {3, 4}, parent=0), {3, 4}, "23514", refused)
+    db.sql("TRUNCATE staged")
+    refuse(db, "NEW.parent := 1", name="part")
+    finds(db, spoil(plain(20), {3, 4}, parent=0), set(), None, None)
+
+
+def parents(db, more=""):
+    db.sql("CREATE TABLE parent (id bigint PRIMARY KEY); INSERT INTO parent SELECT generate_series(1, 10)")
+    table(db, more="FOREIGN KEY (parent) REFERENCES parent" + more)
+    return spoil(plain(40), range(0, 40, 2), parent=5)
+
+
+def test_screen_finds_rows_without_a_parent(db):
+    detail = 'Key (parent)=(11) is not present in table "parent".'
+    finds(db, spoil(parents(db), {3, 4, 39}, parent=11), {3, 4, 39}, "23503", NO_PARENT, detail=detail)
+
+
+def test_screen_finds_parents_by_several_columns(db):
+    db.sql('CREATE TABLE "the parents" (a bigint, "b c" bigint, PRIMARY KEY ("b c", a)); INSERT INTO "the parents" VALUES (1, 2)')
+    table(db, more='FOREIGN KEY (parent, id) REFERENCES "the parents" ("b c", a)')
+    stage(db, [(1, "", 2), (2, "", 1), (1, "", None), (None, "", 7), (1, "", 3)] + [(1, "", 2)] * 5)
+    said = 'insert or update on table "target" violates foreign key constraint "target_parent_id_fkey"'
+    assert screened(db, 10) == {
+        place: (False, "23503", said, None, f'Key (parent, id)=({key}) is not present in table "the parents".')
+        for place, key in ((1, "1, 2"), (4, "3, 1"))
+    }
+
+
+@pytest.mark.parametrize("why", ["another table", "deferred", "rls", "a trigger", "itself", "may not read"])
+def test_screen_leaves_parents_that_may_still_come(db, why):
+    rows = spoil(parents(db, " INITIALLY DEFERRED" if why == "deferred" else ""), {3, 4}, parent=11)
+    if why == "rls":
+        db.sql("ALTER TABLE parent ENABLE ROW LEVEL SECURITY")
+    elif why == "a trigger":
+        refuse(db, "INSERT INTO parent VALUES (NEW.parent)", when="AFTER")
+    elif why == "itself":
+        db.sql("ALTER TABLE target DROP CONSTRAINT target_parent_fkey, ADD UNIQUE (id)")
+        db.sql("ALTER TABLE target ADD FOREIGN KEY (parent) REFERENCES target (id)")
+    elif why == "may not read":
+        db.sql("CREATE ROLE reads_nothing; GRANT USAGE ON SCHEMA pgsinkd TO reads_nothing")
+        db.sql("GRANT INSERT, SELECT ON target TO reads_nothing; GRANT ALL ON staged TO reads_nothing")
+        db.sql("SET ROLE reads_nothing")
+    stage(db, rows)
+    found = screened(db, len(rows), alone=why != "another table")
+    db.sql("RESET ROLE")
+    if why == "may not read":
+        db.sql("DROP OWNED BY reads_nothing; DROP ROLE reads_nothing")
+    assert found == {}
+
+
+def test_screen_finds_texts_that_cannot_be_cast_and_says_why_each(db):
+    db.sql("CREATE TABLE target (id bigint, note tsvector, parent bigint)")
+    rows = spoil(spoil(plain(30), {2}, note="'a"), {7, 8}, note="'b")
+    finds(db, rows, {2, 7, 8}, "42601", lambda place: f"syntax error in tsvector: \"{rows[place][1]}\"", "note", casts=["note"])
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_screen_blames_texts_only_if_others_pass(db, known):
+    db.sql("CREATE TABLE target (id bigint, note tsvector, parent bigint)")
+    stage(db, [(i, "'x" if i % 2 else None, None) for i in range(20)])
+    assert sorted(screened(db, 20, casts=["note"], known=known)) == (list(range(1, 20, 2)) if known else [])
+
+
+def test_screen_knows_only_the_input_of_a_type(db):
+    """A cast of its own from text may take more."""
+    db.sql("CREATE TYPE pair AS (a int, b int)")
+    db.sql("CREATE FUNCTION to_pair(text) RETURNS pair LANGUAGE sql AS $$ SELECT ROW(1, 2)::pair $$")
+    db.sql("CREATE CAST (text AS pair) WITH FUNCTION to_pair(text)")
+    db.sql("CREATE TABLE target (note pair)")
+    stage(db, [(i, "x" if i % 2 else "(1,2)", None) for i in range(20)])
+    lines = db.sql(
+        "SELECT * FROM pgsinkd.screen('staged', 0, 19, 'INSERT INTO target SELECT note::pair FROM pg_temp.staged"
+        " WHERE place BETWEEN $1 AND $2', 'target'::regclass, '{note}', '{s.note::pair}', true,"
+        " '{\"pgsinkd.cast_fault(r.note, NULL::pair)\"}', '{r.note}', '{pair}', '{note}', '{true}')"
+    )
+    assert lines == []
+
+
+def test_screen_leaves_room_for_store_each(db):
+    """What is left is stored in its order, and what only an attempt can find is found."""
+    table(db, more=f"UNIQUE (id), {CHECK}")
+    rows = spoil(spoil(plain(100), {10, 20, 99}, parent=0), {50, 51}, id=3)
+    stage(db, rows)
+    assert sorted(screened(db, 100)) == [10, 20, 99]
+    lines = tried(db, (1, 0, 99))
+    assert [(line.place, line.sqlstate) for line in lines if line.blame] == [(50, "23505"), (51, "23505")]
+    assert ids(db) == [i for i in range(99) if i not in (10, 20, 50, 51)]
+
+
 # Dead letters themselves
 
 LETTER = (
@@ -543,6 +720,45 @@ def test_a_record_that_fails_again_renews_its_letter(db):
         ("other", b"v", "22003", 1, None, True),
         ("r", b"second", "23505", 2, None, True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("there", "is_new"),
+    [
+        ({}, False),
+        ({"offset": 9}, False),
+        ({"topic": "u", "partition": 3, "offset": 0, "route": "other"}, False),
+        ({"offset": 4}, True),
+        ({"offset": 10}, True),
+        ({"partition": 1}, True),
+        ({"topic": "v"}, True),
+        ({"sink": "else"}, True),
+        (None, True),
+    ],
+)
+def test_letters_are_new_unless_one_is_there(db, there, is_new):
+    """Of offsets 5 to 9 of t-0 and 0 of u-3; only for the transaction that has asked."""
+    if there is not None:
+        letter(db, **{"offset": 5} | there)
+    renewed = 'SELECT attempts FROM pgsinkd.dead_letters WHERE topic = \'t\' AND "offset" = 100'
+    letter(db, offset=100)
+    with db.postgres.connect(db.database) as other:
+        other.autocommit = False
+        ask = "SELECT pgsinkd.letters_are_new('s', '{t,u}', '{0,3}', '{5,0}', '{10,1}')"
+        assert other.execute(ask).fetchone() == (is_new,)
+        other.execute("SAVEPOINT there")
+        again = ["s", "t", 0, 100, "r", b"v", "22003"]
+        if is_new:
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                other.execute(LETTER, again)
+            other.execute("ROLLBACK TO there")
+        else:
+            other.execute(LETTER, again)
+        other.commit()
+        assert other.execute(renewed).fetchone() == (1 if is_new else 2,)
+        other.execute(LETTER, again)
+        assert other.execute(renewed).fetchone() == (2 if is_new else 3,), "it is over with that transaction"
+        other.rollback()
 
 
 def test_take(db):

@@ -265,8 +265,7 @@ static enum error_class settled(const struct chunk *c, const struct txn_result *
     bool of_records = r->error.class == ERROR_DOUBT || n > 0;
 
     for (size_t i = 0; i < n; i++) {
-        of_records = of_records &&
-                     (list[i].error.class == ERROR_DOUBT || txn_blames_record(&list[i]));
+        of_records = of_records && (list[i].class == ERROR_DOUBT || txn_blames_record(&list[i]));
     }
     if (of_records) {
         return ERROR_RECORD;
@@ -307,7 +306,7 @@ static bool take_refusals(struct chunk *c, struct item *items)
         const struct batch_part *part = &c->batch->parts[refusals[i].part];
         struct item *item = &items[part->rows[refusals[i].row].record];
         if (item->fault == NULL) {
-            fail_item(c, item, DEAD_LETTER_DATABASE, &refusals[i].error);
+            fail_item(c, item, DEAD_LETTER_DATABASE, refusals[i].error);
             any = true;
         }
     }

@@ -162,7 +162,7 @@ static struct slot *slot_of(const struct batch *b, size_t record)
 
 static bool is_limit(const struct txn_refusal *f)
 {
-    return sqlstate_is(f->error.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED);
+    return sqlstate_is(f->error->sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED);
 }
 
 /* Only where the record was sent alone does the server say in which of its files the error lies. */
@@ -176,21 +176,21 @@ static enum verdict of_doubt(struct slot *s, const struct txn_refusal *f, int64_
     if (f->witness != WITNESS_NONE) {
         return of_witnessed(s, f, offset);
     }
-    return worker_stand_doubt(s, offset, f->error.sqlstate, delay_patience()) ? VERDICT_RECORD
-                                                                              : VERDICT_WAIT;
+    return worker_stand_doubt(s, offset, f->error->sqlstate, delay_patience()) ? VERDICT_RECORD
+                                                                               : VERDICT_WAIT;
 }
 
 static enum verdict verdict_of(struct slot *s, const struct txn_refusal *f, int64_t offset)
 {
-    switch (f->error.class) {
+    switch (f->class) {
     case ERROR_DOUBT:
         return of_doubt(s, f, offset);
     case ERROR_UNFIT:
         if (f->witness != WITNESS_STRICT) {
             return VERDICT_PARK;
         }
-        return worker_stand_strict(s, offset, f->error.sqlstate) ? VERDICT_RECORD
-                                                                 : VERDICT_STRICT_WAIT;
+        return worker_stand_strict(s, offset, f->error->sqlstate) ? VERDICT_RECORD
+                                                                  : VERDICT_STRICT_WAIT;
     case ERROR_TARGET:
         return VERDICT_PARK;
     case ERROR_NONE:
@@ -211,7 +211,7 @@ static void set_aside(struct worker *w, size_t record, const struct txn_refusal 
     struct standing why = {
         .state = v == VERDICT_PARK ? STANDING_PARKED : STANDING_WAITING,
         .offset = w->outbox[0]->records[record].offset,
-        .why = f->error,
+        .why = *f->error,
         .retry_at = v == VERDICT_PARK          ? worker_stand_retry_at(s)
                     : v == VERDICT_STRICT_WAIT ? worker_stand_look_again_at(s, delay_strict())
                                                : worker_stand_look_again_at(s, delay_patience()),
@@ -323,7 +323,7 @@ static void judge_whole(struct worker *w, const struct txn_result *r)
     if (r->error.class == ERROR_UNFIT || r->error.class == ERROR_TARGET) {
         blame_target(w, r);
     } else if (r->error.class == ERROR_DOUBT && b->record_count == 1) {
-        const struct txn_refusal f = {.error = r->error};
+        const struct txn_refusal f = {.error = &r->error, .class = r->error.class};
         enum verdict v = verdict_of(slot_of(b, 0), &f, b->records[0].offset);
         if (v == VERDICT_RECORD) {
             worker_letters_isolate(w, r);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "kafka/feed.h"
+#include "pg/sqlstate.h"
 #include "row/batch/dead_letter.h"
 #include "sink/plan/policy.h"
 #include "sink/worker/worker_state.h"
@@ -125,7 +126,7 @@ static size_t find_stop(struct worker *w, const struct batch *b, const struct co
 {
     for (size_t i = 0; i < c->count; i++) {
         const struct policy *p = policy_of(w, b, &c->list[i]);
-        *err = c->list[i].error;
+        *err = *c->list[i].error;
         if (p == NULL || !p->dead_letter) {
             return i;
         }
@@ -173,7 +174,7 @@ static void write_letter(struct worker *w, const struct batch *b, const struct t
     _cleanup_mem_ struct message_header *headers = mem_array(MAX(n, 1), sizeof *headers);
 
     batch_kept(b, record, &msg, headers);
-    add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, &r->error);
+    add_letter(w, to, policy_of(w, b, r), &msg, DEAD_LETTER_DATABASE, r->error);
     batch_compare(to, b->parts[r->part].target); /* the table may change before this is sent */
 }
 
@@ -228,15 +229,17 @@ static void copy_taken(const struct worker *w, const struct batch *b, const stru
     }
 }
 
-/* Writes the batch again, with dead letters in place of what is refused. */
-static void rewrite(struct worker *w, const struct batch *b, const struct condemned *c,
-                    struct batch *to)
+/* Writes the batch again, with dead letters in place of what is refused. Returns how many rows have
+ * been left out. */
+static size_t rewrite(struct worker *w, const struct batch *b, const struct condemned *c,
+                      struct batch *to)
 {
     struct batch_walk walk;
     size_t part = 0;
     size_t row = 0;
     size_t next = 0;  /* the first refusal of a record that is not passed */
     size_t taken = 0; /* the first of b->taken of such a record */
+    size_t left_out = 0;
 
     to->opened_usec = b->opened_usec;
     copy_spans(b, to);
@@ -247,7 +250,9 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
         begin_record(b, record, to);
         for (; left && b->parts[part].rows[row].record == record;
              left = batch_walk_next(&walk, &part, &row)) {
-            if (!is_condemned(w, b, c, next, part, record)) {
+            if (is_condemned(w, b, c, next, part, record)) {
+                left_out++;
+            } else {
                 batch_copy_row(&b->parts[part], row, to);
             }
         }
@@ -263,6 +268,7 @@ static void rewrite(struct worker *w, const struct batch *b, const struct condem
     for (size_t i = 0; i < b->span_count; i++) {
         batch_span_skip(to, (uint32_t) i, b->spans[i].next);
     }
+    return left_out;
 }
 
 /* What is refused becomes dead letters: in this batch, or after it has been fetched again. */
@@ -274,9 +280,67 @@ static void bury(struct worker *w, const struct condemned *c)
         return;
     }
     struct batch *to = worker_outbox_spare(w);
-    rewrite(w, b, c, to);
+    (void) rewrite(w, b, c, to);
     w->outbox[0] = to;
     worker_outbox_recycle(w, b);
+}
+
+/* Could only a look at the records say more? Not where patience decides, or the file of the server
+ * that an error of this kind lies in. */
+static bool are_certain(const struct condemned *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct txn_refusal *r = &c->list[i];
+        bool is_certain = r->class == ERROR_RECORD ||
+                          (r->class == ERROR_DOUBT && r->witness != WITNESS_NONE &&
+                           !sqlstate_is(r->error->sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED));
+        if (!is_certain) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool are_kept(const struct batch *b, const struct condemned *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (!batch_has_kept(b, record_of(b, &c->list[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * What the transaction has stored can stay only if it is what the batch would store without the
+ * refused records: a record of which one row is refused loses those beside it too.
+ */
+bool worker_letters_give(struct worker *w)
+{
+    struct batch *b = w->outbox[0];
+    struct condemned c;
+    struct error why;
+    struct policy *policy;
+    size_t record;
+
+    c.list = txn_refusals(w->link.txn, &c.count);
+    keep_from_now(w);
+    if (!are_certain(&c) || find_stop(w, b, &c, &why) < c.count || !are_kept(b, &c)) {
+        return false;
+    }
+    struct batch *to = worker_outbox_spare(w);
+    size_t left_out = rewrite(w, b, &c, to);
+    policies_give_back(w->wc.policies, b);
+    if (left_out != c.count ||
+        !policies_reserve(w->wc.policies, to, clock_mono(), &record, &policy)) {
+        worker_outbox_recycle(w, to);
+        return false;
+    }
+    write_path_learn(&w->link.path, batch_row_count(b), c.count);
+    txn_give(w->link.txn, to);
+    w->outbox[0] = to;
+    worker_outbox_recycle(w, b);
+    return true;
 }
 
 /* ---- which record it is ---- */
@@ -289,7 +353,8 @@ static size_t all_rows(const struct batch *b, const struct txn_result *r, struct
     for (size_t part = 0; part < b->part_count; part++) {
         bool concerned = r->part == TXN_NO_ROW || r->part == part;
         for (size_t row = 0; concerned && row < b->parts[part].row_count; row++) {
-            out[n++] = (struct txn_refusal){.part = part, .row = row, .error = r->error};
+            out[n++] = (struct txn_refusal){
+                .part = part, .row = row, .error = &r->error, .class = r->error.class};
         }
     }
     return n;
@@ -368,6 +433,7 @@ void worker_letters_condemn(struct worker *w, const struct txn_result *r)
     struct error why;
     size_t stop = find_stop(w, w->outbox[0], &c, &why);
     keep_from_now(w);
+    write_path_learn(&w->link.path, batch_row_count(w->outbox[0]), c.count);
     if (c.count > 0 && stop == c.count) {
         bury(w, &c);
         return;
@@ -375,7 +441,7 @@ void worker_letters_condemn(struct worker *w, const struct txn_result *r)
     if (c.count > 0) { /* the records before it go first and alone */
         at.part = c.list[stop].part;
         at.row = c.list[stop].row;
-        at.error = c.list[stop].error;
+        at.error = *c.list[stop].error;
     }
     worker_letters_isolate(w, &at);
 }

@@ -32,6 +32,9 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
 
     l->flying++;
     l->follow_at = clock_mono() + conn_round_trip(l->conn) / TXN_FLIGHTS;
+    if (path == TXN_EACH) {
+        txn_set_lock_timeout(l->txn, delay_lock()); /* it waits for the same lock several times */
+    }
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
 }
 
@@ -58,9 +61,10 @@ bool worker_write_start(struct worker *w)
     const struct batch *b = w->outbox[0];
     /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
     bool copy = l->copy_once || w->write_failures > 0;
-    enum txn_path path = l->each_once && worker_blame_may_try_each(w) ? TXN_EACH
-                         : copy                                       ? TXN_COPY
-                                : write_path_choose(&l->path, b);
+    bool each = l->each_once || (!copy && write_path_expects_refusals(&l->path, b));
+    enum txn_path path = each && worker_blame_may_try_each(w) ? TXN_EACH
+                         : copy                               ? TXN_COPY
+                                                              : write_path_choose(&l->path, b);
     l->copy_once = false;
     l->each_once = false;
     l->followers = 0;
@@ -210,7 +214,12 @@ static void take_result(struct worker *w, const struct txn_result *r)
         worker_stand_canary(w, r);
         return;
     }
+    bool given = l->given;
+    l->given = false;
     if (r->outcome == TXN_COMMITTED) {
+        if (!given) {
+            write_path_learn(&l->path, batch_row_count(w->outbox[l->failed]), 0);
+        }
         w->write_failures = 0;
         w->stale_tried = false;
         w->stale_rounds = 0;
@@ -234,12 +243,27 @@ static void take_result(struct worker *w, const struct txn_result *r)
     act_on(w, &l->verdict);
 }
 
+/* Until the transaction has to wait, or one is done. */
+static enum txn_step step(struct worker *w, struct txn_result *out)
+{
+    struct link *l = &w->link;
+    enum txn_step result;
+
+    while ((result = txn_step(l->txn, out)) == TXN_TRIED) {
+        l->given = l->canary == NULL && worker_letters_give(w);
+        if (!l->given) {
+            txn_refuse(l->txn);
+        }
+    }
+    return result;
+}
+
 void worker_write_step(struct worker *w)
 {
     struct txn_result r;
     struct link *l = &w->link;
 
-    while (l->state == LINK_WRITING && txn_step(l->txn, &r) == TXN_DONE) {
+    while (l->state == LINK_WRITING && step(w, &r) == TXN_DONE) {
         if (r.error.class == ERROR_LINK && l->canary == NULL) {
             w->write_failures++;
             worker_link_failed(w, &r.error);

@@ -1,4 +1,4 @@
-/* See path.h. */
+/* See write_path.h. */
 #include "sink/worker/write_path.h"
 
 #include "pg/rows_sql.h"
@@ -32,8 +32,7 @@ static bool is_for_unnest(const struct write_path *p, const struct batch *b)
 
 void write_path_init(struct write_path *p, enum config_write_path wanted)
 {
-    p->wanted = wanted;
-    p->last = TXN_UNNEST;
+    *p = (struct write_path){.wanted = wanted, .last = TXN_UNNEST};
 }
 
 enum txn_path write_path_choose(struct write_path *p, const struct batch *b)
@@ -48,6 +47,21 @@ enum txn_path write_path_choose(struct write_path *p, const struct batch *b)
     }
     p->last = is_for_unnest(p, b) ? TXN_UNNEST : TXN_COPY;
     return p->last;
+}
+
+void write_path_learn(struct write_path *p, size_t rows, size_t refused)
+{
+    if (refused > 0) {
+        p->tried_rows = rows;
+        p->refused_rows = refused;
+    } else {
+        p->refused_rows /= 2;
+    }
+}
+
+bool write_path_expects_refusals(const struct write_path *p, const struct batch *b)
+{
+    return p->refused_rows > 0 && batch_row_count(b) * p->refused_rows >= p->tried_rows;
 }
 
 bool write_path_may_follow(const struct write_path *p, const struct batch *b)

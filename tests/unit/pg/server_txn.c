@@ -3,6 +3,7 @@
 #include "row/batch/batch.h"
 
 #include "base/failpoint.h"
+#include "row/batch/dead_letter.h"
 
 #include "server.h"
 
@@ -70,6 +71,7 @@ static struct target *make_target(const char *name, const char *columns, uint32_
     struct table *table = catalog_table(c, "public", name, &err);
     assert_ok(table != NULL, &err);
     g->id = id;
+    g->route = "r";
     g->table = table;
     g->column_count = table->column_count;
     g->columns = mem_array(g->column_count, sizeof *g->columns);
@@ -450,14 +452,192 @@ static void test_a_text_that_cannot_be_cast(void **state)
     next_offset = 100;
     struct txn_refusal r = refused_alone(g, "'unclosed");
     assert_true(r.is_cast && r.witness == WITNESS_NONE);
-    assert_int_equal(r.error.class, ERROR_DOUBT);
-    assert_string_equal(r.error.column, "v");
+    assert_int_equal(r.class, ERROR_DOUBT);
+    assert_string_equal(r.error->column, "v");
     ADD(g, 0, NULL);
     expect_committed(); /* which no cast is needed for */
-    assert_int_equal(refused_alone(g, "'unclosed").error.class, ERROR_DOUBT);
+    assert_int_equal(refused_alone(g, "'unclosed").class, ERROR_DOUBT);
     ADD(g, 0, "a");
     expect_committed();
-    assert_int_equal(refused_alone(g, "'unclosed").error.class, ERROR_RECORD);
+    assert_int_equal(refused_alone(g, "'unclosed").class, ERROR_RECORD);
+    free_target(g);
+}
+
+/* A target for dead letters, and one of offset 100 in the batch that takes the place of b. */
+static struct target *letters_target(void)
+{
+    struct error err;
+    const struct table *table = catalog_table(c, SCHEMA, "dead_letters", &err);
+
+    assert_ok(table != NULL, &err);
+    struct target *letters = dead_letter_target(table, &err);
+    assert_ok(letters != NULL, &err);
+    return letters;
+}
+
+static void free_letters_target(struct target *letters)
+{
+    union {
+        const struct table *from;
+        struct table *to;
+    } table = {.from = letters->table};
+
+    dead_letter_target_free(letters);
+    table_free(table.to);
+}
+
+static void add_letter(struct batch *to, const struct target *letters, int64_t offset)
+{
+    struct error why;
+    const struct message msg = {.topic = STR_LIT("orders"), .offset = offset, .timestamp_ms = -1};
+    const struct dead_letter letter = {
+        .sink = "unit", .route = "r", .message = &msg, .error = &why, .attempts = 1};
+    uint32_t part = batch_part(to, letters, ROW_INSERT, 0);
+
+    error_set(&why, ERROR_RECORD, "no");
+    dead_letter_write(&letter, batch_row_begin(to, part));
+    batch_row_end(to, part);
+}
+
+static struct batch *without_row(const struct target *g, const struct target *letters, size_t row)
+{
+    struct batch *to = batch_new();
+    const struct span *s = &b->spans[0];
+    uint32_t span = batch_span(to, s->tag, s->topic, s->partition, s->owner_epoch, s->from);
+
+    for (size_t i = 0; i < b->record_count; i++) {
+        batch_record_begin(to, span, b->records[i].offset, -1, 4);
+        if (i == row) {
+            add_letter(to, letters, b->records[i].offset);
+        } else {
+            batch_copy_row(&b->parts[0], i, to);
+        }
+        batch_record_end(to);
+    }
+    assert_ptr_equal(b->parts[0].target, g);
+    return to;
+}
+
+static const char *stored_and_dead(void)
+{
+    return operator_ask(admin,
+                        "SELECT concat_ws(' ', (SELECT string_agg(a, '' ORDER BY a) FROM tried),"
+                        " (SELECT string_agg(\"offset\"::text, ',') FROM pgsinkd.dead_letters),"
+                        " (SELECT next_offset FROM pgsinkd.offsets))");
+}
+
+/* What is stored beside a refused row stays, if the caller has a dead letter for it. */
+static void test_letters_are_given_to_what_is_tried(void **state)
+{
+    (void) state;
+    struct target *g = make_target("tried", "a text CHECK (a <> 'x')", 0);
+    struct target *letters = letters_target();
+    enum txn_path was = path;
+    size_t n;
+
+    path = TXN_EACH;
+    txn_hold(t);
+    for (int give = 0; give < 2; give++) {
+        next_offset = 100;
+        ADD(g, 0, "a");
+        ADD(g, 0, "x");
+        ADD(g, 0, "b");
+        start();
+        struct txn_result r;
+        enum txn_step step;
+        while ((step = txn_step(t, &r)) == TXN_WAIT) {
+            server_wait(c);
+        }
+        assert_int_equal(step, TXN_TRIED);
+        const struct txn_refusal *list = txn_refusals(t, &n);
+        assert_int_equal(n, 1);
+        assert_true(list[0].row == 1 && list[0].class == ERROR_RECORD);
+        assert_string_equal(list[0].error->sqlstate, "23514");
+        struct batch *to = without_row(g, letters, 1);
+        if (give) {
+            txn_give(t, to);
+            r = server_drive_txn(t, c);
+            assert_int_equal(r.outcome, TXN_COMMITTED);
+            assert_string_equal(stored_and_dead(), "ab 101 103");
+        } else {
+            txn_refuse(t);
+            r = server_drive_txn(t, c);
+            assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+            assert_string_equal(r.error.sqlstate, "23514");
+            assert_ptr_equal(r.target, g);
+            assert_string_equal(stored_and_dead(), "100");
+        }
+        batch_free(to);
+        batch_clear(b);
+    }
+    path = was;
+    free_target(g);
+    free_letters_target(letters);
+}
+
+/* They come last, and are refused by themselves. */
+static void test_letters_that_are_refused(void **state)
+{
+    (void) state;
+    struct target *g = make_target("tried", "a text", 0);
+    struct target *letters = letters_target();
+    enum txn_path was = path;
+
+    path = path == TXN_COPY ? TXN_EACH : TXN_COPY;
+    operator_ask(admin, "ALTER TABLE pgsinkd.dead_letters ADD CHECK (\"offset\" <> 101)");
+    next_offset = 100;
+    ADD(g, 0, "a");
+    begin_record();
+    add_letter(b, letters, 101);
+    batch_record_end(b);
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    assert_string_equal(r.error.sqlstate, "23514");
+    assert_ptr_equal(r.target, letters);
+    assert_int_equal(r.part, 1);
+    assert_int_equal(r.row, 0);
+    assert_string_equal(stored_and_dead(), "100");
+    operator_ask(admin,
+                 "ALTER TABLE pgsinkd.dead_letters DROP CONSTRAINT dead_letters_offset_check");
+    expect_committed();
+    assert_string_equal(stored_and_dead(), "a 101 102");
+    path = was;
+    free_target(g);
+    free_letters_target(letters);
+}
+
+/* In a large batch what a constraint refuses is found at once, other faults one by one: they come
+ * back in the order of the rows. */
+static void test_many_refused_rows(void **state)
+{
+    (void) state;
+    struct target *g = make_target("tried", "a text UNIQUE CHECK (a <> 'x'), v tsvector", 0);
+    enum txn_path was = path;
+    size_t n;
+
+    path = TXN_EACH;
+    next_offset = 100;
+    for (int i = 0; i < 300; i++) {
+        char a[20];
+        snprintf(a, sizeof a, i % 10 == 9 ? "same" : i % 10 == 5 ? "x" : "%d", i);
+        ADD(g, 0, a, i % 10 == 7 ? "'open" : "v");
+    }
+    struct txn_result r = run();
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    const struct txn_refusal *list = txn_refusals(t, &n);
+    assert_int_equal(n, 30 + 30 + 29);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = list[i].row % 10;
+        assert_true(i == 0 || list[i].row > list[i - 1].row);
+        assert_string_equal(list[i].error->sqlstate, at == 5   ? "23514"
+                                                     : at == 7 ? "42601"
+                                                               : "23505");
+        assert_true(list[i].class == ERROR_RECORD && list[i].is_cast == (at == 7));
+        assert_string_equal(list[i].error->column, at == 7 ? "v" : "");
+    }
+    assert_string_equal(r.error.sqlstate, "23514");
+    batch_clear(b);
+    path = was;
     free_target(g);
 }
 
@@ -929,6 +1109,9 @@ int main(void)
         TEST(test_faults_without_a_row),
         TEST(test_trigger_raises),
         TEST(test_a_text_that_cannot_be_cast),
+        TEST(test_letters_are_given_to_what_is_tried),
+        TEST(test_letters_that_are_refused),
+        TEST(test_many_refused_rows),
         TEST(test_witnesses),
         TEST(test_a_fault_of_the_target_leaves_the_connection),
         TEST(test_early_error),

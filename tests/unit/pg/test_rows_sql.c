@@ -330,6 +330,26 @@ static void test_rows_that_are_computed_are_not_copied_into_the_table(void **sta
     assert_sql(&sql, "COPY pg_temp.stage (c0,c1) FROM STDIN (FORMAT binary)");
 }
 
+static void test_names_and_values(void **state)
+{
+    (void) state;
+    _cleanup_buf_ struct buf sql = {0};
+    const struct rows_shape all = {&target, ROW_INSERT, 0};
+    const struct rows_shape fewer = {&target, ROW_INSERT, 3};
+
+    rows_sql_names(&sql, &all);
+    assert_sql(&sql, "ARRAY['id','v','gone','a \"b\"','c']::pg_catalog.text[]");
+    rows_sql_values(&sql, &all);
+    assert_sql(&sql, "ARRAY['s.c0','s.c1','s.c2','s.c3','s.c4::pg_catalog.int4range']"
+                     "::pg_catalog.text[]");
+    rows_sql_names(&sql, &fewer);
+    assert_sql(&sql, "ARRAY['id','v','gone']::pg_catalog.text[]");
+    filled[1].is_input = true;
+    rows_sql_values(&sql, &fewer);
+    assert_sql(&sql, "ARRAY['s.c0','s.c2']::pg_catalog.text[]");
+    filled[1].is_input = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_expressions),
         cmocka_unit_test(test_a_check_of_an_expression),
         cmocka_unit_test(test_rows_that_are_computed_are_not_copied_into_the_table),
+        cmocka_unit_test(test_names_and_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,36 @@ static void test_large_ones_do_not_follow(void **state)
     assert_false(write_path_may_follow(&p, &b));
 }
 
+static bool expects(const struct write_path *p, size_t rows)
+{
+    static const struct target target = {.id = 0};
+    struct batch_part part = {.target = &target, .row_count = rows};
+    struct batch b = {.parts = &part, .part_count = 1};
+
+    return write_path_expects_refusals(p, &b);
+}
+
+static void test_refusals_are_expected_in_proportion(void **state)
+{
+    (void) state;
+    struct write_path p;
+
+    write_path_init(&p, WRITE_PATH_AUTO);
+    assert_false(expects(&p, 100000));
+    write_path_learn(&p, 1000, 10);
+    assert_false(expects(&p, 99));
+    assert_true(expects(&p, 100));
+    write_path_learn(&p, 1000, 0);
+    assert_false(expects(&p, 199));
+    assert_true(expects(&p, 200));
+    for (int i = 0; i < 3; i++) { /* a few batches without any, and it is forgotten */
+        write_path_learn(&p, 1, 0);
+    }
+    assert_false(expects(&p, 100000));
+    write_path_learn(&p, 1, 1);
+    assert_true(expects(&p, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +128,7 @@ int main(void)
         cmocka_unit_test(test_near_the_border_it_stays),
         cmocka_unit_test(test_rows_that_copy_would_stage),
         cmocka_unit_test(test_large_ones_do_not_follow),
+        cmocka_unit_test(test_refusals_are_expected_in_proportion),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
