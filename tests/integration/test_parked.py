@@ -185,6 +185,80 @@ def test_on_error_stop_is_not_for_a_table_that_is_missing(bench):
     pair.check()
 
 
+NAMED = {"on_error": "stop", "columns": {"note": "value.note"}}  # a file that names a column needs it
+
+
+@PATHS
+def test_on_error_stop_is_not_for_a_column_that_is_missing(bench, path):
+    """The table is there, but the file names a column that it has no longer: no record could be stored."""
+    pair = Pair(bench, path, partitions=2, route=NAMED)
+    pair.begin(20)
+    bench.sql("ALTER TABLE events DROP COLUMN note")
+    pair.log.fill(20)
+    pair.stands("parked", at={0: 10, 1: 10})
+    pair.neighbours_go_on()
+    bench.sql("ALTER TABLE events ADD COLUMN note text")
+    pair.ends()
+    pair.check(contents=lambda record: {"id": record.json["id"]})
+
+
+def test_a_record_does_not_fit_a_table_that_cannot_be_used(bench):
+    """Our own encoders reject it by what the table was before. What it will be decides."""
+    pair = Pair(bench, route={"on_error": "stop", "columns": {"id": "value.id"}})
+    pair.begin()
+    bench.sql("ALTER TABLE events DROP COLUMN id")
+    pair.log.send_json(id="seven", note="n")
+    pair.stands("parked", at={0: 10})
+    pair.neighbours_go_on()
+    pair.log.send_json(id="eight", note="n")
+    bench.sql("ALTER TABLE events ADD COLUMN id text")
+    pair.ends()
+    pair.check(contents=lambda record: {"note": record.json["note"]})
+
+
+def test_a_record_does_not_fit_the_table_when_it_can_be_used_again(bench):
+    """Then on_error is for it."""
+    pair = Pair(bench, route={"on_error": "stop", "columns": {"note": "value.note"}})
+    pair.begin()
+    bench.sql("ALTER TABLE events DROP COLUMN note")
+    bad = pair.log.send_json(id="seven", note="n").offset
+    pair.stands("parked", at={0: 10})
+    pair.neighbours_go_on()
+    bench.sql("ALTER TABLE events ADD COLUMN note text")
+    pair.stands("stopped", at={0: bad})
+    bench.sql("ALTER TABLE events ALTER COLUMN id TYPE text")
+    resume(bench)
+    pair.ends()
+    pair.check(contents=lambda record: {"id": str(record.json["id"])})
+
+
+@pytest.mark.parametrize(
+    "breaks, fixes",
+    [(RENAME, BACK), ("ALTER TABLE events DROP COLUMN note", "ALTER TABLE events ADD COLUMN note text")],
+    ids=["table", "column"],
+)
+def test_on_error_stop_is_not_for_what_is_missing_at_a_start(bench, breaks, fixes):
+    """The second partition has never had a record: it is claimed all the same."""
+    pair = Pair(bench, partitions=2, route=NAMED)
+    pair.log.fill(10, partitions=[0])
+    pair.other.fill(10)
+    pair.start()
+    bench.wait_stored(pair.log)
+    pair.d.terminate()
+    bench.sql(breaks)
+    pair.log.fill(10, partitions=[0])
+    pair.log.fill(10, partitions=[1])
+    pair.start()
+    pair.stands("parked", at={0: 10, 1: 0})
+    pair.neighbours_go_on()
+    pair.d.terminate()
+    pair.start()
+    pair.stands("parked", at={0: 10, 1: 0})
+    bench.sql(fixes)
+    pair.ends()
+    pair.check(contents=lambda record: {"id": record.json["id"]})
+
+
 def test_dead_letters_that_cannot_be_written(bench, role):
     """The partitions that need them are parked."""
     pair = Pair(bench, partitions=2, role=role)

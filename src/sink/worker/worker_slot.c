@@ -134,7 +134,7 @@ static void end_excess(const struct worker *w, const struct slot *s, bool is_res
  */
 static void forget_excess(const struct worker *w, const struct slot *s)
 {
-    if (!s->standing_told) {
+    if (!s->standing_told || s->fault != NULL) {
         end_excess(w, s, false);
     }
 }
@@ -167,11 +167,11 @@ void worker_slot_moves(struct worker *w, struct slot *s)
 /* Without a word: the row of the ledger is another's, or says so itself. */
 void worker_slot_forget_standing(struct worker *w, struct slot *s)
 {
-    worker_slot_forget_fault(w, s);
     s->stand_written = s->stand_changes;
     if (s->standing != NULL) {
         forget_standing(w, s);
     }
+    worker_slot_forget_fault(w, s);
 }
 
 void worker_slot_free(struct worker *w, struct slot *s)

@@ -5,7 +5,6 @@
 #include "row/batch/dead_letter.h"
 #include "row/kit.h"
 #include "row/record/record.h"
-#include "sink/plan/plan.h"
 
 #include "sink/rig.h"
 
@@ -167,7 +166,6 @@ static void test_a_partition_on_its_way_out_does_not_stop(void **state)
 static struct rig *over_limit(struct policy *p)
 {
     static struct record_route routes[] = {{.number = 0}};
-    static struct topic_plan plan = {.routes = routes, .route_count = 1};
     struct rig *r = with_limit(p);
 
     for (int i = 0; i <= WINDOW; i++) {
@@ -180,7 +178,7 @@ static struct rig *over_limit(struct policy *p)
     p->exceeded = true;
     assert_false(worker_letters_fit(&r->w));
     assert_int_equal(r->slots[0].standing->state, STANDING_OVER_LIMIT);
-    r->slots[0].plan = &plan;
+    r->plan = (struct topic_plan){.routes = routes, .route_count = 1};
     return r;
 }
 
@@ -230,6 +228,25 @@ static void test_it_is_read_again_before_anybody_knows(void **state)
     worker_outbox_seal(&r->w);
     assert_false(worker_letters_fit(&r->w));
     assert_int_equal(r->w.outbox[0]->record_count, WINDOW - 1);
+    rig_free(r);
+}
+
+/* They are dead letters by what the table was before. */
+static void test_its_table_cannot_be_used(void **state)
+{
+    static const struct error why = {.text = "table 't' does not exist"};
+    struct policy p;
+    struct rig *r = over_limit(&p);
+
+    (void) state;
+    r->plan.why = &why;
+    expect_look(r, 0);
+    struct report *report = rig_only_report(r, REPORT_STOPPED, 0, WINDOW);
+    assert_int_equal(report->standing, STANDING_PARKED);
+    assert_true(report->by_itself);
+    kit_assert_text(report->error.text, "t-0@8: table 't' does not exist");
+    free(report);
+    expect_the_window(r);
     rig_free(r);
 }
 
@@ -374,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_a_partition_on_its_way_out_does_not_stop),
         cmocka_unit_test(test_it_is_gone_before_anybody_knows),
         cmocka_unit_test(test_it_is_read_again_before_anybody_knows),
+        cmocka_unit_test(test_its_table_cannot_be_used),
         cmocka_unit_test(test_what_main_knows_ends_by_resume),
         cmocka_unit_test(test_random_records),
     };
