@@ -456,6 +456,26 @@ def test_an_operator_need_not_wait_for_the_next_try(bench, by):
     pair.check()
 
 
+@pytest.mark.parametrize("by", ["sink", "topic", "partition", "seek"])
+def test_an_operator_need_not_wait_where_the_table_was_missing_at_the_start(bench, by):
+    """The partition was claimed without knowing its table."""
+    pair = Pair(bench, times=SLOWLY)
+    pair.begin().terminate()
+    bench.sql(RENAME)
+    pair.log.fill(10)
+    pair.start()
+    pair.stands("parked", "42P01", at={0: 10})
+    resume(bench)  # too early
+    wait.until(lambda: standing(bench, pair.log).get(0), "it to stand again")
+    bench.sql(BACK)
+    if by == "seek":
+        bench.sql("SELECT pgsinkd.seek(%s, %s, 0, 10)", bench.sink, pair.log.topic)
+    else:
+        resume(bench, *{"sink": [], "topic": [pair.log.topic], "partition": [pair.log.topic, 0]}[by])
+    pair.ends(timeout=10)
+    pair.check()
+
+
 def test_resume_before_it_is_well(bench):
     """One try, and it stands as before; nothing is lost by that."""
     pair = Pair(bench, times=SLOWLY)

@@ -193,6 +193,9 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
         return;
     }
     start_or_stay(w, s, e);
+    if (s->unplanned != NULL) {
+        worker_report(w, REPORT_RESUMES, s, s->stored, NULL); /* main tries what has no plan */
+    }
 }
 
 /* ---- the batch on its way ---- */
