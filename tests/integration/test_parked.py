@@ -86,6 +86,20 @@ def test_a_table_that_is_locked_for_long(bench, path):
     pair.check()
 
 
+def test_a_locked_table_of_many_partitions(bench):
+    """Their tries, one after the other, take longer than the time between two of each. All else has its turn."""
+    pair = Pair(bench, partitions=12, postgres={"lock_timeout": "200ms"})
+    pair.begin(24)
+    with bench.postgres.connect(bench.database) as operator, operator.transaction():
+        operator.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        pair.log.fill(24)
+        pair.stands("parked", "55P03")
+        for _ in range(3):
+            pair.neighbours_go_on()
+    pair.ends()
+    pair.check()
+
+
 @pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
 def test_the_other_modes_of_delivery(bench, delivery):
     """There is no view without a ledger; the rest holds as well."""
