@@ -412,6 +412,7 @@ def test_what_is_seen_of_a_parked_partition(bench):
         lambda: standing(bench, pair.log)[0].retry_at > row.retry_at and standing(bench, pair.log)[0].since == row.since,
         "another try",
     )
+    assert standing(bench, pair.log)[0].hint == row.hint
     assert [bool(re.search(here, line)) for line in d.lines() if re.search("park|" + here, line)] == [True], d.log()
     wait.until(lambda: re.search("parked", d.notify.values("STATUS")[-1]), "the status to say so", 15)
     assert pair.log.topic in d.notify.values("STATUS")[-1] or "events" in d.notify.values("STATUS")[-1]
