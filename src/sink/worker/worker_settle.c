@@ -246,6 +246,7 @@ void worker_settle_stored(struct worker *w, const struct batch *b)
 void worker_settle_commit(struct worker *w, size_t place)
 {
     worker_settle_stored(w, w->outbox[place]);
+    w->locked_rows = 0;
     policies_keep(w->outbox[place]);
     worker_outbox_remove(w, place);
 }

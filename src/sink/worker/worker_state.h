@@ -120,6 +120,7 @@ struct worker {
     size_t standing_count;   /* slots that stand */
     bool stand_due;          /* some of that is to be written to the ledger */
     unsigned write_failures; /* of outbox[0] by a lost connection, in a row */
+    unsigned locked_rows;    /* by which partitions were parked, since a batch was stored */
     struct index index;      /* of the slots, without those being released */
 
     /* The slot of the last record: most records come in runs. */
