@@ -196,6 +196,8 @@ static bool take_line(struct txn *t, const PGresult *res, int row)
     }
     if (class == ERROR_TARGET || class == ERROR_AGAIN) {
         f->fault_target = f->b->parts[at.part].target;
+        f->fault_part = at.part;
+        f->fault_row = at.rows == 1 ? at.first : TXN_NO_ROW;
         set_fault(&f->fault, res, row, f->fault_target);
         return true;
     }

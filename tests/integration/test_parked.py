@@ -86,6 +86,20 @@ def test_a_table_that_is_locked_for_long(bench, path):
     pair.check()
 
 
+def test_a_locked_table_of_many_partitions(bench):
+    """Their tries, one after the other, take longer than the time between two of each. All else has its turn."""
+    pair = Pair(bench, partitions=12, postgres={"lock_timeout": "200ms"})
+    pair.begin(24)
+    with bench.postgres.connect(bench.database) as operator, operator.transaction():
+        operator.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        pair.log.fill(24)
+        pair.stands("parked", "55P03")
+        for _ in range(3):
+            pair.neighbours_go_on()
+    pair.ends()
+    pair.check()
+
+
 @pytest.mark.parametrize("delivery", ["at_least_once", "at_most_once"])
 def test_the_other_modes_of_delivery(bench, delivery):
     """There is no view without a ledger; the rest holds as well."""
@@ -183,6 +197,80 @@ def test_on_error_stop_is_not_for_a_table_that_is_missing(bench):
     bench.sql(BACK)
     pair.ends()
     pair.check()
+
+
+NAMED = {"on_error": "stop", "columns": {"note": "value.note"}}  # a file that names a column needs it
+
+
+@PATHS
+def test_on_error_stop_is_not_for_a_column_that_is_missing(bench, path):
+    """The table is there, but the file names a column that it has no longer: no record could be stored."""
+    pair = Pair(bench, path, partitions=2, route=NAMED)
+    pair.begin(20)
+    bench.sql("ALTER TABLE events DROP COLUMN note")
+    pair.log.fill(20)
+    pair.stands("parked", at={0: 10, 1: 10})
+    pair.neighbours_go_on()
+    bench.sql("ALTER TABLE events ADD COLUMN note text")
+    pair.ends()
+    pair.check(contents=lambda record: {"id": record.json["id"]})
+
+
+def test_a_record_does_not_fit_a_table_that_cannot_be_used(bench):
+    """Our own encoders reject it by what the table was before. What it will be decides."""
+    pair = Pair(bench, route={"on_error": "stop", "columns": {"id": "value.id"}})
+    pair.begin()
+    bench.sql("ALTER TABLE events DROP COLUMN id")
+    pair.log.send_json(id="seven", note="n")
+    pair.stands("parked", at={0: 10})
+    pair.neighbours_go_on()
+    pair.log.send_json(id="eight", note="n")
+    bench.sql("ALTER TABLE events ADD COLUMN id text")
+    pair.ends()
+    pair.check(contents=lambda record: {"note": record.json["note"]})
+
+
+def test_a_record_does_not_fit_the_table_when_it_can_be_used_again(bench):
+    """Then on_error is for it."""
+    pair = Pair(bench, route={"on_error": "stop", "columns": {"note": "value.note"}})
+    pair.begin()
+    bench.sql("ALTER TABLE events DROP COLUMN note")
+    bad = pair.log.send_json(id="seven", note="n").offset
+    pair.stands("parked", at={0: 10})
+    pair.neighbours_go_on()
+    bench.sql("ALTER TABLE events ADD COLUMN note text")
+    pair.stands("stopped", at={0: bad})
+    bench.sql("ALTER TABLE events ALTER COLUMN id TYPE text")
+    resume(bench)
+    pair.ends()
+    pair.check(contents=lambda record: {"id": str(record.json["id"])})
+
+
+@pytest.mark.parametrize(
+    "breaks, fixes",
+    [(RENAME, BACK), ("ALTER TABLE events DROP COLUMN note", "ALTER TABLE events ADD COLUMN note text")],
+    ids=["table", "column"],
+)
+def test_on_error_stop_is_not_for_what_is_missing_at_a_start(bench, breaks, fixes):
+    """The second partition has never had a record: it is claimed all the same."""
+    pair = Pair(bench, partitions=2, route=NAMED)
+    pair.log.fill(10, partitions=[0])
+    pair.other.fill(10)
+    pair.start()
+    bench.wait_stored(pair.log)
+    pair.d.terminate()
+    bench.sql(breaks)
+    pair.log.fill(10, partitions=[0])
+    pair.log.fill(10, partitions=[1])
+    pair.start()
+    pair.stands("parked", at={0: 10, 1: 0})
+    pair.neighbours_go_on()
+    pair.d.terminate()
+    pair.start()
+    pair.stands("parked", at={0: 10, 1: 0})
+    bench.sql(fixes)
+    pair.ends()
+    pair.check(contents=lambda record: {"id": record.json["id"]})
 
 
 def test_dead_letters_that_cannot_be_written(bench, role):
@@ -324,6 +412,7 @@ def test_what_is_seen_of_a_parked_partition(bench):
         lambda: standing(bench, pair.log)[0].retry_at > row.retry_at and standing(bench, pair.log)[0].since == row.since,
         "another try",
     )
+    assert standing(bench, pair.log)[0].hint == row.hint
     assert [bool(re.search(here, line)) for line in d.lines() if re.search("park|" + here, line)] == [True], d.log()
     wait.until(lambda: re.search("parked", d.notify.values("STATUS")[-1]), "the status to say so", 15)
     assert pair.log.topic in d.notify.values("STATUS")[-1] or "events" in d.notify.values("STATUS")[-1]
@@ -373,6 +462,26 @@ def test_an_operator_need_not_wait_for_the_next_try(bench, by):
     bench.sql(RENAME)
     pair.log.fill(10)
     pair.stands("parked", "42P01", at={0: 10})
+    bench.sql(BACK)
+    if by == "seek":
+        bench.sql("SELECT pgsinkd.seek(%s, %s, 0, 10)", bench.sink, pair.log.topic)
+    else:
+        resume(bench, *{"sink": [], "topic": [pair.log.topic], "partition": [pair.log.topic, 0]}[by])
+    pair.ends(timeout=10)
+    pair.check()
+
+
+@pytest.mark.parametrize("by", ["sink", "topic", "partition", "seek"])
+def test_an_operator_need_not_wait_where_the_table_was_missing_at_the_start(bench, by):
+    """The partition was claimed without knowing its table."""
+    pair = Pair(bench, times=SLOWLY)
+    pair.begin().terminate()
+    bench.sql(RENAME)
+    pair.log.fill(10)
+    pair.start()
+    pair.stands("parked", "42P01", at={0: 10})
+    resume(bench)  # too early
+    wait.until(lambda: standing(bench, pair.log).get(0), "it to stand again")
     bench.sql(BACK)
     if by == "seek":
         bench.sql("SELECT pgsinkd.seek(%s, %s, 0, 10)", bench.sink, pair.log.topic)

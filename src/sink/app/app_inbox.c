@@ -255,6 +255,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_RESET, give_crew)                                                                 \
     TAKER(REPORT_STOPPED, give_crew)                                                               \
     TAKER(REPORT_MOVES, give_crew)                                                                 \
+    TAKER(REPORT_RESUMES, give_crew)                                                               \
     TAKER(REPORT_CORRUPT, give_crew)                                                               \
     TAKER(REPORT_LOST, give_crew)                                                                  \
     TAKER(REPORT_HELD, give_crew)                                                                  \

@@ -53,8 +53,11 @@ static bool still_planning(const struct crew *c, const char *topic)
 /* Its tables are looked up again after a while, until they can be used. */
 static void park(struct partition *p, const struct error *err)
 {
+    usec_t now = clock_mono();
+
     partition_stop(p, err->text);
-    p->retry_at = clock_mono() + delay_retry_after(p->plan_tries++);
+    p->retry_at = p->plan_resumed ? now : now + delay_retry_after(p->plan_tries++);
+    p->plan_resumed = false;
 }
 
 void crew_plan_answer(struct crew *c, struct scout_mail *m)
@@ -99,6 +102,22 @@ void crew_plan_again(struct crew *c, struct partition *p)
 {
     partition_set(p, PARTITION_PLANNING);
     crew_plan_begin(c, p);
+}
+
+/*
+ * Somebody has repaired them, perhaps. If they are being looked up just now, that may have been
+ * before the repair: then once more.
+ */
+void crew_plan_resume(const struct crew *c, struct partition *p)
+{
+    if (p->plan != NULL) {
+        return;
+    }
+    p->plan_tries = 0;
+    p->plan_resumed = still_planning(c, p->topic);
+    if (p->state == PARTITION_STOPPED) {
+        p->retry_at = clock_mono();
+    }
 }
 
 /* ---- tables that have changed ---- */

@@ -134,6 +134,12 @@ static void take_moves(struct crew *c, struct partition *p, const struct report 
     partition_moves(p, r->offset);
 }
 
+static void take_resumes(struct crew *c, struct partition *p, const struct report *r)
+{
+    (void) r;
+    crew_plan_resume(c, p);
+}
+
 /* Trouble that may pass by itself. The state is set already. */
 static void log_retry(const struct report *r, usec_t retry)
 {
@@ -208,7 +214,7 @@ void crew_report(struct crew *c, const struct report *r)
         [REPORT_RESUMED] = take_resumed, [REPORT_RESET] = take_reset,
         [REPORT_STOPPED] = take_stopped, [REPORT_CORRUPT] = take_corrupt,
         [REPORT_LOST] = take_lost,       [REPORT_MOVES] = take_moves,
-        [REPORT_HELD] = take_held,
+        [REPORT_HELD] = take_held,       [REPORT_RESUMES] = take_resumes,
     };
     struct partition *p = r->partition;
 

@@ -179,6 +179,7 @@ void crew_plan_init(struct crew *c);
 void crew_plan_done(struct crew *c);
 void crew_plan_begin(struct crew *c, struct partition *p);
 void crew_plan_again(struct crew *c, struct partition *p);
+void crew_plan_resume(const struct crew *c, struct partition *p);
 void crew_plan_answer(struct crew *c, struct scout_mail *m);
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m);
 

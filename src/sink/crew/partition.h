@@ -51,6 +51,7 @@ struct partition {
     bool fetched; /* in the library's assignment */
     enum start_state start;
     unsigned plan_tries;      /* of its topic's tables, in vain */
+    bool plan_resumed;        /* the next time in vain is too early: once more, at once */
     bool held_back;           /* PLANNING: its entry of topics is not written down yet */
     bool first_due;           /* its first offset is to be asked for, */
     bool by_start;            /*   as kafka.start says */

@@ -212,3 +212,8 @@ void policy_refill(struct policy *p)
     quota_refill(&p->quota);
     atomic_store_explicit(&p->exceeded, false, memory_order_relaxed);
 }
+
+void policy_forget_excess(struct policy *p)
+{
+    atomic_store_explicit(&p->exceeded, false, memory_order_relaxed);
+}

@@ -55,9 +55,12 @@ void policies_keep(struct batch *b);
 
 /*
  * A dead letter does not fit: from now on the route has none, until it is refilled. err, the fault
- * of the record, gets that in front, and a hint. Returns false.
+ * of the record, gets that in front, and a hint. Returns false. refill: somebody has said that it
+ * may go on. forget: nobody has heard of it, and the dead letter is to be found again; what is left
+ * of the quota stays as it is.
  */
 bool policy_exceeded(struct policy *p, struct error *err);
 void policy_refill(struct policy *p);
+void policy_forget_excess(struct policy *p);
 
 #endif

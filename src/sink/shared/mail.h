@@ -119,6 +119,7 @@ enum report_kind {
     REPORT_RESET,    /* `offset` is outside the log, or the log was truncated below it */
     REPORT_STOPPED,  /* nothing from `offset` on is stored: standing, error */
     REPORT_MOVES,    /* ... it is again, up to `offset` */
+    REPORT_RESUMES,  /* ... it is to be, but has no plan: its tables are looked up at once */
     REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */
     REPORT_DUE,      /* share.due of some of its partitions has moved */
     REPORT_DOUBTFUL, /* error: records that may be stored or not, and are not sent again */

@@ -4,7 +4,8 @@
  * the txn's (TXN_EACH). Here it is decided what becomes of the records (docs/decisions/025):
  *
  *     the record's    a dead letter, or its partition stops (worker_letters.c)
- *     the target's    the partitions that feed it are parked, from their first such record on
+ *     the target's    the partitions that feed it are parked, from their first such record on; if
+ *                     only a row of it is locked, that of the record whose row it is
  *     either          a witness has settled it, or the partition waits until patience is over
  *
  * In each case the rest of the batch is sent again without it. Worker thread.
@@ -37,6 +38,9 @@ static void hint_repair(struct error *err)
     } else if (sqlstate_is(err->sqlstate, "53")) {
         error_hint(err,
                    "The server lacks a resource; it continues by itself when there is enough.");
+    } else if (sqlstate_is(err->sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE)) {
+        error_hint(err, "Another session holds a lock on the table, or on a row of it (pg_locks, "
+                        "pg_stat_activity); it continues by itself when that transaction ends.");
     } else {
         error_hint(err, "Repair the table, its triggers or functions; it then continues by itself, "
                         "at the latest a minute later, at once after resume().");
@@ -58,28 +62,43 @@ static void park_at(struct worker *w, size_t record, const struct error *err)
     worker_stand_aside(w, record, &why);
 }
 
-/* The first record that has a row for the table; NOT_CUT: there is none any more. */
-static size_t first_for(const struct batch *b, const struct table *table)
+/* The first row of a record from `from` on, or p->row_count. */
+static size_t row_from(const struct batch_part *p, size_t from)
+{
+    size_t row = 0;
+
+    while (row < p->row_count && p->rows[row].record < from) {
+        row++;
+    }
+    return row;
+}
+
+/* The first such record that has a row for the table; NOT_CUT: there is none any more. */
+static size_t first_for(const struct batch *b, const struct table *table, size_t from)
 {
     size_t first = NOT_CUT;
 
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
-        if (p->row_count > 0 && p->target->table == table) {
-            first = MIN(first, p->rows[0].record);
+        size_t row = p->target->table == table ? row_from(p, from) : p->row_count;
+        if (row < p->row_count) {
+            first = MIN(first, p->rows[row].record);
         }
     }
     return first;
 }
 
-/* Every partition of outbox[0] that has rows for it; each loses them, so this ends. */
-static bool park_all(struct worker *w, const struct table *table, const struct error *err)
+/* Every partition of outbox[0] that has rows for it from a record on; each loses them, so this
+ * ends. */
+static bool park_all(struct worker *w, const struct table *table, size_t from,
+                     const struct error *err)
 {
     const struct batch *b = w->outbox[0];
     bool any = false;
     size_t record;
 
-    while (w->outbox_count > 0 && w->outbox[0] == b && (record = first_for(b, table)) != NOT_CUT) {
+    while (w->outbox_count > 0 && w->outbox[0] == b &&
+           (record = first_for(b, table, from)) != NOT_CUT) {
         park_at(w, record, err);
         any = true;
     }
@@ -98,8 +117,35 @@ static void blame_target(struct worker *w, const struct txn_result *r)
 
     if ((r->target == NULL || smaller_may_help(&r->error)) && b->record_count > 1) {
         worker_outbox_cut(w, b->record_count / 2);
-    } else if (r->target == NULL || !park_all(w, r->target->table, &r->error)) {
+    } else if (r->target == NULL || !park_all(w, r->target->table, 0, &r->error)) {
         park_at(w, 0, &r->error);
+    }
+}
+
+/* Each locked row costs a try of the batch. Where there are more, the table passes for locked. */
+#define LOCKED_ROWS_MAX 3
+
+/*
+ * 55: a lock, of the table or of one of its rows. If the server names a row then that one is locked
+ * (the table was before, by LOCK TABLE), and its record parks its partition. The other records may
+ * be stored, so they are tried once more, by which the next such row is named.
+ */
+static void blame_lock(struct worker *w, const struct txn_result *r)
+{
+    struct batch *b = w->outbox[0];
+
+    if (r->row != TXN_NO_ROW) {
+        size_t record = b->parts[r->part].rows[r->row].record;
+        if (++w->locked_rows <= LOCKED_ROWS_MAX) {
+            park_at(w, record, &r->error);
+        } else {
+            park_all(w, r->target->table, record, &r->error);
+        }
+        w->link.each_once = w->outbox_count > 0 && w->outbox[0] == b;
+    } else if (r->path != TXN_EACH && worker_blame_may_try_each(w)) {
+        w->link.each_once = true;
+    } else {
+        blame_target(w, r);
     }
 }
 
@@ -390,6 +436,8 @@ void worker_blame(struct worker *w, const struct txn_result *r)
     }
     if (is_cleared(w, r)) {
         worker_letters_isolate(w, r);
+    } else if (r->error.class == ERROR_TARGET && sqlstate_is(r->error.sqlstate, "55")) {
+        blame_lock(w, r);
     } else if (r->error.class == ERROR_TARGET) {
         blame_target(w, r);
     } else if (r->path != TXN_EACH) {

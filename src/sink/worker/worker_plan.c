@@ -4,10 +4,12 @@
  * written. The answer is one order for all slots. Where a plan has changed, all records that are
  * not stored are read and encoded again, and what is parked is tried again; other partitions go on
  * with what they have. A table that cannot be used any more leaves the plan as it was, with the
- * reason: what is refused after that is parked (worker_blame.c). Worker thread.
+ * reason: what is refused after that is parked (worker_blame.c), and so is what would stop because
+ * of a record that its former columns cannot take. Worker thread.
  */
 #include "base/mem.h"
 #include "sink/plan/plan.h"
+#include "sink/shared/delays.h"
 #include "sink/worker/worker_state.h"
 
 #include <stdlib.h>
@@ -150,6 +152,27 @@ static void renew(struct worker *w)
     w->renewal_count = 0;
 }
 
+/*
+ * Its tables were looked up before it stops, and cannot be used: what they will be decides about
+ * the record, not what they were. It is read again for each try.
+ */
+static void park_unusable(struct worker *w, struct slot *s)
+{
+    bool is_answered = s->fault_after != 0 && s->fault_after <= w->plan_answered;
+
+    if (s->fault == NULL || !is_answered || s->plan->why == NULL) {
+        return;
+    }
+    const struct standing why = {
+        .state = STANDING_PARKED,
+        .offset = s->standing->offset,
+        .why = *s->plan->why,
+        .retry_at = clock_mono() + delay_retry_after(s->retries),
+    };
+    s->retries++;
+    worker_slot_stand(w, s, &why);
+}
+
 void worker_plan_apply(struct worker *w)
 {
     if (w->renewal_count == 0 && w->plan_answered == w->plan_told) {
@@ -158,6 +181,9 @@ void worker_plan_apply(struct worker *w)
     w->stale_changed |= w->stale && w->renewal_count > 0;
     renew(w);
     w->plan_answered = w->plan_told;
+    for (size_t i = 0; w->fault_count > 0 && i < w->slot_count; i++) {
+        park_unusable(w, w->slots[i]);
+    }
     if (w->stale && w->plan_answered >= w->stale_until) {
         w->stale = false;
         w->stale_tried = !w->stale_changed;

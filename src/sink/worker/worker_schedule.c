@@ -47,6 +47,23 @@ static void reclaim_moved(struct worker *w)
     }
 }
 
+/* In turns: with many canaries, each of which waits for a lock, nothing else would be written. */
+static bool start_writing(struct worker *w)
+{
+    struct link *l = &w->link;
+    bool is_outbox_first = l->canary_before;
+
+    l->canary_before = false;
+    if (is_outbox_first && worker_write_start(w)) {
+        return true;
+    }
+    if (worker_stand_start(w)) {
+        l->canary_before = true;
+        return true;
+    }
+    return !is_outbox_first && worker_write_start(w);
+}
+
 /* True when an operation was started. */
 static bool start_next(struct worker *w)
 {
@@ -67,8 +84,7 @@ static bool start_next(struct worker *w)
     }
     worker_stand_settle(w);
     return worker_ledger_start_gap(w) || worker_ledger_start_note(w) ||
-           worker_ledger_start_stand(w) ||
-           (!w->stale && (worker_stand_start(w) || worker_write_start(w))) ||
+           worker_ledger_start_stand(w) || (!w->stale && start_writing(w)) ||
            (!w->stopping && w->link.ledger != NULL && worker_ledger_start_publish(w));
 }
 

@@ -193,6 +193,9 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
         return;
     }
     start_or_stay(w, s, e);
+    if (s->unplanned != NULL) {
+        worker_report(w, REPORT_RESUMES, s, s->stored, NULL); /* main tries what has no plan */
+    }
 }
 
 /* ---- the batch on its way ---- */
@@ -243,6 +246,7 @@ void worker_settle_stored(struct worker *w, const struct batch *b)
 void worker_settle_commit(struct worker *w, size_t place)
 {
     worker_settle_stored(w, w->outbox[place]);
+    w->locked_rows = 0;
     policies_keep(w->outbox[place]);
     worker_outbox_remove(w, place);
 }

@@ -112,24 +112,40 @@ void worker_slot_write_standing(struct worker *w, struct slot *s)
     }
 }
 
+/* If it is over the limit of a route, then that route is so no more. */
+static void end_excess(const struct worker *w, const struct slot *s, bool is_resumed)
+{
+    if (s->standing->state != STANDING_OVER_LIMIT) {
+        return;
+    }
+    for (size_t i = 0; s->plan != NULL && i < s->plan->route_count; i++) {
+        struct policy *p = &w->wc.policies->list[s->plan->routes[i].number];
+        if (p->exceeded && is_resumed) {
+            policy_refill(p);
+        } else if (p->exceeded) {
+            policy_forget_excess(p);
+        }
+    }
+}
+
+/*
+ * Nobody has been told of it, so nobody could resume it. If the record is read again, here or by
+ * another owner, it is found out again; until then its route may have what it could have before.
+ */
+static void forget_excess(const struct worker *w, const struct slot *s)
+{
+    if (!s->standing_told || s->fault != NULL) {
+        end_excess(w, s, false);
+    }
+}
+
 static void forget_standing(struct worker *w, struct slot *s)
 {
+    forget_excess(w, s);
     free(TAKE_PTR(s->standing));
     s->canary = batch_free(s->canary);
     s->standing_told = false;
     w->standing_count--;
-}
-
-/* By resume(): what the route may have is there again, once for all partitions that are resumed. */
-static void refill(const struct worker *w, const struct slot *s)
-{
-    for (size_t i = 0; s->plan != NULL && i < s->plan->route_count; i++) {
-        const struct target *target = mapping_target(s->plan->routes[i].mapping);
-        struct policy *p = policies_find(w->wc.policies, target);
-        if (p != NULL && p->exceeded) {
-            policy_refill(p);
-        }
-    }
 }
 
 void worker_slot_moves(struct worker *w, struct slot *s)
@@ -137,10 +153,9 @@ void worker_slot_moves(struct worker *w, struct slot *s)
     if (s->standing == NULL) {
         return;
     }
-    if (s->standing->state == STANDING_OVER_LIMIT) {
-        refill(w, s);
-    }
     if (s->standing_told) {
+        /* By resume(): what the route may have is there again, once for all that are resumed. */
+        end_excess(w, s, true);
         worker_report(w, REPORT_MOVES, s, s->stored, NULL);
         write_standing(w, s);
     }
@@ -152,11 +167,11 @@ void worker_slot_moves(struct worker *w, struct slot *s)
 /* Without a word: the row of the ledger is another's, or says so itself. */
 void worker_slot_forget_standing(struct worker *w, struct slot *s)
 {
-    worker_slot_forget_fault(w, s);
     s->stand_written = s->stand_changes;
     if (s->standing != NULL) {
         forget_standing(w, s);
     }
+    worker_slot_forget_fault(w, s);
 }
 
 void worker_slot_free(struct worker *w, struct slot *s)
@@ -170,9 +185,6 @@ void worker_slot_free(struct worker *w, struct slot *s)
 static void forget_untold(struct worker *w, struct slot *s)
 {
     if (s->standing != NULL && !s->standing_told) {
-        if (s->standing->state == STANDING_OVER_LIMIT) {
-            refill(w, s);
-        }
         forget_standing(w, s);
     }
     worker_slot_forget_fault(w, s);
@@ -196,6 +208,7 @@ static struct standing *new_standing(struct worker *w, struct slot *s)
     }
     return s->standing;
 }
+
 /* ---- what waits for its row of the ledger ---- */
 
 /*
@@ -211,10 +224,7 @@ void worker_slot_hold(struct worker *w, struct slot *s)
         return;
     }
     worker_outbox_drop(w, s);
-    worker_slot_forget_fault(w, s);
-    if (s->standing != NULL && !s->standing_told) {
-        forget_standing(w, s);
-    }
+    forget_untold(w, s);
     worker_slot_wait_for_claim(s);
     worker_report(w, REPORT_HELD, s, s->stored, NULL);
 }
@@ -239,6 +249,9 @@ void worker_slot_stand(struct worker *w, struct slot *s, const struct standing *
     enum report_kind kind = why->is_corrupt ? REPORT_CORRUPT : REPORT_STOPPED;
     struct standing *now = new_standing(w, s);
 
+    if (why->state != STANDING_OVER_LIMIT) {
+        forget_excess(w, s); /* an earlier record is refused */
+    }
     *now = *why;
     error_wrap(&now->why, "%s-%d@%lld", s->topic, s->number, (long long) why->offset);
     worker_slot_forget_fault(w, s);

@@ -299,6 +299,9 @@ static void stands_still(struct worker *w, struct slot *s, const struct error *e
 
     s->retries++;
     why.why = *err;
+    if (why.why.hint[0] == '\0' && strcmp(err->sqlstate, s->standing->why.sqlstate) == 0) {
+        memcpy(why.why.hint, s->standing->why.hint, sizeof why.why.hint); /* still what helps */
+    }
     why.retry_at = worker_stand_retry_at(s);
     worker_slot_stand(w, s, &why);
 }

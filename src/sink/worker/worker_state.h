@@ -70,6 +70,7 @@ struct link {
     size_t flying;             /* sent, not answered */
     struct txn_result verdict; /* the first refusal; it decides what is done */
     struct slot *canary;       /* whose canary is on its way, instead of batches of the outbox */
+    bool canary_before;        /* a canary was the last to be written, so it is the outbox's turn */
     usec_t again_since;        /* outbox[0] is refused for now since then; 0: it is not */
     usec_t follow_at;          /* when another batch may be sent */
     unsigned followers;        /* sent since the link was idle */
@@ -120,6 +121,7 @@ struct worker {
     size_t standing_count;   /* slots that stand */
     bool stand_due;          /* some of that is to be written to the ledger */
     unsigned write_failures; /* of outbox[0] by a lost connection, in a row */
+    unsigned locked_rows;    /* by which partitions were parked, since a batch was stored */
     struct index index;      /* of the slots, without those being released */
 
     /* The slot of the last record: most records come in runs. */

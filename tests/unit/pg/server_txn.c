@@ -702,6 +702,49 @@ static void test_a_fault_of_the_target_leaves_the_connection(void **state)
     free_target(g);
 }
 
+static void expect_locked(const struct target *g, size_t part, size_t row)
+{
+    txn_set_lock_timeout(t, 100 * USEC_PER_MSEC);
+    struct txn_result r = run();
+    assert_int_equal(r.error.class, ERROR_TARGET);
+    assert_string_equal(r.error.sqlstate, "55P03");
+    assert_ptr_equal(r.target, g);
+    assert_int_equal(r.part, part);
+    assert_int_equal(r.row, row);
+    assert_true(conn_is_open(c));
+}
+
+/* Whether it is all of the table, or one row: here the one whose key another session inserts. Rows
+ * of another table lie between, so that each is tried alone. */
+static void test_a_lock_names_its_row(void **state)
+{
+    (void) state;
+    struct target *g = make_target("locked", "a text UNIQUE", 0);
+    struct target *between = make_target("between_them", "a text", 1);
+    PGconn *holder = operator_open();
+    enum txn_path was = path;
+
+    g->route = between->route = "r";
+    next_offset = 100;
+    for (char key[] = "a"; key[0] <= 'd'; key[0]++) {
+        ADD(g, 0, key);
+        ADD(between, 0, key);
+    }
+    path = TXN_EACH;
+    operator_ask(holder, "BEGIN");
+    operator_ask(holder, "INSERT INTO locked VALUES ('c')");
+    expect_locked(g, 0, 2);
+    operator_ask(holder, "ROLLBACK");
+    operator_ask(holder, "BEGIN");
+    operator_ask(holder, "LOCK TABLE locked");
+    expect_locked(g, TXN_NO_ROW, TXN_NO_ROW);
+    PQfinish(holder);
+    expect_committed();
+    path = was;
+    free_target(between);
+    free_target(g);
+}
+
 /* An early error in a large batch: the rest is not sent for nothing, and the session is usable at
  * once. */
 static void test_early_error(void **state)
@@ -1114,6 +1157,7 @@ int main(void)
         TEST(test_many_refused_rows),
         TEST(test_witnesses),
         TEST(test_a_fault_of_the_target_leaves_the_connection),
+        TEST(test_a_lock_names_its_row),
         TEST(test_early_error),
         TEST(test_setup_faults),
         TEST(test_fenced),

@@ -7,6 +7,7 @@
 #define UNIT_SINK_RIG_H
 
 #include "base/mem.h"
+#include "sink/plan/plan.h"
 #include "sink/worker/worker_state.h"
 
 #include "unit.h"
@@ -17,6 +18,7 @@ struct rig {
     struct worker w;
     struct config cfg;
     struct policies policies; /* of no route: whatever is refused stops */
+    struct topic_plan plan;   /* of "t": no route either */
     struct mailbox reports;
     struct share shares[RIG_SLOTS];
     struct slot slots[RIG_SLOTS];
@@ -46,6 +48,7 @@ static inline struct rig *rig_new(enum config_delivery delivery, enum config_com
             .partition = (struct partition *) &r->handles[i],
             .topic = "t",
             .number = i,
+            .plan = &r->plan,
             .share = &r->shares[i],
             .state = SLOT_READING,
             .owner_epoch = RIG_EPOCH,

@@ -290,6 +290,48 @@ static void test_a_table_that_comes_later(void **state)
     rig_free(r);
 }
 
+static void answer_unusable(struct rig *r)
+{
+    struct scout_mail *m = rig_asked(SCOUT_PLAN);
+
+    assert_non_null(m);
+    error_set(&m->error, ERROR_SETUP, "table c_t_1 does not exist");
+    crew_answer(r->crew, m);
+}
+
+/* An operator need not wait for the next try, and one that began before does not count. */
+static void test_a_table_that_is_resumed(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    usec_t now = clock_mono();
+
+    rig_assign(r, {.topic = "t_1", .partition = 0}, {.topic = "t_1", .partition = 1});
+    struct partition *p = rig_partition(r, "t_1", 0);
+    struct partition *other = rig_partition(r, "t_1", 1);
+    answer_unusable(r);
+    crew_turn(r->crew, now);
+    assert_null(rig_asked(SCOUT_PLAN));
+    report(r, p, REPORT_RESUMES, 0, 0);
+    crew_turn(r->crew, now);
+    report(r, other, REPORT_RESUMES, 0, 0);
+    crew_turn(r->crew, now);
+    answer_unusable(r);
+    assert_true(p->retry_at > now);
+    crew_turn(r->crew, now);
+    answer_unusable(r);
+    crew_turn(r->crew, now);
+    assert_null(rig_asked(SCOUT_PLAN));
+    report(r, p, REPORT_RESUMES, 0, 0);
+    crew_turn(r->crew, now);
+    struct scout_mail *m = rig_asked(SCOUT_PLAN);
+    plan_kit_ran(m->jobs[0]);
+    crew_answer(r->crew, m);
+    assert_int_equal(p->state, PARTITION_CLAIMING);
+    report(r, p, REPORT_RESUMES, 0, 0); /* it was on its way when the answer came */
+    assert_int_equal(p->state, PARTITION_CLAIMING);
+    rig_free(r);
+}
+
 static void test_revoked_while_its_table_is_looked_up(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
@@ -1121,6 +1163,7 @@ int main(void)
         cmocka_unit_test(test_a_table_that_is_looked_up_first),
         cmocka_unit_test(test_a_table_that_cannot_be_used),
         cmocka_unit_test(test_a_table_that_comes_later),
+        cmocka_unit_test(test_a_table_that_is_resumed),
         cmocka_unit_test(test_revoked_while_its_table_is_looked_up),
         cmocka_unit_test(test_an_entry_that_is_used_for_the_first_time),
         cmocka_unit_test(test_a_partition_without_a_row),

@@ -4,6 +4,7 @@
  */
 #include "row/batch/dead_letter.h"
 #include "row/kit.h"
+#include "row/record/record.h"
 
 #include "sink/rig.h"
 
@@ -160,6 +161,109 @@ static void test_a_partition_on_its_way_out_does_not_stop(void **state)
     rig_free(r);
 }
 
+/* Slot 0 has more dead letters than there may be. Those before are not stored, so the route still
+ * has what it had. */
+static struct rig *over_limit(struct policy *p)
+{
+    static struct record_route routes[] = {{.number = 0}};
+    struct rig *r = with_limit(p);
+
+    for (int i = 0; i <= WINDOW; i++) {
+        add_record(r, 0, true);
+    }
+    worker_outbox_seal(&r->w);
+    assert_false(worker_letters_fit(&r->w)); /* cut */
+    assert_true(worker_letters_fit(&r->w));
+    worker_outbox_remove(&r->w, 0);
+    p->exceeded = true;
+    assert_false(worker_letters_fit(&r->w));
+    assert_int_equal(r->slots[0].standing->state, STANDING_OVER_LIMIT);
+    r->plan = (struct topic_plan){.routes = routes, .route_count = 1};
+    return r;
+}
+
+/* As many dead letters of the other partition fit as the window has, and no more. */
+static void expect_the_window(struct rig *r)
+{
+    for (int i = 0; i <= WINDOW; i++) {
+        add_record(r, 1, true);
+    }
+    worker_outbox_seal(&r->w);
+    assert_false(worker_letters_fit(&r->w));
+    assert_int_equal(r->w.outbox_count, 2);
+    assert_int_equal(r->w.outbox[0]->record_count, WINDOW);
+    assert_int_equal(r->slots[1].state, SLOT_READING);
+}
+
+static void test_it_is_gone_before_anybody_knows(void **state)
+{
+    struct policy p;
+    struct rig *r = over_limit(&p);
+
+    (void) state;
+    worker_settle_lost(&r->w, &r->slots[0]);
+    expect_the_window(r);
+    rig_free(r);
+}
+
+/* What it has used is used: a table that changes again and again does not make more of it. */
+static void test_it_is_read_again_before_anybody_knows(void **state)
+{
+    struct policy p;
+    struct rig *r = over_limit(&p);
+
+    (void) state;
+    add_record(r, 1, true);
+    worker_outbox_seal(&r->w);
+    p.exceeded = false;
+    assert_true(worker_letters_fit(&r->w));
+    worker_settle_commit(&r->w, 0);
+    p.exceeded = true;
+    struct error why = {0};
+    worker_slot_read_again(&r->w, &r->slots[0], &why);
+    assert_false(p.exceeded);
+    for (int i = 0; i < WINDOW; i++) {
+        add_record(r, 1, true);
+    }
+    worker_outbox_seal(&r->w);
+    assert_false(worker_letters_fit(&r->w));
+    assert_int_equal(r->w.outbox[0]->record_count, WINDOW - 1);
+    rig_free(r);
+}
+
+/* They are dead letters by what the table was before. */
+static void test_its_table_cannot_be_used(void **state)
+{
+    static const struct error why = {.text = "table 't' does not exist"};
+    struct policy p;
+    struct rig *r = over_limit(&p);
+
+    (void) state;
+    r->plan.why = &why;
+    expect_look(r, 0);
+    struct report *report = rig_only_report(r, REPORT_STOPPED, 0, WINDOW);
+    assert_int_equal(report->standing, STANDING_PARKED);
+    assert_true(report->by_itself);
+    kit_assert_text(report->error.text, "t-0@8: table 't' does not exist");
+    free(report);
+    expect_the_window(r);
+    rig_free(r);
+}
+
+static void test_what_main_knows_ends_by_resume(void **state)
+{
+    struct policy p;
+    struct rig *r = over_limit(&p);
+
+    (void) state;
+    expect_look(r, 0);
+    worker_slot_hold(&r->w, &r->slots[0]);
+    assert_true(p.exceeded && r->slots[0].standing != NULL);
+    worker_slot_moves(&r->w, &r->slots[0]);
+    expect_the_window(r);
+    rig_free(r);
+}
+
 /* ---- against a plain count, one record after the other ---- */
 
 struct line {
@@ -285,6 +389,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_batch_is_cut_before_the_one_that_is_too_much),
         cmocka_unit_test(test_a_partition_on_its_way_out_does_not_stop),
+        cmocka_unit_test(test_it_is_gone_before_anybody_knows),
+        cmocka_unit_test(test_it_is_read_again_before_anybody_knows),
+        cmocka_unit_test(test_its_table_cannot_be_used),
+        cmocka_unit_test(test_what_main_knows_ends_by_resume),
         cmocka_unit_test(test_random_records),
     };
 

@@ -1,0 +1,144 @@
+/*
+ * worker_blame.c: which partitions stand, and from where on, when a lock is not available. A worker
+ * made by hand, without a thread or a server. One thread.
+ */
+#include "row/kit.h"
+
+#include "sink/rig.h"
+
+enum { RECORDS = 12 };
+
+static char name[] = "t";
+static struct table tables[] = {{.schema = name, .name = name}, {.schema = name, .name = name}};
+static struct target rows = {.id = 0, .route = "r", .table = &tables[0]};
+static struct target others = {.id = 1, .route = "o", .table = &tables[1]};
+
+static void add_record(struct rig *r, int slot, const struct target *target)
+{
+    rig_record_begin(r, slot);
+    uint32_t part = batch_part(r->w.open, target, ROW_INSERT, 0);
+    buf_add_u32(batch_row_begin(r->w.open, part), 7);
+    batch_row_end(r->w.open, part);
+    rig_record_end(r, slot);
+}
+
+/* Records of all slots in turn; those of the last one are for another table. */
+static struct rig *with_batch(void)
+{
+    struct rig *r = rig_new(DELIVERY_EXACTLY_ONCE, COMMIT_SYNC);
+
+    for (int i = 0; i < RECORDS; i++) {
+        int slot = i % RIG_SLOTS;
+        add_record(r, slot, slot == RIG_SLOTS - 1 ? &others : &rows);
+    }
+    worker_outbox_seal(&r->w);
+    return r;
+}
+
+static struct txn_result locked(size_t row)
+{
+    struct txn_result result = {
+        .outcome = TXN_ROLLED_BACK,
+        .path = TXN_EACH,
+        .part = row != TXN_NO_ROW ? 0 : TXN_NO_ROW,
+        .row = row,
+        .target = &rows,
+        .advanced = true,
+    };
+
+    error_set(&result.error, ERROR_TARGET, "canceling statement due to lock timeout (55P03)");
+    snprintf(result.error.sqlstate, sizeof result.error.sqlstate, "55P03");
+    return result;
+}
+
+/* The slot stands before the offset; -1: it does not. */
+static void expect_stand(const struct rig *r, int slot, int64_t offset)
+{
+    const struct slot *s = &r->slots[slot];
+
+    assert_int_equal(s->standing != NULL, offset >= 0);
+    if (offset >= 0) {
+        assert_int_equal(s->standing->state, STANDING_PARKED);
+        assert_int_equal(s->standing->offset, offset);
+        assert_int_equal(s->expect, offset);
+        assert_non_null(strstr(s->standing->why.hint, "holds a lock"));
+    }
+}
+
+/* Rows of slot 0 and slot 1 in turn: row 3 is that of offset 1 of slot 1. */
+static void test_a_row_is_locked(void **state)
+{
+    struct rig *r = with_batch();
+    const struct txn_result result = locked(3);
+
+    (void) state;
+    worker_blame(&r->w, &result);
+    expect_stand(r, 0, -1);
+    expect_stand(r, 1, 1);
+    expect_stand(r, 2, -1);
+    assert_int_equal(r->w.outbox[0]->record_count, RECORDS - 3);
+    assert_true(r->w.link.each_once); /* which names the next one */
+    rig_free(r);
+}
+
+static void test_the_table_is_locked(void **state)
+{
+    struct rig *r = with_batch();
+    const struct txn_result result = locked(TXN_NO_ROW);
+
+    (void) state;
+    worker_blame(&r->w, &result);
+    expect_stand(r, 0, 0);
+    expect_stand(r, 1, 0);
+    expect_stand(r, 2, -1);
+    assert_int_equal(r->w.outbox[0]->record_count, RECORDS / RIG_SLOTS);
+    assert_false(r->w.link.each_once);
+    rig_free(r);
+}
+
+/* What is before the row that is named last is stored all the same. */
+static void test_more_rows_are_locked_than_are_looked_for(void **state)
+{
+    struct rig *r = with_batch();
+    const struct txn_result result = locked(3);
+
+    (void) state;
+    r->w.locked_rows = 3;
+    worker_blame(&r->w, &result);
+    expect_stand(r, 0, 2);
+    expect_stand(r, 1, 1);
+    expect_stand(r, 2, -1);
+    assert_int_equal(r->w.outbox[0]->record_count, RECORDS / RIG_SLOTS + 3);
+    worker_settle_commit(&r->w, 0);
+    assert_int_equal(r->w.locked_rows, 0);
+    rig_free(r);
+}
+
+static void test_the_last_partition_of_the_batch_stands(void **state)
+{
+    struct rig *r = rig_new(DELIVERY_EXACTLY_ONCE, COMMIT_SYNC);
+    const struct txn_result result = locked(0);
+
+    (void) state;
+    add_record(r, 0, &rows);
+    worker_outbox_seal(&r->w);
+    add_record(r, 1, &rows);
+    worker_outbox_seal(&r->w);
+    worker_blame(&r->w, &result);
+    expect_stand(r, 0, 0);
+    assert_int_equal(r->w.outbox_count, 1);
+    assert_false(r->w.link.each_once); /* nothing is known of the next batch */
+    rig_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_row_is_locked),
+        cmocka_unit_test(test_the_table_is_locked),
+        cmocka_unit_test(test_more_rows_are_locked_than_are_looked_for),
+        cmocka_unit_test(test_the_last_partition_of_the_batch_stands),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
