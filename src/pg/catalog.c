@@ -181,7 +181,8 @@ static bool no_insert(const struct table *t, const char *column, const char *use
     " FROM pg_catalog.pg_index i WHERE i.indrelid" SQL_EQ "r.rel"                                  \
     " AND i.indisunique AND i.indimmediate AND i.indisvalid"                                       \
     " AND i.indpred IS NULL AND i.indexprs IS NULL), '|',"                                         \
-    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "r.rel)))"
+    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "r.rel), '|',"          \
+    " (SELECT c.relpersistence FROM pg_catalog.pg_class c WHERE c.oid" SQL_EQ "r.rel)))"
 #define DOMAINS_SQL                                                                                \
     "pg_catalog.md5((WITH RECURSIVE d(typ) AS (SELECT a.atttypid FROM pg_catalog.pg_attribute a"   \
     " WHERE a.attrelid" SQL_EQ "r.rel AND a.attnum" SQL_GT "0"                                     \

@@ -1,0 +1,183 @@
+"""More ways in which a table refuses its rows, each of them for real. In each the daemon lives, the partitions that need
+the table are parked and no record is blamed, the other topic goes on, and all is stored once the table is well again.
+
+A table that is dropped, renamed or locked, or lacks a right or a partition, is in test_parked.py; what only looks like a
+fault of records, in test_blame.py; refused connections, in test_refused.py.
+"""
+
+import pytest
+
+from kit.model import Model
+from kit.standing import Pair, clerk, letters, refuse, trigger
+
+PATHS = pytest.mark.parametrize("path", ["copy", "unnest"])
+COLUMNS = "seq bigint GENERATED ALWAYS AS IDENTITY, _partition int NOT NULL, _offset bigint NOT NULL, id bigint, note text"
+KEYED = "CREATE TABLE {table} (id bigint NOT NULL, note text, amount numeric, CONSTRAINT one_of UNIQUE (id));" \
+    "GRANT SELECT, UPDATE ON {table} TO {role}"  # fmt: skip
+UPSERT = {"mode": "upsert", "key": ["id"]}
+ROWS = "CREATE TABLE {table} ({columns}, amount numeric)"
+SCHEMA = "CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO {role};" + ROWS
+# A partition for the ids from 10 on that lies behind a foreign server, which is this one.
+FOREIGN = """
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{host}', port '{port}', dbname '{database}');
+CREATE USER MAPPING FOR operator SERVER far OPTIONS (user 'operator');
+CREATE USER MAPPING FOR {role} SERVER far OPTIONS (user 'operator', password_required 'false');
+CREATE TABLE far_away (seq bigint, _partition int, _offset bigint, id bigint, note text, amount numeric);
+CREATE TABLE {table} ({columns}, amount numeric) PARTITION BY RANGE (id);
+CREATE TABLE near PARTITION OF {table} FOR VALUES FROM (0) TO (10);
+CREATE FOREIGN TABLE far_ones PARTITION OF {table} FOR VALUES FROM (10) TO (20000000)
+    SERVER far OPTIONS (table_name 'far_away')
+"""
+TWIN = "CREATE TABLE twin (LIKE {table} INCLUDING ALL); INSERT INTO twin OVERRIDING SYSTEM VALUE SELECT * FROM {table};"
+
+
+class Way:
+    def __init__(self, makes, breaks, fixes, *codes, route=None, table="events"):
+        self.makes, self.breaks, self.fixes, self.codes = makes, breaks, fixes, codes
+        self.route, self.table = route or {}, table
+
+
+WAYS = {
+    # The schema
+    "its schema is renamed": Way(
+        SCHEMA, "ALTER SCHEMA app RENAME TO old", "ALTER SCHEMA old RENAME TO app", "3F000", "42P01", table="app.events"
+    ),
+    "its schema may not be used": Way(
+        SCHEMA, "REVOKE USAGE ON SCHEMA app FROM {role}", "GRANT USAGE ON SCHEMA app TO {role}", "42501", table="app.events"
+    ),
+    # Rights
+    "its role is not in the group that may write it": Way(
+        ROWS, "REVOKE INSERT ON {table} FROM {role}",
+        "CREATE ROLE {role}_group; GRANT INSERT ON {table} TO {role}_group; GRANT {role}_group TO {role}", "42501",
+    ),
+    "UPDATE is revoked": Way(
+        KEYED, "REVOKE UPDATE ON {table} FROM {role}", "GRANT UPDATE ON {table} TO {role}", "42501", route=UPSERT
+    ),
+    "SELECT is revoked": Way(
+        KEYED, "REVOKE SELECT ON {table} FROM {role}", "GRANT SELECT ON {table} TO {role}", "42501", route=UPSERT
+    ),
+    "the function of a DEFAULT may not be executed": Way(
+        "CREATE FUNCTION number() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1'; REVOKE EXECUTE ON FUNCTION number FROM PUBLIC;"
+        "GRANT EXECUTE ON FUNCTION number TO {role}; CREATE TABLE {table} ({columns}, number int DEFAULT number())",
+        "REVOKE EXECUTE ON FUNCTION number FROM {role}", "GRANT EXECUTE ON FUNCTION number TO {role}", "42501",
+    ),
+    "a policy lets no row in": Way(
+        ROWS, "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON {table} WITH CHECK (false)",
+        "DROP POLICY none ON {table}; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY", None, "42501",
+    ),
+    "a trigger may not write its own table": Way(
+        ROWS + "; CREATE TABLE audit (id bigint); GRANT INSERT ON audit TO {role};"
+        "CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NEW; END $$;"
+        "CREATE TRIGGER note_it BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION note_it()",
+        "REVOKE INSERT ON audit FROM {role}", "GRANT INSERT ON audit TO {role}", "42501",
+    ),
+    # Keys
+    "the unique index of its key is dropped": Way(
+        KEYED, "ALTER TABLE {table} DROP CONSTRAINT one_of", "ALTER TABLE {table} ADD CONSTRAINT one_of UNIQUE (id)",
+        None, "42P10", route=UPSERT,
+    ),
+    "its key becomes deferrable": Way(
+        KEYED, "ALTER TABLE {table} DROP CONSTRAINT one_of, ADD CONSTRAINT one_of UNIQUE (id) DEFERRABLE",
+        "ALTER TABLE {table} DROP CONSTRAINT one_of, ADD CONSTRAINT one_of UNIQUE (id)", None, "55000", "42P10", route=UPSERT,
+    ),
+    "it is published and has no replica identity": Way(
+        KEYED, "CREATE PUBLICATION p FOR TABLE {table}", "DROP PUBLICATION p", "55000", route=UPSERT
+    ),
+    # Another relation in its place
+    "a view is in its place": Way(
+        ROWS, TWIN + "ALTER TABLE {table} RENAME TO old; CREATE VIEW {table} AS TABLE twin; GRANT INSERT ON {table} TO {role}",
+        "DROP VIEW {table}; ALTER TABLE old RENAME TO {table}", None,
+    ),
+    "it is unlogged": Way(ROWS, "ALTER TABLE {table} SET UNLOGGED", "ALTER TABLE {table} SET LOGGED", None),
+    "a column is missing that its route names": Way(
+        ROWS, "ALTER TABLE {table} RENAME note TO remark", "ALTER TABLE {table} RENAME remark TO note", None, "42703",
+        route={"columns": {"note": "value.note"}},
+    ),
+    # Partitions
+    "a partition is detached": Way(
+        "CREATE TABLE {table} ({columns}, amount numeric) PARTITION BY RANGE (id);"
+        "CREATE TABLE part PARTITION OF {table} FOR VALUES FROM (0) TO (20000000)",
+        "ALTER TABLE {table} DETACH PARTITION part",
+        "ALTER TABLE {table} ATTACH PARTITION part FOR VALUES FROM (0) TO (20000000)", "23514",
+    ),
+    "the foreign server of a partition is away": Way(
+        FOREIGN, "ALTER SERVER far OPTIONS (SET port '1')", "ALTER SERVER far OPTIONS (SET port '{port}')", "08001"
+    ),
+    "the table behind a foreign partition is gone": Way(
+        FOREIGN, "ALTER TABLE far_away RENAME TO farther", "ALTER TABLE farther RENAME TO far_away", "42P01"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def role(bench):
+    with clerk(bench) as name:
+        yield name
+        if bench.value("SELECT count(*) FROM pg_roles WHERE rolname = %s", f"{name}_group"):
+            bench.sql(f"DROP OWNED BY {name}_group; DROP ROLE {name}_group")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_table_refuses(bench, role, way):
+    w = WAYS[way]
+    words = {
+        "table": w.table, "role": role, "columns": COLUMNS, "host": bench.postgres.host, "port": bench.postgres.port,
+        "database": bench.database,
+    }  # fmt: skip
+    makes, breaks, fixes = (text.format(**words) for text in (w.makes, w.breaks, w.fixes))
+    path = ["copy", "unnest"][list(WAYS).index(way) % 2]
+    pair = Pair(bench, path, ddl=makes, route={"table": w.table} | w.route, role=role)
+    bench.sql(f"GRANT INSERT ON {w.table} TO {role}")
+    d = pair.begin()
+    bench.sql(breaks)
+    pair.log.fill(10)
+    (row,) = pair.stands("parked", at={0: 10}).values()
+    assert row.sqlstate in w.codes and row.hint, row
+    pair.neighbours_go_on()
+    assert not d.notify.values("STOPPING") and not letters(bench)
+    bench.sql(fixes)
+    pair.ends()
+    if w.route.get("mode"):
+        bench.check(pair.log, w.table, model=Model("upsert", ["id"], ["id", "note"]))
+    else:
+        bench.check(pair.log, w.table)
+    bench.check(pair.other, "others")
+
+
+# What is refused without a word, or only when there is much of it
+
+
+@PATHS
+def test_a_trigger_drops_rows(bench, path):
+    """A BEFORE trigger returns NULL: nothing is refused, and its author wanted it. Dropped rows are no witness either."""
+    pair = Pair(bench, path, times={"patience": "2s"})
+    trigger(bench, f"IF NEW.id = 666 THEN {refuse('XX000')}; END IF; IF NEW.note = 'drop' THEN RETURN NULL; END IF")
+    pair.begin()
+    sent = [(0, None, b'{"id": %d, "note": "drop"}' % n, None, None) for n in range(30)]
+    pair.log.send_many(sent)
+    bench.wait_stored(pair.log)
+    odd, *_ = pair.log.send_many([(0, None, b'{"id": 666, "note": "odd"}', None, None), *sent])
+    pair.stands("waiting", "XX000", at={0: odd.offset})
+    pair.neighbours_go_on()
+    pair.ends()
+    pair.check(dead={(0, odd.offset)}, rows=lambda record: record.json["note"] != "drop")
+
+
+@PATHS
+def test_a_batch_needs_more_temporary_files_than_allowed(bench, role, path):
+    """53400 of a large batch; smaller ones pass, so that it neither stands nor takes a retry for each record."""
+    pair = Pair(bench, path, role=role, times={"retry": "60s", "retry_max": "60s"})
+    bench.sql(f"ALTER ROLE {role} SET temp_file_limit = 0; ALTER ROLE {role} SET work_mem = '64kB'")
+    bench.sql(
+        "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM came; RETURN NULL; END $$;"
+        "CREATE TRIGGER look AFTER INSERT ON events REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION look()"
+    )
+    pair.log.fill(4000)
+    pair.other.fill(10)
+    said = len(bench.postgres.log.read_bytes())
+    pair.start()
+    pair.ends()
+    assert b"temporary file size exceeds temp_file_limit" in bench.postgres.log.read_bytes()[said:]
+    assert not letters(bench)
+    pair.check()
