@@ -95,6 +95,51 @@ def connection_limit(login):
 
 
 @contextlib.contextmanager
+def connection_limit_of_the_database(login):
+    login.sql(f"ALTER DATABASE {login.bench.database} CONNECTION LIMIT 0")
+    yield
+    login.sql(f"ALTER DATABASE {login.bench.database} CONNECTION LIMIT -1")
+
+
+@contextlib.contextmanager
+def expired(login):
+    """The password is no longer valid."""
+    login.sql(f"ALTER ROLE {login.role} VALID UNTIL '2020-01-01'")
+    yield
+    login.sql(f"ALTER ROLE {login.role} VALID UNTIL 'infinity'")
+
+
+@contextlib.contextmanager
+def other_name(login):
+    """There is no such role for a while."""
+    login.sql(f"ALTER ROLE {login.role} RENAME TO {login.role}_2")
+    yield
+    login.sql(f"ALTER ROLE {login.role}_2 RENAME TO {login.role}")
+
+
+@contextlib.contextmanager
+def no_connect(login):
+    """Its owner may always connect, so somebody else owns the database meanwhile."""
+    login.sql(f"ALTER DATABASE {login.bench.database} OWNER TO operator")
+    login.sql(f"REVOKE CONNECT ON DATABASE {login.bench.database} FROM PUBLIC")
+    yield
+    login.sql(f"GRANT CONNECT ON DATABASE {login.bench.database} TO PUBLIC")
+    login.sql(f"ALTER DATABASE {login.bench.database} OWNER TO {login.role}")
+
+
+@contextlib.contextmanager
+def no_connections_allowed(login):
+    """To nobody, as before a database is replaced."""
+    allow = f"ALTER DATABASE {login.bench.database} ALLOW_CONNECTIONS"
+    with login.bench.postgres.connect() as admin:
+        admin.execute(f"{allow} false")
+        try:
+            yield
+        finally:
+            admin.execute(f"{allow} true")
+
+
+@contextlib.contextmanager
 def no_database(login):
     name = login.bench.database
     login.rename(f"{name}_elsewhere")
@@ -129,6 +174,11 @@ def no_password_file(login):
 WAYS = {
     "nologin": (nologin, "28000", True),
     "connection limit": (connection_limit, "53300", False),
+    "connection limit of the database": (connection_limit_of_the_database, "53300", False),
+    "expired": (expired, "28P01", True),
+    "no such role": (other_name, "28P01", True),
+    "no CONNECT": (no_connect, "42501", True),
+    "no connections allowed": (no_connections_allowed, "55000", True),
     "no database": (no_database, "3D000", True),
     "pg_hba.conf": (hba_line, "28000", True),
     "password": (new_password, "28P01", True),
@@ -282,6 +332,38 @@ def no_change_of_the_ledger(login):
     login.sql(NOT_NOW)
     yield
     login.sql("DROP FUNCTION not_now CASCADE")
+
+
+LEDGER = {  # what is done to it, and how it is taken back
+    "schema is renamed": ("ALTER SCHEMA pgsinkd RENAME TO elsewhere", "ALTER SCHEMA elsewhere RENAME TO pgsinkd"),
+    "schema may not be used": (
+        "ALTER SCHEMA pgsinkd OWNER TO operator", "ALTER SCHEMA pgsinkd OWNER TO {role}",
+    ),
+    "table is renamed": ("ALTER TABLE pgsinkd.offsets RENAME TO elsewhere", "ALTER TABLE pgsinkd.elsewhere RENAME TO offsets"),
+    "table is another's": ("ALTER TABLE pgsinkd.offsets OWNER TO operator", "ALTER TABLE pgsinkd.offsets OWNER TO {role}"),
+    "function is missing": ("ALTER FUNCTION pgsinkd.advance{arguments} RENAME TO elsewhere", "ALTER FUNCTION pgsinkd.elsewhere RENAME TO advance"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", LEDGER)
+def test_the_ledger_cannot_be_used_for_a_while(bench, login, way):
+    """It waits, with one error line, and goes on when the ledger is as it was."""
+    log = bench.topic(partitions=4)
+    d = bench.start(bench.config(log, postgres={"dsn": login.dsn()}), env=QUICK).allow("until it works", "pgsinkd")
+    log.fill(100)
+    bench.wait_stored(log)
+    newest = "SELECT oid FROM pg_proc WHERE proname = 'advance' ORDER BY pronargs DESC LIMIT 1"
+    arguments = bench.value(f"SELECT '(' || pg_get_function_identity_arguments(({newest})) || ')'")
+    breaks, fixes = (text.format(role=login.role, arguments=arguments) for text in LEDGER[way])
+    login.sql(breaks)
+    log.fill(100)
+    d.wait_log("HINT: ")
+    wait.stays(lambda: d.running and bench.rows() == 100, "running", 1)
+    assert len([line for line in d.lines("error") if "trying again until it works" in line]) == 1, d.lines("error")
+    login.sql(fixes)
+    bench.wait_stored(log)
+    d.wait_log("connected again after")
+    bench.check(log)
 
 
 def test_what_is_asked_of_the_ledger_is_refused(bench, login):
