@@ -181,3 +181,22 @@ def test_a_batch_needs_more_temporary_files_than_allowed(bench, role, path):
     assert b"temporary file size exceeds temp_file_limit" in bench.postgres.log.read_bytes()[said:]
     assert not letters(bench)
     pair.check()
+
+
+@pytest.mark.parametrize("path", ["auto", "copy"])
+def test_temporary_tables_are_not_allowed(bench, role, path):
+    """The right is revoked while it runs. Large batches of a key mode need it; rejected records are found with it."""
+    ddl = KEYED.format(table="events", role=role) + "; ALTER TABLE events ADD CHECK (id >= 0)"
+    pair = Pair(bench, path, ddl=ddl, route=UPSERT, role=role)
+    pair.begin(1000)
+    bench.sql(f"REVOKE TEMPORARY ON DATABASE {bench.database} FROM PUBLIC, {role}")
+    bench.postgres.terminate_backends()
+    pair.log.fill(30_000)
+    bad = pair.log.send_json(id=-1, note="bad")
+    (row,) = pair.stands("parked", "42501").values()
+    assert "temporary" in row.reason and "GRANT TEMPORARY" in row.hint, row
+    pair.neighbours_go_on()
+    bench.sql(f"GRANT TEMPORARY ON DATABASE {bench.database} TO {role}")
+    pair.ends()
+    bench.check(pair.log, dead={(0, bad.offset)}, model=Model("upsert", ["id"], ["id", "note"]))
+    bench.check(pair.other, "others")
