@@ -161,3 +161,34 @@ def test_dead_letters_and_their_commands_neither(bench, evil):
         assert done.returncode in (0, 1) and "operator" not in done.stderr, done.stderr
     assert hostile.traces(bench.postgres, evil[0]) == []
     bench.check(log, "public.events", model=Model("upsert", ["k"], ["k", "n"]), dead=10)
+
+
+@pytest.mark.parametrize("write", PATHS)
+def test_rows_that_postgresql_refuses_neither(bench, evil, write):
+    """store_each() and all that it calls: a key of varchar, a CHECK that refuses one row, and traps before pg_catalog.
+
+    The traps are for the operators that its SQL uses and for functions with the names of what looks like syntax.
+    """
+    log = bench.topic()
+    sink = evil[0]
+    bench.sql(
+        "CREATE TABLE public.events (k varchar(20) PRIMARY KEY, n int CHECK (n < 100), t tsvector);"
+        f"GRANT ALL ON public.events TO {sink}"
+    )
+    bench.sql("ALTER TABLE public.events DROP CONSTRAINT events_n_check")
+    bench.sql("ALTER TABLE public.events ADD CONSTRAINT small CHECK (n OPERATOR(pg_catalog.<) 100)")
+    set_traps(bench, evil, "first")
+    hostile.syntax(as_evil(bench, evil[1]), "hostile")
+    route = {"mode": "upsert", "key": ["k"], "on_error": "dead_letter", "delete": "tombstone", "columns": {"k": "key.k"}}
+    config = bench.config(log, "public.events", postgres={"dsn": bench.dsn(user=sink, password="sink")}, route=route,
+                          batch={"write_path": write})  # fmt: skip
+    made = [(0, json.dumps({"k": f"{i % 40}"}).encode(), json.dumps({"n": i % 90, "t": "'a' b"}).encode(), None, None)
+            for i in range(200)]  # fmt: skip
+    made[150:150] = [(0, b'{"k": "bad"}', b'{"n": 100, "t": "a"}', None, None), (0, b'{"k": "cast"}', b'{"n": 1, "t": "\'a"}', None, None)]
+    made += [(0, b'{"k": "3"}', None, None, None)]
+    log.send_many(made)
+    bench.drain(config)
+    assert hostile.traces(bench.postgres, sink) == []
+    assert sorted(bench.sql("SELECT sqlstate FROM pgsinkd.dead_letters")) == [("23514",), ("42601",)]
+    model = Model("upsert", ["k"], ["k", "n"], deletes=True)
+    bench.check(log, "public.events", model=model, dead={(0, 150), (0, 151)})
