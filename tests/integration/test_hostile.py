@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from kit import hostile
+from kit import hostile, standing
 from kit.model import Model
 
 PATHS = ["copy", "unnest"]
@@ -192,3 +192,29 @@ def test_rows_that_postgresql_refuses_neither(bench, evil, write):
     assert sorted(bench.sql("SELECT sqlstate FROM pgsinkd.dead_letters")) == [("23514",), ("42601",)]
     model = Model("upsert", ["k"], ["k", "n"], deletes=True)
     bench.check(log, "public.events", model=model, dead={(0, 150), (0, 151)})
+
+
+def test_a_replay_neither(bench, evil):
+    """Marked by the command, made by the daemon: what it reads, tries and stores."""
+    log = bench.topic()
+    sink = evil[0]
+    bench.sql(f"CREATE TABLE public.events (k varchar PRIMARY KEY, n int, t tsvector); GRANT ALL ON public.events TO {sink}")
+    bench.sql("ALTER TABLE public.events ADD CONSTRAINT small CHECK (n OPERATOR(pg_catalog.<) 100)")
+    set_traps(bench, evil, "first")
+    route = {"mode": "upsert", "on_error": "dead_letter", "columns": {"k": "value.k"}}
+    config = bench.config(log, "public.events", postgres={"dsn": bench.dsn(user=sink, password="sink")}, route=route)
+    d = bench.start(config)
+    for n in range(40):
+        value = {0: "x", 1: 100}.get(n % 8, n)
+        log.send(json.dumps({"k": f"{n}", "n": value, "t": "'a" if n % 8 == 2 else "a"}).encode())
+    bench.wait_stored(log)
+    assert len(standing.letters(bench)) == 15
+    before = hostile.traces(bench.postgres, sink)
+    done = bench.command("dead-letters", config, "replay", "--wait")
+    assert done.stdout.splitlines()[-1] == "0 stored, 15 failed again", done.stdout + done.stderr
+    bench.sql("ALTER TABLE public.events DROP CONSTRAINT small")
+    done = bench.command("dead-letters", config, "replay", "--wait")
+    assert done.stdout.splitlines()[-1] == "5 stored, 10 failed again", done.stdout + done.stderr
+    assert d.running
+    assert hostile.traces(bench.postgres, sink) == before
+    bench.check(log, "public.events", model=Model("upsert", ["k"], ["k"]), dead=10)
