@@ -265,9 +265,9 @@ REFERRED = "CREATE TEMP TABLE IF NOT EXISTS a (id int PRIMARY KEY) ON COMMIT DEL
     " CREATE TEMP TABLE IF NOT EXISTS b (id int REFERENCES a)"  # fmt: skip
 
 
-@pytest.mark.parametrize("code", ["XX000", "P0001", "0A000"])
+@pytest.mark.parametrize("code", ["XX000", "P0001", "54000", "0A000"])
 def test_an_error_at_commit_that_no_statement_repeats(bench, code):
-    """f: it is never a record's, whatever its code."""
+    """f: it is never a record's, whatever its code. A full queue of notifications is 54000."""
     pair = Pair(bench)
     pair.begin()
     if code == "0A000":

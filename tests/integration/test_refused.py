@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from kit import wait
+from kit import process, wait
 
 # Times of the daemon that are minutes of a test otherwise: a refused connection is tried every 200 ms, for 1 s at a start.
 QUICK = {"PGSINKD_FAILTIMES": "refused_pause=200,refused_start=1000"}
@@ -256,10 +256,11 @@ def test_a_certificate_is_wrong_for_a_while(bench, login):
             bench.postgres.set_default(name, None)
 
 
-def test_only_new_connections_are_refused(bench, login):
+@pytest.mark.parametrize("path", ["copy", "unnest"])
+def test_only_new_connections_are_refused(bench, login, path):
     """The workers have their sessions; the scout, who reads the catalog after an ALTER, gets none."""
     log = bench.topic(partitions=2)
-    config = bench.config(log, postgres={"dsn": login.dsn()}, batch={"write_path": "copy"})
+    config = bench.config(log, postgres={"dsn": login.dsn()}, batch={"write_path": path})
     d = bench.start(config, env=QUICK).allow("cannot connect")
     log.fill(100)
     bench.wait_stored(log)
@@ -267,7 +268,9 @@ def test_only_new_connections_are_refused(bench, login):
         login.sql("ALTER TABLE events ALTER amount TYPE double precision")
         log.fill(100)
         d.wait_log("28000")
-        wait.stays(lambda: d.running, "running", 0.5)
+        before = process.cpu_ticks(d.pid)
+        wait.stays(lambda: d.running, "running", 1)
+        assert process.cpu_ticks(d.pid) - before < 30 * wait.FACTOR  # it sleeps until it has the catalog
         assert len(d.lines("error")) == 1, d.lines("error")
     bench.wait_stored(log)
     d.wait_log("postgresql: connected\n")
