@@ -7,8 +7,9 @@ fault of records, in test_blame.py; refused connections, in test_refused.py.
 
 import pytest
 
+from kit import wait
 from kit.model import Model
-from kit.standing import Pair, clerk, letters, refuse, trigger
+from kit.standing import Pair, clerk, letters, refuse, standing, trigger
 
 PATHS = pytest.mark.parametrize("path", ["copy", "unnest"])
 COLUMNS = "seq bigint GENERATED ALWAYS AS IDENTITY, _partition int NOT NULL, _offset bigint NOT NULL, id bigint, note text"
@@ -16,18 +17,18 @@ KEYED = "CREATE TABLE {table} (id bigint NOT NULL, note text, amount numeric, CO
     "GRANT SELECT, UPDATE ON {table} TO {role}"  # fmt: skip
 UPSERT = {"mode": "upsert", "key": ["id"]}
 ROWS = "CREATE TABLE {table} ({columns}, amount numeric)"
-SCHEMA = "CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO {role};" + ROWS
+SCHEMA = "CREATE SCHEMA app_{s}; GRANT USAGE ON SCHEMA app_{s} TO {role};" + ROWS
 # A partition for the ids from 10 on that lies behind a foreign server, which is this one.
 FOREIGN = """
-CREATE EXTENSION postgres_fdw;
-CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{host}', port '{port}', dbname '{database}');
-CREATE USER MAPPING FOR operator SERVER far OPTIONS (user 'operator');
-CREATE USER MAPPING FOR {role} SERVER far OPTIONS (user 'operator', password_required 'false');
+CREATE EXTENSION IF NOT EXISTS postgres_fdw SCHEMA public;
+CREATE SERVER far_{s} FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{host}', port '{port}', dbname '{database}');
+CREATE USER MAPPING FOR operator SERVER far_{s} OPTIONS (user 'operator');
+CREATE USER MAPPING FOR {role} SERVER far_{s} OPTIONS (user 'operator', password_required 'false');
 CREATE TABLE far_away (seq bigint, _partition int, _offset bigint, id bigint, note text, amount numeric);
 CREATE TABLE {table} ({columns}, amount numeric) PARTITION BY RANGE (id);
 CREATE TABLE near PARTITION OF {table} FOR VALUES FROM (0) TO (10);
 CREATE FOREIGN TABLE far_ones PARTITION OF {table} FOR VALUES FROM (10) TO (20000000)
-    SERVER far OPTIONS (table_name 'far_away')
+    SERVER far_{s} OPTIONS (schema_name '{s}', table_name 'far_away')
 """
 TWIN = "CREATE TABLE twin (LIKE {table} INCLUDING ALL); INSERT INTO twin OVERRIDING SYSTEM VALUE SELECT * FROM {table};"
 
@@ -41,10 +42,10 @@ class Way:
 WAYS = {
     # The schema
     "its schema is renamed": Way(
-        SCHEMA, "ALTER SCHEMA app RENAME TO old", "ALTER SCHEMA old RENAME TO app", "3F000", "42P01", table="app.events"
+        SCHEMA, "ALTER SCHEMA app_{s} RENAME TO old", "ALTER SCHEMA old RENAME TO app_{s}", "3F000", "42P01", table="app_{s}.events"
     ),
     "its schema may not be used": Way(
-        SCHEMA, "REVOKE USAGE ON SCHEMA app FROM {role}", "GRANT USAGE ON SCHEMA app TO {role}", "42501", table="app.events"
+        SCHEMA, "REVOKE USAGE ON SCHEMA app_{s} FROM {role}", "GRANT USAGE ON SCHEMA app_{s} TO {role}", "42501", table="app_{s}.events"
     ),
     # Rights
     "its role is not in the group that may write it": Way(
@@ -64,13 +65,13 @@ WAYS = {
     ),
     "a policy lets no row in": Way(
         ROWS, "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON {table} WITH CHECK (false)",
-        "DROP POLICY none ON {table}; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY", None, "42501",
+        "DROP POLICY none ON {table}; ALTER TABLE {table} DISABLE ROW LEVEL SECURITY", None, "0A000", "42501",
     ),
     "a trigger may not write its own table": Way(
-        ROWS + "; CREATE TABLE audit (id bigint); GRANT INSERT ON audit TO {role};"
-        "CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO audit VALUES (NEW.id); RETURN NEW; END $$;"
+        ROWS + "; CREATE TABLE {s}.audit (id bigint); GRANT INSERT ON {s}.audit TO {role};"
+        "CREATE FUNCTION note_it() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO {s}.audit VALUES (NEW.id); RETURN NEW; END $$;"
         "CREATE TRIGGER note_it BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION note_it()",
-        "REVOKE INSERT ON audit FROM {role}", "GRANT INSERT ON audit TO {role}", "42501",
+        "REVOKE INSERT ON {s}.audit FROM {role}", "GRANT INSERT ON {s}.audit TO {role}", "42501",
     ),
     # Keys
     "the unique index of its key is dropped": Way(
@@ -86,8 +87,8 @@ WAYS = {
     ),
     # Another relation in its place
     "a view is in its place": Way(
-        ROWS, TWIN + "ALTER TABLE {table} RENAME TO old; CREATE VIEW {table} AS TABLE twin; GRANT INSERT ON {table} TO {role}",
-        "DROP VIEW {table}; ALTER TABLE old RENAME TO {table}", None,
+        ROWS, TWIN + "ALTER TABLE {table} RENAME TO former; CREATE VIEW {table} AS TABLE twin; GRANT INSERT ON {table} TO {role}",
+        "DROP VIEW {table}; ALTER TABLE former RENAME TO {table}", None,
     ),
     "it is unlogged": Way(ROWS, "ALTER TABLE {table} SET UNLOGGED", "ALTER TABLE {table} SET LOGGED", None),
     "a column is missing that its route names": Way(
@@ -102,7 +103,7 @@ WAYS = {
         "ALTER TABLE {table} ATTACH PARTITION part FOR VALUES FROM (0) TO (20000000)", "23514",
     ),
     "the foreign server of a partition is away": Way(
-        FOREIGN, "ALTER SERVER far OPTIONS (SET port '1')", "ALTER SERVER far OPTIONS (SET port '{port}')", "08001"
+        FOREIGN, "ALTER SERVER far_{s} OPTIONS (SET port '1')", "ALTER SERVER far_{s} OPTIONS (SET port '{port}')", "08001"
     ),
     "the table behind a foreign partition is gone": Way(
         FOREIGN, "ALTER TABLE far_away RENAME TO farther", "ALTER TABLE farther RENAME TO far_away", "42P01"
@@ -118,30 +119,100 @@ def role(bench):
             bench.sql(f"DROP OWNED BY {name}_group; DROP ROLE {name}_group")
 
 
+class Tried:
+    """A way, and its table in a schema of its own that comes first in the search_path while it is made or changed."""
+
+    def __init__(self, bench, role, way, schema):
+        self.bench, self.name, self.way, self.schema = bench, way, WAYS[way], schema
+        self.words = {
+            "role": role, "columns": COLUMNS, "s": schema, "table": self.way.table.format(s=schema), "host": bench.postgres.host,
+            "port": bench.postgres.port, "database": bench.database,
+        }  # fmt: skip
+        table = self.words["table"]
+        self.table = table if "." in table else f"{schema}.{table}"
+        self.route = {"table": self.table} | self.way.route
+
+    def run(self, text):
+        self.bench.sql(f"SET search_path = {self.schema}, public")
+        self.bench.sql(text.format(**self.words))
+        self.bench.sql("RESET search_path")
+
+    def make(self):
+        self.bench.sql("CREATE SCHEMA {s}; GRANT USAGE ON SCHEMA {s} TO {role}".format(**self.words))
+        self.run(self.way.makes + "; GRANT INSERT ON {table} TO {role}")
+
+    def breaks(self):
+        self.run(self.way.breaks)
+
+    def fixes(self):
+        self.run(self.way.fixes)
+
+    def check(self, log):
+        keyed = {"model": Model("upsert", ["id"], ["id", "note"])} if self.way.route.get("mode") else {}
+        self.bench.check(log, self.table, **keyed)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_table_refuses(bench, role, way):
-    w = WAYS[way]
-    words = {
-        "table": w.table, "role": role, "columns": COLUMNS, "host": bench.postgres.host, "port": bench.postgres.port,
-        "database": bench.database,
-    }  # fmt: skip
-    makes, breaks, fixes = (text.format(**words) for text in (w.makes, w.breaks, w.fixes))
+    tried = Tried(bench, role, way, "own")
+    tried.make()
     path = ["copy", "unnest"][list(WAYS).index(way) % 2]
-    pair = Pair(bench, path, ddl=makes, route={"table": w.table} | w.route, role=role)
-    bench.sql(f"GRANT INSERT ON {w.table} TO {role}")
+    pair = Pair(bench, path, ddl="SELECT", route=tried.route, role=role)
     d = pair.begin()
-    bench.sql(breaks)
+    tried.breaks()
     pair.log.fill(10)
     (row,) = pair.stands("parked", at={0: 10}).values()
-    assert row.sqlstate in w.codes and row.hint, row
+    assert row.sqlstate in tried.way.codes and row.hint, row
     pair.neighbours_go_on()
     assert not d.notify.values("STOPPING") and not letters(bench)
-    bench.sql(fixes)
+    tried.fixes()
     pair.ends()
-    if w.route.get("mode"):
-        bench.check(pair.log, w.table, model=Model("upsert", ["id"], ["id", "note"]))
-    else:
-        bench.check(pair.log, w.table)
+    tried.check(pair.log)
+    bench.check(pair.other, "others")
+
+
+def test_many_tables_refuse_at_once(bench, role):
+    """All of these on one worker: each stands for itself, and moves when its own table is well."""
+    all_of_them = {n: Tried(bench, role, way, f"own{n}") for n, way in enumerate(WAYS)}
+    logs = {n: bench.topic() for n in all_of_them}
+    for tried in all_of_them.values():
+        tried.make()
+    pair = Pair(bench, ddl="CREATE TABLE events (id bigint)", role=role)
+    pair.config["routes"] += [
+        {"topics": [logs[n].topic], "on_error": "dead_letter", "max_dead_letters": "off"} | tried.route
+        for n, tried in all_of_them.items()
+    ]
+    for log in logs.values():
+        log.fill(10)
+    d = pair.start()
+    d.allow("events")
+    for log in logs.values():
+        bench.wait_stored(log)
+    for tried in all_of_them.values():
+        tried.breaks()
+    for log in logs.values():
+        log.fill(10)
+
+    def parked():
+        return {row.topic: row.sqlstate for row in standing(bench) if row.state == "parked"}
+
+    wait.until(lambda: len(parked()) == len(logs), "all to be parked", 30)
+    found = parked()
+    others = {way.name: found[logs[n].topic] for n, way in all_of_them.items() if found[logs[n].topic] not in way.way.codes}
+    assert not others
+    for _ in range(3):
+        pair.neighbours_go_on()
+    assert d.running and not letters(bench)
+    last = list(all_of_them)[-1]
+    for n, tried in all_of_them.items():
+        if n != last:
+            tried.fixes()
+            bench.wait_stored(logs[n], timeout=20)
+    assert set(parked()) == {logs[last].topic}
+    all_of_them[last].fixes()
+    bench.wait_stored(logs[last])
+    for n, tried in all_of_them.items():
+        tried.check(logs[n])
     bench.check(pair.other, "others")
 
 
