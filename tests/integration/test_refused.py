@@ -53,8 +53,10 @@ class Login:
         self.set_hba(self.hba_before)
         if self.bench.database != self.bench.sink:
             self.rename(self.bench.sink)
-        self.sql(f"REASSIGN OWNED BY {self.role} TO operator")
-        self.sql(f"DROP ROLE {self.role}")
+        self.drop()
+
+    def drop(self):
+        self.sql(f"REASSIGN OWNED BY {self.role} TO operator; DROP OWNED BY {self.role}; DROP ROLE {self.role}")
 
     def rename(self, name):
         """The database gets another name: sessions in it end first, and the daemon must not make new ones."""
@@ -320,6 +322,27 @@ def test_a_stop_while_refused(bench, login):
         assert early.terminate() < 2
     log.fill(100)
     bench.drain(config)
+    bench.check(log)
+
+
+def test_the_role_is_dropped_and_made_again(bench, login):
+    """Its sessions go on for as long as they ask for nothing; then it may do nothing, and is not let in again."""
+    log = bench.topic(partitions=4)
+    d = bench.start(bench.config(log, postgres={"dsn": login.dsn()}), env=QUICK)
+    d.allow("trying again until it works", "dead letters", "pgsinkd")
+    log.fill(100)
+    bench.wait_stored(log)
+    login.drop()
+    log.fill(100)
+    d.wait_log("28P01")
+    wait.stays(lambda: d.running and bench.rows() == 100, "running", 0.5)
+    login.sql(f"CREATE ROLE {login.role} LOGIN; GRANT INSERT ON events TO {login.role}")
+    login.set_password(PASSWORD)
+    granted = bench.command("init", bench.config(log), "--print").stdout
+    bench.root.joinpath("grants.sql").write_text(granted)
+    assert bench.psql("-v", f"role={login.role}", "-f", bench.root / "grants.sql").returncode == 0
+    bench.wait_stored(log)
+    assert d.running
     bench.check(log)
 
 
