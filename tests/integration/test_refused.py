@@ -346,6 +346,33 @@ def test_the_role_is_dropped_and_made_again(bench, login):
     bench.check(log)
 
 
+@pytest.mark.parametrize("what", ["database", "schema"])
+def test_the_ledger_is_dropped_and_made_again(bench, what):
+    """Empty, and the table too: all begins again as kafka.start says, without a restart."""
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    config = bench.config(log)
+    d = bench.start(config, env=QUICK).allow("cannot connect", "trying again until it works", "dead letters")
+    log.fill(100)
+    bench.wait_stored(log)
+    if what == "database":
+        bench.db.close()
+        bench.postgres.drop_database(bench.database)
+        log.fill(100)
+        d.wait_log("3D000")
+        bench.postgres.create_database(bench.database)
+        bench.connected()
+        bench.plain_table()
+    else:
+        bench.sql("DROP SCHEMA pgsinkd CASCADE; TRUNCATE events")
+        log.fill(100)
+    d.wait_log("3F000")
+    assert bench.command("init", config).returncode == 0
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
 NOT_NOW = """
 CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = 'insufficient_privilege'; END $$;
