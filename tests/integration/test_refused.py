@@ -411,7 +411,7 @@ def test_the_ledger_cannot_be_used_for_a_while(bench, login, way):
     login.sql(breaks)
     log.fill(100)
     d.wait_log("HINT: ")
-    wait.stays(lambda: d.running and bench.rows() == 100, "running", 1)
+    wait.stays(lambda: d.running and bench.rows() == 100, "running", 0.5)
     assert len([line for line in d.lines("error") if "trying again until it works" in line]) == 1, d.lines("error")
     login.sql(fixes)
     bench.wait_stored(log)

@@ -235,10 +235,9 @@ def test_a_trigger_drops_rows(bench, path):
     pair.check(dead={(0, odd.offset)}, rows=lambda record: record.json["note"] != "drop")
 
 
-@PATHS
-def test_a_batch_needs_more_temporary_files_than_allowed(bench, role, path):
+def test_a_batch_needs_more_temporary_files_than_allowed(bench, role):
     """53400 of a large batch; smaller ones pass, so that it neither stands nor takes a retry for each record."""
-    pair = Pair(bench, path, role=role, times={"retry": "60s", "retry_max": "60s"})
+    pair = Pair(bench, role=role, times={"retry": "60s", "retry_max": "60s"})
     bench.sql(f"ALTER ROLE {role} SET temp_file_limit = 0; ALTER ROLE {role} SET work_mem = '64kB'")
     bench.sql(
         "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM came; RETURN NULL; END $$;"
@@ -254,11 +253,10 @@ def test_a_batch_needs_more_temporary_files_than_allowed(bench, role, path):
     pair.check()
 
 
-@pytest.mark.parametrize("path", ["auto", "copy"])
-def test_temporary_tables_are_not_allowed(bench, role, path):
+def test_temporary_tables_are_not_allowed(bench, role):
     """The right is revoked while it runs. Large batches of a key mode need it; rejected records are found with it."""
     ddl = KEYED.format(table="events", role=role) + "; ALTER TABLE events ADD CHECK (id >= 0)"
-    pair = Pair(bench, path, ddl=ddl, route=UPSERT, role=role)
+    pair = Pair(bench, ddl=ddl, route=UPSERT, role=role)
     pair.begin(1000)
     bench.sql(f"REVOKE TEMPORARY ON DATABASE {bench.database} FROM PUBLIC, {role}")
     bench.postgres.terminate_backends()
