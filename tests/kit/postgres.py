@@ -77,7 +77,7 @@ class Postgres:
 
     def initdb(self):
         more = ["--no-data-checksums"] if major() >= 18 else []  # a test damages a page and not its checksum
-        self._program(
+        self.run(
             "initdb", "-D", self.data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
             "--locale=C.UTF-8", "--no-sync", "--no-instructions", *more,
         )  # fmt: skip
@@ -197,7 +197,7 @@ class Postgres:
         """A streaming, asynchronous standby of this server: started, and following."""
         other = Postgres(self.root.parent, name, **settings)
         other.port = port or other.port
-        self._program("pg_basebackup", "-h", self.host, "-p", self.port, "-U", SUPERUSER,
+        self.run("pg_basebackup", "-h", self.host, "-p", self.port, "-U", SUPERUSER,
                       "-D", other.data, "-R", "-c", "fast", "--no-sync")  # fmt: skip
         other.start()
         wait.until(self._is_followed, "the standby to stream")
@@ -215,7 +215,8 @@ class Postgres:
         self.stop("immediate")
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _program(self, name, *argv):
+    def run(self, name, *argv):
+        """Runs a program of the server's to its end."""
         command = as_server_user([str(bindir(name) / name), *map(str, argv)])
         done = subprocess.run(command, cwd="/", capture_output=True, text=True)
         assert done.returncode == 0, f"{name}: {done.stderr}"
