@@ -64,13 +64,13 @@ AS $$
 DECLARE
     -- As in src/pg/sqlstate.c. Codes come before classes. What is not named is `record`: the rest of 22, 23, 44, P0,
     -- and all that PostgreSQL does not define.
-    of_record CONSTANT text[] := '{40002}';
-    of_doubt CONSTANT text[] := '{22P03}';
-    of_doubt_class CONSTANT text[] := '{01,02,03,09,0B,0F,0Z,10,20,21,24,27,2D,2F,34,38,39,3B,42,54,HV,XX}';
-    of_unfit CONSTANT text[] := '{2200H,22P04,42501,42703,42704,42883,42P01,42P10,53400,55000,55P02,58P01}';
-    of_unfit_class CONSTANT text[] := '{0A,0L,0P,28,2B,3D,3F,F0}';
-    of_target CONSTANT text[] := '{XX001,XX002}';
-    of_target_class CONSTANT text[] := '{08,25,53,55,57,58,72}';
+    of_record CONSTANT pg_catalog.text[] := '{40002}';
+    of_doubt CONSTANT pg_catalog.text[] := '{22P03}';
+    of_doubt_class CONSTANT pg_catalog.text[] := '{01,02,03,09,0B,0F,0Z,10,20,21,24,27,2D,2F,34,38,39,3B,42,54,HV,XX}';
+    of_unfit CONSTANT pg_catalog.text[] := '{2200H,22P04,42501,42703,42704,42883,42P01,42P10,53400,55000,55P02,58P01}';
+    of_unfit_class CONSTANT pg_catalog.text[] := '{0A,0L,0P,28,2B,3D,3F,F0}';
+    of_target CONSTANT pg_catalog.text[] := '{XX001,XX002}';
+    of_target_class CONSTANT pg_catalog.text[] := '{08,25,53,55,57,58,72}';
     pass integer := 1;
     truncates boolean[];
     ready boolean[];
@@ -82,7 +82,7 @@ DECLARE
     at integer;
     size integer;
     part integer;
-    has_type text;
+    has_type pg_catalog.text;
     is_over boolean := false; -- raised as it came
     is_null boolean;
     proven boolean[]; -- for each of casts: another value has passed, or none of those tried
@@ -93,21 +93,21 @@ DECLARE
     failures integer;
     failed_run integer[];
     failed_place integer[];
-    blames text[];
-    states text[];
-    messages text[];
-    details text[];
-    columns text[];
-    constraints text[];
-    tables text[];
+    blames pg_catalog.text[];
+    states pg_catalog.text[];
+    messages pg_catalog.text[];
+    details pg_catalog.text[];
+    columns pg_catalog.text[];
+    constraints pg_catalog.text[];
+    tables pg_catalog.text[];
     stored integer; -- ranges
     stored_run integer[];
     stored_first integer[];
     stored_last integer[];
     stored_effects bigint[];
-    suspect_states text[]; -- for each part: the first code that may be the target's,
-    suspects integer[];    -- how many rows have been refused with it,
-    bare_states text[];    -- and what it says when it is given no row
+    suspect_states pg_catalog.text[]; -- for each part: the first code that may be the target's,
+    suspects integer[];               -- how many rows have been refused with it,
+    bare_states pg_catalog.text[];    -- and what it says when it is given no row
 BEGIN
     FOR p IN 1 .. coalesce(pg_catalog.array_length(statements, 1), 0) LOOP
         IF EXISTS (SELECT FROM pg_catalog.pg_prepared_statements s
@@ -412,19 +412,19 @@ AS $$
 DECLARE
     cast_count CONSTANT integer := coalesce(pg_catalog.array_length(casts, 1), 0);
     attributes smallint[];
-    family oid[]; -- the table and its partitions
-    source text;
-    condition text;
+    family pg_catalog.oid[]; -- the table and its partitions
+    source pg_catalog.text;
+    condition pg_catalog.text;
     refers boolean;
     passes boolean;
     places integer[];
-    faults text[]; -- of each of the places: why, in so many characters, and what is said of it beyond that:
+    faults pg_catalog.text[]; -- of each of the places: why, in so many characters, and what is said of it beyond that:
     width integer; -- an SQLSTATE and its message, or the name of a constraint and a detail
     chosen integer[];
     at integer;
-    expected text;
-    said text;
-    violated text;
+    expected pg_catalog.text;
+    said pg_catalog.text;
+    violated pg_catalog.text;
 BEGIN
     attributes := ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a
                          WHERE a.attrelid OPERATOR(pg_catalog.=) relation AND NOT a.attisdropped

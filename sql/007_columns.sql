@@ -26,7 +26,8 @@ BEGIN
            FROM pg_index i
           WHERE i.indrelid = r.rel AND i.indisunique AND i.indimmediate AND i.indisvalid
             AND i.indpred IS NULL AND i.indexprs IS NULL), '|',
-        EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = r.rel))))
+        EXISTS (SELECT FROM pg_rewrite w WHERE w.ev_class = r.rel), '|',
+        (SELECT c.relpersistence FROM pg_class c WHERE c.oid = r.rel))))
       FROM (SELECT $1) AS r(rel));
     IF domains THEN
         result := (SELECT concat(result, ':', md5(
@@ -46,7 +47,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION :"schema".columns_signature(oid, boolean) IS
-    'What decides how rows are made for a table, as one text: its columns, unique indexes, rules, and its domains if it has any.';
+    'What decides how rows are made for a table, as one text: its columns, unique indexes, rules, whether it is logged, and its domains if it has any.';
 
 -- VOLATILE: what is read is what is committed now, whatever the caller's snapshot is.
 CREATE FUNCTION :"schema".columns_now(rel oid, signature text) RETURNS boolean LANGUAGE plpgsql VOLATILE

@@ -9,6 +9,7 @@
 #include "kafka/client.h"
 #include "kafka/lookup.h"
 #include "pg/catalog.h"
+#include "pg/rows_sql.h"
 #include "pg/schema.h"
 #include "sink/plan/plan.h"
 #include "sink/plan/prepare.h"
@@ -26,7 +27,8 @@ struct check {
     struct client *client;
     struct lookup_topic *topics;
     size_t topic_count;
-    enum exit_code code; /* of the first fault */
+    enum exit_code code;       /* of the first fault */
+    struct error no_temporary; /* ERROR_SETUP: the role may not create temporary tables */
 };
 
 static void fault(struct check *k, enum exit_code code, const struct error *err)
@@ -55,13 +57,29 @@ static bool check_schema(struct check *k, struct error *err)
     if (installed < schema_version_wanted() && k->cfg->postgres.manage_schema) {
         printf("schema %s: version %d, to be brought to %d by pgsinkd run\n", schema, installed,
                schema_version_wanted());
-        return true;
+        return schema_check_install(k->conn, schema, err);
     }
     if (!schema_ensure(k->conn, schema, false, &applied, err)) {
         return false;
     }
     printf("schema %s: version %d\n", schema, installed);
     return true;
+}
+
+/* Is it allowed? Each route then says whether it matters (check_staging). */
+static void check_temporary(struct check *k)
+{
+    struct error *err = &k->no_temporary;
+
+    if (catalog_check_temporary(k->conn, err)) {
+        err->class = ERROR_NONE;
+    } else if (err->class == ERROR_SETUP) {
+        fflush(stdout);
+        fprintf(stderr, "warning: %s: rejected records are found slowly\nHINT: %s\n", err->text,
+                err->hint);
+    } else {
+        fault(k, EXIT_TARGET, err);
+    }
 }
 
 static bool check_postgres(struct check *k)
@@ -79,6 +97,7 @@ static bool check_postgres(struct check *k)
     if (!check_schema(k, &err)) {
         fault(k, EXIT_TARGET, &err);
     }
+    check_temporary(k);
     return true;
 }
 
@@ -124,6 +143,19 @@ static void print_columns(const struct table *t, const struct mapping *m)
     }
 }
 
+/* Large batches of such rows go through a temporary table: without one they are parked. */
+static void check_staging(struct check *k, const struct mapping *m)
+{
+    const struct target *t = mapping_target(m);
+    const struct rows_shape shape = {.target = t, .action = ROW_INSERT};
+    struct error err = k->no_temporary;
+
+    if (err.class == ERROR_SETUP && (t->key_count > 0 || !rows_are_direct(&shape))) {
+        error_wrap(&err, "table %s: its large batches cannot be stored", t->table->quoted);
+        fault(k, EXIT_TARGET, &err);
+    }
+}
+
 /* The tables that the route fills for the topic; NULL: those whose names no topic is part of. */
 static void check_tables(struct check *k, size_t route, const char *topic)
 {
@@ -149,6 +181,7 @@ static void check_tables(struct check *k, size_t route, const char *topic)
             printf("  table %s\n", t->quoted);
             print_mode(m);
             print_columns(t, m);
+            check_staging(k, m);
         }
     }
 }

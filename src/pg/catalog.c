@@ -181,7 +181,8 @@ static bool no_insert(const struct table *t, const char *column, const char *use
     " FROM pg_catalog.pg_index i WHERE i.indrelid" SQL_EQ "r.rel"                                  \
     " AND i.indisunique AND i.indimmediate AND i.indisvalid"                                       \
     " AND i.indpred IS NULL AND i.indexprs IS NULL), '|',"                                         \
-    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "r.rel)))"
+    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "r.rel), '|',"          \
+    " (SELECT c.relpersistence FROM pg_catalog.pg_class c WHERE c.oid" SQL_EQ "r.rel)))"
 #define DOMAINS_SQL                                                                                \
     "pg_catalog.md5((WITH RECURSIVE d(typ) AS (SELECT a.atttypid FROM pg_catalog.pg_attribute a"   \
     " WHERE a.attrelid" SQL_EQ "r.rel AND a.attnum" SQL_GT "0"                                     \
@@ -602,6 +603,26 @@ bool catalog_check_expressions(struct conn *c, const struct target *t, struct er
         }
     }
     return true;
+}
+
+bool catalog_check_temporary(struct conn *c, struct error *err)
+{
+    _cleanup_result_ PGresult *r = conn_exec(
+        c,
+        "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),"
+        " current_user, pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO %I;',"
+        " pg_catalog.current_database(), current_user)",
+        0, NULL, err);
+
+    if (r == NULL) {
+        return false;
+    }
+    if (result_is_true(r, 0, 0)) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "role '%s' may not create temporary tables", PQgetvalue(r, 0, 1));
+    error_sqlstate(err, SQLSTATE_INSUFFICIENT_PRIVILEGE);
+    return error_hint(err, "%s", PQgetvalue(r, 0, 2));
 }
 
 bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t encoding_size,

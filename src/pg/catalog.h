@@ -35,6 +35,9 @@ bool catalog_guard_speaks(const char *sqlstate, const char *message) _pure_;
  */
 bool catalog_check_expressions(struct conn *c, const struct target *t, struct error *err) _must_;
 
+/* May the role create temporary tables? ERROR_SETUP with the GRANT to run if not; ERROR_LINK. */
+bool catalog_check_temporary(struct conn *c, struct error *err) _must_;
+
 /* The server's version as PostgreSQL counts (150004), and "UTF8" or another encoding. */
 bool catalog_server(struct conn *c, int *out_version, char *out_encoding, size_t encoding_size,
                     struct error *err) _must_;

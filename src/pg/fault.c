@@ -125,6 +125,10 @@ static void connect_hint(const char *sqlstate, struct error *err)
         error_hint(err, "Create it with CREATE DATABASE, or correct dbname in postgres.dsn.");
     } else if (sqlstate_is(sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
         error_hint(err, "The database's owner can run GRANT CONNECT ON DATABASE ... TO this user.");
+    } else if (sqlstate_is(sqlstate, SQLSTATE_NOT_IN_PREREQUISITE_STATE)) {
+        error_hint(err,
+                   "Somebody has closed the database; to open it, from another database: ALTER "
+                   "DATABASE ... ALLOW_CONNECTIONS true.");
     }
 }
 

@@ -262,6 +262,42 @@ bool schema_version_installed(struct conn *c, const char *schema, int *out_versi
     return true;
 }
 
+/* Steps add to our schema and replace what former steps made, so its objects must be the role's. */
+static const char may_install_sql[] =
+    "SELECT CASE WHEN n.oid IS NULL"
+    " THEN pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')"
+    " ELSE pg_catalog.has_schema_privilege(n.oid, 'CREATE') AND NOT EXISTS (SELECT FROM"
+    " pg_catalog.pg_class t WHERE t.relnamespace" SQL_EQ "n.oid"
+    " AND NOT pg_catalog.pg_has_role(t.relowner, 'USAGE')) END,"
+    " n.oid IS NULL, current_user, pg_catalog.format('GRANT CREATE ON DATABASE %I TO %I;',"
+    " pg_catalog.current_database(), current_user)"
+    " FROM (VALUES (1)) AS one(line)"
+    " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname" SQL_EQ "$1::pg_catalog.name";
+
+bool schema_check_install(struct conn *c, const char *schema, struct error *err)
+{
+    const char *values[] = {schema};
+    _cleanup_result_ PGresult *res = conn_exec(c, may_install_sql, 1, values, err);
+
+    if (res == NULL) {
+        return false;
+    }
+    if (result_is_true(res, 0, 0)) {
+        return true;
+    }
+    const char *role = PQgetvalue(res, 0, 2);
+    if (result_is_true(res, 0, 1)) {
+        error_set(err, ERROR_SETUP,
+                  "schema '%s' is not installed, and role '%s' has no CREATE privilege on the "
+                  "database",
+                  schema, role);
+        return error_hint(err, "%s Or: %s", PQgetvalue(res, 0, 3), HINT_PRINT);
+    }
+    error_set(err, ERROR_SETUP, "schema '%s' must be upgraded, and is not role '%s's own", schema,
+              role);
+    return error_hint(err, "%s", HINT_PRINT);
+}
+
 bool schema_ensure(struct conn *c, const char *schema, bool manage, int *out_applied,
                    struct error *err)
 {

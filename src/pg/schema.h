@@ -26,6 +26,12 @@ bool schema_version_installed(struct conn *c, const char *schema, int *out_versi
                               struct error *err) _must_;
 
 /*
+ * May the connected role do what schema_ensure with manage = true would do now? ERROR_SETUP with a
+ * hint if not, and the connection's errors. Changes nothing.
+ */
+bool schema_check_install(struct conn *c, const char *schema, struct error *err) _must_;
+
+/*
  * Appends the whole SQL as a script for psql, with the schema's name filled in. The script does
  * only what is not yet done. It grants a role what it needs if psql is given one: -v role=...
  */

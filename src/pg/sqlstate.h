@@ -27,8 +27,9 @@
 #define SQLSTATE_INVALID_CATALOG_NAME "3D000" /* no such database */
 #define SQLSTATE_READ_ONLY "25006"
 #define SQLSTATE_INSUFFICIENT_PRIVILEGE "42501"
-#define SQLSTATE_UNDEFINED_OBJECT "42704"    /* also: a setting that does not exist */
-#define SQLSTATE_PROGRAM_LIMIT_EXCEEDED "54" /* the class */
+#define SQLSTATE_UNDEFINED_OBJECT "42704"          /* also: a setting that does not exist */
+#define SQLSTATE_PROGRAM_LIMIT_EXCEEDED "54"       /* the class */
+#define SQLSTATE_NOT_IN_PREREQUISITE_STATE "55000" /* also: a database that lets nobody in */
 #define SQLSTATE_LOCK_NOT_AVAILABLE "55P03"
 #define SQLSTATE_QUERY_CANCELED "57014"
 #define SQLSTATE_INTERNAL_ERROR "XX000" /* also: a type of a parameter does not exist any more */

@@ -113,3 +113,35 @@ def test_an_alter_commits_while_rows_wait_for_its_lock(bench, mode, path, delive
     bench.sql("CREATE VIEW events AS " + " UNION ".join(f"SELECT {i} AS t, k FROM events_{i}" for i in range(len(tables))))
     start = [{"t": i, "k": k} for i in range(len(tables)) for k in (1, 2)] if mode == "update" else []
     bench.check(log, model=Model("upsert" if mode == "append" else mode, ["t", "k"], ["t", "k"], start=start), delivery=delivery)
+
+
+@pytest.mark.parametrize("path", ["copy", "unnest"])
+@pytest.mark.parametrize("envelope", ["none", "debezium"])
+def test_the_key_is_renamed(bench, envelope, path):
+    """The records have its new name: no row of the former kind ever comes that would show what has changed."""
+    log, wider = bench.topic(), bench.topic()
+    for table in ("events", "others"):
+        bench.sql(f"CREATE TABLE {table} (id int PRIMARY KEY, a int)")
+    upsert = {"on_error": "dead_letter"} | ({"envelope": "debezium"} if envelope == "debezium" else {"mode": "upsert"})
+    routes = [upsert | {"topics": [log.topic], "table": "events"}, upsert | {"topics": [wider.topic], "table": "others"}]
+    d = bench.start(bench.config(routes=routes, workers=1, batch={"write_path": path}))
+
+    def send(to, **row):
+        to.send_json(**(row if envelope == "none" else {"op": "c", "after": row}))
+        bench.wait_stored(to)
+
+    send(log, id=1, a=1)
+    send(wider, id=1, a=1)
+    bench.sql("ALTER TABLE events RENAME id TO pk; ALTER TABLE others ALTER a TYPE bigint")
+    for n in (2, 3):
+        send(log, pk=n, a=n)
+        send(wider, id=n, a=5_000_000_000)
+    assert d.running and not bench.value("SELECT count(*) FROM pgsinkd.dead_letters")
+
+    def row_of(record):
+        row = record.json if envelope == "none" else record.json["after"]
+        return {"pk": row.get("pk", row.get("id")), "a": row["a"]}
+
+    bench.check(log, model=Model("upsert", ["pk"], ["pk", "a"], row=row_of))
+    bench.sql("ALTER TABLE others RENAME id TO pk")
+    bench.check(wider, "others", model=Model("upsert", ["pk"], ["pk", "a"], row=row_of))

@@ -5,13 +5,16 @@ PostgreSQL says is real wherever that is cheap; a trigger says the rest. In each
 on the same worker, go on; what becomes of those that stand is in test_parked.py.
 """
 
+import os
 import random
+import shutil
 import string
 import struct
 
 import pytest
 
-from kit import disk, ledger, wait
+from kit import disk, ledger, postgres, wait
+from kit.bench import Bench
 from kit.model import Model
 from kit.standing import Pair, clerk, letters, refuse, resume, standing, trigger, untrigger
 
@@ -78,9 +81,10 @@ STRAY = '{"id": 666, "note": "odd", "at": "56132-01-01T00:00:00Z"}'
 PLACES = {
     "through its parent": (DAYS, STRAY),
     "into the partition itself": (
+        "CREATE SEQUENCE numbers;"
         f"CREATE TABLE parent ({COLUMNS}, at timestamptz) PARTITION BY RANGE (at);"
         "CREATE TABLE events PARTITION OF parent FOR VALUES FROM ('2026-01-02') TO ('2026-01-03');"
-        "ALTER TABLE events ALTER seq ADD GENERATED ALWAYS AS IDENTITY",
+        "ALTER TABLE parent ALTER seq DROP IDENTITY; ALTER TABLE events ALTER seq SET DEFAULT nextval('numbers')",
         '{"id": 666, "note": "odd", "at": "2026-01-01T10:00:00Z"}',
     ),
 }
@@ -264,9 +268,9 @@ REFERRED = "CREATE TEMP TABLE IF NOT EXISTS a (id int PRIMARY KEY) ON COMMIT DEL
     " CREATE TEMP TABLE IF NOT EXISTS b (id int REFERENCES a)"  # fmt: skip
 
 
-@pytest.mark.parametrize("code", ["XX000", "P0001", "0A000"])
+@pytest.mark.parametrize("code", ["XX000", "P0001", "54000", "0A000"])
 def test_an_error_at_commit_that_no_statement_repeats(bench, code):
-    """f: it is never a record's, whatever its code."""
+    """f: it is never a record's, whatever its code. A full queue of notifications is 54000."""
     pair = Pair(bench)
     pair.begin()
     if code == "0A000":
@@ -293,7 +297,7 @@ def test_a_deferred_trigger_refuses_one_record(bench):
     pair.check(dead={lost})
 
 
-# g, h: limits of a program. That 54000 of a multixact and the like is never a record's is shown in tests/unit/pg.
+# g, h: limits of a program. For those of the server itself see the end of this file.
 
 
 @PATHS
@@ -348,6 +352,8 @@ BEGIN
 END $$
 """
 FEW_LOCKS = {"max_locks_per_transaction": "10", "max_connections": "16", "max_worker_processes": "0"}
+if postgres.major() >= 18:
+    FEW_LOCKS["autovacuum_worker_slots"] = "1"  # each of them adds to the locks
 
 
 @PATHS
@@ -690,3 +696,50 @@ def test_a_geometry_that_postgis_refuses(bench):
     assert d.running
     bench.check(log, "shapes", contents=ledger.json_fields("id"), dead=set(places[1:4]))
     bench.check(events, "changed", contents=ledger.json_fields("id"), dead={bad})
+
+
+# g: the server's own limits. A server of its own is brought close to one of them
+
+
+@pytest.fixture
+def worn_bench(root, kafka):
+    """A bench on a server that makes no more multixacts: it is as far from its oldest one as it may be."""
+    server = postgres.Postgres(root, f"worn{os.getpid()}").initdb()
+    next_multi = 2**31 - 3_000_000 + 100
+    server.run("pg_resetwal", "-f", "-m", f"{next_multi},1", "-D", server.data)
+    segment = server.data / "pg_multixact" / "offsets" / f"{next_multi // 65536:04X}"
+    segment.write_bytes(bytes(262144))
+    if os.geteuid() == 0:
+        shutil.chown(segment, "postgres", "postgres")
+    server.start()
+    holder = server.connect()
+    holder.execute("BEGIN")
+    holder.execute("LOCK TABLE pg_largeobject IN ACCESS EXCLUSIVE MODE")  # or a forced VACUUM would end it in a second
+    files = root / f"worn-{os.getpid()}-files"
+    files.mkdir()
+    b = Bench(files, server, kafka)
+    yield b
+    holder.close()
+    print(b.state())
+    print(b.logs())
+    faults = b.close()
+    server.destroy()
+    assert not faults
+
+
+def test_the_server_makes_no_more_multixacts(worn_bench):
+    """g: 54000, of the rows whose parent somebody else has locked; their neighbours are no witnesses against them."""
+    bench = worn_bench
+    bench.sql("CREATE TABLE parents (id int PRIMARY KEY); INSERT INTO parents VALUES (1), (2)")
+    pair = Pair(bench, "unnest", ddl=f"CREATE TABLE events ({COLUMNS}, parent int REFERENCES parents)")
+    pair.begin(0)
+    one_batch(pair.log, '{"id": 0, "note": "", "parent": 1}')
+    bench.wait_stored(pair.log)
+    with bench.postgres.connect(bench.database) as other, other.transaction():
+        other.execute("SELECT FROM parents WHERE id = 1 FOR KEY SHARE")
+        one_batch(pair.log, *good(3, ', "parent": 2'), '{"id": 9, "note": "", "parent": 1}', *good(30, ', "parent": 2'))
+        pair.stands("parked", "54000", at={0: 4})
+        pair.neighbours_go_on()
+        pair.blames_none()
+    pair.ends()
+    pair.check()

@@ -311,6 +311,51 @@ def test_a_role_with_no_more_than_the_grants_is_enough(bench, with_password):
     bench.check(log)
 
 
+def test_check_finds_rights_on_the_database(bench, with_password):
+    """What `run` needs to install the schema is a fault; temporary tables are one only for tables that need them."""
+    log = bench.topic()
+    bench.plain_table()
+    role = with_password
+    bench.sql(f"GRANT INSERT ON events TO {role}")
+    config = bench.config(log, postgres={"dsn": bench.dsn(user=role, password=SECRET)})
+    assert bench.command("check", config).stderr == ""
+    bench.sql(f"REVOKE CREATE ON DATABASE {bench.database} FROM {role}")
+    bench.sql(f"REVOKE TEMPORARY ON DATABASE {bench.database} FROM PUBLIC")
+    done = bench.command("check", config)
+    assert done.returncode == 4, said(done)
+    assert f"HINT: GRANT CREATE ON DATABASE {bench.database} TO {role};" in done.stderr
+    assert "warning: " in done.stderr and f"HINT: GRANT TEMPORARY ON DATABASE {bench.database} TO {role};" in done.stderr
+    assert bench.command("run", config).returncode == 4
+    bench.sql(f"GRANT CREATE ON DATABASE {bench.database} TO {role}")
+    done = bench.command("check", config)
+    assert done.returncode == 0 and "may not create temporary tables" in done.stderr, said(done)
+    bench.sql(f"CREATE TABLE keyed (id bigint PRIMARY KEY, note text); CREATE TABLE cast_to (id bigint, area polygon);"
+              f"GRANT ALL ON keyed, cast_to TO {role}")  # fmt: skip
+    for table, route in (("keyed", {"mode": "upsert", "key": ["id"]}), ("cast_to", {})):
+        needs = bench.config(log, table, route=route, postgres={"dsn": bench.dsn(user=role, password=SECRET)})
+        done = bench.command("check", needs)
+        assert done.returncode == 4 and f'"{table}": its large batches cannot be stored' in done.stderr, said(done)
+    log.fill(100)
+    bench.drain(config)
+    bench.check(log)
+
+
+def test_check_finds_a_schema_that_it_may_not_upgrade(bench, with_password):
+    log = bench.topic()
+    bench.plain_table()
+    role = with_password
+    assert bench.command("init", bench.config(log)).returncode == 0
+    bench.sql("DELETE FROM pgsinkd.schema_version WHERE version > 1")
+    bench.sql(f"GRANT USAGE ON SCHEMA pgsinkd TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA pgsinkd TO {role}")
+    bench.sql(f"GRANT INSERT ON events TO {role}")
+    config = bench.config(log, postgres={"dsn": bench.dsn(user=role, password=SECRET)})
+    done = bench.command("check", config)
+    assert done.returncode == 4 and "must be upgraded" in done.stderr and "HINT: " in done.stderr, said(done)
+    bench.sql(f"GRANT CREATE ON SCHEMA pgsinkd TO {role}")
+    assert bench.command("check", config).returncode == 4
+    assert bench.command("run", config).returncode == 4
+
+
 def test_functions_that_public_may_not_execute(bench, with_password):
     """A hardened database: `check` and `run` say which GRANT is missing, and init --print has it."""
     log = bench.topic()

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from kit import hostile
+from kit import hostile, standing
 from kit.model import Model
 
 PATHS = ["copy", "unnest"]
@@ -161,3 +161,60 @@ def test_dead_letters_and_their_commands_neither(bench, evil):
         assert done.returncode in (0, 1) and "operator" not in done.stderr, done.stderr
     assert hostile.traces(bench.postgres, evil[0]) == []
     bench.check(log, "public.events", model=Model("upsert", ["k"], ["k", "n"]), dead=10)
+
+
+@pytest.mark.parametrize("write", PATHS)
+def test_rows_that_postgresql_refuses_neither(bench, evil, write):
+    """store_each() and all that it calls: a key of varchar, a CHECK that refuses one row, and traps before pg_catalog.
+
+    The traps are for the operators that its SQL uses and for functions with the names of what looks like syntax.
+    """
+    log = bench.topic()
+    sink = evil[0]
+    bench.sql(
+        "CREATE TABLE public.events (k varchar(20) PRIMARY KEY, n int CHECK (n < 100), t tsvector);"
+        f"GRANT ALL ON public.events TO {sink}"
+    )
+    bench.sql("ALTER TABLE public.events DROP CONSTRAINT events_n_check")
+    bench.sql("ALTER TABLE public.events ADD CONSTRAINT small CHECK (n OPERATOR(pg_catalog.<) 100)")
+    set_traps(bench, evil, "first")
+    hostile.syntax(as_evil(bench, evil[1]), "hostile")
+    route = {"mode": "upsert", "key": ["k"], "on_error": "dead_letter", "delete": "tombstone", "columns": {"k": "key.k"}}
+    config = bench.config(log, "public.events", postgres={"dsn": bench.dsn(user=sink, password="sink")}, route=route,
+                          batch={"write_path": write})  # fmt: skip
+    made = [(0, json.dumps({"k": f"{i % 40}"}).encode(), json.dumps({"n": i % 90, "t": "'a' b"}).encode(), None, None)
+            for i in range(200)]  # fmt: skip
+    made[150:150] = [(0, b'{"k": "bad"}', b'{"n": 100, "t": "a"}', None, None), (0, b'{"k": "cast"}', b'{"n": 1, "t": "\'a"}', None, None)]
+    made += [(0, b'{"k": "3"}', None, None, None)]
+    log.send_many(made)
+    bench.drain(config)
+    assert hostile.traces(bench.postgres, sink) == []
+    assert sorted(bench.sql("SELECT sqlstate FROM pgsinkd.dead_letters")) == [("23514",), ("42601",)]
+    model = Model("upsert", ["k"], ["k", "n"], deletes=True)
+    bench.check(log, "public.events", model=model, dead={(0, 150), (0, 151)})
+
+
+def test_a_replay_neither(bench, evil):
+    """Marked by the command, made by the daemon: what it reads, tries and stores."""
+    log = bench.topic()
+    sink = evil[0]
+    bench.sql(f"CREATE TABLE public.events (k varchar PRIMARY KEY, n int, t tsvector); GRANT ALL ON public.events TO {sink}")
+    bench.sql("ALTER TABLE public.events ADD CONSTRAINT small CHECK (n OPERATOR(pg_catalog.<) 100)")
+    set_traps(bench, evil, "first")
+    route = {"mode": "upsert", "on_error": "dead_letter", "columns": {"k": "value.k"}}
+    config = bench.config(log, "public.events", postgres={"dsn": bench.dsn(user=sink, password="sink")}, route=route)
+    d = bench.start(config)
+    for n in range(40):
+        value = {0: "x", 1: 100}.get(n % 8, n)
+        log.send(json.dumps({"k": f"{n}", "n": value, "t": "'a" if n % 8 == 2 else "a"}).encode())
+    bench.wait_stored(log)
+    assert len(standing.letters(bench)) == 15
+    before = hostile.traces(bench.postgres, sink)
+    done = bench.command("dead-letters", config, "replay", "--wait")
+    assert done.stdout.splitlines()[-1] == "0 stored, 15 failed again", done.stdout + done.stderr
+    bench.sql("ALTER TABLE public.events DROP CONSTRAINT small")
+    done = bench.command("dead-letters", config, "replay", "--wait")
+    assert done.stdout.splitlines()[-1] == "5 stored, 10 failed again", done.stdout + done.stderr
+    assert d.running
+    assert hostile.traces(bench.postgres, sink) == before
+    bench.check(log, "public.events", model=Model("upsert", ["k"], ["k"]), dead=10)

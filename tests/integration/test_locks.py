@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from kit import wait
+from kit.standing import Pair
 
 PATHS = pytest.mark.parametrize("path", ["copy", "unnest"])
 
@@ -121,7 +122,7 @@ def test_a_row_is_locked_at_start_by_a_session_that_cannot_be_ended(bench, roles
         d = bench.start(bench.config(log, workers=1, postgres=postgres))
         log.fill(400)
         others_are_stored(bench, log)
-        d.wait_log("cannot be ended: must be a superuser")
+        d.wait_log("cannot be ended: (must be a superuser|permission denied to terminate)")
         wait.stays(lambda: len(lines(d, "cannot be ended")) == 1, "one line about it", 1.5)
         db.execute("SELECT 1")
     bench.wait_stored(log)
@@ -196,3 +197,23 @@ def test_a_partition_that_another_process_has_claimed_is_given_up_at_once(bench)
     bench.wait_stored(log)
     assert not lines(d, "ended 1 backend")
     bench.check(log)
+
+
+@PATHS
+@pytest.mark.parametrize("table", ["offsets", "dead_letters"])
+def test_a_table_of_ours_is_locked_as_a_whole(bench, table, path):
+    """As VACUUM FULL does. Without the ledger all wait; without dead_letters only those that have one to write."""
+    pair = Pair(bench, path, partitions=2, postgres={"lock_timeout": "300ms"})
+    d = pair.begin()
+    with bench.postgres.connect(bench.database) as operator, operator.transaction():
+        operator.execute(f"LOCK TABLE pgsinkd.{table} IN ACCESS EXCLUSIVE MODE")
+        bad = pair.log.send(b"not json")
+        pair.log.fill(10)
+        if table == "offsets":
+            d.wait_log("the table is locked by process")
+            wait.stays(lambda: d.running and not d.lines("error"), "running", 0.5)
+        else:
+            pair.stands("parked", "55P03", partitions=[0], at={0: bad.offset})
+            pair.neighbours_go_on()
+    pair.ends()
+    pair.check(dead={(0, bad.offset)})

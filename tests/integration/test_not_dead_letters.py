@@ -310,7 +310,7 @@ PASSES = ["08000", "08006", "25006", "26000", "40001", "40P01", "40003", "53100"
 # features, roles, COPY format, authorization, names, syntax and rights, limits that are configured
 UNFIT = ["0A000", "0P000", "22P04", "28000", "3D000", "3F000", "42501", "42703", "42P01", "2200H", "53400", "55000"]
 # Whoever's they may be, rows after them in the same statement show that the table is well.
-WITNESSED = ["3B001", "54011", "54023", "HV000", "XX000"]
+WITNESSED = ["22P03", "3B001", "54011", "54023", "HV000", "XX000"]
 
 
 def set_trouble(bench, code):

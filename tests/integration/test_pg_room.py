@@ -39,7 +39,7 @@ def test_room(postgres, database, name):
 
 def psql(postgres, database, *argv, script=None):
     done = subprocess.run(
-        [bindir() / "psql", "-X", "-h", postgres.host, "-p", str(postgres.port), "-U", "operator", *argv, database],
+        [bindir("psql") / "psql", "-X", "-h", postgres.host, "-p", str(postgres.port), "-U", "operator", *argv, database],
         input=script, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

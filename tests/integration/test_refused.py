@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from kit import wait
+from kit import process, wait
 
 # Times of the daemon that are minutes of a test otherwise: a refused connection is tried every 200 ms, for 1 s at a start.
 QUICK = {"PGSINKD_FAILTIMES": "refused_pause=200,refused_start=1000"}
@@ -53,8 +53,10 @@ class Login:
         self.set_hba(self.hba_before)
         if self.bench.database != self.bench.sink:
             self.rename(self.bench.sink)
-        self.sql(f"REASSIGN OWNED BY {self.role} TO operator")
-        self.sql(f"DROP ROLE {self.role}")
+        self.drop()
+
+    def drop(self):
+        self.sql(f"REASSIGN OWNED BY {self.role} TO operator; DROP OWNED BY {self.role}; DROP ROLE {self.role}")
 
     def rename(self, name):
         """The database gets another name: sessions in it end first, and the daemon must not make new ones."""
@@ -95,6 +97,51 @@ def connection_limit(login):
 
 
 @contextlib.contextmanager
+def connection_limit_of_the_database(login):
+    login.sql(f"ALTER DATABASE {login.bench.database} CONNECTION LIMIT 0")
+    yield
+    login.sql(f"ALTER DATABASE {login.bench.database} CONNECTION LIMIT -1")
+
+
+@contextlib.contextmanager
+def expired(login):
+    """The password is no longer valid."""
+    login.sql(f"ALTER ROLE {login.role} VALID UNTIL '2020-01-01'")
+    yield
+    login.sql(f"ALTER ROLE {login.role} VALID UNTIL 'infinity'")
+
+
+@contextlib.contextmanager
+def other_name(login):
+    """There is no such role for a while."""
+    login.sql(f"ALTER ROLE {login.role} RENAME TO {login.role}_2")
+    yield
+    login.sql(f"ALTER ROLE {login.role}_2 RENAME TO {login.role}")
+
+
+@contextlib.contextmanager
+def no_connect(login):
+    """Its owner may always connect, so somebody else owns the database meanwhile."""
+    login.sql(f"ALTER DATABASE {login.bench.database} OWNER TO operator")
+    login.sql(f"REVOKE CONNECT ON DATABASE {login.bench.database} FROM PUBLIC")
+    yield
+    login.sql(f"GRANT CONNECT ON DATABASE {login.bench.database} TO PUBLIC")
+    login.sql(f"ALTER DATABASE {login.bench.database} OWNER TO {login.role}")
+
+
+@contextlib.contextmanager
+def no_connections_allowed(login):
+    """To nobody, as before a database is replaced."""
+    allow = f"ALTER DATABASE {login.bench.database} ALLOW_CONNECTIONS"
+    with login.bench.postgres.connect() as admin:
+        admin.execute(f"{allow} false")
+        try:
+            yield
+        finally:
+            admin.execute(f"{allow} true")
+
+
+@contextlib.contextmanager
 def no_database(login):
     name = login.bench.database
     login.rename(f"{name}_elsewhere")
@@ -129,6 +176,11 @@ def no_password_file(login):
 WAYS = {
     "nologin": (nologin, "28000", True),
     "connection limit": (connection_limit, "53300", False),
+    "connection limit of the database": (connection_limit_of_the_database, "53300", False),
+    "expired": (expired, "28P01", True),
+    "no such role": (other_name, "28P01", True),
+    "no CONNECT": (no_connect, "42501", True),
+    "no connections allowed": (no_connections_allowed, "55000", True),
     "no database": (no_database, "3D000", True),
     "pg_hba.conf": (hba_line, "28000", True),
     "password": (new_password, "28P01", True),
@@ -206,10 +258,11 @@ def test_a_certificate_is_wrong_for_a_while(bench, login):
             bench.postgres.set_default(name, None)
 
 
-def test_only_new_connections_are_refused(bench, login):
+@pytest.mark.parametrize("path", ["copy", "unnest"])
+def test_only_new_connections_are_refused(bench, login, path):
     """The workers have their sessions; the scout, who reads the catalog after an ALTER, gets none."""
     log = bench.topic(partitions=2)
-    config = bench.config(log, postgres={"dsn": login.dsn()}, batch={"write_path": "copy"})
+    config = bench.config(log, postgres={"dsn": login.dsn()}, batch={"write_path": path})
     d = bench.start(config, env=QUICK).allow("cannot connect")
     log.fill(100)
     bench.wait_stored(log)
@@ -217,7 +270,9 @@ def test_only_new_connections_are_refused(bench, login):
         login.sql("ALTER TABLE events ALTER amount TYPE double precision")
         log.fill(100)
         d.wait_log("28000")
-        wait.stays(lambda: d.running, "running", 0.5)
+        before = process.cpu_ticks(d.pid)
+        wait.stays(lambda: d.running, "running", 1)
+        assert process.cpu_ticks(d.pid) - before < 30 * wait.FACTOR  # it sleeps until it has the catalog
         assert len(d.lines("error")) == 1, d.lines("error")
     bench.wait_stored(log)
     d.wait_log("postgresql: connected\n")
@@ -270,6 +325,54 @@ def test_a_stop_while_refused(bench, login):
     bench.check(log)
 
 
+def test_the_role_is_dropped_and_made_again(bench, login):
+    """Its sessions go on for as long as they ask for nothing; then it may do nothing, and is not let in again."""
+    log = bench.topic(partitions=4)
+    d = bench.start(bench.config(log, postgres={"dsn": login.dsn()}), env=QUICK)
+    d.allow("trying again until it works", "dead letters", "pgsinkd")
+    log.fill(100)
+    bench.wait_stored(log)
+    login.drop()
+    log.fill(100)
+    d.wait_log("28P01")
+    wait.stays(lambda: d.running and bench.rows() == 100, "running", 0.5)
+    login.sql(f"CREATE ROLE {login.role} LOGIN; GRANT INSERT ON events TO {login.role}")
+    login.set_password(PASSWORD)
+    granted = bench.command("init", bench.config(log), "--print").stdout
+    bench.root.joinpath("grants.sql").write_text(granted)
+    assert bench.psql("-v", f"role={login.role}", "-f", bench.root / "grants.sql").returncode == 0
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
+@pytest.mark.parametrize("what", ["database", "schema"])
+def test_the_ledger_is_dropped_and_made_again(bench, what):
+    """Empty, and the table too: all begins again as kafka.start says, without a restart."""
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    config = bench.config(log)
+    d = bench.start(config, env=QUICK).allow("cannot connect", "trying again until it works", "dead letters")
+    log.fill(100)
+    bench.wait_stored(log)
+    if what == "database":
+        bench.db.close()
+        bench.postgres.drop_database(bench.database)
+        log.fill(100)
+        d.wait_log("3D000")
+        bench.postgres.create_database(bench.database)
+        bench.connected()
+        bench.plain_table()
+    else:
+        bench.sql("DROP SCHEMA pgsinkd CASCADE; TRUNCATE events")
+        log.fill(100)
+    d.wait_log("3F000")
+    assert bench.command("init", config).returncode == 0
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
 NOT_NOW = """
 CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = 'insufficient_privilege'; END $$;
@@ -282,6 +385,38 @@ def no_change_of_the_ledger(login):
     login.sql(NOT_NOW)
     yield
     login.sql("DROP FUNCTION not_now CASCADE")
+
+
+LEDGER = {  # what is done to it, and how it is taken back
+    "schema is renamed": ("ALTER SCHEMA pgsinkd RENAME TO elsewhere", "ALTER SCHEMA elsewhere RENAME TO pgsinkd"),
+    "schema may not be used": (
+        "ALTER SCHEMA pgsinkd OWNER TO operator", "ALTER SCHEMA pgsinkd OWNER TO {role}",
+    ),
+    "table is renamed": ("ALTER TABLE pgsinkd.offsets RENAME TO elsewhere", "ALTER TABLE pgsinkd.elsewhere RENAME TO offsets"),
+    "table is another's": ("ALTER TABLE pgsinkd.offsets OWNER TO operator", "ALTER TABLE pgsinkd.offsets OWNER TO {role}"),
+    "function is missing": ("ALTER FUNCTION pgsinkd.advance{arguments} RENAME TO elsewhere", "ALTER FUNCTION pgsinkd.elsewhere RENAME TO advance"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", LEDGER)
+def test_the_ledger_cannot_be_used_for_a_while(bench, login, way):
+    """It waits, with one error line, and goes on when the ledger is as it was."""
+    log = bench.topic(partitions=4)
+    d = bench.start(bench.config(log, postgres={"dsn": login.dsn()}), env=QUICK).allow("until it works", "pgsinkd")
+    log.fill(100)
+    bench.wait_stored(log)
+    newest = "SELECT oid FROM pg_proc WHERE proname = 'advance' ORDER BY pronargs DESC LIMIT 1"
+    arguments = bench.value(f"SELECT '(' || pg_get_function_identity_arguments(({newest})) || ')'")
+    breaks, fixes = (text.format(role=login.role, arguments=arguments) for text in LEDGER[way])
+    login.sql(breaks)
+    log.fill(100)
+    d.wait_log("HINT: ")
+    wait.stays(lambda: d.running and bench.rows() == 100, "running", 0.5)
+    assert len([line for line in d.lines("error") if "trying again until it works" in line]) == 1, d.lines("error")
+    login.sql(fixes)
+    bench.wait_stored(log)
+    d.wait_log("connected again after")
+    bench.check(log)
 
 
 def test_what_is_asked_of_the_ledger_is_refused(bench, login):

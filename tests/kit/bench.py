@@ -101,7 +101,7 @@ class Bench:
         """Runs psql in the test's database: CompletedProcess with text output."""
         server = ["-h", self.postgres.host, "-p", str(self.postgres.port), "-U", SUPERUSER, "-d", self.database]
         return subprocess.run(
-            [str(bindir() / "psql"), "-X", "-v", "ON_ERROR_STOP=1", *server, *map(str, argv)],
+            [str(bindir("psql") / "psql"), "-X", "-v", "ON_ERROR_STOP=1", *server, *map(str, argv)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )  # fmt: skip
 

@@ -116,6 +116,17 @@ def everything(run, schema, more=()):
         run(DOMAIN.format(schema=schema, name=name))
 
 
+def syntax(run, schema):
+    """Functions with the names of what is syntax in SQL; whoever writes schema.name or "name" would call them."""
+    for name in ("coalesce", "greatest", "least", "nullif", "trim", "overlay", "position"):
+        for types in ("text, text", "int4, int4", "int8, int8"):
+            kind = types.split(",")[0]
+            run(
+                f'CREATE FUNCTION {schema}."{name}"(a pg_catalog.{kind}, b pg_catalog.{kind}) RETURNS pg_catalog.{kind}'
+                f" LANGUAGE plpgsql AS $$ BEGIN PERFORM {schema}.note('{name}'); RETURN a; END $$"
+            )
+
+
 def traces(postgres, role):
     """What has run as the role: a line of the server's log for each different trap."""
     text = postgres.log.read_text(errors="replace")

@@ -6,6 +6,7 @@ As root the server runs as user postgres, since PostgreSQL refuses root.
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,12 +33,21 @@ SETTINGS = {
 SUPERUSER = "operator"
 
 
-def bindir():
-    """Where the server's programs are: the newest major version installed."""
+def bindir(program="postgres"):
+    """Where that program is: in the directory that PGSINKD_TEST_POSTGRES names, or in the newest version installed."""
+    chosen = os.environ.get("PGSINKD_TEST_POSTGRES")
+    if chosen and (Path(chosen) / program).exists():
+        return Path(chosen)
     homes = Path("/usr/lib/postgresql").glob("*/bin/postgres")
     found = sorted((p.parent for p in homes), key=lambda p: float(p.parent.name))
     assert found, "PostgreSQL is not installed: run tools/test, it installs what the tests need"
     return found[-1]
+
+
+def major():
+    """The server's major version."""
+    said = subprocess.run([bindir() / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"\) (\d+)", said)[1])
 
 
 def as_server_user(argv, death=None):
@@ -66,9 +76,10 @@ class Postgres:
             shutil.chown(self.root, "postgres", "postgres")
 
     def initdb(self):
-        self._program(
+        more = ["--no-data-checksums"] if major() >= 18 else []  # a test damages a page and not its checksum
+        self.run(
             "initdb", "-D", self.data, "-U", SUPERUSER, "-A", "trust", "-E", "UTF8",
-            "--locale=C.UTF-8", "--no-sync", "--no-instructions",
+            "--locale=C.UTF-8", "--no-sync", "--no-instructions", *more,
         )  # fmt: skip
         # Passwords over TCP, so that a wrong one can be shown; the local socket is trusted.
         (self.data / "pg_hba.conf").write_text(
@@ -186,7 +197,7 @@ class Postgres:
         """A streaming, asynchronous standby of this server: started, and following."""
         other = Postgres(self.root.parent, name, **settings)
         other.port = port or other.port
-        self._program("pg_basebackup", "-h", self.host, "-p", self.port, "-U", SUPERUSER,
+        self.run("pg_basebackup", "-h", self.host, "-p", self.port, "-U", SUPERUSER,
                       "-D", other.data, "-R", "-c", "fast", "--no-sync")  # fmt: skip
         other.start()
         wait.until(self._is_followed, "the standby to stream")
@@ -204,7 +215,8 @@ class Postgres:
         self.stop("immediate")
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def _program(self, name, *argv):
-        command = as_server_user([str(bindir() / name), *map(str, argv)])
+    def run(self, name, *argv):
+        """Runs a program of the server's to its end."""
+        command = as_server_user([str(bindir(name) / name), *map(str, argv)])
         done = subprocess.run(command, cwd="/", capture_output=True, text=True)
         assert done.returncode == 0, f"{name}: {done.stderr}"

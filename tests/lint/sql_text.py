@@ -36,6 +36,20 @@ OTHERS = [
 GRAMMAR = {"coalesce", "extract", "greatest", "least", "unnest", "claim", "overlay", "position", "trim"}
 
 
+# Of a declaration in PL/pgSQL: its type, and those that are words of SQL's own grammar.
+DECLARATIONS = re.compile(r"\bDECLARE\b(.*?)^BEGIN\b", re.S | re.M)
+DECLARED = re.compile(r"^\s*\w+ (?:CONSTANT )?(\w+)(?:\[\])?\s*(?::=[^;]*)?;", re.M)
+TYPE_WORDS = {"bigint", "bit", "boolean", "char", "integer", "interval", "numeric", "real", "record", "smallint", "time", "timestamp"}
+
+
+def declared(body):
+    """The types of variables that would be looked for in the search_path."""
+    for declarations in DECLARATIONS.findall(body):
+        for name in DECLARED.findall(declarations):
+            if name not in TYPE_WORDS:
+                yield f"the type {name}"
+
+
 def bare(sql):
     """What of the SQL would be looked for in the search_path."""
     sql = re.sub(r"OPERATOR\(pg_catalog\.[^)]*\)", " ", sql)
@@ -80,7 +94,8 @@ def check(root):
         if path > "sql/003_z" and path != "sql/grants.sql":
             for line, body in functions(source.read(root, path)):
                 faults += [
-                    f"{path}:{line}: a function without a fixed search_path: {what} has no schema" for what in bare(body)
+                    f"{path}:{line}: a function without a fixed search_path: {what} has no schema"
+                    for what in [*bare(body), *declared(body)]
                 ]
     return faults
 

@@ -697,6 +697,10 @@ class SqlText(unittest.TestCase):
         self.assertEqual(list(sql_text.functions(head + path + body)), [])
         self.assertEqual(self.found(next(iter(sql_text.functions(head + body)))[1]), ["the operator ="])
 
+    def test_types_that_a_function_declares(self):
+        body = "\nDECLARE\n    a CONSTANT text[] := '{x}';\n    b integer;\n    c pg_catalog.text;\n    d uuid; -- why\nBEGIN\n"
+        self.assertEqual(list(sql_text.declared(body)), ["the type text", "the type uuid"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -469,6 +469,11 @@ bool replay_chunk(struct replay *r, const struct config *cfg, struct conn *c, in
     size_t route = r->route;
     bool ok = next_chunk(r, &like, letters, err);
     if (!ok && err->class == ERROR_SETUP && r->route == route) { /* not of one route: of all */
+        error_wrap(err, "dead letters that are marked for a replay cannot be read");
+        if (err->hint[0] == '\0') {
+            error_hint(err, "Restore the schema that pgsinkd uses, or grant what `pgsinkd init "
+                            "--print` lists to the role that pgsinkd connects as.");
+        }
         r->over = r->left = true;
     }
     letters_free(letters);
