@@ -48,11 +48,14 @@ DROP FUNCTION :"schema".store_each(text[], integer[], integer[], integer[]);
 --
 -- The statements are prepared, for an attempt costs less than to plan it. The settings make that
 -- plan read the staged rows by their places, whatever is thought of their number, and keep it from
--- being compiled. There is no search_path among them: statements and triggers see that of the
+-- being compiled. In a larger batch the first search makes an index for that, on the one of `stages` that the rows of the
+-- part are in; where nothing is searched for, it would only cost. A run that is all of its stage is first stored by one
+-- of `wholes`, without places, where there is one: a scan finds the rows as they were copied. There is no search_path among them: statements and triggers see that of the
 -- session. So every operator here is named with its schema.
 CREATE FUNCTION :"schema".store_each(statements text[], runs_part integer[], runs_first integer[],
                                      runs_last integer[], casts text[] DEFAULT '{}',
-                                     casts_part integer[] DEFAULT '{}', casts_column text[] DEFAULT '{}')
+                                     casts_part integer[] DEFAULT '{}', casts_column text[] DEFAULT '{}',
+                                     stages text[] DEFAULT '{}', wholes text[] DEFAULT '{}')
     RETURNS TABLE (run integer, place integer, upto integer, effects bigint, blame text, without_rows boolean,
                    is_cast boolean, sqlstate text, message text, detail text, column_name text, constraint_name text,
                    table_name text)
@@ -74,6 +77,8 @@ DECLARE
     pass integer := 1;
     truncates boolean[];
     ready boolean[];
+    is_whole boolean;
+    indexed pg_catalog.text[]; -- stages
     rows integer := 0;
     todo integer;
     todo_run integer[];
@@ -152,6 +157,7 @@ BEGIN
                 failures := 0;
             END IF;
             stored := 0;
+            indexed := '{}';
             first_failures := NULL;
             LOOP
                 suspect_states := NULL;
@@ -163,7 +169,10 @@ BEGIN
                     WHILE at OPERATOR(pg_catalog.<=) todo_last[q] LOOP
                         upto := least(at OPERATOR(pg_catalog.+) size OPERATOR(pg_catalog.-) 1, todo_last[q]);
                         BEGIN
-                            IF NOT ready[part] THEN
+                            is_whole := pass OPERATOR(pg_catalog.=) 1 AND wholes[part] OPERATOR(pg_catalog.<>) ''
+                                    AND at OPERATOR(pg_catalog.=) runs_first[run]
+                                    AND upto OPERATOR(pg_catalog.=) runs_last[run];
+                            IF NOT ready[part] AND is_whole IS NOT TRUE THEN
                                 EXECUTE pg_catalog.format('PREPARE pgsinkd_each_%s (integer, integer) AS WITH x AS'
                                                           ' (%s RETURNING 1) SELECT pg_catalog.count(*) FROM x',
                                                           part, statements[part]);
@@ -172,6 +181,9 @@ BEGIN
                             IF truncates[part] THEN
                                 EXECUTE statements[part];
                                 effects := 1;
+                            ELSIF is_whole THEN
+                                EXECUTE wholes[part];
+                                GET DIAGNOSTICS effects = ROW_COUNT;
                             ELSE
                                 EXECUTE pg_catalog.format('EXECUTE pgsinkd_each_%s(%s, %s)', part, at, upto)
                                    INTO effects;
@@ -227,6 +239,12 @@ BEGIN
                             -- Whose row is locked? The search waits for the same lock several times.
                             IF blame OPERATOR(pg_catalog.=) 'target' THEN
                                 PERFORM pg_catalog.set_config('lock_timeout', '100ms', true);
+                            END IF;
+                            IF rows OPERATOR(pg_catalog.>) 100 AND at OPERATOR(pg_catalog.<) upto
+                               AND stages[part] OPERATOR(pg_catalog.<>) ALL (pg_catalog.array_append(indexed, '')) THEN
+                                EXECUTE pg_catalog.format('CREATE INDEX IF NOT EXISTS %s_places ON pg_temp.%s (place)',
+                                                          stages[part], stages[part]);
+                                indexed := pg_catalog.array_append(indexed, stages[part]);
                             END IF;
                             IF at OPERATOR(pg_catalog.<) upto THEN
                                 size := greatest((upto OPERATOR(pg_catalog.-) at OPERATOR(pg_catalog.+) 1)
@@ -364,7 +382,7 @@ BEGIN
     END LOOP;
 END
 $$;
-COMMENT ON FUNCTION :"schema".store_each(text[], integer[], integer[], integer[], text[], integer[], text[]) IS
+COMMENT ON FUNCTION :"schema".store_each(text[], integer[], integer[], integer[], text[], integer[], text[], text[], text[]) IS
     'Stores staged rows and returns those that PostgreSQL refuses, with the fault of each and whose it may be, and the ranges that are stored. Called by pgsinkd when a transaction was refused because of its rows.';
 
 -- Why a text is no value of the type of `kind`: an SQLSTATE, and what PostgreSQL says. NULL: it is one, or something
@@ -418,11 +436,15 @@ DECLARE
     refers boolean;
     passes boolean;
     places integer[];
-    faults pg_catalog.text[]; -- of each of the places: why, in so many characters, and what is said of it beyond that:
-    width integer; -- an SQLSTATE and its message, or the name of a constraint and a detail
+    -- Of each of the places: why, in five characters (an SQLSTATE, or the number of a constraint), and what is said of
+    -- it beyond that (a message, a detail).
+    faults pg_catalog.text[];
+    first_code pg_catalog.text;
+    last_code pg_catalog.text;
+    code pg_catalog.text;
+    constraints pg_catalog.text[];
     chosen integer[];
     at integer;
-    expected pg_catalog.text;
     said pg_catalog.text;
     violated pg_catalog.text;
 BEGIN
@@ -445,7 +467,6 @@ BEGIN
     family := ARRAY(SELECT relation UNION SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(relation) t);
     FOR step IN 1 .. cast_count OPERATOR(pg_catalog.+) 2 LOOP
         is_cast := step OPERATOR(pg_catalog.<=) cast_count;
-        width := CASE WHEN is_cast THEN 5 ELSE 64 END;
         refers := step OPERATOR(pg_catalog.=) (cast_count OPERATOR(pg_catalog.+) 2);
         condition := NULL;
         IF is_cast THEN
@@ -461,24 +482,27 @@ BEGIN
                 condition := casts[step];
             END IF;
         ELSIF NOT refers THEN
-            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(
-                       pg_catalog.format('WHEN %s THEN pg_catalog.rpad(%L, 64)', c.violation, c.conname), ' '
-                       ORDER BY c.conname))
-              INTO condition
-              FROM (SELECT k.conname, pg_catalog.format('(%s) IS FALSE', pg_catalog.pg_get_expr(k.conbin, relation))
+            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(pg_catalog.format(
+                       'WHEN %s THEN %L', c.violation, pg_catalog.lpad(c.number::pg_catalog.text, 5, '0')), ' '
+                       ORDER BY c.number)),
+                   pg_catalog.array_agg(c.conname::pg_catalog.text ORDER BY c.number)
+              INTO condition, constraints
+              FROM (SELECT k.conname, pg_catalog.row_number() OVER (ORDER BY k.conname),
+                           pg_catalog.format('(%s) IS FALSE', pg_catalog.pg_get_expr(k.conbin, relation))
                       FROM pg_catalog.pg_constraint k
                      WHERE k.conrelid OPERATOR(pg_catalog.=) relation AND k.contype OPERATOR(pg_catalog.=) 'c'
-                       AND coalesce(k.conkey, '{}') OPERATOR(pg_catalog.<@) attributes) AS c(conname, violation)
+                       AND coalesce(k.conkey, '{}') OPERATOR(pg_catalog.<@) attributes) AS c(conname, number, violation)
              WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t -- BEFORE INSERT, FOR EACH ROW
                                 WHERE t.tgrelid OPERATOR(pg_catalog.=) ANY (family)
                                   AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
                                   AND (t.tgtype OPERATOR(pg_catalog.&) 7::pg_catalog.int2) OPERATOR(pg_catalog.=) 7);
         ELSIF alone THEN
-            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(
-                       pg_catalog.format('WHEN %s THEN pg_catalog.concat(pg_catalog.rpad(%L, 64), %s)', c.violation,
-                                         c.conname, c.detail), ' ' ORDER BY c.conname))
-              INTO condition
-              FROM (SELECT k.conname,
+            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(pg_catalog.format(
+                       'WHEN %s THEN pg_catalog.concat(%L, %s)', c.violation,
+                       pg_catalog.lpad(c.number::pg_catalog.text, 5, '0'), c.detail), ' ' ORDER BY c.number)),
+                   pg_catalog.array_agg(c.conname::pg_catalog.text ORDER BY c.number)
+              INTO condition, constraints
+              FROM (SELECT k.conname, pg_catalog.row_number() OVER (ORDER BY k.conname),
                            pg_catalog.format('(%s) AND NOT EXISTS (SELECT FROM %s%I.%I p WHERE %s)',
                                (SELECT pg_catalog.string_agg(pg_catalog.format('r.%I IS NOT NULL', a.attname), ' AND ')
                                   FROM pg_catalog.pg_attribute a
@@ -511,29 +535,41 @@ BEGIN
                      WHERE k.conrelid OPERATOR(pg_catalog.=) relation AND k.contype OPERATOR(pg_catalog.=) 'f'
                        AND k.confmatchtype OPERATOR(pg_catalog.=) 's' AND NOT there.relrowsecurity
                        AND k.confrelid OPERATOR(pg_catalog.<>) ALL (family)
-                       AND k.conkey OPERATOR(pg_catalog.<@) attributes) AS c(conname, violation, detail)
+                       AND k.conkey OPERATOR(pg_catalog.<@) attributes) AS c(conname, number, violation, detail)
              WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
                                 WHERE t.tgrelid OPERATOR(pg_catalog.=) ANY (family) AND NOT t.tgisinternal);
         END IF;
-        CONTINUE WHEN condition IS NULL OR condition OPERATOR(pg_catalog.=) 'CASE  END';
+        CONTINUE WHEN condition IS NULL;
         BEGIN
             EXECUTE pg_catalog.format(
-                'SELECT pg_catalog.array_agg(x.place ORDER BY x.place) FILTER (WHERE x.fault IS NOT NULL),'
-                ' pg_catalog.array_agg(x.fault ORDER BY x.place) FILTER (WHERE x.fault IS NOT NULL),'
-                ' pg_catalog.bool_or(x.fault IS NULL AND x.has_value)'
-                ' FROM (SELECT r."a place of pgsinkd" AS place, %s AS has_value, %s AS fault'
+                'SELECT pg_catalog.array_agg(x.place ORDER BY x.place), pg_catalog.array_agg(x.fault ORDER BY x.place),'
+                ' pg_catalog.min(pg_catalog.left(x.fault, 5)), pg_catalog.max(pg_catalog.left(x.fault, 5))'
+                ' FROM (SELECT r."a place of pgsinkd" AS place, %s AS fault'
                 ' FROM (SELECT s.place AS "a place of pgsinkd"%s FROM pg_temp.%s s'
-                ' WHERE s.place OPERATOR(pg_catalog.>=) $1 AND s.place OPERATOR(pg_catalog.<=) $2) r OFFSET 0) x',
-                CASE WHEN is_cast THEN "values"[step] OPERATOR(pg_catalog.||) ' IS NOT NULL' ELSE 'true' END,
+                ' WHERE s.place OPERATOR(pg_catalog.>=) $1 AND s.place OPERATOR(pg_catalog.<=) $2) r OFFSET 0) x'
+                ' WHERE x.fault IS NOT NULL',
                 condition, CASE WHEN is_cast THEN ', s.*' ELSE source END, stage)
-               INTO places, faults, passes USING first, last;
+               INTO places, faults, first_code, last_code USING first, last;
+            IF is_cast AND places IS NOT NULL AND NOT known[step] THEN
+                EXECUTE pg_catalog.format(
+                    'SELECT EXISTS (SELECT FROM pg_temp.%s r WHERE r.place OPERATOR(pg_catalog.>=) $1'
+                    ' AND r.place OPERATOR(pg_catalog.<=) $2 AND %s IS NOT NULL AND %s IS NULL)',
+                    stage, "values"[step], condition)
+                   INTO passes USING first, last;
+                CONTINUE WHEN NOT passes;
+            END IF;
         EXCEPTION WHEN OTHERS THEN
             CONTINUE; -- a condition cannot be computed for one of the rows, or we may not read what it reads
         END;
-        CONTINUE WHEN places IS NULL OR is_cast AND NOT (known[step] OR passes);
-        FOR expected IN SELECT DISTINCT pg_catalog.left(u.fault, width) FROM unnest(faults) AS u(fault) LOOP
-            chosen := ARRAY(SELECT u.place FROM unnest(places, faults) AS u(place, fault)
-                             WHERE pg_catalog.left(u.fault, width) OPERATOR(pg_catalog.=) expected ORDER BY u.place);
+        CONTINUE WHEN places IS NULL;
+        FOR code IN SELECT DISTINCT pg_catalog.left(u.fault, 5) FROM unnest(faults) AS u(fault)
+                     WHERE first_code OPERATOR(pg_catalog.<>) last_code
+                    UNION ALL SELECT first_code WHERE first_code OPERATOR(pg_catalog.=) last_code LOOP
+            chosen := places;
+            IF first_code OPERATOR(pg_catalog.<>) last_code THEN
+                chosen := ARRAY(SELECT u.place FROM unnest(places, faults) AS u(place, fault)
+                                 WHERE pg_catalog.left(u.fault, 5) OPERATOR(pg_catalog.=) code ORDER BY u.place);
+            END IF;
             at := chosen[1];
             BEGIN
                 EXECUTE statement USING at, at;
@@ -542,27 +578,32 @@ BEGIN
                 screen.sqlstate := SQLSTATE;
                 GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, violated = CONSTRAINT_NAME;
             END;
-            CONTINUE WHEN CASE WHEN is_cast THEN screen.sqlstate OPERATOR(pg_catalog.<>) expected
-                               ELSE pg_catalog.rpad(violated, 64) OPERATOR(pg_catalog.<>) expected
-                                 OR screen.sqlstate OPERATOR(pg_catalog.<>) CASE WHEN refers THEN '23503' ELSE '23514' END
-                          END;
+            CONTINUE WHEN screen.sqlstate OPERATOR(pg_catalog.<>)
+                          CASE WHEN is_cast THEN code WHEN refers THEN '23503' ELSE '23514' END
+                       OR NOT is_cast AND violated OPERATOR(pg_catalog.<>) constraints[code::pg_catalog.int4];
             EXECUTE pg_catalog.format('DELETE FROM pg_temp.%s s WHERE s.place OPERATOR(pg_catalog.=) ANY ($1)', stage)
               USING chosen;
-            IF pg_catalog.array_length(chosen, 1) OPERATOR(pg_catalog.>) 1 THEN
-                detail := NULL;
+            IF is_cast OR refers THEN -- with what is said of each
+                RETURN QUERY
+                    SELECT pg_catalog.min(i.place), pg_catalog.max(i.place), is_cast, screen.sqlstate,
+                           CASE WHEN is_cast THEN i.more ELSE said END, CASE WHEN refers THEN i.more END,
+                           CASE WHEN is_cast THEN columns[step] END
+                      FROM (SELECT u.place, u.more,
+                                   u.place OPERATOR(pg_catalog.-) pg_catalog.row_number()
+                                       OVER (PARTITION BY u.more ORDER BY u.place) AS island
+                              FROM (SELECT a.place, pg_catalog.substr(a.fault, 6) AS more
+                                      FROM unnest(places, faults) AS a(place, fault)
+                                     WHERE pg_catalog.left(a.fault, 5) OPERATOR(pg_catalog.=) code) u) i
+                     GROUP BY i.more, i.island;
+            ELSE
+                RETURN QUERY
+                    SELECT pg_catalog.min(i.place), pg_catalog.max(i.place), false, screen.sqlstate, said,
+                           CASE WHEN pg_catalog.array_length(chosen, 1) OPERATOR(pg_catalog.=) 1 THEN detail END,
+                           NULL::pg_catalog.text
+                      FROM (SELECT c.place, c.place OPERATOR(pg_catalog.-) c.number AS island
+                              FROM unnest(chosen) WITH ORDINALITY AS c(place, number)) i
+                     GROUP BY i.island;
             END IF;
-            RETURN QUERY
-                SELECT pg_catalog.min(i.place), pg_catalog.max(i.place), is_cast, screen.sqlstate,
-                       CASE WHEN is_cast THEN i.more ELSE said END,
-                       CASE WHEN is_cast THEN NULL WHEN refers THEN i.more ELSE detail END,
-                       CASE WHEN is_cast THEN columns[step] END
-                  FROM (SELECT u.place, u.more,
-                               u.place OPERATOR(pg_catalog.-) pg_catalog.row_number()
-                                   OVER (PARTITION BY u.more ORDER BY u.place) AS island
-                          FROM (SELECT a.place, pg_catalog.substr(a.fault, width OPERATOR(pg_catalog.+) 1) AS more
-                                  FROM unnest(places, faults) AS a(place, fault)
-                                 WHERE pg_catalog.left(a.fault, width) OPERATOR(pg_catalog.=) expected) u) i
-                 GROUP BY i.more, i.island;
         END LOOP;
     END LOOP;
 END

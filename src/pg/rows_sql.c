@@ -493,7 +493,7 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
 
     buf_printf(out, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.%s (", stage);
     if (places) {
-        buf_add_z(out, "place integer PRIMARY KEY");
+        buf_add_z(out, "place integer");
         n++;
     }
     for (size_t i = 0; i < s->target->column_count; i++) {

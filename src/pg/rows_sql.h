@@ -48,7 +48,7 @@ void rows_sql_bare(struct buf *out, const struct rows_shape *s, size_t rows, con
 
 /*
  * Appends CREATE TEMPORARY TABLE IF NOT EXISTS, emptied by each COMMIT, for rows of all shapes of
- * the target. With places it has a first column "place", and an index on it.
+ * the target. With places it has a first column "place".
  */
 void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
 

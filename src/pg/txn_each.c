@@ -24,7 +24,7 @@
 #define SCREEN_FIELDS                                                                              \
     "NULL, place, upto, NULL, 'record', false, is_cast, sqlstate, message, detail, column_name"
 
-/* In fewer rows single ones are found as fast by trying them. */
+/* In fewer rows single ones are found as fast by trying them, with their places. */
 #define SCREEN_ROWS_MIN 8
 /* Dead letters, which are sent last. Those that do nothing where there is one already, as without a
  * ledger, are rows like others. */
@@ -111,6 +111,47 @@ static void add_statements(struct txn *t, const struct batch *b)
         buf_clear(&text);
         if (is_tried(t, p)) {
             rows_sql_store(&text, &shape, ROWS_PLACES, statements_of(t->statements, &shape)->places,
+                           NULL);
+        }
+        buf_add_z(&t->sql, i > 0 ? "," : "");
+        sql_literal(&t->sql, buf_cstr(&text));
+    }
+    buf_add_z(&t->sql, "]::pg_catalog.text[]");
+}
+
+/* The temporary tables of the parts. */
+static void add_stages(struct txn *t, const struct batch *b)
+{
+    buf_add_z(&t->sql, ",'");
+    sql_array_open(&t->sql);
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        const struct rows_shape shape = {p->target, p->action, p->omit};
+        sql_array_text(&t->sql, is_tried(t, p) ? statements_of(t->statements, &shape)->places : "");
+    }
+    sql_array_close(&t->sql);
+    buf_add_u8(&t->sql, '\'');
+}
+
+/* Statements without places, for parts that are all of their stage and one run. Not where only the
+ * last row of a key counts, which takes the places. */
+static void add_wholes(struct txn *t, const struct batch *b)
+{
+    _cleanup_buf_ struct buf text = {0};
+    _cleanup_mem_ size_t *runs = mem_array(MAX(b->part_count, 1), sizeof *runs);
+
+    for (size_t i = 0; i < t->run_count; i++) {
+        runs[t->runs[i].part]++;
+    }
+    buf_add_z(&t->sql, ",ARRAY[");
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        const struct rows_shape shape = {p->target, p->action, p->omit};
+        bool inserts = p->action == ROW_INSERT || p->action == ROW_IGNORE;
+        buf_clear(&text);
+        if (is_tried(t, p) && inserts && runs[i] == 1 && p->row_count >= SCREEN_ROWS_MIN &&
+            target_marks_of(&t->marks, p->target)->row_count == p->row_count) {
+            rows_sql_store(&text, &shape, ROWS_STAGE, statements_of(t->statements, &shape)->places,
                            NULL);
         }
         buf_add_z(&t->sql, i > 0 ? "," : "");
@@ -299,6 +340,8 @@ void txn_each_add_sql(struct txn *t, const struct batch *b)
         add_run_array(t, field);
     }
     add_casts(t, b);
+    add_stages(t, b);
+    add_wholes(t, b);
     buf_add_z(&t->sql, ") ORDER BY run, place");
     txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_TRIED});
 }

@@ -415,9 +415,13 @@ static bool is_cleared(const struct worker *w, const struct txn_result *r)
            slot_of(b, 0)->cleared_offset == b->records[0].offset;
 }
 
-/* Only some rows of it may be refused: the server is to name them. */
+/* Only some rows of it may be refused: the server is to name them. If one is named already, and its
+ * record is needed as it came, that comes first. */
 static void look_closer(struct worker *w, const struct txn_result *r)
 {
+    if (r->path == TXN_COPY && worker_letters_fetch(w, r)) {
+        return;
+    }
     if (worker_blame_may_try_each(w)) {
         w->link.each_once = true;
     } else if (r->path == TXN_UNNEST && r->error.class != ERROR_UNFIT) {

@@ -271,6 +271,24 @@ static size_t rewrite(struct worker *w, const struct batch *b, const struct cond
     return left_out;
 }
 
+bool worker_letters_fetch(struct worker *w, const struct txn_result *r)
+{
+    const struct batch *b = w->outbox[0];
+
+    if (r->error.class != ERROR_RECORD || r->row == TXN_NO_ROW) {
+        return false;
+    }
+    const struct txn_refusal named = {
+        .part = r->part, .row = r->row, .error = &r->error, .class = r->error.class};
+    const struct condemned c = {&named, 1};
+    const struct policy *p = policy_of(w, b, &named);
+    if (p == NULL || !p->dead_letter) {
+        return false;
+    }
+    keep_from_now(w);
+    return fetch_again(w, b, &c);
+}
+
 /* What is refused becomes dead letters: in this batch, or after it has been fetched again. */
 static void bury(struct worker *w, const struct condemned *c)
 {

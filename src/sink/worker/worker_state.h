@@ -286,17 +286,19 @@ void worker_group_end(struct worker *w); /* the worker ends: what is not stored 
  * worker_letters.c
  * reject: a record that we found bad becomes a dead letter of the open batch, unless its route
  * stops; then *err says why. keeps: are records to be kept as they came? isolate: outbox[0] was
- * rolled back for one of its records (ERROR_RECORD). condemn: TXN_EACH has said which rows of
- * outbox[0] are refused. give: it has said so before the end, and asks for their dead letters;
- * true: it has them, as part of a new outbox[0]. fit: outbox[0] may have its dead letters, which
- * are reserved now; else it has been cut before the first that is too much, or that one has stopped
- * its partition. over_limit: what becomes of a partition whose next record, at `offset`, would be a
- * dead letter that its route may not have; err is the fault of the record.
+ * rolled back for one of its records (ERROR_RECORD). fetch: if that record is named, is to become a
+ * dead letter and was not kept, its partition is fetched again; else false. condemn: TXN_EACH has
+ * said which rows of outbox[0] are refused. give: it has said so before the end, and asks for their
+ * dead letters; true: it has them, as part of a new outbox[0]. fit: outbox[0] may have its dead
+ * letters, which are reserved now; else it has been cut before the first that is too much, or that
+ * one has stopped its partition. over_limit: what becomes of a partition whose next record, at
+ * `offset`, would be a dead letter that its route may not have; err is the fault of the record.
  */
 bool worker_letters_reject(struct worker *w, uint32_t route, struct message *msg,
                            struct error *err);
 bool worker_letters_keeps(const struct worker *w);
 void worker_letters_isolate(struct worker *w, const struct txn_result *r);
+bool worker_letters_fetch(struct worker *w, const struct txn_result *r);
 void worker_letters_condemn(struct worker *w, const struct txn_result *r);
 bool worker_letters_give(struct worker *w);
 bool worker_letters_fit(struct worker *w);
