@@ -49,7 +49,7 @@ DROP FUNCTION :"schema".store_each(text[], integer[], integer[], integer[]);
 -- The statements are prepared, for an attempt costs less than to plan it. The settings make that
 -- plan read the staged rows by their places, whatever is thought of their number, and keep it from
 -- being compiled. In a larger batch the first search makes an index for that, on the one of `stages` that the rows of the
--- part are in; where nothing is searched for, it would only cost. A run that is all of its stage is first stored by one
+-- part are in; as long as nothing has been searched for, it would only cost. A run that is all of its stage is first stored by one
 -- of `wholes`, without places, where there is one: a scan finds the rows as they were copied. There is no search_path among them: statements and triggers see that of the
 -- session. So every operator here is named with its schema.
 CREATE FUNCTION :"schema".store_each(statements text[], runs_part integer[], runs_first integer[],
@@ -392,7 +392,7 @@ AS $$
 BEGIN
     kind := value;
     RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN OTHERS OR assert_failure THEN
     RETURN CASE WHEN pg_catalog.left(SQLSTATE, 2) OPERATOR(pg_catalog.<>) ALL ('{53,57,58}'::pg_catalog.text[])
                 THEN SQLSTATE OPERATOR(pg_catalog.||) SQLERRM END;
 END
@@ -407,16 +407,17 @@ COMMENT ON FUNCTION :"schema".cast_fault(text, anyelement) IS
 --     casts         a text is no value of its column's type. `casts` are calls of cast_fault(), `values` the texts, both
 --                   of the stage as r, and `kinds` the types. Only if another text of that column is one, or is known to have been: until
 --                   then it may be the type that is at fault.
---     CHECK         of the columns that the rows have. Not where a trigger may change them before.
---     foreign key   no row of that key is there, nor can these rows bring one: they are all of one table (`alone`),
---                   which is another one, and no trigger of it could.
+--     CHECK         of the columns that the rows have. Not where a trigger may change them before, nor if a function is
+--                   called that may look at other rows.
+--     foreign key   no row of that key is there, nor can these rows bring one: they are all of one table, inserted
+--                   without a condition (`alone`), which is another one, and no trigger of it could.
 --
 -- A condition is believed only after the first row for which it holds was tried by `statement` and refused for that
 -- very reason. Of a constraint, its message stands for the others; the row that a CHECK has failed for is shown only
 -- if it is the only one.
 --
 -- Each of `sources` is the value for one of `names`, the columns, of the stage as s. Conditions see it as the column
--- has it, rounded for instance, but not as a domain, which refuses rows too. Statements and conditions see the
+-- has it, rounded for instance and with its collation, but not as a domain, which refuses rows too. Statements and conditions see the
 -- search_path of the session, as in store_each().
 CREATE FUNCTION :"schema".screen(stage text, first integer, last integer, statement text, relation oid, names text[],
                                  sources text[], alone boolean, casts text[], "values" text[], kinds text[],
@@ -430,7 +431,7 @@ AS $$
 DECLARE
     cast_count CONSTANT integer := coalesce(pg_catalog.array_length(casts, 1), 0);
     attributes smallint[];
-    family pg_catalog.oid[]; -- the table and its partitions
+    family pg_catalog.oid[]; -- the table, its partitions, and what it is a partition of
     source pg_catalog.text;
     condition pg_catalog.text;
     refers boolean;
@@ -451,20 +452,30 @@ BEGIN
     attributes := ARRAY(SELECT a.attnum FROM pg_catalog.pg_attribute a
                          WHERE a.attrelid OPERATOR(pg_catalog.=) relation AND NOT a.attisdropped
                            AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (names));
-    WITH RECURSIVE kind(name, type, typmod) AS (
-        SELECT a.attname, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a
+    WITH RECURSIVE kind(name, type, typmod, sorted_by) AS (
+        SELECT a.attname, a.atttypid, a.atttypmod, a.attcollation FROM pg_catalog.pg_attribute a
          WHERE a.attrelid OPERATOR(pg_catalog.=) relation AND a.attnum OPERATOR(pg_catalog.=) ANY (attributes)
         UNION ALL
-        SELECT k.name, t.typbasetype, t.typtypmod FROM kind k
+        SELECT k.name, t.typbasetype, t.typtypmod, k.sorted_by FROM kind k
           JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) k.type
          WHERE t.typtype OPERATOR(pg_catalog.=) 'd')
-    SELECT pg_catalog.string_agg(pg_catalog.format(', (%s)::%s AS %I', u.source,
-                                                   pg_catalog.format_type(k.type, k.typmod), k.name), '')
+    SELECT pg_catalog.string_agg(pg_catalog.format(', (%s)::%s%s AS %I', u.source,
+               pg_catalog.format_type(k.type, k.typmod),
+               (SELECT pg_catalog.format(' COLLATE %I.%I', n.nspname, c.collname) FROM pg_catalog.pg_collation c
+                  JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.collnamespace
+                 WHERE c.oid OPERATOR(pg_catalog.=) k.sorted_by),
+               k.name), '')
       INTO source
       FROM kind k JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) k.type
       JOIN unnest(names, sources) AS u(name, source) ON u.name OPERATOR(pg_catalog.=) k.name::pg_catalog.text
      WHERE t.typtype OPERATOR(pg_catalog.<>) 'd';
-    family := ARRAY(SELECT relation UNION SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(relation) t);
+    family := ARRAY(WITH RECURSIVE down AS (
+                        SELECT relation AS oid UNION SELECT i.inhrelid FROM down d
+                          JOIN pg_catalog.pg_inherits i ON i.inhparent OPERATOR(pg_catalog.=) d.oid),
+                    up AS (
+                        SELECT relation AS oid UNION SELECT i.inhparent FROM up u
+                          JOIN pg_catalog.pg_inherits i ON i.inhrelid OPERATOR(pg_catalog.=) u.oid)
+                    SELECT d.oid FROM down d UNION SELECT u.oid FROM up u);
     FOR step IN 1 .. cast_count OPERATOR(pg_catalog.+) 2 LOOP
         is_cast := step OPERATOR(pg_catalog.<=) cast_count;
         refers := step OPERATOR(pg_catalog.=) (cast_count OPERATOR(pg_catalog.+) 2);
@@ -478,28 +489,44 @@ BEGIN
                                    ON t.oid OPERATOR(pg_catalog.=) k.oid
                                 WHERE t.typtype OPERATOR(pg_catalog.=) 'd')
                            SELECT FROM kind k JOIN pg_catalog.pg_cast c ON c.casttarget OPERATOR(pg_catalog.=) k.oid
-                            WHERE c.castsource OPERATOR(pg_catalog.=) 'pg_catalog.text'::pg_catalog.regtype) THEN
+                            WHERE c.castsource OPERATOR(pg_catalog.=) 'pg_catalog.text'::pg_catalog.regtype
+                           UNION ALL -- nor of a row
+                           SELECT FROM kind k JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) k.oid
+                            WHERE t.typtype OPERATOR(pg_catalog.=) 'c') THEN
                 condition := casts[step];
             END IF;
         ELSIF NOT refers THEN
-            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(pg_catalog.format(
+            SELECT 'CASE ' OPERATOR(pg_catalog.||) pg_catalog.string_agg(pg_catalog.format(
                        'WHEN %s THEN %L', c.violation, pg_catalog.lpad(c.number::pg_catalog.text, 5, '0')), ' '
-                       ORDER BY c.number)),
+                       ORDER BY c.number) OPERATOR(pg_catalog.||) ' END',
                    pg_catalog.array_agg(c.conname::pg_catalog.text ORDER BY c.number)
               INTO condition, constraints
               FROM (SELECT k.conname, pg_catalog.row_number() OVER (ORDER BY k.conname),
                            pg_catalog.format('(%s) IS FALSE', pg_catalog.pg_get_expr(k.conbin, relation))
                       FROM pg_catalog.pg_constraint k
                      WHERE k.conrelid OPERATOR(pg_catalog.=) relation AND k.contype OPERATOR(pg_catalog.=) 'c'
-                       AND coalesce(k.conkey, '{}') OPERATOR(pg_catalog.<@) attributes) AS c(conname, number, violation)
+                       AND coalesce(k.conkey, '{}') OPERATOR(pg_catalog.<@) attributes
+                       AND NOT EXISTS (
+                               SELECT FROM pg_catalog.pg_depend d
+                                 LEFT JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) d.refobjid
+                                  AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_operator'::pg_catalog.regclass
+                                 JOIN pg_catalog.pg_proc f
+                                   ON f.oid OPERATOR(pg_catalog.=) coalesce(o.oprcode::pg_catalog.oid, d.refobjid)
+                                 JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) f.prolang
+                                WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_constraint'::pg_catalog.regclass
+                                  AND d.objid OPERATOR(pg_catalog.=) k.oid
+                                  AND d.refclassid OPERATOR(pg_catalog.=) ANY (ARRAY[
+                                          'pg_catalog.pg_proc', 'pg_catalog.pg_operator']::pg_catalog.regclass[])
+                                  AND l.lanname OPERATOR(pg_catalog.<>) ALL ('{internal,c}'::pg_catalog.name[]))) AS c(conname, number, violation)
              WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t -- BEFORE INSERT, FOR EACH ROW
                                 WHERE t.tgrelid OPERATOR(pg_catalog.=) ANY (family)
                                   AND t.tgenabled OPERATOR(pg_catalog.<>) 'D'
                                   AND (t.tgtype OPERATOR(pg_catalog.&) 7::pg_catalog.int2) OPERATOR(pg_catalog.=) 7);
         ELSIF alone THEN
-            SELECT pg_catalog.format('CASE %s END', pg_catalog.string_agg(pg_catalog.format(
+            SELECT 'CASE ' OPERATOR(pg_catalog.||) pg_catalog.string_agg(pg_catalog.format(
                        'WHEN %s THEN pg_catalog.concat(%L, %s)', c.violation,
-                       pg_catalog.lpad(c.number::pg_catalog.text, 5, '0'), c.detail), ' ' ORDER BY c.number)),
+                       pg_catalog.lpad(c.number::pg_catalog.text, 5, '0'), c.detail), ' ' ORDER BY c.number)
+                   OPERATOR(pg_catalog.||) ' END',
                    pg_catalog.array_agg(c.conname::pg_catalog.text ORDER BY c.number)
               INTO condition, constraints
               FROM (SELECT k.conname, pg_catalog.row_number() OVER (ORDER BY k.conname),
@@ -526,7 +553,7 @@ BEGIN
                                        pg_catalog.string_agg(pg_catalog.format('r.%I', a.attname), ', '', '', '
                                                              ORDER BY u.number),
                                        pg_catalog.format(') is not present in table "%s".', there.relname))
-                              FROM unnest(k.conkey) WITH ORDINALITY AS u(mine, number)
+                              FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS u(mine, number)
                               JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) relation
                                                             AND a.attnum OPERATOR(pg_catalog.=) u.mine)
                       FROM pg_catalog.pg_constraint k
@@ -535,6 +562,8 @@ BEGIN
                      WHERE k.conrelid OPERATOR(pg_catalog.=) relation AND k.contype OPERATOR(pg_catalog.=) 'f'
                        AND k.confmatchtype OPERATOR(pg_catalog.=) 's' AND NOT there.relrowsecurity
                        AND k.confrelid OPERATOR(pg_catalog.<>) ALL (family)
+                       AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i -- of periods, which need only be covered
+                                        WHERE i.indexrelid OPERATOR(pg_catalog.=) k.conindid AND i.indisexclusion)
                        AND k.conkey OPERATOR(pg_catalog.<@) attributes) AS c(conname, number, violation, detail)
              WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
                                 WHERE t.tgrelid OPERATOR(pg_catalog.=) ANY (family) AND NOT t.tgisinternal);
@@ -558,11 +587,11 @@ BEGIN
                    INTO passes USING first, last;
                 CONTINUE WHEN NOT passes;
             END IF;
-        EXCEPTION WHEN OTHERS THEN
+        EXCEPTION WHEN OTHERS OR assert_failure THEN
             CONTINUE; -- a condition cannot be computed for one of the rows, or we may not read what it reads
         END;
         CONTINUE WHEN places IS NULL;
-        FOR code IN SELECT DISTINCT pg_catalog.left(u.fault, 5) FROM unnest(faults) AS u(fault)
+        FOR code IN SELECT DISTINCT pg_catalog.left(u.fault, 5) FROM pg_catalog.unnest(faults) AS u(fault)
                      WHERE first_code OPERATOR(pg_catalog.<>) last_code
                     UNION ALL SELECT first_code WHERE first_code OPERATOR(pg_catalog.=) last_code LOOP
             chosen := places;
@@ -574,7 +603,7 @@ BEGIN
             BEGIN
                 EXECUTE statement USING at, at;
                 RAISE EXCEPTION USING ERRCODE = 'SK002', MESSAGE = 'nothing of this is to stay';
-            EXCEPTION WHEN OTHERS THEN
+            EXCEPTION WHEN OTHERS OR assert_failure THEN
                 screen.sqlstate := SQLSTATE;
                 GET STACKED DIAGNOSTICS said = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, violated = CONSTRAINT_NAME;
             END;
@@ -601,7 +630,7 @@ BEGIN
                            CASE WHEN pg_catalog.array_length(chosen, 1) OPERATOR(pg_catalog.=) 1 THEN detail END,
                            NULL::pg_catalog.text
                       FROM (SELECT c.place, c.place OPERATOR(pg_catalog.-) c.number AS island
-                              FROM unnest(chosen) WITH ORDINALITY AS c(place, number)) i
+                              FROM pg_catalog.unnest(chosen) WITH ORDINALITY AS c(place, number)) i
                      GROUP BY i.island;
             END IF;
         END LOOP;

@@ -169,10 +169,10 @@ enum txn_step txn_step(struct txn *t, struct txn_result *out) _must_;
 
 /*
  * From now on a batch sent by TXN_EACH, of which rows are refused, is answered by TXN_TRIED, if its
- * ledger has moved: what it has stored can stay. give: b, which lacks the refused rows and may have
- * more dead letters, but is the same in all else, takes the place of the batch; its dead letters
- * are added, and all is committed. refuse: it is rolled back. Then step again; if the connection is
- * lost, that says so.
+ * ledger has moved and all others are stored: that can stay. give: b, which lacks the refused rows
+ * and may have more dead letters, but is the same in all else, takes the place of the batch; its
+ * dead letters are added, and all is committed. refuse: it is rolled back. Then step again; if the
+ * connection is lost, that says so.
  */
 void txn_hold(struct txn *t);
 void txn_give(struct txn *t, const struct batch *b);

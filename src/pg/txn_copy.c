@@ -372,7 +372,8 @@ static enum turn go_on(struct txn *t)
     if (!t->gives && failpoint_hit(FAILPOINT_TXN_TRIED)) {
         return TURN_FAILPOINT;
     }
-    if (t->holds && t->ledger && f->fault.class == ERROR_NONE && t->refusal_count > 0) {
+    if (t->holds && t->ledger && t->tried_all && f->fault.class == ERROR_NONE &&
+        t->refusal_count > 0) {
         return TURN_TRIED;
     }
     return txn_tried_next(t) ? TURN_AGAIN : TURN_LOST;

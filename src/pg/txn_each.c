@@ -267,7 +267,8 @@ static void add_screened_casts(struct txn *t, const struct rows_shape *shape)
     }
 }
 
-/* `alone`: all rows that are tried are of one table. */
+/* `alone`: nothing but these rows is stored, and each of them for certain, so that none can bring a
+ * row that a foreign key asks for. */
 static void add_screen(struct txn *t, const struct batch *b, size_t part, bool alone)
 {
     const struct batch_part *p = &b->parts[part];
@@ -316,7 +317,8 @@ static void add_screens(struct txn *t, const struct batch *b)
         bool inserts = p->action == ROW_INSERT || p->action == ROW_IGNORE ||
                        p->action == ROW_UPSERT;
         if (is_tried(t, p) && inserts && p->row_count >= SCREEN_ROWS_MIN) {
-            add_screen(t, b, i, alone);
+            add_screen(t, b, i,
+                       alone && p->action == ROW_INSERT && p->target->expression_count == 0);
         }
     }
 }

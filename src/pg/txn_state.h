@@ -111,6 +111,7 @@ struct txn {
     size_t fault_count;    /* in use */
     size_t fault_made;
     size_t fault_cap;
+    bool tried_all;             /* what is not refused is stored: no row was left out */
     bool holds;                 /* TXN_TRIED is wanted */
     bool gives;                 /* the dead letters are on their way, or there are none */
     bool ending;                /* COMMIT or ROLLBACK is sent */

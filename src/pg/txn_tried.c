@@ -262,6 +262,21 @@ static int compare_refusals(const void *x, const void *y, void *batch)
     return a < b ? -1 : a > b;
 }
 
+/* store_each() gives up once it finds that nothing can speak for the target. */
+static bool are_all_tried(const struct txn *t)
+{
+    size_t tried = 0;
+    size_t wanted = 0;
+
+    for (size_t i = 0; i < t->step_count; i++) {
+        tried += t->steps[i].rows;
+    }
+    for (size_t i = 0; i < t->run_count; i++) {
+        wanted += t->runs[i].last - t->runs[i].first + 1;
+    }
+    return tried == wanted;
+}
+
 bool txn_tried_take(struct txn *t, const PGresult *res)
 {
     const struct batch *b = t->flights[0].b;
@@ -273,6 +288,7 @@ bool txn_tried_take(struct txn *t, const PGresult *res)
             return false;
         }
     }
+    t->tried_all = are_all_tried(t);
     find_witnesses(t, screened);
     if (screened > 0) {
         qsort_r(t->refusals, t->refusal_count, sizeof *t->refusals, compare_refusals,

@@ -566,6 +566,48 @@ def test_one_row_of_a_record_takes_those_beside_it_along(bench, path, fault):
     assert found == sorted((r.partition, r.offset, 4) for r in sent if not r.key)
 
 
+@pytest.mark.parametrize("mode", ["ignore", "upsert"])
+def test_a_row_that_changes_nothing_needs_no_parent(bench, mode):
+    """PostgreSQL asks for a parent only where a row is stored."""
+    log = bench.topic()
+    bench.sql("CREATE TABLE parents (id int PRIMARY KEY); INSERT INTO parents VALUES (1)")
+    bench.sql("CREATE TABLE events (id bigint PRIMARY KEY, v int, parent int REFERENCES parents)")
+    bench.sql("INSERT INTO events SELECT n, 100, 1 FROM generate_series(1, 50) n")
+    more = {"only_if_newer": "v"} if mode == "upsert" else {}
+    d = bench.start(config(bench, log, route=route(mode=mode, key=["id"], **more)))
+    d.allow("dead letter")
+    log.send_json(id=1000, v=1, parent=9)
+    bench.wait_stored(log)
+    bad = log.send_many(
+        [(0, b"new" if n > 50 else None, b'{"id": %d, "v": 1, "parent": 9}' % n, None, None) for n in [51, *range(1, 60)]]
+    )
+    bench.wait_stored(log)
+    refused = {(0, 0)} | places(r for r in bad if r.key or r.offset == 1)
+    assert set(letters(bench, log, "route")) == refused
+    assert bench.rows() == 50
+
+
+@pytest.mark.parametrize("rest", ["bad", "empty", "good"])
+def test_texts_of_a_type_that_has_taken_some_before(bench, rest):
+    """Nothing in this batch speaks for the type, so that not all of it is tried; but what is not tried is not stored."""
+    log = bench.topic()
+    bench.sql(SCREENED)
+    d = bench.start(config(bench, log, batch={"linger": "200ms"}))
+    d.allow("dead letter")
+    dead = []
+    for n in range(2):  # from now on records are kept
+        log.send_json(id=n, words="good")
+        dead.append(log.send_json(id=n, words="'open"))
+        bench.wait_stored(log)
+    rows = [{"id": 5, "words": "'open"}] * 2 + [
+        {"bad": {"id": 6, "words": "'open"}, "empty": {"id": 6}, "good": {"id": 6, "words": "a"}}[rest]
+    ] * 3
+    sent = log.send_many([(0, None, json.dumps(row).encode(), None, None) for row in rows])
+    bench.wait_stored(log)
+    dead += sent if rest == "bad" else sent[:2]
+    bench.check(log, contents=contents, dead=places(dead))
+
+
 def test_a_dead_letter_that_is_refused_itself(bench):
     """Its partition stops there; what is before it and in others is stored."""
     log = bench.topic(partitions=2)

@@ -521,7 +521,7 @@ def test_operators_of_others_are_not_called(db):
 # Rows that screen() takes out at once
 
 
-def screened(db, n, *, alone=True, casts=(), known=False, name="target", columns=("id", "note", "parent")):
+def screened(db, n, *, alone=True, casts=(), known=False, name="target", rows="target", columns=("id", "note", "parent")):
     """{place: (is_cast, sqlstate, message, column, detail)} of what it finds among the n staged rows, and what it leaves."""
     values = [f"s.{c}::tsvector" if c in casts else f"s.{c}" for c in columns]
     statement = (
@@ -537,7 +537,7 @@ def screened(db, n, *, alone=True, casts=(), known=False, name="target", columns
     found = {place: line[2:] for line in lines for place in range(line[0], line[1] + 1)}
     left = [place for (place,) in db.sql("SELECT place FROM staged ORDER BY place")]
     assert sorted(found) + left == sorted(found) + [place for place in range(n) if place not in found]
-    assert db.value(f"SELECT count(*) FROM {name}") == 0, "nothing is stored yet"
+    assert db.value(f"SELECT count(*) FROM {rows}") == 0, "nothing is stored yet"
     return found
 
 
@@ -596,6 +596,33 @@ def test_screen_sees_values_as_the_columns_have_them(db):
         assert sorted(found) == [2, 3], kind
 
 
+@pytest.mark.parametrize("domain", [False, True])
+def test_screen_compares_as_the_column_does(db, domain):
+    db.sql("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+    kind = "text COLLATE ci"
+    if domain:
+        db.sql("CREATE DOMAIN word AS text COLLATE ci")
+        kind = "word"
+    db.sql(f"CREATE TABLE target (id bigint, note {kind} CHECK (note IN ('new', 'old')), parent bigint)")
+    stage(db, [(i, note, None) for i, note in enumerate(["NEW", "bogus", "Old", "new", "other", None] * 2)])
+    assert sorted(screened(db, 12)) == [1, 4, 7, 10]
+
+
+@pytest.mark.parametrize("how", ["function", "operator"])
+def test_screen_leaves_conditions_that_look_at_other_rows(db, how):
+    """What they say of a row depends on those before it, which are not stored yet."""
+    table(db)
+    db.sql(
+        "CREATE FUNCTION is_there(wanted bigint, dummy bigint DEFAULT 0) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS"
+        " $$ BEGIN RETURN wanted IS NULL OR EXISTS (SELECT FROM target WHERE id = wanted); END $$"
+    )
+    db.sql("CREATE OPERATOR ?? (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = is_there)")
+    db.sql(f"ALTER TABLE target ADD CHECK ({'is_there(parent)' if how == 'function' else 'parent ?? 0'})")
+    rows = [(0, "", 99), (1, "", None), (2, "", 1), (3, "", 2), (4, "", 77)] + [(i, "", i - 1) for i in range(5, 12)]
+    stage(db, rows)
+    assert screened(db, len(rows)) == {}
+
+
 def test_screen_does_not_foresee_what_a_trigger_changes(db):
     table(db, more=CHECK)
     refuse(db, "NEW.parent := 1")
@@ -632,6 +659,27 @@ def test_screen_finds_parents_by_several_columns(db):
         place: (False, "23503", said, None, f'Key (parent, id)=({key}) is not present in table "the parents".')
         for place, key in ((1, "1, 2"), (4, "3, 1"))
     }
+
+
+def test_screen_leaves_parents_in_a_table_that_this_is_a_partition_of(db):
+    db.sql("CREATE TABLE whole (id bigint, note text, parent bigint, PRIMARY KEY (id)) PARTITION BY RANGE (id)")
+    db.sql("CREATE TABLE target PARTITION OF whole FOR VALUES FROM (0) TO (1000)")
+    db.sql("ALTER TABLE whole ADD FOREIGN KEY (parent) REFERENCES whole (id)")
+    stage(db, [(i, "", 999 if i == 3 else i - 1 if i else None) for i in range(20)])
+    assert screened(db, 20) == {}
+
+
+def test_screen_does_not_wait_for_partitions(db):
+    db.sql("CREATE TABLE target (id bigint, note text, parent bigint CHECK (parent > 0)) PARTITION BY RANGE (id)")
+    for n in range(2):
+        db.sql(f"CREATE TABLE part{n} PARTITION OF target FOR VALUES FROM ({n * 1000}) TO ({n * 1000 + 1000})")
+    stage(db, spoil(plain(20), {3, 4}, parent=0))
+    with db.postgres.connect(db.database) as other:
+        other.autocommit = False
+        other.execute("LOCK TABLE part1")
+        db.sql("SET lock_timeout = 100")
+        assert sorted(screened(db, 20, rows="part0")) == [3, 4]
+        other.rollback()
 
 
 @pytest.mark.parametrize("why", ["another table", "deferred", "rls", "a trigger", "itself", "may not read"])

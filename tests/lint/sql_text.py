@@ -30,6 +30,7 @@ OTHERS = [
     (re.compile(r"\b(CASE (?!WHEN\b))"), "CASE x WHEN, which compares"),
     (re.compile(r"\bJOIN \S+( \w+)? (USING \()"), "JOIN ... USING, which compares"),
     (re.compile(r"::(?!pg_catalog\.|%s|:)(\w+)"), "the type {0}"),
+    (re.compile(r"(?<![.\w])(unnest\([^(),]*\))"), "the function {0}, of one array,"),
     (re.compile(r"(?<![.\w\"])(?<!AS )(?<!INTO )(?<!RECURSIVE )([a-z_]+)\("), "the function {0}()"),
 ]
 # Words of SQL's own grammar. unnest() of several arrays in FROM is one too, and then means that of pg_catalog.

@@ -25,14 +25,15 @@ static bool open_is_due(const struct worker *w)
            clock_mono() >= w->open->opened_usec + w->wc.cfg->batch.linger;
 }
 
-static void send_batch(struct worker *w, const struct batch *b, enum txn_path path)
+static void send_batch(struct worker *w, const struct batch *b, enum txn_path path, bool searches)
 {
     struct error err;
     struct link *l = &w->link;
 
     l->flying++;
     l->follow_at = clock_mono() + conn_round_trip(l->conn) / TXN_FLIGHTS;
-    if (path == TXN_EACH) {
+    l->given = false;
+    if (path == TXN_EACH && searches) {
         txn_set_lock_timeout(l->txn, delay_lock()); /* it waits for the same lock several times */
     }
     worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, b, path, &err), &err);
@@ -65,10 +66,11 @@ bool worker_write_start(struct worker *w)
     enum txn_path path = each && worker_blame_may_try_each(w) ? TXN_EACH
                          : copy                               ? TXN_COPY
                                                               : write_path_choose(&l->path, b);
+    bool searches = l->each_once;
     l->copy_once = false;
     l->each_once = false;
     l->followers = 0;
-    send_batch(w, b, path);
+    send_batch(w, b, path, searches);
     return true;
 }
 
@@ -126,7 +128,7 @@ static void follow(struct worker *w)
         worker_outbox_seal(w);
     }
     l->followers++;
-    send_batch(w, next, TXN_UNNEST);
+    send_batch(w, next, TXN_UNNEST, false);
 }
 
 /* ---- answers ---- */
