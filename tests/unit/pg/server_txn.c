@@ -575,6 +575,34 @@ static void test_letters_are_given_to_what_is_tried(void **state)
     free_letters_target(letters);
 }
 
+/* Nothing speaks for the type in this batch, so that not all rows are tried: none is stored. */
+static void test_nothing_is_given_to_what_is_half_tried(void **state)
+{
+    (void) state;
+    struct target *g = make_target("tried", "a text, v tsvector", 0);
+    enum txn_path was = path;
+    size_t n;
+
+    next_offset = 100;
+    ADD(g, 0, "a", "good");
+    expect_committed();
+    path = TXN_EACH;
+    txn_hold(t);
+    for (int i = 0; i < 5; i++) {
+        ADD(g, 0, "x", i < 2 ? "'open" : NULL);
+    }
+    struct txn_result r = run(); /* not TXN_TRIED */
+    assert_int_equal(r.outcome, TXN_ROLLED_BACK);
+    const struct txn_refusal *list = txn_refusals(t, &n);
+    assert_int_equal(n, 2);
+    assert_true(list[0].class == ERROR_RECORD && list[1].class == ERROR_RECORD);
+    assert_string_equal(operator_ask(admin, "SELECT string_agg(a, '') FROM tried"), "a");
+    assert_string_equal(operator_ask(admin, "SELECT next_offset FROM pgsinkd.offsets"), "101");
+    batch_clear(b);
+    path = was;
+    free_target(g);
+}
+
 /* They come last, and are refused by themselves. */
 static void test_letters_that_are_refused(void **state)
 {
@@ -1153,6 +1181,7 @@ int main(void)
         TEST(test_trigger_raises),
         TEST(test_a_text_that_cannot_be_cast),
         TEST(test_letters_are_given_to_what_is_tried),
+        TEST(test_nothing_is_given_to_what_is_half_tried),
         TEST(test_letters_that_are_refused),
         TEST(test_many_refused_rows),
         TEST(test_witnesses),
