@@ -9,6 +9,7 @@ from kit import wait
 from kit.model import Model
 
 TABLES = 100
+ALTERED = 10  # of them, in turn
 ALTERS = int(os.environ.get("ALTERS", 40))  # more of them for a measurement
 
 
@@ -34,8 +35,9 @@ def test_memory_over_many_alters(bench, path):
     bench.wait_stored(log)
     seen = []
     for n in range(1, ALTERS + 1):
-        t = n * 7 % TABLES
-        bench.sql(f"ALTER TABLE events_{t} ADD x{n} int")
+        t = n % ALTERED
+        drop = f", DROP x{n - ALTERED}" if n > ALTERED else ""  # or the columns, which take memory, would become more
+        bench.sql(f"ALTER TABLE events_{t} ADD x{n} int{drop}")
         log.send_json(t=t, k=n, **{f"x{n}": n})
         wait.until(lambda: bench.value(f"SELECT count(*) FROM events_{t} WHERE x{n} = {n}"), "the new column to be filled")
         if n % (ALTERS // 8) == 0:
@@ -43,8 +45,8 @@ def test_memory_over_many_alters(bench, path):
     print("VmRSS in KiB:", seen)
     stages = bench.value("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgsinkd_stage%'")
     print("temporary tables:", stages)
-    # each replaced plan of all 100 tables took 1.5 MB before they were freed
-    assert max(seen[4:]) - seen[3] < 2000
-    assert stages <= TABLES + 64
+    # what is read of one table takes 16 KiB, that of all tables 1.5 MB; all the memory grows by less than 30 KiB in 120 ALTERs
+    assert max(seen[4:]) - seen[3] < 200
+    assert stages <= 64  # 32 that are not used any more are taken away, with the others
     bench.sql("CREATE VIEW events AS " + " UNION ALL ".join(f"SELECT {i} AS t, k FROM events_{i}" for i in range(TABLES)))
     bench.check(log, model=Model("upsert", ["t", "k"], ["t", "k"]))

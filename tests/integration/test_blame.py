@@ -395,12 +395,14 @@ def test_a_record_ends_its_session_or_never_returns(bench, does, way_out):
     lost = odd(pair.log)
     pair.log.fill(4)
     pair.stands("poison", partitions=[0], at={0: lost[1]}, timeout=40)
+    pair.status_says("poison")
     pair.neighbours_go_on()
     bench.wait_stored(pair.log, ends={0: lost[1], 1: pair.log.count(1)})
     if does == ENDS:
         pair.d.terminate()
         pair.start()  # finds in the ledger that it was poison
         pair.stands("poison", partitions=[0], at={0: lost[1]})
+        pair.status_says("poison")
         pair.neighbours_go_on()
     backends = pids(bench)
     if way_out == "resume":

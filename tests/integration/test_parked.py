@@ -178,6 +178,7 @@ def test_on_error_stop_stops_that_partition_only(bench):
     stop = pair.log.send_json(id=666, note="odd").offset
     pair.log.fill(10)
     pair.stands("stopped", "XX000", partitions=[0], at={0: stop})
+    pair.status_says("stopped")
     pair.neighbours_go_on()
     bench.wait_stored(pair.log, ends={1: pair.log.count(1)})
     untrigger(bench)
@@ -295,13 +296,16 @@ def test_too_many_dead_letters(bench):
     sent = pair.log.send_many([(0, None, b"not json", None, None)] * 9)
     stop = sent[5].offset
     pair.stands("over_limit", at={0: stop})
+    pair.status_says("over_limit")
     pair.neighbours_go_on()
     pair.d.terminate()
     pair.start()
     pair.stands("over_limit", at={0: stop})
+    pair.status_says("over_limit")
     pair.neighbours_go_on()
     resume(bench, pair.log.topic)
     pair.ends()
+    pair.status_is_well()
     pair.check(dead={(0, record.offset) for record in sent})
 
 
@@ -414,13 +418,12 @@ def test_what_is_seen_of_a_parked_partition(bench):
     )
     assert standing(bench, pair.log)[0].hint == row.hint
     assert [bool(re.search(here, line)) for line in d.lines() if re.search("park|" + here, line)] == [True], d.log()
-    wait.until(lambda: re.search("parked", d.notify.values("STATUS")[-1]), "the status to say so", 15)
-    assert pair.log.topic in d.notify.values("STATUS")[-1] or "events" in d.notify.values("STATUS")[-1]
+    pair.status_says("parked")
     said = len(d.lines())
     bench.sql(BACK)
     pair.ends()
     wait.until(lambda: [line for line in d.lines()[said:] if re.search(here, line)], "the line that says so")
-    wait.until(lambda: "parked" not in d.notify.values("STATUS")[-1], "the status to be well", 15)
+    pair.status_is_well()
     assert len([line for line in d.lines()[said:] if re.search(here, line)]) == 1, d.log()
     pair.check()
 
@@ -449,7 +452,9 @@ def test_what_is_seen_of_a_waiting_partition(bench):
     (row,) = pair.stands("waiting", "XX000", at={0: lost}).values()
     assert "odd" in row.reason, row
     assert len([line for line in d.lines() if pair.at(0, lost) in line]) == 1, d.log()
+    pair.status_says("waiting")
     pair.ends()
+    pair.status_is_well()
     assert 2 <= len([line for line in d.lines() if pair.at(0, lost) in line]) <= 3, d.log()
     pair.check(dead={(0, lost)})
 

@@ -226,6 +226,30 @@ def test_a_connection_is_refused_while_it_runs(bench, login, way):
     bench.check(log)
 
 
+def test_a_password_among_the_credentials_of_the_service(bench, login):
+    """systemd copies them when the service starts: a new password needs a restart, and the log says so."""
+    log = bench.topic(partitions=2)
+    config = bench.config(log, postgres={"dsn": login.dsn()})
+    (bench.root / "credentials").mkdir()
+    copy = (bench.root / "pg-password").rename(bench.root / "credentials" / "pg-password")
+    env = QUICK | {"CREDENTIALS_DIRECTORY": str(copy.parent)}
+    d = bench.start(config, env=env).allow("cannot connect")
+    log.fill(100)
+    bench.wait_stored(log)
+    login.set_password("s3cret-2")
+    login.write_password("s3cret-2")
+    bench.postgres.terminate_backends()
+    log.fill(100)
+    d.wait_log("HINT: .*systemd copies its credentials when the service starts: restart it")
+    d.terminate()
+    shutil.copy(bench.root / "pg-password", copy)
+    d = bench.start(config, env=env)
+    bench.connected()
+    bench.wait_stored(log)
+    assert not d.lines("error"), d.lines("error")
+    bench.check(log)
+
+
 def test_a_certificate_is_wrong_for_a_while(bench, login):
     """The file of trusted certificates is replaced by a wrong one, and that by the right one."""
     trusted = bench.root / "root.crt"

@@ -153,6 +153,15 @@ class Pair:
             assert state in ("poison", "stopped", "over_limit") or row.retry_at is not None, row
         return rows
 
+    def status_says(self, state, n=1):
+        """Waits until the status for the service manager says that n partitions stand so, and why."""
+        status = rf", {n} {state}: .*({re.escape(self.log.topic)}|events)"
+        wait.until(lambda: re.search(status, self.d.notify.values("STATUS")[-1]), f"the status to say {state}", 15)
+
+    def status_is_well(self):
+        """Waits until it does not speak of anything that stands."""
+        wait.until(lambda: re.search(r"lag \d+$", self.d.notify.values("STATUS")[-1]), "the status to be well", 15)
+
     def neighbours_go_on(self, n=10):
         """Records of the other topic are stored, and those of the partitions that stand are not."""
         before = {p: row.next_offset for p, row in standing(self.bench, self.log).items()}

@@ -161,6 +161,32 @@ static void test_refusals(void **state)
     assert_int_equal(e.class, ERROR_SETUP);
 }
 
+/* systemd's credentials do not change while the service runs: whoever has changed one must know
+ * that. */
+static void test_refused_with_credentials(void **state)
+{
+    (void) state;
+    static const char *const ways[] = {"user=unit_login password=old", "user=unit_login",
+                                       "sslmode=verify-full sslrootcert=/nonexistent/root.crt"};
+    struct error e;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        setenv("CREDENTIALS_DIRECTORY", "/run/credentials/pgsinkd@orders.service", 1);
+        e = refused(ways[i]);
+        assert_has(e.hint, "restart it after one of them was changed.");
+        setenv("CREDENTIALS_DIRECTORY", "", 1);
+        e = refused(ways[i]);
+        assert_has(e.hint, "read again at each attempt.");
+        assert_null(strstr(e.hint, "systemd"));
+    }
+    setenv("CREDENTIALS_DIRECTORY", "/run/credentials/pgsinkd@orders.service", 1);
+    e = refused("dbname=unit_nowhere");
+    assert_null(strstr(e.hint, "systemd")); /* no credential would help */
+    unsetenv("CREDENTIALS_DIRECTORY");
+    e = refused(ways[0]);
+    assert_null(strstr(e.hint, "systemd"));
+}
+
 static void test_setting_refused(void **state)
 {
     (void) state;
@@ -434,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_a_statement_that_exists_already),
         cmocka_unit_test(test_timeouts_are_taken_back),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_refused_with_credentials),
         cmocka_unit_test(test_setting_refused),
         cmocka_unit_test(test_several_hosts),
         cmocka_unit_test(test_silent_host_has_a_deadline),
