@@ -98,7 +98,7 @@ def test_a_stray_record_among_good_ones(bench, place):
     one_batch(pair.log, *days(2, "2026-01-02"))
     pair.begin(0)
     _, lost, *_ = one_batch(pair.log, *days(1, "2026-01-02"), stray, *days(15, "2026-01-02"))
-    bench.wait_stored(pair.log)
+    pair.ends()
     pair.neighbours_go_on()
     pair.check(dead={lost})
     assert bench.sql("SELECT sqlstate FROM pgsinkd.dead_letters") == [("23514",)]
@@ -226,7 +226,7 @@ def test_a_trigger_that_refuses_an_empty_batch(bench):
     trigger(bench, IF_ODD.format(refuse("XX000")))
     pair.begin()
     lost = odd(pair.log)
-    bench.wait_stored(pair.log)
+    pair.ends()
     pair.neighbours_go_on()
     pair.check(dead={lost})
 
@@ -499,7 +499,7 @@ def test_doubtful_records_in_a_row(bench):
     trigger(bench, IF_ODD.format(refuse("XX000")))
     pair.begin()
     lost = one_batch(pair.log, *['{"id": 666, "note": "odd"}'] * 3)
-    bench.wait_stored(pair.log)
+    pair.ends()
     pair.neighbours_go_on()
     pair.check(dead=set(lost))
 
@@ -706,7 +706,13 @@ def test_a_geometry_that_postgis_refuses(bench):
 @pytest.fixture
 def worn_bench(root, kafka):
     """A bench on a server that makes no more multixacts: it is as far from its oldest one as it may be."""
-    server = postgres.Postgres(root, f"worn{os.getpid()}").initdb()
+    server = postgres.Postgres(root, f"worn{os.getpid()}", max_prepared_transactions=1).initdb()
+    server.start()
+    with server.connect() as db:  # prepared, so that the lock is there before any process is
+        db.execute("BEGIN")
+        db.execute("LOCK TABLE pg_largeobject IN ACCESS EXCLUSIVE MODE")  # or a forced VACUUM would end it in a second
+        db.execute("PREPARE TRANSACTION 'the oldest multixact stays'")
+    server.stop()
     next_multi = 2**31 - 3_000_000 + 100
     server.run("pg_resetwal", "-f", "-m", f"{next_multi},1", "-D", server.data)
     segment = server.data / "pg_multixact" / "offsets" / f"{next_multi // 65536:04X}"
@@ -714,14 +720,10 @@ def worn_bench(root, kafka):
     if os.geteuid() == 0:
         shutil.chown(segment, "postgres", "postgres")
     server.start()
-    holder = server.connect()
-    holder.execute("BEGIN")
-    holder.execute("LOCK TABLE pg_largeobject IN ACCESS EXCLUSIVE MODE")  # or a forced VACUUM would end it in a second
     files = root / f"worn-{os.getpid()}-files"
     files.mkdir()
     b = Bench(files, server, kafka)
     yield b
-    holder.close()
     print(b.state())
     print(b.logs())
     faults = b.close()
