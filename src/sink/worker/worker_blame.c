@@ -24,7 +24,7 @@
 /* ---- a target that refuses ---- */
 
 /* What a person can do. What is parked is tried again by itself. */
-static void hint_repair(struct error *err)
+static void hint_repair(const struct worker *w, struct error *err)
 {
     if (err->hint[0] != '\0') {
         return;
@@ -42,8 +42,10 @@ static void hint_repair(struct error *err)
         error_hint(err, "Another session holds a lock on the table, or on a row of it (pg_locks, "
                         "pg_stat_activity); it continues by itself when that transaction ends.");
     } else {
-        error_hint(err, "Repair the table, its triggers or functions; it then continues by itself, "
-                        "at the latest a minute later, at once after resume().");
+        error_hint(err,
+                   "Repair the table, its triggers or functions; it then continues by itself, at "
+                   "the latest a minute later%s.",
+                   w->link.ledger != NULL ? ", at once after resume()" : "");
     }
 }
 
@@ -58,7 +60,7 @@ static void park_at(struct worker *w, size_t record, const struct error *err)
         .retry_at = worker_stand_retry_at(s),
     };
 
-    hint_repair(&why.why);
+    hint_repair(w, &why.why);
     worker_stand_aside(w, record, &why);
 }
 
@@ -264,7 +266,7 @@ static void set_aside(struct worker *w, size_t record, const struct txn_refusal 
     };
 
     if (v == VERDICT_PARK) {
-        hint_repair(&why.why);
+        hint_repair(w, &why.why);
     } else if (why.why.hint[0] == '\0') {
         error_hint(&why.why,
                    "Nothing has to be done: either the table stores it soon, or the record "

@@ -327,7 +327,8 @@ void worker_link_is_well(struct worker *w);
  * aside: from a record of outbox[0] on, nothing of its partition is sent. retry_at, look_again_at:
  * when what is parked, or waits, is tried next. doubt, strict: one more refusal; true: patience is
  * over. lost: the connection was, with outbox[0] on its way; settle: the ledger says by now
- * whether its only record is stored. start: false when no canary is to be tried; canary: what has
+ * whether its only record is stored. part_suspect: what may be poison leaves outbox[0] with nothing
+ * else in it. start: false when no canary is to be tried; canary: what has
  * become of it.
  */
 void worker_stand_aside(struct worker *w, size_t record, const struct standing *why);
@@ -337,6 +338,7 @@ bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, us
 bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate);
 void worker_stand_lost(struct worker *w, const struct txn_result *r);
 void worker_stand_settle(struct worker *w);
+void worker_stand_part_suspect(struct worker *w);
 bool worker_stand_start(struct worker *w);
 void worker_stand_canary(struct worker *w, const struct txn_result *r);
 usec_t worker_stand_deadline(const struct worker *w);

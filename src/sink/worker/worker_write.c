@@ -57,6 +57,7 @@ bool worker_write_start(struct worker *w)
         if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
             worker_outbox_cut(w, w->outbox[0]->record_count / 2);
         }
+        worker_stand_part_suspect(w);
     } while (!worker_letters_fit(w));
     const struct batch *b = w->outbox[0];
     /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
@@ -267,10 +268,10 @@ void worker_write_step(struct worker *w)
         if (r.error.class == ERROR_LINK && l->canary == NULL) {
             w->write_failures++;
             worker_link_failed(w, &r.error);
+            worker_stand_lost(w, &r); /* first: outbox[0] is still what was lost */
             if (r.outcome == TXN_UNKNOWN) {
                 worker_group_unknown(w);
             }
-            worker_stand_lost(w, &r);
             return;
         }
         take_result(w, &r);
