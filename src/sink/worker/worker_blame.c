@@ -213,19 +213,15 @@ static bool is_limit(const struct txn_refusal *f)
     return sqlstate_is(f->error->sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED);
 }
 
-/* Only where the record was sent alone does the server say in which of its files the error lies. */
-static enum verdict of_witnessed(const struct slot *s, const struct txn_refusal *f, int64_t offset)
-{
-    return is_limit(f) && s->cleared_offset != offset ? VERDICT_ALONE : VERDICT_RECORD;
-}
-
+/* By a witness, or when patience is over. Only where the record was sent alone does the server say
+ * in which of its files the error lies. */
 static enum verdict of_doubt(struct slot *s, const struct txn_refusal *f, int64_t offset)
 {
-    if (f->witness != WITNESS_NONE) {
-        return of_witnessed(s, f, offset);
+    if (f->witness == WITNESS_NONE &&
+        !worker_stand_doubt(s, offset, f->error->sqlstate, delay_patience())) {
+        return VERDICT_WAIT;
     }
-    return worker_stand_doubt(s, offset, f->error->sqlstate, delay_patience()) ? VERDICT_RECORD
-                                                                               : VERDICT_WAIT;
+    return is_limit(f) && s->cleared_offset != offset ? VERDICT_ALONE : VERDICT_RECORD;
 }
 
 static enum verdict verdict_of(struct slot *s, const struct txn_refusal *f, int64_t offset)
@@ -309,7 +305,7 @@ static size_t find_open(const struct batch *b, const struct txn_refusal *list, s
     return count;
 }
 
-/* 54000 with a witness: the record is sent alone, the ones before it go first. */
+/* 54000 that would be blamed on its record: that is sent alone, the ones before it go first. */
 static void send_alone(struct worker *w, size_t record)
 {
     struct slot *s = slot_of(w->outbox[0], record);
@@ -321,7 +317,13 @@ static void send_alone(struct worker *w, size_t record)
     if (record > 0) {
         worker_outbox_cut(w, record);
     }
-    w->link.copy_once = true;
+}
+
+bool worker_blame_is_alone(const struct worker *w)
+{
+    const struct batch *b = w->outbox[0];
+
+    return b->record_count == 1 && slot_of(b, 0)->cleared_offset == b->records[0].offset;
 }
 
 /* From the last to the first, so that the records of the others keep their places. */
@@ -373,8 +375,10 @@ static void judge_whole(struct worker *w, const struct txn_result *r)
     } else if (r->error.class == ERROR_DOUBT && b->record_count == 1) {
         const struct txn_refusal f = {.error = &r->error, .class = r->error.class};
         enum verdict v = verdict_of(slot_of(b, 0), &f, b->records[0].offset);
-        if (v == VERDICT_RECORD) {
+        if (v == VERDICT_RECORD || (v == VERDICT_ALONE && r->path == TXN_COPY)) {
             worker_letters_isolate(w, r);
+        } else if (v == VERDICT_ALONE) {
+            send_alone(w, 0);
         } else {
             set_aside(w, 0, &f, v);
         }
@@ -410,11 +414,9 @@ static bool may_be_a_change(const struct txn_result *r)
 /* A record that was sent alone to see where its error comes from; it is not the server's limit. */
 static bool is_cleared(const struct worker *w, const struct txn_result *r)
 {
-    const struct batch *b = w->outbox[0];
-
-    return r->error.class == ERROR_DOUBT && r->path == TXN_COPY && b->record_count == 1 &&
+    return r->error.class == ERROR_DOUBT && r->path == TXN_COPY &&
            sqlstate_is(r->error.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED) &&
-           slot_of(b, 0)->cleared_offset == b->records[0].offset;
+           worker_blame_is_alone(w);
 }
 
 /* Only some rows of it may be refused: the server is to name them. If one is named already, and its

@@ -347,11 +347,13 @@ usec_t worker_stand_deadline(const struct worker *w);
  * worker_blame.c
  * outbox[0] is refused, and the connection is well: whose fault is it? unusable: a table has
  * changed, and looking it up again did not help: parks the partitions that feed it; false if there
- * are none, so that it may have changed once more.
+ * are none, so that it may have changed once more. is_alone: outbox[0] is a record that may meet a
+ * limit of the server: COPY is to say which.
  */
 void worker_blame(struct worker *w, const struct txn_result *r);
 bool worker_blame_unusable(struct worker *w, const struct txn_result *r);
 bool worker_blame_may_try_each(const struct worker *w);
+bool worker_blame_is_alone(const struct worker *w);
 
 /* worker_ledger.c; start: false when nothing is due */
 bool worker_ledger_start_claim(struct worker *w, bool only_mine);

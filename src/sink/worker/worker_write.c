@@ -61,7 +61,7 @@ bool worker_write_start(struct worker *w)
     } while (!worker_letters_fit(w));
     const struct batch *b = w->outbox[0];
     /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
-    bool copy = l->copy_once || w->write_failures > 0;
+    bool copy = l->copy_once || w->write_failures > 0 || worker_blame_is_alone(w);
     bool each = l->each_once || (!copy && write_path_expects_refusals(&l->path, b));
     enum txn_path path = each && worker_blame_may_try_each(w) ? TXN_EACH
                          : copy                               ? TXN_COPY
