@@ -224,6 +224,15 @@ static enum verdict of_doubt(struct slot *s, const struct txn_refusal *f, int64_
     return is_limit(f) && s->cleared_offset != offset ? VERDICT_ALONE : VERDICT_RECORD;
 }
 
+/* If its partition has waited for that, the log says so when it moves again. */
+static void note_blame(struct slot *s, int64_t offset)
+{
+    if (s->standing != NULL && s->standing->state == STANDING_WAITING &&
+        s->standing->offset == offset) {
+        s->blamed = offset;
+    }
+}
+
 static enum verdict verdict_of(struct slot *s, const struct txn_refusal *f, int64_t offset)
 {
     switch (f->class) {
@@ -297,7 +306,9 @@ static size_t find_open(const struct batch *b, const struct txn_refusal *list, s
             continue;
         }
         enum verdict v = verdict_of(slot_of(b, record), &list[i], b->records[record].offset);
-        if (v != VERDICT_RECORD) {
+        if (v == VERDICT_RECORD) {
+            note_blame(slot_of(b, record), b->records[record].offset);
+        } else {
             seen[span] = true;
             out[count++] = (struct finding){record, &list[i], v};
         }
@@ -376,6 +387,7 @@ static void judge_whole(struct worker *w, const struct txn_result *r)
         const struct txn_refusal f = {.error = &r->error, .class = r->error.class};
         enum verdict v = verdict_of(slot_of(b, 0), &f, b->records[0].offset);
         if (v == VERDICT_RECORD || (v == VERDICT_ALONE && r->path == TXN_COPY)) {
+            note_blame(slot_of(b, 0), b->records[0].offset);
             worker_letters_isolate(w, r);
         } else if (v == VERDICT_ALONE) {
             send_alone(w, 0);
@@ -443,6 +455,7 @@ void worker_blame(struct worker *w, const struct txn_result *r)
         return;
     }
     if (is_cleared(w, r)) {
+        note_blame(slot_of(w->outbox[0], 0), w->outbox[0]->records[0].offset);
         worker_letters_isolate(w, r);
     } else if (r->error.class == ERROR_TARGET && sqlstate_is(r->error.sqlstate, "55")) {
         blame_lock(w, r);
