@@ -417,6 +417,33 @@ def test_a_record_ends_its_session(bench):
 
 
 @pytest.mark.parametrize("delivery", MODES)
+def test_a_partition_of_the_table_is_missing_for_one_record(bench, delivery):
+    """Only the partition of that record is parked; the others that feed the table go on."""
+    log = bench.topic(partitions=3)
+    bench.sql(
+        "CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _topic text, _partition int, _offset bigint,"
+        " id bigint, note text) PARTITION BY RANGE (id);"
+        "CREATE TABLE low PARTITION OF events FOR VALUES FROM (0) TO (1000)"
+    )
+    d = bench.start(config_of(bench, log, delivery, workers=1), times="retry=100ms,retry_max=500ms").allow("events")
+    for n in range(10):
+        sent = [(p, None, b'{"id": %d, "note": ""}' % n, None, None) for p in range(3)]
+        if n == 5:
+            sent.insert(0, (1, None, b'{"id": 5000, "note": "odd"}', None, None))
+        log.send_many(sent)
+    d.wait_log(f"parked: .*{log.topic}-1@5")
+    stored = "SELECT _partition, count(*) FROM events GROUP BY 1 ORDER BY 1"
+    wait.until(lambda: bench.sql(stored) == [(0, 10), (1, 5), (2, 10)], "the others to go on")
+    for p in (0, 2):
+        log.send_json(p, id=7, note="more")
+    wait.until(lambda: bench.sql(stored) == [(0, 11), (1, 5), (2, 11)], "them to go on")
+    assert not re.search(f"parked: .*{log.topic}-[02]@", d.log()), d.log()
+    bench.sql("CREATE TABLE high PARTITION OF events FOR VALUES FROM (1000) TO (9000)")
+    bench.wait_present(log)
+    bench.check(log, delivery=delivery)
+
+
+@pytest.mark.parametrize("delivery", MODES)
 @pytest.mark.parametrize("fault", ["decoder", "server"])
 def test_a_bad_record_stops_its_partition_and_the_group_stands_there(bench, delivery, fault):
     log = bench.topic(partitions=2)

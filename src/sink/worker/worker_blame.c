@@ -376,12 +376,45 @@ static void judge(struct worker *w, const struct txn_result *r, const struct txn
     w->link.each_once = n > count;
 }
 
+/* So many partitions are parked at one record each, while nothing of the table is stored. */
+#define UNFIT_RECORDS_MAX 3
+
+/*
+ * COPY has named the row, where store_each() cannot look for more of them. The table may still
+ * store others: what is before the record goes first and alone, then only its partition is parked.
+ * If the table stores nothing in between, it is the table, and all that feed it are parked. A
+ * partition that is parked already, and was tried again, shows nothing new.
+ */
+static void park_named(struct worker *w, const struct txn_result *r)
+{
+    const struct batch *b = w->outbox[0];
+    size_t record = b->parts[r->part].rows[r->row].record;
+    const struct table *table = b->parts[r->part].target->table;
+
+    if (record > 0) {
+        worker_outbox_cut(w, record);
+        return;
+    }
+    if (w->unfit_table != table) {
+        w->unfit_table = table;
+        w->unfit_records = 0;
+    }
+    w->unfit_records += slot_of(b, 0)->standing == NULL;
+    if (w->unfit_records <= UNFIT_RECORDS_MAX) {
+        park_at(w, 0, &r->error);
+    } else {
+        park_all(w, table, 0, &r->error);
+    }
+}
+
 /* The server blames no row: the error came from all of them together, or from the commit. */
 static void judge_whole(struct worker *w, const struct txn_result *r)
 {
     struct batch *b = w->outbox[0];
 
-    if (r->error.class == ERROR_UNFIT || r->error.class == ERROR_TARGET) {
+    if (r->error.class == ERROR_UNFIT && r->path == TXN_COPY && r->row != TXN_NO_ROW) {
+        park_named(w, r);
+    } else if (r->error.class == ERROR_UNFIT || r->error.class == ERROR_TARGET) {
         blame_target(w, r);
     } else if (r->error.class == ERROR_DOUBT && b->record_count == 1) {
         const struct txn_refusal f = {.error = &r->error, .class = r->error.class};
@@ -404,7 +437,8 @@ bool worker_blame_may_try_each(const struct worker *w)
 {
     bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
 
-    return has_schema && !w->each_denied && txn_fits_each(w->link.txn, w->outbox[0]);
+    return has_schema && clock_mono() >= w->each_denied_until &&
+           txn_fits_each(w->link.txn, w->outbox[0]);
 }
 
 /* These may come before the transaction has noticed that the table has changed. */
@@ -440,7 +474,8 @@ static void look_closer(struct worker *w, const struct txn_result *r)
     }
     if (worker_blame_may_try_each(w)) {
         w->link.each_once = true;
-    } else if (r->path == TXN_UNNEST && r->error.class != ERROR_UNFIT) {
+    } else if (r->path == TXN_UNNEST &&
+               (r->error.class != ERROR_UNFIT || w->outbox[0]->record_count > 1)) {
         w->link.copy_once = true; /* names one row */
     } else {
         judge_whole(w, r);

@@ -122,7 +122,9 @@ struct worker {
     bool stand_due;          /* some of that is to be written to the ledger */
     unsigned write_failures; /* of outbox[0] by a lost connection, in a row */
     unsigned locked_rows;    /* by which partitions were parked, since a batch was stored */
-    struct index index;      /* of the slots, without those being released */
+    unsigned unfit_records;  /* the same, for the table that refuses them, since it stored any */
+    const struct table *unfit_table; /*   which is this one; only compared */
+    struct index index;              /* of the slots, without those being released */
 
     /* The slot of the last record: most records come in runs. */
     const void *last_topic_id;
@@ -148,7 +150,7 @@ struct worker {
 
     struct link link;
     bool stopping;
-    bool each_denied; /* our role may not make temporary tables */
+    usec_t each_denied_until; /* our role may not make temporary tables; until it is tried again */
     usec_t stop_deadline;
     bool poison_due;         /* a record may be poison, as soon as its row is claimed again */
     struct error poison_why; /* by which the connection was lost, with one record on its way */

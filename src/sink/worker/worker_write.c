@@ -195,7 +195,7 @@ static void act_on(struct worker *w, struct txn_result *r)
     } else if (r->changed) {
         take_change(w, r);
     } else if (r->no_temporary && r->path == TXN_EACH) {
-        w->each_denied = true;
+        w->each_denied_until = clock_mono() + delay_retry_max(); /* somebody may grant it */
         worker_link_succeeded(w);
         l->copy_once = true; /* names one row at a time */
     } else if (is_refused(r)) {
