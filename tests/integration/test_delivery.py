@@ -417,6 +417,26 @@ def test_a_record_ends_its_session(bench):
 
 
 @pytest.mark.parametrize("delivery", MODES)
+def test_a_later_start_without_the_table(bench, delivery):
+    """Nothing tells it from the first one, so it ends with exit code 4; what goes missing later is parked."""
+    log = bench.topic()
+    bench.plain_table()
+    config = config_of(bench, log, delivery, workers=1)
+    d = bench.start(config, times="retry=100ms,retry_max=500ms").allow("events")
+    log.fill(10)
+    bench.wait_present(log)
+    bench.sql("ALTER TABLE events RENAME TO elsewhere")
+    log.fill(10)
+    d.wait_log(f"parked: .*{log.topic}-0@10")
+    d.terminate()
+    assert bench.start(config, ready=False).allow("events").wait_exit(20) == 4
+    bench.sql("ALTER TABLE elsewhere RENAME TO events")
+    bench.drain(config)
+    once_each(bench, log)
+    bench.check(log, delivery=delivery)
+
+
+@pytest.mark.parametrize("delivery", MODES)
 def test_a_partition_of_the_table_is_missing_for_one_record(bench, delivery):
     """Only the partition of that record is parked; the others that feed the table go on."""
     log = bench.topic(partitions=3)
