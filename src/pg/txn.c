@@ -116,6 +116,7 @@ static struct flight *flight_add(struct txn *t, const struct batch *b, enum txn_
     f->answer_count = 0;
     f->answer = 0;
     f->advanced = !t->ledger && t->letters_of == NULL;
+    f->heard = false;
     f->may_commit = false;
     f->fault.class = ERROR_NONE;
     f->fault_target = NULL;

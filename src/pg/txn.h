@@ -88,7 +88,9 @@ struct txn_result {
      * from the batch.
      */
     const struct target *target;
-    bool advanced;      /* the ledger had been moved, in this transaction */
+    /* The ledger had been moved, in this transaction. Without one: the server had answered
+     * something of it. */
+    bool advanced;
     bool ledger_locked; /* advance() has waited in vain for a row of the ledger */
     bool no_temporary;  /* our role may not create temporary tables */
     bool changed;       /* a table has changed: the catalog must be read again. Rolled back. */

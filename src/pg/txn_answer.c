@@ -57,7 +57,7 @@ static enum txn_step done(struct txn *t, enum txn_outcome outcome, struct txn_re
         .ledger_locked = t->ledger && !f.advanced &&
                          sqlstate_is(f.fault.sqlstate, SQLSTATE_LOCK_NOT_AVAILABLE),
         .changed = f.changed,
-        .advanced = f.advanced,
+        .advanced = t->ledger || t->letters_of != NULL ? f.advanced : f.heard,
         .no_temporary = f.no_temporary,
     };
     return TXN_DONE;

@@ -343,6 +343,7 @@ static bool take_result(struct txn *t, const PGresult *res)
     if (a == NULL) {
         return false;
     }
+    f->heard = true;
     if (status == PGRES_COPY_IN) {
         begin_rows(t);
         return a->kind == ANSWER_COPY;

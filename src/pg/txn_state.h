@@ -51,6 +51,7 @@ struct flight {
     size_t answer_cap;
     size_t answer; /* the next to come */
     bool advanced; /* the ledger has moved, in this transaction */
+    bool heard;    /* anything that was asked in it has been answered, other than by an error */
     /* the end of the transaction may have been sent: if the connection is lost now, nobody but the
      * ledger knows the outcome */
     bool may_commit;

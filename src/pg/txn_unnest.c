@@ -368,6 +368,7 @@ static void take_expected(struct flight *f, const PGresult *res)
     if (a == NULL) {
         return; /* more than we asked for; that there was less, txn_finish finds out */
     }
+    f->heard = f->heard || status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
     if (a->kind == ANSWER_PREPARED) {
         a->statement->state = status == PGRES_COMMAND_OK ? STATEMENT_READY : STATEMENT_NONE;
     } else if (a->kind == ANSWER_ADVANCED) {

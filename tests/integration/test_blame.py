@@ -311,6 +311,7 @@ def test_a_row_is_too_large_for_its_index(bench, path):
     bench.wait_stored(pair.log)
     pair.check(dead={among, alone})
     assert set(bench.sql("SELECT sqlstate FROM pgsinkd.dead_letters")) == {("54000",)}
+    pair.d.wait_log(f"s, then the record at offset {alone[1]} was blamed")
 
 
 # i: ERRORs with the code of a lost connection

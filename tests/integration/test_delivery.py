@@ -7,6 +7,8 @@ import re
 import pytest
 
 from kit import wait
+from kit.proxy import UP
+from kit.standing import trigger, untrigger
 
 CRASHED = 99
 MODES = ("at_least_once", "at_most_once")
@@ -363,7 +365,102 @@ def test_stopped_while_postgresql_is_away(bench, delivery):
     bench.check(log, delivery=delivery)
 
 
+@pytest.mark.parametrize("delivery", MODES)
+def test_an_outage_is_no_fault_of_a_record(bench, delivery):
+    """The connection is lost again and again when one record is sent, before the server has answered anything."""
+    log = bench.topic()
+    bench.plain_table()
+    proxy, dsn = bench.postgres_proxy()
+    d = bench.start(
+        config_of(bench, log, delivery, workers=1, postgres={"dsn": dsn}, batch={"write_path": "copy"}),
+        times="retry_max=600s",
+    )
+    proxy.cut_at(UP, b"COPY ")
+    log.fill(1)
+    for _ in range(4):
+        assert proxy.struck.wait(20)
+        proxy.cut_at(UP, b"COPY ")
+    proxy.heal()
+    bench.wait_present(log)
+    assert not any(word in d.log() for word in ("poison", "parked")), d.log()
+    bench.check(log, delivery=delivery)
+
+
+def test_a_record_ends_its_session(bench):
+    """It is set aside, and as nobody can ask for it here, it is tried again by itself: alone, and so at the cost of one
+    connection. (at_most_once does not send again what may have been stored.)"""
+    delivery = "at_least_once"
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    trigger(bench, "IF NEW.note = 'odd' THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF")
+    config = config_of(bench, log, delivery, workers=1)
+    d = bench.start(config, times="retry_max=500ms").allow(log.topic)
+    for _ in range(2):
+        log.send_json(0, id=1, note="good")
+    odd = log.send_json(0, id=666, note="odd").offset
+    log.fill(200)
+    d.wait_log(f"poison: {log.topic}-0@{odd}")
+    assert f"--topic {log.topic}:0 --reset-offsets --to-offset {odd + 1} " in d.log()
+    assert "resume()" not in d.log() and "seek()" not in d.log()
+    ends = "SELECT sessions_killed FROM pg_stat_database WHERE datname = current_database()"
+    killed = bench.value(ends)
+    log.fill(20)
+    wait.until(lambda: bench.value(ends) >= killed + 3, "other tries", 20)
+    bench.wait_rows(2 + 100 + 10)
+    untrigger(bench)
+    bench.wait_present(log)
+    assert "moves again" in d.log() and d.running
+    bench.check(log, delivery=delivery)
+
+
 # ---- records that cannot be stored, and gaps ----
+
+
+@pytest.mark.parametrize("delivery", MODES)
+def test_a_later_start_without_the_table(bench, delivery):
+    """Nothing tells it from the first one, so it ends with exit code 4; what goes missing later is parked."""
+    log = bench.topic()
+    bench.plain_table()
+    config = config_of(bench, log, delivery, workers=1)
+    d = bench.start(config, times="retry=100ms,retry_max=500ms").allow("events")
+    log.fill(10)
+    bench.wait_present(log)
+    bench.sql("ALTER TABLE events RENAME TO elsewhere")
+    log.fill(10)
+    d.wait_log(f"parked: .*{log.topic}-0@10")
+    d.terminate()
+    assert bench.start(config, ready=False).allow("events").wait_exit(20) == 4
+    bench.sql("ALTER TABLE elsewhere RENAME TO events")
+    bench.drain(config)
+    once_each(bench, log)
+    bench.check(log, delivery=delivery)
+
+
+@pytest.mark.parametrize("delivery", MODES)
+def test_a_partition_of_the_table_is_missing_for_one_record(bench, delivery):
+    """Only the partition of that record is parked; the others that feed the table go on."""
+    log = bench.topic(partitions=3)
+    bench.sql(
+        "CREATE TABLE events (seq bigint GENERATED ALWAYS AS IDENTITY, _topic text, _partition int, _offset bigint,"
+        " id bigint, note text) PARTITION BY RANGE (id);"
+        "CREATE TABLE low PARTITION OF events FOR VALUES FROM (0) TO (1000)"
+    )
+    d = bench.start(config_of(bench, log, delivery, workers=1), times="retry=100ms,retry_max=500ms").allow("events")
+    for n in range(10):
+        sent = [(p, None, b'{"id": %d, "note": ""}' % n, None, None) for p in range(3)]
+        if n == 5:
+            sent.insert(0, (1, None, b'{"id": 5000, "note": "odd"}', None, None))
+        log.send_many(sent)
+    d.wait_log(f"parked: .*{log.topic}-1@5")
+    stored = "SELECT _partition, count(*) FROM events GROUP BY 1 ORDER BY 1"
+    wait.until(lambda: bench.sql(stored) == [(0, 10), (1, 5), (2, 10)], "the others to go on")
+    for p in (0, 2):
+        log.send_json(p, id=7, note="more")
+    wait.until(lambda: bench.sql(stored) == [(0, 11), (1, 5), (2, 11)], "them to go on")
+    assert not re.search(f"parked: .*{log.topic}-[02]@", d.log()), d.log()
+    bench.sql("CREATE TABLE high PARTITION OF events FOR VALUES FROM (1000) TO (9000)")
+    bench.wait_present(log)
+    bench.check(log, delivery=delivery)
 
 
 @pytest.mark.parametrize("delivery", MODES)

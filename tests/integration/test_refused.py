@@ -483,3 +483,16 @@ def test_what_is_asked_of_the_ledger_is_refused_at_the_first_start(bench, login)
         assert "HINT: Grant what" in d.log()
     bench.drain(config)
     bench.check(log)
+
+
+def test_what_is_asked_of_the_ledger_is_refused_after_ready(bench, login):
+    """Nothing is stored yet, but it has said that it is ready: from then on nothing ends it."""
+    log = bench.topic(partitions=2)
+    config = bench.config(log, postgres={"dsn": login.dsn()})
+    d = bench.start(config, env=QUICK).allow("not now")
+    with no_change_of_the_ledger(login):
+        log.fill(100)
+        d.wait_log("HINT: Grant what")
+        wait.stays(lambda: d.running, "running", 1)
+    bench.wait_stored(log)
+    bench.check(log)

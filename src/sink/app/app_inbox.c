@@ -149,10 +149,12 @@ static void take_trouble(struct app *a, const struct report *r)
     log_limited(a, text);
 }
 
-/* Nothing of this sink has ever been stored: then nobody has seen it work. */
+/* Nothing of this sink has ever been stored, and it has not said that it is ready: then nobody has
+ * seen it work. */
 static bool is_first_start(const struct app *a)
 {
-    return a->is_first && progress_totals(a->workers, a->worker_count).transactions == 0;
+    return a->is_first && !a->ready &&
+           progress_totals(a->workers, a->worker_count).transactions == 0;
 }
 
 /*

@@ -43,7 +43,7 @@ static void hint_accept(const struct crew *c, const struct partition *p, const c
 void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err)
 {
     hint_accept(c, p, why, err);
-    if (partition_stands(p, STANDING_STOPPED)) {
+    if (partition_stands(p, STANDING_STOPPED, err->sqlstate)) {
         log_fault(LOG_log_refused, err);
     }
     partition_stop(p, err->text);

@@ -84,7 +84,7 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
             if (usable) {
                 crew_plan_begin(c, p);
             } else {
-                is_news |= partition_stands(p, STANDING_PARKED);
+                is_news |= partition_stands(p, STANDING_PARKED, m->error.sqlstate);
                 if (p->worker == NULL && config_has_ledger(c->cc.cfg)) {
                     partition_adopt_unplanned(c, p, &m->error);
                 }

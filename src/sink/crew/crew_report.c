@@ -25,7 +25,7 @@ static void take_start(struct crew *c, struct partition *p, const struct report 
         log_event(LOG(partition_moved), p->topic, p->number, (long long) r->offset);
     }
     if (r->error.class == ERROR_NONE) {
-        partition_moves(p, r->offset); /* its tables could not be used before it was claimed */
+        partition_moves(p, r->offset, -1); /* its tables could not be used before it was claimed */
     }
     p->retry_at = USEC_NEVER; /* what it was waiting for is overtaken */
     if (r->inserted) {
@@ -78,7 +78,7 @@ static void log_standing(const struct config *cfg, struct partition *p, const st
 {
     struct error err = r->error;
 
-    if (!partition_stands(p, r->standing)) {
+    if (!partition_stands(p, r->standing, err.sqlstate)) {
         return;
     }
     if (r->kept) {
@@ -131,7 +131,7 @@ static void take_stopped(struct crew *c, struct partition *p, const struct repor
 static void take_moves(struct crew *c, struct partition *p, const struct report *r)
 {
     (void) c;
-    partition_moves(p, r->offset);
+    partition_moves(p, r->offset, r->blamed);
 }
 
 static void take_resumes(struct crew *c, struct partition *p, const struct report *r)
@@ -197,7 +197,7 @@ static void take_reset(struct crew *c, struct partition *p, const struct report 
 
 static void take_corrupt(struct crew *c, struct partition *p, const struct report *r)
 {
-    bool is_news = partition_stands(p, STANDING_STOPPED);
+    bool is_news = partition_stands(p, STANDING_STOPPED, r->error.sqlstate);
 
     partition_stop(p, r->error.text);
     if (is_news) {

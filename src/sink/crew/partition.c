@@ -17,7 +17,9 @@
 #include "sink/shared/delays.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- states ---- */
 
@@ -37,11 +39,20 @@ void partition_stop(struct partition *p, const char *why)
     p->why = mem_strdup(why);
 }
 
-bool partition_stands(struct partition *p, enum standing_state state)
+static bool is_other(const char *reason, const char *before)
+{
+    return *reason != '\0' && *before != '\0' && strcmp(reason, before) != 0;
+}
+
+bool partition_stands(struct partition *p, enum standing_state state, const char *sqlstate)
 {
     usec_t now = clock_mono();
+    bool is_news = p->standing != state || is_other(sqlstate, p->stands_for);
 
-    if (p->standing == state) {
+    if (is_news || *sqlstate != '\0') {
+        snprintf(p->stands_for, sizeof p->stands_for, "%s", sqlstate);
+    }
+    if (!is_news) {
         return false;
     }
     p->stands_since = p->standing == STANDING_NONE ? now : p->stands_since;
@@ -50,14 +61,21 @@ bool partition_stands(struct partition *p, enum standing_state state)
     return true;
 }
 
-void partition_moves(struct partition *p, int64_t offset)
+void partition_moves(struct partition *p, int64_t offset, int64_t blamed)
 {
-    if (p->standing != STANDING_NONE) {
-        log_event(LOG(partition_moves), p->topic, p->number, (long long) offset,
-                  standing_name(p->standing),
-                  (double) (clock_mono() - p->stands_since) / (double) USEC_PER_SEC);
-        p->standing = STANDING_NONE;
+    double stood = (double) (clock_mono() - p->stands_since) / (double) USEC_PER_SEC;
+
+    if (p->standing == STANDING_NONE) {
+        return;
     }
+    if (blamed >= 0) {
+        log_event(LOG(partition_blamed), p->topic, p->number, (long long) offset,
+                  standing_name(p->standing), stood, (long long) blamed);
+    } else {
+        log_event(LOG(partition_moves), p->topic, p->number, (long long) offset,
+                  standing_name(p->standing), stood);
+    }
+    p->standing = STANDING_NONE;
 }
 
 /* ---- life ---- */

@@ -70,6 +70,7 @@ struct partition {
     bool committing;              /* a commit is on its way that changes it */
     char *why;                    /* STOPPED: the fault, without its hint; NULL before the first */
     enum standing_state standing; /* why it does not move, until it does; NONE: it moves */
+    char stands_for[6];           /* the SQLSTATE of that; "": it has none */
     usec_t stands_since;          /* monotonic */
     usec_t repeat_at;             /* when the log says so again */
     usec_t lost_at;               /* when another claimed it last, 0 = never */
@@ -92,11 +93,16 @@ void partition_set(struct partition *p, enum partition_state state);
 /* ... to STOPPED. why is copied: the fault, without its hint. */
 void partition_stop(struct partition *p, const char *why);
 
-/* Is this the first that is heard of it? Then it is logged. */
-bool partition_stands(struct partition *p, enum standing_state state);
+/*
+ * Is this the first that is heard of it, or does it stand for another reason than before? Then it
+ * is logged. Not where a reason has no SQLSTATE: the same fault may be found by the server and by
+ * us.
+ */
+bool partition_stands(struct partition *p, enum standing_state state, const char *sqlstate);
 
-/* It does not stand any more, and goes on at `offset`: logged if it did. */
-void partition_moves(struct partition *p, int64_t offset);
+/* It does not stand any more, and goes on at `offset`: logged if it did. blamed: the offset of the
+ * record that was blamed when patience was over; -1: none was. */
+void partition_moves(struct partition *p, int64_t offset, int64_t blamed);
 
 /* A new one of the crew, PLANNING. */
 struct partition *partition_add(struct crew *c, const struct partition_ref *ref);

@@ -118,7 +118,7 @@ enum report_kind {
     REPORT_RESUMED,  /* it reads again, as of `seq`: the fetch may begin */
     REPORT_RESET,    /* `offset` is outside the log, or the log was truncated below it */
     REPORT_STOPPED,  /* nothing from `offset` on is stored: standing, error */
-    REPORT_MOVES,    /* ... it is again, up to `offset` */
+    REPORT_MOVES,    /* ... it is again, up to `offset`; blamed */
     REPORT_RESUMES,  /* ... it is to be, but has no plan: its tables are looked up at once */
     REPORT_CORRUPT,  /* the records at `offset` cannot be read: error */
     REPORT_DUE,      /* share.due of some of its partitions has moved */
@@ -168,6 +168,7 @@ struct report {
     enum standing_state standing; /* STOPPED */
     bool by_itself;               /* ... and it is tried again by itself */
     bool kept;                    /* ... and it stood already when this process claimed it */
+    int64_t blamed;               /* MOVES: its record there was, after a wait; -1: none was */
     bool connected;               /* REFUSED: there was a connection */
     struct error error;
 };

@@ -96,6 +96,7 @@ struct slot {
     unsigned retries;        /* of a parked partition, in vain */
     struct batch *canary;    /* PARKED: the first refused record, which is tried alone; or NULL */
     struct doubt doubt;      /* of the record at doubt.offset */
+    int64_t blamed;          /* WAITING: the record that it waits for, once that is blamed; or -1 */
     int64_t cleared_offset; /* of a record that is sent alone, to see which limit it meets; or -1 */
     struct poison poison;   /* of the record at poison.offset */
     /* Not before this question about tables is answered (worker_plan.c): our encoders have rejected

@@ -57,7 +57,7 @@ static void order_adopt(struct worker *w, struct order *o)
         s->share = o->share;
         s->state = SLOT_CLAIMING;
         s->stored = s->expect = s->end_published = s->gap.to = s->inserted_at = -1;
-        s->cleared_offset = s->doubt.blamed = -1;
+        s->cleared_offset = s->blamed = s->doubt.blamed = -1;
         s->known.fp.offset = s->tail.offset = FINGERPRINT_NONE;
         s->known.leader_epoch = s->broker = s->doubtful_broker = -1;
         w->slots = mem_grow(w->slots, &w->slot_cap, w->slot_count, sizeof *w->slots);

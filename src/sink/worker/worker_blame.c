@@ -24,7 +24,7 @@
 /* ---- a target that refuses ---- */
 
 /* What a person can do. What is parked is tried again by itself. */
-static void hint_repair(struct error *err)
+static void hint_repair(const struct worker *w, struct error *err)
 {
     if (err->hint[0] != '\0') {
         return;
@@ -42,8 +42,10 @@ static void hint_repair(struct error *err)
         error_hint(err, "Another session holds a lock on the table, or on a row of it (pg_locks, "
                         "pg_stat_activity); it continues by itself when that transaction ends.");
     } else {
-        error_hint(err, "Repair the table, its triggers or functions; it then continues by itself, "
-                        "at the latest a minute later, at once after resume().");
+        error_hint(err,
+                   "Repair the table, its triggers or functions; it then continues by itself, at "
+                   "the latest a minute later%s.",
+                   w->link.ledger != NULL ? ", at once after resume()" : "");
     }
 }
 
@@ -58,7 +60,7 @@ static void park_at(struct worker *w, size_t record, const struct error *err)
         .retry_at = worker_stand_retry_at(s),
     };
 
-    hint_repair(&why.why);
+    hint_repair(w, &why.why);
     worker_stand_aside(w, record, &why);
 }
 
@@ -211,19 +213,24 @@ static bool is_limit(const struct txn_refusal *f)
     return sqlstate_is(f->error->sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED);
 }
 
-/* Only where the record was sent alone does the server say in which of its files the error lies. */
-static enum verdict of_witnessed(const struct slot *s, const struct txn_refusal *f, int64_t offset)
+/* By a witness, or when patience is over. Only where the record was sent alone does the server say
+ * in which of its files the error lies. */
+static enum verdict of_doubt(struct slot *s, const struct txn_refusal *f, int64_t offset)
 {
+    if (f->witness == WITNESS_NONE &&
+        !worker_stand_doubt(s, offset, f->error->sqlstate, delay_patience())) {
+        return VERDICT_WAIT;
+    }
     return is_limit(f) && s->cleared_offset != offset ? VERDICT_ALONE : VERDICT_RECORD;
 }
 
-static enum verdict of_doubt(struct slot *s, const struct txn_refusal *f, int64_t offset)
+/* If its partition has waited for that, the log says so when it moves again. */
+static void note_blame(struct slot *s, int64_t offset)
 {
-    if (f->witness != WITNESS_NONE) {
-        return of_witnessed(s, f, offset);
+    if (s->standing != NULL && s->standing->state == STANDING_WAITING &&
+        s->standing->offset == offset) {
+        s->blamed = offset;
     }
-    return worker_stand_doubt(s, offset, f->error->sqlstate, delay_patience()) ? VERDICT_RECORD
-                                                                               : VERDICT_WAIT;
 }
 
 static enum verdict verdict_of(struct slot *s, const struct txn_refusal *f, int64_t offset)
@@ -264,7 +271,7 @@ static void set_aside(struct worker *w, size_t record, const struct txn_refusal 
     };
 
     if (v == VERDICT_PARK) {
-        hint_repair(&why.why);
+        hint_repair(w, &why.why);
     } else if (why.why.hint[0] == '\0') {
         error_hint(&why.why,
                    "Nothing has to be done: either the table stores it soon, or the record "
@@ -299,7 +306,9 @@ static size_t find_open(const struct batch *b, const struct txn_refusal *list, s
             continue;
         }
         enum verdict v = verdict_of(slot_of(b, record), &list[i], b->records[record].offset);
-        if (v != VERDICT_RECORD) {
+        if (v == VERDICT_RECORD) {
+            note_blame(slot_of(b, record), b->records[record].offset);
+        } else {
             seen[span] = true;
             out[count++] = (struct finding){record, &list[i], v};
         }
@@ -307,7 +316,7 @@ static size_t find_open(const struct batch *b, const struct txn_refusal *list, s
     return count;
 }
 
-/* 54000 with a witness: the record is sent alone, the ones before it go first. */
+/* 54000 that would be blamed on its record: that is sent alone, the ones before it go first. */
 static void send_alone(struct worker *w, size_t record)
 {
     struct slot *s = slot_of(w->outbox[0], record);
@@ -319,7 +328,13 @@ static void send_alone(struct worker *w, size_t record)
     if (record > 0) {
         worker_outbox_cut(w, record);
     }
-    w->link.copy_once = true;
+}
+
+bool worker_blame_is_alone(const struct worker *w)
+{
+    const struct batch *b = w->outbox[0];
+
+    return b->record_count == 1 && slot_of(b, 0)->cleared_offset == b->records[0].offset;
 }
 
 /* From the last to the first, so that the records of the others keep their places. */
@@ -361,18 +376,54 @@ static void judge(struct worker *w, const struct txn_result *r, const struct txn
     w->link.each_once = n > count;
 }
 
+/* So many partitions are parked at one record each, while nothing of the table is stored. */
+#define UNFIT_RECORDS_MAX 3
+
+/*
+ * COPY has named the row, where store_each() cannot look for more of them. The table may still
+ * store others: what is before the record goes first and alone, then only its partition is parked.
+ * If the table stores nothing in between, it is the table, and all that feed it are parked. A
+ * partition that is parked already, and was tried again, shows nothing new.
+ */
+static void park_named(struct worker *w, const struct txn_result *r)
+{
+    const struct batch *b = w->outbox[0];
+    size_t record = b->parts[r->part].rows[r->row].record;
+    const struct table *table = b->parts[r->part].target->table;
+
+    if (record > 0) {
+        worker_outbox_cut(w, record);
+        return;
+    }
+    if (w->unfit_table != table) {
+        w->unfit_table = table;
+        w->unfit_records = 0;
+    }
+    w->unfit_records += slot_of(b, 0)->standing == NULL;
+    if (w->unfit_records <= UNFIT_RECORDS_MAX) {
+        park_at(w, 0, &r->error);
+    } else {
+        park_all(w, table, 0, &r->error);
+    }
+}
+
 /* The server blames no row: the error came from all of them together, or from the commit. */
 static void judge_whole(struct worker *w, const struct txn_result *r)
 {
     struct batch *b = w->outbox[0];
 
-    if (r->error.class == ERROR_UNFIT || r->error.class == ERROR_TARGET) {
+    if (r->error.class == ERROR_UNFIT && r->path == TXN_COPY && r->row != TXN_NO_ROW) {
+        park_named(w, r);
+    } else if (r->error.class == ERROR_UNFIT || r->error.class == ERROR_TARGET) {
         blame_target(w, r);
     } else if (r->error.class == ERROR_DOUBT && b->record_count == 1) {
         const struct txn_refusal f = {.error = &r->error, .class = r->error.class};
         enum verdict v = verdict_of(slot_of(b, 0), &f, b->records[0].offset);
-        if (v == VERDICT_RECORD) {
+        if (v == VERDICT_RECORD || (v == VERDICT_ALONE && r->path == TXN_COPY)) {
+            note_blame(slot_of(b, 0), b->records[0].offset);
             worker_letters_isolate(w, r);
+        } else if (v == VERDICT_ALONE) {
+            send_alone(w, 0);
         } else {
             set_aside(w, 0, &f, v);
         }
@@ -386,7 +437,8 @@ bool worker_blame_may_try_each(const struct worker *w)
 {
     bool has_schema = w->link.ledger != NULL || w->wc.policies->letters != NULL;
 
-    return has_schema && !w->each_denied && txn_fits_each(w->link.txn, w->outbox[0]);
+    return has_schema && clock_mono() >= w->each_denied_until &&
+           txn_fits_each(w->link.txn, w->outbox[0]);
 }
 
 /* These may come before the transaction has noticed that the table has changed. */
@@ -408,11 +460,9 @@ static bool may_be_a_change(const struct txn_result *r)
 /* A record that was sent alone to see where its error comes from; it is not the server's limit. */
 static bool is_cleared(const struct worker *w, const struct txn_result *r)
 {
-    const struct batch *b = w->outbox[0];
-
-    return r->error.class == ERROR_DOUBT && r->path == TXN_COPY && b->record_count == 1 &&
+    return r->error.class == ERROR_DOUBT && r->path == TXN_COPY &&
            sqlstate_is(r->error.sqlstate, SQLSTATE_PROGRAM_LIMIT_EXCEEDED) &&
-           slot_of(b, 0)->cleared_offset == b->records[0].offset;
+           worker_blame_is_alone(w);
 }
 
 /* Only some rows of it may be refused: the server is to name them. If one is named already, and its
@@ -424,7 +474,8 @@ static void look_closer(struct worker *w, const struct txn_result *r)
     }
     if (worker_blame_may_try_each(w)) {
         w->link.each_once = true;
-    } else if (r->path == TXN_UNNEST && r->error.class != ERROR_UNFIT) {
+    } else if (r->path == TXN_UNNEST &&
+               (r->error.class != ERROR_UNFIT || w->outbox[0]->record_count > 1)) {
         w->link.copy_once = true; /* names one row */
     } else {
         judge_whole(w, r);
@@ -439,6 +490,7 @@ void worker_blame(struct worker *w, const struct txn_result *r)
         return;
     }
     if (is_cleared(w, r)) {
+        note_blame(slot_of(w->outbox[0], 0), w->outbox[0]->records[0].offset);
         worker_letters_isolate(w, r);
     } else if (r->error.class == ERROR_TARGET && sqlstate_is(r->error.sqlstate, "55")) {
         blame_lock(w, r);

@@ -243,10 +243,23 @@ void worker_settle_stored(struct worker *w, const struct batch *b)
     stats_count(&w->stats.transactions, 1);
 }
 
+static bool has_rows_for(const struct batch *b, const struct table *table)
+{
+    for (size_t i = 0; i < b->part_count; i++) {
+        if (b->parts[i].row_count > 0 && b->parts[i].target->table == table) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void worker_settle_commit(struct worker *w, size_t place)
 {
     worker_settle_stored(w, w->outbox[place]);
     w->locked_rows = 0;
+    if (w->unfit_records > 0 && has_rows_for(w->outbox[place], w->unfit_table)) {
+        w->unfit_records = 0;
+    }
     policies_keep(w->outbox[place]);
     worker_outbox_remove(w, place);
 }

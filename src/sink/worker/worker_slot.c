@@ -145,6 +145,7 @@ static void forget_standing(struct worker *w, struct slot *s)
     free(TAKE_PTR(s->standing));
     s->canary = batch_free(s->canary);
     s->standing_told = false;
+    s->blamed = -1;
     w->standing_count--;
 }
 
@@ -156,7 +157,9 @@ void worker_slot_moves(struct worker *w, struct slot *s)
     if (s->standing_told) {
         /* By resume(): what the route may have is there again, once for all that are resumed. */
         end_excess(w, s, true);
-        worker_report(w, REPORT_MOVES, s, s->stored, NULL);
+        struct report *r = worker_report_new(w, REPORT_MOVES, s, s->stored, NULL);
+        r->blamed = s->standing->state == STANDING_WAITING ? s->blamed : -1;
+        worker_report_post(w, r);
         write_standing(w, s);
     }
     worker_slot_forget_fault(w, s);

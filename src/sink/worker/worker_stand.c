@@ -8,7 +8,9 @@
  *                partition is fetched.
  *     waiting    nobody knows yet whose fault it is. What may show it is a record after it, so each
  *                try fetches.
- *     poison     alone, it has ended its session, or not returned, three times.
+ *     poison     alone, it has ended its session, or not returned, three times. It is not tried
+ *                again before somebody asks for it. Without a ledger nobody can, so then it is
+ *                tried once a minute.
  *
  * Worker thread.
  */
@@ -25,6 +27,7 @@
 /* Tries of a record without a witness until patience is over: one at once, the others in between.
  */
 #define PATIENCE_TRIES 5
+#define NO_RECORD SIZE_MAX
 
 /* ---- setting aside ---- */
 
@@ -137,25 +140,40 @@ usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience)
 
 /* ---- poison ---- */
 
+static void hint_poison(const struct worker *w, const struct slot *s, struct error *err)
+{
+    if (w->link.ledger != NULL) {
+        error_hint(err, "What does the table do with it (triggers, functions, constraints)? When "
+                        "that is repaired, resume() tries again; seek() past it skips it.");
+        return;
+    }
+    error_hint(err,
+               "What does the table do with it (triggers, functions, constraints)? It is tried "
+               "again every minute. To skip it, stop the daemon and run kafka-consumer-groups.sh "
+               "--group %s --topic %s:%d --reset-offsets --to-offset %lld --execute",
+               w->wc.cfg->kafka.group, s->topic, s->number, (long long) s->poison.offset + 1);
+}
+
 /*
- * The connection was lost while one record was sent alone, although the ledger had been moved: by
- * the record, as far as anybody can see. The second time it is set aside, so that the others go
- * on.
+ * The connection was lost while one record was sent alone, although the ledger had been moved
+ * (without a ledger: although the server had begun to answer): by the record, as far as anybody can
+ * see. The second time it is set aside, so that the others go on.
  */
-static void stand_as_poison(struct slot *s, const struct error *err, struct standing *out)
+static void stand_as_poison(const struct worker *w, struct slot *s, const struct error *err,
+                            struct standing *out)
 {
     bool is_sure = s->poison.times >= POISON_TIMES;
+    usec_t sure_at = w->link.ledger != NULL ? USEC_NEVER : clock_mono() + delay_retry_max();
 
     *out = (struct standing){
         .state = is_sure ? STANDING_POISON : STANDING_PARKED,
         .offset = s->poison.offset,
         .why = *err,
-        .retry_at = is_sure ? USEC_NEVER : clock_mono() + POISON_RETRY,
+        .retry_at = is_sure ? sure_at : clock_mono() + POISON_RETRY,
     };
     error_wrap(&out->why, "alone, this record has ended its session, or not returned, %u time%s",
                s->poison.times, s->poison.times == 1 ? "" : "s");
-    error_hint(&out->why, "What does the table do with it (triggers, functions, constraints)? When "
-                          "that is repaired, resume() tries again; seek() past it skips it.");
+    hint_poison(w, s, &out->why);
 }
 
 /*
@@ -190,7 +208,7 @@ static void not_stored(struct worker *w, struct slot *s)
         return;
     }
     s->poison.times++;
-    stand_as_poison(s, &w->poison_why, &why);
+    stand_as_poison(w, s, &w->poison_why, &why);
     if (s->state == SLOT_STOPPED && s->standing != NULL) {
         worker_slot_stand(w, s, &why);
     } else if (s->poison.times >= 2 && is_first_of_all(w, s)) {
@@ -229,6 +247,35 @@ void worker_stand_settle(struct worker *w)
         is_open = is_open || (s->poison.is_lost && s->state != SLOT_RELEASING);
     }
     w->poison_due = is_open;
+}
+
+/* The first record of it that may be poison; or NO_RECORD. */
+static size_t first_suspect(const struct batch *b)
+{
+    size_t first = NO_RECORD;
+
+    for (uint32_t k = 0; k < b->span_count; k++) {
+        const struct slot *s = b->spans[k].tag;
+        int64_t offset = s->poison.offset;
+        bool is_here = s->poison.times > 0 && b->spans[k].from <= offset &&
+                       offset < b->spans[k].next;
+        for (size_t i = 0; is_here && i < b->record_count && i < first; i++) {
+            if (b->records[i].span == k && b->records[i].offset == offset) {
+                first = i;
+            }
+        }
+    }
+    return first;
+}
+
+/* Or it would cost all that are sent with it the connection, again and again. */
+void worker_stand_part_suspect(struct worker *w)
+{
+    size_t at;
+
+    while (w->outbox[0]->record_count > 1 && (at = first_suspect(w->outbox[0])) != NO_RECORD) {
+        worker_outbox_cut(w, MAX(at, 1));
+    }
 }
 
 /* ---- trying again ---- */

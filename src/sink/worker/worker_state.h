@@ -122,7 +122,9 @@ struct worker {
     bool stand_due;          /* some of that is to be written to the ledger */
     unsigned write_failures; /* of outbox[0] by a lost connection, in a row */
     unsigned locked_rows;    /* by which partitions were parked, since a batch was stored */
-    struct index index;      /* of the slots, without those being released */
+    unsigned unfit_records;  /* the same, for the table that refuses them, since it stored any */
+    const struct table *unfit_table; /*   which is this one; only compared */
+    struct index index;              /* of the slots, without those being released */
 
     /* The slot of the last record: most records come in runs. */
     const void *last_topic_id;
@@ -148,7 +150,7 @@ struct worker {
 
     struct link link;
     bool stopping;
-    bool each_denied; /* our role may not make temporary tables */
+    usec_t each_denied_until; /* our role may not make temporary tables; until it is tried again */
     usec_t stop_deadline;
     bool poison_due;         /* a record may be poison, as soon as its row is claimed again */
     struct error poison_why; /* by which the connection was lost, with one record on its way */
@@ -327,7 +329,8 @@ void worker_link_is_well(struct worker *w);
  * aside: from a record of outbox[0] on, nothing of its partition is sent. retry_at, look_again_at:
  * when what is parked, or waits, is tried next. doubt, strict: one more refusal; true: patience is
  * over. lost: the connection was, with outbox[0] on its way; settle: the ledger says by now
- * whether its only record is stored. start: false when no canary is to be tried; canary: what has
+ * whether its only record is stored. part_suspect: what may be poison leaves outbox[0] with nothing
+ * else in it. start: false when no canary is to be tried; canary: what has
  * become of it.
  */
 void worker_stand_aside(struct worker *w, size_t record, const struct standing *why);
@@ -337,6 +340,7 @@ bool worker_stand_doubt(struct slot *s, int64_t offset, const char *sqlstate, us
 bool worker_stand_strict(struct slot *s, int64_t offset, const char *sqlstate);
 void worker_stand_lost(struct worker *w, const struct txn_result *r);
 void worker_stand_settle(struct worker *w);
+void worker_stand_part_suspect(struct worker *w);
 bool worker_stand_start(struct worker *w);
 void worker_stand_canary(struct worker *w, const struct txn_result *r);
 usec_t worker_stand_deadline(const struct worker *w);
@@ -345,11 +349,13 @@ usec_t worker_stand_deadline(const struct worker *w);
  * worker_blame.c
  * outbox[0] is refused, and the connection is well: whose fault is it? unusable: a table has
  * changed, and looking it up again did not help: parks the partitions that feed it; false if there
- * are none, so that it may have changed once more.
+ * are none, so that it may have changed once more. is_alone: outbox[0] is a record that may meet a
+ * limit of the server: COPY is to say which.
  */
 void worker_blame(struct worker *w, const struct txn_result *r);
 bool worker_blame_unusable(struct worker *w, const struct txn_result *r);
 bool worker_blame_may_try_each(const struct worker *w);
+bool worker_blame_is_alone(const struct worker *w);
 
 /* worker_ledger.c; start: false when nothing is due */
 bool worker_ledger_start_claim(struct worker *w, bool only_mine);

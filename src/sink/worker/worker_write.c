@@ -58,10 +58,11 @@ bool worker_write_start(struct worker *w)
         if (w->write_failures >= HALVE_AFTER && w->outbox[0]->record_count > 1) {
             worker_outbox_cut(w, w->outbox[0]->record_count / 2);
         }
+        worker_stand_part_suspect(w);
     } while (!worker_letters_fit(w));
     const struct batch *b = w->outbox[0];
     /* After a lost write too: if only a pipeline fails on something, COPY gets past it. */
-    bool copy = l->copy_once || w->write_failures > 0;
+    bool copy = l->copy_once || w->write_failures > 0 || worker_blame_is_alone(w);
     bool each = l->each_once || (!copy && write_path_expects_refusals(&l->path, b));
     enum txn_path path = each && worker_blame_may_try_each(w) ? TXN_EACH
                          : copy                               ? TXN_COPY
@@ -196,7 +197,7 @@ static void act_on(struct worker *w, struct txn_result *r)
     } else if (r->changed) {
         take_change(w, r);
     } else if (r->no_temporary && r->path == TXN_EACH) {
-        w->each_denied = true;
+        w->each_denied_until = clock_mono() + delay_retry_max(); /* somebody may grant it */
         worker_link_succeeded(w);
         l->copy_once = true; /* names one row at a time */
     } else if (is_refused(r)) {
@@ -269,10 +270,10 @@ void worker_write_step(struct worker *w)
         if (r.error.class == ERROR_LINK && l->canary == NULL) {
             w->write_failures++;
             worker_link_failed(w, &r.error);
+            worker_stand_lost(w, &r); /* first: outbox[0] is still what was lost */
             if (r.outcome == TXN_UNKNOWN) {
                 worker_group_unknown(w);
             }
-            worker_stand_lost(w, &r);
             return;
         }
         take_result(w, &r);

@@ -257,6 +257,24 @@ static void test_a_table_that_cannot_be_used(void **state)
     rig_free(r);
 }
 
+/* Another SQLSTATE is another reason, and has its own line; a try that finds the same has none. */
+static void test_what_stands_for_another_reason(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+
+    rig_assign(r, {.topic = "t_1", .partition = 0});
+    struct partition *p = rig_partition(r, "t_1", 0);
+    assert_true(partition_stands(p, STANDING_PARKED, "42P01"));
+    assert_false(partition_stands(p, STANDING_PARKED, "42P01"));
+    assert_false(partition_stands(p, STANDING_PARKED, "")); /* the same, as we have found it */
+    assert_true(partition_stands(p, STANDING_PARKED, "42501"));
+    assert_false(partition_stands(p, STANDING_PARKED, "42501"));
+    assert_true(partition_stands(p, STANDING_STOPPED, ""));
+    assert_false(partition_stands(p, STANDING_STOPPED, "23505"));
+    assert_true(partition_stands(p, STANDING_PARKED, "23505"));
+    rig_free(r);
+}
+
 /* When it is there at last, its topic is stored. */
 static void test_a_table_that_comes_later(void **state)
 {
@@ -1162,6 +1180,7 @@ int main(void)
         cmocka_unit_test(test_partitions_are_spread_over_the_workers),
         cmocka_unit_test(test_a_table_that_is_looked_up_first),
         cmocka_unit_test(test_a_table_that_cannot_be_used),
+        cmocka_unit_test(test_what_stands_for_another_reason),
         cmocka_unit_test(test_a_table_that_comes_later),
         cmocka_unit_test(test_a_table_that_is_resumed),
         cmocka_unit_test(test_revoked_while_its_table_is_looked_up),

@@ -1,12 +1,32 @@
 /*
- * worker_blame.c: which partitions stand, and from where on, when a lock is not available. A worker
- * made by hand, without a thread or a server. One thread.
+ * worker_blame.c: which partitions stand, and from where on, when a lock is not available; what is
+ * sent alone before it is blamed. A worker made by hand, without a thread or a server: what that
+ * refuses is said by the tests. One thread.
  */
 #include "row/kit.h"
 
 #include "sink/rig.h"
 
 enum { RECORDS = 12 };
+
+static struct txn_refusal refusals[1];
+
+bool __wrap_txn_fits_each(const struct txn *t, const struct batch *b);
+const struct txn_refusal *__wrap_txn_refusals(const struct txn *t, size_t *out_n);
+
+bool __wrap_txn_fits_each(const struct txn *t, const struct batch *b)
+{
+    (void) t;
+    (void) b;
+    return true;
+}
+
+const struct txn_refusal *__wrap_txn_refusals(const struct txn *t, size_t *out_n)
+{
+    (void) t;
+    *out_n = ARRAY_LEN(refusals);
+    return refusals;
+}
 
 static char name[] = "t";
 static struct table tables[] = {{.schema = name, .name = name}, {.schema = name, .name = name}};
@@ -131,6 +151,119 @@ static void test_the_last_partition_of_the_batch_stands(void **state)
     rig_free(r);
 }
 
+/*
+ * Nobody knows whose 54000 it is, and patience is over. Which limit of the server it is can be told
+ * only by COPY, so the record goes alone, after those before it; when COPY says that it is not the
+ * server's, the partition stops there.
+ */
+static void test_a_limit_is_blamed_only_after_it_was_met_alone(void **state)
+{
+    struct rig *r = with_batch();
+    struct slot *s = &r->slots[1];
+    struct txn_result result = locked(TXN_NO_ROW);
+
+    (void) state;
+    error_set(&result.error, ERROR_DOUBT, "too many multixacts (54000)");
+    snprintf(result.error.sqlstate, sizeof result.error.sqlstate, "54000");
+    refusals[0] = (struct txn_refusal){
+        .part = 0, .row = 3, .error = &result.error, .class = ERROR_DOUBT};
+    s->cleared_offset = -1;
+    s->doubt.blamed = 1;
+    worker_blame(&r->w, &result);
+    expect_stand(r, 1, -1);
+    assert_int_equal(r->w.outbox_count, 3);
+    assert_int_equal(r->w.outbox[0]->record_count, 4);
+    assert_false(worker_blame_is_alone(&r->w));
+    worker_settle_commit(&r->w, 0);
+    assert_true(worker_blame_is_alone(&r->w));
+    result.path = TXN_COPY;
+    worker_blame(&r->w, &result);
+    assert_int_equal(s->standing->state, STANDING_STOPPED);
+    assert_int_equal(s->standing->offset, 1);
+    expect_stand(r, 0, -1);
+    rig_free(r);
+}
+
+static struct txn_result unfit(enum txn_path path, size_t row)
+{
+    struct txn_result result = locked(row);
+
+    result.path = path;
+    error_set(&result.error, ERROR_UNFIT, "no partition of relation found for row (23514)");
+    snprintf(result.error.sqlstate, sizeof result.error.sqlstate, "23514");
+    return result;
+}
+
+static void expect_parked(const struct rig *r, int slot, int64_t offset)
+{
+    const struct slot *s = &r->slots[slot];
+
+    assert_non_null(s->standing);
+    assert_int_equal(s->standing->state, STANDING_PARKED);
+    assert_int_equal(s->standing->offset, offset);
+}
+
+/* Without store_each() COPY names the row: its record's partition is parked, and no other. */
+static void test_one_odd_record_where_only_copy_can_tell(void **state)
+{
+    struct rig *r = with_batch();
+    struct txn_result result = unfit(TXN_UNNEST, TXN_NO_ROW);
+
+    (void) state;
+    worker_blame(&r->w, &result);
+    assert_true(r->w.link.copy_once);
+    assert_int_equal(r->w.outbox_count, 1);
+    result = unfit(TXN_COPY, 3);
+    worker_blame(&r->w, &result);
+    assert_int_equal(r->w.outbox_count, 2);
+    assert_int_equal(r->w.outbox[0]->record_count, 4);
+    worker_settle_commit(&r->w, 0);
+    expect_stand(r, 1, -1);
+    result = unfit(TXN_COPY, 0);
+    worker_blame(&r->w, &result);
+    expect_parked(r, 1, 1);
+    expect_stand(r, 0, -1);
+    expect_stand(r, 2, -1);
+    assert_int_equal(r->w.unfit_records, 1);
+    assert_int_equal(r->w.outbox[0]->record_count, RECORDS - 4 - 3);
+    worker_settle_commit(&r->w, 0);
+    assert_int_equal(r->w.unfit_records, 0); /* the table stores others */
+    rig_free(r);
+}
+
+/* Nothing of the table is stored in between: it is the table. */
+static void test_a_table_that_refuses_all_where_only_copy_can_tell(void **state)
+{
+    struct rig *r = with_batch();
+    struct txn_result result = unfit(TXN_COPY, 0);
+
+    (void) state;
+    r->w.unfit_table = &tables[0];
+    r->w.unfit_records = 3;
+    worker_blame(&r->w, &result);
+    expect_parked(r, 0, 0);
+    expect_parked(r, 1, 0);
+    expect_stand(r, 2, -1);
+    assert_int_equal(r->w.outbox[0]->record_count, RECORDS / RIG_SLOTS);
+    rig_free(r);
+}
+
+/* Somebody may have granted it since. */
+static void test_temporary_tables_are_tried_again_after_a_while(void **state)
+{
+    struct rig *r = with_batch();
+
+    (void) state;
+    r->w.wc.policies->letters = &others;
+    assert_true(worker_blame_may_try_each(&r->w));
+    r->w.each_denied_until = clock_mono() + USEC_PER_SEC;
+    assert_false(worker_blame_may_try_each(&r->w));
+    r->w.each_denied_until = clock_mono();
+    assert_true(worker_blame_may_try_each(&r->w));
+    r->w.wc.policies->letters = NULL;
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +271,10 @@ int main(void)
         cmocka_unit_test(test_the_table_is_locked),
         cmocka_unit_test(test_more_rows_are_locked_than_are_looked_for),
         cmocka_unit_test(test_the_last_partition_of_the_batch_stands),
+        cmocka_unit_test(test_one_odd_record_where_only_copy_can_tell),
+        cmocka_unit_test(test_a_table_that_refuses_all_where_only_copy_can_tell),
+        cmocka_unit_test(test_temporary_tables_are_tried_again_after_a_while),
+        cmocka_unit_test(test_a_limit_is_blamed_only_after_it_was_met_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
