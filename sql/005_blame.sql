@@ -125,8 +125,10 @@ BEGIN
     FOR r IN 1 .. coalesce(pg_catalog.array_length(runs_part, 1), 0) LOOP
         rows := rows OPERATOR(pg_catalog.+) runs_last[r] OPERATOR(pg_catalog.-) runs_first[r] OPERATOR(pg_catalog.+) 1;
     END LOOP;
+    PERFORM pg_catalog.set_config('pgsinkd.pass', '', true);
     <<passes>> LOOP
         BEGIN
+            PERFORM pg_catalog.set_config('pgsinkd.pass', pass::pg_catalog.text, true);
             IF pass OPERATOR(pg_catalog.=) ANY ('{2,4}'::pg_catalog.int4[]) THEN
                 SET CONSTRAINTS ALL IMMEDIATE;
             END IF;
@@ -326,8 +328,11 @@ BEGIN
             SET CONSTRAINTS ALL IMMEDIATE;
             EXIT passes;
         EXCEPTION WHEN OTHERS OR assert_failure THEN
-            -- Passes 2 and 4 check everything at once, so nothing can be left for the end.
-            IF is_over OR pass OPERATOR(pg_catalog.=) ANY ('{2,4}'::pg_catalog.int4[])
+            -- Passes 2 and 4 check everything at once, so nothing can be left for the end. An error that comes while
+            -- PostgreSQL undoes an attempt (53400, of temporary files) is caught here too, but then it undoes that attempt
+            -- and not the pass: what the pass has stored, and set, is still there.
+            IF is_over OR pg_catalog.current_setting('pgsinkd.pass') OPERATOR(pg_catalog.<>) ''
+                       OR pass OPERATOR(pg_catalog.=) ANY ('{2,4}'::pg_catalog.int4[])
                           AND SQLSTATE OPERATOR(pg_catalog.<>) 'SK002' THEN
                 RAISE;
             END IF;

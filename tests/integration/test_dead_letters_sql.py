@@ -1,6 +1,7 @@
 """The SQL of dead letters by itself: store_each() finds the bad rows of a staged batch, and only those; the
 functions for operators; the upgrade of a database from before there were dead letters."""
 
+import contextlib
 import re
 from typing import NamedTuple
 
@@ -429,6 +430,26 @@ def test_when_too_many_are_refused_the_rest_is_not_tried(db):
     refused = [line.place for line in lines if line.blame]
     assert refused == list(range(1, 203, 2))
     assert not [line for line in lines if line.place > refused[-1]]
+
+
+def test_an_error_while_an_attempt_is_undone(db):
+    """PostgreSQL then undoes less than it should; so nothing of it may be committed."""
+    table(db, "other")
+    table(db)
+    db.sql(
+        "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM came; RETURN NULL; END $$;"
+        "CREATE TRIGGER look AFTER INSERT ON target REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION look()"
+    )
+    for size in (300, 500, 1000, 2000, 4000, 9000):
+        db.sql(STAGING.replace("TABLE", "TABLE IF NOT EXISTS"))  # it may also end the session
+        db.sql("TRUNCATE staged, target, other")
+        stage(db, plain(size + 10))
+        db.sql("SET work_mem = '64kB'; SET temp_file_limit = 0")
+        with contextlib.suppress(psycopg.errors.ConfigurationLimitExceeded, psycopg.OperationalError):
+            tried(db, (1, 0, 9), (2, 10, size + 9), statements=[STORE.format(table="other"), STORE.format(table="target")])
+        db.sql("RESET temp_file_limit; RESET work_mem")
+        assert db.sql("SELECT id, count(*) FROM other GROUP BY id HAVING count(*) > 1") == [], size
+        assert db.sql("SELECT id, count(*) FROM target GROUP BY id HAVING count(*) > 1") == [], size
 
 
 # Casts, in which no table is involved
