@@ -491,6 +491,11 @@ void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *
     struct standing why = {.state = STANDING_OVER_LIMIT, .offset = offset, .retry_at = USEC_NEVER};
 
     policy_exceeded(p, err);
+    if (w->link.ledger == NULL) { /* nor is there a resume() */
+        error_hint(err, "Where so much fails it is rarely the records: look at the table and at "
+                        "dead_letters. Then restart the daemon, which gives the route as many "
+                        "again, or raise max_dead_letters of the route.");
+    }
     why.why = *err;
     worker_slot_stand(w, s, &why);
     s->fault_after =
