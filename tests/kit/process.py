@@ -3,8 +3,10 @@
 Start processes from the main thread only: the death signal follows the thread that started them.
 """
 
+import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -87,7 +89,11 @@ def rss_bytes(pid):
 
 
 def free_port():
-    """A TCP port nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A TCP port nobody listens on. None of those that the kernel gives to connections, or one might have it before the
+    server that it is for."""
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10_000, low) if low > 12_000 else 0
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return s.getsockname()[1]
