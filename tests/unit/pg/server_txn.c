@@ -87,11 +87,11 @@ static struct target *make_target(const char *name, const char *columns, uint32_
 /* The next target may lie at the same address. */
 static void free_target(struct target *g)
 {
-    const struct target *const gone[] = {g};
     union {
         const struct table *from;
         struct table *to;
     } table = {.from = g->table};
+    const struct target *const gone[] = {g};
 
     txn_forget(t, gone, 1);
     table_free(table.to);
