@@ -99,8 +99,9 @@ static void add_stage(struct txn *t, const struct batch *b, size_t part)
     t->copies_left++;
 }
 
-/* ARRAY['...','...']: a statement for each part; '' for a part without rows. */
-static void add_statements(struct txn *t, const struct batch *b)
+/* ARRAY['...','...']: a statement for each part that wants one, else ''. */
+static void add_statement_array(struct txn *t, const struct batch *b, enum rows_source source,
+                                const bool *wanted)
 {
     _cleanup_buf_ struct buf text = {0};
 
@@ -109,14 +110,24 @@ static void add_statements(struct txn *t, const struct batch *b)
         const struct batch_part *p = &b->parts[i];
         const struct rows_shape shape = {p->target, p->action, p->omit};
         buf_clear(&text);
-        if (is_tried(t, p)) {
-            rows_sql_store(&text, &shape, ROWS_PLACES, statements_of(t->statements, &shape)->places,
+        if (wanted[i]) {
+            rows_sql_store(&text, &shape, source, statements_of(t->statements, &shape)->places,
                            NULL);
         }
         buf_add_z(&t->sql, i > 0 ? "," : "");
         sql_literal(&t->sql, buf_cstr(&text));
     }
     buf_add_z(&t->sql, "]::pg_catalog.text[]");
+}
+
+static void add_statements(struct txn *t, const struct batch *b)
+{
+    _cleanup_mem_ bool *wanted = mem_array(MAX(b->part_count, 1), sizeof *wanted);
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        wanted[i] = is_tried(t, &b->parts[i]);
+    }
+    add_statement_array(t, b, ROWS_PLACES, wanted);
 }
 
 /* The temporary tables of the parts. */
@@ -137,27 +148,20 @@ static void add_stages(struct txn *t, const struct batch *b)
  * last row of a key counts, which takes the places. */
 static void add_wholes(struct txn *t, const struct batch *b)
 {
-    _cleanup_buf_ struct buf text = {0};
+    _cleanup_mem_ bool *wanted = mem_array(MAX(b->part_count, 1), sizeof *wanted);
     _cleanup_mem_ size_t *runs = mem_array(MAX(b->part_count, 1), sizeof *runs);
 
     for (size_t i = 0; i < t->run_count; i++) {
         runs[t->runs[i].part]++;
     }
-    buf_add_z(&t->sql, ",ARRAY[");
     for (size_t i = 0; i < b->part_count; i++) {
         const struct batch_part *p = &b->parts[i];
-        const struct rows_shape shape = {p->target, p->action, p->omit};
         bool inserts = p->action == ROW_INSERT || p->action == ROW_IGNORE;
-        buf_clear(&text);
-        if (is_tried(t, p) && inserts && runs[i] == 1 && p->row_count >= SCREEN_ROWS_MIN &&
-            target_marks_of(&t->marks, p->target)->row_count == p->row_count) {
-            rows_sql_store(&text, &shape, ROWS_STAGE, statements_of(t->statements, &shape)->places,
-                           NULL);
-        }
-        buf_add_z(&t->sql, i > 0 ? "," : "");
-        sql_literal(&t->sql, buf_cstr(&text));
+        wanted[i] = is_tried(t, p) && inserts && runs[i] == 1 && p->row_count >= SCREEN_ROWS_MIN &&
+                    target_marks_of(&t->marks, p->target)->row_count == p->row_count;
     }
-    buf_add_z(&t->sql, "]::pg_catalog.text[]");
+    buf_add_u8(&t->sql, ',');
+    add_statement_array(t, b, ROWS_STAGE, wanted);
 }
 
 static void add_run_array(struct txn *t, size_t field)

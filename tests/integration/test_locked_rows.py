@@ -75,18 +75,6 @@ def test_rows_of_two_partitions_are_locked(bench, path):
     pair.bench.check(pair.log, model=MODEL)
 
 
-@PATHS
-def test_all_rows_are_locked(bench, path):
-    """Not by a lock of the table, but it comes to the same."""
-    pair = things(bench, path)
-    with locked(bench, "UPDATE events SET note = 'never'"):
-        send(pair, "new")
-        pair.stands("parked", "55P03", at={0: 10, 1: 10, 2: 10})
-        pair.neighbours_go_on()
-    pair.ends()
-    pair.bench.check(pair.log, model=MODEL)
-
-
 def test_rows_of_many_partitions_are_locked(bench):
     """After some the others stand too early; the next tries bring them to their records."""
     pair = Pair(bench, ddl=THINGS, partitions=8, route={"mode": "upsert"}, **QUICKLY)
@@ -103,10 +91,11 @@ def test_rows_of_many_partitions_are_locked(bench):
 
 
 @PATHS
-def test_the_table_is_locked(bench, path):
-    """No row is named, so all stand, from their first records on."""
+@pytest.mark.parametrize("lock", ["LOCK TABLE events IN ACCESS EXCLUSIVE MODE", "UPDATE events SET note = 'never'"])
+def test_the_table_is_locked(bench, path, lock):
+    """No row is named, or each is, which comes to the same: all stand, from their first records on."""
     pair = things(bench, path)
-    with locked(bench, "LOCK TABLE events IN ACCESS EXCLUSIVE MODE"):
+    with locked(bench, lock):
         send(pair, "new")
         pair.stands("parked", "55P03", at={0: 10, 1: 10, 2: 10})
         pair.neighbours_go_on()
