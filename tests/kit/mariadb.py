@@ -51,7 +51,7 @@ class MariaDB:
 
     def install(self):
         """Makes the data directory."""
-        argv = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
+        argv = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--skip-test-db", "--skip-name-resolve",
                 "--auth-root-authentication-method=normal"]  # fmt: skip
         done = subprocess.run(as_server_user(argv), cwd="/", capture_output=True, text=True)
         assert done.returncode == 0, f"mariadb-install-db: {done.stdout}{done.stderr}"
