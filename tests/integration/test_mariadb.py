@@ -13,8 +13,9 @@ import re
 import psycopg
 import pytest
 
+from kit import wait
 from kit.connect import Connect
-from kit.debezium import MariaSource
+from kit.debezium import MariaSource, Mirror, read_back
 from kit.mariadb import MariaDB, as_hex
 
 pytestmark = pytest.mark.timeout(180)
@@ -236,7 +237,8 @@ COLUMNS = {
     "texts": [
         Column("CHAR(5)", "char(5)", texts("ab", "a", "", "😀😀")),
         Column("VARCHAR(20)", "varchar(20)", [
-            *texts("hä😀€", "", "a  ", "it's \\ \"q\" \n\t", "1234", "__debezium_unavailab"), "CONCAT('a', CHAR(0), 'b')",
+            *texts("hä😀€", "", "a  ", "it's \\ \"q\" \n\t", "1234", "__debezium_unavailab"),
+            "CONCAT('a', CHAR(0), 'b')",
         ]),
         Column("VARCHAR(20) CHARACTER SET latin1", "text", [*texts("häß€"), "_latin1 X'80818D8F909DFF'"]),
         Column("VARCHAR(20) CHARACTER SET ucs2", "text", texts("hä€")),
@@ -373,7 +375,8 @@ LOSSES = [
     # No text of PostgreSQL has U+0000 (the option nul decides).
     Loss("VARCHAR(20)", {"a\0b": DEAD}),
     # Java's windows-1252 has no letters for these bytes; the server turns them into control characters.
-    Loss("VARCHAR(20) CHARACTER SET latin1", {"€\x81\x8d\x8f\x90\x9dÿ": "€\ufffd\ufffd\ufffd\ufffd\ufffdÿ"}, when="stream"),
+    Loss("VARCHAR(20) CHARACTER SET latin1", {"€\x81\x8d\x8f\x90\x9dÿ": "€\ufffd\ufffd\ufffd\ufffd\ufffdÿ"},
+         when="stream"),
     # The labels of the binary log: a comma is escaped, and letters beyond U+FFFF are question marks.
     Loss(ENUM, {"d,e": DEAD, "ä😀": DEAD}, when="stream"),
     # The server leaves out zero bytes at the end, and Debezium puts them to the front.
@@ -485,9 +488,9 @@ class Run:
             values = stored.pop(ident, None)
             got = DEAD if values is None else values.pop(columns.index(column))
             if got != want or (values and any(values)):
+                name = f"{column.kind} -> {column.target_in(self.mode)}, {when(ident)}, {table} {ident}"
                 wrote = json.dumps(self.wrote[table, ident][column.name])
-                found.append(("contents", f"{column.kind} -> {column.target_in(self.mode)}, {when(ident)}, {table} {ident}:"
-                                          f" {short(got)} instead of {short(want)}; {short(wrote)}"))  # fmt: skip
+                found.append(("contents", f"{name}: {short(got)} instead of {short(want)}; {short(wrote)}"))
         return found + [("invention", f"{table} {ident}") for ident in stored]
 
 
@@ -530,3 +533,236 @@ def route_of_types(source, table, mode):
         more["decimal"] = "number" if "value_converter_decimal_format" in mode.connector else "base64"
     return {"topics": [source.topic(table)], "table": table, "envelope": "debezium", "on_error": "dead_letter",
             "booleans": "number"} | more  # fmt: skip
+
+
+# ---- changes ----
+
+
+class Tables:
+    """Tables of the same columns in the source and in the target's schema `target`, and a copy of the source's rows in
+    the schema `source`, for Mirror."""
+
+    def __init__(self, bench, server):
+        self.bench = bench
+        self.server = server
+        self.names = []
+        bench.sql("SET TimeZone TO 'UTC'; CREATE SCHEMA source; CREATE SCHEMA target")
+        server.run(f"CREATE DATABASE {bench.database}")
+
+    def make(self, name, at_source, at_target):
+        """Without a text for the source it is made later."""
+        self.names.append(name)
+        if at_source:
+            self.run(f"CREATE TABLE `{name}` ({at_source})")
+        for schema in ("source", "target"):
+            self.bench.sql(f'CREATE TABLE {schema}."{name}" ({at_target})')
+
+    def run(self, *statements):
+        self.server.run(";\n".join(statements), self.bench.database)
+
+    def copy(self):
+        """Each table of the source as it is now."""
+        for name in self.names:
+            self.bench.sql(f'TRUNCATE source."{name}"')
+            columns = self.bench.sql(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+                " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum", f'source."{name}"',
+            )  # fmt: skip
+            texts_ = ", ".join(as_hex(rf"CONCAT('\\x', HEX(`{c}`))" if k == "bytea" else f"`{c}`") for c, k in columns)
+            slots = ", ".join(f"%s::{kind}" for _, kind in columns)
+            for row in self.server.rows(f"SELECT {texts_} FROM `{name}`", self.bench.database):
+                self.bench.sql(f'INSERT INTO source."{name}" VALUES ({slots})', *row)
+
+    def faults(self):
+        """What differs between the source and the target."""
+        self.copy()
+        return [fault for name in self.names
+                for fault in Mirror(f'source."{name}"').faults(self.bench.db, f'target."{name}"', [])]  # fmt: skip
+
+
+# A primary key of each of these types: (source, target, four values).
+KEYS = [
+    ("BINARY(16)", "bytea", ["X'01'", "X'A0EEBC999C0B4EF8BB6D6BB9BD380A00'", "''", "X'00FF'"]),
+    ("VARBINARY(8)", "bytea", ["X'01'", "X'0100'", "''", "X'FF'"]),
+    ("DATETIME", "timestamp(0)", texts("2024-02-29 13:14:15", "1969-12-31 23:59:59", "9999-12-31", "1000-01-01")),
+    ("DATETIME(6)", "timestamp(6)", texts("2024-02-29 13:14:15.000001", "2024-02-29 13:14:15", "1970-01-01",
+                                          "1969-12-31 23:59:59.999999")),
+    ("TIMESTAMP(6)", "timestamptz", texts("2024-02-29 13:14:15.000001", "2024-02-29 13:14:15", "1970-01-01 00:00:01",
+                                          "2038-01-19 03:14:07.999999")),
+    ("DATE", "date", texts("2024-02-29", "1969-12-31", "1000-01-01", "9999-12-31")),
+    ("TIME(6)", "interval", texts("-838:59:59", "00:00:00.000001", "838:59:59", "13:14:15")),
+    ("DECIMAL(10,2)", "numeric(10,2)", ["0.01", "-26588.24", "99999999.99", "0"]),
+    ("BIGINT UNSIGNED", "numeric(20,0)", [0, 2**63, 2**64 - 1, 1]),
+    ("ENUM('a','b','c','d')", "text", texts("a", "b", "c", "d")),
+    ("VARCHAR(20)", "varchar(20)", texts("😀", "", "ä", "1234")),
+    ("UUID", "uuid", texts("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12",
+                           "00000000-0000-0000-0000-000000000001", "ffffffff-ffff-ffff-ffff-ffffffffffff")),
+    ("YEAR", "smallint", [1901, 2024, 2155, 2000]),
+]  # fmt: skip
+
+
+def make_tables(tables):
+    tables.make("pairs", "a INT, b VARCHAR(10) COLLATE utf8mb4_general_ci, note VARCHAR(20), PRIMARY KEY (a, b)",
+                "a int, b varchar(10), note varchar(20), PRIMARY KEY (a, b)")  # fmt: skip
+    tables.make("numbered", "id INT AUTO_INCREMENT PRIMARY KEY, code VARCHAR(10) UNIQUE, n INT",
+                "id int PRIMARY KEY, code varchar(10) UNIQUE, n int")  # fmt: skip
+    tables.make("coded", "code VARCHAR(10) NOT NULL UNIQUE, n INT", "code varchar(10) PRIMARY KEY, n int")
+    tables.make("keysonly", "a INT, b INT, PRIMARY KEY (a, b)", "a int, b int, PRIMARY KEY (a, b)")
+    tables.make("defaults",
+                "id INT PRIMARY KEY, i INT DEFAULT 5, s VARCHAR(10) DEFAULT 'x',"
+                " at DATETIME(6) DEFAULT CURRENT_TIMESTAMP(6), n DECIMAL(10,2) DEFAULT 1.50",
+                "id int PRIMARY KEY, i int DEFAULT 5, s varchar(10) DEFAULT 'x',"
+                " at timestamp(6) DEFAULT now(), n numeric(10,2) DEFAULT 1.50")  # fmt: skip
+    tables.make("computed", "id INT PRIMARY KEY, n INT, twice INT AS (n * 2) VIRTUAL, thrice INT AS (n * 3) PERSISTENT",
+                "id int PRIMARY KEY, n int, twice int, thrice int")  # fmt: skip
+    tables.make("Names", "id INT PRIMARY KEY, `order` INT, `two words` INT, `a.b` INT, `MiXed` INT, `ä` INT",
+                'id int PRIMARY KEY, "order" int, "two words" int, "a.b" int, "MiXed" int, "ä" int')  # fmt: skip
+    tables.make("emptied", "id INT PRIMARY KEY, n INT", "id int PRIMARY KEY, n int")
+    tables.make("late", None, "id int PRIMARY KEY, bo boolean, si smallint, js jsonb")
+    for i, (kind, target, _) in enumerate(KEYS):
+        tables.make(f"key{i}", f"k {kind} PRIMARY KEY, n INT", f"k {target} PRIMARY KEY, n int")
+
+
+def begin(tables):
+    """What the snapshot reads."""
+    tables.run(
+        "INSERT INTO pairs SELECT seq, 'x', 'snapshot' FROM seq_1_to_100",
+        "INSERT INTO numbered (code, n) SELECT CONCAT('c', seq), seq FROM seq_1_to_20",
+        "INSERT INTO coded VALUES ('a', 1), ('b', 2), ('c', 3)",
+        "INSERT INTO keysonly VALUES (1, 1), (1, 2), (2, 1)",
+        "INSERT INTO defaults VALUES (1, NULL, NULL, NULL, NULL), (2, 7, 'y', '2024-02-29 13:14:15.5', 2.50)",
+        "INSERT INTO computed (id, n) VALUES (1, 10), (2, 20)",
+        "INSERT INTO Names VALUES (1, 1, 1, 1, 1, 1), (2, 2, 2, 2, 2, 2)",
+        "INSERT INTO emptied VALUES (1, 1), (2, 2)",
+        *(f"INSERT INTO key{i} VALUES ({values[0]}, 0), ({values[1]}, 1), ({values[2]}, 2)"
+          for i, (_, _, values) in enumerate(KEYS)),
+    )  # fmt: skip
+
+
+CHANGES = [
+    # Both parts of a key, each alone and together; a letter that the collation takes for the same.
+    "UPDATE pairs SET note = 'changed' WHERE a % 2 = 0",
+    "UPDATE pairs SET b = 'y' WHERE a % 10 = 0",
+    "UPDATE pairs SET b = 'Y' WHERE a = 10",
+    "UPDATE pairs SET a = a + 1000 WHERE a > 90",
+    "UPDATE pairs SET a = a + 2000, b = 'z', note = NULL WHERE a BETWEEN 50 AND 55",
+    "DELETE FROM pairs WHERE a BETWEEN 20 AND 30",
+    "INSERT INTO pairs VALUES (21, 'x', 'again')",
+    # One statement that deletes and inserts.
+    "REPLACE INTO numbered VALUES (1, 'c1', 100)",
+    "REPLACE INTO numbered (code, n) VALUES ('c2', 200)",
+    "REPLACE INTO numbered VALUES (3, 'c4', 300)",
+    "INSERT INTO numbered VALUES (5, 'new', 1) ON DUPLICATE KEY UPDATE n = 500",
+    "INSERT INTO numbered (code, n) VALUES ('c6', 1) ON DUPLICATE KEY UPDATE id = 600",
+    "INSERT IGNORE INTO numbered VALUES (7, 'ignored', 1)",
+    "INSERT INTO numbered (code, n) VALUES ('last', 1)",
+    # A unique value moves between rows.
+    "UPDATE numbered SET code = NULL WHERE id = 8",
+    "UPDATE numbered SET code = 'c8' WHERE id = 9",
+    "UPDATE numbered SET code = 'c9' WHERE id = 8",
+    "DELETE FROM numbered WHERE id = 10",
+    "UPDATE numbered SET code = 'c10' WHERE id = 11",
+    # The unique index is the key.
+    "UPDATE coded SET code = 'd' WHERE code = 'a'",
+    "UPDATE coded SET n = 20 WHERE code = 'b'",
+    "DELETE FROM coded WHERE code = 'c'",
+    "UPDATE keysonly SET b = 3 WHERE a = 1 AND b = 1",
+    "DELETE FROM keysonly WHERE a = 2",
+    "INSERT INTO defaults (id) VALUES (3)",
+    "INSERT INTO defaults VALUES (4, NULL, NULL, NULL, NULL)",
+    "UPDATE defaults SET i = NULL, s = NULL, at = NULL, n = NULL WHERE id = 2",
+    "UPDATE computed SET n = 11 WHERE id = 1",
+    "INSERT INTO computed (id, n) VALUES (3, NULL)",
+    "UPDATE Names SET `order` = 10, `two words` = 11, `a.b` = 12, MiXed = 13, ä = 14 WHERE id = 1",
+    "DELETE FROM Names WHERE id = 2",
+    "UPDATE emptied SET n = 3 WHERE id = 1",
+    "TRUNCATE emptied",
+    "INSERT INTO emptied VALUES (2, 20), (3, 30)",
+    # What Debezium sees being made has other types than what is there before it: booleans, documents.
+    "CREATE TABLE late (id INT PRIMARY KEY, bo BOOL, si BOOL, js JSON)",
+    """INSERT INTO late VALUES (1, true, true, '{"a": 1}'), (2, false, false, '"x"'), (3, NULL, NULL, NULL)""",
+    "UPDATE late SET bo = false, si = false, js = '[]' WHERE id = 1",
+    # Transactions.
+    "BEGIN",
+    "INSERT INTO pairs VALUES (5000, 'kept', '')",
+    "SAVEPOINT s",
+    "INSERT INTO pairs VALUES (5001, 'gone', '')",
+    "ROLLBACK TO s",
+    "INSERT INTO coded VALUES ('kept', 1)",
+    "COMMIT",
+    "BEGIN",
+    "DELETE FROM pairs",
+    "ROLLBACK",
+    # Several tables in one statement.
+    "UPDATE pairs, numbered SET pairs.note = 'both', numbered.n = numbered.n + 1 WHERE pairs.a = numbered.id",
+    "DELETE pairs, numbered FROM pairs JOIN numbered ON pairs.a = numbered.id WHERE numbered.id BETWEEN 12 AND 14",
+    "INSERT INTO pairs SELECT id, 'copy', code FROM numbered",
+]
+
+
+def changes_of_keys():
+    for i, (_, _, values) in enumerate(KEYS):
+        yield f"UPDATE key{i} SET n = 10 WHERE k = {values[0]}"
+        yield f"DELETE FROM key{i} WHERE k = {values[1]}"
+        yield f"UPDATE key{i} SET k = {values[3]} WHERE k = {values[2]}"
+        yield f"INSERT INTO key{i} VALUES ({values[1]}, 11)"
+
+
+THE_END = "INSERT INTO coded VALUES ('the end', 0)"
+
+
+def is_at_end(log):
+    """Does the topic show the last change?"""
+    return b'"the end"' in (log.records[0][max(log.records[0])].value or b"")
+
+
+@pytest.mark.parametrize("schemas", [True, False], ids=["schema", "plain"])
+def test_changes(bench, connect, mariadb, schemas):
+    """All that MariaDB does to rows, with keys of many types, while the daemon runs. Patterns take in each topic of the
+    connector: records that tell of no row are passed over."""
+    mode = MODES["recommended"]
+    tables = Tables(bench, mariadb)
+    make_tables(tables)
+    begin(tables)
+    with MariaSource(
+        bench, connect, mariadb, bench.database, schemas=schemas, provide_transaction_metadata="true",
+        heartbeat_interval_ms=200, **mode.connector,
+    ) as source:  # fmt: skip
+        heartbeats = f"__debezium-heartbeat.{source.name}"
+        patterns = [f"^{source.name}.*", f"^{re.escape(heartbeats)}$"]
+        route = {"topics": patterns, "table": "target.{value.source.table}", "tables": tables.names,
+                 "envelope": "debezium", "on_error": "dead_letter", "booleans": "number"} | mode.route  # fmt: skip
+        bench.start(bench.config(routes=[route]))
+        tables.run(*CHANGES, *changes_of_keys(), THE_END)
+        wait.until(lambda: is_at_end(source.log("coded", 1)), "the last change")
+    others = [source.name, f"{source.name}.transaction", heartbeats]
+    logs = {topic: read_back(bench.kafka, topic) for topic in [*others, *map(source.topic, tables.names)]}
+    for log in logs.values():
+        bench.wait_stored(log)
+    faults = tables.faults()
+    assert not faults, "\n".join(text for _, text in faults)
+    for topic, log in logs.items():
+        name = topic.rpartition(".")[2] if topic not in others else "coded"
+        bench.check(log, f'target."{name}"', model=Mirror(f'source."{name}"'))
+
+
+def test_a_unit_that_nobody_tells_is_not_guessed(bench, connect, mariadb):
+    """The default mode writes milliseconds or microseconds, as the precision of the source's column says. A record
+    without a schema does not repeat it."""
+    for name in ("untold", "precise_untold", "ambiguous", "precise", "unit"):
+        kind = "timestamp(0)" if name.startswith("precise") else "timestamp"
+        bench.sql(f"CREATE TABLE {name} (id int PRIMARY KEY, at {kind})")
+    mariadb.run(f"CREATE DATABASE {bench.database}; USE {bench.database};"
+                " CREATE TABLE t (id INT PRIMARY KEY, at DATETIME);"
+                " INSERT INTO t VALUES (1, '2024-02-29 13:14:15'), (2, NULL)")  # fmt: skip
+    with MariaSource(bench, connect, mariadb, bench.database) as source:
+        log = source.log("t", 2)
+    adaptive = {"time_precision": "adaptive_time_microseconds"}
+    route = {"topics": [source.topic("t")], "envelope": "debezium", "on_error": "dead_letter"}
+    unit = {"columns": {"at": {"from": "value.after.at", "unit": "ms"}}}
+    more = {"untold": {}, "precise_untold": {}, "ambiguous": adaptive, "precise": adaptive, "unit": unit}
+    bench.drain(bench.config(routes=[route | {"name": name, "table": name} | what for name, what in more.items()]))
+    for name in more:
+        right = name in ("precise", "unit")
+        rows = "(1, '2024-02-29 13:14:15'::timestamp), (2, NULL)" if right else "(2, NULL::timestamp)"
+        bench.check(log, name, model=Mirror(f"(VALUES {rows})"), route=name, dead=set() if right else {(0, 0)})

@@ -177,7 +177,7 @@ def read_back(broker, topic):
     log = Log(broker, topic, broker.partitions(topic))
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "kit", **CLIENT})
     try:
-        consumer.list_topics(topic, timeout=10)  # if it does not know the leaders when it is assigned, that takes 0.5 s
+        consumer.list_topics(topic, timeout=10)  # to know the leader: an assignment that has to ask takes 1 s
         for partition, end in log.ends().items():
             consumer.assign([TopicPartition(topic, partition, 0)])
             log.keep(_read(consumer, topic, end))

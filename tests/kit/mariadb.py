@@ -1,7 +1,7 @@
 """A MariaDB server of our own: temporary directory, own port, own socket, a binary log that Debezium reads.
 
-It makes no promise to outlive a power cut. As root the server runs as the user that PostgreSQL runs as, see postgres.py.
-SQL goes through the client program, so that no other package is needed.
+Nothing is flushed: no test here cuts the power. As root the server runs as user postgres, as PostgreSQL does. SQL goes
+through the client program, so that no other package is needed.
 """
 
 import contextlib
@@ -51,8 +51,8 @@ class MariaDB:
 
     def install(self):
         """Makes the data directory."""
-        argv = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--skip-test-db", "--skip-name-resolve",
-                "--auth-root-authentication-method=normal"]  # fmt: skip
+        argv = ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
+                "--skip-name-resolve", "--auth-root-authentication-method=normal"]  # fmt: skip
         done = subprocess.run(as_server_user(argv), cwd="/", capture_output=True, text=True)
         assert done.returncode == 0, f"mariadb-install-db: {done.stdout}{done.stderr}"
         return self
