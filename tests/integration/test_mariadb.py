@@ -309,7 +309,7 @@ for _table, _columns in COLUMNS.items():
 LATER = 1000  # added to the id of a row that is written when the snapshot is over
 
 
-def when(ident):
+def phase_of(ident):
     return "snapshot" if ident <= LATER else "stream"
 
 
@@ -456,7 +456,7 @@ class Run:
         )
         for i, ident, text in self.server.rows(query, self.bench.database):
             column, ident = columns[int(i)], int(ident)
-            want = self._lost.arrives(column.kind, text, when(ident), text)
+            want = self._lost.arrives(column.kind, text, phase_of(ident), text)
             if want is text:
                 want = self._as_printed(column, text)
             self.wanted.setdefault(column.table, {})[ident] = (column, want)
@@ -488,7 +488,7 @@ class Run:
             values = stored.pop(ident, None)
             got = DEAD if values is None else values.pop(columns.index(column))
             if got != want or (values and any(values)):
-                name = f"{column.kind} -> {column.target_in(self.mode)}, {when(ident)}, {table} {ident}"
+                name = f"{column.kind} -> {column.target_in(self.mode)}, {phase_of(ident)}, {table} {ident}"
                 wrote = json.dumps(self.wrote[table, ident][column.name])
                 found.append(("contents", f"{name}: {short(got)} instead of {short(want)}; {short(wrote)}"))
         return found + [("invention", f"{table} {ident}") for ident in stored]
