@@ -9,7 +9,6 @@
 
 /*
  * Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time.
- * UNIT_DAY: no user declares it; dates of Kafka Connect and Debezium are such numbers.
  */
 enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS, UNIT_DAY };
 

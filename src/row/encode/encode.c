@@ -37,6 +37,13 @@ static bool encode_plain(const struct encoding *v)
     return encoders[v->column->type](v);
 }
 
+/* Is the value what its JSON says? A number is in itself, whatever else its source might write. */
+static bool is_itself(const struct logical *l, const struct cell *c)
+{
+    return l->kind == LOGICAL_PLAIN || l->kind == LOGICAL_ARRAY ||
+           (l->kind == LOGICAL_SCALED && (c->kind == CELL_NUMBER || c->kind == CELL_INT));
+}
+
 /* A value of a logical type. The elements of an array have one of their own. */
 static bool encode_logical(const struct encoding *v, const struct logical *l)
 {
@@ -44,7 +51,7 @@ static bool encode_logical(const struct encoding *v, const struct logical *l)
     struct encoding as = *v;
 
     as.unit = l->unit;
-    if (l->kind != LOGICAL_PLAIN && l->kind != LOGICAL_ARRAY) {
+    if (!is_itself(l, v->cell)) {
         if (!logical_apply(l, v->cell, &v->encoder->applied, &applied, v->err)) {
             return false;
         }

@@ -208,7 +208,6 @@ enum {
     NUMERIC_MINUS_INFINITY = 0xF000,
     NUMERIC_SCALE_MAX = 0x3FFF,
     NUMERIC_POINT_MAX = 131072, /* digits before the point: weight is an int16 */
-    VARHDRSZ = 4,
 };
 
 /* Significant decimal digits on the way to numeric. */
@@ -279,17 +278,6 @@ static void magnitude_round(struct magnitude *m, int scale)
         }
     }
     magnitude_trim(m);
-}
-
-/* PostgreSQL's numeric_typmod_precision and _scale; the scale is signed since PostgreSQL 15. */
-static int typmod_precision(int32_t typmod)
-{
-    return ((typmod - VARHDRSZ) >> 16) & 0xFFFF;
-}
-
-static int typmod_scale(int32_t typmod)
-{
-    return (((typmod - VARHDRSZ) & 0x7FF) ^ 1024) - 1024;
 }
 
 static int64_t floor_div4(int64_t a)
@@ -403,7 +391,7 @@ static bool encode_special_numeric(const struct encoding *v)
         put_numeric_head(v->out, 0, 0, NUMERIC_NAN, 0);
         return true;
     }
-    if (v->column->typmod >= VARHDRSZ) {
+    if (column_numeric_is_limited(v->column)) {
         return encoding_out_of_range(v); /* apply_typmod_special */
     }
     put_numeric_head(v->out, 0, 0,
@@ -419,7 +407,6 @@ static bool numeric_quick(const struct encoding *v)
 {
     enum { SCALE_MOST = 16, GROUPS = 9 };
     const struct cell *c = v->cell;
-    int32_t typmod = v->column->typmod;
     int64_t shown = c->scale;
     if (!cell_is_short(c) || c->scale > SCALE_MOST) {
         return false;
@@ -427,9 +414,9 @@ static bool numeric_quick(const struct encoding *v)
     uint64_t n = c->number < 0 ? 0 - (uint64_t) c->number : (uint64_t) c->number;
     uint64_t whole = n / POWERS[c->scale];
     uint64_t rest = n % POWERS[c->scale] * POWERS[(4 - c->scale % 4) % 4];
-    if (typmod >= VARHDRSZ) {
-        int places = typmod_precision(typmod) - typmod_scale(typmod);
-        shown = typmod_scale(typmod);
+    if (column_numeric_is_limited(v->column)) {
+        int places = column_numeric_precision(v->column) - column_numeric_scale(v->column);
+        shown = column_numeric_scale(v->column);
         if (shown < c->scale || places < 0 || (places < 18 && whole >= POWERS[places])) {
             return false;
         }
@@ -455,7 +442,6 @@ bool encode_numeric(const struct encoding *v)
     struct digits digits;
     struct decimal d;
     struct magnitude m;
-    int32_t typmod = v->column->typmod;
 
     if (numeric_quick(v)) {
         return true;
@@ -467,9 +453,9 @@ bool encode_numeric(const struct encoding *v)
         return encoding_out_of_range(v);
     }
     magnitude_of(&d, &v->encoder->scratch, &m);
-    if (typmod >= VARHDRSZ) {
-        int precision = typmod_precision(typmod);
-        int scale = typmod_scale(typmod);
+    if (column_numeric_is_limited(v->column)) {
+        int precision = column_numeric_precision(v->column);
+        int scale = column_numeric_scale(v->column);
         magnitude_round(&m, scale);
         if (m.n > 0 && m.point > precision - scale) {
             cell_fault(v->cell, v->err, "is out of range for numeric(%d,%d)", precision, scale);

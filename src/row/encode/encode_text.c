@@ -300,13 +300,15 @@ static bool json_as_is(const struct encoding *v, struct digits *digits, struct s
         return c->raw.p != NULL || encoding_misfit(v);
     }
     (void) encoding_text_of(v, digits, out);
-    if (c->kind == CELL_BYTES) {
-        if (!encode_check_json(v, *out)) {
-            return false;
-        }
-        *out_odd = document_is_odd(v->encoder->document);
+    if (c->kind != CELL_BYTES) {
+        return true;
     }
-    return true;
+    if (encode_check_json(v, *out)) {
+        *out_odd = document_is_odd(v->encoder->document);
+        return true;
+    }
+    *out = c->raw; /* a string, and it is no document (LOGICAL_JSON) */
+    return c->raw.p != NULL;
 }
 
 /* The JSON text of the value. */

@@ -107,8 +107,11 @@ static bool value_count(const struct encoding *v, bool *out_is_number, struct co
 
     *out_is_number = false;
     if (number && unit == UNIT_NONE) {
-        return cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
-                          column_type_name(v->column->type));
+        cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
+                   column_type_name(v->column->type));
+        return error_hint(v->err, "Say what it counts: the unit of the column, or time_unit; for "
+                                  "change events time_precision, as the source's "
+                                  "time.precision.mode.");
     }
     if (unit != UNIT_NONE && whole_count(c, unit, out)) {
         *out_is_number = true;

@@ -20,6 +20,7 @@ struct format_input {
     const char *what;           /* its name in faults: "value", "key", "element" */
     struct str bytes;           /* absent: null */
     const struct fields *names; /* node i is wanted in cells[i], node 0 being all of it */
+    bool any;                   /* it may be no object, although fields are asked for */
 };
 
 /*

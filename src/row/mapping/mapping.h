@@ -19,6 +19,9 @@
  * string or array where a path wants an object is a fault of the record, and so is a root that is
  * not an object when fields are wanted.
  *
+ * With root the columns without an entry take the fields of another object of the value. If the
+ * root is parsed, it is a string that holds the object as JSON, and paths lead into it by `item`.
+ *
  * With explode a record makes a row of each element of an array in its value. Columns without an
  * entry then take the field of that name of the element, unless an entry takes the whole element:
  * then they take nothing. _index is meta.index. A missing, null or empty array makes no rows; a
@@ -39,7 +42,7 @@
  *   key               the whole key           key.a           a field of a JSON key
  *   headers           all headers as JSON     headers.name    the last header of that name, as text
  *   meta.topic  meta.partition  meta.offset  meta.timestamp
- *   item              an element, with explode      item.a     a field of it
+ *   item              an element, with explode; a root that is parsed      item.a  a field of it
  *   meta.index        its number, from 0
  * A name with dots or odd characters is quoted: value."odd.name". A path that does not start with
  * one of these roots is an error that names them.
@@ -56,8 +59,10 @@
 /* What happens to fields of a value that no column takes. */
 enum unknown_policy { UNKNOWN_IGNORE, UNKNOWN_FAULT, UNKNOWN_COLLECT };
 
-/* What a record is: a row, or a change event (row/envelope/debezium.h) that holds one. */
-enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM };
+/* What a record is: a row, a change event (row/envelope/debezium.h) that holds one, or Kafka
+ * Connect's JSON of a row and its schema (row/envelope/connect.h), which change events may be too.
+ */
+enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM, ENVELOPE_CONNECT };
 
 /* Which records delete the row of their key. DELETE_CHANGE: the change events of deletes. */
 enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE, DELETE_CHANGE };
@@ -75,6 +80,7 @@ struct mapping_entry {
     const struct mapping_value *values; /* the first of these that is there and not null */
     size_t value_count;
     enum time_unit unit;
+    bool parses;     /* what was found is a string that holds a JSON document, which is meant */
     const char *sql; /* instead of all of these: PostgreSQL computes it */
 };
 
@@ -85,6 +91,7 @@ enum mapping_part {
     MAPPING_WHEN,
     MAPPING_DELETE_WHEN,
     MAPPING_EXPLODE,
+    MAPPING_ROOT,
 };
 
 /* Texts are borrowed during mapping_new only. */
@@ -99,6 +106,10 @@ struct mapping_spec {
     enum mapping_delete deletes;
     enum mapping_envelope envelope;
     enum time_precision precision; /* of change events without a schema part */
+    enum decimal_texts decimal;    /* of the same */
+    const char *placeholder;       /* a text: "the source does not tell this value"; or NULL */
+    const char *root;              /* the path of the object whose fields are the row; or NULL */
+    bool parses_root;              /* ... it is a string that holds that object as JSON */
     bool truncates;                /* a truncate of the source is one of the target */
     const char *soft_delete;       /* column, or NULL */
     const char *only_if_newer;     /* column, or NULL */

@@ -113,6 +113,13 @@ struct place place_choice(struct mapping *m, const struct place *of, size_t n)
     return (struct place){ORIGIN_CHOICE, (uint32_t) m->choice_count++};
 }
 
+struct place place_parsed(struct mapping *m, struct place of)
+{
+    m->parsed = mem_grow(m->parsed, &m->parsed_cap, m->parsed_count, sizeof *m->parsed);
+    m->parsed[m->parsed_count] = (struct parsed){.place = of};
+    return (struct place){ORIGIN_PARSED, (uint32_t) m->parsed_count++};
+}
+
 /* ---- numbers ---- */
 
 uint32_t place_cell(const struct mapping *m, struct place p)
@@ -128,6 +135,8 @@ uint32_t place_cell(const struct mapping *m, struct place p)
         return (uint32_t) mapping_source_cell(m) + p.number;
     case ORIGIN_CHOICE:
         return (uint32_t) mapping_choice_cell(m) + p.number;
+    case ORIGIN_PARSED:
+        return (uint32_t) mapping_parsed_cell(m) + p.number;
     }
     __builtin_unreachable();
 }
@@ -143,7 +152,14 @@ void place_seal(struct mapping *m)
             m->index_cell = place_cell(m, (struct place){ORIGIN_SOURCE, i});
         }
     }
-    m->cell_count = mapping_choice_cell(m) + m->choice_count;
+    m->cell_count = mapping_parsed_cell(m) + m->parsed_count;
+    for (size_t i = 0; i < m->parsed_count; i++) {
+        m->parsed[i].cell = place_cell(m, m->parsed[i].place);
+    }
+    for (size_t i = 1; i < m->value.count; i++) {
+        const struct field *f = &m->value.nodes[i];
+        m->takes_payload |= f->parent == 0 && str_eq_z(f->name, "payload");
+    }
     for (size_t i = 0; i < m->choice_count; i++) {
         struct choice *c = &m->choices[i];
         for (size_t k = 0; k < c->count; k++) {

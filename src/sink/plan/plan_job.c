@@ -36,6 +36,9 @@ static struct position place_of(const struct config_route *route, enum mapping_p
     if (part == MAPPING_EXPLODE) {
         return route->explode_pos;
     }
+    if (part == MAPPING_ROOT) {
+        return route->root_pos;
+    }
     for (size_t i = 0; part == MAPPING_COLUMN && i < route->columns.count; i++) {
         if (strcmp(route->columns.items[i].column, err->column) == 0) {
             return route->columns.items[i].pos;
@@ -71,12 +74,13 @@ static struct column_entries column_entries_of(const struct config_columns *colu
     for (size_t i = 0; i < columns->count; i++) {
         const struct config_column *c = &columns->items[i];
         /* config and row have the same units in the same order, without knowing each other */
-        _Static_assert((int) CONFIG_UNIT_NS == (int) UNIT_NS, "units differ");
+        _Static_assert((int) CONFIG_UNIT_D == (int) UNIT_DAY, "units differ");
         e.items[i] = (struct mapping_entry){
             .column = c->column,
             .values = v,
             .value_count = c->value_count,
             .unit = (enum time_unit) c->unit,
+            .parses = c->parse == CONFIG_PARSE_JSON,
             .sql = c->sql,
         };
         for (size_t k = 0; k < c->value_count; k++) {
@@ -136,7 +140,19 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         [CONFIG_DELETE_TOMBSTONE] = DELETE_TOMBSTONE,
         [CONFIG_DELETE_CHANGE] = DELETE_CHANGE,
     };
+    static const enum mapping_envelope envelopes[] = {
+        [CONFIG_ENVELOPE_NONE] = ENVELOPE_NONE,
+        [CONFIG_ENVELOPE_DEBEZIUM] = ENVELOPE_DEBEZIUM,
+        [CONFIG_ENVELOPE_CONNECT] = ENVELOPE_CONNECT,
+    };
+    static const enum decimal_texts decimals[] = {
+        [CONFIG_DECIMAL_AUTO] = DECIMAL_AUTO,
+        [CONFIG_DECIMAL_STRING] = DECIMAL_STRING,
+        [CONFIG_DECIMAL_NUMBER] = DECIMAL_NUMBER,
+        [CONFIG_DECIMAL_BASE64] = DECIMAL_BASE64,
+    };
     static const enum time_precision precisions[] = {
+        [TIME_PRECISION_AUTO] = PRECISION_AUTO,
         [TIME_PRECISION_ADAPTIVE] = PRECISION_ADAPTIVE,
         [TIME_PRECISION_ADAPTIVE_TIME] = PRECISION_ADAPTIVE_TIME_MICROSECONDS,
         [TIME_PRECISION_CONNECT] = PRECISION_CONNECT,
@@ -150,8 +166,13 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         .key = (const char *const *) route->key.items,
         .key_count = route->key.count,
         .deletes = deletes[route->delete],
-        .envelope = route->envelope == CONFIG_ENVELOPE_DEBEZIUM ? ENVELOPE_DEBEZIUM : ENVELOPE_NONE,
+        .envelope = envelopes[route->envelope],
         .precision = precisions[route->time_precision],
+        .decimal = decimals[route->decimal],
+        .placeholder = *route->placeholder ? route->placeholder : NULL,
+        .root = strcmp(route->root, "value") != 0 || route->parse == CONFIG_PARSE_JSON ? route->root
+                                                                                       : NULL,
+        .parses_root = route->parse == CONFIG_PARSE_JSON,
         .truncates = route->on_truncate == ON_TRUNCATE_APPLY,
         .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
         .only_if_newer = *route->only_if_newer ? route->only_if_newer : NULL,
