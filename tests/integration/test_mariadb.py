@@ -55,7 +55,9 @@ class Mode:
 
 
 MODES = {
-    "default": Mode({}, {"time_precision": "adaptive_time_microseconds", "decimal": "base64"}, exact=True),
+    "default": Mode(
+        {}, {"time_precision": "adaptive_time_microseconds", "decimal": "base64", "bytes": "base64"}, exact=True
+    ),
     "connect": Mode(
         {"time_precision_mode": "connect", "decimal_handling_mode": "string",
          "bigint_unsigned_handling_mode": "precise", "binary_handling_mode": "base64"},
@@ -71,14 +73,15 @@ MODES = {
         {"time_precision": "microseconds", "decimal": "string", "bytes": "base64"},
     ),
     "nanoseconds": Mode(
-        {"time_precision_mode": "nanoseconds"}, {"time_precision": "nanoseconds", "decimal": "base64"}
+        {"time_precision_mode": "nanoseconds"},
+        {"time_precision": "nanoseconds", "decimal": "base64", "bytes": "base64"},
     ),
     "recommended": Mode(
         {"time_precision_mode": "microseconds", "decimal_handling_mode": "precise",
          "bigint_unsigned_handling_mode": "precise", "enable_time_adjuster": "false",
          "value_converter_decimal_format": "NUMERIC", "key_converter_decimal_format": "NUMERIC",
          "value_converter_replace_null_with_default": "false"},
-        {"time_precision": "microseconds", "decimal": "number"},
+        {"time_precision": "microseconds", "decimal": "number", "bytes": "base64"},
     ),
 }  # fmt: skip
 ADJUSTED = "default connect isostring microseconds nanoseconds"  # where enable.time.adjuster is true
@@ -164,7 +167,7 @@ COLUMNS = {
         ]),
         Column("DECIMAL(10,2)", "numeric(10,2)",
                ["0.00", "0.01", "-0.01", "99999999.99", "-99999999.99", "1234.50", "-26588.24"]),
-        Column("DECIMAL(20,0)", "numeric", [37898298469234]),  # its base64 reads "Infinity"
+        Column("DECIMAL(20,0)", "numeric(20,0)", [37898298469234]),  # its base64 reads "Infinity"
         Column("DECIMAL(5,0)", "numeric(5,0)", [99999, -99999, -26598]),
         Column("DECIMAL(5,0)", "integer", [99999, -99999, -26598]),
         Column("DECIMAL(10,2) UNSIGNED", "numeric(10,2)", ["0.00", "99999999.99"]),
