@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "row/format/json_format.h"
+#include "row/json/document.h"
 #include "row/json/elements.h"
 
 #include <assert.h>
@@ -225,6 +226,7 @@ bool connect_read_value(struct connect *x, const struct mapping *m, struct forma
     struct format_input in = {.what = "value", .names = &m->value};
 
     begin_record(x);
+    bytes = document_without_mark(bytes);
     x->of[PART_VALUE] = recall(x, m, PART_VALUE, bytes, &in.bytes);
     if (x->of[PART_VALUE] != NULL && m->format->read(s, &in, cells, err)) {
         return true;
@@ -256,6 +258,7 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
     struct cell schema;
     struct cell payload;
 
+    bytes = document_without_mark(bytes);
     x->of[PART_KEY] = recall(x, m, PART_KEY, bytes, &in.bytes);
     if (x->of[PART_KEY] != NULL && json_format_read(s, &in, cells, err)) {
         return true;

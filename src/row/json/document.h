@@ -17,10 +17,20 @@
 #include "row/cell/cell.h"
 #include "row/cell/fields.h"
 
+#include <string.h>
+
 /* PostgreSQL's own limit depends on max_stack_depth: about 6,000 levels with its default. */
 #define DOCUMENT_DEPTH_MAX 1024
 
 struct document;
+
+/* Without the byte order mark that a writer may put before a document (RFC 8259, section 8.1). */
+static inline struct str document_without_mark(struct str text)
+{
+    bool marked = text.n >= 3 && memcmp(text.p, "\xEF\xBB\xBF", 3) == 0;
+
+    return marked ? (struct str){.p = text.p + 3, .n = text.n - 3} : text;
+}
 
 struct document *document_new(void) _must_;
 struct document *document_free(struct document *d); /* returns NULL */

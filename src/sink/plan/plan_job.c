@@ -99,6 +99,7 @@ static struct value_rules rules_of(const struct config_route *route)
         .strict_numbers = route->numbers == CONFIG_NUMBERS_STRICT,
         .truncates = route->too_long == CONFIG_TOO_LONG_TRUNCATE,
         .empty_as_null = route->empty_as_null,
+        .number_booleans = route->booleans == CONFIG_BOOLEANS_NUMBER,
     };
 }
 
