@@ -401,6 +401,7 @@ struct mapping *mapping_begin(const struct mapping_spec *spec)
     struct mapping *m = mem_zalloc(sizeof *m);
 
     m->format = format_of(spec->format);
+    m->key_format = key_format_of(spec->key_format);
     m->envelope = spec->envelope;
     m->target.route = spec->route;
     fields_init(&m->value);

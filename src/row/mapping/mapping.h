@@ -36,7 +36,8 @@
  *
  * Paths, as users write them:
  *   value             the whole value         value.a.b       a field, nested
- *   key               the whole key           key.a           a field of a JSON key
+ *   key               the whole key           key.a           a field of a JSON key, if the format
+ *                                                             of keys has fields
  *   headers           all headers as JSON     headers.name    the last header of that name, as text
  *   meta.topic  meta.partition  meta.offset  meta.timestamp
  *   item              an element, with explode      item.a     a field of it
@@ -50,6 +51,7 @@
 #include "base/error.h"
 #include "row/cell/rules.h"
 #include "row/format/format.h"
+#include "row/format/key_format.h"
 #include "row/schema/logical.h"
 #include "row/table/table.h"
 
@@ -90,6 +92,7 @@ enum mapping_part {
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
     enum format_id format;
+    enum key_format_id key_format;
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name; outlives the mapping */

@@ -82,7 +82,7 @@ void mapping_change_before(struct mapping *m)
         if (f->is_key || f->is_version || m->action == ROW_INSERT) {
             f->before = fields_add(&m->value, m->change.before, name);
         }
-        if (f->is_key) {
+        if (f->is_key && m->key_format->has_fields) {
             f->in_key = fields_add(&m->key, 0, name);
         }
     }

@@ -115,6 +115,23 @@ static enum format_id format_of_word(enum config_format word)
     __builtin_unreachable();
 }
 
+static enum key_format_id key_format_of_word(enum config_key_format word)
+{
+    switch (word) {
+    case CONFIG_KEY_AUTO:
+        return KEY_AUTO;
+    case CONFIG_KEY_TEXT:
+        return KEY_TEXT;
+    case CONFIG_KEY_JSON:
+        return KEY_JSON;
+    case CONFIG_KEY_INT32:
+        return KEY_INT32;
+    case CONFIG_KEY_INT64:
+        return KEY_INT64;
+    }
+    __builtin_unreachable();
+}
+
 static enum unknown_policy unknown_of(const struct config_route *route)
 {
     if (strcmp(route->unknown_fields, "ignore") == 0) {
@@ -160,6 +177,7 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         .unknown = unknown_of(route),
         .unknown_column = route->unknown_fields,
         .format = format_of_word(route->format),
+        .key_format = key_format_of_word(route->key_format),
         .named_by = route->table.is_by_record ? route->table.name : NULL,
         .explode = *route->explode ? route->explode : NULL,
         .when = *route->when ? route->when : NULL,
