@@ -195,6 +195,41 @@ GROUPS = {
         ],
         {"key_format": "int64", "columns": {"n": "key", "at": {"from": "key", "unit": "ms"}}},
     ),
+    "names_exact": Group("user_id int", [value('{"userId": 1, "user_id": 2}', user_id="2"), value('{"userId": 1}')]),
+    "names_snake": Group(
+        "user_id int, created_at text, http_server int, user2_id int, again text, twice text",
+        [
+            value('{"userId": 1, "createdAt": "x"}', user_id="1", created_at="x", twice="1"),
+            value('{"userID": 1, "HTTPServer": 2, "user2Id": 3}', user_id="1", http_server="2", user2_id="3"),
+            value('{"user_id": 1, "created-at": null}', user_id="1", again="1"),
+            value('{"userId": 1, "userId": 2}', user_id="2", twice="2"),
+            value('{"userid": 1, "nested": {"userId": 1}}'),
+            bad('{"userId": 1, "user_id": 1}', "'userId' and 'user_id' both meet column 'user_id'"),
+            bad('{"user_id": 1, "n": {}, "UserId": null}', "'user_id' and 'UserId' both meet column 'user_id'"),
+        ],
+        # A path that a user writes leads to the exact name.
+        {"names": "snake_case", "columns": {"again": "value.user_id", "twice": "value.userId"},
+         "when": "value.userId is not null or value.userId is null"},
+    ),
+    "names_lower": Group(
+        'id int, name text, "Name" text',
+        [
+            value('{"ID": 1, "NAME": "x"}', id="1", name="x"),
+            value('{"Id": 2, "Name": "y"}', id="2", Name="y"),
+            bad('{"ID": 1, "id": 1}', "'ID' and 'id' both meet column 'id'"),
+        ],
+        {"names": "lower"},
+    ),
+    "names_rest": Group(
+        "user_id int, rest jsonb",
+        [value('{"UserId": 1, "userid": 2, "Rest": 3}', user_id="1", rest='{"Rest": 3, "userid": 2}')],
+        {"names": "snake_case", "unknown_fields": "rest"},
+    ),
+    "names_unknown": Group(
+        "user_id int",
+        [value('{"UserId": 1}', user_id="1"), bad('{"userid": 1}', "no column takes the field 'userid'")],
+        {"names": "snake_case", "unknown_fields": "error"},
+    ),
     "raw_key": Group("key int, value text", [Case(b"x", {"key": "5", "value": "x"}, bytes([0, 0, 0, 5]))],
                      {"format": "raw", "key_format": "int32"}),
 }  # fmt: skip
@@ -269,6 +304,37 @@ def test_what_else_asks_for_the_key(bench):
         bench.check(log, f"{name}_rows", model=rows)
         for n in (1, 2):
             bench.check(log, f"{name}_{n}", rows=lambda r, n=n: int(number(r) == n), contents=ledger.offsets_only)
+
+
+def test_names_of_elements_and_change_events(bench):
+    """Rows of an array's elements; a source with capital names, whose deletes have only a key."""
+    items, events = bench.topic(), bench.topic()
+    bench.sql(f"CREATE TABLE items ({PLACE}, order_id int, item_id int)")
+    bench.sql(f"CREATE TABLE accounts ({PLACE}, id int PRIMARY KEY, full_name text)")
+    items.send_json(orderId=7, lineItems=[{"itemId": 1}, {"item_id": 2}])
+    bad_item = items.send_json(orderId=7, lineItems=[{"itemId": 1, "item_id": 2}])
+    for op, n in [("c", 1), ("c", 2), ("u", 2), ("d", 1)]:
+        row = {"ID": n, "FULL_NAME": f"{op}{n}"}
+        event = {"op": op, "before": None if op in "cd" else {"ID": n}, "after": None if op == "d" else row}
+        events.send_json(0, json.dumps({"ID": n}).encode(), **event)
+    routes = [
+        {"topics": [items.topic], "table": "items", "explode": "value.lineItems", "names": "snake_case",
+         "columns": {"order_id": "value.orderId"}, "max_dead_letters": "off"},
+        {"topics": [events.topic], "table": "accounts", "envelope": "debezium", "names": "lower"},
+    ]  # fmt: skip
+    bench.drain(bench.config(routes=routes))
+    assert bench.sql("SELECT order_id, item_id FROM items ORDER BY 2") == [(7, 1), (7, 2)]
+    [(message,)] = bench.sql("SELECT message FROM pgsinkd.dead_letters")
+    assert "'itemId' and 'item_id' both meet column 'item_id'" in message
+    bench.check(items, "items", contents=ledger.offsets_only, rows=lambda _: 2,
+                dead={(bad_item.partition, bad_item.offset)})  # fmt: skip
+
+    def row_of(record):
+        row = record.json["after"] or json.loads(record.key)
+        return {name.lower(): v for name, v in row.items()}
+
+    deletes = Model("upsert", ["id"], ["id", "full_name"], row_of, deletes=lambda r: r.json["op"] == "d")
+    bench.check(events, "accounts", model=deletes)
 
 
 REFUSED = [

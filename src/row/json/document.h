@@ -5,7 +5,8 @@
  *
  * Checked everywhere, also in fields that nothing wants: UTF-8, structure, every number, literal
  * and escape (a lone surrogate is a fault), nothing after the document, at most DOCUMENT_DEPTH_MAX
- * levels. Duplicate names: the last one wins, with all that is below it.
+ * levels. Duplicate names: the last one wins, with all that is below it; two different names that
+ * the tree's policy leads to one node are a fault.
  *
  * A document belongs to one thread; what it hands out is valid until its next read, and as long as
  * the text is there.

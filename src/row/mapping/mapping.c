@@ -83,6 +83,7 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
         path_add(out, STR_LIT("after"));
     }
     path_add(out, str_of(c->name));
+    out->is_column = true;
     return true;
 }
 
@@ -407,6 +408,9 @@ struct mapping *mapping_begin(const struct mapping_spec *spec)
     fields_init(&m->value);
     fields_init(&m->key);
     fields_init(&m->item);
+    m->value.policy = spec->names;
+    m->key.policy = spec->names;
+    m->item.policy = spec->names;
     if (m->envelope != ENVELOPE_NONE) {
         mapping_change_begin(m);
     }

@@ -5,7 +5,8 @@
  * Where a value comes from, in order of precedence:
  *   1. an explicit entry of `columns:`;
  *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
- *   3. a format with fields: the field of the same name in the value (exact, case-sensitive);
+ *   3. a format with fields: the field of the same name in the value (exact, case-sensitive, unless
+ *      names says otherwise: row/cell/names.h);
  *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
  * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
  * never.
@@ -93,6 +94,7 @@ enum mapping_part {
 struct mapping_spec {
     enum format_id format;
     enum key_format_id key_format;
+    enum name_policy names; /* how fields meet the columns of their name */
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name; outlives the mapping */

@@ -80,10 +80,10 @@ void mapping_change_before(struct mapping *m)
         }
         struct str name = str_of(f->column->name);
         if (f->is_key || f->is_version || m->action == ROW_INSERT) {
-            f->before = fields_add(&m->value, m->change.before, name);
+            f->before = fields_add_row(&m->value, m->change.before, name);
         }
         if (f->is_key && m->key_format->has_fields) {
-            f->in_key = fields_add(&m->key, 0, name);
+            f->in_key = fields_add_row(&m->key, 0, name);
         }
     }
 }
@@ -102,6 +102,7 @@ static uint64_t mapping_fingerprint(const struct mapping *m)
 {
     _cleanup_buf_ struct buf text = {0};
 
+    buf_printf(&text, "%d\n", (int) m->value.policy);
     for (size_t i = 0; i < m->fill_count; i++) {
         const struct fill *f = &m->fills[i];
         buf_printf(&text, "%s %s %s %d\n", f->column->name, f->column->type_name, f->source_text,

@@ -11,7 +11,9 @@ static uint32_t tree_node(struct fields *tree, const struct path *p)
     uint32_t node = 0;
 
     for (size_t i = 0; i < p->name_count; i++) {
-        node = fields_add(tree, node, p->names[i]);
+        bool is_column = p->is_column && i + 1 == p->name_count;
+        node = is_column ? fields_add_row(tree, node, p->names[i])
+                         : fields_add(tree, node, p->names[i]);
     }
     return node;
 }

@@ -6,7 +6,8 @@
 
 static bool is_taken(const struct mapping *m, struct str name)
 {
-    return fields_find(&m->value, m->row, name) != FIELD_NONE;
+    return fields_find(&m->value, m->row, name) != FIELD_NONE ||
+           fields_find_row(&m->value, m->row, name) != FIELD_NONE;
 }
 
 static bool unknown_fault(struct str name, struct error *err)

@@ -162,6 +162,8 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         [TIME_PRECISION_NANOSECONDS] = PRECISION_NANOSECONDS,
     };
 
+    /* config and row have the same words in the same order, without knowing each other */
+    _Static_assert((int) CONFIG_NAMES_SNAKE_CASE == (int) NAMES_SNAKE_CASE, "names differ");
     return (struct mapping_spec){
         .route = route->name,
         .action = actions[route->mode],
@@ -177,6 +179,7 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         .unknown = unknown_of(route),
         .unknown_column = route->unknown_fields,
         .format = format_of_word(route->format),
+        .names = (enum name_policy) route->names,
         .key_format = key_format_of_word(route->key_format),
         .named_by = route->table.is_by_record ? route->table.name : NULL,
         .explode = *route->explode ? route->explode : NULL,
