@@ -256,6 +256,15 @@ static bool check_envelope(struct load *l, const struct config_route *route)
     return true;
 }
 
+static bool check_names_option(struct load *l, const struct config_route *route)
+{
+    if (route->names == CONFIG_NAMES_EXACT || has_fields(route->format)) {
+        return true;
+    }
+    return load_error(l, route->names_pos,
+                      "'names' is about the fields of a value, but format raw has none");
+}
+
 static bool check_mode(struct load *l, const struct config_route *route)
 {
     if (route->mode == MODE_APPEND) {
@@ -280,7 +289,8 @@ static bool check_route(struct load *l, const struct config_route *route)
             return false;
         }
     }
-    return check_tables(l, route) && check_envelope(l, route) && check_mode(l, route);
+    return check_tables(l, route) && check_envelope(l, route) && check_names_option(l, route) &&
+           check_mode(l, route);
 }
 
 /* ---- the same topic twice into the same table ---- */

@@ -1,6 +1,7 @@
 /*
  * Integers, floats and numeric: int2send ... numeric_send. Strings that hold a number go the same
- * way as numbers; an integer also takes 1.0 and 1e3, which are whole. Narrower than PostgreSQL: no
+ * way as numbers, and so do booleans if the route says so; an integer also takes 1.0 and 1e3, which
+ * are whole. Narrower than PostgreSQL: no
  * white space around, no hexadecimal, octal or binary, no underscores (PostgreSQL 16), no
  * hexadecimal floats. Pure; any thread.
  */
@@ -15,8 +16,17 @@ static bool value_decimal(const struct encoding *v, struct digits *digits, struc
 {
     struct str text;
 
-    return v->cell->kind != CELL_BOOL && encoding_text_of(v, digits, &text) &&
-           decimal_scan(text, out);
+    if (v->cell->kind == CELL_BOOL) {
+        text = v->cell->truth ? STR_LIT("1") : STR_LIT("0");
+        return v->rules->number_booleans && decimal_scan(text, out);
+    }
+    return encoding_text_of(v, digits, &text) && decimal_scan(text, out);
+}
+
+/* A boolean is a number only if the route says so. */
+static bool misfit(const struct encoding *v)
+{
+    return v->cell->kind == CELL_BOOL ? encoding_misfit_boolean(v) : encoding_misfit(v);
 }
 
 /* ---- integers ---- */
@@ -27,7 +37,7 @@ static bool integer_slow(const struct encoding *v, int64_t *out)
     struct decimal d;
 
     if (!value_decimal(v, &digits, &d)) {
-        return encoding_misfit(v);
+        return misfit(v);
     }
     switch (decimal_to_i64(&d, 0, out)) {
     case DECIMAL_OK:
@@ -146,7 +156,7 @@ static bool float8_slow(const struct encoding *v, double *out)
     }
     enum special special = special_word(v);
     *out = special_float(special);
-    return special != SPECIAL_NONE || encoding_misfit(v);
+    return special != SPECIAL_NONE || misfit(v);
 }
 
 bool encode_float8(const struct encoding *v)
@@ -181,7 +191,7 @@ bool encode_float4(const struct encoding *v)
     } else {
         enum special special = special_word(v);
         if (special == SPECIAL_NONE) {
-            return encoding_misfit(v);
+            return misfit(v);
         }
         value = (float) special_float(special);
     }
@@ -385,7 +395,7 @@ static bool encode_special_numeric(const struct encoding *v)
     enum special special = special_word(v);
 
     if (special == SPECIAL_NONE) {
-        return encoding_misfit(v);
+        return misfit(v);
     }
     if (special == SPECIAL_NAN) {
         put_numeric_head(v->out, 0, 0, NUMERIC_NAN, 0);

@@ -142,7 +142,14 @@ static bool since_2000(const struct count *c, int64_t *out)
 
 static bool moment_fault(const struct encoding *v, enum moment_result result)
 {
-    return result == MOMENT_FIELD ? encoding_out_of_range(v) : encoding_misfit(v);
+    if (result != MOMENT_ZONE) {
+        return result == MOMENT_FIELD ? encoding_out_of_range(v) : encoding_misfit(v);
+    }
+    cell_fault(v->cell, v->err, "names a time zone and has no offset");
+    error_hint(v->err,
+               "The offset comes before the name: 2026-01-31T08:00:00+01:00[Europe/Berlin]. "
+               "PostgreSQL can compute it: AT TIME ZONE in a column's sql:.");
+    return error_sqlstate(v->err, "22007");
 }
 
 static bool value_moment(const struct encoding *v, struct moment *out)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "row/format/json_format.h"
+#include "row/json/document.h"
 #include "row/json/elements.h"
 
 #include <assert.h>
@@ -122,8 +123,20 @@ static const struct remembered *recall(struct connect *x, const struct mapping *
 
 /* ---- learning one ---- */
 
-/* The entry of that name among the fields of a struct; absent if there is none. */
-static struct str field_entry(struct connect *x, struct str entry, struct str name)
+static bool is_named(const struct fields *f, const struct field *its, struct str name, bool folds)
+{
+    struct folded_name folded;
+
+    if (!folds) {
+        return str_eq(name, its->name);
+    }
+    return names_fold(f->policy, name, &folded) &&
+           str_eq((struct str){.p = folded.text, .n = folded.n}, its->name);
+}
+
+/* The entry of that node among the fields of a struct; absent if there is none. */
+static struct str field_entry(struct connect *x, struct str entry, const struct fields *f,
+                              const struct field *its, bool folds)
 {
     struct cell list;
     struct cell its_name;
@@ -138,7 +151,7 @@ static struct str field_entry(struct connect *x, struct str entry, struct str na
         struct cell field;
         elements_value(&e, &field);
         if (cell_is_object(&field) && elements_find(field.text, "field", &x->plain, &its_name) &&
-            its_name.kind == CELL_STRING && str_eq(its_name.text, name)) {
+            its_name.kind == CELL_STRING && is_named(f, its, its_name.text, folds)) {
             return field.text;
         }
     }
@@ -153,7 +166,9 @@ static struct str node_entry(struct connect *x, struct str schema, const struct 
         return schema;
     }
     const struct field *its = &f->nodes[node];
-    return field_entry(x, node_entry(x, schema, f, its->parent), its->name);
+    struct str parent = node_entry(x, schema, f, its->parent);
+    struct str entry = field_entry(x, parent, f, its, false);
+    return entry.p == NULL && its->of_row ? field_entry(x, parent, f, its, true) : entry;
 }
 
 /* Where a schema says nothing about a number, what the route says counts. */
@@ -295,6 +310,7 @@ bool connect_read_value(struct connect *x, const struct mapping *m, struct forma
 
     begin_record(x);
     in.any = is_scalar(m, &m->value);
+    bytes = document_without_mark(bytes);
     x->of[PART_VALUE] = recall(x, m, PART_VALUE, bytes, &in.bytes);
     if (x->of[PART_VALUE] != NULL && m->format->read(s, &in, cells, err)) {
         return true;
@@ -326,6 +342,7 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
     struct cell schema;
     struct cell payload;
 
+    bytes = document_without_mark(bytes);
     x->of[PART_KEY] = recall(x, m, PART_KEY, bytes, &in.bytes);
     if (x->of[PART_KEY] != NULL && json_format_read(s, &in, cells, err)) {
         return true;

@@ -3,7 +3,8 @@
  * code asks which format it is: what differs between formats is a property here, and a new format
  * is a new row.
  *
- * Keys and elements of arrays are JSON whatever the format of the value is.
+ * Elements of arrays are JSON whatever the format of the value is; keys have formats of their own
+ * (row/format/key_format.h).
  */
 #ifndef ROW_FORMAT_FORMAT_H
 #define ROW_FORMAT_FORMAT_H

@@ -86,6 +86,7 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
         path_add(out, m->root[i]);
     }
     path_add(out, str_of(c->name));
+    out->is_column = true;
     return true;
 }
 
@@ -409,11 +410,15 @@ struct mapping *mapping_begin(const struct mapping_spec *spec)
     struct mapping *m = mem_zalloc(sizeof *m);
 
     m->format = format_of(spec->format);
+    m->key_format = key_format_of(spec->key_format);
     m->envelope = spec->envelope;
     m->target.route = spec->route;
     fields_init(&m->value);
     fields_init(&m->key);
     fields_init(&m->item);
+    m->value.policy = spec->names;
+    m->key.policy = spec->names;
+    m->item.policy = spec->names;
     if (mapping_is_change(m)) {
         mapping_change_begin(m);
     }

@@ -5,7 +5,8 @@
  * Where a value comes from, in order of precedence:
  *   1. an explicit entry of `columns:`;
  *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
- *   3. a format with fields: the field of the same name in the value (exact, case-sensitive);
+ *   3. a format with fields: the field of the same name in the value (exact, case-sensitive, unless
+ *      names says otherwise: row/cell/names.h);
  *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
  * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
  * never.
@@ -39,7 +40,8 @@
  *
  * Paths, as users write them:
  *   value             the whole value         value.a.b       a field, nested
- *   key               the whole key           key.a           a field of a JSON key
+ *   key               the whole key           key.a           a field of a JSON key, if the format
+ *                                                             of keys has fields
  *   headers           all headers as JSON     headers.name    the last header of that name, as text
  *   meta.topic  meta.partition  meta.offset  meta.timestamp
  *   item              an element, with explode; a root that is parsed      item.a  a field of it
@@ -53,6 +55,7 @@
 #include "base/error.h"
 #include "row/cell/rules.h"
 #include "row/format/format.h"
+#include "row/format/key_format.h"
 #include "row/schema/logical.h"
 #include "row/table/table.h"
 
@@ -97,6 +100,8 @@ enum mapping_part {
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
     enum format_id format;
+    enum key_format_id key_format;
+    enum name_policy names; /* how fields meet the columns of their name */
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name; outlives the mapping */

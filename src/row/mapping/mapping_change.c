@@ -85,10 +85,10 @@ void mapping_change_before(struct mapping *m)
         }
         struct str name = str_of(f->column->name);
         if (f->is_key || f->is_version || m->action == ROW_INSERT) {
-            f->before = fields_add(&m->value, m->change.before, name);
+            f->before = fields_add_row(&m->value, m->change.before, name);
         }
-        if (f->is_key) {
-            f->in_key = fields_add(&m->key, 0, name);
+        if (f->is_key && m->key_format->has_fields) {
+            f->in_key = fields_add_row(&m->key, 0, name);
         }
     }
 }

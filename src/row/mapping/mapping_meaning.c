@@ -51,7 +51,8 @@ static uint64_t fingerprint_of(const struct mapping *m)
 {
     _cleanup_buf_ struct buf text = {0};
 
-    buf_printf(&text, "%d %d\n", m->meanings.guesses_bytes, m->meanings.has_documents);
+    buf_printf(&text, "%d %d %d\n", m->meanings.guesses_bytes, m->meanings.has_documents,
+               (int) m->value.policy);
     for (size_t i = 0; i < m->fill_count; i++) {
         const struct fill *f = &m->fills[i];
         buf_printf(&text, "%s %s %s %d\n", f->column->name, f->column->type_name, f->source_text,

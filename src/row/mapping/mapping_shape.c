@@ -21,6 +21,10 @@ bool mapping_check_path(const struct mapping *m, const struct path *p, struct er
     if (p->root == PATH_VALUE && p->name_count > 0 && !mapping_check_fields(m, err)) {
         return error_hint(err, "Use format json, or the whole value.");
     }
+    if (p->root == PATH_KEY && p->name_count > 0 && !m->key_format->has_fields) {
+        error_set(err, ERROR_SETUP, "with key_format %s a key has no fields", m->key_format->name);
+        return error_hint(err, "Use key_format: json, or the whole key.");
+    }
     bool is_index = p->root == PATH_META && p->meta == META_INDEX;
     if ((p->root == PATH_ITEM && !mapping_has_item(m)) || (is_index && !m->explodes)) {
         error_set(err, ERROR_SETUP, "there are no elements");

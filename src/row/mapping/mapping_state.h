@@ -133,6 +133,7 @@ struct mapping {
     const struct table *table; /* NULL: of a chooser; there are no fills then */
     struct target target;
     const struct format *format;
+    const struct key_format *key_format;
     struct fill *fills; /* as many as the target has columns, in their order */
     size_t fill_count;
     struct fields value;
@@ -181,7 +182,7 @@ struct mapping {
     uint64_t fingerprint; /* of what the meanings of a schema depend on */
     uint64_t needed;      /* omit bits of columns that an upsert cannot leave out */
     bool truncates;
-    bool reads_key;   /* paths lead into the key */
+    bool reads_key;   /* the key has to be read, not only taken as bytes */
     bool reads_value; /* the value has to be read as JSON */
     bool wants_headers;
     char **encodings;   /* per table column: how it goes */

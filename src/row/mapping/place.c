@@ -11,7 +11,9 @@ static uint32_t tree_node(struct fields *tree, const struct path *p)
     uint32_t node = 0;
 
     for (size_t i = 0; i < p->name_count; i++) {
-        node = fields_add(tree, node, p->names[i]);
+        bool is_column = p->is_column && i + 1 == p->name_count;
+        node = is_column ? fields_add_row(tree, node, p->names[i])
+                         : fields_add(tree, node, p->names[i]);
     }
     return node;
 }
@@ -61,12 +63,14 @@ static struct place add_source(struct mapping *m, enum source_kind kind, struct 
 struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
 {
     m->reads_value |= p->root == PATH_VALUE && m->format->has_fields;
-    m->reads_key |= p->root == PATH_KEY && p->name_count > 0;
+    bool in_key = p->root == PATH_KEY &&
+                  (p->name_count > 0 || (m->key_format->has_value && !as_bytes));
+    m->reads_key |= in_key;
     m->wants_headers |= p->root == PATH_HEADERS;
     if (p->root == PATH_VALUE && p->name_count > 0) {
         return (struct place){ORIGIN_VALUE, tree_node(&m->value, p)};
     }
-    if (p->root == PATH_KEY && p->name_count > 0) {
+    if (in_key) {
         return (struct place){ORIGIN_KEY, tree_node(&m->key, p)};
     }
     if (p->root == PATH_ITEM) {

@@ -89,9 +89,9 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
 {
     const struct format_input in = {.what = "key", .bytes = msg->key, .names = &m->key};
     struct cell *cells = d->cells + mapping_key_cell(m);
-    bool ok = m->envelope == ENVELOPE_NONE
-                  ? json_format_read(&d->key, &in, cells, err)
-                  : connect_read_key(d->connect, m, &d->key, msg->key, cells, err);
+    bool may_be_wrapped = m->envelope != ENVELOPE_NONE && m->key_format->has_fields;
+    bool ok = may_be_wrapped ? connect_read_key(d->connect, m, &d->key, msg->key, cells, err)
+                             : m->key_format->read(&d->key, &in, cells, err);
 
     d->encoder.odd_json |= ok && d->key.is_odd;
     return ok;

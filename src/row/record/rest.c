@@ -7,8 +7,10 @@
 static bool is_taken(const struct mapping *m, struct str name)
 {
     const struct fields *tree = m->parses_root ? &m->item : &m->value;
+    uint32_t row = m->parses_root ? 0 : m->row;
 
-    return fields_find(tree, m->parses_root ? 0 : m->row, name) != FIELD_NONE;
+    return fields_find(tree, row, name) != FIELD_NONE ||
+           fields_find_row(tree, row, name) != FIELD_NONE;
 }
 
 static bool unknown_fault(struct str name, struct error *err)

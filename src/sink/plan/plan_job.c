@@ -103,6 +103,7 @@ static struct value_rules rules_of(const struct config_route *route)
         .strict_numbers = route->numbers == CONFIG_NUMBERS_STRICT,
         .truncates = route->too_long == CONFIG_TOO_LONG_TRUNCATE,
         .empty_as_null = route->empty_as_null,
+        .number_booleans = route->booleans == CONFIG_BOOLEANS_NUMBER,
     };
 }
 
@@ -114,6 +115,23 @@ static enum format_id format_of_word(enum config_format word)
         return FORMAT_JSON;
     case CONFIG_FORMAT_RAW:
         return FORMAT_RAW;
+    }
+    __builtin_unreachable();
+}
+
+static enum key_format_id key_format_of_word(enum config_key_format word)
+{
+    switch (word) {
+    case CONFIG_KEY_AUTO:
+        return KEY_AUTO;
+    case CONFIG_KEY_TEXT:
+        return KEY_TEXT;
+    case CONFIG_KEY_JSON:
+        return KEY_JSON;
+    case CONFIG_KEY_INT32:
+        return KEY_INT32;
+    case CONFIG_KEY_INT64:
+        return KEY_INT64;
     }
     __builtin_unreachable();
 }
@@ -160,6 +178,8 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         [TIME_PRECISION_NANOSECONDS] = PRECISION_NANOSECONDS,
     };
 
+    /* config and row have the same words in the same order, without knowing each other */
+    _Static_assert((int) CONFIG_NAMES_SNAKE_CASE == (int) NAMES_SNAKE_CASE, "names differ");
     return (struct mapping_spec){
         .route = route->name,
         .action = actions[route->mode],
@@ -180,6 +200,8 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         .unknown = unknown_of(route),
         .unknown_column = route->unknown_fields,
         .format = format_of_word(route->format),
+        .names = (enum name_policy) route->names,
+        .key_format = key_format_of_word(route->key_format),
         .named_by = route->table.is_by_record ? route->table.name : NULL,
         .explode = *route->explode ? route->explode : NULL,
         .when = *route->when ? route->when : NULL,
