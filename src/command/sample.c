@@ -78,7 +78,7 @@ static void try_route(struct run *r, size_t number, const char *topic, const str
     for (size_t i = 0; i < sample->count; i++) {
         trial_add(&t, &sample->records[i]);
     }
-    sample_print_trial(&r->job->cfg->routes[number], &t);
+    sample_print_trial(&r->job->cfg->routes[number], topic, &t);
     judge(r, topic, &t);
     trial_done(&t);
 }

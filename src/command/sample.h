@@ -31,6 +31,6 @@ struct sample_job {
 enum exit_code sample_check(const struct sample_job *job);
 
 /* sample_text.c: what a trial has found, some lines. */
-void sample_print_trial(const struct config_route *route, const struct trial *t);
+void sample_print_trial(const struct config_route *route, const char *topic, const struct trial *t);
 
 #endif

@@ -128,11 +128,11 @@ static void print_documents(const struct survey *s)
 
 /* ---- rejected records ---- */
 
-static void print_reason(const struct trial_reason *reason)
+static void print_reason(const char *topic, const struct trial_reason *reason)
 {
     const struct error *why = &reason->why;
 
-    printf("      %zu: %" PRId32 "@%" PRId64 ": %s", reason->count, reason->partition,
+    printf("      %zu: %s-%" PRId32 "@%" PRId64 ": %s", reason->count, topic, reason->partition,
            reason->offset, why->text);
     if (why->sqlstate[0] != '\0') {
         printf(" (%s)", why->sqlstate);
@@ -143,7 +143,8 @@ static void print_reason(const struct trial_reason *reason)
     }
 }
 
-static void print_rejected(const struct config_route *route, const struct trial *t)
+static void print_rejected(const struct config_route *route, const char *topic,
+                           const struct trial *t)
 {
     size_t shown_count = 0;
 
@@ -154,7 +155,7 @@ static void print_rejected(const struct config_route *route, const struct trial 
            route->on_error == ON_ERROR_STOP ? "each stops its partition (on_error: stop)"
                                             : "dead letters");
     for (size_t i = 0; i < t->reason_count; i++) {
-        print_reason(&t->reasons[i]);
+        print_reason(topic, &t->reasons[i]);
         shown_count += t->reasons[i].count;
     }
     if (shown_count < t->rejected) {
@@ -217,7 +218,7 @@ static void print_looks(const char *what, const struct looks *looks, const size_
     }
 }
 
-void sample_print_trial(const struct config_route *route, const struct trial *t)
+void sample_print_trial(const struct config_route *route, const char *topic, const struct trial *t)
 {
     _cleanup_buf_ struct buf name = {0};
 
@@ -230,7 +231,7 @@ void sample_print_trial(const struct config_route *route, const struct trial *t)
         print_documents(&t->tables[i].survey);
     }
     print_nothing(t);
-    print_rejected(route, t);
+    print_rejected(route, topic, t);
     if (route->format == CONFIG_FORMAT_JSON) {
         print_looks("values", VALUES, t->values, route);
     }

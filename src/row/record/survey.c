@@ -228,7 +228,7 @@ const char *survey_meant(const struct survey *s, const char *field, bool *out_sa
     for (size_t i = 0; meant == NULL && i < n; i++) {
         meant = same_words(field, names[i]) ? names[i] : NULL;
     }
-    *out_same = meant != NULL;
+    *out_same = meant != NULL && !str_eq_z(str_of(field), meant);
     meant = meant != NULL ? meant : str_nearest(field, names, n);
     free(names);
     return meant;
