@@ -168,50 +168,63 @@ static void print_rejected(const struct config_route *route, const char *topic,
 struct looks {
     const char *like;
     const char *hint;
+    bool if_rejected; /* such bytes may be meant: they are only said where records are rejected */
 };
 
 #define NOT_YET "pgsinkd cannot read Avro and Protobuf yet: let the producer write JSON"
 
 static const struct looks VALUES[GUESS_COUNT] = {
-    [GUESS_CONFLUENT] = {"Avro or Protobuf in Confluent's framing", NOT_YET "."},
-    [GUESS_CONFLUENT_JSON] = {"JSON in Confluent's framing: 5 bytes come before it",
-                              "Use a serializer that writes JSON alone."},
-    [GUESS_APICURIO] = {"Avro or Protobuf of Apicurio's registry", NOT_YET "."},
-    [GUESS_AVRO_FILE] = {"an Avro file", NOT_YET "."},
-    [GUESS_GZIP] = {"gzip: the producer has compressed the value itself",
-                    "Let Kafka compress: compression.type in the producer."},
-    [GUESS_ZSTD] = {"zstd: the producer has compressed the value itself",
-                    "Let Kafka compress: compression.type in the producer."},
-    [GUESS_UTF16] = {"text in UTF-16", "JSON is UTF-8: change the producer's encoding."},
-    [GUESS_BINARY] = {"binary data: Avro or Protobuf without a frame, or something else",
-                      NOT_YET ", or store the bytes with format: raw."},
-    [GUESS_CONNECT] = {"JSON of Kafka Connect, with its schema",
-                       "Set envelope: connect, or schemas.enable=false in the converter."},
-    [GUESS_DEBEZIUM] = {"change events of Debezium", "Set envelope: debezium."},
-    [GUESS_JSON_STRING] = {"JSON in a JSON string", "Set parse: json for the root."},
+    [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = NOT_YET "."},
+    [GUESS_CONFLUENT_JSON] = {.like = "JSON in Confluent's framing: 5 bytes come before it",
+                              .hint = "Use a serializer that writes JSON alone."},
+    [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = NOT_YET "."},
+    [GUESS_AVRO_FILE] = {.like = "an Avro file", .hint = NOT_YET "."},
+    [GUESS_GZIP] = {.like = "gzip: the producer has compressed the value itself",
+                    .hint = "Let Kafka compress: compression.type in the producer."},
+    [GUESS_ZSTD] = {.like = "zstd: the producer has compressed the value itself",
+                    .hint = "Let Kafka compress: compression.type in the producer."},
+    [GUESS_UTF16] = {.like = "text in UTF-16",
+                     .hint = "JSON is UTF-8: change the producer's encoding."},
+    [GUESS_BINARY] = {.like = "binary data: Avro or Protobuf without a frame, or something else",
+                      .hint = NOT_YET ", or store the bytes with format: raw."},
+    [GUESS_CONNECT] = {.like = "JSON of Kafka Connect, with its schema",
+                       .hint = "Set envelope: connect, or schemas.enable=false in the converter."},
+    [GUESS_DEBEZIUM] = {.like = "change events of Debezium", .hint = "Set envelope: debezium."},
+    [GUESS_JSON_STRING] = {.like = "JSON in a JSON string", .hint = "Set parse: json."},
 };
 
 static const struct looks KEYS[GUESS_COUNT] = {
-    [GUESS_CONFLUENT] = {"Avro or Protobuf in Confluent's framing", NOT_YET "."},
-    [GUESS_CONFLUENT_JSON] = {"JSON in Confluent's framing: 5 bytes come before it",
-                              "Use a serializer that writes JSON alone."},
-    [GUESS_APICURIO] = {"Avro or Protobuf of Apicurio's registry", NOT_YET "."},
-    [GUESS_BINARY] = {"binary data", "Take the key into a bytea column, or leave it out."},
-    [GUESS_CONNECT] = {"JSON of Kafka Connect, with its schema",
-                       "Set envelope: connect, or schemas.enable=false in the key's converter."},
-    [GUESS_KEY_INT32] = {"numbers of 4 bytes (IntegerSerializer)", "Set key_format: int32."},
-    [GUESS_KEY_INT64] = {"numbers of 8 bytes (LongSerializer)", "Set key_format: int64."},
-    [GUESS_KEY_UUID] = {"16 bytes, such as a UUID", "Set key_format: bytes, for a uuid column."},
-    [GUESS_KEY_QUOTED] = {"JSON strings, in quotes", "Set key_format: json, or the quotes stay."},
+    [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = NOT_YET "."},
+    [GUESS_CONFLUENT_JSON] = {.like = "JSON in Confluent's framing: 5 bytes come before it",
+                              .hint = "Use a serializer that writes JSON alone."},
+    [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = NOT_YET "."},
+    [GUESS_BINARY] = {.like = "binary data",
+                      .hint = "Take the key into a bytea column, or leave it out.",
+                      .if_rejected = true},
+    [GUESS_CONNECT] = {.like = "JSON of Kafka Connect, with its schema",
+                       .hint = "Set envelope: connect, or schemas.enable=false in the key's "
+                               "converter."},
+    [GUESS_KEY_INT32] = {.like = "numbers of 4 bytes, as IntegerSerializer writes them",
+                         .hint = "Set key_format: int32.",
+                         .if_rejected = true},
+    [GUESS_KEY_INT64] = {.like = "numbers of 8 bytes, as LongSerializer writes them",
+                         .hint = "Set key_format: int64.",
+                         .if_rejected = true},
+    [GUESS_KEY_UUID] = {.like = "16 bytes, such as a UUID",
+                        .hint = "A uuid or a bytea column takes them.",
+                        .if_rejected = true},
+    [GUESS_KEY_QUOTED] = {.like = "JSON strings: their quotes go into the column",
+                          .hint = "Set key_format: json."},
 };
 
 static void print_looks(const char *what, const struct looks *looks, const size_t *counts,
-                        const struct config_route *route)
+                        const struct config_route *route, bool any_rejected)
 {
     for (size_t i = 0; i < GUESS_COUNT; i++) {
         bool opened = route->envelope != CONFIG_ENVELOPE_NONE &&
                       (i == GUESS_CONNECT || i == GUESS_DEBEZIUM);
-        if (counts[i] > 0 && looks[i].like != NULL && !opened) {
+        bool said = looks[i].like != NULL && !opened && (any_rejected || !looks[i].if_rejected);
+        if (counts[i] > 0 && said) {
             printf("    %zu %s look like %s\n    HINT: %s\n", counts[i], what, looks[i].like,
                    looks[i].hint);
         }
@@ -233,7 +246,7 @@ void sample_print_trial(const struct config_route *route, const char *topic, con
     print_nothing(t);
     print_rejected(route, topic, t);
     if (route->format == CONFIG_FORMAT_JSON) {
-        print_looks("values", VALUES, t->values, route);
+        print_looks("values", VALUES, t->values, route, t->rejected > 0);
     }
-    print_looks("keys", KEYS, t->keys, route);
+    print_looks("keys", KEYS, t->keys, route, t->rejected > 0);
 }
