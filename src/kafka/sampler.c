@@ -319,8 +319,8 @@ static int64_t review(struct read *r)
         p->first_ms = r->found[i].timestamp_ms;
         p->has_any = true;
     }
-    return r->count < r->bounds->records ? INT64_MIN
-                                         : r->found[r->bounds->records - 1].timestamp_ms;
+    bool all_wanted = r->count == 0 || r->count < r->bounds->records;
+    return all_wanted ? INT64_MIN : r->found[r->bounds->records - 1].timestamp_ms;
 }
 
 /* Can it hold a newer record than those that are here? */

@@ -13,7 +13,7 @@
 struct sampler;
 
 struct sample_bounds {
-    size_t records; /* of all partitions together */
+    size_t records; /* of all partitions together; not 0 */
     size_t bytes;   /* of keys, values and headers; one record may exceed it */
     usec_t timeout;
 };
