@@ -88,8 +88,12 @@ static void print_head(const char *topic, const struct sample *sample)
     if (sample->count == 0) {
         printf("sample of %s: no records\n", topic);
     } else {
-        printf("sample of %s: the newest %zu record%s%s\n", topic, sample->count,
-               sample->count == 1 ? "" : "s", sample->is_cut ? ", which are 16 MiB" : "");
+        printf("sample of %s: the newest %zu record%s", topic, sample->count,
+               sample->count == 1 ? "" : "s");
+        if (sample->is_cut) {
+            printf(", which are %zu MiB", TOPIC_BYTES >> 20);
+        }
+        printf("\n");
     }
 }
 

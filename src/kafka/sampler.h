@@ -19,12 +19,12 @@ struct sample_bounds {
 };
 
 struct sample {
-    struct message *records; /* by partition and offset, with their headers; in `memory` */
+    struct message *records; /* by partition and offset, with their headers */
     size_t count;
-    size_t silent;      /* partitions that were not read as far as they should have been */
-    bool is_cut;        /* there would be more, but the bound of bytes is reached */
-    struct error fault; /* of one of the silent partitions; ERROR_NONE: time was up */
-    struct arena memory;
+    size_t silent;       /* partitions that were not read as far as they should have been */
+    bool is_cut;         /* there would be more, but the bound of bytes is reached */
+    struct error fault;  /* of one of the silent partitions; ERROR_NONE: time was up */
+    struct arena memory; /* of their bytes; their topic is the caller's */
 };
 
 /* Connects in the background. c answers where partitions begin and end, and must outlive the
