@@ -34,6 +34,7 @@
  * base/          words without a domain                            base/error.h, base/mailbox.h
  */
 #include "command/command.h"
+#include "command/sample.h"
 #include "config/config.h"
 #include "config/units.h"
 
@@ -67,12 +68,17 @@ static const char RUN_MORE[] =
     "                      exist, with a line for each topic that says why\n"
     "  --timeout DURATION  with --until-end: give up after this time (30s, 10m, 2h)\n";
 
+static const char CHECK_MORE[] =
+    "  --sample N  also read the newest N records of each topic (100; 0: none) and print what\n"
+    "              would become of them: 1 if a route would reject all records of a topic\n";
+
 static const struct verb VERBS[] = {
     {"run", "run -c FILE [--until-end [--timeout DURATION]]",
      "run the daemon; --until-end: store what is there now, then stop", RUN_MORE, "cuT", false,
      command_run},
-    {"check", "check -c FILE", "check all that can be checked without writing, and print the plan",
-     NULL, "c", false, command_check},
+    {"check", "check -c FILE [--sample N]",
+     "check all that can be checked without writing, and print the plan", CHECK_MORE, "cN", false,
+     command_check},
     {"config", "config -c FILE", "check the file alone and print the effective configuration", NULL,
      "c", false, command_config},
     {"init", "init -c FILE [--print]",
@@ -136,6 +142,7 @@ static const struct option OPTIONS[] = {
     {"since", required_argument, NULL, 'a'},
     {"until", required_argument, NULL, 'b'},
     {"limit", required_argument, NULL, 'l'},
+    {"sample", required_argument, NULL, 'N'},
     {"json", no_argument, NULL, 'J'},
     {"wait", no_argument, NULL, 'W'},
     {"yes", no_argument, NULL, 'Y'},
@@ -156,6 +163,18 @@ static bool take_timeout(const char *text, struct command_args *args)
     return ok;
 }
 
+/* False: not a number, or too large. */
+static bool take_sample(const char *text, struct command_args *args)
+{
+    bool ok = str_to_u64(str_of(text), &args->sample) && args->sample <= SAMPLE_RECORDS_MAX;
+
+    if (!ok) {
+        fprintf(stderr, "pgsinkd: --sample: '%s' is not a number from 0 to %d\n", text,
+                SAMPLE_RECORDS_MAX);
+    }
+    return ok;
+}
+
 static bool take_option(int letter, struct command_args *args, const char **out_file)
 {
     const char *term = strchr(TERM_LETTERS, letter);
@@ -166,6 +185,8 @@ static bool take_option(int letter, struct command_args *args, const char **out_
         *out_file = optarg;
     } else if (letter == 'T') {
         return take_timeout(optarg, args);
+    } else if (letter == 'N') {
+        return take_sample(optarg, args);
     }
     args->run.until_end |= letter == 'u';
     args->print |= letter == 'p';
@@ -210,7 +231,7 @@ static bool wants_help(const char *word)
 
 static enum exit_code run_verb(const struct verb *verb, int argc, char **argv)
 {
-    struct command_args args = {0};
+    struct command_args args = {.sample = SAMPLE_RECORDS};
     const char *file = NULL;
 
     if (!parse_options(verb, argc, argv, &args, &file)) {

@@ -1,11 +1,12 @@
 /*
  * pgsinkd check: everything that can be found out without writing: configuration, both servers,
- * tables, and the plan, column by column. Goes on after a fault where it can, so that one run shows
- * all faults; the exit code is that of the first. Main thread.
+ * tables, the plan, column by column, and a sample of the records. Goes on after a fault where it
+ * can, so that one run shows all faults; the exit code is that of the first. Main thread.
  */
 #include "command/command.h"
 
 #include "base/mem.h"
+#include "command/sample.h"
 #include "kafka/client.h"
 #include "kafka/lookup.h"
 #include "pg/catalog.h"
@@ -22,6 +23,7 @@
 
 struct check {
     const struct config *cfg;
+    size_t sample;
     struct plan *plan;
     struct conn *conn;
     struct client *client;
@@ -253,6 +255,21 @@ static void check_route(struct check *k, size_t route, bool have_postgres, bool 
     }
 }
 
+static void check_sample(struct check *k)
+{
+    const struct sample_job job = {
+        .cfg = k->cfg,
+        .plan = k->plan,
+        .client = k->client,
+        .topics = k->topics,
+        .topic_count = k->topic_count,
+        .records = k->sample,
+    };
+    enum exit_code code = sample_check(&job);
+
+    k->code = k->code == EXIT_OK ? code : k->code;
+}
+
 static void check_all(struct check *k)
 {
     struct error err;
@@ -269,6 +286,9 @@ static void check_all(struct check *k)
     for (size_t i = 0; i < k->cfg->route_count; i++) {
         check_route(k, i, have_postgres, have_kafka);
     }
+    if (have_postgres && have_kafka && k->sample > 0) {
+        check_sample(k);
+    }
 }
 
 enum exit_code command_check(const struct command_args *args)
@@ -276,6 +296,7 @@ enum exit_code command_check(const struct command_args *args)
     struct conn_settings settings = prepare_conn_settings(args->cfg, "pgsinkd check");
     struct check k = {
         .cfg = args->cfg,
+        .sample = args->sample,
         .plan = plan_new(args->cfg),
         .conn = conn_new(&settings),
         .code = EXIT_OK,

@@ -15,6 +15,7 @@ struct command_args {
     const struct config *cfg; /* NULL for verbs that need none */
     struct app_options run;   /* run --until-end --timeout */
     bool print;               /* init --print */
+    uint64_t sample;          /* check --sample: records of each topic; 0: none */
     const char *word;         /* dead-letters list, show, replay, discard */
     const char *terms[LETTERS_TERMS];
     bool json;

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "kafka/fetched.h"
-#include "kafka/librdkafka.h"
+#include "kafka/reader.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,7 @@
 #define STRAGGLER_LIMIT (500 * USEC_PER_MSEC)
 
 struct probe {
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;
+    struct reader reader;
     size_t left;     /* items that may still be answered */
     size_t answered; /* items that have been */
 };
@@ -22,45 +21,26 @@ struct probe {
  * queue, which all partitions share, are not the means: before 2.2 the library sleeps for a second
  * when a queue is full.
  */
-static const char *const FRUGAL[][2] = {
+static const struct reader_property FRUGAL[] = {
     {"fetch.message.max.bytes", "65536"},
     {"fetch.wait.max.ms", "10"},
 };
 
 struct probe *probe_new(const struct config *cfg, struct error *err)
 {
-    char text[256];
-    rd_kafka_conf_t *conf = client_conf(cfg, 1, err);
-
-    if (conf == NULL) {
-        return NULL;
-    }
-    if (!client_set_brokers(conf, cfg, err)) {
-        rd_kafka_conf_destroy(conf);
-        return NULL;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(FRUGAL); i++) {
-        (void) rd_kafka_conf_set(conf, FRUGAL[i][0], FRUGAL[i][1], text, sizeof text);
-    }
-    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    if (rk == NULL) {
-        rd_kafka_conf_destroy(conf);
-        error_set(err, ERROR_SETUP, "librdkafka refuses the properties: %s", text);
-        return NULL;
-    }
     struct probe *p = mem_zalloc(sizeof *p);
-    p->rk = rk;
-    rd_kafka_poll_set_consumer(rk);
-    rd_kafka_set_log_queue(rk, NULL);
-    p->queue = rd_kafka_queue_get_consumer(rk);
+
+    if (!reader_open(&p->reader, cfg, FRUGAL, ARRAY_LEN(FRUGAL), err)) {
+        free(p);
+        return NULL;
+    }
     return p;
 }
 
 struct probe *probe_free(struct probe *p)
 {
     if (p != NULL) {
-        rd_kafka_queue_destroy(p->queue);
-        rd_kafka_destroy_flags(p->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        reader_close(&p->reader);
         free(p);
     }
     return NULL;
@@ -143,7 +123,7 @@ static void take_event(struct probe *p, rd_kafka_event_t *ev, struct probe_item 
 static void read_answers(struct probe *p, struct probe_item *items, size_t n, usec_t deadline)
 {
     for (usec_t now = clock_mono(); p->left > 0 && now < deadline; now = clock_mono()) {
-        rd_kafka_event_t *ev = rd_kafka_queue_poll(p->queue, clock_poll_ms(now, deadline));
+        rd_kafka_event_t *ev = rd_kafka_queue_poll(p->reader.queue, clock_poll_ms(now, deadline));
         if (ev == NULL) {
             continue;
         }
@@ -156,21 +136,6 @@ static void read_answers(struct probe *p, struct probe_item *items, size_t n, us
     }
 }
 
-/*
- * The library asks for the leaders of a topic within a second if the topic is only assigned, and at
- * once if an object is made for it.
- */
-static void ask_leaders(struct probe *p, const struct probe_item *items, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool is_next = i > 0 && strcmp(items[i - 1].topic, items[i].topic) == 0;
-        rd_kafka_topic_t *rkt = is_next ? NULL : rd_kafka_topic_new(p->rk, items[i].topic, NULL);
-        if (rkt != NULL) {
-            rd_kafka_topic_destroy(rkt);
-        }
-    }
-}
-
 static bool begin(struct probe *p, const struct probe_item *items, size_t n, struct error *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int) n);
@@ -179,11 +144,9 @@ static bool begin(struct probe *p, const struct probe_item *items, size_t n, str
         rd_kafka_topic_partition_list_add(list, items[i].topic, items[i].partition)->offset =
             items[i].want.offset;
     }
-    ask_leaders(p, items, n);
-    rd_kafka_resp_err_t code = rd_kafka_assign(p->rk, list);
+    bool ok = reader_assign(&p->reader, list, err);
     rd_kafka_topic_partition_list_destroy(list);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-           error_set(err, ERROR_LINK, "cannot read single records: %s", rd_kafka_err2str(code));
+    return ok;
 }
 
 bool probe_ask(struct probe *p, struct probe_item *items, size_t n, usec_t timeout,
@@ -199,7 +162,7 @@ bool probe_ask(struct probe *p, struct probe_item *items, size_t n, usec_t timeo
     p->left = n;
     p->answered = 0;
     read_answers(p, items, n, clock_mono() + timeout);
-    (void) rd_kafka_assign(p->rk, NULL);
+    reader_unassign(&p->reader);
     return p->answered > 0 ||
            error_set(err, ERROR_LINK, "%s-%d@%lld: the record cannot be read", items[0].topic,
                      items[0].partition, (long long) items[0].want.offset);

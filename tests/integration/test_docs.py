@@ -19,7 +19,7 @@ import re
 
 import pytest
 
-PAGES = ["routes.md", "debezium.md", "shaping.md", "dead-letters.md", "types.md"]
+PAGES = ["routes.md", "check.md", "debezium.md", "shaping.md", "dead-letters.md", "types.md"]
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 ANSWER = re.compile(r"^=> (.*)\n((?:(?!=> ).*\n)*)", re.M)

@@ -1,0 +1,245 @@
+/* See survey.h. One thread. */
+#include "row/record/survey.h"
+
+#include "base/ascii.h"
+#include "base/mem.h"
+#include "row/mapping/mapping_state.h"
+#include "row/record/guess.h"
+
+#include <stdlib.h>
+
+/* An object whose names are data, such as ids, would have ever more of them. */
+#define FIELDS_MAX 200
+
+/* ---- the columns ---- */
+
+/* Does the place hold the whole object whose fields are columns, and perhaps more? */
+static bool is_whole(const struct mapping *m, struct place place)
+{
+    if (place.origin == ORIGIN_SOURCE) {
+        enum source_kind kind = m->sources[place.number].kind;
+        return kind == SOURCE_VALUE_JSON || kind == SOURCE_VALUE_BYTES || kind == SOURCE_REST;
+    }
+    if (place.origin == ORIGIN_ITEM) {
+        return place.number == 0;
+    }
+    return !m->explodes && place.origin == ORIGIN_VALUE &&
+           (place.number == m->row || fields_below(&m->value, m->row, place.number));
+}
+
+/* Then no field is left over. */
+static bool takes_whole(const struct mapping *m)
+{
+    for (size_t i = 0; i < m->fill_count; i++) {
+        if (is_whole(m, m->fills[i].place)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < m->choice_count; i++) {
+        for (size_t k = 0; k < m->choices[i].count; k++) {
+            if (is_whole(m, m->choices[i].places[k])) {
+                return true;
+            }
+        }
+    }
+    return !m->format->has_fields;
+}
+
+static bool is_counted(const struct fill *f)
+{
+    return !f->is_input && !f->is_mark;
+}
+
+void survey_init(struct survey *s, const struct mapping *m)
+{
+    *s = (struct survey){
+        .mapping = m,
+        .takes_whole = takes_whole(m),
+        .columns = mem_array(m->fill_count, sizeof *s->columns),
+    };
+    for (size_t i = 0; i < m->fill_count; i++) {
+        s->columns[i].name = m->fills[i].column->name;
+        s->columns[i].source = m->fills[i].source_text;
+        s->columns[i].filled = !is_counted(&m->fills[i]); /* never missed */
+    }
+    s->column_count = m->fill_count;
+}
+
+void survey_done(struct survey *s)
+{
+    for (size_t i = 0; i < s->field_count; i++) {
+        free(s->fields[i].name);
+    }
+    free(s->fields);
+    free(s->columns);
+    buf_done(&s->plain);
+    *s = (struct survey){0};
+}
+
+/* A string into a json column becomes a JSON string there, whatever it holds. */
+static bool holds_document(const struct fill *f, const struct cell *c)
+{
+    return column_type_is_json(f->column->type) && c->kind == CELL_STRING &&
+           guess_is_document(c->text);
+}
+
+static void count_columns(struct survey *s, const struct cell *cells)
+{
+    for (size_t i = 0; i < s->column_count; i++) {
+        const struct fill *f = &s->mapping->fills[i];
+        const struct cell *c = &cells[f->cell];
+        if (is_counted(f)) {
+            s->columns[i].filled += c->kind > CELL_NULL;
+            s->columns[i].documents += holds_document(f, c);
+        }
+    }
+}
+
+/* ---- the fields ---- */
+
+static void count_field(struct survey *s, struct str name)
+{
+    char *text = mem_strndup(name.p, name.n);
+
+    for (size_t i = 0; i < s->field_count; i++) {
+        if (str_eq_z(str_of(s->fields[i].name), text)) {
+            s->fields[i].count++;
+            free(text);
+            return;
+        }
+    }
+    if (s->field_count == FIELDS_MAX) {
+        s->is_full = true;
+        free(text);
+        return;
+    }
+    s->fields = mem_grow(s->fields, &s->field_cap, s->field_count, sizeof *s->fields);
+    s->fields[s->field_count++] = (struct survey_field){.name = text, .count = 1};
+}
+
+static void count_fields(struct survey *s, const struct fields *tree, uint32_t node,
+                         const struct cell *root)
+{
+    struct elements e;
+    struct cell value;
+    struct str name;
+
+    if (!cell_is_object(root)) {
+        return;
+    }
+    elements_open(&e, root->text, &s->plain);
+    while (elements_next(&e)) {
+        elements_name(&e, &name);
+        if (fields_find(tree, node, name) == FIELD_NONE) {
+            count_field(s, name);
+        }
+        elements_value(&e, &value);
+    }
+}
+
+/* ---- one record ---- */
+
+static void add_row(struct survey *s, const struct cell *cells, const struct fields *tree,
+                    uint32_t node, const struct cell *root)
+{
+    s->rows++;
+    count_columns(s, cells);
+    if (!s->takes_whole) {
+        count_fields(s, tree, node, root);
+    }
+}
+
+static void add_elements(struct survey *s, struct decoder *d)
+{
+    const struct mapping *m = s->mapping;
+    struct elements elements;
+    struct error err;
+
+    if (!decoder_elements(d, m, &elements, &err)) {
+        return;
+    }
+    for (uint32_t i = 0; elements_next(&elements); i++) {
+        if (!decoder_element(d, m, &elements, i, &err)) {
+            return;
+        }
+        if (!m->when_per_element || decoder_takes(d, m)) {
+            const struct cell *cells = decoder_cells(d);
+            add_row(s, cells, &m->item, 0, &cells[mapping_item_cell(m)]);
+        }
+    }
+}
+
+void survey_add(struct survey *s, struct decoder *d, const struct message *msg)
+{
+    const struct mapping *m = s->mapping;
+    struct error err;
+
+    if (!decoder_read(d, m, msg, &err)) {
+        return;
+    }
+    enum change_op op = decoder_change(d);
+    if (m->explodes) {
+        add_elements(s, d);
+    } else if ((op == CHANGE_CREATE || op == CHANGE_UPDATE) && !decoder_deletes(d, m) &&
+               (msg->value.p != NULL || m->deletes != DELETE_TOMBSTONE)) {
+        const struct cell *cells = decoder_cells(d);
+        add_row(s, cells, &m->value, m->row, &cells[m->row]);
+    }
+}
+
+/* ---- what may be meant ---- */
+
+/* The next letter or digit, in lower case; 0 at the end. */
+static char next_plain(const char **p)
+{
+    while (**p == '_' || **p == '-') {
+        (*p)++;
+    }
+    if (**p == '\0') {
+        return '\0';
+    }
+    return ascii_lower(*(*p)++);
+}
+
+static bool same_words(const char *a, const char *b)
+{
+    char x;
+
+    do {
+        x = next_plain(&a);
+        if (x != next_plain(&b)) {
+            return false;
+        }
+    } while (x != '\0');
+    return true;
+}
+
+const char *survey_meant(const struct survey *s, const char *field, bool *out_same)
+{
+    const char **names = mem_array(s->column_count, sizeof *names);
+    const char *meant = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->column_count; i++) {
+        if (s->columns[i].filled == 0) {
+            names[n++] = s->columns[i].name;
+        }
+    }
+    for (size_t i = 0; meant == NULL && i < n; i++) {
+        meant = same_words(field, names[i]) ? names[i] : NULL;
+    }
+    *out_same = meant != NULL && !str_eq_z(str_of(field), meant);
+    meant = meant != NULL ? meant : str_nearest(field, names, n);
+    free(names);
+    return meant;
+}
+
+bool survey_wants_key(const struct mapping *m, bool whole)
+{
+    bool wants = m->reads_key && !whole;
+
+    for (size_t i = 0; i < m->source_count; i++) {
+        wants |= m->sources[i].kind == SOURCE_KEY_BYTES;
+    }
+    return wants;
+}
