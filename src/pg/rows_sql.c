@@ -164,18 +164,48 @@ static void add_arrays(struct buf *out, const struct rows_shape *s)
     buf_add_z(out, ") s");
 }
 
-/* The columns that are part of the key, or the version, as their own types compare them. */
-static void add_key_list(struct buf *out, const struct rows_shape *s, bool version)
+/* The columns that are part of the key, as their own types compare them. */
+static void add_key_list(struct buf *out, const struct rows_shape *s)
 {
     const struct target *t = s->target;
     size_t n = 0;
 
     for (size_t i = 0; i < t->column_count; i++) {
-        const struct target_column *c = &t->columns[i];
-        if (version ? c->is_version : c->is_key) {
+        if (t->columns[i].is_key) {
             buf_add_z(out, n++ > 0 ? "," : "");
             add_comparable(out, s, i);
         }
+    }
+}
+
+/* The column of the target that is compared as the rank-th of its version, or column_count. */
+static size_t version_at(const struct target *t, size_t rank)
+{
+    size_t i = 0;
+
+    while (i < t->column_count &&
+           !(t->columns[i].is_version && t->columns[i].version_rank == rank)) {
+        i++;
+    }
+    return i;
+}
+
+/* Texts of versions are compared by their bytes, as outcome.c does. */
+static void add_by_bytes(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    if (column_type_is_text(s->target->columns[column].column->type)) {
+        buf_add_z(out, "::pg_catalog.text COLLATE pg_catalog.\"C\"");
+    }
+}
+
+/* The value of a column of the version, from the source s. */
+static void add_version(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    if (column_type_is_text(s->target->columns[column].column->type)) {
+        buf_printf(out, "s.c%zu", column);
+        add_by_bytes(out, s, column);
+    } else {
+        add_comparable(out, s, column);
     }
 }
 
@@ -184,13 +214,15 @@ static void add_key_list(struct buf *out, const struct rows_shape *s, bool versi
 static void add_last(struct buf *out, const struct rows_shape *s, const char *stage,
                      const char *where, const char *place)
 {
+    const struct target *t = s->target;
+
     buf_add_z(out, "(SELECT DISTINCT ON (");
-    add_key_list(out, s, false);
+    add_key_list(out, s);
     buf_printf(out, ") * FROM pg_temp.%s s%s ORDER BY ", stage, where);
-    add_key_list(out, s, false);
-    if (s->target->has_version) {
+    add_key_list(out, s);
+    for (size_t rank = 0, i; (i = version_at(t, rank)) < t->column_count; rank++) {
         buf_add_u8(out, ',');
-        add_key_list(out, s, true);
+        add_version(out, s, i);
         buf_add_z(out, " DESC");
     }
     buf_printf(out, ",%s DESC) s", place);
@@ -305,28 +337,47 @@ static void add_same_key(struct buf *out, const struct rows_shape *s)
     }
 }
 
-/* What is there is not newer. `new` names the row that comes: EXCLUDED, or NULL for the source. */
+/* One column of the version of the row that is there, an operator, and that of the row that comes:
+ * of EXCLUDED, or of the source. */
+static void add_versions(struct buf *out, const struct rows_shape *s, size_t column,
+                         const char *operator, bool excluded)
+{
+    buf_add_z(out, "g.");
+    add_name(out, s, column);
+    add_by_bytes(out, s, column);
+    buf_add_z(out, operator);
+    if (excluded) {
+        buf_add_z(out, "EXCLUDED.");
+        add_name(out, s, column);
+        add_by_bytes(out, s, column);
+    } else {
+        add_version(out, s, column);
+    }
+}
+
+/*
+ * What is there is not newer:
+ *     (g.a IS NULL OR g.a < s.a OR g.a = s.a AND (g.b IS NULL OR g.b <= s.b))
+ */
 static void add_not_newer(struct buf *out, const struct rows_shape *s, const char *before,
                           bool excluded)
 {
     const struct target *t = s->target;
+    size_t rank = 0;
 
-    for (size_t i = 0; i < t->column_count; i++) {
-        if (!t->columns[i].is_version) {
-            continue;
-        }
-        buf_add_z(out, before);
+    for (size_t i = version_at(t, 0), next; i < t->column_count; i = next) {
+        buf_add_z(out, rank++ == 0 ? before : " AND ");
+        next = version_at(t, rank);
         buf_add_z(out, "(g.");
         add_name(out, s, i);
-        buf_add_z(out, " IS NULL OR g.");
-        add_name(out, s, i);
-        buf_add_z(out, SQL_LE);
-        if (excluded) {
-            buf_add_z(out, "EXCLUDED.");
-            add_name(out, s, i);
-        } else {
-            add_comparable(out, s, i);
+        buf_add_z(out, " IS NULL OR ");
+        if (next < t->column_count) {
+            add_versions(out, s, i, SQL_LT, excluded);
+            buf_add_z(out, " OR ");
         }
+        add_versions(out, s, i, next < t->column_count ? SQL_EQ : SQL_LE, excluded);
+    }
+    for (; rank > 0; rank--) {
         buf_add_u8(out, ')');
     }
 }

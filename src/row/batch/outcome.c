@@ -25,10 +25,12 @@ void outcome_done(struct outcome *o)
 
 /* ---- versions ---- */
 
-/* All types of versions are sent signed and big-endian, and none is NULL. */
-static int64_t version_of(const struct target *t, const struct outcome_step *s)
+/* The fields of the version by their rank, without their lengths; none is NULL. Returns how many.
+ */
+static size_t versions_of(const struct target *t, const struct outcome_step *s, struct str *out)
 {
     const char *at = tuple_fields(s->tuple);
+    size_t n = 0;
 
     for (size_t i = 0; i < t->column_count; i++) {
         if (!target_holds(t, i, s->action, s->omit)) {
@@ -36,29 +38,71 @@ static int64_t version_of(const struct target *t, const struct outcome_step *s)
         }
         struct str field = tuple_next(&at);
         if (t->columns[i].is_version) {
-            struct str data = tuple_data(field);
-            assert(data.n > 0);
-            uint64_t v = (data.p[0] & 0x80) != 0 ? UINT64_MAX : 0;
-            for (size_t k = 0; k < data.n; k++) {
-                v = v << 8 | (uint8_t) data.p[k];
-            }
-            return (int64_t) v;
+            out[t->columns[i].version_rank] = tuple_data(field);
+            n++;
         }
     }
-    assert(false && "a row without the version");
-    return 0;
+    return n;
 }
 
-/* Of b to a; 0 where the target has none. */
+static int compare_texts(struct str a, struct str b)
+{
+    int order = a.n > 0 && b.n > 0 ? memcmp(a.p, b.p, MIN(a.n, b.n)) : 0;
+
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* Signed and big-endian. */
+static int64_t integer_of(struct str data)
+{
+    assert(data.n > 0);
+    uint64_t v = (data.p[0] & 0x80) != 0 ? UINT64_MAX : 0;
+
+    for (size_t k = 0; k < data.n; k++) {
+        v = v << 8 | (uint8_t) data.p[k];
+    }
+    return (int64_t) v;
+}
+
+/* Whatever is no text is sent as an integer. */
+static int compare_fields(enum column_type type, struct str a, struct str b)
+{
+    if (column_type_is_text(type)) {
+        return compare_texts(a, b);
+    }
+    int64_t va = integer_of(a);
+    int64_t vb = integer_of(b);
+    return (va > vb) - (va < vb);
+}
+
+static enum column_type type_of_rank(const struct target *t, size_t rank)
+{
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].is_version && t->columns[i].version_rank == rank) {
+            return t->columns[i].column->type;
+        }
+    }
+    assert(false && "a version without a column of that rank");
+    return TYPE_OTHER;
+}
+
+/* Of b to a: the first column that differs decides. 0 where the target has none. */
 static int compare_versions(const struct target *t, const struct outcome_step *a,
                             const struct outcome_step *b)
 {
+    struct str of_a[TARGET_VERSION_MAX];
+    struct str of_b[TARGET_VERSION_MAX];
+    int order = 0;
+
     if (!t->has_version) {
         return 0;
     }
-    int64_t va = version_of(t, a);
-    int64_t vb = version_of(t, b);
-    return (vb > va) - (vb < va);
+    size_t n = versions_of(t, a, of_a);
+    (void) versions_of(t, b, of_b);
+    for (size_t rank = 0; rank < n && order == 0; rank++) {
+        order = compare_fields(type_of_rank(t, rank), of_b[rank], of_a[rank]);
+    }
+    return order;
 }
 
 /* ---- two rows ---- */

@@ -327,6 +327,7 @@ static void finish(struct mapping *m)
             .omit_bit = f->omit_bit,
             .is_key = f->is_key,
             .is_version = f->is_version,
+            .version_rank = f->version_rank,
             .is_mark = f->is_mark,
             .is_input = f->is_input,
         };

@@ -77,6 +77,7 @@ struct fill {
     int omit_bit;
     bool is_key;
     bool is_version;
+    uint32_t version_rank;
     bool is_mark;
     bool is_input; /* see mapping_sql.c */
     bool empty_as_null;

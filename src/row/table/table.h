@@ -104,9 +104,10 @@ struct target_column {
     const struct column *column;
     int omit_bit;
     bool is_key;
-    bool is_version; /* a row with a lower version changes nothing */
-    bool is_mark;    /* says that the row is deleted (soft delete) */
-    bool is_input;   /* not a column of the table: expressions name it */
+    bool is_version;       /* a row with a lower version changes nothing */
+    uint32_t version_rank; /* of a version of several columns: 0 is compared first */
+    bool is_mark;          /* says that the row is deleted (soft delete) */
+    bool is_input;         /* not a column of the table: expressions name it */
 };
 
 /* A column that PostgreSQL computes. Its row in SQL has the inputs by their names. */
@@ -116,6 +117,7 @@ struct target_expression {
 };
 
 #define TARGET_OMIT_MAX 64
+#define TARGET_VERSION_MAX 8 /* columns that only_if_newer compares */
 
 /*
  * A table and the columns that are filled: those of the encoded fields, in their order, and those

@@ -6,6 +6,8 @@
 #define EQ " OPERATOR(pg_catalog.=) "
 #define LE " OPERATOR(pg_catalog.<=) "
 #define GE " OPERATOR(pg_catalog.>=) "
+#define LT " OPERATOR(pg_catalog.<) "
+#define BYTES "::pg_catalog.text COLLATE pg_catalog.\"C\""
 
 static struct column columns[] = {
     {.name = (char[]){"id"},
@@ -114,6 +116,33 @@ static void test_only_if_newer(void **state)
           "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s"
           " WHERE g.\"id\"" EQ "s.c0 AND (g.\"v\" IS NULL OR g.\"v\"" LE "s.c1)");
     target.omit_leaves = false;
+}
+
+/* The first column that differs decides, and texts are compared by their bytes. */
+static void test_only_if_newer_of_two_columns(void **state)
+{
+    (void) state;
+    enum column_type type = columns[2].type;
+    columns[2].type = TYPE_TEXT;
+    target.has_version = filled[1].is_version = filled[2].is_version = true;
+    filled[1].version_rank = 1;
+    check(ROW_DELETE, 0, ROWS_PLACES,
+          "DELETE FROM \"s\".\"t\" AS g USING (SELECT DISTINCT ON (s.c0) * FROM pg_temp.stage s"
+          " WHERE place" GE "$1 AND place" LE "$2 ORDER BY s.c0,s.c2" BYTES " DESC,s.c1 DESC,"
+          "place DESC) s WHERE g.\"id\"" EQ "s.c0 AND (g.\"gone\" IS NULL OR g.\"gone\"" BYTES LT
+          "s.c2" BYTES " OR g.\"gone\"" BYTES EQ "s.c2" BYTES " AND (g.\"v\" IS NULL OR g.\"v\"" LE
+          "s.c1))");
+    check(ROW_UPSERT, 3, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
+          " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
+          "\"gone\"=EXCLUDED.\"gone\",\"a \"\"b\"\"\"=EXCLUDED.\"a \"\"b\"\"\","
+          "\"c\"=EXCLUDED.\"c\""
+          " WHERE (g.\"gone\" IS NULL OR g.\"gone\"" BYTES LT "EXCLUDED.\"gone\"" BYTES
+          " OR g.\"gone\"" BYTES EQ "EXCLUDED.\"gone\"" BYTES " AND (g.\"v\" IS NULL OR g.\"v\"" LE
+          "EXCLUDED.\"v\"))");
+    target.has_version = filled[1].is_version = filled[2].is_version = false;
+    filled[1].version_rank = 0;
+    columns[2].type = type;
 }
 
 /* Rows that share a key: the last counts, but of rows to be inserted each does. */
@@ -354,6 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_action_from_arrays),
         cmocka_unit_test(test_only_if_newer),
+        cmocka_unit_test(test_only_if_newer_of_two_columns),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_keys_that_only_sql_compares),
         cmocka_unit_test(test_a_key_alone),
