@@ -8,9 +8,19 @@ static bool holds(const struct rows_shape *s, size_t column)
     return target_holds(s->target, column, s->action, s->omit);
 }
 
+bool rows_are_mixed(const struct rows_shape *s)
+{
+    return s->omit == OMIT_MIXED && s->action < ROW_DELETE;
+}
+
+bool rows_have_defaults(const struct rows_shape *s)
+{
+    return rows_are_mixed(s) && s->action != ROW_UPDATE;
+}
+
 bool rows_are_direct(const struct rows_shape *s)
 {
-    if (s->action != ROW_INSERT || s->target->expression_count > 0) {
+    if (s->action != ROW_INSERT || s->target->expression_count > 0 || rows_are_mixed(s)) {
         return false;
     }
     for (size_t i = 0; i < s->target->column_count; i++) {
@@ -86,7 +96,31 @@ static void add_value(struct buf *out, const struct rows_shape *s, size_t column
     add_cast(out, s, column);
 }
 
-/* The same, to be compared with those of the table. */
+/*
+ * The same as it goes into the table. A mixed row may omit it: then it is computed here what
+ * PostgreSQL would put in its place, or it stays what it is.
+ */
+static void add_stored(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    const struct target_column *c = &s->target->columns[column];
+
+    if (!rows_are_mixed(s) || c->omit_bit < 0) {
+        add_value(out, s, column);
+        return;
+    }
+    buf_printf(out, "CASE WHEN pg_catalog.get_bit(s.there,%d)" SQL_EQ "1 THEN ", c->omit_bit);
+    add_value(out, s, column);
+    buf_add_z(out, " ELSE ");
+    if (s->action == ROW_UPDATE) {
+        buf_add_z(out, "g.");
+        add_name(out, s, column);
+    } else {
+        buf_printf(out, "(%s)::%s", c->column->default_sql, c->column->sql_name);
+    }
+    buf_add_z(out, " END");
+}
+
+/* The value of a column, to be compared with those of the table. */
 static void add_comparable(struct buf *out, const struct rows_shape *s, size_t column)
 {
     const struct column *c = s->target->columns[column].column;
@@ -130,7 +164,7 @@ static void add_list(struct buf *out, const struct rows_shape *s, enum list list
             buf_printf(out, "c%zu", i);
             break;
         case LIST_VALUES:
-            add_value(out, s, i);
+            add_stored(out, s, i);
             break;
         case LIST_ARRAYS:
             buf_printf(out, "pg_catalog.unnest($%zu)", n);
@@ -140,6 +174,9 @@ static void add_list(struct buf *out, const struct rows_shape *s, enum list list
     }
     if (list == LIST_NAMES || list == LIST_VALUES) {
         add_computed(out, s, list, n);
+    }
+    if (list == LIST_STAGED && rows_are_mixed(s)) {
+        buf_add_z(out, n > 0 ? ",there" : "there");
     }
 }
 
@@ -160,6 +197,9 @@ static void add_arrays(struct buf *out, const struct rows_shape *s)
             n++;
             buf_printf(out, "%spg_catalog.unnest($%zu) AS c%zu", n > 1 ? "," : "", n, i);
         }
+    }
+    if (rows_are_mixed(s)) {
+        buf_printf(out, "%spg_catalog.unnest($%zu) AS there", n > 0 ? "," : "", n + 1);
     }
     buf_add_z(out, ") s");
 }
@@ -449,7 +489,7 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
         buf_add_z(out, ") ");
     }
     buf_add_z(out, "SELECT ");
-    if (source == ROWS_UNNEST && computed(s) == 0) {
+    if (source == ROWS_UNNEST && computed(s) == 0 && !rows_are_mixed(s)) {
         add_list(out, s, LIST_ARRAYS);
     } else {
         add_list(out, s, LIST_VALUES);
@@ -474,7 +514,7 @@ static void add_update(struct buf *out, const struct rows_shape *s, enum rows_so
             buf_add_z(out, n++ > 0 ? "," : "");
             add_name(out, s, i);
             buf_add_u8(out, '=');
-            add_value(out, s, i);
+            add_stored(out, s, i);
         }
     }
     for (size_t i = 0; i < computed(s); i++) {
@@ -551,6 +591,9 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
         buf_printf(out, "%sc%zu %s", n++ > 0 ? "," : "", i,
                    s->target->columns[i].column->wire_name);
     }
+    if (s->target->mixes) {
+        buf_printf(out, "%sthere bytea", n > 0 ? "," : "");
+    }
     buf_add_z(out, ") ON COMMIT DELETE ROWS");
 }
 
@@ -581,7 +624,7 @@ void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, c
     buf_printf(out, ") IS NULL FROM pg_temp.%s s WHERE s.place OPERATOR(pg_catalog.=) $1", stage);
 }
 
-/* An array of texts, one for each column that rows of this shape write. */
+/* An array of texts, one for each column that all rows of this shape write. */
 static void add_array(struct buf *out, const struct rows_shape *s, bool values)
 {
     _cleanup_buf_ struct buf text = {0};
@@ -589,7 +632,8 @@ static void add_array(struct buf *out, const struct rows_shape *s, bool values)
 
     buf_add_z(out, "ARRAY[");
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (!is_written(s, i)) {
+        bool is_certain = !rows_are_mixed(s) || s->target->columns[i].omit_bit < 0;
+        if (!is_written(s, i) || !is_certain) {
             continue;
         }
         buf_clear(&text);

@@ -23,6 +23,20 @@ void outcome_done(struct outcome *o)
     *o = (struct outcome){0};
 }
 
+/* ---- what a row has ---- */
+
+bool outcome_has(const struct outcome_step *s, size_t column)
+{
+    const struct target *t = s->target;
+    int bit = t->columns[column].omit_bit;
+
+    if (!target_holds(t, column, s->action, s->omit) || bit < 0 || s->omit != OMIT_MIXED) {
+        return target_holds(t, column, s->action, s->omit);
+    }
+    const char *there = s->tuple.p + s->tuple.n - target_there_bytes(t);
+    return ((uint8_t) there[bit / 8] >> bit % 8 & 1) != 0;
+}
+
 /* ---- versions ---- */
 
 /* The fields of the version by their rank, without their lengths; none is NULL. Returns how many.
@@ -118,8 +132,7 @@ enum relation {
  * DEFAULT, unless it is to leave it. */
 static bool sets(const struct target *t, size_t column, const struct outcome_step *s)
 {
-    return target_holds(t, column, s->action, s->omit) ||
-           (s->action == ROW_UPSERT && !t->omit_leaves);
+    return outcome_has(s, column) || (s->action == ROW_UPSERT && !t->omit_leaves);
 }
 
 /* Does b set all that a sets? */
@@ -212,7 +225,35 @@ static enum relation relate(const struct target *t, const struct outcome_step *a
 
 /* ---- together ---- */
 
-/* What is held by the row with this action and mask, of b where both a and b hold it. */
+/* The end of a mixed row: what a or b has. */
+static void add_there(struct buf *out, const struct target *t, const struct outcome_step *a,
+                      const struct outcome_step *b)
+{
+    size_t bytes = target_there_bytes(t);
+
+    buf_add_u32(out, (uint32_t) bytes);
+    size_t begin = out->n;
+    buf_fill(out, 0, bytes);
+    for (size_t i = 0; i < t->column_count; i++) {
+        int bit = t->columns[i].omit_bit;
+        if (bit >= 0 && (outcome_has(a, i) || outcome_has(b, i))) {
+            out->p[begin + (size_t) bit / 8] |= (uint8_t) (1U << bit % 8);
+        }
+    }
+}
+
+/* The field of that column, and in `at` the next; of a step that does not have it, `or`. */
+static struct str take_field(const struct outcome_step *s, size_t column, const char **at,
+                             struct str or)
+{
+    if (!target_holds(s->target, column, s->action, s->omit)) {
+        return or ;
+    }
+    struct str field = tuple_next(at);
+    return outcome_has(s, column) || or.p == NULL ? field : or ;
+}
+
+/* What is held by the row with this action and mask, of b where both a and b have it. */
 static void merge(struct buf *out, const struct target *t, const struct outcome_step *a,
                   const struct outcome_step *b, enum row_action action, uint64_t omit)
 {
@@ -222,18 +263,30 @@ static void merge(struct buf *out, const struct target *t, const struct outcome_
     buf_clear(out);
     buf_add_u16(out, (uint16_t) target_width(t, action, omit));
     for (size_t i = 0; i < t->column_count; i++) {
-        struct str field = {0};
-        if (target_holds(t, i, a->action, a->omit)) {
-            field = tuple_next(&at_a);
+        struct str field = take_field(a, i, &at_a, (struct str){0});
+        field = take_field(b, i, &at_b, field);
+        if (!target_holds(t, i, action, omit)) {
+            continue;
         }
-        if (target_holds(t, i, b->action, b->omit)) {
-            field = tuple_next(&at_b);
-        }
-        if (target_holds(t, i, action, omit)) {
-            assert(field.p != NULL);
+        if (field.p != NULL) {
             buf_add(out, field.p, field.n);
+        } else {
+            assert(omit == OMIT_MIXED);
+            buf_add_u32(out, TUPLE_NULL);
         }
     }
+    if (omit == OMIT_MIXED) {
+        add_there(out, t, a, b);
+    }
+}
+
+/* What two rows omit that go together: what both omit, and a mark changes nothing of it. */
+static uint64_t omit_of(const struct outcome_step *a, const struct outcome_step *b)
+{
+    if (b->action == ROW_SOFT_DELETE) {
+        return a->omit;
+    }
+    return a->omit == OMIT_MIXED || b->omit == OMIT_MIXED ? OMIT_MIXED : a->omit & b->omit;
 }
 
 /* b becomes a changed by b. A mark holds none of the columns that can be omitted; it is never the
@@ -241,7 +294,7 @@ static void merge(struct buf *out, const struct target *t, const struct outcome_
 static void put_together(struct outcome *o, const struct target *t, const struct outcome_step *a,
                          struct outcome_step *b)
 {
-    uint64_t omit = b->action == ROW_SOFT_DELETE ? a->omit : a->omit & b->omit;
+    uint64_t omit = omit_of(a, b);
 
     assert(a->action != ROW_SOFT_DELETE);
     merge(&o->scratch, t, a, b, a->action, omit);

@@ -276,42 +276,6 @@ static bool check_entries(struct mapping *m, const struct mapping_spec *spec, st
     return true;
 }
 
-/* An update leaves alone what the record lacks; other rows need a DEFAULT for that. */
-static bool may_be_left_out(const struct mapping *m, const struct fill *f)
-{
-    return m->target.omit_leaves || f->column->has_default || f->column->identity;
-}
-
-/* Bits for the columns that a row may leave out. */
-static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec, struct error *err)
-{
-    int bits = 0;
-
-    if (spec->envelope != ENVELOPE_NONE && m->target.omit_leaves) {
-        mapping_change_omits(m);
-        return true;
-    }
-    for (size_t i = 0; i < m->fill_count; i++) {
-        struct fill *f = &m->fills[i];
-        bool needed = f->is_key || f->is_version || f->is_mark;
-        if (needed || !may_be_left_out(m, f) || !f->may_lack) {
-            continue;
-        }
-        if (bits == TARGET_OMIT_MAX) {
-            error_set(err, ERROR_SETUP, "table %s: more than %d columns %s are filled",
-                      m->table->quoted, TARGET_OMIT_MAX,
-                      m->target.omit_leaves ? "that a record may lack" : "with a DEFAULT");
-            return error_hint(
-                err, m->target.omit_leaves
-                         ? "Mode update leaves a column alone where the record lacks its field; "
-                           "at most this many columns may be missing."
-                         : "Drop the DEFAULT of columns that every record fills.");
-        }
-        f->omit_bit = bits++;
-    }
-    return true;
-}
-
 static void finish(struct mapping *m)
 {
     if (m->envelope != ENVELOPE_NONE) {
@@ -379,7 +343,7 @@ static const struct {
     {MAPPING_EXPLODE, mapping_set_explode}, {MAPPING_TABLE, mention_names},
     {MAPPING_COLUMN, check_entries},        {MAPPING_TABLE, mapping_set_rest},
     {MAPPING_COLUMN, add_columns},          {MAPPING_TABLE, check_filled},
-    {MAPPING_TABLE, mapping_set_mode},      {MAPPING_TABLE, number_omit_bits},
+    {MAPPING_TABLE, mapping_set_mode},      {MAPPING_TABLE, mapping_set_omits},
     {MAPPING_WHEN, mapping_set_when},       {MAPPING_DELETE_WHEN, mapping_set_delete_when},
 };
 

@@ -165,6 +165,52 @@ static void test_places(void **state)
         " ON CONFLICT (\"id\") DO NOTHING");
 }
 
+#define THERE(bit) "CASE WHEN pg_catalog.get_bit(s.there," #bit ")" EQ "1 THEN "
+
+/* The DEFAULT of what a row omits; of an update, what the row has. */
+static void test_mixed_rows(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    target.mixes = true;
+    columns[3].sql_name = (char[]){"pg_catalog.text"};
+    columns[3].default_sql = (char[]){"'x'::text"};
+    columns[4].default_sql = (char[]){"f()"};
+    check(ROW_INSERT, OMIT_MIXED, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\",\"c\") SELECT"
+          " s.c0,s.c1,s.c2," THERE(0) "s.c3 ELSE ('x'::text)::pg_catalog.text END," THERE(
+              1) "s.c4::pg_catalog.int4range ELSE (f())::pg_catalog.int4range END"
+                 " FROM pg_temp.stage s");
+    check(ROW_IGNORE, OMIT_MIXED, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\",\"c\") SELECT"
+          " s.c0,s.c1,s.c2," THERE(0) "s.c3 ELSE ('x'::text)::pg_catalog.text END," THERE(
+              1) "s.c4::pg_catalog.int4range ELSE (f())::pg_catalog.int4range END"
+                 " FROM (SELECT pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1,"
+                 "pg_catalog.unnest($3) AS c2,pg_catalog.unnest($4) AS c3,"
+                 "pg_catalog.unnest($5) AS c4,pg_catalog.unnest($6) AS there) s"
+                 " ON CONFLICT (\"id\") DO NOTHING");
+    check(
+        ROW_UPDATE, OMIT_MIXED, ROWS_STAGE,
+        "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2,\"a \"\"b\"\"\"=" THERE(
+            0) "s.c3 ELSE g.\"a \"\"b\"\"\" END,\"c\"=" THERE(1) "s.c4::pg_catalog.int4range ELSE"
+                                                                 " g.\"c\" END FROM pg_temp.stage s WHERE g.\"id\"" EQ
+                                                                 "s.c0");
+    const struct rows_shape inserted = {&target, ROW_INSERT, OMIT_MIXED};
+    const struct rows_shape updated = {&target, ROW_UPDATE, OMIT_MIXED};
+    struct buf sql = {0};
+    assert_false(rows_are_direct(&inserted));
+    assert_true(rows_have_defaults(&inserted) && !rows_have_defaults(&updated));
+    rows_sql_copy(&sql, &inserted, "stage", true);
+    assert_sql(&sql, "COPY pg_temp.stage (place,c0,c1,c2,c3,c4,there) FROM STDIN (FORMAT binary)");
+    rows_sql_create(&sql, &updated, "stage", false);
+    assert_sql(&sql, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (c0 integer,c1 bigint,"
+                     "c2 boolean,c3 text,c4 text,there bytea) ON COMMIT DELETE ROWS");
+    rows_sql_names(&sql, &inserted);
+    assert_sql(&sql, "ARRAY['id','v','gone']::pg_catalog.text[]");
+    buf_done(&sql);
+    target.mixes = false;
+}
+
 static void test_keys_that_only_sql_compares(void **state)
 {
     (void) state;
@@ -385,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_only_if_newer),
         cmocka_unit_test(test_only_if_newer_of_two_columns),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_mixed_rows),
         cmocka_unit_test(test_keys_that_only_sql_compares),
         cmocka_unit_test(test_a_key_alone),
         cmocka_unit_test(test_stages),

@@ -65,6 +65,8 @@ static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind
     x->target.columns = x->filled;
     x->target.has_version = kind->has_version;
     x->target.omit_leaves = kind->omit_leaves;
+    x->target.omit_count = 2;
+    x->target.mixes = true;
     add_column(x, COLUMN_B, TYPE_INT4, 0);
     add_column(x, COLUMN_KEY, kind->key, -1);
     if (kind->composite) {
@@ -88,6 +90,7 @@ static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind
 struct row {
     enum row_action action;
     uint64_t omit;
+    bool is_mixed; /* then it says itself what it omits */
     int values[COLUMNS];
 };
 
@@ -209,14 +212,21 @@ static void add_value(struct buf *out, const struct fixture *x, size_t i, int va
 static void add_row(struct batch *b, const struct fixture *x, const struct row *row)
 {
     const struct target *t = &x->target;
-    uint32_t part = batch_part(b, t, row->action, row->omit);
+    uint64_t omit = row->is_mixed ? OMIT_MIXED : row->omit;
+    uint8_t there = (uint8_t) (~row->omit & 3);
+    uint32_t part = batch_part(b, t, row->action, omit);
     struct buf *out = batch_row_begin(b, part);
 
-    buf_add_u16(out, (uint16_t) target_width(t, row->action, row->omit));
+    buf_add_u16(out, (uint16_t) target_width(t, row->action, omit));
     for (size_t i = 0; i < t->column_count; i++) {
         if (target_holds(t, i, row->action, row->omit)) {
             add_value(out, x, i, row->values[x->column_of[i]]);
+        } else if (target_holds(t, i, row->action, omit)) {
+            add_value(out, x, i, NONE);
         }
+    }
+    if (row->is_mixed) {
+        add_field(out, &there, sizeof there);
     }
     batch_row_end(b, part);
 }
@@ -305,6 +315,10 @@ static struct row read_row(const struct fixture *x, enum row_action action, uint
         if (target_holds(t, i, action, omit)) {
             row.values[x->column_of[i]] = value_of(x, i, tuple_next(at));
         }
+    }
+    if (omit == OMIT_MIXED) {
+        row.is_mixed = true;
+        row.omit = (uint64_t) ~number_of(tuple_data(tuple_next(at))) & 3;
     }
     if (splits_version(x)) {
         row.values[COLUMN_VERSION] += 2 * row.values[COLUMN_VERSION_TEXT] + VERSIONS_FROM;
@@ -509,6 +523,7 @@ static struct row random_row(const struct fixture *x, enum row_action action)
     bool may_omit = action != ROW_DELETE && action != ROW_SOFT_DELETE && action != ROW_TRUNCATE;
 
     row.omit = may_omit ? chance(4) : 0;
+    row.is_mixed = may_omit && chance(3) == 0;
     row.values[COLUMN_KEY] = (int) chance(KEYS);
     row.values[COLUMN_KEY2] = x->target.key_count > 1 ? (int) chance(KEYS) : 0;
     row.values[COLUMN_VERSION] = random_version();
