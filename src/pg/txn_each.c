@@ -40,6 +40,13 @@ static bool is_tried(const struct txn *t, const struct batch_part *p)
 
 /* --- what is sent --- */
 
+/* Of the rows of a run that share a key only the last counts: it must set all that the others do.
+ */
+static bool is_run_alone(const struct batch_part *p)
+{
+    return p->action == ROW_UPDATE && p->omit == OMIT_MIXED;
+}
+
 static void find_runs(struct txn *t, const struct batch *b)
 {
     struct batch_walk walk;
@@ -53,7 +60,7 @@ static void find_runs(struct txn *t, const struct batch *b)
         if (txn_each_comes_last(t, &b->parts[part])) {
             continue;
         }
-        if (last != NULL && last->part == part) {
+        if (last != NULL && last->part == part && !is_run_alone(&b->parts[part])) {
             last->last = (uint32_t) row;
             continue;
         }

@@ -167,9 +167,10 @@ static bool set_primary_key(struct mapping *m, struct error *err)
 
 /* ---- version and mark ---- */
 
-static bool set_version(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+static bool set_version(struct mapping *m, const struct mapping_spec *spec, uint32_t rank,
+                        struct error *err)
 {
-    const char *name = spec->only_if_newer;
+    const char *name = spec->only_if_newer[rank];
     struct fill *f = fill_of(m, name);
 
     if (f == NULL) {
@@ -187,7 +188,8 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
     }
     if (!column_type_is_version(f->column->type)) {
         error_set(err, ERROR_SETUP, "only_if_newer: column '%s' is %s", name, f->column->type_name);
-        return error_hint(err, "Versions are smallint, integer, bigint, date or timestamp.");
+        return error_hint(err, "Versions are smallint, integer, bigint, date, timestamp, text or "
+                               "varchar.");
     }
     if (spec->deletes == DELETE_TOMBSTONE && f->place.origin == ORIGIN_VALUE) {
         error_set(err, ERROR_SETUP, "only_if_newer: a tombstone has no %s to compare",
@@ -196,7 +198,22 @@ static bool set_version(struct mapping *m, const struct mapping_spec *spec, stru
                                "meta.timestamp.");
     }
     f->is_version = true;
+    f->version_rank = rank;
     m->target.has_version = true;
+    return true;
+}
+
+static bool set_versions(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    if (spec->only_if_newer_count > TARGET_VERSION_MAX) {
+        return error_set(err, ERROR_SETUP, "only_if_newer: more than %d columns",
+                         TARGET_VERSION_MAX);
+    }
+    for (uint32_t rank = 0; rank < spec->only_if_newer_count; rank++) {
+        if (!set_version(m, spec, rank, err)) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -281,8 +298,7 @@ bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct
             return false;
         }
     }
-    return (spec->only_if_newer == NULL || set_version(m, spec, err)) &&
-           check_privileges(m, spec, err);
+    return set_versions(m, spec, err) && check_privileges(m, spec, err);
 }
 
 /* ---- for people ---- */
@@ -299,6 +315,32 @@ static void add_names(struct buf *out, const struct mapping *m)
     buf_add_z(out, n > 0 ? ")" : "");
 }
 
+static const char *version_name(const struct mapping *m, size_t rank)
+{
+    for (size_t i = 0; i < m->fill_count; i++) {
+        if (m->fills[i].is_version && m->fills[i].version_rank == rank) {
+            return m->fills[i].column->name;
+        }
+    }
+    return NULL;
+}
+
+/* "only if v is newer", "only if (a, b) is newer" */
+static void add_version(struct buf *out, const struct mapping *m)
+{
+    bool several = version_name(m, 1) != NULL;
+    const char *name;
+
+    if (!m->target.has_version) {
+        return;
+    }
+    buf_add_z(out, several ? ", only if (" : ", only if ");
+    for (size_t rank = 0; (name = version_name(m, rank)) != NULL; rank++) {
+        buf_printf(out, "%s%s", rank > 0 ? ", " : "", name);
+    }
+    buf_add_z(out, several ? ") is newer" : " is newer");
+}
+
 void mapping_describe_mode(const struct mapping *m, struct buf *out)
 {
     static const char *const modes[] = {
@@ -310,11 +352,7 @@ void mapping_describe_mode(const struct mapping *m, struct buf *out)
 
     buf_printf(out, "mode %s", modes[m->action]);
     add_names(out, m);
-    for (size_t i = 0; i < m->fill_count; i++) {
-        if (m->fills[i].is_version) {
-            buf_printf(out, ", only if %s is newer", m->fills[i].column->name);
-        }
-    }
+    add_version(out, m);
     if (m->deletes != DELETE_TOMBSTONE && m->delete_when.condition == NULL) {
         return;
     }

@@ -110,12 +110,14 @@ static inline bool column_type_is_time(enum column_type t)
     return f == FAMILY_DATE || f == FAMILY_TIMESTAMP || f == FAMILY_SPAN;
 }
 
-/* Can a column of it say which of two rows is newer? */
+/* Can a column of it say which of two rows is newer? Texts do by their bytes; bpchar, whose blanks
+ * at the end may or may not be there, does not. */
 static inline bool column_type_is_version(enum column_type t)
 {
     enum column_family f = column_type_family(t);
 
-    return f == FAMILY_INTEGER || f == FAMILY_DATE || f == FAMILY_TIMESTAMP;
+    return f == FAMILY_INTEGER || f == FAMILY_DATE || f == FAMILY_TIMESTAMP || t == TYPE_TEXT ||
+           t == TYPE_VARCHAR;
 }
 
 #endif

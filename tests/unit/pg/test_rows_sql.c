@@ -6,6 +6,8 @@
 #define EQ " OPERATOR(pg_catalog.=) "
 #define LE " OPERATOR(pg_catalog.<=) "
 #define GE " OPERATOR(pg_catalog.>=) "
+#define LT " OPERATOR(pg_catalog.<) "
+#define BYTES "::pg_catalog.text COLLATE pg_catalog.\"C\""
 
 static struct column columns[] = {
     {.name = (char[]){"id"},
@@ -116,6 +118,33 @@ static void test_only_if_newer(void **state)
     target.omit_leaves = false;
 }
 
+/* The first column that differs decides, and texts are compared by their bytes. */
+static void test_only_if_newer_of_two_columns(void **state)
+{
+    (void) state;
+    enum column_type type = columns[2].type;
+    columns[2].type = TYPE_TEXT;
+    target.has_version = filled[1].is_version = filled[2].is_version = true;
+    filled[1].version_rank = 1;
+    check(ROW_DELETE, 0, ROWS_PLACES,
+          "DELETE FROM \"s\".\"t\" AS g USING (SELECT DISTINCT ON (s.c0) * FROM pg_temp.stage s"
+          " WHERE place" GE "$1 AND place" LE "$2 ORDER BY s.c0,s.c2" BYTES " DESC,s.c1 DESC,"
+          "place DESC) s WHERE g.\"id\"" EQ "s.c0 AND (g.\"gone\" IS NULL OR g.\"gone\"" BYTES LT
+          "s.c2" BYTES " OR g.\"gone\"" BYTES EQ "s.c2" BYTES " AND (g.\"v\" IS NULL OR g.\"v\"" LE
+          "s.c1))");
+    check(ROW_UPSERT, 3, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
+          " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
+          "\"gone\"=EXCLUDED.\"gone\",\"a \"\"b\"\"\"=EXCLUDED.\"a \"\"b\"\"\","
+          "\"c\"=EXCLUDED.\"c\""
+          " WHERE (g.\"gone\" IS NULL OR g.\"gone\"" BYTES LT "EXCLUDED.\"gone\"" BYTES
+          " OR g.\"gone\"" BYTES EQ "EXCLUDED.\"gone\"" BYTES " AND (g.\"v\" IS NULL OR g.\"v\"" LE
+          "EXCLUDED.\"v\"))");
+    target.has_version = filled[1].is_version = filled[2].is_version = false;
+    filled[1].version_rank = 0;
+    columns[2].type = type;
+}
+
 /* Rows that share a key: the last counts, but of rows to be inserted each does. */
 static void test_places(void **state)
 {
@@ -134,6 +163,52 @@ static void test_places(void **state)
         "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2 FROM (SELECT *"
         " FROM pg_temp.stage WHERE place" GE "$1 AND place" LE "$2 ORDER BY place) s"
         " ON CONFLICT (\"id\") DO NOTHING");
+}
+
+#define THERE(bit) "CASE WHEN pg_catalog.get_bit(s.there," #bit ")" EQ "1 THEN "
+
+/* The DEFAULT of what a row omits; of an update, what the row has. */
+static void test_mixed_rows(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    target.mixes = true;
+    columns[3].sql_name = (char[]){"pg_catalog.text"};
+    columns[3].default_sql = (char[]){"'x'::text"};
+    columns[4].default_sql = (char[]){"f()"};
+    check(ROW_INSERT, OMIT_MIXED, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\",\"c\") SELECT"
+          " s.c0,s.c1,s.c2," THERE(0) "s.c3 ELSE ('x'::text)::pg_catalog.text END," THERE(
+              1) "s.c4::pg_catalog.int4range ELSE (f())::pg_catalog.int4range END"
+                 " FROM pg_temp.stage s");
+    check(ROW_IGNORE, OMIT_MIXED, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\",\"c\") SELECT"
+          " s.c0,s.c1,s.c2," THERE(0) "s.c3 ELSE ('x'::text)::pg_catalog.text END," THERE(
+              1) "s.c4::pg_catalog.int4range ELSE (f())::pg_catalog.int4range END"
+                 " FROM (SELECT pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1,"
+                 "pg_catalog.unnest($3) AS c2,pg_catalog.unnest($4) AS c3,"
+                 "pg_catalog.unnest($5) AS c4,pg_catalog.unnest($6) AS there) s"
+                 " ON CONFLICT (\"id\") DO NOTHING");
+    check(
+        ROW_UPDATE, OMIT_MIXED, ROWS_STAGE,
+        "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2,\"a \"\"b\"\"\"=" THERE(
+            0) "s.c3 ELSE g.\"a \"\"b\"\"\" END,\"c\"=" THERE(1) "s.c4::pg_catalog.int4range ELSE"
+                                                                 " g.\"c\" END FROM pg_temp.stage s WHERE g.\"id\"" EQ
+                                                                 "s.c0");
+    const struct rows_shape inserted = {&target, ROW_INSERT, OMIT_MIXED};
+    const struct rows_shape updated = {&target, ROW_UPDATE, OMIT_MIXED};
+    struct buf sql = {0};
+    assert_false(rows_are_direct(&inserted));
+    assert_true(rows_have_defaults(&inserted) && !rows_have_defaults(&updated));
+    rows_sql_copy(&sql, &inserted, "stage", true);
+    assert_sql(&sql, "COPY pg_temp.stage (place,c0,c1,c2,c3,c4,there) FROM STDIN (FORMAT binary)");
+    rows_sql_create(&sql, &updated, "stage", false);
+    assert_sql(&sql, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (c0 integer,c1 bigint,"
+                     "c2 boolean,c3 text,c4 text,there bytea) ON COMMIT DELETE ROWS");
+    rows_sql_names(&sql, &inserted);
+    assert_sql(&sql, "ARRAY['id','v','gone']::pg_catalog.text[]");
+    buf_done(&sql);
+    target.mixes = false;
 }
 
 static void test_keys_that_only_sql_compares(void **state)
@@ -354,7 +429,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_action_from_arrays),
         cmocka_unit_test(test_only_if_newer),
+        cmocka_unit_test(test_only_if_newer_of_two_columns),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_mixed_rows),
         cmocka_unit_test(test_keys_that_only_sql_compares),
         cmocka_unit_test(test_a_key_alone),
         cmocka_unit_test(test_stages),

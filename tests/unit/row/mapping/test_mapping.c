@@ -174,15 +174,39 @@ static struct table *many_defaults(size_t n)
     return kit_table(columns, n);
 }
 
-static void test_at_most_64_omit_bits(void **state)
+static void test_at_most_63_omit_bits_where_rows_are_not_mixed(void **state)
 {
     (void) state;
+    static const char wanted[] =
+        "table \"public\".\"t\": more than 63 columns with a DEFAULT are filled";
     struct table *t = many_defaults(TARGET_OMIT_MAX);
-    mapping_free(make(t, spec(FORMAT_JSON, NULL, 0)));
+    struct mapping *m = make(t, spec(FORMAT_JSON, NULL, 0));
+    assert_false(mapping_target(m)->mixes);
+    mapping_free(m);
     table_free(t);
-    expect_fault(many_defaults(TARGET_OMIT_MAX + 1), spec(FORMAT_JSON, NULL, 0),
-                 "table \"public\".\"t\": more than 64 columns with a DEFAULT are filled",
-                 "DEFAULT");
+    expect_fault(many_defaults(TARGET_OMIT_MAX + 1), spec(FORMAT_JSON, NULL, 0), wanted,
+                 "GRANT TEMPORARY");
+    t = many_defaults(TARGET_OMIT_MAX + 1);
+    t->may_stage = true;
+    expect_fault(t, spec(FORMAT_JSON, NULL, 0), wanted, "GRANT USAGE ON the sequence");
+    t = many_defaults(TARGET_OMIT_MAX + 1);
+    t->may_stage = t->has_rules = true;
+    expect_fault(t, spec(FORMAT_JSON, NULL, 0), wanted, "DROP RULE");
+}
+
+static void test_rows_are_mixed_where_that_can_be_done(void **state)
+{
+    (void) state;
+    struct table *t = many_defaults(TARGET_OMIT_MAX + 100);
+    t->may_stage = true;
+    for (size_t i = 0; i < t->column_count; i++) {
+        t->columns[i].default_sql = mem_strdup("1");
+    }
+    struct mapping *m = make(t, spec(FORMAT_JSON, NULL, 0));
+    assert_true(mapping_target(m)->mixes);
+    assert_int_equal(mapping_target(m)->omit_count, TARGET_OMIT_MAX + 100);
+    mapping_free(m);
+    table_free(t);
 }
 
 static void test_how_other_types_go(void **state)
@@ -373,7 +397,8 @@ int main(void)
         cmocka_unit_test(test_keys_without_fields),
         cmocka_unit_test(test_entries_come_first),
         cmocka_unit_test(test_omit_bits),
-        cmocka_unit_test(test_at_most_64_omit_bits),
+        cmocka_unit_test(test_at_most_63_omit_bits_where_rows_are_not_mixed),
+        cmocka_unit_test(test_rows_are_mixed_where_that_can_be_done),
         cmocka_unit_test(test_how_other_types_go),
         cmocka_unit_test(test_faults_of_tables),
         cmocka_unit_test(test_faults_of_entries),

@@ -140,34 +140,59 @@ static void test_what_a_delete_does_not_have(void **state)
                    "id: key.id");
 }
 
+static struct mapping_spec only_if_newer(const char *const *columns, size_t count)
+{
+    return (struct mapping_spec){
+        .action = ROW_UPSERT, .only_if_newer = columns, .only_if_newer_count = count};
+}
+
 static void test_the_version(void **state)
 {
     (void) state;
-    struct mapping_spec spec = {.action = ROW_UPSERT, .only_if_newer = "n"};
-    expect_taken(table_of(), spec, "mode upsert, key (id), only if n is newer");
-    spec.only_if_newer = "at";
-    expect_taken(table_of(), spec, "mode upsert, key (id), only if at is newer");
-    spec.only_if_newer = "gone";
-    expect_refused(table_of(), spec, "only_if_newer: column 'gone' is bool", "smallint");
-    spec.only_if_newer = "id";
-    expect_refused(table_of(), spec, "only_if_newer: column 'id' is part of the key", "of its own");
-    spec.only_if_newer = "x";
-    expect_refused(table_of(), spec,
+    static const char *const names[] = {"n", "at", "gone", "id", "x"};
+    expect_taken(table_of(), only_if_newer(&names[0], 1),
+                 "mode upsert, key (id), only if n is newer");
+    expect_taken(table_of(), only_if_newer(&names[1], 1),
+                 "mode upsert, key (id), only if at is newer");
+    expect_refused(table_of(), only_if_newer(&names[2], 1), "only_if_newer: column 'gone' is bool",
+                   "smallint");
+    expect_refused(table_of(), only_if_newer(&names[3], 1),
+                   "only_if_newer: column 'id' is part of the key", "of its own");
+    expect_refused(table_of(), only_if_newer(&names[4], 1),
                    "only_if_newer: nothing fills column 'x' of table \"public\".\"t\"",
                    "x: meta.offset");
-    spec.only_if_newer = spec.soft_delete = "at";
+    struct mapping_spec spec = only_if_newer(&names[1], 1);
+    spec.soft_delete = "at";
     expect_refused(table_of(), spec, "only_if_newer: column 'at' is what soft_delete sets",
                    "of its own");
+}
+
+static void test_a_version_of_several_columns(void **state)
+{
+    (void) state;
+    static const char *const names[] = {"n", "at", "gone"};
+    static const char *const turned[] = {"at", "n"};
+    static const char *const many[TARGET_VERSION_MAX + 1];
+    expect_taken(table_of(), only_if_newer(names, 2),
+                 "mode upsert, key (id), only if (n, at) is newer");
+    expect_taken(table_of(), only_if_newer(turned, 2),
+                 "mode upsert, key (id), only if (at, n) is newer");
+    expect_refused(table_of(), only_if_newer(names, 3), "only_if_newer: column 'gone' is bool",
+                   "text");
+    expect_refused(table_of(), only_if_newer(many, ARRAY_LEN(many)),
+                   "only_if_newer: more than 8 columns", "");
 }
 
 static void test_a_tombstone_has_no_version_in_its_value(void **state)
 {
     (void) state;
+    static const char *const version = "n";
     static const struct mapping_entry entries[] = {{.column = "id", .path = "key.id"},
                                                    {.column = "n", .path = "meta.offset"}};
     struct mapping_spec spec = {.action = ROW_UPSERT,
                                 .deletes = DELETE_TOMBSTONE,
-                                .only_if_newer = "n",
+                                .only_if_newer = &version,
+                                .only_if_newer_count = 1,
                                 .entries = entries,
                                 .entry_count = 1};
     expect_refused(table_of(), spec, "only_if_newer: a tombstone has no value.n to compare",
@@ -250,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_a_key_that_nothing_fills),
         cmocka_unit_test(test_what_a_delete_does_not_have),
         cmocka_unit_test(test_the_version),
+        cmocka_unit_test(test_a_version_of_several_columns),
         cmocka_unit_test(test_a_tombstone_has_no_version_in_its_value),
         cmocka_unit_test(test_the_mark),
         cmocka_unit_test(test_privileges),
