@@ -339,7 +339,8 @@ static bool is_set(const struct rows_shape *s, size_t column)
 {
     const struct target_column *c = &s->target->columns[column];
 
-    return !c->is_key && !c->is_input && (holds(s, column) || !s->target->omit_leaves);
+    return !c->is_key && !c->is_input && !c->column->identity_always &&
+           (holds(s, column) || !s->target->omit_leaves);
 }
 
 static void add_on_conflict(struct buf *out, const struct rows_shape *s)
@@ -365,11 +366,13 @@ static void add_on_conflict(struct buf *out, const struct rows_shape *s)
         }
     }
     for (size_t i = 0; i < computed(s) && s->action == ROW_UPSERT; i++) {
-        const char *name = s->target->expressions[i].column->name;
-        buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
-        table_quote_ident(out, name);
-        buf_add_z(out, "=EXCLUDED.");
-        table_quote_ident(out, name);
+        const struct column *c = s->target->expressions[i].column;
+        if (!c->identity_always) {
+            buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
+            table_quote_ident(out, c->name);
+            buf_add_z(out, "=EXCLUDED.");
+            table_quote_ident(out, c->name);
+        }
     }
     if (n == 0) {
         buf_add_z(out, "NOTHING");
@@ -386,6 +389,20 @@ static void add_guard(struct buf *out, const char *before, const char *guard)
     }
 }
 
+/* COPY fills a column GENERATED ALWAYS AS IDENTITY; INSERT wants to be told. */
+static void add_overriding(struct buf *out, const struct rows_shape *s)
+{
+    bool fills = false;
+
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        fills |= is_written(s, i) && s->target->columns[i].column->identity_always;
+    }
+    for (size_t i = 0; i < computed(s); i++) {
+        fills |= s->target->expressions[i].column->identity_always;
+    }
+    buf_add_z(out, fills ? "OVERRIDING SYSTEM VALUE " : "");
+}
+
 static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_source source,
                        const char *stage, const char *guard)
 {
@@ -397,6 +414,7 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
         add_list(out, s, LIST_NAMES);
         buf_add_z(out, ") ");
     }
+    add_overriding(out, s);
     buf_add_z(out, "SELECT ");
     if (source == ROWS_UNNEST && computed(s) == 0) {
         add_list(out, s, LIST_ARRAYS);
@@ -419,7 +437,8 @@ static void add_update(struct buf *out, const struct rows_shape *s, enum rows_so
 
     buf_printf(out, "UPDATE %s AS g SET ", s->target->table->quoted);
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (!s->target->columns[i].is_key && is_written(s, i)) {
+        const struct target_column *c = &s->target->columns[i];
+        if (!c->is_key && !c->column->identity_always && is_written(s, i)) {
             buf_add_z(out, n++ > 0 ? "," : "");
             add_name(out, s, i);
             buf_add_u8(out, '=');

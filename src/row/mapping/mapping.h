@@ -7,8 +7,8 @@
  *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
  *   3. a format with fields: the field of the same name in the value (exact, case-sensitive);
  *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
- * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
- * never.
+ * Generated columns are never filled; identity columns only by an explicit entry, or from the row
+ * of a change event. One that is GENERATED ALWAYS is filled in new rows only.
  *
  * If the record lacks a value, the column gets its DEFAULT (the row omits the column:
  * target_column's omit_bit); without a DEFAULT it gets NULL, which is a fault of the record for a

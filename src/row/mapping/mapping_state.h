@@ -193,6 +193,8 @@ bool mapping_column_fault(struct error *err, const char *column);
  */
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_check_mark(const struct column *c, struct error *err);
+bool mapping_check_identities(struct mapping *m, const struct mapping_spec *spec,
+                              struct error *err);
 
 /* mapping_rest.c: fields that no column takes, before the columns are known; and their column. */
 bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct error *err);

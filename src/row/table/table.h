@@ -33,9 +33,9 @@ struct column {
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
     bool has_default;
-    bool generated; /* GENERATED ALWAYS AS (...) STORED: never written */
-    bool identity;  /* GENERATED ... AS IDENTITY */
-    bool identity_always;
+    bool generated;       /* GENERATED ALWAYS AS (...) STORED: never written */
+    bool identity;        /* GENERATED ... AS IDENTITY */
+    bool identity_always; /* ... INSERT writes it on request; UPDATE cannot */
 };
 
 struct table {

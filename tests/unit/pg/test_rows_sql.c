@@ -116,6 +116,31 @@ static void test_only_if_newer(void **state)
     target.omit_leaves = false;
 }
 
+/* INSERT is told that it fills one, and nothing sets it in a row that is there. */
+static void test_an_identity_that_is_generated_always(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    columns[3].identity_always = true;
+    check(ROW_INSERT, 2, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") OVERRIDING SYSTEM "
+          "VALUE SELECT pg_catalog.unnest($1),pg_catalog.unnest($2),pg_catalog.unnest($3),"
+          "pg_catalog.unnest($4)");
+    check(
+        ROW_UPSERT, 2, ROWS_STAGE,
+        "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") OVERRIDING SYSTEM "
+        "VALUE SELECT s.c0,s.c1,s.c2,s.c3 FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET "
+        "\"v\"=EXCLUDED.\"v\",\"gone\"=EXCLUDED.\"gone\",\"c\"=EXCLUDED.\"c\"");
+    check(ROW_UPSERT, 3, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
+          " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
+          "\"gone\"=EXCLUDED.\"gone\",\"c\"=EXCLUDED.\"c\"");
+    check(ROW_UPDATE, 2, ROWS_STAGE,
+          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2 FROM pg_temp.stage s"
+          " WHERE g.\"id\"" EQ "s.c0");
+    columns[3].identity_always = false;
+}
+
 /* Rows that share a key: the last counts, but of rows to be inserted each does. */
 static void test_places(void **state)
 {
@@ -354,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_action_from_arrays),
         cmocka_unit_test(test_only_if_newer),
+        cmocka_unit_test(test_an_identity_that_is_generated_always),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_keys_that_only_sql_compares),
         cmocka_unit_test(test_a_key_alone),
