@@ -1,7 +1,10 @@
 /* Statements put together from pieces, see rows_sql.h. Any thread. */
 #include "pg/rows_sql.h"
 
+#include "pg/cast_sql.h"
 #include "pg/sql.h"
+
+#include <stdio.h>
 
 static bool holds(const struct rows_shape *s, size_t column)
 {
@@ -69,21 +72,13 @@ static void add_name(struct buf *out, const struct rows_shape *s, size_t column)
     table_quote_ident(out, s->target->columns[column].column->name);
 }
 
-static void add_cast(struct buf *out, const struct rows_shape *s, size_t column)
-{
-    const struct column *c = s->target->columns[column].column;
-
-    if (c->cast) {
-        buf_add_z(out, "::");
-        buf_add_z(out, c->sql_name);
-    }
-}
-
 /* The value of a column, from the source s. */
 static void add_value(struct buf *out, const struct rows_shape *s, size_t column)
 {
-    buf_printf(out, "s.c%zu", column);
-    add_cast(out, s, column);
+    char field[32];
+
+    snprintf(field, sizeof field, "s.c%zu", column);
+    cast_sql(out, s->target->columns[column].column, field);
 }
 
 /* The same, to be compared with those of the table. */
@@ -91,10 +86,14 @@ static void add_comparable(struct buf *out, const struct rows_shape *s, size_t c
 {
     const struct column *c = s->target->columns[column].column;
 
-    if (c->compare_as != NULL) {
-        buf_printf(out, "s.c%zu::%s", column, c->compare_as);
-    } else {
+    if (c->compare_as == NULL) {
         add_value(out, s, column);
+    } else if (column_holds_rows(c)) {
+        buf_add_u8(out, '(');
+        add_value(out, s, column);
+        buf_printf(out, ")::%s", c->compare_as);
+    } else {
+        buf_printf(out, "s.c%zu::%s", column, c->compare_as);
     }
 }
 
@@ -109,6 +108,14 @@ static void add_computed(struct buf *out, const struct rows_shape *s, enum list 
             buf_printf(out, "s.e%zu", i);
         }
     }
+}
+
+static void add_unnested(struct buf *out, const struct rows_shape *s, size_t column, size_t n)
+{
+    char array[48];
+
+    snprintf(array, sizeof array, "pg_catalog.unnest($%zu)", n);
+    cast_sql(out, s->target->columns[column].column, array);
 }
 
 /* The columns that rows of this shape hold, in their order: those of the table, or (LIST_STAGED) of
@@ -133,8 +140,7 @@ static void add_list(struct buf *out, const struct rows_shape *s, enum list list
             add_value(out, s, i);
             break;
         case LIST_ARRAYS:
-            buf_printf(out, "pg_catalog.unnest($%zu)", n);
-            add_cast(out, s, i);
+            add_unnested(out, s, i, n);
             break;
         }
     }
@@ -403,6 +409,17 @@ static void add_overriding(struct buf *out, const struct rows_shape *s)
     buf_add_z(out, fills ? "OVERRIDING SYSTEM VALUE " : "");
 }
 
+/* A cast that does cannot have the unnest() in it. */
+static bool names_fields_twice(const struct rows_shape *s)
+{
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (is_written(s, i) && column_holds_rows(s->target->columns[i].column)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_source source,
                        const char *stage, const char *guard)
 {
@@ -416,7 +433,7 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
     }
     add_overriding(out, s);
     buf_add_z(out, "SELECT ");
-    if (source == ROWS_UNNEST && computed(s) == 0) {
+    if (source == ROWS_UNNEST && computed(s) == 0 && !names_fields_twice(s)) {
         add_list(out, s, LIST_ARRAYS);
     } else {
         add_list(out, s, LIST_VALUES);
@@ -540,6 +557,13 @@ void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stag
 bool rows_are_cast(const struct rows_shape *s, size_t column)
 {
     return holds(s, column) && s->target->columns[column].column->cast;
+}
+
+bool rows_are_read(const struct rows_shape *s, size_t column)
+{
+    const struct column *c = s->target->columns[column].column;
+
+    return rows_are_cast(s, column) && column_is_text_cast(c) && !column_holds_rows(c);
 }
 
 void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage)

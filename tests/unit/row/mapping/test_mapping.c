@@ -329,20 +329,20 @@ static void test_which_source_fits_which_type(void **state)
         TYPE_NUMERIC,  TYPE_TEXT,   TYPE_VARCHAR, TYPE_BPCHAR,  TYPE_BYTEA,     TYPE_UUID,
         TYPE_JSON,     TYPE_JSONB,  TYPE_DATE,    TYPE_TIME,    TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ,
         TYPE_INTERVAL, TYPE_INET,   TYPE_CIDR,    TYPE_MACADDR, TYPE_MACADDR8,  TYPE_ENUM,
-        TYPE_ARRAY,    TYPE_HSTORE, TYPE_OTHER,
+        TYPE_ARRAY,    TYPE_HSTORE, TYPE_OTHER,   TYPE_MONEY,   TYPE_COMPOSITE,
     };
     _Static_assert(ARRAY_LEN(types) == COLUMN_TYPES, "each type once");
     static const char *const fits[][2] = {
-        {"meta.topic", "-------ttt-------------e--o"},
-        {"meta.partition", "-iiiffnttt----------------o"},
-        {"meta.offset", "-iiiffnttt----------------o"},
-        {"meta.timestamp", "---i--n-------d-tt---------"},
-        {"headers", "-------ttt--jj-----------ho"},
-        {"headers.x", "biiiffntttyujjdtttvnnmmeaho"},
-        {"key", "biiiffntttyujjdtttvnnmmeaho"},
-        {"key.x", "biiiffntttyujjdtttvnnmmeaho"},
-        {"value", "biiiffntttyujjdtttvnnmmeaho"},
-        {"value.x", "biiiffntttyujjdtttvnnmmeaho"},
+        {"meta.topic", "-------ttt-------------e--o-c"},
+        {"meta.partition", "-iiiffnttt----------------o$c"},
+        {"meta.offset", "-iiiffnttt----------------o$c"},
+        {"meta.timestamp", "---i--n-------d-tt-----------"},
+        {"headers", "-------ttt--jj-----------ho-c"},
+        {"headers.x", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"key", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"key.x", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"value", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"value.x", "biiiffntttyujjdtttvnnmmeaho$c"},
     };
     for (size_t i = 0; i < ARRAY_LEN(fits); i++) {
         for (size_t type = 0; type < ARRAY_LEN(types); type++) {
