@@ -283,6 +283,7 @@ static void set_signature(struct table *t, const PGresult *r)
     " SELECT b.typid, b.typmod, b.not_null, pg_catalog.format_type(b.typid, -1), w.typarray,"      \
     " CASE WHEN w.typtype" SQL_EQ "'e' THEN 'enum'"                                                \
     " WHEN w.typinput" SQL_EQ "'pg_catalog.array_in'::pg_catalog.regproc THEN 'array'"             \
+    " WHEN w.typtype" SQL_EQ "'c' THEN 'composite'"                                                \
     " ELSE f.prosrc END, w.typelem, " SQL_TYPE_NAME("b.typid", "-1")
 #define TYPE_JOINS                                                                                 \
     " JOIN pg_catalog.pg_type w ON w.oid" SQL_EQ "b.typid"                                         \
@@ -350,14 +351,29 @@ static uint32_t oid_at(const PGresult *r, int row, int column)
     return (uint32_t) strtoul(PQgetvalue(r, row, column), NULL, 10);
 }
 
-/* Its fields are sent as text that SQL casts. */
-static void set_cast(struct column *col)
+/* Its fields are sent as this type, and SQL casts them. */
+static void set_cast(struct column *col, enum column_type as)
 {
     col->cast = true;
-    col->wire_oid = OID_TEXT;
-    col->wire_array_oid = OID_TEXT_ARRAY;
+    col->wire_oid = column_type_oid(as);
+    col->wire_array_oid = column_type_array_oid(as);
     free(col->wire_name);
-    col->wire_name = mem_strdup("pg_catalog.text");
+    col->wire_name = mem_printf("pg_catalog.%s", column_type_name(as));
+}
+
+/* The same of an array, by its elements. Those that are binary stay so, as elements of an array. */
+static void set_array_cast(struct column *array, enum column_type as)
+{
+    if (as == TYPE_TEXT) {
+        set_cast(array, as);
+        return;
+    }
+    array->element->wire_oid = column_type_oid(as);
+    array->cast = true;
+    array->wire_oid = column_type_array_oid(as);
+    array->wire_array_oid = 0;
+    free(array->wire_name);
+    array->wire_name = mem_printf("pg_catalog.%s[]", column_type_name(as));
 }
 
 static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int row,
@@ -375,7 +391,7 @@ static bool fill_element(struct conn *c, struct column *array, const char *oid, 
     }
     if (strcmp(PQgetvalue(r, 0, COL_KIND), "array") == 0) {
         array->type = TYPE_OTHER;
-        set_cast(array);
+        set_cast(array, TYPE_TEXT);
         return true;
     }
     array->element = mem_zalloc(sizeof *array->element);
@@ -385,7 +401,7 @@ static bool fill_element(struct conn *c, struct column *array, const char *oid, 
     array->has_domain = strtoul(oid, NULL, 10) != oid_at(r, 0, COL_TYPE);
     array->element->wire_oid = (uint32_t) strtoul(oid, NULL, 10); /* a domain counts here */
     if (array->element->cast) {
-        set_cast(array);
+        set_array_cast(array, column_type_sent_as(array->element->type));
     }
     return true;
 }
@@ -403,7 +419,7 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
     col->sql_name = mem_strdup(PQgetvalue(r, row, COL_SQL_NAME));
     col->wire_name = mem_strdup(col->sql_name);
     if (column_type_is_cast(col->type)) {
-        set_cast(col);
+        set_cast(col, column_type_sent_as(col->type));
     }
     return col->type != TYPE_ARRAY || fill_element(c, col, PQgetvalue(r, row, COL_ELEMENT),
                                                    PQgetvalue(r, row, COL_TYPMOD), err);

@@ -1,7 +1,10 @@
 /* Statements put together from pieces, see rows_sql.h. Any thread. */
 #include "pg/rows_sql.h"
 
+#include "pg/cast_sql.h"
 #include "pg/sql.h"
+
+#include <stdio.h>
 
 static bool holds(const struct rows_shape *s, size_t column)
 {
@@ -79,21 +82,13 @@ static void add_name(struct buf *out, const struct rows_shape *s, size_t column)
     table_quote_ident(out, s->target->columns[column].column->name);
 }
 
-static void add_cast(struct buf *out, const struct rows_shape *s, size_t column)
-{
-    const struct column *c = s->target->columns[column].column;
-
-    if (c->cast) {
-        buf_add_z(out, "::");
-        buf_add_z(out, c->sql_name);
-    }
-}
-
 /* The value of a column, from the source s. */
 static void add_value(struct buf *out, const struct rows_shape *s, size_t column)
 {
-    buf_printf(out, "s.c%zu", column);
-    add_cast(out, s, column);
+    char field[32];
+
+    snprintf(field, sizeof field, "s.c%zu", column);
+    cast_sql(out, s->target->columns[column].column, field);
 }
 
 /*
@@ -125,10 +120,14 @@ static void add_comparable(struct buf *out, const struct rows_shape *s, size_t c
 {
     const struct column *c = s->target->columns[column].column;
 
-    if (c->compare_as != NULL) {
-        buf_printf(out, "s.c%zu::%s", column, c->compare_as);
-    } else {
+    if (c->compare_as == NULL) {
         add_value(out, s, column);
+    } else if (column_holds_rows(c)) {
+        buf_add_u8(out, '(');
+        add_value(out, s, column);
+        buf_printf(out, ")::%s", c->compare_as);
+    } else {
+        buf_printf(out, "s.c%zu::%s", column, c->compare_as);
     }
 }
 
@@ -143,6 +142,14 @@ static void add_computed(struct buf *out, const struct rows_shape *s, enum list 
             buf_printf(out, "s.e%zu", i);
         }
     }
+}
+
+static void add_unnested(struct buf *out, const struct rows_shape *s, size_t column, size_t n)
+{
+    char array[48];
+
+    snprintf(array, sizeof array, "pg_catalog.unnest($%zu)", n);
+    cast_sql(out, s->target->columns[column].column, array);
 }
 
 /* The columns that rows of this shape hold, in their order: those of the table, or (LIST_STAGED) of
@@ -167,8 +174,7 @@ static void add_list(struct buf *out, const struct rows_shape *s, enum list list
             add_stored(out, s, i);
             break;
         case LIST_ARRAYS:
-            buf_printf(out, "pg_catalog.unnest($%zu)", n);
-            add_cast(out, s, i);
+            add_unnested(out, s, i, n);
             break;
         }
     }
@@ -430,7 +436,8 @@ static bool is_set(const struct rows_shape *s, size_t column)
 {
     const struct target_column *c = &s->target->columns[column];
 
-    return !c->is_key && !c->is_input && (holds(s, column) || !s->target->omit_leaves);
+    return !c->is_key && !c->is_input && !c->column->identity_always &&
+           (holds(s, column) || !s->target->omit_leaves);
 }
 
 static void add_on_conflict(struct buf *out, const struct rows_shape *s)
@@ -456,11 +463,13 @@ static void add_on_conflict(struct buf *out, const struct rows_shape *s)
         }
     }
     for (size_t i = 0; i < computed(s) && s->action == ROW_UPSERT; i++) {
-        const char *name = s->target->expressions[i].column->name;
-        buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
-        table_quote_ident(out, name);
-        buf_add_z(out, "=EXCLUDED.");
-        table_quote_ident(out, name);
+        const struct column *c = s->target->expressions[i].column;
+        if (!c->identity_always) {
+            buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
+            table_quote_ident(out, c->name);
+            buf_add_z(out, "=EXCLUDED.");
+            table_quote_ident(out, c->name);
+        }
     }
     if (n == 0) {
         buf_add_z(out, "NOTHING");
@@ -477,6 +486,31 @@ static void add_guard(struct buf *out, const char *before, const char *guard)
     }
 }
 
+/* COPY fills a column GENERATED ALWAYS AS IDENTITY; INSERT wants to be told. */
+static void add_overriding(struct buf *out, const struct rows_shape *s)
+{
+    bool fills = false;
+
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        fills |= is_written(s, i) && s->target->columns[i].column->identity_always;
+    }
+    for (size_t i = 0; i < computed(s); i++) {
+        fills |= s->target->expressions[i].column->identity_always;
+    }
+    buf_add_z(out, fills ? "OVERRIDING SYSTEM VALUE " : "");
+}
+
+/* A cast that does cannot have the unnest() in it. */
+static bool names_fields_twice(const struct rows_shape *s)
+{
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (is_written(s, i) && column_holds_rows(s->target->columns[i].column)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_source source,
                        const char *stage, const char *guard)
 {
@@ -488,8 +522,10 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
         add_list(out, s, LIST_NAMES);
         buf_add_z(out, ") ");
     }
+    add_overriding(out, s);
     buf_add_z(out, "SELECT ");
-    if (source == ROWS_UNNEST && computed(s) == 0 && !rows_are_mixed(s)) {
+    bool plain = computed(s) == 0 && !rows_are_mixed(s) && !names_fields_twice(s);
+    if (source == ROWS_UNNEST && plain) {
         add_list(out, s, LIST_ARRAYS);
     } else {
         add_list(out, s, LIST_VALUES);
@@ -510,7 +546,8 @@ static void add_update(struct buf *out, const struct rows_shape *s, enum rows_so
 
     buf_printf(out, "UPDATE %s AS g SET ", s->target->table->quoted);
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (!s->target->columns[i].is_key && is_written(s, i)) {
+        const struct target_column *c = &s->target->columns[i];
+        if (!c->is_key && !c->column->identity_always && is_written(s, i)) {
             buf_add_z(out, n++ > 0 ? "," : "");
             add_name(out, s, i);
             buf_add_u8(out, '=');
@@ -615,6 +652,13 @@ void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stag
 bool rows_are_cast(const struct rows_shape *s, size_t column)
 {
     return holds(s, column) && s->target->columns[column].column->cast;
+}
+
+bool rows_are_read(const struct rows_shape *s, size_t column)
+{
+    const struct column *c = s->target->columns[column].column;
+
+    return rows_are_cast(s, column) && column_is_text_cast(c) && !column_holds_rows(c);
 }
 
 void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage)

@@ -255,7 +255,7 @@ static void add_screened_casts(struct txn *t, const struct rows_shape *shape)
 
     for (size_t i = 0; i < target->column_count; i++) {
         const struct column *column = target->columns[i].column;
-        if (!rows_are_cast(shape, i)) {
+        if (!rows_are_read(shape, i)) {
             continue;
         }
         for (size_t k = 0; n > 0 && k < ARRAY_LEN(lists); k++) {

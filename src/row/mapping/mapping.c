@@ -63,7 +63,7 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
     const char *path = conventional(underscored, ARRAY_LEN(underscored), c->name);
     bool changes = mapping_is_change(m);
 
-    if (c->generated || c->identity_always || (c->identity && !changes)) {
+    if (c->generated || (c->identity && !changes)) {
         return false;
     }
     if (path == NULL && m->explodes) {
@@ -206,9 +206,8 @@ static void add_expression(struct mapping *m, size_t column, const char *sql)
 static bool add_entry(struct mapping *m, size_t column, const struct mapping_entry *entry,
                       struct recipe *r, struct error *err)
 {
-    if (r->column->generated || r->column->identity_always) {
-        error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS%s and cannot be filled",
-                  r->column->generated ? "" : " AS IDENTITY");
+    if (r->column->generated) {
+        error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS and cannot be filled");
         return error_hint(err, "Take its entry out of columns:.");
     }
     if (entry->sql != NULL) {
@@ -351,6 +350,7 @@ static const struct {
     {MAPPING_COLUMN, add_columns},
     {MAPPING_TABLE, check_filled},
     {MAPPING_TABLE, mapping_set_mode},
+    {MAPPING_COLUMN, mapping_check_identities},
     {MAPPING_TABLE, mapping_set_omits},
     {MAPPING_WHEN, mapping_set_when},
     {MAPPING_DELETE_WHEN, mapping_set_delete_when},

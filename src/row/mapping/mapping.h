@@ -8,8 +8,8 @@
  *   3. a format with fields: the field of the same name in the value (exact, case-sensitive, unless
  *      names says otherwise: row/cell/names.h);
  *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
- * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
- * never.
+ * Generated columns are never filled; identity columns only by an explicit entry, or from the row
+ * of a change event. One that is GENERATED ALWAYS is filled in new rows only.
  *
  * If the record lacks a value, the column gets its DEFAULT (the row omits the column:
  * target_column's omit_bit); without a DEFAULT it gets NULL, which is a fault of the record for a

@@ -241,6 +241,8 @@ bool mapping_column_fault(struct error *err, const char *column);
  */
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_check_mark(const struct column *c, struct error *err);
+bool mapping_check_identities(struct mapping *m, const struct mapping_spec *spec,
+                              struct error *err);
 
 /* mapping_omit.c: which columns a row may leave out, once the key is known. ERROR_SETUP: too many.
  */

@@ -14,7 +14,8 @@ struct column {
     char *type_name; /* format_type(), for people: "numeric(12,2)", "my_domain" */
     enum column_type type;
     /* The type in whose binary format an encoded field is: the column's own, without domains; or
-     * text for a column that SQL casts to its type (`cast`). */
+     * what it is sent as, for a column that SQL casts to its type (`cast`): text, numeric, and of
+     * an array whose elements are sent as numerics, an array of these. */
     uint32_t wire_oid;
     uint32_t wire_array_oid; /* of an array of these; 0: there is none, for arrays of arrays */
     char *wire_name;         /* in SQL: "pg_catalog.int4", "pg_catalog.text" */
@@ -33,11 +34,25 @@ struct column {
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
     bool has_default;
-    char *default_sql; /* the DEFAULT in SQL; NULL: there is none, or we may not compute it */
-    bool generated;    /* GENERATED ALWAYS AS (...) STORED: never written */
-    bool identity;     /* GENERATED ... AS IDENTITY */
-    bool identity_always;
+    char *default_sql;    /* the DEFAULT in SQL; NULL: there is none, or we may not compute it */
+    bool generated;       /* GENERATED ALWAYS AS (...) STORED: never written */
+    bool identity;        /* GENERATED ... AS IDENTITY */
+    bool identity_always; /* ... INSERT writes it on request; UPDATE cannot */
 };
+
+/* Does SQL read a text as the column's type? */
+static inline bool column_is_text_cast(const struct column *c)
+{
+    const struct column *sent = c->element != NULL ? c->element : c;
+
+    return c->cast && column_type_sent_as(sent->type) == TYPE_TEXT;
+}
+
+/* Is it of a composite type, or are its elements? A text that begins with { is an object then. */
+static inline bool column_holds_rows(const struct column *c)
+{
+    return (c->element != NULL ? c->element : c)->type == TYPE_COMPOSITE;
+}
 
 struct table {
     uint32_t oid;

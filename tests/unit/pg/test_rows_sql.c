@@ -145,6 +145,85 @@ static void test_only_if_newer_of_two_columns(void **state)
     columns[2].type = type;
 }
 
+#define ROW(field)                                                                                 \
+    "CASE WHEN pg_catalog.left(" field ",1)" EQ "'{' THEN pg_catalog.jsonb_populate_record("       \
+    "NULL::app.pair," field "::pg_catalog.jsonb) ELSE " field "::app.pair END"
+
+static struct column pair = {
+    .name = (char[]){"p"},
+    .type = TYPE_COMPOSITE,
+    .wire_array_oid = 1009,
+    .sql_name = (char[]){"app.pair"},
+    .compare_as = (char[]){"app.pair"},
+    .cast = true,
+};
+
+static struct column pairs = {
+    .name = (char[]){"pp"},
+    .type = TYPE_ARRAY,
+    .element = &pair,
+    .wire_array_oid = 1009,
+    .sql_name = (char[]){"app.pair[]"},
+    .cast = true,
+};
+
+#define TEXTS(field) "pg_catalog.unnest(" field "::pg_catalog.text[])"
+#define IS_LIST "pg_catalog.array_ndims(s.c1::pg_catalog.text[])" EQ "1"
+#define HAS_OBJECT                                                                                 \
+    "EXISTS (SELECT FROM " TEXTS("s.c1") " AS u(e) WHERE pg_catalog.left(u.e,1)" EQ "'{')"
+#define EACH_ROW ROW("u.e") " FROM " TEXTS("s.c1") " WITH ORDINALITY AS u(e,n) ORDER BY u.n"
+#define OBJECTS                                                                                    \
+    "CASE WHEN " IS_LIST " AND " HAS_OBJECT " THEN ARRAY(SELECT " EACH_ROW ")::app.pair[]"         \
+    " ELSE s.c1::app.pair[] END"
+#define INSERTED                                                                                   \
+    "INSERT INTO \"s\".\"t\" AS g (\"p\",\"pp\") SELECT " ROW(                                     \
+        "s.c0") "," OBJECTS                                                                        \
+                " FROM (SELECT pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1) s"
+
+/* An object becomes a row, and its text is named more than once: not with unnest() in it. */
+static void test_composite_types(void **state)
+{
+    (void) state;
+    struct target_column both[] = {{.column = &pair, .omit_bit = -1, .is_key = true},
+                                   {.column = &pairs, .omit_bit = -1}};
+    const struct target t = {.table = &table, .columns = both, .column_count = 2, .key_count = 1};
+    struct rows_shape shape = {&t, ROW_INSERT, 0};
+    _cleanup_buf_ struct buf sql = {0};
+    rows_sql_store(&sql, &shape, ROWS_UNNEST, NULL, NULL);
+    assert_sql(&sql, INSERTED);
+    shape.action = ROW_DELETE;
+    rows_sql_store(&sql, &shape, ROWS_STAGE, "stage", NULL);
+    assert_sql(&sql, "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s WHERE g.\"p\"" EQ
+                     "(" ROW("s.c0") ")::app.pair");
+    assert_true(rows_are_cast(&shape, 0) && !rows_are_read(&shape, 0));
+    assert_true(rows_are_read(&(struct rows_shape){&target, ROW_INSERT, 0}, 4));
+}
+
+/* INSERT is told that it fills one, and nothing sets it in a row that is there. */
+static void test_an_identity_that_is_generated_always(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    columns[3].identity_always = true;
+    check(ROW_INSERT, 2, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") OVERRIDING SYSTEM "
+          "VALUE SELECT pg_catalog.unnest($1),pg_catalog.unnest($2),pg_catalog.unnest($3),"
+          "pg_catalog.unnest($4)");
+    check(
+        ROW_UPSERT, 2, ROWS_STAGE,
+        "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") OVERRIDING SYSTEM "
+        "VALUE SELECT s.c0,s.c1,s.c2,s.c3 FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET "
+        "\"v\"=EXCLUDED.\"v\",\"gone\"=EXCLUDED.\"gone\",\"c\"=EXCLUDED.\"c\"");
+    check(ROW_UPSERT, 3, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
+          " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
+          "\"gone\"=EXCLUDED.\"gone\",\"c\"=EXCLUDED.\"c\"");
+    check(ROW_UPDATE, 2, ROWS_STAGE,
+          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2 FROM pg_temp.stage s"
+          " WHERE g.\"id\"" EQ "s.c0");
+    columns[3].identity_always = false;
+}
+
 /* Rows that share a key: the last counts, but of rows to be inserted each does. */
 static void test_places(void **state)
 {
@@ -430,6 +509,8 @@ int main(void)
         cmocka_unit_test(test_each_action_from_arrays),
         cmocka_unit_test(test_only_if_newer),
         cmocka_unit_test(test_only_if_newer_of_two_columns),
+        cmocka_unit_test(test_composite_types),
+        cmocka_unit_test(test_an_identity_that_is_generated_always),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_mixed_rows),
         cmocka_unit_test(test_keys_that_only_sql_compares),
