@@ -159,11 +159,13 @@ static enum moment_result parse_basic_date(struct cursor *c, int64_t *out_days)
     int64_t year;
     int64_t month;
     int64_t day;
-    bool ok = cursor_two_digits(c, &century) && cursor_two_digits(c, &year) &&
-              cursor_two_digits(c, &month) && cursor_two_digits(c, &day);
 
+    if (!cursor_two_digits(c, &century) || !cursor_two_digits(c, &year) ||
+        !cursor_two_digits(c, &month) || !cursor_two_digits(c, &day)) {
+        return MOMENT_SYNTAX;
+    }
     year += century * 100;
-    return ok && year > 0 ? date_of(year, month, day, out_days) : MOMENT_FIELD;
+    return year > 0 ? date_of(year, month, day, out_days) : MOMENT_FIELD;
 }
 
 /* ---- time ---- */
