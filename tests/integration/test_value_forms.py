@@ -131,14 +131,14 @@ GROUPS = {
     # With a unit, what reads as a number is one.
     "units": Group("at timestamptz", [at("20260131", at="1970-08-23 11:48:51+00")], {"time_unit": "s"}),
     "marks": Group(
-        "id int, doc jsonb, plain json, t text, k jsonb",
+        "id int, doc jsonb, plain json, t text, k jsonb, ks int[]",
         [
             Case(BOM + b'{"id": 1}', {"id": "1", "doc": '{"id": 1}', "plain": '{"id": 1}', "t": '{"id": 1}'}),
-            Case(b"{}", {"doc": "{}", "plain": "{}", "t": "{}", "k": "[7]"}, key=BOM + b"[7]"),
+            Case(b"{}", {"doc": "{}", "plain": "{}", "t": "{}", "k": "[7]", "ks": "{7}"}, key=BOM + b"[7]"),
             Case(BOM, "the value: not valid JSON: it is empty"),
             Case(b" " + BOM + b"{}", "the value: not valid JSON"),
         ],
-        {"columns": {"doc": "value", "plain": "value", "t": "value", "k": "key"}},
+        {"columns": {"doc": "value", "plain": "value", "t": "value", "k": "key", "ks": "key"}},
     ),
     "uuids": Group(
         "u uuid, k uuid, h uuid, us uuid[]",

@@ -18,6 +18,7 @@ static bool array_cell(const struct encoding *v, struct cell *out)
 {
     *out = *v->cell;
     if (out->kind == CELL_BYTES) {
+        out->text = document_without_mark(out->text);
         if (!encode_check_json(v, out->text)) {
             return false;
         }
