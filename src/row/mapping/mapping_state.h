@@ -150,7 +150,7 @@ struct mapping {
     uint32_t row;             /* the node of the value whose fields are columns */
     struct logical *logicals; /* per fill; what its values are where no schema says it */
     uint64_t fingerprint;     /* of what the meanings of a schema depend on */
-    uint64_t needed;          /* omit bits of columns that an upsert cannot leave out */
+    omit_mask needed;         /* omit bits of columns that an upsert cannot leave out */
     enum time_precision precision;
     bool truncates;
     bool reads_key;   /* paths lead into the key */

@@ -9,6 +9,13 @@
 #include "base/str.h"
 #include "row/table/column_type.h"
 
+/* A bit for each column that a row omits. */
+__extension__ typedef unsigned __int128 omit_mask;
+
+#define TARGET_OMIT_MAX 127 /* columns with a higher bit are omitted by mixed rows */
+#define OMIT_BIT(bit) ((omit_mask) 1 << (bit))
+#define OMIT_MIXED OMIT_BIT(TARGET_OMIT_MAX)
+
 struct column {
     char *name;      /* as in the catalog, unquoted */
     char *type_name; /* format_type(), for people: "numeric(12,2)", "my_domain" */
@@ -33,7 +40,7 @@ struct column {
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
     bool has_default;
-    char *default_sql; /* the DEFAULT in SQL; NULL: there is none, or we may not compute it */
+    char *default_sql; /* NULL: there is none, or we may not compute it */
     bool generated;    /* GENERATED ALWAYS AS (...) STORED: never written */
     bool identity;     /* GENERATED ... AS IDENTITY */
     bool identity_always;
@@ -50,12 +57,13 @@ struct table {
     bool may_update;
     bool may_delete;
     bool may_truncate;
-    bool may_stage;     /* our role may create temporary tables */
-    bool may_set_all;   /* an UPDATE may name columns that it leaves as they are: we may read them,
-                           and no trigger asks for their names (UPDATE OF) */
-    bool is_utf8;       /* its database's encoding is: it can hold every character */
-    bool is_referenced; /* by a foreign key: TRUNCATE refuses even an empty table */
-    bool has_domains;   /* which may change without a change of the table */
+    bool may_stage; /* our role may create temporary tables */
+    /* An UPDATE may name columns that it leaves as they are: we may read them, and no trigger asks
+     * for their names (UPDATE OF). */
+    bool may_set_all;
+    bool is_utf8;           /* its database's encoding is: it can hold every character */
+    bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
+    bool has_domains;       /* which may change without a change of the table */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
     char *signature;        /* OID, columns, unique indexes, domains, rules: changes as they do */
@@ -127,10 +135,6 @@ struct target_expression {
     char *sql;
 };
 
-#define TARGET_OMIT_MAX                                                                            \
-    63 /* bits of a mask; columns with a higher one are omitted by mixed rows                      \
-        */
-#define OMIT_MIXED (UINT64_C(1) << TARGET_OMIT_MAX)
 #define TARGET_VERSION_MAX 8 /* columns that only_if_newer compares */
 
 /*
@@ -165,7 +169,7 @@ static inline size_t target_there_bytes(const struct target *t)
  * apply, all others what they do not omit.
  */
 static inline bool target_holds(const struct target *t, size_t column, enum row_action action,
-                                uint64_t omit)
+                                omit_mask omit)
 {
     const struct target_column *c = &t->columns[column];
 
@@ -183,6 +187,6 @@ static inline bool target_holds(const struct target *t, size_t column, enum row_
 }
 
 /* The number of fields of the tuple. */
-size_t target_width(const struct target *t, enum row_action action, uint64_t omit) _pure_;
+size_t target_width(const struct target *t, enum row_action action, omit_mask omit) _pure_;
 
 #endif
