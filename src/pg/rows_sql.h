@@ -21,7 +21,7 @@ enum rows_source { ROWS_UNNEST, ROWS_STAGE, ROWS_PLACES };
 struct rows_shape {
     const struct target *target;
     enum row_action action;
-    uint64_t omit;
+    omit_mask omit;
 };
 
 /* Does each row say itself which columns it omits? Such statements have the DEFAULTs of the table

@@ -265,7 +265,8 @@ static uint64_t shape_hash(const struct rows_shape *shape)
     uint64_t h = (uint64_t) (uintptr_t) shape->target ^ (uint64_t) shape->action;
 
     h *= UINT64_C(0x9e3779b97f4a7c15);
-    h = (h ^ h >> 32 ^ shape->omit) * UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ h >> 32 ^ (uint64_t) shape->omit) * UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ h >> 32 ^ (uint64_t) (shape->omit >> 64)) * UINT64_C(0x9e3779b97f4a7c15);
     return h ^ h >> 32;
 }
 

@@ -235,14 +235,14 @@ def test_triggers_see_what_they_would(bench):
 def test_what_forbids_more_columns(bench):
     """With the reason, before anything is stored."""
     log = bench.topic()
-    listed = ", ".join(f"c{i} int DEFAULT 0" for i in range(64))
+    listed = ", ".join(f"c{i} int DEFAULT 0" for i in range(128))
     bench.sql(f"CREATE TABLE things (id int PRIMARY KEY, {listed})")
     bench.sql("CREATE RULE nothing AS ON INSERT TO things DO ALSO NOTHING")
     done = bench.command("check", bench.config(log, "things"))
-    assert 'table "public"."things": more than 63 columns with a DEFAULT are filled' in done.stderr
+    assert 'table "public"."things": more than 127 columns with a DEFAULT are filled' in done.stderr
     assert "Replace the rules of the table with triggers" in done.stderr
     bench.sql("DROP RULE nothing ON things")
-    log.send_json(id=1, c63=5)
+    log.send_json(id=1, c127=5)
     bench.drain(bench.config(log, "things"))
-    bench.check(log, "(SELECT id, c0, c63 FROM things) AS t", model=Model("upsert", ["id"], ["id", "c0", "c63"],
+    bench.check(log, "(SELECT id, c0, c127 FROM things) AS t", model=Model("upsert", ["id"], ["id", "c0", "c127"],
                                                                         defaults={"c0": 0}))  # fmt: skip

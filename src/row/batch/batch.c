@@ -231,7 +231,7 @@ void batch_record_begin(struct batch *b, uint32_t span, int64_t offset, int64_t 
 }
 
 static uint32_t part_add(struct batch *b, const struct target *target, enum row_action action,
-                         uint64_t omit)
+                         omit_mask omit)
 {
     size_t cap = b->part_cap;
 
@@ -248,7 +248,7 @@ static uint32_t part_add(struct batch *b, const struct target *target, enum row_
 }
 
 uint32_t batch_part(struct batch *b, const struct target *target, enum row_action action,
-                    uint64_t omit)
+                    omit_mask omit)
 {
     for (size_t i = b->part_count; i-- > 0;) {
         const struct batch_part *p = &b->parts[i];

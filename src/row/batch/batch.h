@@ -70,7 +70,7 @@ struct batch_row {
 struct batch_part {
     const struct target *target;
     enum row_action action;
-    uint64_t omit;
+    omit_mask omit;
     struct buf bytes; /* COPY BINARY tuples, without header and trailer */
     struct batch_row *rows;
     size_t row_count;
@@ -129,7 +129,7 @@ uint32_t batch_span(struct batch *b, void *tag, const char *topic, int32_t parti
 void batch_record_begin(struct batch *b, uint32_t span, int64_t offset, int64_t timestamp_ms,
                         int32_t leader_epoch);
 uint32_t batch_part(struct batch *b, const struct target *target, enum row_action action,
-                    uint64_t omit) _must_;                   /* index; found or made */
+                    omit_mask omit) _must_;                  /* index; found or made */
 struct buf *batch_row_begin(struct batch *b, uint32_t part); /* where the encoder appends */
 void batch_row_end(struct batch *b, uint32_t part);          /* after it succeeded */
 void batch_record_end(struct batch *b);

@@ -34,7 +34,7 @@
 struct fold_group {
     const struct target *target;
     enum row_action action;
-    uint64_t omit;
+    omit_mask omit;
     uint32_t round;
     size_t part;      /* of the batch, whose rows these are, one by one; FOLD_NO_PART: folded */
     struct str bytes; /* tuples; of the part or of `own` */

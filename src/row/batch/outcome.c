@@ -255,7 +255,7 @@ static struct str take_field(const struct outcome_step *s, size_t column, const 
 
 /* What is held by the row with this action and mask, of b where both a and b have it. */
 static void merge(struct buf *out, const struct target *t, const struct outcome_step *a,
-                  const struct outcome_step *b, enum row_action action, uint64_t omit)
+                  const struct outcome_step *b, enum row_action action, omit_mask omit)
 {
     const char *at_a = tuple_fields(a->tuple);
     const char *at_b = tuple_fields(b->tuple);
@@ -281,7 +281,7 @@ static void merge(struct buf *out, const struct target *t, const struct outcome_
 }
 
 /* What two rows omit that go together: what both omit, and a mark changes nothing of it. */
-static uint64_t omit_of(const struct outcome_step *a, const struct outcome_step *b)
+static omit_mask omit_of(const struct outcome_step *a, const struct outcome_step *b)
 {
     if (b->action == ROW_SOFT_DELETE) {
         return a->omit;
@@ -294,7 +294,7 @@ static uint64_t omit_of(const struct outcome_step *a, const struct outcome_step 
 static void put_together(struct outcome *o, const struct target *t, const struct outcome_step *a,
                          struct outcome_step *b)
 {
-    uint64_t omit = omit_of(a, b);
+    omit_mask omit = omit_of(a, b);
 
     assert(a->action != ROW_SOFT_DELETE);
     merge(&o->scratch, t, a, b, a->action, omit);
@@ -328,7 +328,7 @@ static void swap_steps(struct outcome_step *a, struct outcome_step *b)
     *b = first;
 }
 
-void outcome_add(struct outcome *o, const struct target *t, enum row_action action, uint64_t omit,
+void outcome_add(struct outcome *o, const struct target *t, enum row_action action, omit_mask omit,
                  struct str tuple)
 {
     struct outcome_step *b = make_room(o);

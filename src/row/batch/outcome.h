@@ -35,7 +35,7 @@
 struct outcome_step {
     const struct target *target;
     enum row_action action;
-    uint64_t omit;
+    omit_mask omit;
     struct str tuple; /* borrowed from the batch, or `own` */
     struct buf own;
 };
@@ -54,7 +54,7 @@ void outcome_done(struct outcome *o);
 bool outcome_has(const struct outcome_step *s, size_t column) _pure_;
 
 /* The next row of the key. Its tuple must stay as long as the outcome is used. */
-void outcome_add(struct outcome *o, const struct target *t, enum row_action action, uint64_t omit,
+void outcome_add(struct outcome *o, const struct target *t, enum row_action action, omit_mask omit,
                  struct str tuple);
 
 #endif

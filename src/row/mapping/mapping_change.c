@@ -54,7 +54,7 @@ void mapping_change_omits(struct mapping *m)
                 continue;
             }
             if (rank > 0 && f->column->not_null && m->action == ROW_UPSERT) {
-                m->needed |= UINT64_C(1) << bits;
+                m->needed |= OMIT_BIT(bits);
             }
             f->omit_bit = bits++;
         }

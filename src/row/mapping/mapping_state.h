@@ -181,7 +181,7 @@ struct mapping {
     struct placeholder *placeholders[PLACEHOLDERS]; /* what stands for a value that is not told */
     size_t placeholder_count;
     uint64_t fingerprint; /* of what the meanings of a schema depend on */
-    uint64_t needed;      /* omit bits of columns that an upsert cannot leave out */
+    omit_mask needed;     /* omit bits of columns that an upsert cannot leave out */
     bool truncates;
     bool reads_key;   /* the key has to be read, not only taken as bytes */
     bool reads_value; /* the value has to be read as JSON */

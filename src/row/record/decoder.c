@@ -321,7 +321,7 @@ static bool must_not_be_null(const struct fill *f)
 
 /* A column whose cell is absent or null: DEFAULT, NULL or a fault. */
 static bool settle_lacking(struct decoder *d, const struct mapping *m, const struct fill *f,
-                           uint64_t *omit, struct error *err)
+                           omit_mask *omit, struct error *err)
 {
     struct cell *c = &d->cells[place_of(d, f)];
 
@@ -331,7 +331,7 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
             blocked_fault(err, f->field_text, blocked);
             return mapping_column_fault(err, f->column->name);
         }
-        uint64_t bit = f->omit_bit < 0 ? 0 : UINT64_C(1) << MIN(f->omit_bit, TARGET_OMIT_MAX);
+        omit_mask bit = f->omit_bit < 0 ? 0 : OMIT_BIT(MIN(f->omit_bit, TARGET_OMIT_MAX));
         bool needed = d->change == CHANGE_CREATE && (m->needed & bit) != 0;
         if (bit != 0 && !needed) {
             *omit |= bit;
@@ -606,9 +606,9 @@ static bool settle_rest(struct decoder *d, const struct mapping *m, struct error
 }
 
 bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
-                    uint64_t *out_omit, struct error *err)
+                    omit_mask *out_omit, struct error *err)
 {
-    uint64_t omit = 0;
+    omit_mask omit = 0;
     bool asks = m->unknown != UNKNOWN_IGNORE && action < ROW_DELETE && !d->rest_known;
 
     if (asks && !settle_rest(d, m, err)) {
@@ -650,7 +650,7 @@ static void write_there(const struct decoder *d, const struct mapping *m, struct
 }
 
 bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
-                   uint64_t omit, struct buf *out, struct error *err)
+                   omit_mask omit, struct buf *out, struct error *err)
 {
     size_t begin = out->n;
 

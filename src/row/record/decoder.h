@@ -81,13 +81,13 @@ bool decoder_deletes(const struct decoder *d, const struct mapping *m);
  * default".
  */
 bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
-                    uint64_t *out_omit, struct error *err) _must_;
+                    omit_mask *out_omit, struct error *err) _must_;
 
 /*
  * Appends the row to out. On failure out is as before and err is ERROR_RECORD: "column 'amount':
  * 99999 is out of range for int2". No value longer than about 60 bytes is quoted.
  */
 bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
-                   uint64_t omit, struct buf *out, struct error *err) _must_;
+                   omit_mask omit, struct buf *out, struct error *err) _must_;
 
 #endif

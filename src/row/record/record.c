@@ -19,7 +19,7 @@ static enum row_action action_of(const struct decoder *d, const struct mapping *
 static bool add_row(struct decoder *d, const struct mapping *m, enum row_action action,
                     struct batch *b, struct error *err)
 {
-    uint64_t omit;
+    omit_mask omit;
 
     if (!decoder_settle(d, m, action, &omit, err)) {
         return false;

@@ -8,7 +8,7 @@
 #define OWN_MAX 16
 
 struct shapes_of {
-    uint64_t masks[OWN_MAX];
+    omit_mask masks[OWN_MAX];
     size_t count;
 };
 
@@ -33,7 +33,7 @@ static struct shapes_of *shapes_of(struct shapes *s, uint32_t target_id)
     return s->of[target_id];
 }
 
-bool shapes_own(struct shapes *s, uint32_t target_id, uint64_t omit)
+bool shapes_own(struct shapes *s, uint32_t target_id, omit_mask omit)
 {
     struct shapes_of *of = shapes_of(s, target_id);
 

@@ -7,7 +7,7 @@
 #ifndef ROW_RECORD_SHAPES_H
 #define ROW_RECORD_SHAPES_H
 
-#include "base/base.h"
+#include "row/table/table.h"
 
 struct shapes {
     struct shapes_of **of; /* by the id of the target; NULL: no row of it has omitted anything */
@@ -18,6 +18,6 @@ struct shapes {
 void shapes_done(struct shapes *s);
 
 /* Is the mask one of the target's own? Takes it in while there is room. */
-bool shapes_own(struct shapes *s, uint32_t target_id, uint64_t omit);
+bool shapes_own(struct shapes *s, uint32_t target_id, omit_mask omit);
 
 #endif

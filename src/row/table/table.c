@@ -125,7 +125,7 @@ void table_quote_ident(struct buf *out, const char *name)
     buf_add_u8(out, '"');
 }
 
-size_t target_width(const struct target *t, enum row_action action, uint64_t omit)
+size_t target_width(const struct target *t, enum row_action action, omit_mask omit)
 {
     size_t n = omit == OMIT_MIXED ? 1 : 0;
 

@@ -9,6 +9,13 @@
 #include "base/str.h"
 #include "row/table/column_type.h"
 
+/* A bit for each column that a row omits. */
+__extension__ typedef unsigned __int128 omit_mask;
+
+#define TARGET_OMIT_MAX 127 /* columns with a higher bit are omitted by mixed rows */
+#define OMIT_BIT(bit) ((omit_mask) 1 << (bit))
+#define OMIT_MIXED OMIT_BIT(TARGET_OMIT_MAX)
+
 struct column {
     char *name;      /* as in the catalog, unquoted */
     char *type_name; /* format_type(), for people: "numeric(12,2)", "my_domain" */
@@ -66,8 +73,8 @@ struct table {
     bool may_delete;
     bool may_truncate;
     bool may_stage; /* our role may create temporary tables */
-    /* an UPDATE may name columns that it leaves as they are: we may read them, and no trigger asks
-     * for their names (UPDATE OF) */
+    /* An UPDATE may name columns that it leaves as they are: we may read them, and no trigger asks
+     * for their names (UPDATE OF). */
     bool may_set_all;
     bool is_utf8;           /* its database's encoding is: it can hold every character */
     bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
@@ -162,9 +169,6 @@ struct target_expression {
     char *sql;
 };
 
-/* Bits of a mask; columns with a higher one are omitted by mixed rows. */
-#define TARGET_OMIT_MAX 63
-#define OMIT_MIXED (UINT64_C(1) << TARGET_OMIT_MAX)
 #define TARGET_VERSION_MAX 8 /* columns that only_if_newer compares */
 
 /*
@@ -199,7 +203,7 @@ static inline size_t target_there_bytes(const struct target *t)
  * apply, all others what they do not omit.
  */
 static inline bool target_holds(const struct target *t, size_t column, enum row_action action,
-                                uint64_t omit)
+                                omit_mask omit)
 {
     const struct target_column *c = &t->columns[column];
 
@@ -217,6 +221,6 @@ static inline bool target_holds(const struct target *t, size_t column, enum row_
 }
 
 /* The number of fields of the tuple. */
-size_t target_width(const struct target *t, enum row_action action, uint64_t omit) _pure_;
+size_t target_width(const struct target *t, enum row_action action, omit_mask omit) _pure_;
 
 #endif

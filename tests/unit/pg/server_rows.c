@@ -179,7 +179,7 @@ static void add_value(struct buf *out, const struct target_column *column, bool 
 /* The target's columns are alike, so a tuple goes into any of them. */
 struct made {
     enum row_action action;
-    uint64_t omit;
+    omit_mask omit;
     struct buf tuple;
     bool is_mixed; /* but where it is stored alone */
     struct buf mixed;

@@ -109,7 +109,7 @@ static void begin_record(void)
 }
 
 /* One row of one record: n fields given as text (NULL = NULL), in a text or bytea format. */
-static void add_row(const struct target *g, uint64_t omit, size_t n, const char *const *fields)
+static void add_row(const struct target *g, omit_mask omit, size_t n, const char *const *fields)
 {
     begin_record();
     uint32_t part = batch_part(b, g, ROW_INSERT, omit);

@@ -89,7 +89,7 @@ static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind
 /* A row as tests speak of it. */
 struct row {
     enum row_action action;
-    uint64_t omit;
+    omit_mask omit;
     bool is_mixed; /* then it says itself what it omits */
     int values[COLUMNS];
 };
@@ -212,7 +212,7 @@ static void add_value(struct buf *out, const struct fixture *x, size_t i, int va
 static void add_row(struct batch *b, const struct fixture *x, const struct row *row)
 {
     const struct target *t = &x->target;
-    uint64_t omit = row->is_mixed ? OMIT_MIXED : row->omit;
+    omit_mask omit = row->is_mixed ? OMIT_MIXED : row->omit;
     uint8_t there = (uint8_t) (~row->omit & 3);
     uint32_t part = batch_part(b, t, row->action, omit);
     struct buf *out = batch_row_begin(b, part);
@@ -303,7 +303,7 @@ static int value_of(const struct fixture *x, size_t i, struct str field)
 }
 
 /* Moves behind the tuple. */
-static struct row read_row(const struct fixture *x, enum row_action action, uint64_t omit,
+static struct row read_row(const struct fixture *x, enum row_action action, omit_mask omit,
                            const char **at)
 {
     const struct target *t = &x->target;

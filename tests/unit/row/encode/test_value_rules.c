@@ -10,7 +10,7 @@ static const char *row_of(struct table *t, const struct mapping_spec *spec,
 {
     static char text[1024];
     _cleanup_buf_ struct buf out = {0};
-    uint64_t omit;
+    omit_mask omit;
     struct mapping *m = kit_mapping(t, spec, 0);
     struct decoder *d = decoder_new();
 

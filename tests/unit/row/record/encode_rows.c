@@ -105,7 +105,7 @@ static void answer(struct decoder *d, const struct mapping *m, const struct mess
 {
     _cleanup_buf_ struct buf out = {0};
     struct error err;
-    uint64_t omit;
+    omit_mask omit;
 
     if (!decoder_read(d, m, msg, &err) || !decoder_settle(d, m, ROW_INSERT, &omit, &err) ||
         !decoder_write(d, m, ROW_INSERT, omit, &out, &err)) {
