@@ -25,7 +25,8 @@ static const char relation_sql[] =
     " pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
     " pg_catalog.has_table_privilege(c.oid, 'INSERT'),"
     " pg_catalog.row_security_active(c.oid),"
-    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "c.oid),"
+    " EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class" SQL_EQ "c.oid"
+    " AND w.ev_type" SQL_NE "'1')," /* that of a view's SELECT is none */
     " pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),"
     " pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'),"
     " pg_catalog.has_table_privilege(c.oid, 'DELETE'),"
@@ -36,7 +37,20 @@ static const char relation_sql[] =
     " pg_catalog.has_table_privilege(c.oid, 'SELECT')"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g"
     " WHERE g.tgattr::pg_catalog.text" SQL_NE "'' AND (g.tgrelid" SQL_EQ "c.oid OR g.tgrelid" SQL_EQ
-    "ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p)::pg_catalog.oid[])))"
+    "ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p)::pg_catalog.oid[]))),"
+    " (pg_catalog.pg_relation_is_updatable(c.oid, true)" SQL_AND "8)" SQL_NE "0,"
+    " EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" SQL_EQ "c.oid"
+    " AND (t.tgtype" SQL_AND "64::pg_catalog.int2)" SQL_NE "0)," /* INSTEAD OF */
+    " pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.strpos("
+    "coalesce(pg_catalog.array_to_string(c.reloptions, ','), ''), 'security_invoker')" SQL_EQ "0,"
+    " EXISTS (WITH RECURSIVE v(oid) AS (SELECT c.oid UNION SELECT d.refobjid FROM v"
+    " JOIN pg_catalog.pg_rewrite w ON w.ev_class" SQL_EQ "v.oid AND w.ev_type" SQL_EQ "'1'"
+    " JOIN pg_catalog.pg_depend d ON d.classid" SQL_EQ
+    "'pg_catalog.pg_rewrite'::pg_catalog.regclass"
+    " AND d.objid" SQL_EQ "w.oid"
+    " AND d.refclassid" SQL_EQ "'pg_catalog.pg_class'::pg_catalog.regclass)"
+    " SELECT FROM v JOIN pg_catalog.pg_class b ON b.oid" SQL_EQ "v.oid"
+    " WHERE b.relpersistence" SQL_NE "'p')"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "c.relnamespace"
     " WHERE c.relname" SQL_EQ "$2::pg_catalog.name"
     " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
@@ -59,14 +73,18 @@ enum {
     REL_TRUNCATE,
     REL_REFERENCED,
     REL_STAGE,
-    REL_SET_ALL
+    REL_SET_ALL,
+    REL_TAKES_ROWS,
+    REL_INSTEAD,
+    REL_VIEW_LOCK, /* may it be locked, if it is a view? Its owner can read what it reads. */
+    REL_READS_UNLOGGED
 };
 
 static const char *kind_name(char kind)
 {
     switch (kind) {
     case 'v':
-        return "a view";
+        return "a view that takes no rows";
     case 'm':
         return "a materialized view";
     case 'f':
@@ -92,8 +110,8 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
         c,
         "SELECT c.relname, n.nspname FROM pg_catalog.pg_class c"
         " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "c.relnamespace"
-        " WHERE c.relkind" SQL_EQ
-        "ANY (ARRAY['r', 'p']::pg_catalog.\"char\"[]) AND CASE WHEN $1::pg_catalog.text IS NULL"
+        " WHERE c.relkind" SQL_EQ "ANY (ARRAY['r', 'p', 'v']::pg_catalog.\"char\"[])"
+        " AND CASE WHEN $1::pg_catalog.text IS NULL"
         " THEN n.nspname" SQL_NE
         "ALL (ARRAY['pg_catalog', 'information_schema']::pg_catalog.name[])"
         " AND pg_catalog.pg_table_is_visible(c.oid)"
@@ -123,6 +141,40 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
     return false;
 }
 
+static bool check_kind(const PGresult *r, struct error *err)
+{
+    char kind = *PQgetvalue(r, 0, REL_KIND);
+
+    error_set(err, ERROR_SETUP, "'%s.%s' is %s: pgsinkd cannot write into it",
+              PQgetvalue(r, 0, REL_SCHEMA), PQgetvalue(r, 0, REL_NAME), kind_name(kind));
+    if (kind == 'v') {
+        error_hint(err, "Name the table that it reads, or create an INSTEAD OF INSERT trigger.");
+    } else if (kind == 'f') {
+        error_hint(err, "Name the table that it reads, or a table whose trigger passes rows on.");
+    }
+    return false;
+}
+
+static bool check_view(const PGresult *r, struct error *err)
+{
+    const char *schema = PQgetvalue(r, 0, REL_SCHEMA);
+    const char *name = PQgetvalue(r, 0, REL_NAME);
+
+    if (result_is_true(r, 0, REL_RULES)) {
+        error_set(err, ERROR_SETUP, "view '%s.%s' has rules, which pgsinkd does not write by",
+                  schema, name);
+        return error_hint(err, "Make INSTEAD OF triggers of them and DROP RULE.");
+    }
+    if (result_is_true(r, 0, REL_READS_UNLOGGED)) {
+        error_set(err, ERROR_SETUP,
+                  "view '%s.%s' reads an unlogged table: a crash of the server empties it, but not "
+                  "the ledger",
+                  schema, name);
+        return error_hint(err, "ALTER TABLE ... SET LOGGED;");
+    }
+    return true;
+}
+
 static bool check_relation(const PGresult *r, struct error *err)
 {
     const char *schema = PQgetvalue(r, 0, REL_SCHEMA);
@@ -130,13 +182,10 @@ static bool check_relation(const PGresult *r, struct error *err)
     const char *user = PQgetvalue(r, 0, REL_USER);
     char kind = *PQgetvalue(r, 0, REL_KIND);
 
-    if (kind != 'r' && kind != 'p') {
-        error_set(err, ERROR_SETUP, "'%s.%s' is %s: pgsinkd writes into tables only", schema, name,
-                  kind_name(kind));
-        if (kind == 'v' || kind == 'f') {
-            error_hint(err,
-                       "Name the table that it reads, or a table whose trigger passes rows on.");
-        }
+    if (kind != 'r' && kind != 'p' && (kind != 'v' || !result_is_true(r, 0, REL_TAKES_ROWS))) {
+        return check_kind(r, err);
+    }
+    if (kind == 'v' && !check_view(r, err)) {
         return false;
     }
     if (*PQgetvalue(r, 0, REL_PERSISTENCE) != 'p') {
@@ -149,12 +198,6 @@ static bool check_relation(const PGresult *r, struct error *err)
         error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no USAGE privilege on the schema",
                   schema, name, user);
         return error_hint(err, "GRANT USAGE ON SCHEMA \"%s\" TO \"%s\";", schema, user);
-    }
-    if (result_is_true(r, 0, REL_RLS)) {
-        error_set(err, ERROR_SETUP,
-                  "table '%s.%s' has row-level security, which COPY does not support", schema,
-                  name);
-        return error_hint(err, "ALTER ROLE \"%s\" BYPASSRLS;", user);
     }
     return true;
 }
@@ -311,12 +354,13 @@ static const char columns_sql[] =
     "pg_catalog.quote_ident(o.collname) FROM pg_catalog.pg_collation o"
     " JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "o.collnamespace"
     " WHERE o.oid" SQL_EQ "a.attcollation AND NOT o.collisdeterministic), " SQL_TYPE_NAME(
-        "a.atttypid", "a.atttypmod") ", a.atttypid" SQL_NE "b.typid"
-                                     " FROM pg_catalog.pg_attribute a JOIN b ON b.num" SQL_EQ
-                                     "a.attnum" TYPE_JOINS
-                                     " JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "a.atttypid"
-                                     " WHERE a.attrelid" SQL_EQ
-                                     "$1::pg_catalog.oid ORDER BY a.attnum";
+        "a.atttypid",
+        "a.atttypmod") ", a.atttypid" SQL_NE "b.typid,"
+                       " pg_catalog.pg_column_is_updatable(a.attrelid, a.attnum, false)"
+                       " FROM pg_catalog.pg_attribute a JOIN b ON b.num" SQL_EQ
+                       "a.attnum" TYPE_JOINS " JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ
+                       "a.atttypid"
+                       " WHERE a.attrelid" SQL_EQ "$1::pg_catalog.oid ORDER BY a.attnum";
 
 /* The type $1 with the typmod $2. */
 static const char element_sql[] = "WITH RECURSIVE d(depth, typid, typmod, not_null) AS ("
@@ -343,7 +387,8 @@ enum {
     COL_ATTNUM,
     COL_COLLATION, /* nondeterministic, as " COLLATE ..."; else NULL */
     COL_TYPE_SQL,  /* the column's own type in SQL */
-    COL_DOMAIN
+    COL_DOMAIN,
+    COL_UPDATABLE /* of a view: not computed */
 };
 
 static uint32_t oid_at(const PGresult *r, int row, int column)
@@ -566,6 +611,14 @@ static bool read_uniques(struct conn *c, struct table *t, const uint32_t *attnum
     return true;
 }
 
+/* A view does not show the DEFAULTs of its table: a column that is left out gets its own, if it has
+ * one. */
+static void set_view_column(const struct table *t, struct column *col, bool is_updatable)
+{
+    col->has_default = true;
+    col->generated = !t->has_instead && !is_updatable;
+}
+
 static bool read_columns(struct conn *c, struct table *t, bool may_insert, const char *user,
                          struct error *err)
 {
@@ -592,6 +645,9 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
         if (!equality_read(c, &which, col, err)) {
             return false;
         }
+        if (t->is_view) {
+            set_view_column(t, col, result_is_true(r, (int) i, COL_UPDATABLE));
+        }
         t->has_domains |= col->has_domain || result_is_true(r, (int) i, COL_DOMAIN);
         if (may_insert || result_is_true(r, (int) i, COL_INSERT)) {
             granted++;
@@ -612,12 +668,16 @@ static struct table *new_table(const PGresult *r)
 
     t->oid = (uint32_t) strtoul(PQgetvalue(r, 0, REL_OID), NULL, 10);
     t->schema = mem_strdup(PQgetvalue(r, 0, REL_SCHEMA));
+    t->is_view = *PQgetvalue(r, 0, REL_KIND) == 'v';
+    t->has_instead = t->is_view && result_is_true(r, 0, REL_INSTEAD);
+    t->by_insert = t->is_view || result_is_true(r, 0, REL_RLS);
     t->has_rules = result_is_true(r, 0, REL_RULES);
-    t->may_lock = result_is_true(r, 0, REL_INSERT);
+    t->may_lock = result_is_true(r, 0, t->is_view ? REL_VIEW_LOCK : REL_INSERT);
     t->may_select = result_is_true(r, 0, REL_SELECT);
     t->may_update = result_is_true(r, 0, REL_UPDATE);
     t->may_delete = result_is_true(r, 0, REL_DELETE);
-    t->may_truncate = result_is_true(r, 0, REL_TRUNCATE);
+    /* A policy hides rows from us, which TRUNCATE would take as well. */
+    t->may_truncate = !t->by_insert && result_is_true(r, 0, REL_TRUNCATE);
     t->is_referenced = result_is_true(r, 0, REL_REFERENCED);
     t->may_stage = result_is_true(r, 0, REL_STAGE);
     t->may_set_all = result_is_true(r, 0, REL_SET_ALL);
@@ -676,8 +736,29 @@ static bool check_expression(struct conn *c, const struct target *t,
     return error_wrap(err, "column '%s': sql", e->column->name);
 }
 
-bool catalog_check_expressions(struct conn *c, const struct target *t, struct error *err)
+/* A view has no index of its own: does ON CONFLICT find one? */
+static bool check_view_key(struct conn *c, const struct target *t, struct error *err)
 {
+    _cleanup_buf_ struct buf sql = {0};
+
+    rows_sql_check_key(&sql, t);
+    _cleanup_result_ PGresult *r = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
+    if (r != NULL) {
+        return true;
+    }
+    if (err->class == ERROR_SETUP) {
+        error_hint(err,
+                   "The table that the view reads needs a unique index on these columns, which "
+                   "is not partial, deferrable or over expressions.");
+    }
+    return error_wrap(err, "key");
+}
+
+bool catalog_check_target(struct conn *c, const struct target *t, struct error *err)
+{
+    if (t->table->is_view && t->key_count > 0 && !check_view_key(c, t, err)) {
+        return false;
+    }
     for (size_t i = 0; i < t->expression_count; i++) {
         if (!check_expression(c, t, &t->expressions[i], err)) {
             return false;

@@ -34,10 +34,10 @@ void catalog_defaults_guard_sql(struct buf *out, const struct table *t);
 bool catalog_guard_speaks(const char *sqlstate, const char *message) _pure_;
 
 /*
- * Can PostgreSQL compute the target's expressions, and store the results? ERROR_SETUP with the
- * server's words and err->column; ERROR_LINK.
+ * Can PostgreSQL compute the target's expressions, and store the results? Has a view a key?
+ * ERROR_SETUP with the server's words and, of an expression, err->column; ERROR_LINK.
  */
-bool catalog_check_expressions(struct conn *c, const struct target *t, struct error *err) _must_;
+bool catalog_check_target(struct conn *c, const struct target *t, struct error *err) _must_;
 
 /* May the role create temporary tables? ERROR_SETUP with the GRANT to run if not; ERROR_LINK. */
 bool catalog_check_temporary(struct conn *c, struct error *err) _must_;

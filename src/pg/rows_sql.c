@@ -23,7 +23,10 @@ bool rows_have_defaults(const struct rows_shape *s)
 
 bool rows_are_direct(const struct rows_shape *s)
 {
-    if (s->action != ROW_INSERT || s->target->expression_count > 0 || rows_are_mixed(s)) {
+    const struct target *t = s->target;
+
+    if (s->action != ROW_INSERT || t->expression_count > 0 || t->table->by_insert ||
+        rows_are_mixed(s)) {
         return false;
     }
     for (size_t i = 0; i < s->target->column_count; i++) {
@@ -715,6 +718,24 @@ void rows_sql_compute(struct buf *out, const struct rows_shape *s, size_t expres
                " WHERE place OPERATOR(pg_catalog.=) $1) s",
                s->target->expressions[expression].sql, stage);
     add_inputs(out, s);
+}
+
+void rows_sql_check_key(struct buf *out, const struct target *t)
+{
+    _cleanup_buf_ struct buf names = {0};
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].is_key) {
+            buf_add_z(&names, n++ > 0 ? "," : "");
+            table_quote_ident(&names, t->columns[i].column->name);
+        }
+    }
+    buf_printf(out, "EXPLAIN INSERT INTO %s (%s) SELECT", t->table->quoted, buf_cstr(&names));
+    for (size_t i = 0; i < n; i++) {
+        buf_add_z(out, i > 0 ? ",NULL" : " NULL");
+    }
+    buf_printf(out, " ON CONFLICT (%s) DO NOTHING", buf_cstr(&names));
 }
 
 /* OFFSET keeps the planner from computing with these NULLs, and CASE refuses a function that

@@ -84,4 +84,7 @@ void rows_sql_compute(struct buf *out, const struct rows_shape *s, size_t expres
  */
 void rows_sql_check(struct buf *out, const struct target *t, const struct target_expression *e);
 
+/* Appends an EXPLAIN that fails where ON CONFLICT finds no index for the key. */
+void rows_sql_check_key(struct buf *out, const struct target *t);
+
 #endif

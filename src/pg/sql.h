@@ -23,6 +23,7 @@
 #define SQL_CAT " OPERATOR(pg_catalog.||) "
 #define SQL_PLUS " OPERATOR(pg_catalog.+) "
 #define SQL_TIMES " OPERATOR(pg_catalog.*) "
+#define SQL_AND " OPERATOR(pg_catalog.&) "
 
 /*
  * The name of a type, with its schema. typid and typmod are SQL too; a typmod below 0 is none. They

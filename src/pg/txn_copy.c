@@ -55,7 +55,9 @@ static void add_check(struct txn *t, const struct target *target)
     }
     mark->is_checked = true;
     if (target->table->may_lock) {
-        buf_printf(&t->sql, ";LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE", target->table->quoted);
+        bool is_view = target->table->is_view; /* what it reads is locked too */
+        buf_printf(&t->sql, ";LOCK TABLE %s%s IN %s MODE", is_view ? "" : "ONLY ",
+                   target->table->quoted, is_view ? "ACCESS SHARE" : "ROW EXCLUSIVE");
         txn_expect(f, (struct answer){.kind = ANSWER_LOCKED, .target = target});
     }
     add_compare(t, target);
@@ -87,6 +89,19 @@ static void add_cleaning(struct txn *t)
     }
 }
 
+/* A view that we may not read cannot be locked: it is compared once more, in the plan. */
+static void add_store(struct txn *t, const struct rows_shape *shape, const char *stage)
+{
+    const struct table *table = shape->target->table;
+    _cleanup_buf_ struct buf guard = {0};
+
+    if (table->is_view) {
+        catalog_guard_sql(&guard, t->schema, table, true);
+    }
+    rows_sql_store(&t->sql, shape, ROWS_STAGE, stage, table->is_view ? buf_cstr(&guard) : NULL);
+    txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
+}
+
 /* Rows that SQL has to process: into a temporary table, and from there into the table. */
 static void add_staged(struct txn *t, const struct rows_shape *shape, size_t group)
 {
@@ -110,8 +125,7 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
         f, (struct answer){
                .kind = ANSWER_COPY, .target = shape->target, .group = group, .relation = s->stage});
     buf_add_u8(&t->sql, ';');
-    rows_sql_store(&t->sql, shape, ROWS_STAGE, s->stage, NULL);
-    txn_expect(f, (struct answer){.kind = ANSWER_ROWS, .target = shape->target});
+    add_store(t, shape, s->stage);
     t->copies_left++;
 }
 

@@ -23,6 +23,13 @@ enum { AT_ROUTE = 4, AT_SQLSTATE = 11, AT_MESSAGE = 12, AT_COLUMN = 13 };
 
 struct target *dead_letter_target(const struct table *table, struct error *err)
 {
+    if (table->by_insert) {
+        error_set(err, ERROR_SETUP, "table %s is a view, or has row-level security for our role",
+                  table->quoted);
+        error_hint(err, "It is written by COPY: ALTER TABLE %s DISABLE ROW LEVEL SECURITY;",
+                   table->quoted);
+        return NULL;
+    }
     struct target *t = mem_zalloc(sizeof *t);
 
     t->id = TARGET_ID;

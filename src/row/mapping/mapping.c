@@ -207,7 +207,8 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
                       struct recipe *r, struct error *err)
 {
     if (r->column->generated) {
-        error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS and cannot be filled");
+        error_set(err, ERROR_SETUP, "it is %s and cannot be filled",
+                  m->table->is_view ? "computed by the view" : "GENERATED ALWAYS");
         return error_hint(err, "Take its entry out of columns:.");
     }
     if (entry->sql != NULL) {

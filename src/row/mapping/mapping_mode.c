@@ -125,7 +125,7 @@ static bool set_named_key(struct mapping *m, const struct mapping_spec *spec, st
             return true;
         }
     }
-    return no_index(t, spec, err);
+    return t->is_view || no_index(t, spec, err); /* catalog_check_target asks for a view's */
 }
 
 static bool has_primary_key(const struct table *t)
@@ -150,6 +150,12 @@ static bool set_primary_key(struct mapping *m, struct error *err)
 {
     const struct table *t = m->table;
 
+    if (t->is_view) {
+        error_set(err, ERROR_SETUP, "view %s has no primary key, and the route names no key",
+                  t->quoted);
+        return error_hint(err, "Name the columns of a unique index of the table that it reads: "
+                               "key: [id]");
+    }
     if (!has_primary_key(t)) {
         error_set(err, ERROR_SETUP, "table %s has no primary key, and the route names no key",
                   t->quoted);
@@ -290,6 +296,22 @@ static bool check_rules(const struct mapping *m, const struct mapping_spec *spec
                            "them over.");
 }
 
+/* ---- views ---- */
+
+/* Where a trigger takes the rows, ON CONFLICT finds no index. */
+static bool check_instead(const struct mapping *m, const struct mapping_spec *spec,
+                          struct error *err)
+{
+    if (!m->table->has_instead || (spec->action == ROW_INSERT && !needs_key(spec))) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP,
+              "view %s has an INSTEAD OF trigger, so that rows can only be appended to it",
+              m->table->quoted);
+    return error_hint(err, "Use mode append without deletes, or name the table that the trigger "
+                           "writes to.");
+}
+
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     if (spec->soft_delete != NULL && fill_of(m, spec->soft_delete) == NULL) {
@@ -298,7 +320,7 @@ bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct
         return error_hint(err, "ALTER TABLE %s ADD COLUMN deleted_at timestamptz;",
                           m->table->quoted);
     }
-    if (!check_rules(m, spec, err)) {
+    if (!check_instead(m, spec, err) || !check_rules(m, spec, err)) {
         return false;
     }
     if (needs_key(spec) || (spec->action == ROW_IGNORE && fills_primary_key(m))) {

@@ -76,12 +76,14 @@ static bool unique_is_same(const struct unique *a, const struct unique *b)
 static bool is_same_relation(const struct table *a, const struct table *b)
 {
     return a->oid == b->oid && is_same_text(a->quoted, b->quoted) &&
-           is_same_text(a->signature, b->signature) && a->has_rules == b->has_rules &&
-           a->may_lock == b->may_lock && a->may_select == b->may_select &&
-           a->may_update == b->may_update && a->may_delete == b->may_delete &&
-           a->may_truncate == b->may_truncate && a->may_stage == b->may_stage &&
-           a->may_set_all == b->may_set_all && is_same_text(a->defaults, b->defaults) &&
-           a->is_referenced == b->is_referenced && a->has_domains == b->has_domains;
+           is_same_text(a->signature, b->signature) && a->is_view == b->is_view &&
+           a->has_instead == b->has_instead && a->by_insert == b->by_insert &&
+           a->has_rules == b->has_rules && a->may_lock == b->may_lock &&
+           a->may_select == b->may_select && a->may_update == b->may_update &&
+           a->may_delete == b->may_delete && a->may_truncate == b->may_truncate &&
+           a->may_stage == b->may_stage && a->may_set_all == b->may_set_all &&
+           is_same_text(a->defaults, b->defaults) && a->is_referenced == b->is_referenced &&
+           a->has_domains == b->has_domains;
 }
 
 bool table_is_same(const struct table *a, const struct table *b)

@@ -41,9 +41,9 @@ struct column {
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
     bool has_default;
-    char *default_sql;    /* the DEFAULT in SQL; NULL: there is none, or we may not compute it */
-    bool generated;       /* GENERATED ALWAYS AS (...) STORED: never written */
-    bool identity;        /* GENERATED ... AS IDENTITY */
+    char *default_sql; /* the DEFAULT in SQL; NULL: there is none, or we may not compute it */
+    bool generated;    /* GENERATED ALWAYS AS (...) STORED, or computed by a view: never written */
+    bool identity;     /* GENERATED ... AS IDENTITY */
     bool identity_always; /* ... INSERT writes it on request; UPDATE cannot */
 };
 
@@ -63,12 +63,15 @@ static inline bool column_holds_rows(const struct column *c)
 
 struct table {
     uint32_t oid;
-    char *schema;    /* unquoted */
-    char *name;      /* unquoted */
-    char *quoted;    /* "schema"."name", ready for SQL */
-    bool has_rules;  /* INSERT follows them, COPY does not */
-    bool may_lock;   /* INSERT is granted on the table, not only on columns of it */
-    bool may_select; /* our role's other privileges */
+    char *schema;     /* unquoted */
+    char *name;       /* unquoted */
+    char *quoted;     /* "schema"."name", ready for SQL */
+    bool is_view;     /* one that takes rows */
+    bool has_instead; /* ... by a trigger: they can only be appended */
+    bool by_insert;   /* COPY is refused: a view, or row-level security that is for our role */
+    bool has_rules;   /* INSERT follows them, COPY does not */
+    bool may_lock;    /* INSERT is granted on it as a whole; a view: SELECT is */
+    bool may_select;  /* our role's other privileges */
     bool may_update;
     bool may_delete;
     bool may_truncate;

@@ -262,7 +262,7 @@ bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
     if (!compile(job, &part, err)) {
         return config_error_locate(job->cfg, place_of(route, part, err), err);
     }
-    if (!catalog_check_expressions(c, mapping_target(job->mapping), err)) {
+    if (!catalog_check_target(c, mapping_target(job->mapping), err)) {
         error_wrap(err, "table %s", job->table->quoted);
         return err->class == ERROR_SETUP
                    ? config_error_locate(job->cfg, place_of(route, MAPPING_COLUMN, err), err)

@@ -48,7 +48,7 @@ static void bench_done(struct bench *b)
 
 static bool write_row(struct bench *b, enum row_action action)
 {
-    uint64_t omit;
+    omit_mask omit;
 
     buf_clear(&b->out);
     return decoder_settle(b->decoder, b->mapping, action, &omit, &b->err) &&

@@ -3,11 +3,13 @@
 
 #include "unit.h"
 
+static const struct table table = {.name = (char[]){"t"}};
+
 /* A batch as write_path.c sees it: this many rows, of this many bytes in all. */
 static enum txn_path choose_for(struct write_path *p, enum row_action action, size_t rows,
                                 size_t bytes)
 {
-    static const struct target target = {.id = 0};
+    static const struct target target = {.id = 0, .table = &table};
     struct batch_part part = {
         .target = &target, .action = action, .row_count = rows, .bytes = {.n = bytes}};
     struct batch b = {.parts = &part, .part_count = 1, .bytes = bytes};
@@ -79,7 +81,7 @@ static void test_rows_that_copy_would_stage(void **state)
 static void test_large_ones_do_not_follow(void **state)
 {
     (void) state;
-    static const struct target target = {.id = 0};
+    static const struct target target = {.id = 0, .table = &table};
     struct batch_part part = {.target = &target, .action = ROW_UPSERT, .row_count = PATH_ROWS};
     struct batch b = {.parts = &part, .part_count = 1, .bytes = 100};
     struct write_path p;
@@ -92,7 +94,7 @@ static void test_large_ones_do_not_follow(void **state)
 
 static bool expects(const struct write_path *p, size_t rows)
 {
-    static const struct target target = {.id = 0};
+    static const struct target target = {.id = 0, .table = &table};
     struct batch_part part = {.target = &target, .row_count = rows};
     struct batch b = {.parts = &part, .part_count = 1};
 
