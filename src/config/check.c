@@ -156,7 +156,7 @@ static bool check_tables(struct load *l, const struct config_route *route)
 }
 
 /* Options that only change events give a meaning to. */
-static bool check_no_envelope(struct load *l, const struct config_route *route)
+static bool check_no_changes(struct load *l, const struct config_route *route)
 {
     const struct {
         const char *name;
@@ -165,14 +165,15 @@ static bool check_no_envelope(struct load *l, const struct config_route *route)
     } changes[] = {
         {"delete: change", route->delete_pos, route->delete == CONFIG_DELETE_CHANGE},
         {"on_truncate", route->on_truncate_pos, route->on_truncate != ON_TRUNCATE_APPLY},
-        {"time_precision", route->time_precision_pos,
-         route->time_precision != TIME_PRECISION_ADAPTIVE},
+        {"time_precision", route->time_precision_pos, route->time_precision != TIME_PRECISION_AUTO},
+        {"decimal", route->decimal_pos, route->decimal != CONFIG_DECIMAL_AUTO},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
         if (changes[i].is_set) {
-            load_error(l, changes[i].pos, "'%s' is only for change events, but envelope is none",
-                       changes[i].name);
+            load_error(l, changes[i].pos, "'%s' is only for change events, but envelope is %s",
+                       changes[i].name,
+                       route->envelope == CONFIG_ENVELOPE_CONNECT ? "connect" : "none");
             return error_hint(l->err, "envelope: debezium");
         }
     }
@@ -192,14 +193,45 @@ static bool has_fields(enum config_format format)
     __builtin_unreachable();
 }
 
+/* Another object than the value itself is the row. */
+static bool check_root(struct load *l, const struct config_route *route)
+{
+    bool is_parsed = route->parse == CONFIG_PARSE_JSON;
+
+    if (strcmp(route->root, "value") == 0 && !is_parsed) {
+        return true;
+    }
+    const char *name = is_parsed ? "parse" : "root";
+    struct position pos = is_parsed ? route->parse_pos : route->root_pos;
+    if (!has_fields(route->format)) {
+        return load_error(l, pos, "'%s' needs records that are JSON, not raw", name);
+    }
+    if (*route->explode != '\0') {
+        return load_error(l, pos, "'%s' does not go with 'explode', whose elements are the rows",
+                          name);
+    }
+    if (route->envelope == CONFIG_ENVELOPE_DEBEZIUM) {
+        return load_error(l, pos,
+                          "with envelope debezium the event says where the row is, not '%s'", name);
+    }
+    return true;
+}
+
+static bool check_format(struct load *l, const struct config_route *route)
+{
+    return has_fields(route->format) || route->envelope == CONFIG_ENVELOPE_NONE ||
+           load_error(l, route->format_pos, "with envelope %s records are JSON, not raw",
+                      route->envelope == CONFIG_ENVELOPE_CONNECT ? "connect" : "debezium");
+}
+
 /* A change event is one whole row that says itself what happened to it. */
 static bool check_envelope(struct load *l, const struct config_route *route)
 {
-    if (route->envelope == CONFIG_ENVELOPE_NONE) {
-        return check_no_envelope(l, route);
+    if (!check_format(l, route) || !check_root(l, route)) {
+        return false;
     }
-    if (!has_fields(route->format)) {
-        return load_error(l, route->format_pos, "with envelope debezium records are JSON, not raw");
+    if (route->envelope != CONFIG_ENVELOPE_DEBEZIUM) {
+        return check_no_changes(l, route);
     }
     if (*route->explode != '\0') {
         return load_error(
@@ -222,6 +254,15 @@ static bool check_envelope(struct load *l, const struct config_route *route)
         return error_hint(l->err, "on_truncate: ignore");
     }
     return true;
+}
+
+static bool check_names_option(struct load *l, const struct config_route *route)
+{
+    if (route->names == CONFIG_NAMES_EXACT || has_fields(route->format)) {
+        return true;
+    }
+    return load_error(l, route->names_pos,
+                      "'names' is about the fields of a value, but format raw has none");
 }
 
 static bool check_mode(struct load *l, const struct config_route *route)
@@ -248,7 +289,8 @@ static bool check_route(struct load *l, const struct config_route *route)
             return false;
         }
     }
-    return check_tables(l, route) && check_envelope(l, route) && check_mode(l, route);
+    return check_tables(l, route) && check_envelope(l, route) && check_names_option(l, route) &&
+           check_mode(l, route);
 }
 
 /* ---- the same topic twice into the same table ---- */

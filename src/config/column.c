@@ -88,6 +88,18 @@ static bool read_unit(struct load *l, const struct yaml_node *n, struct config_c
     return true;
 }
 
+static bool read_parse(struct load *l, const struct yaml_node *n, struct config_column *out)
+{
+    int value;
+
+    if (!value_word(l, n, "parse", option_parses(), &value)) {
+        return false;
+    }
+    out->parse = (enum config_parse) value;
+    out->parse_pos = n->pos;
+    return true;
+}
+
 static bool read_sql(struct load *l, const struct yaml_node *n, const char *label,
                      struct config_column *out)
 {
@@ -108,10 +120,13 @@ static bool read_sql(struct load *l, const struct yaml_node *n, const char *labe
 static bool read_column_key(struct load *l, const struct yaml_node *n, const char *label,
                             struct config_column *out)
 {
-    static const char *const names[] = {"from", "const", "coalesce", "sql", "unit"};
+    static const char *const names[] = {"from", "const", "coalesce", "sql", "unit", "parse"};
 
     if (str_eq_z(n->key, "unit")) {
         return read_unit(l, n, out);
+    }
+    if (str_eq_z(n->key, "parse")) {
+        return read_parse(l, n, out);
     }
     if (out->value_count > 0 || out->sql != NULL) {
         return load_error(l, n->key_pos, "'%s' already has a value", label);
@@ -132,7 +147,8 @@ static bool read_column_key(struct load *l, const struct yaml_node *n, const cha
     return load_hint_nearest(l, n->key, names, ARRAY_LEN(names));
 }
 
-/* {from: path, unit: ms}, {const: text}, {coalesce: [path, ...]}, {sql: expression} */
+/* {from: path, unit: ms}, {from: path, parse: json}, {const: text}, {coalesce: [path, ...]}, {sql:
+ * expression} */
 static bool read_column_map(struct load *l, const struct yaml_node *n, const char *label,
                             struct config_column *out)
 {
@@ -143,6 +159,11 @@ static bool read_column_map(struct load *l, const struct yaml_node *n, const cha
     }
     if (out->sql != NULL && out->unit != CONFIG_UNIT_NONE) {
         return load_error(l, out->unit_pos, "'unit' does not go with 'sql' in '%s'", label);
+    }
+    if (out->sql != NULL && out->parse != CONFIG_PARSE_NONE) {
+        load_error(l, out->parse_pos, "'parse' does not go with 'sql' in '%s'", label);
+        return error_hint(l->err, "In SQL a string becomes a document by a cast: "
+                                  "(value->>'x')::jsonb");
     }
     if (out->value_count == 0 && out->sql == NULL) {
         return load_error(l, n->pos, "missing 'from' in '%s'", label);

@@ -76,8 +76,10 @@ struct config_column {
     char *sql;                   /* an expression that PostgreSQL computes; else NULL */
     bool is_list;                /* written as coalesce */
     enum config_unit unit;
+    enum config_parse parse;
     struct position pos; /* of the column's name */
     struct position unit_pos;
+    struct position parse_pos;
     struct position sql_pos;
 };
 

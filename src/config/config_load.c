@@ -295,7 +295,7 @@ static void set_change_defaults(struct config *cfg)
     for (size_t i = 0; i < cfg->route_count; i++) {
         struct config_route *route = &cfg->routes[i];
 
-        if (route->envelope == CONFIG_ENVELOPE_NONE) {
+        if (route->envelope != CONFIG_ENVELOPE_DEBEZIUM) {
             continue;
         }
         if (route->mode_pos.line == 0) {

@@ -2,6 +2,7 @@
  * One value into its field, by the kind of its option. Knows no sections. Messages show a value as
  * the file has it, never expanded, and a text option's value not at all. Main thread.
  */
+#include "base/ascii.h"
 #include "base/mem.h"
 #include "config/expand.h"
 #include "config/load.h"
@@ -255,8 +256,12 @@ static bool read_zone(struct load *l, const struct yaml_node *n, const char *lab
     if (units_zone(text, out) != UNITS_OK) {
         load_error(l, n->pos, "'%s' must be UTC or an offset such as +02:00, not '%s'", label,
                    shown_of(n->text).text);
+        bool is_name = text.n > 0 && !ascii_is_digit(*text.p) && *text.p != '+' && *text.p != '-';
         return error_hint(l->err,
-                          "Names of time zones are not accepted, because their offsets change.");
+                          "The offset of a zone with a name changes with the date, so PostgreSQL "
+                          "has to compute such a column: columns: {at: {sql: \"(value->>'at')"
+                          "::timestamp AT TIME ZONE '%s'\"}}",
+                          is_name ? shown_of(n->text).text : "Europe/Vienna");
     }
     return true;
 }

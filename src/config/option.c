@@ -101,6 +101,13 @@ struct option_words option_units(void)
     return (struct option_words){config_unit_words + 1, ARRAY_LEN(config_unit_words) - 1};
 }
 
+_Static_assert(CONFIG_PARSE_NONE == 0, "the first word of config_parse is left out");
+
+struct option_words option_parses(void)
+{
+    return (struct option_words){config_parse_words + 1, ARRAY_LEN(config_parse_words) - 1};
+}
+
 const struct option_refused *option_refused_list(size_t *out_n)
 {
     *out_n = ARRAY_LEN(refused);

@@ -82,9 +82,10 @@ const char *option_word_text(struct option_words words, int value);
 /* Appends a number, size or duration as a file would have it. */
 void option_print_number(enum option_kind kind, uint64_t value, struct buf *out);
 
-/* The words of a column's `unit`: those of time_unit except `none`, which is not written there.
- */
+/* The words of a column's `unit` and `parse`: those of time_unit and of the route's `parse` except
+ * `none`, which is not written there. */
 struct option_words option_units(void);
+struct option_words option_parses(void);
 
 /* NULL when there is none. */
 const struct option *option_find(const char *section, struct str name);

@@ -227,7 +227,8 @@ static void print_column(const struct config *cfg, const struct config_column *c
         print_text(cfg, c->sql_pos, c->sql, out);
         return;
     }
-    if (c->unit == CONFIG_UNIT_NONE && c->values[0].path != NULL && !c->is_list) {
+    bool is_short = c->unit == CONFIG_UNIT_NONE && c->parse == CONFIG_PARSE_NONE && !c->is_list;
+    if (is_short && c->values[0].path != NULL) {
         print_column_value(cfg, &c->values[0], " ", out);
         return;
     }
@@ -240,6 +241,10 @@ static void print_column(const struct config *cfg, const struct config_column *c
     if (c->unit != CONFIG_UNIT_NONE) {
         buf_add_z(out, "\n        unit: ");
         print_text(cfg, c->unit_pos, option_word_text(option_units(), (int) c->unit), out);
+    }
+    if (c->parse != CONFIG_PARSE_NONE) {
+        buf_add_z(out, "\n        parse: ");
+        print_text(cfg, c->parse_pos, option_word_text(option_parses(), (int) c->parse), out);
     }
 }
 

@@ -30,7 +30,9 @@ struct cell {
     enum time_unit unit : 8; /* CELL_INT: what it counts, if its source says that; else UNIT_NONE */
     int64_t number;          /* CELL_INT, CELL_NUMBER if is_short: then CELL_SHORT_DIGITS at most */
     struct str text;
-    struct str raw; /* CELL_STRING from a document: with its quotes and escapes; else absent */
+    /* CELL_STRING from a document, and CELL_BYTES that were one: with its quotes and escapes; else
+     * absent */
+    struct str raw;
 };
 
 /* Has the value of a JSON number been worked out? */

@@ -38,15 +38,40 @@ void fields_done(struct fields *f)
     *f = (struct fields){0};
 }
 
-uint32_t fields_add(struct fields *f, uint32_t parent, struct str name)
+static uint32_t node_of(const struct fields *f, uint32_t parent, struct str name, bool of_row)
 {
     for (uint32_t i = 1; i < f->count; i++) {
-        if (f->nodes[i].parent == parent && str_eq(f->nodes[i].name, name)) {
+        const struct field *its = &f->nodes[i];
+        if (its->parent == parent && its->of_row == of_row && str_eq(its->name, name)) {
             return i;
         }
     }
-    f->nodes[parent].children++;
-    return node_add(f, parent, name);
+    return FIELD_NONE;
+}
+
+uint32_t fields_add(struct fields *f, uint32_t parent, struct str name)
+{
+    uint32_t node = node_of(f, parent, name, false);
+
+    if (node == FIELD_NONE) {
+        f->nodes[parent].children++;
+        node = node_add(f, parent, name);
+    }
+    return node;
+}
+
+uint32_t fields_add_row(struct fields *f, uint32_t parent, struct str name)
+{
+    if (f->policy == NAMES_EXACT) {
+        return fields_add(f, parent, name);
+    }
+    uint32_t node = node_of(f, parent, name, true);
+    if (node == FIELD_NONE) {
+        f->nodes[parent].row_children++;
+        node = node_add(f, parent, name);
+        f->nodes[node].of_row = true;
+    }
+    return node;
 }
 
 static uint32_t table_size(uint32_t children)
@@ -61,13 +86,39 @@ static uint32_t table_size(uint32_t children)
 
 static void slot_fill(struct fields *f, uint32_t node)
 {
-    const struct field *p = &f->nodes[f->nodes[node].parent];
-    uint32_t i = fields_hash(f->nodes[node].name);
+    const struct field *its = &f->nodes[node];
+    const struct field *p = &f->nodes[its->parent];
+    uint32_t slot = its->of_row ? p->row_slot : p->slot;
+    uint32_t mask = its->of_row ? p->row_mask : p->mask;
+    uint32_t i = fields_hash(its->name);
 
-    while (f->slots[p->slot + (i & p->mask)] != FIELD_NONE) {
+    while (f->slots[slot + (i & mask)] != FIELD_NONE) {
         i++;
     }
-    f->slots[p->slot + (i & p->mask)] = node;
+    f->slots[slot + (i & mask)] = node;
+}
+
+/* Room for a table of children; *total is the room that is taken. */
+static void table_place(uint32_t children, uint32_t *total, uint32_t *out_slot, uint32_t *out_mask)
+{
+    uint32_t size = children > 0 ? table_size(children) : 0;
+
+    *out_slot = *total;
+    *out_mask = size - 1;
+    *total += size;
+}
+
+/* A literal leads to one node. A field that is wanted twice has none, so that it is looked for. */
+static void forbid_literals(struct fields *f)
+{
+    for (uint32_t i = 1; i < f->count; i++) {
+        struct field *its = &f->nodes[i];
+        uint32_t row = its->of_row ? FIELD_NONE : fields_find_row(f, its->parent, its->name);
+        if (row != FIELD_NONE) {
+            its->literal_n = 0;
+            f->nodes[row].literal_n = 0;
+        }
+    }
 }
 
 void fields_seal(struct fields *f)
@@ -76,16 +127,31 @@ void fields_seal(struct fields *f)
 
     for (size_t i = 0; i < f->count; i++) {
         struct field *p = &f->nodes[i];
-        uint32_t size = p->children > 0 ? table_size(p->children) : 0;
-        p->slot = total;
-        p->mask = size - 1;
-        total += size;
+        table_place(p->children, &total, &p->slot, &p->mask);
+        table_place(p->row_children, &total, &p->row_slot, &p->row_mask);
     }
     f->slots = mem_array((size_t) total + 1, sizeof *f->slots);
     memset(f->slots, 0xFF, total * sizeof *f->slots);
     for (uint32_t i = 1; i < f->count; i++) {
         slot_fill(f, i);
     }
+    forbid_literals(f);
+}
+
+uint32_t fields_find_row(const struct fields *f, uint32_t parent, struct str name)
+{
+    const struct field *p = &f->nodes[parent];
+    struct folded_name folded;
+
+    if (p->row_children == 0) {
+        return FIELD_NONE;
+    }
+    uint32_t node = fields_find_in(f, p->row_slot, p->row_mask, name);
+    if (node != FIELD_NONE || !names_fold(f->policy, name, &folded)) {
+        return node;
+    }
+    const struct str wanted = {.p = folded.text, .n = folded.n};
+    return fields_find_in(f, p->row_slot, p->row_mask, wanted);
 }
 
 bool fields_below(const struct fields *f, uint32_t node, uint32_t ancestor)

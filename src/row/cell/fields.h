@@ -2,11 +2,16 @@
  * The names that a mapping asks for, as a tree: node 0 is the whole document, a child is a field of
  * its parent. Built once (add, then seal), then read by every worker. A node's number is also the
  * number of the cell that receives it; a parent's number is smaller than its children's.
+ *
+ * A tree may have a policy for names (row/cell/names.h). It holds for the nodes that fields_add_row
+ * has made, which are columns; other nodes are paths that users write, and found by their exact
+ * names. A field can be both: then it is wanted twice.
  */
 #ifndef ROW_CELL_FIELDS_H
 #define ROW_CELL_FIELDS_H
 
 #include "base/str.h"
+#include "row/cell/names.h"
 
 #include <string.h>
 
@@ -27,6 +32,10 @@ struct field {
     uint32_t children;
     uint32_t slot; /* where its table of children starts */
     uint32_t mask; /* size of that table - 1 */
+    bool of_row;   /* it is found by the policy, and in a table of its own ... */
+    uint32_t row_children;
+    uint32_t row_slot;
+    uint32_t row_mask;
 };
 
 struct fields {
@@ -34,6 +43,7 @@ struct fields {
     size_t count;
     size_t cap;
     uint32_t *slots; /* node numbers, FIELD_NONE = free */
+    enum name_policy policy;
 };
 
 void fields_init(struct fields *f); /* one node: the root */
@@ -41,6 +51,10 @@ void fields_done(struct fields *f);
 
 /* The child of that name, made if it is new. Not after fields_seal. */
 uint32_t fields_add(struct fields *f, uint32_t parent, struct str name);
+
+/* The same for the field of a column, which the policy of the tree finds. Without one it is
+ * fields_add. */
+uint32_t fields_add_row(struct fields *f, uint32_t parent, struct str name);
 
 /* Builds the tables of children. */
 void fields_seal(struct fields *f);
@@ -86,16 +100,12 @@ static inline uint32_t fields_hash(struct str name)
     return (uint32_t) (h >> 32);
 }
 
-/* The child of that name, or FIELD_NONE. */
-static inline uint32_t fields_find(const struct fields *f, uint32_t parent, struct str name)
+/* Of a table of children. */
+static inline uint32_t fields_find_in(const struct fields *f, uint32_t slot, uint32_t mask,
+                                      struct str name)
 {
-    const struct field *p = &f->nodes[parent];
-
-    if (p->children == 0) {
-        return FIELD_NONE;
-    }
     for (uint32_t i = fields_hash(name);; i++) {
-        uint32_t node = f->slots[p->slot + (i & p->mask)];
+        uint32_t node = f->slots[slot + (i & mask)];
         if (node == FIELD_NONE) {
             return FIELD_NONE;
         }
@@ -105,5 +115,17 @@ static inline uint32_t fields_find(const struct fields *f, uint32_t parent, stru
         }
     }
 }
+
+/* The child of that exact name, or FIELD_NONE. */
+static inline uint32_t fields_find(const struct fields *f, uint32_t parent, struct str name)
+{
+    const struct field *p = &f->nodes[parent];
+
+    return p->children == 0 ? FIELD_NONE : fields_find_in(f, p->slot, p->mask, name);
+}
+
+/* The child that the policy finds for a field of that name, or FIELD_NONE. One of exactly this name
+ * is preferred. */
+uint32_t fields_find_row(const struct fields *f, uint32_t parent, struct str name) _pure_;
 
 #endif

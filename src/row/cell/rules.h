@@ -9,7 +9,6 @@
 
 /*
  * Unit of a number that stands for a point in time. UNIT_NONE: only RFC 3339 text is a time.
- * UNIT_DAY: no user declares it; dates of Kafka Connect and Debezium are such numbers.
  */
 enum time_unit { UNIT_NONE, UNIT_S, UNIT_MS, UNIT_US, UNIT_NS, UNIT_DAY };
 
@@ -23,11 +22,12 @@ enum bytes_policy { BYTES_AUTO, BYTES_BASE64, BYTES_HEX, BYTES_UTF8 };
 struct value_rules {
     enum nul_policy nul;
     enum bytes_policy bytes;
-    enum time_unit unit; /* of columns whose entry names none */
-    int32_t zone_sec;    /* seconds east of UTC, for a timestamptz from a time without a zone */
-    bool strict_numbers; /* a string is not a number, and a number is not a text */
-    bool truncates;      /* cuts texts to the length of their column */
-    bool empty_as_null;  /* an empty string is NULL, except in json */
+    enum time_unit unit;  /* of columns whose entry names none */
+    int32_t zone_sec;     /* seconds east of UTC, for a timestamptz from a time without a zone */
+    bool strict_numbers;  /* a string is not a number, and a number is not a text */
+    bool truncates;       /* cuts texts to the length of their column */
+    bool empty_as_null;   /* an empty string is NULL, except in json */
+    bool number_booleans; /* 0 is false, every other number true; true is the number 1, false 0 */
 };
 
 #endif

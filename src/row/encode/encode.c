@@ -3,6 +3,7 @@
 
 #include "row/encode/encode_types.h"
 #include "row/text/ascii.h"
+#include "row/text/decimal.h"
 
 #include <string.h>
 
@@ -37,6 +38,13 @@ static bool encode_plain(const struct encoding *v)
     return encoders[v->column->type](v);
 }
 
+/* Is the value what its JSON says? A number is in itself, whatever else its source might write. */
+static bool is_itself(const struct logical *l, const struct cell *c)
+{
+    return l->kind == LOGICAL_PLAIN || l->kind == LOGICAL_ARRAY ||
+           (l->kind == LOGICAL_SCALED && (c->kind == CELL_NUMBER || c->kind == CELL_INT));
+}
+
 /* A value of a logical type. The elements of an array have one of their own. */
 static bool encode_logical(const struct encoding *v, const struct logical *l)
 {
@@ -44,7 +52,7 @@ static bool encode_logical(const struct encoding *v, const struct logical *l)
     struct encoding as = *v;
 
     as.unit = l->unit;
-    if (l->kind != LOGICAL_PLAIN && l->kind != LOGICAL_ARRAY) {
+    if (!is_itself(l, v->cell)) {
         if (!logical_apply(l, v->cell, &v->encoder->applied, &applied, v->err)) {
             return false;
         }
@@ -97,16 +105,37 @@ static bool bool_parse(struct str s, bool *out)
            is_beginning(s, "off", 2) || str_eq_z(s, "0");
 }
 
-bool encode_bool(const struct encoding *v)
+static bool text_truth(const struct encoding *v, bool *out)
 {
     struct digits digits;
     struct str text;
+
+    return encoding_text_of(v, &digits, &text) && bool_parse(text, out);
+}
+
+/* As MySQL has it: 0 is false, and every other number is true. */
+static bool number_truth(const struct cell *c)
+{
+    const struct decimal zero = {0};
+    struct decimal d;
+
+    if (c->kind == CELL_INT || c->is_short) {
+        return c->number != 0;
+    }
+    return decimal_scan(c->text, &d) && decimal_compare(&d, &zero) != 0;
+}
+
+bool encode_bool(const struct encoding *v)
+{
+    bool is_number = v->cell->kind == CELL_INT || v->cell->kind == CELL_NUMBER;
     bool truth;
 
     if (v->cell->kind == CELL_BOOL) {
         truth = v->cell->truth;
-    } else if (!encoding_text_of(v, &digits, &text) || !bool_parse(text, &truth)) {
-        return encoding_misfit(v);
+    } else if (is_number && v->rules->number_booleans) {
+        truth = number_truth(v->cell);
+    } else if (!text_truth(v, &truth)) {
+        return is_number ? encoding_misfit_boolean(v) : encoding_misfit(v);
     }
     buf_add_u32(v->out, 1);
     buf_add_u8(v->out, truth ? 1 : 0);

@@ -1,6 +1,7 @@
 /*
  * Integers, floats and numeric: int2send ... numeric_send. Strings that hold a number go the same
- * way as numbers; an integer also takes 1.0 and 1e3, which are whole. Narrower than PostgreSQL: no
+ * way as numbers, and so do booleans if the route says so; an integer also takes 1.0 and 1e3, which
+ * are whole. Narrower than PostgreSQL: no
  * white space around, no hexadecimal, octal or binary, no underscores (PostgreSQL 16), no
  * hexadecimal floats. Pure; any thread.
  */
@@ -15,8 +16,17 @@ static bool value_decimal(const struct encoding *v, struct digits *digits, struc
 {
     struct str text;
 
-    return v->cell->kind != CELL_BOOL && encoding_text_of(v, digits, &text) &&
-           decimal_scan(text, out);
+    if (v->cell->kind == CELL_BOOL) {
+        text = v->cell->truth ? STR_LIT("1") : STR_LIT("0");
+        return v->rules->number_booleans && decimal_scan(text, out);
+    }
+    return encoding_text_of(v, digits, &text) && decimal_scan(text, out);
+}
+
+/* A boolean is a number only if the route says so. */
+static bool misfit(const struct encoding *v)
+{
+    return v->cell->kind == CELL_BOOL ? encoding_misfit_boolean(v) : encoding_misfit(v);
 }
 
 /* ---- integers ---- */
@@ -27,7 +37,7 @@ static bool integer_slow(const struct encoding *v, int64_t *out)
     struct decimal d;
 
     if (!value_decimal(v, &digits, &d)) {
-        return encoding_misfit(v);
+        return misfit(v);
     }
     switch (decimal_to_i64(&d, 0, out)) {
     case DECIMAL_OK:
@@ -146,7 +156,7 @@ static bool float8_slow(const struct encoding *v, double *out)
     }
     enum special special = special_word(v);
     *out = special_float(special);
-    return special != SPECIAL_NONE || encoding_misfit(v);
+    return special != SPECIAL_NONE || misfit(v);
 }
 
 bool encode_float8(const struct encoding *v)
@@ -181,7 +191,7 @@ bool encode_float4(const struct encoding *v)
     } else {
         enum special special = special_word(v);
         if (special == SPECIAL_NONE) {
-            return encoding_misfit(v);
+            return misfit(v);
         }
         value = (float) special_float(special);
     }
@@ -208,7 +218,6 @@ enum {
     NUMERIC_MINUS_INFINITY = 0xF000,
     NUMERIC_SCALE_MAX = 0x3FFF,
     NUMERIC_POINT_MAX = 131072, /* digits before the point: weight is an int16 */
-    VARHDRSZ = 4,
 };
 
 /* Significant decimal digits on the way to numeric. */
@@ -279,17 +288,6 @@ static void magnitude_round(struct magnitude *m, int scale)
         }
     }
     magnitude_trim(m);
-}
-
-/* PostgreSQL's numeric_typmod_precision and _scale; the scale is signed since PostgreSQL 15. */
-static int typmod_precision(int32_t typmod)
-{
-    return ((typmod - VARHDRSZ) >> 16) & 0xFFFF;
-}
-
-static int typmod_scale(int32_t typmod)
-{
-    return (((typmod - VARHDRSZ) & 0x7FF) ^ 1024) - 1024;
 }
 
 static int64_t floor_div4(int64_t a)
@@ -397,13 +395,13 @@ static bool encode_special_numeric(const struct encoding *v)
     enum special special = special_word(v);
 
     if (special == SPECIAL_NONE) {
-        return encoding_misfit(v);
+        return misfit(v);
     }
     if (special == SPECIAL_NAN) {
         put_numeric_head(v->out, 0, 0, NUMERIC_NAN, 0);
         return true;
     }
-    if (v->column->typmod >= VARHDRSZ) {
+    if (column_numeric_is_limited(v->column)) {
         return encoding_out_of_range(v); /* apply_typmod_special */
     }
     put_numeric_head(v->out, 0, 0,
@@ -419,7 +417,6 @@ static bool numeric_quick(const struct encoding *v)
 {
     enum { SCALE_MOST = 16, GROUPS = 9 };
     const struct cell *c = v->cell;
-    int32_t typmod = v->column->typmod;
     int64_t shown = c->scale;
     if (!cell_is_short(c) || c->scale > SCALE_MOST) {
         return false;
@@ -427,9 +424,9 @@ static bool numeric_quick(const struct encoding *v)
     uint64_t n = c->number < 0 ? 0 - (uint64_t) c->number : (uint64_t) c->number;
     uint64_t whole = n / POWERS[c->scale];
     uint64_t rest = n % POWERS[c->scale] * POWERS[(4 - c->scale % 4) % 4];
-    if (typmod >= VARHDRSZ) {
-        int places = typmod_precision(typmod) - typmod_scale(typmod);
-        shown = typmod_scale(typmod);
+    if (column_numeric_is_limited(v->column)) {
+        int places = column_numeric_precision(v->column) - column_numeric_scale(v->column);
+        shown = column_numeric_scale(v->column);
         if (shown < c->scale || places < 0 || (places < 18 && whole >= POWERS[places])) {
             return false;
         }
@@ -455,7 +452,6 @@ bool encode_numeric(const struct encoding *v)
     struct digits digits;
     struct decimal d;
     struct magnitude m;
-    int32_t typmod = v->column->typmod;
 
     if (numeric_quick(v)) {
         return true;
@@ -467,9 +463,9 @@ bool encode_numeric(const struct encoding *v)
         return encoding_out_of_range(v);
     }
     magnitude_of(&d, &v->encoder->scratch, &m);
-    if (typmod >= VARHDRSZ) {
-        int precision = typmod_precision(typmod);
-        int scale = typmod_scale(typmod);
+    if (column_numeric_is_limited(v->column)) {
+        int precision = column_numeric_precision(v->column);
+        int scale = column_numeric_scale(v->column);
         magnitude_round(&m, scale);
         if (m.n > 0 && m.point > precision - scale) {
             cell_fault(v->cell, v->err, "is out of range for numeric(%d,%d)", precision, scale);

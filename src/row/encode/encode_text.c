@@ -230,12 +230,45 @@ static bool uuid_parse(struct str s, uint8_t *to)
     return i == s.n;
 }
 
+static bool is_printable(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < ' ' || s.p[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * The bytes themselves, or their base64. Sixteen printable characters are a text that is no UUID,
+ * rather than a UUID of such bytes: its variant field has the high bit set.
+ */
+static bool uuid_of_bytes(const struct cell *c, uint8_t *to)
+{
+    enum { BYTES = 16, BASE64_MIN = 22, BASE64_MAX = 24 };
+    uint8_t bytes[BASE64_MAX];
+    struct str s = c->text;
+    size_t n = 0;
+
+    if (c->kind == CELL_BYTES && s.n == BYTES && !is_printable(s)) {
+        memcpy(to, s.p, BYTES);
+        return true;
+    }
+    if (s.n < BASE64_MIN || s.n > BASE64_MAX || !base64_decode(s, bytes, &n) || n != BYTES) {
+        return false;
+    }
+    memcpy(to, bytes, BYTES);
+    return true;
+}
+
 bool encode_uuid(const struct encoding *v)
 {
-    enum cell_kind kind = v->cell->kind;
+    const struct cell *c = v->cell;
     uint8_t *to = buf_reserve(v->out, 20);
 
-    if ((kind != CELL_STRING && kind != CELL_BYTES) || !uuid_parse(v->cell->text, to + 4)) {
+    if ((c->kind != CELL_STRING && c->kind != CELL_BYTES) ||
+        (!uuid_parse(c->text, to + 4) && !uuid_of_bytes(c, to + 4))) {
         return encoding_misfit(v);
     }
     buf_put_u32(to, 16);
@@ -300,13 +333,16 @@ static bool json_as_is(const struct encoding *v, struct digits *digits, struct s
         return c->raw.p != NULL || encoding_misfit(v);
     }
     (void) encoding_text_of(v, digits, out);
-    if (c->kind == CELL_BYTES) {
-        if (!encode_check_json(v, *out)) {
-            return false;
-        }
-        *out_odd = document_is_odd(v->encoder->document);
+    if (c->kind != CELL_BYTES) {
+        return true;
     }
-    return true;
+    *out = document_without_mark(*out);
+    if (encode_check_json(v, *out)) {
+        *out_odd = document_is_odd(v->encoder->document);
+        return true;
+    }
+    *out = c->raw; /* a string, and it is no document (LOGICAL_JSON) */
+    return c->raw.p != NULL;
 }
 
 /* The JSON text of the value. */

@@ -107,8 +107,11 @@ static bool value_count(const struct encoding *v, bool *out_is_number, struct co
 
     *out_is_number = false;
     if (number && unit == UNIT_NONE) {
-        return cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
-                          column_type_name(v->column->type));
+        cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
+                   column_type_name(v->column->type));
+        return error_hint(v->err, "Say what it counts: the unit of the column, or time_unit; for "
+                                  "change events time_precision, as the source's "
+                                  "time.precision.mode.");
     }
     if (unit != UNIT_NONE && whole_count(c, unit, out)) {
         *out_is_number = true;
@@ -139,7 +142,14 @@ static bool since_2000(const struct count *c, int64_t *out)
 
 static bool moment_fault(const struct encoding *v, enum moment_result result)
 {
-    return result == MOMENT_FIELD ? encoding_out_of_range(v) : encoding_misfit(v);
+    if (result != MOMENT_ZONE) {
+        return result == MOMENT_FIELD ? encoding_out_of_range(v) : encoding_misfit(v);
+    }
+    cell_fault(v->cell, v->err, "names a time zone and has no offset");
+    error_hint(v->err,
+               "The offset comes before the name: 2026-01-31T08:00:00+01:00[Europe/Berlin]. "
+               "PostgreSQL can compute it: AT TIME ZONE in a column's sql:.");
+    return error_sqlstate(v->err, "22007");
 }
 
 static bool value_moment(const struct encoding *v, struct moment *out)

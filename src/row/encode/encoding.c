@@ -49,6 +49,14 @@ bool encoding_misfit(const struct encoding *v)
     return error_sqlstate(v->err, column_type_is_time(v->column->type) ? "22007" : "22P02");
 }
 
+bool encoding_misfit_boolean(const struct encoding *v)
+{
+    encoding_misfit(v);
+    return error_hint(v->err,
+                      "With booleans: number in the route, 0 is false, every other number is "
+                      "true, and true and false are the numbers 1 and 0.");
+}
+
 bool encoding_out_of_range(const struct encoding *v)
 {
     cell_fault(v->cell, v->err, "is out of range for %s", encoding_type_name(v));

@@ -52,6 +52,7 @@ const char *encoding_type_name(const struct encoding *v);
 /* The two usual faults, ERROR_RECORD: "<value> is not a valid <type>", and "<value> is out of range
  * for <type>". Both return false. */
 bool encoding_misfit(const struct encoding *v);
+bool encoding_misfit_boolean(const struct encoding *v); /* booleans: number would take it */
 bool encoding_out_of_range(const struct encoding *v);
 
 #endif

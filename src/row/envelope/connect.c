@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "row/format/json_format.h"
+#include "row/json/document.h"
 #include "row/json/elements.h"
 
 #include <assert.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 
 enum connect_part { PART_VALUE, PART_KEY, PARTS };
+
+enum { CONNECT_PARTS = 2 }; /* of a wrapper: the nodes of every value's tree */
 
 /* A schema, and what it says about the columns of a mapping. */
 struct remembered {
@@ -120,8 +123,20 @@ static const struct remembered *recall(struct connect *x, const struct mapping *
 
 /* ---- learning one ---- */
 
-/* The entry of that name among the fields of a struct; absent if there is none. */
-static struct str field_entry(struct connect *x, struct str entry, struct str name)
+static bool is_named(const struct fields *f, const struct field *its, struct str name, bool folds)
+{
+    struct folded_name folded;
+
+    if (!folds) {
+        return str_eq(name, its->name);
+    }
+    return names_fold(f->policy, name, &folded) &&
+           str_eq((struct str){.p = folded.text, .n = folded.n}, its->name);
+}
+
+/* The entry of that node among the fields of a struct; absent if there is none. */
+static struct str field_entry(struct connect *x, struct str entry, const struct fields *f,
+                              const struct field *its, bool folds)
 {
     struct cell list;
     struct cell its_name;
@@ -136,7 +151,7 @@ static struct str field_entry(struct connect *x, struct str entry, struct str na
         struct cell field;
         elements_value(&e, &field);
         if (cell_is_object(&field) && elements_find(field.text, "field", &x->plain, &its_name) &&
-            its_name.kind == CELL_STRING && str_eq(its_name.text, name)) {
+            its_name.kind == CELL_STRING && is_named(f, its, its_name.text, folds)) {
             return field.text;
         }
     }
@@ -151,7 +166,9 @@ static struct str node_entry(struct connect *x, struct str schema, const struct 
         return schema;
     }
     const struct field *its = &f->nodes[node];
-    return field_entry(x, node_entry(x, schema, f, its->parent), its->name);
+    struct str parent = node_entry(x, schema, f, its->parent);
+    struct str entry = field_entry(x, parent, f, its, false);
+    return entry.p == NULL && its->of_row ? field_entry(x, parent, f, its, true) : entry;
 }
 
 /* Where a schema says nothing about a number, what the route says counts. */
@@ -164,7 +181,7 @@ static void learn_fill(struct connect *x, const struct mapping *m, enum connect_
     if (f->place.origin == (part == PART_KEY ? ORIGIN_KEY : ORIGIN_VALUE)) {
         struct str entry = node_entry(x, schema, tree, f->place.number);
         if (entry.p != NULL) {
-            logical_of_schema(entry, f->column, out);
+            logical_of_schema(entry, f->column, &m->meanings, out);
         }
     }
     if (out->kind == LOGICAL_PLAIN && out->unit == UNIT_NONE) {
@@ -194,20 +211,81 @@ static const struct remembered *learn(struct connect *x, const struct mapping *m
 
 /* ---- reading value and key ---- */
 
+/* As it stands in the document. */
+static struct str text_of(const struct cell *c)
+{
+    switch (c->kind) {
+    case CELL_NULL:
+        return STR_LIT("null");
+    case CELL_BOOL:
+        return c->truth ? STR_LIT("true") : STR_LIT("false");
+    case CELL_STRING:
+        return c->raw;
+    case CELL_ABSENT:
+    case CELL_INT:
+    case CELL_NUMBER:
+    case CELL_JSON:
+    case CELL_BYTES:
+        break;
+    }
+    return c->text;
+}
+
 /* A document that has both parts, as cells: the payload is to be read instead. */
 static bool open_payload(struct connect *x, const struct mapping *m, enum connect_part part,
                          const struct cell *schema, const struct cell *payload)
 {
-    bool opens = cell_is_object(payload) || payload->kind == CELL_NULL;
+    bool is_row = cell_is_object(payload) || payload->kind == CELL_NULL;
+    bool any = m->envelope == ENVELOPE_CONNECT && payload->kind != CELL_ABSENT;
 
-    if (schema->kind == CELL_ABSENT || !opens) {
+    if (schema->kind == CELL_ABSENT || !(is_row || any)) {
         return false;
     }
     x->of[part] = cell_is_object(schema) ? learn(x, m, part, schema->text) : NULL;
     struct buf *copy = &x->payloads[part];
     buf_clear(copy);
-    buf_add_str(copy, payload->kind == CELL_NULL ? STR_LIT("null") : payload->text);
+    buf_add_str(copy, text_of(payload));
     return true;
+}
+
+bool connect_is_wrapper(struct str object, struct buf *plain)
+{
+    struct elements e;
+    struct cell value;
+    struct cell type;
+    struct str name;
+    bool has_schema = false;
+    bool has_payload = false;
+
+    elements_open(&e, object, plain);
+    while (elements_next(&e)) {
+        elements_name(&e, &name);
+        bool is_schema = str_eq_z(name, "schema");
+        bool is_payload = str_eq_z(name, "payload");
+        if (!is_schema && !is_payload) {
+            return false;
+        }
+        elements_value(&e, &value);
+        if (is_schema) {
+            has_schema = value.kind == CELL_NULL ||
+                         (cell_is_object(&value) &&
+                          elements_find(value.text, "type", plain, &type) &&
+                          type.kind == CELL_STRING);
+        }
+        has_payload |= is_payload;
+    }
+    return has_schema && has_payload;
+}
+
+static bool not_wrapped(const struct mapping *m, const struct cell *cells, struct error *err)
+{
+    if (m->envelope != ENVELOPE_CONNECT || cells[0].kind == CELL_NULL) {
+        return true;
+    }
+    error_set(err, ERROR_RECORD, "the value has no schema and payload around it");
+    error_sqlstate(err, "22P02");
+    return error_hint(err, "A converter with schemas.enable=false writes plain JSON: envelope: "
+                           "none");
 }
 
 /* A record teaches two schemas at most, of its value and of its key; nothing refers to them yet. */
@@ -219,12 +297,20 @@ static void begin_record(struct connect *x)
     x->of[PART_KEY] = NULL;
 }
 
+/* Does the route want nothing but the whole payload, which then may be a number or a text? */
+static bool is_scalar(const struct mapping *m, const struct fields *tree)
+{
+    return m->envelope == ENVELOPE_CONNECT && tree->count == 1 + CONNECT_PARTS;
+}
+
 bool connect_read_value(struct connect *x, const struct mapping *m, struct format_scratch *s,
                         struct str bytes, struct cell *cells, struct error *err)
 {
     struct format_input in = {.what = "value", .names = &m->value};
 
     begin_record(x);
+    in.any = is_scalar(m, &m->value);
+    bytes = document_without_mark(bytes);
     x->of[PART_VALUE] = recall(x, m, PART_VALUE, bytes, &in.bytes);
     if (x->of[PART_VALUE] != NULL && m->format->read(s, &in, cells, err)) {
         return true;
@@ -235,7 +321,7 @@ bool connect_read_value(struct connect *x, const struct mapping *m, struct forma
         return false;
     }
     if (!open_payload(x, m, PART_VALUE, &cells[m->wrapper.schema], &cells[m->wrapper.payload])) {
-        return true;
+        return not_wrapped(m, cells, err);
     }
     in.bytes = buf_str(&x->payloads[PART_VALUE]);
     return m->format->read(s, &in, cells, err);
@@ -256,6 +342,7 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
     struct cell schema;
     struct cell payload;
 
+    bytes = document_without_mark(bytes);
     x->of[PART_KEY] = recall(x, m, PART_KEY, bytes, &in.bytes);
     if (x->of[PART_KEY] != NULL && json_format_read(s, &in, cells, err)) {
         return true;
@@ -273,10 +360,11 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
     return json_format_read(s, &in, cells, err);
 }
 
-const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i)
+const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i,
+                                      enum connector connector)
 {
     enum connect_part part = m->fills[i].place.origin == ORIGIN_KEY ? PART_KEY : PART_VALUE;
     const struct remembered *r = x->of[part];
 
-    return r != NULL ? &r->logicals[i] : &m->logicals[i];
+    return r != NULL ? &r->logicals[i] : &m->logicals[connector][i];
 }

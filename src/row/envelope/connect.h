@@ -5,7 +5,8 @@
  *
  * Paths lead into the payload, and the schema says what its values are (row/schema/logical.h). The
  * schema is the same in record after record, so it is recognised by its bytes and not read again.
- * What is not wrapped is read as it is. What the payload means is not known here.
+ * A change event or a key that is not wrapped is read as it is. What the payload means is not known
+ * here.
  *
  * Belongs to one decoder and its thread.
  */
@@ -27,8 +28,15 @@ struct connect *connect_new(void) _must_;
 struct connect *connect_free(struct connect *x); /* returns NULL */
 
 /*
+ * Is that object, the text of a checked document, a wrapper and nothing else: exactly a schema, or
+ * null in its place, and a payload? plain is scratch memory.
+ */
+bool connect_is_wrapper(struct str object, struct buf *plain);
+
+/*
  * Reads a record's value by the format of the mapping, or its payload, into the cells of the
- * value's tree. Comes before the record's key. ERROR_RECORD as the format has it.
+ * value's tree. Comes before the record's key. ERROR_RECORD as the format has it; with
+ * ENVELOPE_CONNECT a value that is not wrapped.
  */
 bool connect_read_value(struct connect *x, const struct mapping *m, struct format_scratch *s,
                         struct str bytes, struct cell *cells, struct error *err) _must_;
@@ -39,8 +47,9 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
 
 /*
  * What the values of fill i are in the record that was read last: by its schema, otherwise by the
- * column. Valid until the next record.
+ * column and by who wrote it. Valid until the next record.
  */
-const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i);
+const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i,
+                                      enum connector connector);
 
 #endif

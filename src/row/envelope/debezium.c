@@ -1,36 +1,24 @@
 /* See debezium.h. */
 #include "row/envelope/debezium.h"
 
-#define LITERAL(text)                                                                              \
-    {                                                                                              \
-        .p = (text), .n = sizeof(text) - 1                                                         \
-    } /* of static storage */
+#include "row/json/elements.h"
+
+#include <string.h>
 
 /* ---- what the source did not report ---- */
 
 /*
  * An update does not log values that PostgreSQL stores apart from the row (TOAST) and that did not
- * change. In their place Debezium writes this, or what it makes of it for the type. For numbers,
- * booleans and most arrays it writes null, which cannot be told apart from a real one.
+ * change: Debezium writes a placeholder instead. For numbers, booleans and most arrays it writes
+ * null, which cannot be told apart from a real one.
  */
-static const struct str unavailable[] = {
-    LITERAL("__debezium_unavailable_value"),
-    LITERAL("X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="),
-    LITERAL("{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}"),
-    LITERAL("[\"__debezium_unavailable_value\"]"),
-    LITERAL("[\"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==\"]"),
-    LITERAL("[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]"),
-    LITERAL("[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,"
-            "118,97,108,117,101]"),
-};
-
-static bool is_unavailable(const struct cell *c)
+static bool is_untold(const struct mapping *m, const struct cell *c, struct buf *plain)
 {
     if (c->kind != CELL_STRING && c->kind != CELL_JSON) {
         return false;
     }
-    for (size_t i = 0; i < ARRAY_LEN(unavailable); i++) {
-        if (str_eq(c->text, unavailable[i])) {
+    for (size_t i = 0; i < m->placeholder_count; i++) {
+        if (placeholder_is(m->placeholders[i], c, plain)) {
             return true;
         }
     }
@@ -62,11 +50,11 @@ static bool can_do_without(const struct mapping *m, uint32_t node, enum change_o
     return op == CHANGE_UPDATE || m->action == ROW_UPDATE;
 }
 
-static bool take_unavailable(const struct mapping *m, struct cell *cells, enum change_op op,
-                             struct error *err)
+static bool take_untold(const struct mapping *m, struct cell *cells, enum change_op op,
+                        struct buf *plain, struct error *err)
 {
     for (uint32_t node = m->change.after + 1; node < m->value.count; node++) {
-        if (m->value.nodes[node].parent != m->change.after || !is_unavailable(&cells[node])) {
+        if (m->value.nodes[node].parent != m->change.after || !is_untold(m, &cells[node], plain)) {
             continue;
         }
         if (!can_do_without(m, node, op)) {
@@ -76,8 +64,6 @@ static bool take_unavailable(const struct mapping *m, struct cell *cells, enum c
     }
     return true;
 }
-
-/* ---- the envelope ---- */
 
 static bool op_of(const struct cell *c, enum change_op *out)
 {
@@ -105,14 +91,70 @@ static bool op_of(const struct cell *c, enum change_op *out)
     }
 }
 
+/* ---- what a connector writes beside change events ---- */
+
+/* What the fields of a value without `op` say about it. */
+struct own_fields {
+    size_t count;
+    bool has_ts;
+    bool has_id;
+    bool has_status; /* BEGIN or END */
+    bool has_source;
+    bool has_ddl;
+};
+
+static void look_at_field(struct own_fields *f, struct str name, const struct cell *value)
+{
+    bool is_string = value->kind == CELL_STRING;
+
+    f->count++;
+    f->has_ts |= str_eq_z(name, "ts_ms") && value->kind == CELL_NUMBER;
+    f->has_id |= str_eq_z(name, "id") && is_string;
+    f->has_source |= str_eq_z(name, "source") && cell_is_object(value);
+    f->has_ddl |= str_eq_z(name, "ddl") || str_eq_z(name, "tableChanges");
+    if (str_eq_z(name, "status") && is_string) {
+        f->has_status = str_eq_z(value->text, "BEGIN") || str_eq_z(value->text, "END");
+    }
+}
+
+/*
+ * Debezium's own records, which a pattern for topics easily takes in: a heartbeat {"ts_ms"}, the
+ * begin or end of a transaction {"status", "id", ...}, a change of the schema {"source", "ddl",
+ * "tableChanges", ...}. They concern no row.
+ */
+static bool is_own(const struct cell *root, struct buf *plain)
+{
+    struct own_fields f = {0};
+    struct elements e;
+    struct cell value;
+    struct str name;
+
+    if (!cell_is_object(root)) {
+        return false;
+    }
+    elements_open(&e, root->text, plain);
+    while (elements_next(&e)) {
+        char start[16] = {0}; /* the name may be in `plain`, which the value overwrites */
+        elements_name(&e, &name);
+        size_t n = MIN(name.n, sizeof start - 1);
+        memcpy(start, name.p, n);
+        elements_value(&e, &value);
+        look_at_field(&f, (struct str){.p = start, .n = n}, &value);
+    }
+    return (f.count == 1 && f.has_ts) || (f.has_status && f.has_id) || (f.has_source && f.has_ddl);
+}
+
+/* ---- the envelope ---- */
+
 static bool check_envelope(const struct mapping *m, const struct cell *cells, enum change_op *out,
                            struct error *err)
 {
     const struct cell *op = &cells[m->change.op];
 
     if (op->kind <= CELL_NULL) {
-        return error_set(err, ERROR_RECORD,
-                         "the value is not a change event: it has no field 'op'");
+        error_set(err, ERROR_RECORD, "the value is not a change event: it has no field 'op'");
+        return error_hint(err, "If there are other records in the topic: when: value.op is not "
+                               "null");
     }
     if (!op_of(op, out)) {
         struct excerpt x;
@@ -126,14 +168,39 @@ static bool check_envelope(const struct mapping *m, const struct cell *cells, en
     return true;
 }
 
-bool debezium_read(const struct mapping *m, struct cell *cells, enum change_op *out_op,
-                   struct error *err)
+bool debezium_read(const struct mapping *m, struct cell *cells, struct buf *plain,
+                   enum change_op *out_op, struct error *err)
 {
-    if (cells[0].kind == CELL_NULL) {
-        *out_op = CHANGE_NONE;
+    bool has_op = cells[m->change.op].kind > CELL_NULL;
+
+    *out_op = CHANGE_NONE;
+    if (cells[0].kind == CELL_NULL || (!has_op && is_own(&cells[0], plain))) {
         return true;
     }
     return check_envelope(m, cells, out_op, err) &&
            ((*out_op != CHANGE_CREATE && *out_op != CHANGE_UPDATE) ||
-            take_unavailable(m, cells, *out_op, err));
+            take_untold(m, cells, *out_op, plain, err));
+}
+
+enum connector debezium_connector(const struct mapping *m, const struct cell *cells)
+{
+    const struct cell *c = &cells[m->change.connector];
+    bool is_said = m->change.connector != 0 && c->kind == CELL_STRING;
+
+    return is_said ? logical_connector(c->text) : CONNECTOR_UNKNOWN;
+}
+
+bool debezium_hide_untold(const struct mapping *m, struct cell *cells, struct buf *plain)
+{
+    const struct fields *tree = m->parses_root ? &m->item : &m->value;
+    uint32_t row = m->parses_root ? 0 : m->row;
+    bool hidden = false;
+
+    for (uint32_t node = row + 1; node < tree->count; node++) {
+        if (tree->nodes[node].parent == row && is_untold(m, &cells[node], plain)) {
+            cells[node].kind = CELL_ABSENT;
+            hidden = true;
+        }
+    }
+    return hidden;
 }

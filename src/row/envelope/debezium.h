@@ -23,10 +23,20 @@
 
 /*
  * Looks at the cells of the value's tree: what the event did, and whether they hold its row. A
- * value that the source could not report becomes absent. ERROR_RECORD: no change event; a value is
- * lacking that the row cannot do without.
+ * value that the source could not report becomes absent. Debezium's heartbeats, and its records
+ * about transactions and schemas, do nothing. ERROR_RECORD: no change event; a value is lacking
+ * that the row cannot do without. plain is scratch memory.
  */
-bool debezium_read(const struct mapping *m, struct cell *cells, enum change_op *out_op,
-                   struct error *err) _must_;
+bool debezium_read(const struct mapping *m, struct cell *cells, struct buf *plain,
+                   enum change_op *out_op, struct error *err) _must_;
+
+/* Who wrote the event that was read into these cells. */
+enum connector debezium_connector(const struct mapping *m, const struct cell *cells);
+
+/*
+ * For rows that a connector has taken out of their envelopes: fields whose value is a placeholder
+ * become absent. cells are those of the tree that the row is in. Was there one?
+ */
+bool debezium_hide_untold(const struct mapping *m, struct cell *cells, struct buf *plain);
 
 #endif

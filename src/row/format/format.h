@@ -3,7 +3,8 @@
  * code asks which format it is: what differs between formats is a property here, and a new format
  * is a new row.
  *
- * Keys and elements of arrays are JSON whatever the format of the value is.
+ * Elements of arrays are JSON whatever the format of the value is; keys have formats of their own
+ * (row/format/key_format.h).
  */
 #ifndef ROW_FORMAT_FORMAT_H
 #define ROW_FORMAT_FORMAT_H
@@ -20,6 +21,7 @@ struct format_input {
     const char *what;           /* its name in faults: "value", "key", "element" */
     struct str bytes;           /* absent: null */
     const struct fields *names; /* node i is wanted in cells[i], node 0 being all of it */
+    bool any;                   /* it may be no object, although fields are asked for */
 };
 
 /*

@@ -22,10 +22,12 @@ bool json_format_read(struct format_scratch *s, const struct format_input *in, s
     if (s->document == NULL) {
         s->document = document_new();
     }
-    if (!document_read(s->document, in->bytes, in->names, cells, err)) {
+    struct str text = document_without_mark(in->bytes);
+    if (!document_read(s->document, text, in->names, cells, err)) {
         return error_wrap(err, "the %s", in->what);
     }
-    if (in->names->count > 1 && cells[0].kind != CELL_NULL && !cell_is_object(&cells[0])) {
+    if (in->names->count > 1 && !in->any && cells[0].kind != CELL_NULL &&
+        !cell_is_object(&cells[0])) {
         error_set(err, ERROR_RECORD, "the %s is %s, not a JSON object", in->what,
                   cell_kind_name(&cells[0]));
         return error_sqlstate(err, "22P02");

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "row/json/escape.h"
 #include "row/json/json.h"
+#include "row/json/met.h"
 #include "row/json/token.h"
 #include "row/text/ascii.h"
 
@@ -37,6 +38,7 @@ struct document {
     size_t likely_cap;
     size_t likely_count;
     const struct fields *likely_of;
+    struct met met; /* see met.h */
     bool odd;
     struct level levels[1 + DOCUMENT_DEPTH_MAX]; /* the first one is around the document */
 };
@@ -69,6 +71,7 @@ struct document *document_free(struct document *d)
         buf_done(&d->text);
         buf_done(&d->plain);
         free(d->likely);
+        met_done(&d->met);
         free(d);
     }
     return NULL;
@@ -303,6 +306,16 @@ static void forget_below(struct walk *w, uint32_t node)
     }
 }
 
+/* Another value for that node; at is its name. */
+static bool again(struct walk *w, const uint32_t *at, uint32_t node)
+{
+    const struct field *its = &w->f->nodes[node];
+    bool is_literal = its->of_row && fields_same(token(w, at), its->literal, its->literal_n);
+
+    forget_below(w, node);
+    return !is_literal || met_again(&w->d->met, w->f, node, w->err);
+}
+
 static const uint32_t *container(struct walk *w, const char *p, const uint32_t *at, uint32_t node)
 {
     if (w->top++ == w->d->levels + DOCUMENT_DEPTH_MAX) {
@@ -331,8 +344,8 @@ static inline const uint32_t *value(struct walk *w, const uint32_t *at, uint32_t
 
     if (node != FIELD_NONE) {
         c = &w->cells[node];
-        if (c->kind != CELL_ABSENT) {
-            forget_below(w, node);
+        if (c->kind != CELL_ABSENT && !again(w, at - 3, node)) {
+            return NULL;
         }
     }
     if (*p == '"') {
@@ -383,6 +396,10 @@ static inline const uint32_t *name(struct walk *w, const uint32_t *at, uint32_t 
     }
     uint32_t parent = w->top->node;
     *out_node = parent == FIELD_NONE ? FIELD_NONE : fields_find(w->f, parent, name);
+    if (parent != FIELD_NONE && w->f->nodes[parent].row_children > 0 &&
+        !met_field(&w->d->met, w->f, w->cells, parent, name, out_node, w->err)) {
+        return NULL;
+    }
     return gap(w, p + 1, at);
 }
 
@@ -545,6 +562,7 @@ bool document_read(struct document *d, struct str text, const struct fields *f, 
     w.err = err;
     d->odd = false;
     buf_clear(&d->plain);
+    met_clear(&d->met, f);
     if (f != NULL) {
         likely_fit(d, f);
     }
@@ -560,6 +578,10 @@ bool document_read(struct document *d, struct str text, const struct fields *f, 
     }
     const uint32_t *end = at + count;
     at = walk(&w, at);
-    return at != NULL &&
-           (at == end || fault(&w, token(&w, at), "unexpected text after the document"));
+    if (at == NULL ||
+        (at != end && !fault(&w, token(&w, at), "unexpected text after the document"))) {
+        return false;
+    }
+    met_finish(&d->met, cells);
+    return true;
 }

@@ -5,7 +5,8 @@
  *
  * Checked everywhere, also in fields that nothing wants: UTF-8, structure, every number, literal
  * and escape (a lone surrogate is a fault), nothing after the document, at most DOCUMENT_DEPTH_MAX
- * levels. Duplicate names: the last one wins, with all that is below it.
+ * levels. Duplicate names: the last one wins, with all that is below it; two different names that
+ * the tree's policy leads to one node are a fault.
  *
  * A document belongs to one thread; what it hands out is valid until its next read, and as long as
  * the text is there.
@@ -17,10 +18,20 @@
 #include "row/cell/cell.h"
 #include "row/cell/fields.h"
 
+#include <string.h>
+
 /* PostgreSQL's own limit depends on max_stack_depth: about 6,000 levels with its default. */
 #define DOCUMENT_DEPTH_MAX 1024
 
 struct document;
+
+/* Without the byte order mark that a writer may put before a document (RFC 8259, section 8.1). */
+static inline struct str document_without_mark(struct str text)
+{
+    bool marked = text.n >= 3 && memcmp(text.p, "\xEF\xBB\xBF", 3) == 0;
+
+    return marked ? (struct str){.p = text.p + 3, .n = text.n - 3} : text;
+}
 
 struct document *document_new(void) _must_;
 struct document *document_free(struct document *d); /* returns NULL */

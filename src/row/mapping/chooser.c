@@ -94,6 +94,9 @@ static bool build(struct chooser *c, const struct mapping_spec *spec, struct err
 {
     struct mapping *m = c->mapping;
 
+    if (!mapping_set_root(m, spec, err)) {
+        return fault_of(spec, MAPPING_ROOT);
+    }
     if (!add_parts(c, spec->named_by, err)) {
         return fault_of(spec, MAPPING_TABLE);
     }
@@ -102,6 +105,7 @@ static bool build(struct chooser *c, const struct mapping_spec *spec, struct err
     }
     place_seal(m);
     mapping_bind_shape(m);
+    mapping_meaning_end(m);
     for (size_t i = 0; i < c->part_count; i++) {
         struct name_part *p = &c->parts[i];
         p->cell = p->is_path ? place_cell(m, p->place) : 0;

@@ -61,7 +61,7 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
 {
     struct error err;
     const char *path = conventional(underscored, ARRAY_LEN(underscored), c->name);
-    bool changes = m->envelope != ENVELOPE_NONE;
+    bool changes = mapping_is_change(m);
 
     if (c->generated || c->identity_always || (c->identity && !changes)) {
         return false;
@@ -78,11 +78,15 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
     if (!m->format->has_fields || m->takes_whole_items) {
         return false;
     }
-    *out = (struct path){.root = m->explodes ? PATH_ITEM : PATH_VALUE};
+    *out = (struct path){.root = mapping_has_item(m) ? PATH_ITEM : PATH_VALUE};
     if (changes) {
         path_add(out, STR_LIT("after"));
     }
+    for (size_t i = 0; i < m->root_count && !m->parses_root; i++) {
+        path_add(out, m->root[i]);
+    }
     path_add(out, str_of(c->name));
+    out->is_column = true;
     return true;
 }
 
@@ -179,7 +183,7 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
         return leave_out(m, column, err);
     }
     bool ok = recipe_add_path(m, r, &path, err);
-    bool of_event = m->envelope != ENVELOPE_NONE && path.root == PATH_VALUE;
+    bool of_event = mapping_is_change(m) && path.root == PATH_VALUE;
     path_done(&path);
     if (ok) {
         add_fill(m, column, r);
@@ -215,6 +219,7 @@ static bool add_entry(struct mapping *m, size_t column, const struct mapping_ent
     const struct mapping_value *values = entry->path != NULL ? &path : entry->values;
     size_t count = entry->path != NULL ? 1 : entry->value_count;
     r->unit = entry->unit != UNIT_NONE ? entry->unit : r->unit;
+    r->parses = entry->parses;
     for (size_t i = 0; i < count; i++) {
         if (!recipe_add_value(m, r, &values[i], err)) {
             return false;
@@ -287,7 +292,7 @@ static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec,
 {
     int bits = 0;
 
-    if (spec->envelope != ENVELOPE_NONE && m->target.omit_leaves) {
+    if (spec->action == ROW_UPSERT && m->target.omit_leaves) {
         mapping_change_omits(m);
         return true;
     }
@@ -314,7 +319,7 @@ static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec,
 
 static void finish(struct mapping *m)
 {
-    if (m->envelope != ENVELOPE_NONE) {
+    if (mapping_is_change(m)) {
         mapping_change_before(m);
     }
     place_seal(m);
@@ -333,9 +338,7 @@ static void finish(struct mapping *m)
         m->target.keys_by_sql |= f->is_key && f->column->compare_as != NULL;
     }
     mapping_bind_shape(m);
-    if (m->envelope != ENVELOPE_NONE) {
-        mapping_change_end(m);
-    }
+    mapping_meaning_end(m);
 }
 
 /* ---- the steps of making it ---- */
@@ -375,11 +378,17 @@ static const struct {
     enum mapping_part part; /* of the spec that its faults are about */
     bool (*run)(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 } steps[] = {
-    {MAPPING_EXPLODE, mapping_set_explode}, {MAPPING_TABLE, mention_names},
-    {MAPPING_COLUMN, check_entries},        {MAPPING_TABLE, mapping_set_rest},
-    {MAPPING_COLUMN, add_columns},          {MAPPING_TABLE, check_filled},
-    {MAPPING_TABLE, mapping_set_mode},      {MAPPING_TABLE, number_omit_bits},
-    {MAPPING_WHEN, mapping_set_when},       {MAPPING_DELETE_WHEN, mapping_set_delete_when},
+    {MAPPING_EXPLODE, mapping_set_explode},
+    {MAPPING_ROOT, mapping_set_root},
+    {MAPPING_TABLE, mention_names},
+    {MAPPING_COLUMN, check_entries},
+    {MAPPING_TABLE, mapping_set_rest},
+    {MAPPING_COLUMN, add_columns},
+    {MAPPING_TABLE, check_filled},
+    {MAPPING_TABLE, mapping_set_mode},
+    {MAPPING_TABLE, number_omit_bits},
+    {MAPPING_WHEN, mapping_set_when},
+    {MAPPING_DELETE_WHEN, mapping_set_delete_when},
 };
 
 static bool build(struct mapping *m, const struct mapping_spec *spec, struct error *err)
@@ -401,14 +410,19 @@ struct mapping *mapping_begin(const struct mapping_spec *spec)
     struct mapping *m = mem_zalloc(sizeof *m);
 
     m->format = format_of(spec->format);
+    m->key_format = key_format_of(spec->key_format);
     m->envelope = spec->envelope;
     m->target.route = spec->route;
     fields_init(&m->value);
     fields_init(&m->key);
     fields_init(&m->item);
-    if (m->envelope != ENVELOPE_NONE) {
+    m->value.policy = spec->names;
+    m->key.policy = spec->names;
+    m->item.policy = spec->names;
+    if (mapping_is_change(m)) {
         mapping_change_begin(m);
     }
+    mapping_meaning_begin(m, spec);
     return m;
 }
 
@@ -423,14 +437,13 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     m->action = spec->action;
     m->deletes = spec->deletes;
     m->marks = spec->soft_delete != NULL;
-    m->precision = spec->precision;
     m->truncates = spec->truncates;
     m->target = (struct target){
         .id = target_id,
         .table = table,
         .route = spec->route,
         .omit_leaves = spec->action == ROW_UPDATE ||
-                       (spec->action == ROW_UPSERT && spec->envelope != ENVELOPE_NONE),
+                       (spec->action == ROW_UPSERT && m->placeholder_count > 0),
         .columns = mem_array(n + MAPPING_INPUTS, sizeof *m->target.columns),
     };
     m->fills = mem_array(n + MAPPING_INPUTS, sizeof *m->fills);
@@ -451,7 +464,7 @@ struct mapping *mapping_free(struct mapping *m)
     for (size_t i = 0; m->encodings != NULL && i < m->table->column_count; i++) {
         free(m->encodings[i]);
     }
-    mapping_change_done(m);
+    mapping_meaning_done(m);
     fields_done(&m->value);
     fields_done(&m->key);
     fields_done(&m->item);
@@ -465,6 +478,11 @@ struct mapping *mapping_free(struct mapping *m)
     mapping_free_sql(m);
     filter_done(&m->when);
     filter_done(&m->delete_when);
+    for (size_t i = 0; i < m->root_count; i++) {
+        free((void *) (uintptr_t) m->root[i].p);
+    }
+    free(m->root);
+    free(m->parsed);
     free(m->array_text);
     free(m->choices);
     free(m->sources);

@@ -5,7 +5,8 @@
  * Where a value comes from, in order of precedence:
  *   1. an explicit entry of `columns:`;
  *   2. the convention: a column named _topic, _partition, _offset, _timestamp, _key or _headers;
- *   3. a format with fields: the field of the same name in the value (exact, case-sensitive);
+ *   3. a format with fields: the field of the same name in the value (exact, case-sensitive, unless
+ *      names says otherwise: row/cell/names.h);
  *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
  * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
  * never.
@@ -18,6 +19,9 @@
  * explicit JSON null, a header with a null value, a whole key or value that is null. A number,
  * string or array where a path wants an object is a fault of the record, and so is a root that is
  * not an object when fields are wanted.
+ *
+ * With root the columns without an entry take the fields of another object of the value. If the
+ * root is parsed, it is a string that holds the object as JSON, and paths lead into it by `item`.
  *
  * With explode a record makes a row of each element of an array in its value. Columns without an
  * entry then take the field of that name of the element, unless an entry takes the whole element:
@@ -36,10 +40,11 @@
  *
  * Paths, as users write them:
  *   value             the whole value         value.a.b       a field, nested
- *   key               the whole key           key.a           a field of a JSON key
+ *   key               the whole key           key.a           a field of a JSON key, if the format
+ *                                                             of keys has fields
  *   headers           all headers as JSON     headers.name    the last header of that name, as text
  *   meta.topic  meta.partition  meta.offset  meta.timestamp
- *   item              an element, with explode      item.a     a field of it
+ *   item              an element, with explode; a root that is parsed      item.a  a field of it
  *   meta.index        its number, from 0
  * A name with dots or odd characters is quoted: value."odd.name". A path that does not start with
  * one of these roots is an error that names them.
@@ -50,14 +55,17 @@
 #include "base/error.h"
 #include "row/cell/rules.h"
 #include "row/format/format.h"
+#include "row/format/key_format.h"
 #include "row/schema/logical.h"
 #include "row/table/table.h"
 
 /* What happens to fields of a value that no column takes. */
 enum unknown_policy { UNKNOWN_IGNORE, UNKNOWN_FAULT, UNKNOWN_COLLECT };
 
-/* What a record is: a row, or a change event (row/envelope/debezium.h) that holds one. */
-enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM };
+/* What a record is: a row, a change event (row/envelope/debezium.h) that holds one, or Kafka
+ * Connect's JSON of a row and its schema (row/envelope/connect.h), which change events may be too.
+ */
+enum mapping_envelope { ENVELOPE_NONE, ENVELOPE_DEBEZIUM, ENVELOPE_CONNECT };
 
 /* Which records delete the row of their key. DELETE_CHANGE: the change events of deletes. */
 enum mapping_delete { DELETE_OFF, DELETE_TOMBSTONE, DELETE_CHANGE };
@@ -75,6 +83,7 @@ struct mapping_entry {
     const struct mapping_value *values; /* the first of these that is there and not null */
     size_t value_count;
     enum time_unit unit;
+    bool parses;     /* what was found is a string that holds a JSON document, which is meant */
     const char *sql; /* instead of all of these: PostgreSQL computes it */
 };
 
@@ -85,11 +94,14 @@ enum mapping_part {
     MAPPING_WHEN,
     MAPPING_DELETE_WHEN,
     MAPPING_EXPLODE,
+    MAPPING_ROOT,
 };
 
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
     enum format_id format;
+    enum key_format_id key_format;
+    enum name_policy names; /* how fields meet the columns of their name */
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name; outlives the mapping */
@@ -99,6 +111,10 @@ struct mapping_spec {
     enum mapping_delete deletes;
     enum mapping_envelope envelope;
     enum time_precision precision; /* of change events without a schema part */
+    enum decimal_texts decimal;    /* of the same */
+    const char *placeholder;       /* a text: "the source does not tell this value"; or NULL */
+    const char *root;              /* the path of the object whose fields are the row; or NULL */
+    bool parses_root;              /* ... it is a string that holds that object as JSON */
     bool truncates;                /* a truncate of the source is one of the target */
     const char *soft_delete;       /* column, or NULL */
     const char *only_if_newer;     /* column, or NULL */

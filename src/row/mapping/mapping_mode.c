@@ -14,7 +14,7 @@ static bool needs_key(const struct mapping_spec *spec)
 {
     bool by_key = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE ||
                   spec->action == ROW_DELETE;
-    bool changes = spec->envelope != ENVELOPE_NONE && spec->action != ROW_INSERT;
+    bool changes = spec->envelope == ENVELOPE_DEBEZIUM && spec->action != ROW_INSERT;
 
     return by_key || changes || spec->deletes != DELETE_OFF || spec->delete_when != NULL ||
            spec->key_count > 0;
@@ -232,7 +232,7 @@ static bool check_privileges(const struct mapping *m, const struct mapping_spec 
     bool deletes = spec->action == ROW_DELETE ||
                    ((spec->deletes != DELETE_OFF || spec->delete_when != NULL) && !m->marks);
 
-    deletes |= m->envelope != ENVELOPE_NONE && m->truncates && spec->action != ROW_INSERT &&
+    deletes |= mapping_is_change(m) && m->truncates && spec->action != ROW_INSERT &&
                !table_truncates(m->table);
     return require(m, m->table->may_select || m->target.key_count == 0, "SELECT", err) &&
            require(m, m->table->may_update || !updates, "UPDATE", err) &&

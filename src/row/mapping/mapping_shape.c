@@ -21,8 +21,12 @@ bool mapping_check_path(const struct mapping *m, const struct path *p, struct er
     if (p->root == PATH_VALUE && p->name_count > 0 && !mapping_check_fields(m, err)) {
         return error_hint(err, "Use format json, or the whole value.");
     }
-    bool of_element = p->root == PATH_ITEM || (p->root == PATH_META && p->meta == META_INDEX);
-    if (of_element && !m->explodes) {
+    if (p->root == PATH_KEY && p->name_count > 0 && !m->key_format->has_fields) {
+        error_set(err, ERROR_SETUP, "with key_format %s a key has no fields", m->key_format->name);
+        return error_hint(err, "Use key_format: json, or the whole key.");
+    }
+    bool is_index = p->root == PATH_META && p->meta == META_INDEX;
+    if ((p->root == PATH_ITEM && !mapping_has_item(m)) || (is_index && !m->explodes)) {
         error_set(err, ERROR_SETUP, "there are no elements");
         return error_hint(err, "Name the array with explode: value.items");
     }
@@ -85,6 +89,46 @@ bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, str
     return ok;
 }
 
+/* ---- root ---- */
+
+static bool check_root(const struct path *path, struct error *err)
+{
+    if (path->root == PATH_VALUE) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "root: the object is in the value");
+    return error_hint(err, "Name it as value.data");
+}
+
+static void set_root(struct mapping *m, const struct path *path, bool parses)
+{
+    struct place place = place_operand(m, path);
+
+    m->row = place.number;
+    m->parses_root = parses;
+    m->root = mem_array(MAX(path->name_count, 1), sizeof *m->root);
+    for (size_t i = 0; i < path->name_count; i++) {
+        struct str name = path->names[i];
+        m->root[m->root_count++] = (struct str){.p = mem_strndup(name.p, name.n), .n = name.n};
+    }
+}
+
+bool mapping_set_root(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    struct path path = {0};
+
+    if (spec->root == NULL) {
+        return true;
+    }
+    bool ok = path_parse(spec->root, &path, err) || error_wrap(err, "root");
+    ok = ok && check_root(&path, err);
+    if (ok) {
+        set_root(m, &path, spec->parses_root);
+    }
+    path_done(&path);
+    return ok;
+}
+
 /* ---- when ---- */
 
 static bool set_filter(struct mapping *m, struct filter *f, const char *text, struct error *err)
@@ -119,7 +163,7 @@ bool mapping_set_when(struct mapping *m, const struct mapping_spec *spec, struct
         return error_wrap(err, "when");
     }
     for (size_t i = 0; i < condition_path_count(m->when.condition); i++) {
-        m->when_per_element |= is_of_element(condition_path(m->when.condition, i));
+        m->when_per_element |= m->explodes && is_of_element(condition_path(m->when.condition, i));
     }
     return true;
 }

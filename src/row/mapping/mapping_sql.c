@@ -109,12 +109,18 @@ static void add_input(struct mapping *m, const struct input *in)
     path_done(&path);
 }
 
+/* A parsed root is an item too, but it has no number. */
+static bool has_element_input(const struct mapping *m, const struct input *in)
+{
+    return m->explodes || (m->parses_root && in->type == TYPE_JSONB);
+}
+
 /* Rows have one at least, so that they can be counted however few columns they fill. */
 void mapping_add_inputs(struct mapping *m)
 {
     for (size_t i = 0; i < ARRAY_LEN(inputs); i++) {
         const struct input *in = &inputs[i];
-        if ((in->of_element && !m->explodes) || !is_wanted(m, in->name)) {
+        if ((in->of_element && !has_element_input(m, in)) || !is_wanted(m, in->name)) {
             continue;
         }
         add_input(m, !m->format->has_fields && i == INPUT_VALUE ? &raw_value : in);

@@ -18,12 +18,13 @@
  *              exploded array; sources; choices
  *     source   a place that is no field of a document: a header, the offset, a whole key, a text
  *     choice   several places; the first one counts that is there and not null (coalesce)
+ *     parsed   a place whose string is a JSON document; what the document is counts
  *     cell     where the decoder puts what it has read: a place has its cell once all places are
  *              known and the numbers of one origin can follow those of another (place_seal)
  *     fill     a column, with the cell that fills it and how
  *
  * So the cells of a record are, by number: the nodes of the value's tree, those of the key's tree,
- * those of an element's tree, the other sources, the choices.
+ * those of an element's tree, the other sources, the choices, what was parsed.
  */
 #ifndef ROW_MAPPING_MAPPING_STATE_H
 #define ROW_MAPPING_MAPPING_STATE_H
@@ -31,6 +32,7 @@
 #include "row/cell/fields.h"
 #include "row/mapping/mapping.h"
 #include "row/path/condition.h"
+#include "row/schema/placeholder.h"
 
 /* What fills a cell that is not a field of a document. */
 enum source_kind {
@@ -54,7 +56,14 @@ struct source {
     struct str text; /* the header's name, the constant; owned */
 };
 
-enum origin { ORIGIN_VALUE, ORIGIN_KEY, ORIGIN_ITEM, ORIGIN_SOURCE, ORIGIN_CHOICE };
+enum origin {
+    ORIGIN_VALUE,
+    ORIGIN_KEY,
+    ORIGIN_ITEM,
+    ORIGIN_SOURCE,
+    ORIGIN_CHOICE,
+    ORIGIN_PARSED,
+};
 
 /* Where a value is read: see the top. */
 struct place {
@@ -67,6 +76,12 @@ struct choice {
     struct place *places;
     uint32_t *cells;
     size_t count;
+};
+
+/* `parse: json`: a string that holds a document. */
+struct parsed {
+    struct place place;
+    uint32_t cell;
 };
 
 /* How one column gets its value. */
@@ -91,6 +106,9 @@ struct fill {
 
 #define MAPPING_INPUTS 9
 
+/* Debezium's own, and that of the route. */
+#define PLACEHOLDERS 2
+
 /* Cells of the two parts of Kafka Connect's wrapper. */
 struct wrapper_cells {
     uint32_t schema;
@@ -102,6 +120,7 @@ struct change_cells {
     uint32_t op;
     uint32_t before;
     uint32_t after;
+    uint32_t connector; /* 0: nothing depends on it, and it is not read */
 };
 
 /* A condition, and where its operands are. */
@@ -114,6 +133,7 @@ struct mapping {
     const struct table *table; /* NULL: of a chooser; there are no fills then */
     struct target target;
     const struct format *format;
+    const struct key_format *key_format;
     struct fill *fills; /* as many as the target has columns, in their order */
     size_t fill_count;
     struct fields value;
@@ -131,6 +151,9 @@ struct mapping {
     struct choice *choices;
     size_t choice_count;
     size_t choice_cap;
+    struct parsed *parsed;
+    size_t parsed_count;
+    size_t parsed_cap;
     struct filter when;        /* records and elements that are taken */
     struct filter delete_when; /* those that delete; without a condition: none */
     bool when_per_element;
@@ -146,13 +169,20 @@ struct mapping {
     enum mapping_envelope envelope;
     struct wrapper_cells wrapper;
     struct change_cells change;
-    uint32_t row;             /* the node of the value whose fields are columns */
-    struct logical *logicals; /* per fill; what its values are where no schema says it */
-    uint64_t fingerprint;     /* of what the meanings of a schema depend on */
-    uint64_t needed;          /* omit bits of columns that an upsert cannot leave out */
-    enum time_precision precision;
+    uint32_t row;     /* the node of the value whose fields are columns */
+    struct str *root; /* the names on the way to it, but of change events; owned */
+    size_t root_count;
+    bool parses_root;   /* it is a string, and the fields are those of `item` */
+    bool takes_payload; /* a path leads to value.payload */
+    struct logical_rules meanings;
+    /* per connector and fill; what its values are where no schema says it; NULL: their JSON */
+    struct logical *logicals[CONNECTORS];
+    struct placeholder *placeholders[PLACEHOLDERS]; /* what stands for a value that is not told */
+    size_t placeholder_count;
+    uint64_t fingerprint; /* of what the meanings of a schema depend on */
+    uint64_t needed;      /* omit bits of columns that an upsert cannot leave out */
     bool truncates;
-    bool reads_key;   /* paths lead into the key */
+    bool reads_key;   /* the key has to be read, not only taken as bytes */
     bool reads_value; /* the value has to be read as JSON */
     bool wants_headers;
     char **encodings;   /* per table column: how it goes */
@@ -160,7 +190,8 @@ struct mapping {
     size_t cell_count;
 };
 
-/* The first cell of the key's tree, of an element's tree, of the other sources, of the choices. */
+/* The first cell of the key's tree, of an element's tree, of the other sources, of the choices, of
+ * what was parsed. */
 static inline size_t mapping_key_cell(const struct mapping *m)
 {
     return m->value.count;
@@ -179,6 +210,22 @@ static inline size_t mapping_source_cell(const struct mapping *m)
 static inline size_t mapping_choice_cell(const struct mapping *m)
 {
     return mapping_source_cell(m) + m->source_count;
+}
+
+static inline size_t mapping_parsed_cell(const struct mapping *m)
+{
+    return mapping_choice_cell(m) + m->choice_count;
+}
+
+/* Is a record a change event? Is there a second document in it, an element or a parsed root? */
+static inline bool mapping_is_change(const struct mapping *m)
+{
+    return m->envelope == ENVELOPE_DEBEZIUM;
+}
+
+static inline bool mapping_has_item(const struct mapping *m)
+{
+    return m->explodes || m->parses_root;
 }
 
 /* mapping.c: a mapping that reads nothing yet and has no columns. */
@@ -206,6 +253,7 @@ bool mapping_check_rest(const struct column *c, struct error *err);
 bool mapping_check_path(const struct mapping *m, const struct path *p, struct error *err);
 bool mapping_check_fields(const struct mapping *m, struct error *err); /* of the value */
 bool mapping_set_explode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
+bool mapping_set_root(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_set_when(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_set_delete_when(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 void filter_done(struct filter *f);
@@ -219,14 +267,20 @@ void mapping_free_sql(struct mapping *m);
 /*
  * mapping_change.c: change events, in the order of building. The parts of the envelope, before any
  * column; the column `f` is filled from the row of the event; which columns an update may leave
- * out; the row as it was, once the key is known; what the values are, once everything has its cell.
+ * out; the row as it was, once the key is known.
  */
 void mapping_change_begin(struct mapping *m);
 void mapping_change_of_event(struct fill *f);
 void mapping_change_omits(struct mapping *m);
 void mapping_change_before(struct mapping *m);
-void mapping_change_end(struct mapping *m);
-void mapping_change_done(struct mapping *m);
+
+/*
+ * mapping_meaning.c: values that are more than their JSON says, or not told at all. What the route
+ * says about them, before any column; what they are, once everything has its cell.
+ */
+void mapping_meaning_begin(struct mapping *m, const struct mapping_spec *spec);
+void mapping_meaning_end(struct mapping *m);
+void mapping_meaning_done(struct mapping *m);
 
 /* Does the value's node belong to the row of the event, before or after the change? */
 bool mapping_change_holds(const struct mapping *m, uint32_t node);

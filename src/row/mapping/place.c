@@ -11,7 +11,9 @@ static uint32_t tree_node(struct fields *tree, const struct path *p)
     uint32_t node = 0;
 
     for (size_t i = 0; i < p->name_count; i++) {
-        node = fields_add(tree, node, p->names[i]);
+        bool is_column = p->is_column && i + 1 == p->name_count;
+        node = is_column ? fields_add_row(tree, node, p->names[i])
+                         : fields_add(tree, node, p->names[i]);
     }
     return node;
 }
@@ -61,12 +63,14 @@ static struct place add_source(struct mapping *m, enum source_kind kind, struct 
 struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
 {
     m->reads_value |= p->root == PATH_VALUE && m->format->has_fields;
-    m->reads_key |= p->root == PATH_KEY && p->name_count > 0;
+    bool in_key = p->root == PATH_KEY &&
+                  (p->name_count > 0 || (m->key_format->has_value && !as_bytes));
+    m->reads_key |= in_key;
     m->wants_headers |= p->root == PATH_HEADERS;
     if (p->root == PATH_VALUE && p->name_count > 0) {
         return (struct place){ORIGIN_VALUE, tree_node(&m->value, p)};
     }
-    if (p->root == PATH_KEY && p->name_count > 0) {
+    if (in_key) {
         return (struct place){ORIGIN_KEY, tree_node(&m->key, p)};
     }
     if (p->root == PATH_ITEM) {
@@ -113,6 +117,13 @@ struct place place_choice(struct mapping *m, const struct place *of, size_t n)
     return (struct place){ORIGIN_CHOICE, (uint32_t) m->choice_count++};
 }
 
+struct place place_parsed(struct mapping *m, struct place of)
+{
+    m->parsed = mem_grow(m->parsed, &m->parsed_cap, m->parsed_count, sizeof *m->parsed);
+    m->parsed[m->parsed_count] = (struct parsed){.place = of};
+    return (struct place){ORIGIN_PARSED, (uint32_t) m->parsed_count++};
+}
+
 /* ---- numbers ---- */
 
 uint32_t place_cell(const struct mapping *m, struct place p)
@@ -128,6 +139,8 @@ uint32_t place_cell(const struct mapping *m, struct place p)
         return (uint32_t) mapping_source_cell(m) + p.number;
     case ORIGIN_CHOICE:
         return (uint32_t) mapping_choice_cell(m) + p.number;
+    case ORIGIN_PARSED:
+        return (uint32_t) mapping_parsed_cell(m) + p.number;
     }
     __builtin_unreachable();
 }
@@ -143,7 +156,14 @@ void place_seal(struct mapping *m)
             m->index_cell = place_cell(m, (struct place){ORIGIN_SOURCE, i});
         }
     }
-    m->cell_count = mapping_choice_cell(m) + m->choice_count;
+    m->cell_count = mapping_parsed_cell(m) + m->parsed_count;
+    for (size_t i = 0; i < m->parsed_count; i++) {
+        m->parsed[i].cell = place_cell(m, m->parsed[i].place);
+    }
+    for (size_t i = 1; i < m->value.count; i++) {
+        const struct field *f = &m->value.nodes[i];
+        m->takes_payload |= f->parent == 0 && str_eq_z(f->name, "payload");
+    }
     for (size_t i = 0; i < m->choice_count; i++) {
         struct choice *c = &m->choices[i];
         for (size_t k = 0; k < c->count; k++) {

@@ -29,6 +29,9 @@ struct place place_rest(struct mapping *m);
 /* The place that receives the first of n others that is there and not null. */
 struct place place_choice(struct mapping *m, const struct place *of, size_t n);
 
+/* The place that receives the document which the string of another one holds. */
+struct place place_parsed(struct mapping *m, struct place of);
+
 /* No more places: numbers the cells. */
 void place_seal(struct mapping *m);
 

@@ -105,9 +105,10 @@ bool recipe_add_path(struct mapping *m, struct recipe *r, const struct path *pat
         return error_hint(err, "Change the type of the column, or map it with columns: to another "
                                "source.");
     }
-    add_place(r, wants_document_text(r->column->type)
-                     ? place_path(m, path, r->column->type == TYPE_BYTEA)
-                     : place_operand(m, path));
+    bool as_text = wants_document_text(r->column->type) && m->envelope != ENVELOPE_CONNECT &&
+                   !r->parses;
+    add_place(r, as_text ? place_path(m, path, r->column->type == TYPE_BYTEA)
+                         : place_operand(m, path));
     r->may_lack &= path_may_lack(path);
     r->counts |= path->root != PATH_META;
     return true;
@@ -182,8 +183,12 @@ bool recipe_check_unit(const struct recipe *r, struct error *err)
 
 char *recipe_encoding(const struct recipe *r)
 {
-    static const char *const units[] = {"", ", numbers in s", ", numbers in ms", ", numbers in us",
-                                        ", numbers in ns"};
+    static const char *const units[] = {"",
+                                        ", numbers in s",
+                                        ", numbers in ms",
+                                        ", numbers in us",
+                                        ", numbers in ns",
+                                        ", numbers in days"};
     const struct column *c = r->column;
     enum time_unit unit = r->counts ? r->unit : UNIT_NONE;
 
@@ -197,6 +202,7 @@ char *recipe_encoding(const struct recipe *r)
 void recipe_fill(struct mapping *m, const struct recipe *r, struct fill *out)
 {
     bool several = r->count > 1;
+    struct place place = several ? place_choice(m, r->places, r->count) : r->places[0];
 
     *out = (struct fill){
         .column = r->column,
@@ -204,7 +210,7 @@ void recipe_fill(struct mapping *m, const struct recipe *r, struct fill *out)
         .empty_as_null = m->rules.empty_as_null && !column_type_is_json(r->column->type),
         .unit = r->unit,
         .may_lack = r->may_lack,
-        .place = several ? place_choice(m, r->places, r->count) : r->places[0],
+        .place = r->parses ? place_parsed(m, place) : place,
         .source_text = mem_printf(several ? "coalesce(" STR_FMT ")" : STR_FMT,
                                   STR_ARG(buf_str(&r->text))),
         .field_text = mem_printf(STR_FMT, STR_ARG(buf_str(&r->fields))),

@@ -17,6 +17,7 @@ struct recipe {
     size_t cap;
     bool may_lack;     /* so far, a record may lack each of them */
     bool counts;       /* one of them may be a number that a unit applies to */
+    bool parses;       /* the string that was found holds the document that is meant */
     struct buf text;   /* "value.a, 'x'" */
     struct buf fields; /* the same without roots */
 };

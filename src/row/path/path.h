@@ -20,6 +20,7 @@ struct path {
     struct str *names;   /* owned, and what they point to; none for PATH_META */
     size_t name_count;
     size_t name_cap;
+    bool is_column; /* no user wrote it: its last name is that of a column */
 };
 
 /* Fills *out, which the caller releases with path_done. ERROR_SETUP. */

@@ -27,7 +27,12 @@ struct decoder {
     struct buf rest;
     bool rest_known; /* of this record */
     struct encoder encoder;
-    struct connect *connect;   /* made when it is first needed */
+    struct format_scratch *parsed; /* one for each string that a mapping parses */
+    size_t parsed_cap;
+    struct connect *connect; /* made when it is first needed */
+    struct error held;       /* what decoder_judge reports */
+    bool is_held;
+    enum connector connector;  /* that wrote the record */
     const struct message *msg; /* read last */
     enum change_op change;
     bool turned; /* columns of the row come from before the change */
@@ -48,6 +53,10 @@ struct decoder *decoder_free(struct decoder *d)
         format_scratch_done(&d->value);
         format_scratch_done(&d->key);
         format_scratch_done(&d->item);
+        for (size_t i = 0; i < d->parsed_cap; i++) {
+            format_scratch_done(&d->parsed[i]);
+        }
+        free(d->parsed);
         connect_free(d->connect);
         encoder_done(&d->encoder);
         buf_done(&d->headers);
@@ -80,22 +89,70 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
 {
     const struct format_input in = {.what = "key", .bytes = msg->key, .names = &m->key};
     struct cell *cells = d->cells + mapping_key_cell(m);
-    bool ok = m->envelope == ENVELOPE_NONE
-                  ? json_format_read(&d->key, &in, cells, err)
-                  : connect_read_key(d->connect, m, &d->key, msg->key, cells, err);
+    bool may_be_wrapped = m->envelope != ENVELOPE_NONE && m->key_format->has_fields;
+    bool ok = may_be_wrapped ? connect_read_key(d->connect, m, &d->key, msg->key, cells, err)
+                             : m->key_format->read(&d->key, &in, cells, err);
 
     d->encoder.odd_json |= ok && d->key.is_odd;
     return ok;
 }
 
-static bool read_event(struct decoder *d, const struct mapping *m, struct str value,
-                       struct error *err)
+/* A fault that counts only if the route takes the record. */
+static void hold(struct decoder *d, bool ok)
+{
+    d->is_held |= !ok;
+}
+
+static bool read_wrapped(struct decoder *d, const struct mapping *m, struct str value,
+                         struct error *err)
 {
     if (d->connect == NULL) {
         d->connect = connect_new();
     }
-    return connect_read_value(d->connect, m, &d->value, value, d->cells, err) &&
-           debezium_read(m, d->cells, &d->change, err);
+    if (!connect_read_value(d->connect, m, &d->value, value, d->cells, err)) {
+        return false;
+    }
+    if (mapping_is_change(m)) {
+        hold(d, debezium_read(m, d->cells, &d->plain, &d->change, &d->held));
+        d->connector = debezium_connector(m, d->cells);
+    }
+    return true;
+}
+
+/* Does the object begin like one that may be a wrapper? Asked of every record: it is quick. */
+static inline bool may_be_wrapper(const struct cell *c)
+{
+    if (!cell_is_object(c)) {
+        return false;
+    }
+    const char *p = c->text.p + 1;
+    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t') {
+        p++;
+    }
+    return p[0] == '"' && ((p[1] == 's' && p[2] == 'c') || (p[1] == 'p' && p[2] == 'a'));
+}
+
+static bool wrapper_fault(struct error *err)
+{
+    error_set(err, ERROR_RECORD,
+              "the value is an object of exactly 'schema' and 'payload', as "
+              "Kafka Connect writes it, and not a row");
+    error_sqlstate(err, "22P02");
+    return error_hint(err, "envelope: connect; for change events envelope: debezium");
+}
+
+static bool read_plain(struct decoder *d, const struct mapping *m, struct str value,
+                       struct error *err)
+{
+    const struct format_input in = {.what = "value", .bytes = value, .names = &m->value};
+
+    if (!m->format->read(&d->value, &in, d->cells, err)) {
+        return false;
+    }
+    bool wraps = !m->takes_payload && may_be_wrapper(&d->cells[0]) &&
+                 connect_is_wrapper(d->cells[0].text, &d->plain);
+    hold(d, !wraps || wrapper_fault(&d->held));
+    return true;
 }
 
 static bool read_value(struct decoder *d, const struct mapping *m, const struct message *msg,
@@ -106,11 +163,73 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
     if (!m->reads_value) {
         return true;
     }
-    const struct format_input in = {.what = "value", .bytes = msg->value, .names = &m->value};
-    bool ok = m->envelope == ENVELOPE_NONE ? m->format->read(&d->value, &in, d->cells, err)
-                                           : read_event(d, m, msg->value, err);
+    bool ok = m->envelope == ENVELOPE_NONE ? read_plain(d, m, msg->value, err)
+                                           : read_wrapped(d, m, msg->value, err);
     d->encoder.odd_json |= ok && d->value.is_odd;
     return ok;
+}
+
+/* ---- strings that hold documents ---- */
+
+/* The document that the string holds; an object is one already. */
+static struct str document_of(const struct cell *c)
+{
+    if (c->kind <= CELL_NULL) {
+        return (struct str){0};
+    }
+    return c->kind == CELL_BOOL ? STR_LIT("true") : c->text;
+}
+
+/* The object that the root holds, as the second document of the record. */
+static bool read_root(struct decoder *d, const struct mapping *m, struct error *err)
+{
+    struct cell *cells = d->cells + mapping_item_cell(m);
+    const struct format_input in = {
+        .what = "root",
+        .bytes = document_of(&d->cells[m->row]),
+        .names = &m->item,
+    };
+
+    for (size_t i = 0; i < m->item.count; i++) {
+        cells[i].kind = CELL_ABSENT;
+    }
+    bool ok = json_format_read(&d->item, &in, cells, err);
+    d->encoder.odd_json |= ok && d->item.is_odd;
+    return ok;
+}
+
+static bool parse_one(struct decoder *d, const struct mapping *m, size_t i, struct error *err)
+{
+    static const struct field root = {.parent = FIELD_NONE};
+    static const struct fields nothing = {.nodes = (struct field *) (uintptr_t) &root, .count = 1};
+    const struct cell *from = &d->cells[m->parsed[i].cell];
+    struct cell *to = &d->cells[mapping_parsed_cell(m) + i];
+    const struct format_input in = {.what = "string", .bytes = from->text, .names = &nothing};
+
+    if (from->kind != CELL_STRING && from->kind != CELL_BYTES) {
+        *to = *from;
+        return true;
+    }
+    to->kind = CELL_ABSENT;
+    bool ok = json_format_read(&d->parsed[i], &in, to, err);
+    d->encoder.odd_json |= ok && d->parsed[i].is_odd;
+    return ok;
+}
+
+static bool parse(struct decoder *d, const struct mapping *m, struct error *err)
+{
+    if (d->parsed_cap < m->parsed_count) {
+        d->parsed = mem_realloc(d->parsed, m->parsed_count, sizeof *d->parsed);
+        while (d->parsed_cap < m->parsed_count) {
+            d->parsed[d->parsed_cap++] = (struct format_scratch){0};
+        }
+    }
+    for (size_t i = 0; i < m->parsed_count; i++) {
+        if (!parse_one(d, m, i, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* In words: why a column got nothing. */
@@ -152,6 +271,7 @@ static const struct fields *tree_of(const struct mapping *m, enum origin origin,
         return &m->item;
     case ORIGIN_SOURCE:
     case ORIGIN_CHOICE:
+    case ORIGIN_PARSED:
         break;
     }
     return NULL;
@@ -252,6 +372,16 @@ static void choose(struct decoder *d, const struct mapping *m)
     }
 }
 
+/* Such a record is an update of a row that is there, and not a new one. */
+static void hide_untold(struct decoder *d, const struct mapping *m)
+{
+    struct cell *cells = d->cells + (m->parses_root ? mapping_item_cell(m) : 0);
+
+    if (debezium_hide_untold(m, cells, &d->plain)) {
+        d->change = CHANGE_UPDATE;
+    }
+}
+
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
                   struct error *err)
 {
@@ -260,12 +390,38 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     d->rest_known = false;
     d->took = false;
     d->encoder.odd_json = false;
+    d->is_held = false;
+    d->connector = CONNECTOR_UNKNOWN;
     if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
         return false;
     }
     sources_fill(m, msg, d->cells, &d->headers);
+    if (m->parses_root) {
+        hold(d, read_root(d, m, &d->held));
+    }
+    if (m->placeholder_count > 0 && !mapping_is_change(m)) {
+        hide_untold(d, m);
+    }
     choose(d, m);
+    if (m->parsed_count > 0 && !m->explodes && !d->is_held) {
+        hold(d, parse(d, m, &d->held));
+    }
     return true;
+}
+
+bool decoder_judge(const struct decoder *d, struct error *err)
+{
+    if (d->is_held) {
+        *err = d->held;
+    }
+    return !d->is_held;
+}
+
+bool decoder_is_tombstone(const struct decoder *d, const struct mapping *m)
+{
+    bool is_wrapped = m->envelope != ENVELOPE_NONE && d->cells[0].kind == CELL_NULL;
+
+    return d->msg->value.p == NULL || is_wrapped;
 }
 
 const struct cell *decoder_cells(const struct decoder *d)
@@ -332,7 +488,7 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
         cell_set_int(&d->cells[m->index_cell], index, UNIT_NONE);
     }
     choose(d, m);
-    return true;
+    return parse(d, m, err);
 }
 
 /* ---- change events ---- */
@@ -434,7 +590,7 @@ static void set_mark(struct decoder *d, const struct fill *f, enum row_action ac
 static bool settle_rest(struct decoder *d, const struct mapping *m, struct error *err)
 {
     struct cell rest;
-    uint32_t root = d->turned ? m->change.before : m->row;
+    size_t root = d->turned ? m->change.before : m->parses_root ? mapping_item_cell(m) : m->row;
 
     if (!rest_read(m, &d->cells[root], &d->encoder.plain, &d->rest, &rest, err)) {
         return false;
@@ -488,8 +644,8 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.column = f->column;
         v.cell = &d->cells[place_of(d, f)];
         v.unit = f->unit;
-        if (m->logicals != NULL) {
-            d->encoder.logical = connect_logical(d->connect, m, i);
+        if (m->envelope != ENVELOPE_NONE) {
+            d->encoder.logical = connect_logical(d->connect, m, i, d->connector);
         }
         if (is_empty_null(f, v.cell)) {
             buf_add_u32(out, UINT32_MAX);

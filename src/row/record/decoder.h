@@ -56,6 +56,16 @@ void decoder_turn(struct decoder *d, bool before);
  */
 bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err) _must_;
 
+/*
+ * Is what was read a record of the route at all? To be asked after the condition, so that it may
+ * leave out what else is in the topic. ERROR_RECORD: no change event; an object of exactly schema
+ * and payload; a root that is no JSON.
+ */
+bool decoder_judge(const struct decoder *d, struct error *err) _must_;
+
+/* Is its value null, for Kafka or in Kafka Connect's wrapper? */
+bool decoder_is_tombstone(const struct decoder *d, const struct mapping *m);
+
 /* Does the mapping's condition hold for what was read? took: has it, for this record or any of its
  * elements, since it was read? */
 bool decoder_takes(struct decoder *d, const struct mapping *m);

@@ -3,17 +3,14 @@
 
 #include "row/mapping/mapping_state.h"
 
-static bool is_delete(const struct decoder *d, const struct mapping *m, const struct message *msg)
+static bool is_delete(const struct decoder *d, const struct mapping *m)
 {
-    bool is_tombstone = msg->value.p == NULL;
-
-    return (m->deletes == DELETE_TOMBSTONE && is_tombstone) || decoder_deletes(d, m);
+    return (m->deletes == DELETE_TOMBSTONE && decoder_is_tombstone(d, m)) || decoder_deletes(d, m);
 }
 
-static enum row_action action_of(const struct decoder *d, const struct mapping *m,
-                                 const struct message *msg)
+static enum row_action action_of(const struct decoder *d, const struct mapping *m)
 {
-    if (!is_delete(d, m, msg)) {
+    if (!is_delete(d, m)) {
         return m->action;
     }
     return m->marks ? ROW_SOFT_DELETE : ROW_DELETE;
@@ -57,8 +54,8 @@ static bool is_too_much(uint32_t index, size_t bytes, struct error *err)
     return true;
 }
 
-static bool add_element(struct decoder *d, const struct mapping *m, const struct message *msg,
-                        struct elements *next, uint32_t index, struct batch *b, struct error *err)
+static bool add_element(struct decoder *d, const struct mapping *m, struct elements *next,
+                        uint32_t index, struct batch *b, struct error *err)
 {
     if (!decoder_element(d, m, next, index, err)) {
         return error_wrap(err, "element %u", index);
@@ -66,11 +63,11 @@ static bool add_element(struct decoder *d, const struct mapping *m, const struct
     if (m->when_per_element && !decoder_takes(d, m)) {
         return true;
     }
-    return add_row(d, m, action_of(d, m, msg), b, err) || error_wrap(err, "element %u", index);
+    return add_row(d, m, action_of(d, m), b, err) || error_wrap(err, "element %u", index);
 }
 
-static bool add_elements(struct decoder *d, const struct mapping *m, const struct message *msg,
-                         struct batch *b, struct error *err)
+static bool add_elements(struct decoder *d, const struct mapping *m, struct batch *b,
+                         struct error *err)
 {
     struct elements elements;
     size_t before = b->bytes;
@@ -79,8 +76,7 @@ static bool add_elements(struct decoder *d, const struct mapping *m, const struc
         return false;
     }
     for (uint32_t i = 0; elements_next(&elements); i++) {
-        if (is_too_much(i, b->bytes - before, err) ||
-            !add_element(d, m, msg, &elements, i, b, err)) {
+        if (is_too_much(i, b->bytes - before, err) || !add_element(d, m, &elements, i, b, err)) {
             return false;
         }
     }
@@ -134,30 +130,35 @@ static bool add_change(struct decoder *d, const struct mapping *m, struct batch 
     __builtin_unreachable();
 }
 
-static bool add_rows(struct decoder *d, const struct mapping *m, const struct message *msg,
-                     struct batch *b, struct error *err)
+static bool add_rows(struct decoder *d, const struct mapping *m, struct batch *b, struct error *err)
 {
     if (!m->when_per_element && !decoder_takes(d, m)) {
         return true;
     }
-    if (m->envelope != ENVELOPE_NONE) {
+    if (!decoder_judge(d, err)) {
+        return false;
+    }
+    if (mapping_is_change(m)) {
         return add_change(d, m, b, err);
     }
-    return m->explodes ? add_elements(d, m, msg, b, err)
-                       : add_row(d, m, action_of(d, m, msg), b, err);
+    return m->explodes ? add_elements(d, m, b, err) : add_row(d, m, action_of(d, m), b, err);
 }
 
 /* Through a chooser: the record is read twice, by what names its table and by its columns. */
 static bool add_chosen(struct decoder *d, const struct record_route *r, const struct message *msg,
                        struct batch *b, struct error *err)
 {
-    bool is_nothing = decoder_change(d) == CHANGE_NONE;
-
-    if (is_nothing || (!r->mapping->when_per_element && !decoder_takes(d, r->mapping))) {
+    if (!r->mapping->when_per_element && !decoder_takes(d, r->mapping)) {
+        return true;
+    }
+    if (!decoder_judge(d, err)) {
+        return false;
+    }
+    if (decoder_change(d) == CHANGE_NONE) {
         return true;
     }
     const struct mapping *m = chooser_find(r->chooser, decoder_cells(d), err);
-    return m != NULL && decoder_read(d, m, msg, err) && add_rows(d, m, msg, b, err);
+    return m != NULL && decoder_read(d, m, msg, err) && add_rows(d, m, b, err);
 }
 
 bool record_rows(struct decoder *d, const struct record_route *r, const struct message *msg,
@@ -166,8 +167,7 @@ bool record_rows(struct decoder *d, const struct record_route *r, const struct m
     uint32_t mark = batch_mark(b);
 
     if (decoder_read(d, r->mapping, msg, err) &&
-        (r->chooser != NULL ? add_chosen(d, r, msg, b, err)
-                            : add_rows(d, r->mapping, msg, b, err))) {
+        (r->chooser != NULL ? add_chosen(d, r, msg, b, err) : add_rows(d, r->mapping, b, err))) {
         return true;
     }
     batch_undo(b, mark);

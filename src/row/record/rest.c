@@ -6,7 +6,11 @@
 
 static bool is_taken(const struct mapping *m, struct str name)
 {
-    return fields_find(&m->value, m->row, name) != FIELD_NONE;
+    const struct fields *tree = m->parses_root ? &m->item : &m->value;
+    uint32_t row = m->parses_root ? 0 : m->row;
+
+    return fields_find(tree, row, name) != FIELD_NONE ||
+           fields_find_row(tree, row, name) != FIELD_NONE;
 }
 
 static bool unknown_fault(struct str name, struct error *err)

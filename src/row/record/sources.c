@@ -17,6 +17,7 @@ static void set_bytes(struct cell *c, struct str s)
 {
     c->kind = s.p != NULL ? CELL_BYTES : CELL_NULL;
     c->text = s;
+    c->raw = (struct str){0};
 }
 
 static void set_text(struct cell *c, enum cell_kind kind, struct str s)

@@ -35,6 +35,13 @@ static bool is_point(const struct column *c)
     return c->type == TYPE_OTHER && strcmp(c->type_name, "point") == 0;
 }
 
+/* An array of labels. */
+static bool is_set(const struct column *c)
+{
+    return c->element != NULL &&
+           (column_type_is_text(c->element->type) || c->element->type == TYPE_ENUM);
+}
+
 /* Would the column store the plain JSON value in another way than this one? */
 static bool suits(enum logical_kind kind, const struct column *c)
 {
@@ -42,9 +49,14 @@ static bool suits(enum logical_kind kind, const struct column *c)
     case LOGICAL_DAYS:
     case LOGICAL_INSTANT:
         return c->type == TYPE_DATE || column_type_is_timestamp(c->type);
+    case LOGICAL_SPAN:
+        return c->type == TYPE_INTERVAL;
+    case LOGICAL_YEAR:
+        return column_type_is_time(c->type);
     case LOGICAL_DECIMAL:
-    case LOGICAL_BITS:
         return c->type != TYPE_BYTEA;
+    case LOGICAL_SET:
+        return is_set(c);
     case LOGICAL_SCALED:
     case LOGICAL_ARRAY:
         return !column_type_is_json(c->type);
@@ -57,10 +69,32 @@ static bool suits(enum logical_kind kind, const struct column *c)
     case LOGICAL_TEXT:
     case LOGICAL_GEOMETRY:
         return c->type == TYPE_OTHER;
+    case LOGICAL_BITS:
+    case LOGICAL_BINARY:
     case LOGICAL_PLAIN:
         break;
     }
     return true;
+}
+
+/* ---- bits ---- */
+
+/* What n bits become in the column; 0: the source has not said how many there are. */
+static void bits_into(const struct column *c, int32_t n, struct logical *out)
+{
+    bool varying = is_varying(c);
+
+    out->kind = LOGICAL_BITS;
+    out->length = n;
+    if (is_bits(c)) {
+        out->most = varying ? MAX(c->typmod, 0) : MAX(c->typmod, 1);
+        out->length = varying ? 0 : out->most; /* there n is the maximum, not the length */
+    } else if (column_type_is_number(c->type) || column_type_is_json(c->type) ||
+               c->type == TYPE_BOOL) {
+        out->bits = BITS_NUMBER;
+    } else if (c->type == TYPE_BYTEA) {
+        out->bits = BITS_BYTES;
+    }
 }
 
 /* ---- by schema ---- */
@@ -81,6 +115,8 @@ static const struct logical_name named[] = {
     {"io.debezium.time.MicroTimestamp", LOGICAL_INSTANT, UNIT_US},
     {"io.debezium.time.NanoTimestamp", LOGICAL_INSTANT, UNIT_NS},
     {"io.debezium.time.IsoTimestamp", LOGICAL_INSTANT, UNIT_NONE},
+    {"io.debezium.time.IsoTime", LOGICAL_SPAN, UNIT_NONE},
+    {"io.debezium.time.Year", LOGICAL_YEAR, UNIT_NONE},
     {"io.debezium.time.MicroDuration", LOGICAL_PLAIN, UNIT_US},
     {"io.debezium.time.NanoDuration", LOGICAL_PLAIN, UNIT_NS},
     {"org.apache.kafka.connect.data.Date", LOGICAL_DAYS, UNIT_NONE},
@@ -89,6 +125,7 @@ static const struct logical_name named[] = {
     {"org.apache.kafka.connect.data.Decimal", LOGICAL_DECIMAL, UNIT_NONE},
     {"io.debezium.data.VariableScaleDecimal", LOGICAL_SCALED, UNIT_NONE},
     {"io.debezium.data.Bits", LOGICAL_BITS, UNIT_NONE},
+    {"io.debezium.data.EnumSet", LOGICAL_SET, UNIT_NONE},
     {"io.debezium.data.Json", LOGICAL_JSON, UNIT_NONE},
     {"io.debezium.data.Json", LOGICAL_OBJECT, UNIT_NONE},
     {"io.debezium.data.geometry.Point", LOGICAL_POINT, UNIT_NONE},
@@ -146,61 +183,114 @@ static int32_t parameter(const struct schema_entry *e, const char *name)
     return is_number && n >= INT32_MIN && n <= INT32_MAX ? (int32_t) n : 0;
 }
 
-static void read_entry(const struct schema_entry *e, const struct column *c, struct logical *out);
+static void read_entry(const struct schema_entry *e, const struct column *c,
+                       const struct logical_rules *rules, struct logical *out);
 
-static void read_array(const struct schema_entry *e, const struct column *c, struct logical *out)
+static void read_array(const struct schema_entry *e, const struct column *c,
+                       const struct logical_rules *rules, struct logical *out)
 {
     struct schema_entry items;
 
     if (c->element != NULL && object_at(e, "items", &items)) {
         out->kind = LOGICAL_ARRAY;
         out->element = mem_zalloc(sizeof *out->element);
-        read_entry(&items, c->element, out->element);
+        read_entry(&items, c->element, rules, out->element);
     }
 }
 
-/* An entry without a name: its type says it. */
-static void read_type(const struct schema_entry *e, const struct column *c, struct logical *out)
+/* Many things are strings to a source: its documents too, and bytes as hexadecimal digits. */
+static void read_string(const struct column *c, const struct logical_rules *rules,
+                        struct logical *out)
+{
+    if (c->type == TYPE_BYTEA && rules->guesses_bytes) {
+        out->kind = LOGICAL_BINARY;
+    } else if (column_type_is_json(c->type) && rules->has_documents) {
+        out->kind = LOGICAL_JSON;
+    } else if (c->type == TYPE_HSTORE && rules->has_documents) {
+        out->kind = LOGICAL_OBJECT;
+    }
+}
+
+/* An entry without a name that is known: its type says it. */
+static void read_type(const struct schema_entry *e, const struct column *c,
+                      const struct logical_rules *rules, struct logical *out)
 {
     struct str type = text_at(e, "type");
 
     if (str_eq_z(type, "boolean") && is_bits(c)) {
-        out->kind = LOGICAL_BITS;
+        bits_into(c, 1, out);
     } else if (str_eq_z(type, "bytes") && suits(LOGICAL_TEXT, c)) {
         out->kind = LOGICAL_TEXT;
     } else if (str_eq_z(type, "array")) {
-        read_array(e, c, out);
+        read_array(e, c, rules, out);
+    } else if (str_eq_z(type, "string")) {
+        read_string(c, rules, out);
     }
 }
 
-static void read_entry(const struct schema_entry *e, const struct column *c, struct logical *out)
+static void read_entry(const struct schema_entry *e, const struct column *c,
+                       const struct logical_rules *rules, struct logical *out)
 {
     struct str name = text_at(e, "name");
     const struct logical_name *found = name.p != NULL ? named_for(name, c) : NULL;
 
     *out = (struct logical){.kind = LOGICAL_PLAIN};
-    if (found != NULL) {
-        out->kind = found->kind;
-        out->unit = found->unit;
-        out->scale = parameter(e, "scale");
-        out->length = is_varying(c) ? 0 : parameter(e, "length"); /* there it is the maximum */
-    } else if (name.p == NULL) {
-        read_type(e, c, out);
+    if (found == NULL) {
+        read_type(e, c, rules, out);
+        return;
+    }
+    out->kind = found->kind;
+    out->unit = found->unit;
+    out->scale = parameter(e, "scale");
+    if (found->kind == LOGICAL_BITS) {
+        bits_into(c, parameter(e, "length"), out);
     }
 }
 
-void logical_of_schema(struct str entry, const struct column *c, struct logical *out)
+void logical_of_schema(struct str entry, const struct column *c, const struct logical_rules *rules,
+                       struct logical *out)
 {
     _cleanup_buf_ struct buf plain = {0};
     struct schema_entry e = {.text = entry, .plain = &plain};
 
-    read_entry(&e, c, out);
+    read_entry(&e, c, rules, out);
 }
 
 /* ---- by column ---- */
 
-static enum time_unit unit_of(const struct column *c, enum time_precision precision)
+enum connector logical_connector(struct str name)
 {
+    if (str_eq_z(name, "postgresql")) {
+        return CONNECTOR_POSTGRESQL;
+    }
+    if (str_eq_z(name, "mysql") || str_eq_z(name, "mariadb")) {
+        return CONNECTOR_MYSQL;
+    }
+    return name.p == NULL ? CONNECTOR_UNKNOWN : CONNECTOR_OTHER;
+}
+
+/* The precision of the column is that of the source; the connectors of others than PostgreSQL have
+ * another one where none is written down. */
+static enum time_unit adaptive_unit(const struct column *c, enum connector connector)
+{
+    if (c->typmod < 0) {
+        return connector == CONNECTOR_POSTGRESQL ? UNIT_US : UNIT_NONE;
+    }
+    return c->typmod <= 3 ? UNIT_MS : UNIT_US;
+}
+
+/* What a number in a column of times counts; UNIT_NONE: nobody has said it. */
+static enum time_unit unit_of(const struct column *c, enum time_precision precision,
+                              enum connector connector)
+{
+    bool ours = connector == CONNECTOR_POSTGRESQL;
+
+    if (precision == PRECISION_AUTO && !ours) {
+        return UNIT_NONE;
+    }
+    if (c->type == TYPE_INTERVAL && ours) {
+        return UNIT_US; /* whatever its time.precision.mode is */
+    }
     switch (precision) {
     case PRECISION_CONNECT:
         return UNIT_MS;
@@ -208,28 +298,64 @@ static enum time_unit unit_of(const struct column *c, enum time_precision precis
         return UNIT_US;
     case PRECISION_NANOSECONDS:
         return UNIT_NS;
-    case PRECISION_ADAPTIVE_TIME_MICROSECONDS:
-        if (c->type == TYPE_TIME) {
-            return UNIT_US;
-        }
-        break;
+    case PRECISION_AUTO:
     case PRECISION_ADAPTIVE:
+    case PRECISION_ADAPTIVE_TIME_MICROSECONDS:
         break;
     }
-    return c->typmod >= 0 && c->typmod <= 3 ? UNIT_MS : UNIT_US;
+    /* MySQL's connector knows no other adaptive mode than that of times in microseconds. */
+    bool is_span = c->type == TYPE_INTERVAL ||
+                   (c->type == TYPE_TIME && (precision == PRECISION_ADAPTIVE_TIME_MICROSECONDS ||
+                                             connector == CONNECTOR_MYSQL));
+    return is_span ? UNIT_US : adaptive_unit(c, connector);
+}
+
+/* Only PostgreSQL has years after 9999, and only MySQL a type for years. */
+static void time_of_column(const struct column *c, const struct logical_rules *rules,
+                           enum connector connector, struct logical *out)
+{
+    bool is_said = rules->precision != PRECISION_AUTO || connector == CONNECTOR_POSTGRESQL;
+
+    out->is_recent = connector != CONNECTOR_POSTGRESQL;
+    if (c->type != TYPE_DATE) {
+        out->unit = unit_of(c, rules->precision, connector);
+    } else if (is_said) {
+        out->is_year = connector == CONNECTOR_UNKNOWN || connector == CONNECTOR_MYSQL;
+    } else {
+        out->kind = LOGICAL_PLAIN; /* a number could be anything */
+    }
+}
+
+static int32_t scale_of(const struct column *c)
+{
+    if (column_type_family(c->type) == FAMILY_INTEGER) {
+        return 0;
+    }
+    bool has_scale = c->type == TYPE_NUMERIC && column_numeric_is_limited(c);
+    return has_scale ? column_numeric_scale(c) : SCALE_UNKNOWN;
 }
 
 static void other_of_column(const struct column *c, struct logical *out)
 {
     if (is_bits(c)) {
-        out->kind = LOGICAL_BITS;
-        out->length = is_varying(c) ? 0 : MAX(c->typmod, 1);
+        bits_into(c, 0, out);
     } else {
         out->kind = is_point(c) ? LOGICAL_POINT : LOGICAL_GEOMETRY;
     }
 }
 
-void logical_of_column(const struct column *c, enum time_precision precision, struct logical *out)
+static void array_of_column(const struct column *c, const struct logical_rules *rules,
+                            enum connector connector, struct logical *out)
+{
+    if (connector == CONNECTOR_MYSQL && is_set(c)) {
+        out->kind = LOGICAL_SET;
+    }
+    out->element = mem_zalloc(sizeof *out->element);
+    logical_of_column(c->element, rules, connector, out->element);
+}
+
+void logical_of_column(const struct column *c, const struct logical_rules *rules,
+                       enum connector connector, struct logical *out)
 {
     static const enum logical_kind kinds[] = {
 #define COLUMN_TYPE(tag, name, oid, array_oid, kind, family, wire, storage, equality, encoder,     \
@@ -241,12 +367,46 @@ void logical_of_column(const struct column *c, enum time_precision precision, st
     *out = (struct logical){.kind = kinds[c->type]};
     if (c->type == TYPE_OTHER) {
         other_of_column(c, out);
-    } else if (c->type == TYPE_TIME || column_type_is_timestamp(c->type)) {
-        out->unit = unit_of(c, precision);
-    } else if (c->type == TYPE_INTERVAL) {
-        out->unit = UNIT_US;
+    } else if (column_type_is_time(c->type)) {
+        time_of_column(c, rules, connector, out);
+    } else if (out->kind == LOGICAL_SCALED) {
+        out->texts = rules->texts;
+        out->scale = scale_of(c);
+        out->has_infinity = c->type == TYPE_FLOAT4 || c->type == TYPE_FLOAT8;
+    } else if (out->kind == LOGICAL_BINARY && !rules->guesses_bytes) {
+        out->kind = LOGICAL_PLAIN;
     } else if (c->type == TYPE_ARRAY) {
-        out->element = mem_zalloc(sizeof *out->element);
-        logical_of_column(c->element, precision, out->element);
+        array_of_column(c, rules, connector, out);
     }
+}
+
+/* ---- for people ---- */
+
+static const char *unit_word(const struct logical *l)
+{
+    static const char *const words[] = {
+        [UNIT_NONE] = "rejected", [UNIT_S] = "s",   [UNIT_MS] = "ms",
+        [UNIT_US] = "us",         [UNIT_NS] = "ns", [UNIT_DAY] = "days",
+    };
+
+    return l->kind == LOGICAL_DAYS ? words[UNIT_DAY] : words[l->unit];
+}
+
+void logical_describe_units(const struct logical *const *of, struct buf *out)
+{
+    static const char *const names[] = {
+        [CONNECTOR_POSTGRESQL] = "postgresql",
+        [CONNECTOR_MYSQL] = "mysql",
+    };
+    const char *other = unit_word(of[CONNECTOR_OTHER]);
+    bool differs = false;
+
+    for (int i = CONNECTOR_POSTGRESQL; i <= CONNECTOR_MYSQL; i++) {
+        const char *word = unit_word(of[i]);
+        if (strcmp(word, other) != 0) {
+            buf_printf(out, "%s from %s, ", word, names[i]);
+            differs = true;
+        }
+    }
+    buf_printf(out, "%s%s", differs ? "else " : "", other);
 }

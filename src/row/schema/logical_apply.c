@@ -6,8 +6,11 @@
 #include "row/json/document.h"
 #include "row/json/elements.h"
 #include "row/schema/logical.h"
+#include "row/text/ascii.h"
 #include "row/text/base64.h"
+#include "row/text/decimal.h"
 #include "row/text/hex.h"
+#include "row/text/moment.h"
 #include "row/text/unscaled.h"
 
 #include <string.h>
@@ -129,21 +132,81 @@ static bool is_infinite_text(const struct infinity_text *of, size_t n, const str
     return false;
 }
 
-static bool apply_instant(const struct logical *l, const struct cell *in, struct cell *out)
+/* The last day of the year 9999, since 1970. */
+#define LAST_DAY INT64_C(2932896)
+
+/* A whole number that is a time after the year 9999. */
+static bool is_late(const struct cell *in, enum time_unit unit)
 {
-    if (!is_infinite(infinite_instants, ARRAY_LEN(infinite_instants), l->unit, in, out) &&
-        !is_infinite_text(infinite_instant_texts, ARRAY_LEN(infinite_instant_texts), in, out)) {
-        *out = *in;
+    static const int64_t per_day[] = {
+        [UNIT_S] = 86400,         [UNIT_MS] = 86400 * 1000,
+        [UNIT_US] = USEC_PER_DAY, [UNIT_NS] = USEC_PER_DAY * 1000,
+        [UNIT_DAY] = 1,
+    };
+    int64_t number;
+
+    return unit != UNIT_NONE && whole_of(in, &number) && number / per_day[unit] > LAST_DAY;
+}
+
+static bool late_fault(const struct cell *in, struct error *err)
+{
+    cell_fault(in, err, "would be a time after the year 9999, so it counts another unit");
+    error_sqlstate(err, "22008");
+    return error_hint(err, "Say what it counts: time_precision, as the source's "
+                           "time.precision.mode, or the unit of the column.");
+}
+
+static bool apply_instant(const struct logical *l, const struct cell *in, struct cell *out,
+                          struct error *err)
+{
+    if (is_infinite(infinite_instants, ARRAY_LEN(infinite_instants), l->unit, in, out) ||
+        is_infinite_text(infinite_instant_texts, ARRAY_LEN(infinite_instant_texts), in, out)) {
+        return true;
     }
-    return true;
+    *out = *in;
+    return !l->is_recent || !is_late(in, l->unit) || late_fault(in, err);
+}
+
+/* MySQL's YEAR goes from 1901 to 2155; as days these are of the year 1975. */
+static bool is_year(const struct cell *in)
+{
+    int64_t number;
+
+    return whole_of(in, &number) && number >= 1901 && number <= 2155;
+}
+
+static bool year_fault(const struct cell *in, struct error *err)
+{
+    cell_fault(in, err, "may be a year or a number of days");
+    error_sqlstate(err, "22007");
+    return error_hint(err, "A YEAR goes into smallint. If it is a date, say so: columns: {day: "
+                           "{from: value.after.day, unit: d}}");
 }
 
 /* A number stays a number of days: encode.c passes that unit on to the encoder. */
-static bool apply_days(const struct cell *in, struct cell *out)
+static bool apply_days(const struct logical *l, const struct cell *in, struct cell *out,
+                       struct error *err)
 {
-    if (!is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out) &&
-        !is_infinite_text(infinite_day_texts, ARRAY_LEN(infinite_day_texts), in, out)) {
-        *out = *in;
+    if (is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out) ||
+        is_infinite_text(infinite_day_texts, ARRAY_LEN(infinite_day_texts), in, out)) {
+        return true;
+    }
+    *out = *in;
+    if (l->is_recent && is_late(in, UNIT_DAY)) {
+        return late_fault(in, err);
+    }
+    return !l->is_year || !is_year(in) || year_fault(in, err);
+}
+
+/* MySQL's TIME is a span, which `isostring` writes as a time of day in UTC. */
+static bool apply_span(const struct cell *in, struct cell *out)
+{
+    size_t n = in->text.n;
+
+    *out = *in;
+    if (in->kind == CELL_STRING && n > 1 && in->text.p[n - 1] == 'Z' &&
+        ascii_is_digit(in->text.p[n - 2])) {
+        out->text.n--;
     }
     return true;
 }
@@ -166,13 +229,89 @@ static bool put_decimal(const struct cell *in, struct str base64, int64_t scale,
     return true;
 }
 
-static bool apply_scaled(const struct cell *in, struct logical_scratch *s, struct cell *out,
-                         struct error *err)
+/* Kafka Connect's base64 is padded: a decimal without a point may be base64 as well. */
+static bool may_be_base64(struct str text)
+{
+    bool may = text.n > 0 && text.n % 4 == 0;
+
+    for (size_t i = 0; may && i < text.n; i++) {
+        char c = text.p[i];
+        may = ascii_is_digit(c) || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z') || c == '+' ||
+              c == '/' || (c == '=' && i + 2 >= text.n);
+    }
+    return may;
+}
+
+static bool base64_fault(const struct cell *in, const char *what, struct error *err)
+{
+    cell_fault(in, err, "%s", what);
+    return error_hint(err,
+                      "The source seems to send decimals as base64 (decimal.handling.mode=precise "
+                      "without schemas), so earlier values of this column may be wrong. Say which: "
+                      "decimal: base64 or string; or let the source write numbers "
+                      "(value.converter.decimal.format=NUMERIC).");
+}
+
+struct special_text {
+    const char *debezium;
+    const char *name;
+};
+
+/* What is not finite, in Debezium's words for decimals as strings. */
+static bool take_special(struct cell *c)
+{
+    static const struct special_text specials[] = {
+        {"NAN", "NaN"},
+        {"POSITIVE_INFINITY", "Infinity"},
+        {"NEGATIVE_INFINITY", "-Infinity"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(specials); i++) {
+        if (str_eq_z(c->text, specials[i].debezium)) {
+            set_string(c, str_of(specials[i].name));
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A string for a number, where no schema says what it is. */
+static bool apply_decimal_text(const struct logical *l, const struct cell *in,
+                               struct logical_scratch *s, struct cell *out, struct error *err)
+{
+    struct decimal d;
+
+    if (l->texts == DECIMAL_NUMBER) {
+        return cell_fault(in, err, "is a string, and the route says decimal: number");
+    }
+    if (l->texts == DECIMAL_BASE64 && l->scale == SCALE_UNKNOWN) {
+        cell_fault(in, err, "is base64, and the column does not have the scale that it needs");
+        return error_hint(err, "Give the column the type of the source: numeric(p,s).");
+    }
+    if (l->texts == DECIMAL_BASE64) {
+        return put_decimal(in, in->text, l->scale, s, out, err);
+    }
+    if (take_special(out)) {
+        return true;
+    }
+    bool is_decimal = decimal_scan(in->text, &d);
+    if (l->texts == DECIMAL_AUTO && is_decimal && may_be_base64(in->text)) {
+        return base64_fault(in, "may be a decimal or base64", err);
+    }
+    bool is_number = is_decimal || (l->has_infinity && str_eq_z(in->text, "Infinity"));
+    return is_number || !may_be_base64(in->text) || base64_fault(in, "is not a decimal", err);
+}
+
+static bool apply_scaled(const struct logical *l, const struct cell *in, struct logical_scratch *s,
+                         struct cell *out, struct error *err)
 {
     struct cell scale;
     struct cell value;
 
     *out = *in;
+    if (in->kind == CELL_STRING && l->texts != DECIMAL_TOLD) {
+        return apply_decimal_text(l, in, s, out, err);
+    }
     if (!cell_is_object(in)) {
         return true;
     }
@@ -190,44 +329,160 @@ static bool bit_at(const struct buf *bytes, size_t i)
     return i / 8 < bytes->n && (bytes->p[i / 8] >> (i % 8) & 1) != 0;
 }
 
+/* How many there are up to the highest that is set. */
+static size_t bit_count(const struct buf *bytes)
+{
+    size_t n = bytes->n * 8;
+
+    while (n > 0 && !bit_at(bytes, n - 1)) {
+        n--;
+    }
+    return n;
+}
+
+static void put_digits(const struct buf *bits, size_t n, struct logical_scratch *s,
+                       struct cell *out)
+{
+    buf_clear(&s->text);
+    while (n-- > 0) {
+        buf_add_u8(&s->text, bit_at(bits, n) ? '1' : '0');
+    }
+    set_string(out, buf_str(&s->text));
+}
+
+/* The highest byte first, n of them. */
+static void put_bytes(const struct buf *bits, size_t n, struct logical_scratch *s)
+{
+    buf_clear(&s->plain);
+    while (n-- > 0) {
+        buf_add_u8(&s->plain, n < bits->n ? bits->p[n] : 0);
+    }
+}
+
+/* n bits, the lowest one first in s->bytes, as the column wants them. */
+static bool put_bits(const struct logical *l, const struct cell *in, struct logical_scratch *s,
+                     struct cell *out, struct error *err)
+{
+    size_t least = in->kind == CELL_BOOL ? 1 : 0;
+    size_t n = bit_count(&s->bytes);
+    size_t length = l->length > 0 ? (size_t) l->length : MAX(n, least);
+
+    if ((l->most > 0 && n > (size_t) l->most) || (l->length > 0 && n > length)) {
+        cell_fault(in, err, "has more than %zu bits", l->most > 0 ? (size_t) l->most : length);
+        return error_sqlstate(err, "22003");
+    }
+    switch (l->bits) {
+    case BITS_DIGITS:
+        put_digits(&s->bytes, length, s, out);
+        return true;
+    case BITS_BYTES:
+        put_bytes(&s->bytes, (length + 7) / 8, s);
+        *out = (struct cell){.kind = CELL_BYTES, .text = buf_str(&s->plain)};
+        return true;
+    case BITS_NUMBER:
+        break;
+    }
+    if (s->bytes.n >= UNSCALED_BYTES_MAX) {
+        return cell_fault(in, err, "has too many bits for a number");
+    }
+    put_bytes(&s->bytes, s->bytes.n + 1, s); /* a leading zero: it has no sign */
+    buf_clear(&s->text);
+    unscaled_print(s->plain.p, s->plain.n, 0, &s->text);
+    *out = (struct cell){.kind = CELL_NUMBER, .text = buf_str(&s->text)};
+    return true;
+}
+
 static bool apply_bits(const struct logical *l, const struct cell *in, struct logical_scratch *s,
                        struct cell *out, struct error *err)
 {
     *out = *in;
     if (in->kind == CELL_BOOL) {
-        set_string(out, in->truth ? STR_LIT("1") : STR_LIT("0"));
+        buf_clear(&s->bytes);
+        buf_add_u8(&s->bytes, in->truth ? 1 : 0);
+        return put_bits(l, in, s, out, err);
+    }
+    return in->kind != CELL_STRING ||
+           (read_base64(in, in->text, s, err) && put_bits(l, in, s, out, err));
+}
+
+/* ---- bytes ---- */
+
+/* Debezium's binary.handling.mode may be hex, and four digits are three bytes of base64 too. */
+static bool apply_binary(const struct cell *in, struct cell *out, struct error *err)
+{
+    bool digits = in->kind == CELL_STRING && in->text.n > 0 && in->text.n % 2 == 0;
+
+    *out = *in;
+    for (size_t i = 0; digits && i < in->text.n; i++) {
+        digits = ascii_hex(in->text.p[i]) >= 0;
+    }
+    if (!digits) {
         return true;
     }
-    if (in->kind != CELL_STRING) {
-        return true;
-    }
-    if (!read_base64(in, in->text, s, err)) {
-        return false;
-    }
-    size_t n = s->bytes.n * 8;
-    while (n > 0 && !bit_at(&s->bytes, n - 1)) {
-        n--;
-    }
-    if (l->length > 0 && n > (size_t) l->length) {
-        return cell_fault(in, err, "has more than %d bits", l->length);
-    }
-    buf_clear(&s->text);
-    for (size_t i = l->length > 0 ? (size_t) l->length : n; i-- > 0;) {
-        buf_add_u8(&s->text, bit_at(&s->bytes, i) ? '1' : '0');
-    }
-    set_string(out, buf_str(&s->text));
-    return true;
+    cell_fault(in, err, "may be hexadecimal digits or base64");
+    return error_hint(err, "Say which, as the source's binary.handling.mode does: bytes: hex, or "
+                           "bytes: base64");
 }
 
 /* ---- documents and texts ---- */
 
-/* The encoders of json and jsonb check it. */
+/* The encoders of json and jsonb look whether it is one; if not, it is the string in `raw`. */
 static bool apply_json(const struct cell *in, struct cell *out)
 {
     *out = *in;
     if (in->kind == CELL_STRING) {
-        *out = (struct cell){.kind = CELL_BYTES, .text = in->text};
+        *out = (struct cell){.kind = CELL_BYTES, .text = in->text, .raw = in->raw};
     }
+    return true;
+}
+
+/* The array is in s->text. */
+static void set_array(struct logical_scratch *s, struct cell *out)
+{
+    size_t n = s->text.n;
+
+    buf_fill(&s->text, 0, FIELD_PADDING);
+    *out = (struct cell){.kind = CELL_JSON, .text = {.p = (const char *) s->text.p, .n = n}};
+}
+
+/* A string that is a JSON array; such a column may hold documents too. */
+static bool holds_array(struct str text, struct logical_scratch *s)
+{
+    struct error ignored;
+
+    if (!str_starts(text, "[")) {
+        return false;
+    }
+    if (s->document == NULL) {
+        s->document = document_new();
+    }
+    return document_read(s->document, text, NULL, NULL, &ignored);
+}
+
+/* Labels with commas between them; none has one itself. Their escapes stay as they are. */
+static bool apply_set(const struct cell *in, struct logical_scratch *s, struct cell *out)
+{
+    *out = *in;
+    if (in->kind != CELL_STRING || in->raw.p == NULL) {
+        return true;
+    }
+    buf_clear(&s->text);
+    if (holds_array(in->text, s)) {
+        buf_add_str(&s->text, in->text);
+        set_array(s, out);
+        return true;
+    }
+    buf_add_z(&s->text, "[");
+    for (size_t i = 0; in->text.n > 0 && i < in->raw.n; i++) {
+        char c = in->raw.p[i];
+        if (c == ',') {
+            buf_add_z(&s->text, "\",\"");
+        } else {
+            buf_add_u8(&s->text, (uint8_t) c);
+        }
+    }
+    buf_add_z(&s->text, "]");
+    set_array(s, out);
     return true;
 }
 
@@ -348,16 +603,24 @@ bool logical_apply(const struct logical *l, const struct cell *in, struct logica
 {
     switch (l->kind) {
     case LOGICAL_DAYS:
-        return apply_days(in, out);
+        return apply_days(l, in, out, err);
     case LOGICAL_INSTANT:
-        return apply_instant(l, in, out);
+        return apply_instant(l, in, out, err);
+    case LOGICAL_SPAN:
+        return apply_span(in, out);
+    case LOGICAL_YEAR:
+        cell_fault(in, err, "is a year, which is no date and no time");
+        return error_hint(err, "Give the column the type smallint, or compute it: columns: {day: "
+                               "{sql: \"make_date((value->'after'->>'day')::int, 1, 1)\"}}");
     case LOGICAL_DECIMAL:
         *out = *in;
         return in->kind != CELL_STRING || put_decimal(in, in->text, l->scale, s, out, err);
     case LOGICAL_SCALED:
-        return apply_scaled(in, s, out, err);
+        return apply_scaled(l, in, s, out, err);
     case LOGICAL_BITS:
         return apply_bits(l, in, s, out, err);
+    case LOGICAL_BINARY:
+        return apply_binary(in, out, err);
     case LOGICAL_JSON:
         return apply_json(in, out);
     case LOGICAL_OBJECT:
@@ -368,6 +631,8 @@ bool logical_apply(const struct logical *l, const struct cell *in, struct logica
         return apply_point(in, s, out, err);
     case LOGICAL_GEOMETRY:
         return apply_geometry(in, s, out, err);
+    case LOGICAL_SET:
+        return apply_set(in, s, out);
     case LOGICAL_PLAIN:
     case LOGICAL_ARRAY:
         break;

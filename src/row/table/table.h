@@ -59,6 +59,25 @@ struct table {
     size_t unique_count;
 };
 
+/* numeric(p,s): its p and s, as numeric_typmod_precision and _scale read them; s may be negative
+ * since PostgreSQL 15. Not for a numeric without them (column_numeric_is_limited). */
+enum { NUMERIC_TYPMOD_HEAD = 4 }; /* VARHDRSZ */
+
+static inline bool column_numeric_is_limited(const struct column *c)
+{
+    return c->typmod >= NUMERIC_TYPMOD_HEAD;
+}
+
+static inline int column_numeric_precision(const struct column *c)
+{
+    return ((c->typmod - NUMERIC_TYPMOD_HEAD) >> 16) & 0xFFFF;
+}
+
+static inline int column_numeric_scale(const struct column *c)
+{
+    return (((c->typmod - NUMERIC_TYPMOD_HEAD) & 0x7FF) ^ 1024) - 1024;
+}
+
 /* A unique index over plain columns, without condition, valid and not deferrable. */
 struct unique {
     bool is_primary;

@@ -52,3 +52,23 @@ bool base64_decode(struct str s, uint8_t *to, size_t *out_n)
     *out_n = n;
     return s.n % 4 == 0 || (bits & (s.n % 4 == 2 ? 0xFU : 0x3U)) == 0;
 }
+
+void base64_add(struct buf *out, struct str bytes, enum base64_alphabet alphabet)
+{
+    static const char common[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const char *last = alphabet == BASE64_URL_SAFE ? "-_" : "+/";
+
+    for (size_t i = 0; i < bytes.n; i += 3) {
+        size_t n = MIN(bytes.n - i, (size_t) 3);
+        uint32_t bits = 0;
+        for (size_t k = 0; k < 3; k++) {
+            bits = bits << 8 | (k < n ? (uint8_t) bytes.p[i + k] : 0);
+        }
+        for (size_t k = 0; k < 4; k++) {
+            uint32_t six = bits >> (18 - 6 * k) & 63;
+            buf_add_u8(out, k > n      ? '='
+                            : six < 62 ? (uint8_t) common[six]
+                                       : (uint8_t) last[six - 62]);
+        }
+    }
+}

@@ -2,7 +2,13 @@
 #ifndef ROW_TEXT_BASE64_H
 #define ROW_TEXT_BASE64_H
 
+#include "base/buf.h"
 #include "base/str.h"
+
+enum base64_alphabet { BASE64_STANDARD, BASE64_URL_SAFE };
+
+/* Appends the text of these bytes, padded. */
+void base64_add(struct buf *out, struct str bytes, enum base64_alphabet alphabet);
 
 /*
  * RFC 4648, the standard or the URL-safe alphabet, with or without padding; no white space, and the

@@ -4,11 +4,17 @@
  *     date      YYYY-MM-DD, the year with four digits or more; infinity, -infinity; a Z after it
  *               changes nothing
  *     time      HH:MM[:SS[.fraction]], up to 24:00:00, seconds up to 60
- *     offset    Z, z, +-HH, +-HHMM, +-HH:MM, +-HH:MM:SS, below 16 hours
+ *     offset    Z, z, UTC, GMT, +-HH, +-HHMM, +-HH:MM, +-HH:MM:SS, below 16 hours, a space before
+ *               it or none
  *     moment    date, or date and time with T, t or a space between, and an offset or none
- * PostgreSQL does not take, but ISO 8601 has: a year with a sign, of up to nine digits; 0000 is 1
- * BC, -0043 is 44 BC. Nothing else: no words (today), no names of months or zones, no guessed order
- * of day and month. More than six digits of a fraction are rounded as PostgreSQL does. Any thread.
+ *     basic     YYYYMMDD for a date and HHMM[SS[.fraction]] for a time; a time alone then has a T
+ *               before it, because without one it reads as a number
+ * PostgreSQL does not take, but ISO 8601 and RFC 9557 have: a year with a sign, of up to nine
+ * digits; 0000 is 1 BC, -0043 is 44 BC. Days of the year, 2026-031, and of the week, 2026-W05-6. A
+ * comma before the fraction. Brackets after an offset, [Europe/Berlin] as java.time writes it: they
+ * are passed over, because the offset says it all; not those marked with !. Nothing else: no words
+ * (today), no names of months, no guessed order of day and month. More than six digits of a
+ * fraction are rounded as PostgreSQL does. Any thread.
  */
 #ifndef ROW_TEXT_MOMENT_H
 #define ROW_TEXT_MOMENT_H
@@ -35,6 +41,7 @@ enum moment_result {
     MOMENT_OK,
     MOMENT_SYNTAX, /* not of this form */
     MOMENT_FIELD,  /* of this form, but there is no such day, hour or minute */
+    MOMENT_ZONE,   /* of this form, but with a zone's name instead of an offset */
 };
 
 /* scratch is for long fractions; its contents are lost. *out is defined only after MOMENT_OK. */

@@ -36,6 +36,9 @@ static struct position place_of(const struct config_route *route, enum mapping_p
     if (part == MAPPING_EXPLODE) {
         return route->explode_pos;
     }
+    if (part == MAPPING_ROOT) {
+        return route->root_pos;
+    }
     for (size_t i = 0; part == MAPPING_COLUMN && i < route->columns.count; i++) {
         if (strcmp(route->columns.items[i].column, err->column) == 0) {
             return route->columns.items[i].pos;
@@ -71,12 +74,13 @@ static struct column_entries column_entries_of(const struct config_columns *colu
     for (size_t i = 0; i < columns->count; i++) {
         const struct config_column *c = &columns->items[i];
         /* config and row have the same units in the same order, without knowing each other */
-        _Static_assert((int) CONFIG_UNIT_NS == (int) UNIT_NS, "units differ");
+        _Static_assert((int) CONFIG_UNIT_D == (int) UNIT_DAY, "units differ");
         e.items[i] = (struct mapping_entry){
             .column = c->column,
             .values = v,
             .value_count = c->value_count,
             .unit = (enum time_unit) c->unit,
+            .parses = c->parse == CONFIG_PARSE_JSON,
             .sql = c->sql,
         };
         for (size_t k = 0; k < c->value_count; k++) {
@@ -99,6 +103,7 @@ static struct value_rules rules_of(const struct config_route *route)
         .strict_numbers = route->numbers == CONFIG_NUMBERS_STRICT,
         .truncates = route->too_long == CONFIG_TOO_LONG_TRUNCATE,
         .empty_as_null = route->empty_as_null,
+        .number_booleans = route->booleans == CONFIG_BOOLEANS_NUMBER,
     };
 }
 
@@ -110,6 +115,23 @@ static enum format_id format_of_word(enum config_format word)
         return FORMAT_JSON;
     case CONFIG_FORMAT_RAW:
         return FORMAT_RAW;
+    }
+    __builtin_unreachable();
+}
+
+static enum key_format_id key_format_of_word(enum config_key_format word)
+{
+    switch (word) {
+    case CONFIG_KEY_AUTO:
+        return KEY_AUTO;
+    case CONFIG_KEY_TEXT:
+        return KEY_TEXT;
+    case CONFIG_KEY_JSON:
+        return KEY_JSON;
+    case CONFIG_KEY_INT32:
+        return KEY_INT32;
+    case CONFIG_KEY_INT64:
+        return KEY_INT64;
     }
     __builtin_unreachable();
 }
@@ -136,7 +158,19 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         [CONFIG_DELETE_TOMBSTONE] = DELETE_TOMBSTONE,
         [CONFIG_DELETE_CHANGE] = DELETE_CHANGE,
     };
+    static const enum mapping_envelope envelopes[] = {
+        [CONFIG_ENVELOPE_NONE] = ENVELOPE_NONE,
+        [CONFIG_ENVELOPE_DEBEZIUM] = ENVELOPE_DEBEZIUM,
+        [CONFIG_ENVELOPE_CONNECT] = ENVELOPE_CONNECT,
+    };
+    static const enum decimal_texts decimals[] = {
+        [CONFIG_DECIMAL_AUTO] = DECIMAL_AUTO,
+        [CONFIG_DECIMAL_STRING] = DECIMAL_STRING,
+        [CONFIG_DECIMAL_NUMBER] = DECIMAL_NUMBER,
+        [CONFIG_DECIMAL_BASE64] = DECIMAL_BASE64,
+    };
     static const enum time_precision precisions[] = {
+        [TIME_PRECISION_AUTO] = PRECISION_AUTO,
         [TIME_PRECISION_ADAPTIVE] = PRECISION_ADAPTIVE,
         [TIME_PRECISION_ADAPTIVE_TIME] = PRECISION_ADAPTIVE_TIME_MICROSECONDS,
         [TIME_PRECISION_CONNECT] = PRECISION_CONNECT,
@@ -144,14 +178,21 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         [TIME_PRECISION_NANOSECONDS] = PRECISION_NANOSECONDS,
     };
 
+    /* config and row have the same words in the same order, without knowing each other */
+    _Static_assert((int) CONFIG_NAMES_SNAKE_CASE == (int) NAMES_SNAKE_CASE, "names differ");
     return (struct mapping_spec){
         .route = route->name,
         .action = actions[route->mode],
         .key = (const char *const *) route->key.items,
         .key_count = route->key.count,
         .deletes = deletes[route->delete],
-        .envelope = route->envelope == CONFIG_ENVELOPE_DEBEZIUM ? ENVELOPE_DEBEZIUM : ENVELOPE_NONE,
+        .envelope = envelopes[route->envelope],
         .precision = precisions[route->time_precision],
+        .decimal = decimals[route->decimal],
+        .placeholder = *route->placeholder ? route->placeholder : NULL,
+        .root = strcmp(route->root, "value") != 0 || route->parse == CONFIG_PARSE_JSON ? route->root
+                                                                                       : NULL,
+        .parses_root = route->parse == CONFIG_PARSE_JSON,
         .truncates = route->on_truncate == ON_TRUNCATE_APPLY,
         .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
         .only_if_newer = *route->only_if_newer ? route->only_if_newer : NULL,
@@ -159,6 +200,8 @@ static struct mapping_spec spec_of(const struct config_route *route, enum mappin
         .unknown = unknown_of(route),
         .unknown_column = route->unknown_fields,
         .format = format_of_word(route->format),
+        .names = (enum name_policy) route->names,
+        .key_format = key_format_of_word(route->key_format),
         .named_by = route->table.is_by_record ? route->table.name : NULL,
         .explode = *route->explode ? route->explode : NULL,
         .when = *route->when ? route->when : NULL,

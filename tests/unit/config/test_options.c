@@ -25,7 +25,8 @@ static bool needs_key(const struct option *o)
 static bool needs_envelope(const struct option *o, const char *value)
 {
     return (strcmp(o->name, "on_truncate") == 0 && strcmp(value, "apply") != 0) ||
-           (strcmp(o->name, "time_precision") == 0 && strcmp(value, "adaptive") != 0) ||
+           (strcmp(o->name, "time_precision") == 0 && strcmp(value, "auto") != 0) ||
+           (strcmp(o->name, "decimal") == 0 && strcmp(value, "auto") != 0) ||
            strcmp(value, "change") == 0;
 }
 

@@ -1,20 +1,22 @@
 /* What routes decide differently: struct value_rules, and fields that no column takes. */
 #include "row/kit.h"
 
+/* Of the record that was read last, if it was wrong. */
+static struct error last;
+
 /* The fields of one record after the count of columns, or the text of the fault. */
 static const char *row_of(struct table *t, const struct mapping_spec *spec,
                           const struct message *msg)
 {
     static char text[1024];
-    struct error err;
     _cleanup_buf_ struct buf out = {0};
     uint64_t omit;
     struct mapping *m = kit_mapping(t, spec, 0);
     struct decoder *d = decoder_new();
 
-    bool ok = decoder_read(d, m, msg, &err) && decoder_settle(d, m, ROW_INSERT, &omit, &err) &&
-              decoder_write(d, m, ROW_INSERT, omit, &out, &err);
-    snprintf(text, sizeof text, "%s", ok ? kit_hex(&out, 2) : err.text);
+    bool ok = decoder_read(d, m, msg, &last) && decoder_settle(d, m, ROW_INSERT, &omit, &last) &&
+              decoder_write(d, m, ROW_INSERT, omit, &out, &last);
+    snprintf(text, sizeof text, "%s", ok ? kit_hex(&out, 2) : last.text);
     decoder_free(d);
     mapping_free(m);
     table_free(t);
@@ -90,6 +92,57 @@ static void test_strict_numbers(void **state)
         .format = FORMAT_RAW, .entries = &key, .entry_count = 1, .rules = strict};
     struct message msg = kit_message("7", NULL);
     kit_assert_text(row_of(KIT_TABLE(kit_column("v", TYPE_INT2)), &spec, &msg), "000000020007");
+}
+
+static void test_numbers_are_booleans(void **state)
+{
+    (void) state;
+    struct value_rules number = {.number_booleans = true};
+    static const char yes[] = "0000000101";
+    static const char no[] = "0000000100";
+    static const char *const trues[] = {"1", "2", "-128", "0.5", "1e3", "1e-400", "true", "\"on\""};
+    static const char *const falses[] = {"0", "-0", "0.00", "0e9", "0e999", "false", "\"f\""};
+    for (size_t i = 0; i < ARRAY_LEN(trues); i++) {
+        kit_assert_text(field(TYPE_BOOL, -1, number, trues[i]), yes);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(falses); i++) {
+        kit_assert_text(field(TYPE_BOOL, -1, number, falses[i]), no);
+    }
+    kit_assert_text(field(TYPE_BOOL, -1, number, "\"2\""), "column 'v': \"2\" is not a valid bool");
+}
+
+static void test_booleans_are_numbers(void **state)
+{
+    (void) state;
+    struct value_rules number = {.number_booleans = true, .strict_numbers = true};
+    kit_assert_text(field(TYPE_INT2, -1, number, "true"), "000000020001");
+    kit_assert_text(field(TYPE_INT4, -1, number, "false"), "0000000400000000");
+    kit_assert_text(field(TYPE_INT8, -1, number, "true"), "000000080000000000000001");
+    kit_assert_text(field(TYPE_FLOAT4, -1, number, "true"), "000000043f800000");
+    kit_assert_text(field(TYPE_FLOAT8, -1, number, "false"), "000000080000000000000000");
+    kit_assert_text(field(TYPE_NUMERIC, -1, number, "true"), "0000000a00010000000000000001");
+    kit_assert_text(field(TYPE_TEXT, -1, number, "true"), "0000000474727565");
+    kit_assert_text(field(TYPE_JSON, -1, number, "true"), "0000000474727565");
+    kit_assert_text(field(TYPE_DATE, -1, number, "true"), "column 'v': true is not a valid date");
+}
+
+static void test_strict_booleans(void **state)
+{
+    (void) state;
+    struct value_rules none = {0};
+    kit_assert_text(field(TYPE_BOOL, -1, none, "1"), "0000000101");
+    kit_assert_text(field(TYPE_BOOL, -1, none, "2"), "column 'v': 2 is not a valid bool");
+    assert_non_null(strstr(last.hint, "booleans: number"));
+    kit_assert_text(field(TYPE_INT2, -1, none, "true"), "column 'v': true is not a valid int2");
+    assert_non_null(strstr(last.hint, "booleans: number"));
+    kit_assert_text(field(TYPE_NUMERIC, -1, none, "false"),
+                    "column 'v': false is not a valid numeric");
+    assert_non_null(strstr(last.hint, "booleans: number"));
+    kit_assert_text(field(TYPE_FLOAT4, -1, none, "false"),
+                    "column 'v': false is not a valid float4");
+    assert_non_null(strstr(last.hint, "booleans: number"));
+    kit_assert_text(field(TYPE_INT2, -1, none, "\"x\""), "column 'v': \"x\" is not a valid int2");
+    assert_string_equal(last.hint, "");
 }
 
 static void test_too_long(void **state)
@@ -267,6 +320,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nul),
         cmocka_unit_test(test_strict_numbers),
+        cmocka_unit_test(test_numbers_are_booleans),
+        cmocka_unit_test(test_booleans_are_numbers),
+        cmocka_unit_test(test_strict_booleans),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_empty_as_null),
         cmocka_unit_test(test_unit),

@@ -59,6 +59,8 @@ static struct mapping_spec change_spec(enum row_action action)
     return (struct mapping_spec){
         .format = FORMAT_JSON,
         .envelope = ENVELOPE_DEBEZIUM,
+        .precision = PRECISION_ADAPTIVE,
+        .decimal = DECIMAL_AUTO,
         .action = action,
         .deletes = action == ROW_INSERT ? DELETE_OFF : DELETE_CHANGE,
         .truncates = true,
@@ -329,7 +331,9 @@ static struct bench small_bench(struct mapping_spec spec)
 static void test_each_operation(void **state)
 {
     (void) state;
-    struct bench b = small_bench(change_spec(ROW_UPSERT));
+    struct mapping_spec spec = change_spec(ROW_UPSERT);
+    spec.precision = PRECISION_MICROSECONDS;
+    struct bench b = small_bench(spec);
     expect_taken(&b, NULL, "{\"op\":\"c\",\"before\":null,\"after\":{\"id\":1,\"note\":\"a\"}}");
     expect_taken(&b, NULL,
                  "{\"op\":\"r\",\"after\":{\"id\":2,\"note\":null,\"at\":946684800000000}}");

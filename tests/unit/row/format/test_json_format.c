@@ -71,6 +71,22 @@ static void test_null_has_no_fields(void **state)
     bench_done(&b);
 }
 
+static void test_a_byte_order_mark(void **state)
+{
+    (void) state;
+    struct bench b;
+    bench_init(&b);
+    assert_true(reads(&b, "\xEF\xBB\xBF{\"a\":\"x\"}"));
+    expect_kinds(&b, CELL_JSON, CELL_STRING, CELL_ABSENT);
+    assert_true(str_eq_z(b.cells[0].text, "{\"a\":\"x\"}"));
+    assert_false(reads(&b, "\xEF\xBB\xBF"));
+    assert_string_equal(b.err.text, "the value: not valid JSON: it is empty");
+    assert_false(reads(&b, "\xEF\xBB\xBF\xEF\xBB\xBF{}"));
+    assert_false(reads(&b, " \xEF\xBB\xBF{}"));
+    assert_false(reads(&b, "\xEF\xBB"));
+    bench_done(&b);
+}
+
 static void expect_fault(struct bench *b, const char *text, const char *words)
 {
     assert_false(reads(b, text));
@@ -126,6 +142,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fields_that_are_asked_for),
         cmocka_unit_test(test_null_has_no_fields),
+        cmocka_unit_test(test_a_byte_order_mark),
         cmocka_unit_test(test_what_is_no_object),
         cmocka_unit_test(test_without_fields_any_document_will_do),
         cmocka_unit_test(test_what_jsonb_may_refuse_is_said_of_the_document_read_last),

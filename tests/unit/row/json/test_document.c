@@ -685,6 +685,150 @@ static void test_short_numbers(void **state)
     fields_done(&f);
 }
 
+/* ---- names that follow a policy ---- */
+
+/* user_id and n are columns; userId and user_id.part are paths of users. */
+struct policy_bench {
+    struct fields f;
+    struct cell cells[6];
+    struct error err;
+};
+
+enum { P_ID = 1, P_N = 2, P_USER_PATH = 3, P_PARENT = 4, P_PART = 5 };
+
+static void policy_init(struct policy_bench *b, enum name_policy policy, bool with_paths)
+{
+    *b = (struct policy_bench){0};
+    fields_init(&b->f);
+    b->f.policy = policy;
+    assert_int_equal(fields_add_row(&b->f, 0, STR_LIT("user_id")), P_ID);
+    assert_int_equal(fields_add_row(&b->f, 0, STR_LIT("n")), P_N);
+    assert_int_equal(fields_add_row(&b->f, 0, STR_LIT("n")), P_N);
+    if (with_paths) {
+        assert_int_equal(fields_add(&b->f, 0, STR_LIT("userId")), P_USER_PATH);
+        assert_int_equal(fields_add(&b->f, 0, STR_LIT("user_id")), P_PARENT);
+        assert_int_equal(fields_add(&b->f, P_PARENT, STR_LIT("part")), P_PART);
+    }
+    fields_seal(&b->f);
+}
+
+static bool policy_read(struct policy_bench *b, const char *text)
+{
+    return document_read(document, str_of(text), &b->f, b->cells, &b->err);
+}
+
+static void expect_cell_text(const struct policy_bench *b, uint32_t node, const char *want)
+{
+    const struct cell *c = &b->cells[node];
+
+    if (want == NULL) {
+        assert_int_equal(c->kind, CELL_ABSENT);
+    } else {
+        assert_true(c->kind > CELL_NULL);
+        kit_assert_text(excerpt_text(&(struct excerpt){0}, c->text), want);
+    }
+}
+
+static void expect_two_names(struct policy_bench *b, const char *text, const char *words)
+{
+    assert_false(policy_read(b, text));
+    assert_int_equal(b->err.class, ERROR_RECORD);
+    assert_string_equal(b->err.sqlstate, "42701");
+    assert_true(*b->err.hint);
+    kit_assert_text(b->err.text, words);
+}
+
+static void test_names_by_policy(void **state)
+{
+    (void) state;
+    struct policy_bench b;
+    policy_init(&b, NAMES_SNAKE_CASE, false);
+    for (int i = 0; i < 3; i++) { /* the second time with a guess */
+        assert_true(policy_read(&b, "{\"userId\": 1, \"N\": 2, \"x\": {\"userId\": 9}}"));
+        expect_cell_text(&b, P_ID, "1");
+        expect_cell_text(&b, P_N, "2");
+        assert_true(policy_read(&b, "{\"n\":3,\"user\\u0049d\":[1,{\"n\":5}]}"));
+        expect_cell_text(&b, P_ID, "[1,{\"n\":5}]");
+        expect_cell_text(&b, P_N, "3");
+        assert_true(policy_read(&b, "{\"user_id\":4,\"userid\":5}"));
+        expect_cell_text(&b, P_ID, "4");
+        expect_cell_text(&b, P_N, NULL);
+    }
+    fields_done(&b.f);
+}
+
+static void test_the_last_of_one_name_wins_with_a_policy_too(void **state)
+{
+    (void) state;
+    struct policy_bench b;
+    policy_init(&b, NAMES_SNAKE_CASE, false);
+    assert_true(policy_read(&b, "{\"userId\":1,\"userId\":2,\"user\\u0049d\":3}"));
+    expect_cell_text(&b, P_ID, "3");
+    assert_true(policy_read(&b, "{\"user_id\":1,\"n\":1,\"user_id\":2,\"user\\u005fid\":3}"));
+    expect_cell_text(&b, P_ID, "3");
+    fields_done(&b.f);
+}
+
+static void test_two_names_of_one_column(void **state)
+{
+    (void) state;
+    struct policy_bench b;
+    policy_init(&b, NAMES_SNAKE_CASE, false);
+    for (int i = 0; i < 2; i++) {
+        expect_two_names(&b, "{\"userId\":1,\"user_id\":2}",
+                         "'userId' and 'user_id' both meet column 'user_id'");
+        expect_two_names(&b, "{\"user_id\":null,\"userId\":2}",
+                         "'user_id' and 'userId' both meet column 'user_id'");
+        expect_two_names(&b, "{\"userId\":{},\"n\":1,\"UserId\":2}",
+                         "'userId' and 'UserId' both meet column 'user_id'");
+        expect_two_names(&b, "{\"user-id\":1,\"user-id\":1,\"user_id\":2}",
+                         "'user-id' and 'user_id' both meet column 'user_id'");
+    }
+    fields_done(&b.f);
+}
+
+static void test_paths_of_users_are_exact(void **state)
+{
+    (void) state;
+    struct policy_bench b;
+    policy_init(&b, NAMES_SNAKE_CASE, true);
+    for (int i = 0; i < 3; i++) {
+        assert_true(policy_read(&b, "{\"userId\": {\"part\": 1}}"));
+        expect_cell_text(&b, P_ID, "{\"part\": 1}");
+        expect_cell_text(&b, P_USER_PATH, "{\"part\": 1}");
+        expect_cell_text(&b, P_PARENT, NULL);
+        expect_cell_text(&b, P_PART, NULL);
+        assert_true(policy_read(&b, "{\"user_id\": {\"part\": 1}, \"n\": 2}"));
+        expect_cell_text(&b, P_ID, "{\"part\": 1}");
+        expect_cell_text(&b, P_USER_PATH, NULL);
+        expect_cell_text(&b, P_PARENT, "{\"part\": 1}");
+        expect_cell_text(&b, P_PART, "1");
+        assert_true(policy_read(&b, "{\"UserID\": 7}"));
+        expect_cell_text(&b, P_ID, "7");
+        expect_cell_text(&b, P_USER_PATH, NULL);
+        expect_cell_text(&b, P_PARENT, NULL);
+        expect_two_names(&b, "{\"userId\":1,\"user_id\":2}",
+                         "'userId' and 'user_id' both meet column 'user_id'");
+        expect_two_names(&b, "{\"user_id\":1,\"userId\":2}",
+                         "'user_id' and 'userId' both meet column 'user_id'");
+        assert_true(policy_read(&b, "{\"userId\":1,\"userId\":[2]}"));
+        expect_cell_text(&b, P_ID, "[2]");
+        expect_cell_text(&b, P_USER_PATH, "[2]");
+    }
+    fields_done(&b.f);
+}
+
+static void test_names_in_lower_case(void **state)
+{
+    (void) state;
+    struct policy_bench b;
+    policy_init(&b, NAMES_LOWER, false);
+    assert_true(policy_read(&b, "{\"USER_ID\":1,\"N\":2,\"userId\":3}"));
+    expect_cell_text(&b, P_ID, "1");
+    expect_cell_text(&b, P_N, "2");
+    fields_done(&b.f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -697,6 +841,11 @@ int main(void)
         cmocka_unit_test(test_fields_at_all_levels),
         cmocka_unit_test(test_what_is_lacking),
         cmocka_unit_test(test_the_last_of_equal_names_wins),
+        cmocka_unit_test(test_names_by_policy),
+        cmocka_unit_test(test_the_last_of_one_name_wins_with_a_policy_too),
+        cmocka_unit_test(test_two_names_of_one_column),
+        cmocka_unit_test(test_paths_of_users_are_exact),
+        cmocka_unit_test(test_names_in_lower_case),
         cmocka_unit_test(test_many_names),
         cmocka_unit_test(test_below),
         cmocka_unit_test(test_odd_documents_are_noticed),

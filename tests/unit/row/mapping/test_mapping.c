@@ -102,6 +102,23 @@ static void test_raw_by_name(void **state)
     table_free(t);
 }
 
+static void test_keys_without_fields(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "id", .path = "key.id"}};
+    struct mapping_spec s = spec(FORMAT_JSON, entries, 1);
+    s.key_format = KEY_TEXT;
+    expect_fault(KIT_TABLE(kit_column("id", TYPE_INT4)), s,
+                 "column 'id': key.id: with key_format text a key has no fields",
+                 "key_format: json");
+    s.key_format = KEY_INT64;
+    s.entries = NULL;
+    s.entry_count = 0;
+    s.when = "key.id = 1";
+    expect_fault(KIT_TABLE(kit_column("id", TYPE_INT4)), s,
+                 "when: with key_format int64 a key has no fields", "key_format: json");
+}
+
 static void test_entries_come_first(void **state)
 {
     (void) state;
@@ -353,6 +370,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_by_name_and_convention),
         cmocka_unit_test(test_raw_by_name),
+        cmocka_unit_test(test_keys_without_fields),
         cmocka_unit_test(test_entries_come_first),
         cmocka_unit_test(test_omit_bits),
         cmocka_unit_test(test_at_most_64_omit_bits),

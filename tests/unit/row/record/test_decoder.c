@@ -344,6 +344,108 @@ static void test_keys_as_json(void **state)
     bench_done(&b);
 }
 
+/* Columns t text, b bytea and j jsonb of the whole key. */
+static struct bench whole_keys(enum key_format_id key_format, enum mapping_envelope envelope)
+{
+    static const struct mapping_entry entries[] = {{.column = "t", .path = "key"},
+                                                   {.column = "b", .path = "key"},
+                                                   {.column = "j", .path = "key"}};
+    struct bench b = {
+        .table = KIT_TABLE(kit_column("t", TYPE_TEXT), kit_column("b", TYPE_BYTEA),
+                           kit_column("j", TYPE_JSONB)),
+        .decoder = decoder_new(),
+    };
+    struct mapping_spec spec = {.key_format = key_format,
+                                .envelope = envelope,
+                                .entries = entries,
+                                .entry_count = ARRAY_LEN(entries)};
+
+    b.mapping = kit_mapping(b.table, &spec, 0);
+    return b;
+}
+
+static void test_whole_keys_as_json(void **state)
+{
+    (void) state;
+    struct bench b = whole_keys(KEY_JSON, ENVELOPE_NONE);
+    struct message msg = kit_message("\"c\"", "{}");
+    expect_row(&b, &msg,
+               "0003"
+               "0000000163"
+               "00000003226322"
+               "0000000401226322");
+    msg = kit_message("\xEF\xBB\xBF{}", NULL);
+    expect_row(&b, &msg,
+               "0003"
+               "000000027b7d"
+               "00000005efbbbf7b7d"
+               "00000003017b7d");
+    msg = kit_message("null", NULL);
+    expect_row(&b, &msg,
+               "0003"
+               "ffffffff"
+               "000000046e756c6c"
+               "ffffffff");
+    msg = kit_message("c", NULL);
+    expect_fault(&b, &msg, "", "the key: not valid JSON: unexpected character at byte 1");
+    bench_done(&b);
+}
+
+static void test_whole_keys_as_numbers(void **state)
+{
+    (void) state;
+    static const enum mapping_envelope envelopes[] = {ENVELOPE_NONE, ENVELOPE_DEBEZIUM};
+    for (size_t i = 0; i < ARRAY_LEN(envelopes); i++) {
+        struct bench b = whole_keys(KEY_INT32, envelopes[i]);
+        struct message msg = kit_message(NULL, "{\"op\":\"c\",\"after\":{}}");
+        msg.key = (struct str){"\xff\xff\xff\xd6", 4};
+        expect_row(&b, &msg,
+                   "0003"
+                   "000000032d3432"
+                   "00000004ffffffd6"
+                   "00000004012d3432");
+        msg.key = (struct str){"\0", 1};
+        expect_fault(&b, &msg, "", "the key has 1 byte, and key_format: int32 reads 4");
+        msg.key = (struct str){0};
+        expect_row(&b, &msg, "0003ffffffffffffffffffffffff");
+        bench_done(&b);
+    }
+}
+
+/* The columns of the key of a change event are fields of a key that has fields. */
+static void test_a_key_without_fields_completes_no_delete(void **state)
+{
+    (void) state;
+    for (int format = KEY_AUTO; format < KEY_FORMAT_COUNT; format++) {
+        struct bench b = {.table = KIT_TABLE(kit_column("id", TYPE_INT2)),
+                          .decoder = decoder_new()};
+        static const char *const key[] = {"id"};
+        struct unique *u = mem_zalloc(sizeof *u);
+        u->columns = mem_zalloc(sizeof *u->columns);
+        u->column_count = 1;
+        u->is_primary = true;
+        b.table->uniques = u;
+        b.table->unique_count = 1;
+        b.table->may_select = true;
+        b.table->may_update = true;
+        b.table->may_delete = true;
+        struct mapping_spec spec = {.key_format = (enum key_format_id) format,
+                                    .envelope = ENVELOPE_DEBEZIUM,
+                                    .action = ROW_UPSERT,
+                                    .deletes = DELETE_CHANGE,
+                                    .key = key,
+                                    .key_count = 1};
+        b.mapping = kit_mapping(b.table, &spec, 0);
+        struct message msg = kit_message("{\"id\":7}", "{\"op\":\"d\",\"before\":{}}");
+        assert_true(decoder_read(b.decoder, b.mapping, &msg, &b.err));
+        decoder_turn(b.decoder, true);
+        assert_true(decoder_complete(b.decoder, b.mapping, &b.err));
+        bool settles = decoder_settle(b.decoder, b.mapping, ROW_DELETE, &b.omit, &b.err);
+        assert_int_equal(settles, format == KEY_AUTO || format == KEY_JSON);
+        bench_done(&b);
+    }
+}
+
 static void test_the_root_must_be_an_object(void **state)
 {
     (void) state;
@@ -504,6 +606,9 @@ int main(void)
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_the_whole_value),
         cmocka_unit_test(test_keys_as_json),
+        cmocka_unit_test(test_whole_keys_as_json),
+        cmocka_unit_test(test_whole_keys_as_numbers),
+        cmocka_unit_test(test_a_key_without_fields_completes_no_delete),
         cmocka_unit_test(test_the_root_must_be_an_object),
         cmocka_unit_test(test_defaults_and_not_null),
         cmocka_unit_test(test_what_the_record_lacks),

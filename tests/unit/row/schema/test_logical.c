@@ -63,6 +63,8 @@ static void expect_fault(struct bench *b, const struct logical *l, struct cell i
 
 /* ---- by schema ---- */
 
+static const struct logical_rules quiet = {.precision = PRECISION_ADAPTIVE};
+
 struct schema_case {
     const char *entry;
     enum column_type type;
@@ -123,7 +125,7 @@ static void test_schemas(void **state)
         const struct schema_case *s = &schemas[i];
         struct column c = column_of(s->type, s->type_name);
         struct logical l;
-        logical_of_schema(str_of(s->entry), &c, &l);
+        logical_of_schema(str_of(s->entry), &c, &quiet, &l);
         if (l.kind != s->kind || l.unit != s->unit) {
             print_error("%s for %s: kind %d, unit %d\n", s->entry, s->type_name, (int) l.kind,
                         (int) l.unit);
@@ -142,20 +144,21 @@ static void test_parameters(void **state)
     struct logical l;
     logical_of_schema(STR_LIT("{\"name\":\"org.apache.kafka.connect.data.Decimal\",\"parameters\":"
                               "{\"scale\":\"2\",\"connect.decimal.precision\":\"12\"}}"),
-                      &numeric, &l);
+                      &numeric, &quiet, &l);
     assert_int_equal(l.kind, LOGICAL_DECIMAL);
     assert_int_equal(l.scale, 2);
     struct str entry = STR_LIT("{\"name\":\"io.debezium.data.Bits\",\"parameters\":"
                                "{\"length\":\"3\"}}");
-    logical_of_schema(entry, &bits, &l);
+    bits.typmod = 3;
+    logical_of_schema(entry, &bits, &quiet, &l);
     assert_int_equal(l.kind, LOGICAL_BITS);
     assert_int_equal(l.length, 3);
-    logical_of_schema(entry, &varying, &l);
+    logical_of_schema(entry, &varying, &quiet, &l);
     assert_int_equal(l.length, 0);
     logical_of_schema(STR_LIT("{\"name\":\"io.debezium.data.Bits\",\"parameters\":"
                               "{\"length\":\"99999999999\"}}"),
-                      &bits, &l);
-    assert_int_equal(l.length, 0);
+                      &bits, &quiet, &l);
+    assert_int_equal(l.length, 3);
 }
 
 static void test_arrays(void **state)
@@ -168,14 +171,15 @@ static void test_arrays(void **state)
     array.element = &element;
     struct str entry = STR_LIT(
         "{\"type\":\"array\",\"items\":" NAMED("int64", "io.debezium.time.MicroTimestamp") "}");
-    logical_of_schema(entry, &array, &l);
+    logical_of_schema(entry, &array, &quiet, &l);
     assert_int_equal(l.kind, LOGICAL_ARRAY);
     assert_int_equal(l.element->kind, LOGICAL_INSTANT);
     assert_int_equal(l.element->unit, UNIT_US);
     logical_done(&l);
-    logical_of_schema(entry, &jsonb, &l);
+    logical_of_schema(entry, &jsonb, &quiet, &l);
     assert_int_equal(l.kind, LOGICAL_PLAIN);
-    logical_of_column(&array, PRECISION_CONNECT, &l);
+    const struct logical_rules connect = {.precision = PRECISION_CONNECT};
+    logical_of_column(&array, &connect, CONNECTOR_POSTGRESQL, &l);
     assert_int_equal(l.kind, LOGICAL_ARRAY);
     assert_int_equal(l.element->unit, UNIT_MS);
     logical_done(&l);
@@ -186,32 +190,46 @@ static void test_arrays(void **state)
 static void test_units_of_columns(void **state)
 {
     (void) state;
+    enum { PG = CONNECTOR_POSTGRESQL, MY = CONNECTOR_MYSQL, NO = CONNECTOR_UNKNOWN };
     static const struct {
         enum column_type type;
         int32_t typmod;
         enum time_precision precision;
+        int connector;
         enum time_unit unit;
     } cases[] = {
-        {TYPE_TIMESTAMP, -1, PRECISION_ADAPTIVE, UNIT_US},
-        {TYPE_TIMESTAMP, 6, PRECISION_ADAPTIVE, UNIT_US},
-        {TYPE_TIMESTAMP, 4, PRECISION_ADAPTIVE, UNIT_US},
-        {TYPE_TIMESTAMP, 3, PRECISION_ADAPTIVE, UNIT_MS},
-        {TYPE_TIMESTAMPTZ, 0, PRECISION_ADAPTIVE, UNIT_MS},
-        {TYPE_TIME, 3, PRECISION_ADAPTIVE, UNIT_MS},
-        {TYPE_TIME, -1, PRECISION_ADAPTIVE, UNIT_US},
-        {TYPE_TIME, 3, PRECISION_ADAPTIVE_TIME_MICROSECONDS, UNIT_US},
-        {TYPE_TIMESTAMP, 3, PRECISION_ADAPTIVE_TIME_MICROSECONDS, UNIT_MS},
-        {TYPE_TIMESTAMP, -1, PRECISION_CONNECT, UNIT_MS},
-        {TYPE_TIMESTAMP, 3, PRECISION_MICROSECONDS, UNIT_US},
-        {TYPE_TIMESTAMP, 3, PRECISION_NANOSECONDS, UNIT_NS},
-        {TYPE_INTERVAL, -1, PRECISION_NANOSECONDS, UNIT_US},
+        {TYPE_TIMESTAMP, -1, PRECISION_ADAPTIVE, PG, UNIT_US},
+        {TYPE_TIMESTAMP, -1, PRECISION_ADAPTIVE, MY, UNIT_NONE},
+        {TYPE_TIMESTAMP, 6, PRECISION_ADAPTIVE, MY, UNIT_US},
+        {TYPE_TIMESTAMP, 4, PRECISION_ADAPTIVE, NO, UNIT_US},
+        {TYPE_TIMESTAMP, 3, PRECISION_ADAPTIVE, NO, UNIT_MS},
+        {TYPE_TIMESTAMPTZ, 0, PRECISION_ADAPTIVE, PG, UNIT_MS},
+        {TYPE_TIME, 3, PRECISION_ADAPTIVE, PG, UNIT_MS},
+        {TYPE_TIME, 3, PRECISION_ADAPTIVE, MY, UNIT_US},
+        {TYPE_TIME, -1, PRECISION_ADAPTIVE, PG, UNIT_US},
+        {TYPE_TIME, -1, PRECISION_ADAPTIVE, NO, UNIT_NONE},
+        {TYPE_TIME, 3, PRECISION_ADAPTIVE_TIME_MICROSECONDS, NO, UNIT_US},
+        {TYPE_TIMESTAMP, 3, PRECISION_ADAPTIVE_TIME_MICROSECONDS, MY, UNIT_MS},
+        {TYPE_TIMESTAMP, -1, PRECISION_CONNECT, NO, UNIT_MS},
+        {TYPE_TIMESTAMP, 3, PRECISION_MICROSECONDS, MY, UNIT_US},
+        {TYPE_TIMESTAMP, 3, PRECISION_NANOSECONDS, PG, UNIT_NS},
+        {TYPE_INTERVAL, -1, PRECISION_NANOSECONDS, PG, UNIT_US},
+        {TYPE_INTERVAL, -1, PRECISION_NANOSECONDS, MY, UNIT_NS},
+        {TYPE_INTERVAL, -1, PRECISION_CONNECT, NO, UNIT_MS},
+        {TYPE_TIMESTAMP, 3, PRECISION_AUTO, PG, UNIT_MS},
+        {TYPE_TIMESTAMP, 3, PRECISION_AUTO, MY, UNIT_NONE},
+        {TYPE_INTERVAL, -1, PRECISION_AUTO, NO, UNIT_NONE},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct column c = column_of(cases[i].type, "");
+        const struct logical_rules rules = {.precision = cases[i].precision};
         struct logical l;
         c.typmod = cases[i].typmod;
-        logical_of_column(&c, cases[i].precision, &l);
-        assert_int_equal(l.unit, cases[i].unit);
+        logical_of_column(&c, &rules, (enum connector) cases[i].connector, &l);
+        if (l.unit != cases[i].unit) {
+            print_error("case %zu: unit %d\n", i, (int) l.unit);
+            fail();
+        }
     }
 }
 
@@ -221,10 +239,10 @@ static void test_bits_of_columns(void **state)
     struct column c = column_of(TYPE_OTHER, "bit(7)");
     struct logical l;
     c.typmod = 7;
-    logical_of_column(&c, PRECISION_ADAPTIVE, &l);
+    logical_of_column(&c, &quiet, CONNECTOR_POSTGRESQL, &l);
     assert_int_equal(l.length, 7);
     c.type_name = (char *) (uintptr_t) "bit varying(9)";
-    logical_of_column(&c, PRECISION_ADAPTIVE, &l);
+    logical_of_column(&c, &quiet, CONNECTOR_POSTGRESQL, &l);
     assert_int_equal(l.length, 0);
 }
 
@@ -314,6 +332,7 @@ static void test_decimals(void **state)
            CELL_NUMBER, "123456789012345678901234567890.123456789");
     expect(&b, &scaled, object("{\"scale\":-3,\"value\":\"DA==\"}"), CELL_NUMBER, "12000");
     expect(&b, &scaled, string("12.50"), CELL_STRING, "12.50");
+    expect(&b, &scaled, string("1234"), CELL_STRING, "1234"); /* a schema tells it */
     expect_fault(&b, &scaled, object("{\"scale\":\"9\",\"value\":\"AA==\"}"),
                  "{\"scale\":\"9\",\"value\":\"AA==\"} is not a decimal with its scale");
     expect_fault(&b, &scaled, object("{\"scale\":9}"),
@@ -340,6 +359,19 @@ static void test_bits(void **state)
     expect(&b, &any, no, CELL_STRING, "0");
     expect(&b, &any, number("1"), CELL_NUMBER, "1");
     expect_fault(&b, &three, string("CA=="), "\"CA==\" has more than 3 bits");
+    struct logical counted = {.kind = LOGICAL_BITS, .bits = BITS_NUMBER};
+    struct logical bytes = {.kind = LOGICAL_BITS, .bits = BITS_BYTES, .length = 12};
+    struct logical column = {.kind = LOGICAL_BITS, .length = 8, .most = 4};
+    expect(&b, &counted, string("AgE="), CELL_NUMBER, "258");
+    expect(&b, &counted, string("//////////8="), CELL_NUMBER, "18446744073709551615");
+    expect(&b, &counted, string(""), CELL_NUMBER, "0");
+    expect(&b, &counted, yes, CELL_NUMBER, "1");
+    expect_fault(&b, &column, string("EA=="), "\"EA==\" has more than 4 bits");
+    struct cell in = string("BQA=");
+    assert_true(logical_apply(&bytes, &in, &b.scratch, &b.out, &b.err));
+    assert_int_equal(b.out.kind, CELL_BYTES);
+    assert_int_equal(b.out.text.n, 2);
+    assert_memory_equal(b.out.text.p, "\0\5", 2);
     expect_fault(&b, &three, string("101"), "\"101\" is not base64");
     logical_scratch_done(&b.scratch);
 }

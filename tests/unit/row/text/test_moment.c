@@ -110,6 +110,69 @@ static void test_infinity(void **state)
     assert_int_equal(moment_parse(STR_LIT("infinityx"), &scratch, &m), MOMENT_SYNTAX);
 }
 
+/* ISO 8601 without separators, days of the year and of the week, and a comma. */
+static void test_other_forms_of_iso_8601(void **state)
+{
+    (void) state;
+    const int64_t hour = INT64_C(3600000000);
+    expect("20000101", 0, 0, 0);
+    expect("20000102T080000Z", 1, 8 * hour, 0);
+    expect("20000102t0800", 1, 8 * hour, 0);
+    expect("20000102T080000.5-0130", 1, 8 * hour + 500000, -5400);
+    expect("20000102 080000,25+01", 1, 8 * hour + 250000, 3600);
+    expect("20000102T240000Z", 1, USEC_PER_DAY, 0);
+    expect("20000102Z", 1, 0, 0);
+    expect("20000102T08:00:00Z", 1, 8 * hour, 0);
+    expect("2000-01-02T080000Z", 1, 8 * hour, 0);
+    expect("2000-01-01z", 0, 0, 0);
+    expect("2000-01-01T08:00:00,123456Z", 0, 8 * hour + 123456, 0);
+    expect("2000-01-01T08:00:00,1234567Z", 0, 8 * hour + 123457, 0);
+    expect("2000-01-01T08:00:00," ZEROS_50 "1", 0, 8 * hour, 0);
+    expect("2000-001", 0, 0, 0);
+    expect("2000-366T08:00Z", 365, 8 * hour, 0);
+    expect("2026-031", 9527, 0, 0);
+    expect("2026-W05-6", 9527, 0, 0);
+    expect("2026W056T080000Z", 9527, 8 * hour, 0);
+    expect("2004-W53-6", 1827, 0, 0); /* 2005-01-01 */
+    expect("2005-W01-1", 1829, 0, 0); /* 2005-01-03 */
+    expect("0001-W01-1", -730119, 0, 0);
+}
+
+static void test_zones_that_are_written_out(void **state)
+{
+    (void) state;
+    const int64_t hour = INT64_C(3600000000);
+    expect("2000-01-01 08:00:00 +0000", 0, 8 * hour, 0);
+    expect("2000-01-01 08:00:00 +0100", 0, 8 * hour, 3600);
+    expect("2000-01-01 08:00:00 Z", 0, 8 * hour, 0);
+    expect("2000-01-01 08:00:00 UTC", 0, 8 * hour, 0);
+    expect("2000-01-01 08:00 gmt", 0, 8 * hour, 0);
+    expect("2000-01-01T08:00:00UTC", 0, 8 * hour, 0);
+    expect("2000-01-01 08:00:00.5 +0000 UTC", 0, 8 * hour + 500000, 0);
+    expect("2000-01-01T08:00:00-00:00", 0, 8 * hour, 0);
+    expect("2000-01-01T08:00+01:00[Europe/Berlin]", 0, 8 * hour, 3600);
+    expect("2000-01-01T08:00:00.25Z[UTC]", 0, 8 * hour + 250000, 0);
+    expect("2000-01-01T08:00:00Z[Etc/GMT+1][u-ca=iso8601]", 0, 8 * hour, 0);
+    expect("2000-01-01T08:00:00+01:00[+01:00]", 0, 8 * hour, 3600);
+    expect("2000-01-01Z[UTC]", 0, 0, 0);
+}
+
+static void test_a_name_is_no_offset(void **state)
+{
+    (void) state;
+    static const char *const texts[] = {
+        "2000-01-01T08:00:00[Europe/Berlin]",
+        "2000-01-01T08:00[UTC][u-ca=iso8601]",
+        "20000101T080000[Europe/Berlin]",
+        "2000-01-01[Europe/Berlin]",
+    };
+    struct moment m;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        assert_int_equal(moment_parse(str_of(texts[i]), &scratch, &m), MOMENT_ZONE);
+    }
+    assert_int_equal(moment_parse_time(STR_LIT("08:00[UTC]"), &scratch, &m), MOMENT_ZONE);
+}
+
 static void test_refused(void **state)
 {
     (void) state;
@@ -147,6 +210,33 @@ static void test_refused(void **state)
         " 2000-01-01",
         "2000-01-0:",
         "2000-01-01  10:11",
+        "2000-01-01T10:11:12,",
+        "2000-01-01T10:11:12 ",
+        "2000-01-01T10:11:12  +00",
+        "2000-01-01T10:11:12 CET",
+        "2000-01-01T10:11:12 UTC+1",
+        "2000-01-01T10:11:12 UT",
+        "2000-01-01T10:11:12+01:00 UTC",
+        "2000-01-01T10:11:12+00:00 CET",
+        "2000-01-01T10:11:12Z[",
+        "2000-01-01T10:11:12Z[]",
+        "2000-01-01T10:11:12Z[UTC",
+        "2000-01-01T10:11:12Z[UTC]x",
+        "2000-01-01T10:11:12Z[!Europe/Berlin]",
+        "2000-01-01T10:11:12Z[a b]",
+        "2000-01-01T10:11:12[UTC",
+        "20000101T10",
+        "20000101T1011122",
+        "20000101101112",
+        "200001010",
+        "2000010",
+        "2000-01",
+        "2000-0001",
+        "2000-W01",
+        "2000-W1-1",
+        "2000-W01-11",
+        "2000W01-1",
+        "2000-W011",
     };
     static const char *const field[] = {
         "0000-01-01",
@@ -163,6 +253,19 @@ static void test_refused(void **state)
         "2000-01-01T00:00:00+16",
         "2000-01-01T00:00:00+01:60",
         "2000-01-01T00:00:00+01:00:60",
+        "20001301",
+        "00000101",
+        "20000101T2500",
+        "20000101T101161",
+        "2000-000",
+        "2001-366",
+        "2000-W00-1",
+        "2000-W01-0",
+        "2000-W01-8",
+        "2000-W53-1",
+        "2004-W54-1",
+        "0000-W01-1",
+        "0000-001",
     };
     struct moment m;
     for (size_t i = 0; i < ARRAY_LEN(syntax); i++) {
@@ -244,6 +347,12 @@ static void test_time_of_day(void **state)
     assert_int_equal(moment_parse_time(STR_LIT("25:00"), &scratch, &m), MOMENT_FIELD);
     assert_int_equal(moment_parse_time(STR_LIT("infinity"), &scratch, &m), MOMENT_SYNTAX);
     assert_int_equal(moment_parse_time(STR_LIT("10:00 "), &scratch, &m), MOMENT_SYNTAX);
+    assert_int_equal(moment_parse_time(STR_LIT("T010203,5Z"), &scratch, &m), MOMENT_OK);
+    assert_int_equal(m.usec, 3723500000);
+    assert_int_equal(moment_parse_time(STR_LIT("t01:02:03.5"), &scratch, &m), MOMENT_OK);
+    assert_int_equal(m.usec, 3723500000);
+    assert_int_equal(moment_parse_time(STR_LIT("010203"), &scratch, &m), MOMENT_SYNTAX);
+    assert_int_equal(moment_parse_time(STR_LIT("T"), &scratch, &m), MOMENT_SYNTAX);
 }
 
 static int done(void **state)
@@ -262,6 +371,9 @@ int main(void)
         cmocka_unit_test(test_days_are_without_gaps),
         cmocka_unit_test(test_times_and_offsets),
         cmocka_unit_test(test_infinity),
+        cmocka_unit_test(test_other_forms_of_iso_8601),
+        cmocka_unit_test(test_zones_that_are_written_out),
+        cmocka_unit_test(test_a_name_is_no_offset),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_the_usual_form_is_the_general_one),
         cmocka_unit_test(test_time_of_day),

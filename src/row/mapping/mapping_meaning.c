@@ -1,0 +1,126 @@
+/*
+ * What the values of a mapping are where their JSON does not say it: by what the route declares and
+ * by the type of the column. Main thread, once per route.
+ */
+#include "base/mem.h"
+#include "row/mapping/mapping_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What Debezium writes for a value that it does not have, unless it is told another text. */
+#define DEBEZIUM_PLACEHOLDER "__debezium_unavailable_value"
+
+static void add_placeholder(struct mapping *m, const char *text)
+{
+    m->placeholders[m->placeholder_count++] = placeholder_new(text);
+}
+
+void mapping_meaning_begin(struct mapping *m, const struct mapping_spec *spec)
+{
+    m->meanings = (struct logical_rules){
+        .precision = spec->precision,
+        .texts = spec->decimal,
+        .guesses_bytes = spec->rules.bytes == BYTES_AUTO,
+        .has_documents = m->envelope == ENVELOPE_DEBEZIUM,
+    };
+    if (m->envelope != ENVELOPE_NONE) {
+        m->wrapper = (struct wrapper_cells){
+            .schema = fields_add(&m->value, 0, STR_LIT("schema")),
+            .payload = fields_add(&m->value, 0, STR_LIT("payload")),
+        };
+        m->reads_value = true;
+    }
+    if (m->envelope == ENVELOPE_DEBEZIUM) {
+        add_placeholder(m, DEBEZIUM_PLACEHOLDER);
+    }
+    if (spec->placeholder != NULL) {
+        add_placeholder(m, spec->placeholder);
+    }
+}
+
+/* Of a choice it is not known which of its places gives the value. */
+static bool is_of_row(const struct mapping *m, const struct fill *f)
+{
+    bool value = f->place.origin == ORIGIN_VALUE && mapping_change_holds(m, f->place.number);
+
+    return mapping_is_change(m) && (value || f->place.origin == ORIGIN_KEY);
+}
+
+static uint64_t fingerprint_of(const struct mapping *m)
+{
+    _cleanup_buf_ struct buf text = {0};
+
+    buf_printf(&text, "%d %d %d\n", m->meanings.guesses_bytes, m->meanings.has_documents,
+               (int) m->value.policy);
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        buf_printf(&text, "%s %s %s %d\n", f->column->name, f->column->type_name, f->source_text,
+                   (int) f->unit);
+    }
+    return str_hash(buf_str(&text));
+}
+
+static void set_meaning(struct mapping *m, const struct fill *f, enum connector connector,
+                        struct logical *out)
+{
+    bool declared = f->unit != UNIT_NONE && !f->of_event;
+
+    if (declared || !is_of_row(m, f)) {
+        *out = (struct logical){.kind = LOGICAL_PLAIN, .unit = f->unit};
+    } else {
+        logical_of_column(f->column, &m->meanings, connector, out);
+    }
+}
+
+/* For people: what a number in a column of times counts, if its event has no schema. */
+static void describe_units(struct mapping *m, size_t fill)
+{
+    const struct fill *f = &m->fills[fill];
+    const struct column *c = f->column->element != NULL ? f->column->element : f->column;
+    const struct logical *of[CONNECTORS];
+
+    if (!is_of_row(m, f) || f->is_input || !column_type_is_time(c->type)) {
+        return;
+    }
+    for (int i = 0; i < CONNECTORS; i++) {
+        const struct logical *l = &m->logicals[i][fill];
+        of[i] = l->element != NULL ? l->element : l;
+    }
+    char **encoding = &m->encodings[f->column - m->table->columns];
+    _cleanup_buf_ struct buf text = {0};
+    buf_printf(&text, "%s, without a schema numbers are ", *encoding);
+    logical_describe_units(of, &text);
+    free(*encoding);
+    *encoding = mem_strdup(buf_cstr(&text));
+}
+
+void mapping_meaning_end(struct mapping *m)
+{
+    if (m->envelope == ENVELOPE_NONE) {
+        return;
+    }
+    for (int connector = 0; connector < CONNECTORS; connector++) {
+        m->logicals[connector] = mem_array(MAX(m->fill_count, 1), sizeof **m->logicals);
+        for (size_t i = 0; i < m->fill_count; i++) {
+            set_meaning(m, &m->fills[i], (enum connector) connector, &m->logicals[connector][i]);
+        }
+    }
+    for (size_t i = 0; i < m->fill_count; i++) {
+        describe_units(m, i);
+    }
+    m->fingerprint = fingerprint_of(m);
+}
+
+void mapping_meaning_done(struct mapping *m)
+{
+    for (int connector = 0; connector < CONNECTORS; connector++) {
+        for (size_t i = 0; m->logicals[connector] != NULL && i < m->fill_count; i++) {
+            logical_done(&m->logicals[connector][i]);
+        }
+        free(m->logicals[connector]);
+    }
+    for (size_t i = 0; i < m->placeholder_count; i++) {
+        placeholder_free(m->placeholders[i]);
+    }
+}
