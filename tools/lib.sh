@@ -9,6 +9,7 @@ PACKAGES_POSTGRES=(postgresql)
 PACKAGES_TEST=(
     g++ libclang-rt-dev libcmocka-dev clang-format clang-tidy clang-tools gcovr git
     maven default-jre-headless kcat iproute2 util-linux pgbouncer postgresql-postgis
+    mariadb-server-core mariadb-client-core
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg python3-confluent-kafka
 )
 
@@ -45,6 +46,7 @@ install_packages() {
 CACHE=$(dirname "$KAFKA_HOME")
 CONNECT_VERSION=4.3.0
 DEBEZIUM_VERSION=3.6.0.Final
+DEBEZIUM_MARIADB_VERSION=3.5.0.Final # Maven Central has no newer one
 
 # fetch_jars DIR GROUP:ARTIFACT:VERSION: the artifact and what it runs with, from Maven Central, once, into DIR/libs.
 fetch_jars() {
@@ -80,14 +82,15 @@ fetch_kafka() { fetch_jars "$KAFKA_HOME" "org.apache.kafka:kafka_2.13:$KAFKA_VER
 
 fetch_connect() { fetch_jars "$CACHE/connect-$CONNECT_VERSION" "org.apache.kafka:connect-runtime:$CONNECT_VERSION"; }
 
-# fetch_debezium NAME: the plugin debezium-connector-NAME for Kafka Connect, from Maven Central, once.
+# fetch_debezium NAME [VERSION]: the plugin debezium-connector-NAME for Kafka Connect, from Maven Central, once.
 fetch_debezium() {
-    local dir=$CACHE/debezium-$1-$DEBEZIUM_VERSION
+    local version=${2:-$DEBEZIUM_VERSION}
+    local dir=$CACHE/debezium-$1-$version
     [ -d "$dir" ] && return
-    say "fetching Debezium's connector $1 $DEBEZIUM_VERSION"
+    say "fetching Debezium's connector $1 $version"
     rm -rf "$dir.new"
     mkdir -p "$dir.new"
     (cd "$dir.new" && mvn -q -B dependency:unpack -DoutputDirectory=. \
-        -Dartifact="io.debezium:debezium-connector-$1:$DEBEZIUM_VERSION:tar.gz:plugin" >&2) || return
+        -Dartifact="io.debezium:debezium-connector-$1:$version:tar.gz:plugin" >&2) || return
     mv "$dir.new" "$dir"
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* More names of fields or columns than this help nobody. */
-#define NAMES_SHOWN 10
+#define SHOWN_NAMES_MAX 10
 
 /* ---- rows ---- */
 
@@ -82,12 +82,12 @@ static void print_fields(const struct survey *s, bool is_exact)
         return;
     }
     printf("      no column takes:");
-    for (size_t i = 0; i < MIN(s->field_count, NAMES_SHOWN); i++) {
+    for (size_t i = 0; i < MIN(s->field_count, SHOWN_NAMES_MAX); i++) {
         printf(i == 0 ? " " : ", ");
         print_field(s, &s->fields[i], &any_same);
     }
-    if (s->field_count > NAMES_SHOWN) {
-        printf(", %s%zu more", s->is_full ? "more than " : "", s->field_count - NAMES_SHOWN);
+    if (s->field_count > SHOWN_NAMES_MAX) {
+        printf(", %s%zu more", s->is_full ? "more than " : "", s->field_count - SHOWN_NAMES_MAX);
     }
     printf("\n");
     if (any_same) {
@@ -106,14 +106,14 @@ static void print_unfilled(const struct survey *s)
         if (s->columns[i].filled > 0) {
             continue;
         }
-        if (n < NAMES_SHOWN) {
+        if (n < SHOWN_NAMES_MAX) {
             printf(n == 0 ? "      nothing fills: %s <- %s" : ", %s <- %s", s->columns[i].name,
                    s->columns[i].source);
         }
         n++;
     }
-    if (n > NAMES_SHOWN) {
-        printf(", %zu more", n - NAMES_SHOWN);
+    if (n > SHOWN_NAMES_MAX) {
+        printf(", %zu more", n - SHOWN_NAMES_MAX);
     }
     printf(n > 0 ? "\n" : "");
 }

@@ -119,7 +119,7 @@ static bool check_append(struct load *l, const struct config_route *route)
         {"delete", route->delete_pos, route->delete != CONFIG_DELETE_OFF},
         {"delete_when", route->delete_when_pos, *route->delete_when != '\0'},
         {"soft_delete", route->soft_delete_pos, *route->soft_delete != '\0'},
-        {"only_if_newer", route->only_if_newer_pos, *route->only_if_newer != '\0'},
+        {"only_if_newer", route->only_if_newer_pos, route->only_if_newer.count > 0},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(keyed); i++) {
@@ -275,7 +275,7 @@ static bool check_mode(struct load *l, const struct config_route *route)
         load_error(l, route->soft_delete_pos, "'soft_delete' needs 'delete', which is off");
         return error_hint(l->err, "delete: tombstone, or delete_when: value.op = 'd'");
     }
-    if (*route->only_if_newer != '\0' && route->mode == MODE_IGNORE) {
+    if (route->only_if_newer.count > 0 && route->mode == MODE_IGNORE) {
         return load_error(l, route->only_if_newer_pos,
                           "'only_if_newer' does not go with mode ignore, which never overwrites");
     }

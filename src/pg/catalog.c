@@ -31,7 +31,12 @@ static const char relation_sql[] =
     " pg_catalog.has_table_privilege(c.oid, 'DELETE'),"
     " pg_catalog.has_table_privilege(c.oid, 'TRUNCATE'),"
     " EXISTS (SELECT FROM pg_catalog.pg_constraint f"
-    " WHERE f.confrelid" SQL_EQ "c.oid AND f.contype" SQL_EQ "'f' AND f.conrelid" SQL_NE "c.oid)"
+    " WHERE f.confrelid" SQL_EQ "c.oid AND f.contype" SQL_EQ "'f' AND f.conrelid" SQL_NE "c.oid),"
+    " pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),"
+    " pg_catalog.has_table_privilege(c.oid, 'SELECT')"
+    " AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g"
+    " WHERE g.tgattr::pg_catalog.text" SQL_NE "'' AND (g.tgrelid" SQL_EQ "c.oid OR g.tgrelid" SQL_EQ
+    "ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p)::pg_catalog.oid[])))"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "c.relnamespace"
     " WHERE c.relname" SQL_EQ "$2::pg_catalog.name"
     " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
@@ -52,7 +57,9 @@ enum {
     REL_UPDATE,
     REL_DELETE,
     REL_TRUNCATE,
-    REL_REFERENCED
+    REL_REFERENCED,
+    REL_STAGE,
+    REL_SET_ALL
 };
 
 static const char *kind_name(char kind)
@@ -193,6 +200,15 @@ static bool no_insert(const struct table *t, const char *column, const char *use
     " t.typnotnull, t.typdefault IS NULL), ',' ORDER BY t.oid)"                                    \
     " FROM d JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "d.typ WHERE t.typtype" SQL_EQ "'d'))"
 
+/* Every DEFAULT, of a column or of its domain, of r.rel. */
+#define DEFAULTS_SQL                                                                               \
+    "pg_catalog.md5((SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attnum,"             \
+    " coalesce(e.adbin::pg_catalog.text, t.typdefaultbin::pg_catalog.text)), ',' ORDER BY"         \
+    " a.attnum) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ          \
+    "a.atttypid LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid" SQL_EQ "a.attrelid"                \
+    " AND e.adnum" SQL_EQ "a.attnum WHERE a.attrelid" SQL_EQ "r.rel AND a.attnum" SQL_GT "0"       \
+    " AND NOT a.attisdropped))"
+
 /* Fails as no statement of anybody else does: a setting of this name does not exist. */
 #define NO_SUCH_SETTING "pgsinkd.columns_have_changed"
 
@@ -223,6 +239,14 @@ void catalog_guard_sql(struct buf *out, const char *schema, const struct table *
     buf_printf(out, ",'%s')", t->signature);
 }
 
+void catalog_defaults_guard_sql(struct buf *out, const struct table *t)
+{
+    buf_add_z(out, "CASE WHEN (SELECT " DEFAULTS_SQL);
+    add_name(out, t, " FROM (SELECT pg_catalog.to_regclass(", ")::pg_catalog.oid) AS r(rel))");
+    buf_printf(out, SQL_EQ "'%s' THEN true", t->defaults);
+    buf_add_z(out, " ELSE pg_catalog.current_setting('" NO_SUCH_SETTING "') IS NULL END");
+}
+
 bool catalog_guard_speaks(const char *sqlstate, const char *message)
 {
     return sqlstate_is(sqlstate, SQLSTATE_CHANGED) ||
@@ -230,7 +254,7 @@ bool catalog_guard_speaks(const char *sqlstate, const char *message)
             strstr(message, NO_SUCH_SETTING) != NULL);
 }
 
-/* Both parts; set_signature takes the second where it counts. */
+/* Both parts, of which set_signature takes the second where it counts, and that of the DEFAULTs. */
 static PGresult *read_signature(struct conn *c, const struct table *t, struct error *err)
 {
     char oid[16];
@@ -239,7 +263,7 @@ static PGresult *read_signature(struct conn *c, const struct table *t, struct er
     snprintf(oid, sizeof oid, "%u", t->oid);
     return conn_exec(c,
                      "SELECT pg_catalog.concat(r.rel, ':', " COLUMNS_SQL "), " DOMAINS_SQL
-                     " FROM (SELECT $1::pg_catalog.oid) AS r(rel)",
+                     ", " DEFAULTS_SQL " FROM (SELECT $1::pg_catalog.oid) AS r(rel)",
                      1, values, err);
 }
 
@@ -247,6 +271,7 @@ static void set_signature(struct table *t, const PGresult *r)
 {
     t->signature = t->has_domains ? mem_printf("%s:%s", PQgetvalue(r, 0, 0), PQgetvalue(r, 0, 1))
                                   : mem_strdup(PQgetvalue(r, 0, 0));
+    t->defaults = mem_strdup(PQgetvalue(r, 0, 2));
 }
 
 /*
@@ -258,6 +283,7 @@ static void set_signature(struct table *t, const PGresult *r)
     " SELECT b.typid, b.typmod, b.not_null, pg_catalog.format_type(b.typid, -1), w.typarray,"      \
     " CASE WHEN w.typtype" SQL_EQ "'e' THEN 'enum'"                                                \
     " WHEN w.typinput" SQL_EQ "'pg_catalog.array_in'::pg_catalog.regproc THEN 'array'"             \
+    " WHEN w.typtype" SQL_EQ "'c' THEN 'composite'"                                                \
     " ELSE f.prosrc END, w.typelem, " SQL_TYPE_NAME("b.typid", "-1")
 #define TYPE_JOINS                                                                                 \
     " JOIN pg_catalog.pg_type w ON w.oid" SQL_EQ "b.typid"                                         \
@@ -325,14 +351,29 @@ static uint32_t oid_at(const PGresult *r, int row, int column)
     return (uint32_t) strtoul(PQgetvalue(r, row, column), NULL, 10);
 }
 
-/* Its fields are sent as text that SQL casts. */
-static void set_cast(struct column *col)
+/* Its fields are sent as this type, and SQL casts them. */
+static void set_cast(struct column *col, enum column_type as)
 {
     col->cast = true;
-    col->wire_oid = OID_TEXT;
-    col->wire_array_oid = OID_TEXT_ARRAY;
+    col->wire_oid = column_type_oid(as);
+    col->wire_array_oid = column_type_array_oid(as);
     free(col->wire_name);
-    col->wire_name = mem_strdup("pg_catalog.text");
+    col->wire_name = mem_printf("pg_catalog.%s", column_type_name(as));
+}
+
+/* The same of an array, by its elements. Those that are binary stay so, as elements of an array. */
+static void set_array_cast(struct column *array, enum column_type as)
+{
+    if (as == TYPE_TEXT) {
+        set_cast(array, as);
+        return;
+    }
+    array->element->wire_oid = column_type_oid(as);
+    array->cast = true;
+    array->wire_oid = column_type_array_oid(as);
+    array->wire_array_oid = 0;
+    free(array->wire_name);
+    array->wire_name = mem_printf("pg_catalog.%s[]", column_type_name(as));
 }
 
 static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int row,
@@ -350,7 +391,7 @@ static bool fill_element(struct conn *c, struct column *array, const char *oid, 
     }
     if (strcmp(PQgetvalue(r, 0, COL_KIND), "array") == 0) {
         array->type = TYPE_OTHER;
-        set_cast(array);
+        set_cast(array, TYPE_TEXT);
         return true;
     }
     array->element = mem_zalloc(sizeof *array->element);
@@ -360,7 +401,7 @@ static bool fill_element(struct conn *c, struct column *array, const char *oid, 
     array->has_domain = strtoul(oid, NULL, 10) != oid_at(r, 0, COL_TYPE);
     array->element->wire_oid = (uint32_t) strtoul(oid, NULL, 10); /* a domain counts here */
     if (array->element->cast) {
-        set_cast(array);
+        set_array_cast(array, column_type_sent_as(array->element->type));
     }
     return true;
 }
@@ -378,7 +419,7 @@ static bool fill_type(struct conn *c, struct column *col, const PGresult *r, int
     col->sql_name = mem_strdup(PQgetvalue(r, row, COL_SQL_NAME));
     col->wire_name = mem_strdup(col->sql_name);
     if (column_type_is_cast(col->type)) {
-        set_cast(col);
+        set_cast(col, column_type_sent_as(col->type));
     }
     return col->type != TYPE_ARRAY || fill_element(c, col, PQgetvalue(r, row, COL_ELEMENT),
                                                    PQgetvalue(r, row, COL_TYPMOD), err);
@@ -430,6 +471,44 @@ static bool fill_column(struct conn *c, struct column *col, const PGresult *r, i
         return false;
     }
     fill_compare(col, r, row);
+    return true;
+}
+
+/* --- its defaults --- */
+
+/*
+ * As expressions, for sessions with the search_path of this one. That of an identity column needs
+ * no privilege on its sequence, but nextval() does.
+ */
+static const char defaults_sql[] =
+    "SELECT CASE WHEN a.attgenerated" SQL_NE "'' THEN NULL"
+    " WHEN a.attidentity" SQL_EQ "'' THEN coalesce(pg_catalog.pg_get_expr(e.adbin, e.adrelid),"
+    " pg_catalog.pg_get_expr(t.typdefaultbin, 0))"
+    " ELSE (SELECT pg_catalog.format('pg_catalog.nextval(%L::pg_catalog.regclass)', q.name)"
+    " FROM pg_catalog.pg_get_serial_sequence(a.attrelid::pg_catalog.regclass::pg_catalog.text,"
+    " a.attname) AS q(name) WHERE pg_catalog.has_sequence_privilege(q.name, 'USAGE')) END"
+    " FROM pg_catalog.pg_attribute a"
+    " JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "a.atttypid"
+    " LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid" SQL_EQ "a.attrelid AND e.adnum" SQL_EQ
+    "a.attnum WHERE a.attrelid" SQL_EQ "$1::pg_catalog.oid AND a.attnum" SQL_GT "0"
+    " AND NOT a.attisdropped ORDER BY a.attnum";
+
+static bool read_defaults(struct conn *c, struct table *t, struct error *err)
+{
+    char oid[16];
+    const char *values[] = {oid};
+
+    snprintf(oid, sizeof oid, "%u", t->oid);
+    _cleanup_result_ PGresult *r = conn_exec(c, defaults_sql, 1, values, err);
+    if (r == NULL) {
+        return false;
+    }
+    size_t n = MIN(t->column_count, (size_t) PQntuples(r)); /* the table may have changed */
+    for (size_t i = 0; i < n; i++) {
+        if (!PQgetisnull(r, (int) i, 0)) {
+            t->columns[i].default_sql = mem_strdup(PQgetvalue(r, (int) i, 0));
+        }
+    }
     return true;
 }
 
@@ -523,7 +602,7 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
     if (!may_insert && (refused != NULL || granted == 0)) {
         return no_insert(t, granted > 0 && refused != NULL ? refused->name : NULL, user, err);
     }
-    return read_uniques(c, t, attnums, err);
+    return read_uniques(c, t, attnums, err) && read_defaults(c, t, err);
 }
 
 static struct table *new_table(const PGresult *r)
@@ -540,6 +619,8 @@ static struct table *new_table(const PGresult *r)
     t->may_delete = result_is_true(r, 0, REL_DELETE);
     t->may_truncate = result_is_true(r, 0, REL_TRUNCATE);
     t->is_referenced = result_is_true(r, 0, REL_REFERENCED);
+    t->may_stage = result_is_true(r, 0, REL_STAGE);
+    t->may_set_all = result_is_true(r, 0, REL_SET_ALL);
     t->name = mem_strdup(PQgetvalue(r, 0, REL_NAME));
     table_quote_ident(&quoted, t->schema);
     buf_add_u8(&quoted, '.');

@@ -26,6 +26,10 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
  */
 void catalog_guard_sql(struct buf *out, const char *schema, const struct table *t, bool in_plan);
 
+/* The same of the DEFAULTs alone, which the other does not ask about: for statements that have them
+ * in their text. Computed whenever the statement is executed. */
+void catalog_defaults_guard_sql(struct buf *out, const struct table *t);
+
 /* Is this error of the server that of a guard? @thread any */
 bool catalog_guard_speaks(const char *sqlstate, const char *message) _pure_;
 

@@ -1,16 +1,29 @@
 /* Statements put together from pieces, see rows_sql.h. Any thread. */
 #include "pg/rows_sql.h"
 
+#include "pg/cast_sql.h"
 #include "pg/sql.h"
+
+#include <stdio.h>
 
 static bool holds(const struct rows_shape *s, size_t column)
 {
     return target_holds(s->target, column, s->action, s->omit);
 }
 
+bool rows_are_mixed(const struct rows_shape *s)
+{
+    return s->omit == OMIT_MIXED && s->action < ROW_DELETE;
+}
+
+bool rows_have_defaults(const struct rows_shape *s)
+{
+    return rows_are_mixed(s) && s->action != ROW_UPDATE;
+}
+
 bool rows_are_direct(const struct rows_shape *s)
 {
-    if (s->action != ROW_INSERT || s->target->expression_count > 0) {
+    if (s->action != ROW_INSERT || s->target->expression_count > 0 || rows_are_mixed(s)) {
         return false;
     }
     for (size_t i = 0; i < s->target->column_count; i++) {
@@ -69,32 +82,52 @@ static void add_name(struct buf *out, const struct rows_shape *s, size_t column)
     table_quote_ident(out, s->target->columns[column].column->name);
 }
 
-static void add_cast(struct buf *out, const struct rows_shape *s, size_t column)
-{
-    const struct column *c = s->target->columns[column].column;
-
-    if (c->cast) {
-        buf_add_z(out, "::");
-        buf_add_z(out, c->sql_name);
-    }
-}
-
 /* The value of a column, from the source s. */
 static void add_value(struct buf *out, const struct rows_shape *s, size_t column)
 {
-    buf_printf(out, "s.c%zu", column);
-    add_cast(out, s, column);
+    char field[32];
+
+    snprintf(field, sizeof field, "s.c%zu", column);
+    cast_sql(out, s->target->columns[column].column, field);
 }
 
-/* The same, to be compared with those of the table. */
+/*
+ * The same as it goes into the table. A mixed row may omit it: then it is computed here what
+ * PostgreSQL would put in its place, or it stays what it is.
+ */
+static void add_stored(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    const struct target_column *c = &s->target->columns[column];
+
+    if (!rows_are_mixed(s) || c->omit_bit < 0) {
+        add_value(out, s, column);
+        return;
+    }
+    buf_printf(out, "CASE WHEN pg_catalog.get_bit(s.there,%d)" SQL_EQ "1 THEN ", c->omit_bit);
+    add_value(out, s, column);
+    buf_add_z(out, " ELSE ");
+    if (s->action == ROW_UPDATE) {
+        buf_add_z(out, "g.");
+        add_name(out, s, column);
+    } else {
+        buf_printf(out, "(%s)::%s", c->column->default_sql, c->column->sql_name);
+    }
+    buf_add_z(out, " END");
+}
+
+/* The value of a column, to be compared with those of the table. */
 static void add_comparable(struct buf *out, const struct rows_shape *s, size_t column)
 {
     const struct column *c = s->target->columns[column].column;
 
-    if (c->compare_as != NULL) {
-        buf_printf(out, "s.c%zu::%s", column, c->compare_as);
-    } else {
+    if (c->compare_as == NULL) {
         add_value(out, s, column);
+    } else if (column_holds_rows(c)) {
+        buf_add_u8(out, '(');
+        add_value(out, s, column);
+        buf_printf(out, ")::%s", c->compare_as);
+    } else {
+        buf_printf(out, "s.c%zu::%s", column, c->compare_as);
     }
 }
 
@@ -109,6 +142,14 @@ static void add_computed(struct buf *out, const struct rows_shape *s, enum list 
             buf_printf(out, "s.e%zu", i);
         }
     }
+}
+
+static void add_unnested(struct buf *out, const struct rows_shape *s, size_t column, size_t n)
+{
+    char array[48];
+
+    snprintf(array, sizeof array, "pg_catalog.unnest($%zu)", n);
+    cast_sql(out, s->target->columns[column].column, array);
 }
 
 /* The columns that rows of this shape hold, in their order: those of the table, or (LIST_STAGED) of
@@ -130,16 +171,18 @@ static void add_list(struct buf *out, const struct rows_shape *s, enum list list
             buf_printf(out, "c%zu", i);
             break;
         case LIST_VALUES:
-            add_value(out, s, i);
+            add_stored(out, s, i);
             break;
         case LIST_ARRAYS:
-            buf_printf(out, "pg_catalog.unnest($%zu)", n);
-            add_cast(out, s, i);
+            add_unnested(out, s, i, n);
             break;
         }
     }
     if (list == LIST_NAMES || list == LIST_VALUES) {
         add_computed(out, s, list, n);
+    }
+    if (list == LIST_STAGED && rows_are_mixed(s)) {
+        buf_add_z(out, n > 0 ? ",there" : "there");
     }
 }
 
@@ -161,21 +204,54 @@ static void add_arrays(struct buf *out, const struct rows_shape *s)
             buf_printf(out, "%spg_catalog.unnest($%zu) AS c%zu", n > 1 ? "," : "", n, i);
         }
     }
+    if (rows_are_mixed(s)) {
+        buf_printf(out, "%spg_catalog.unnest($%zu) AS there", n > 0 ? "," : "", n + 1);
+    }
     buf_add_z(out, ") s");
 }
 
-/* The columns that are part of the key, or the version, as their own types compare them. */
-static void add_key_list(struct buf *out, const struct rows_shape *s, bool version)
+/* The columns that are part of the key, as their own types compare them. */
+static void add_key_list(struct buf *out, const struct rows_shape *s)
 {
     const struct target *t = s->target;
     size_t n = 0;
 
     for (size_t i = 0; i < t->column_count; i++) {
-        const struct target_column *c = &t->columns[i];
-        if (version ? c->is_version : c->is_key) {
+        if (t->columns[i].is_key) {
             buf_add_z(out, n++ > 0 ? "," : "");
             add_comparable(out, s, i);
         }
+    }
+}
+
+/* The column of the target that is compared as the rank-th of its version, or column_count. */
+static size_t version_at(const struct target *t, size_t rank)
+{
+    size_t i = 0;
+
+    while (i < t->column_count &&
+           !(t->columns[i].is_version && t->columns[i].version_rank == rank)) {
+        i++;
+    }
+    return i;
+}
+
+/* Texts of versions are compared by their bytes, as outcome.c does. */
+static void add_by_bytes(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    if (column_type_is_text(s->target->columns[column].column->type)) {
+        buf_add_z(out, "::pg_catalog.text COLLATE pg_catalog.\"C\"");
+    }
+}
+
+/* The value of a column of the version, from the source s. */
+static void add_version(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    if (column_type_is_text(s->target->columns[column].column->type)) {
+        buf_printf(out, "s.c%zu", column);
+        add_by_bytes(out, s, column);
+    } else {
+        add_comparable(out, s, column);
     }
 }
 
@@ -184,13 +260,15 @@ static void add_key_list(struct buf *out, const struct rows_shape *s, bool versi
 static void add_last(struct buf *out, const struct rows_shape *s, const char *stage,
                      const char *where, const char *place)
 {
+    const struct target *t = s->target;
+
     buf_add_z(out, "(SELECT DISTINCT ON (");
-    add_key_list(out, s, false);
+    add_key_list(out, s);
     buf_printf(out, ") * FROM pg_temp.%s s%s ORDER BY ", stage, where);
-    add_key_list(out, s, false);
-    if (s->target->has_version) {
+    add_key_list(out, s);
+    for (size_t rank = 0, i; (i = version_at(t, rank)) < t->column_count; rank++) {
         buf_add_u8(out, ',');
-        add_key_list(out, s, true);
+        add_version(out, s, i);
         buf_add_z(out, " DESC");
     }
     buf_printf(out, ",%s DESC) s", place);
@@ -305,28 +383,47 @@ static void add_same_key(struct buf *out, const struct rows_shape *s)
     }
 }
 
-/* What is there is not newer. `new` names the row that comes: EXCLUDED, or NULL for the source. */
+/* One column of the version of the row that is there, an operator, and that of the row that comes:
+ * of EXCLUDED, or of the source. */
+static void add_versions(struct buf *out, const struct rows_shape *s, size_t column,
+                         const char *operator, bool excluded)
+{
+    buf_add_z(out, "g.");
+    add_name(out, s, column);
+    add_by_bytes(out, s, column);
+    buf_add_z(out, operator);
+    if (excluded) {
+        buf_add_z(out, "EXCLUDED.");
+        add_name(out, s, column);
+        add_by_bytes(out, s, column);
+    } else {
+        add_version(out, s, column);
+    }
+}
+
+/*
+ * What is there is not newer:
+ *     (g.a IS NULL OR g.a < s.a OR g.a = s.a AND (g.b IS NULL OR g.b <= s.b))
+ */
 static void add_not_newer(struct buf *out, const struct rows_shape *s, const char *before,
                           bool excluded)
 {
     const struct target *t = s->target;
+    size_t rank = 0;
 
-    for (size_t i = 0; i < t->column_count; i++) {
-        if (!t->columns[i].is_version) {
-            continue;
-        }
-        buf_add_z(out, before);
+    for (size_t i = version_at(t, 0), next; i < t->column_count; i = next) {
+        buf_add_z(out, rank++ == 0 ? before : " AND ");
+        next = version_at(t, rank);
         buf_add_z(out, "(g.");
         add_name(out, s, i);
-        buf_add_z(out, " IS NULL OR g.");
-        add_name(out, s, i);
-        buf_add_z(out, SQL_LE);
-        if (excluded) {
-            buf_add_z(out, "EXCLUDED.");
-            add_name(out, s, i);
-        } else {
-            add_comparable(out, s, i);
+        buf_add_z(out, " IS NULL OR ");
+        if (next < t->column_count) {
+            add_versions(out, s, i, SQL_LT, excluded);
+            buf_add_z(out, " OR ");
         }
+        add_versions(out, s, i, next < t->column_count ? SQL_EQ : SQL_LE, excluded);
+    }
+    for (; rank > 0; rank--) {
         buf_add_u8(out, ')');
     }
 }
@@ -339,7 +436,8 @@ static bool is_set(const struct rows_shape *s, size_t column)
 {
     const struct target_column *c = &s->target->columns[column];
 
-    return !c->is_key && !c->is_input && (holds(s, column) || !s->target->omit_leaves);
+    return !c->is_key && !c->is_input && !c->column->identity_always &&
+           (holds(s, column) || !s->target->omit_leaves);
 }
 
 static void add_on_conflict(struct buf *out, const struct rows_shape *s)
@@ -365,11 +463,13 @@ static void add_on_conflict(struct buf *out, const struct rows_shape *s)
         }
     }
     for (size_t i = 0; i < computed(s) && s->action == ROW_UPSERT; i++) {
-        const char *name = s->target->expressions[i].column->name;
-        buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
-        table_quote_ident(out, name);
-        buf_add_z(out, "=EXCLUDED.");
-        table_quote_ident(out, name);
+        const struct column *c = s->target->expressions[i].column;
+        if (!c->identity_always) {
+            buf_add_z(out, n++ > 0 ? "," : "UPDATE SET ");
+            table_quote_ident(out, c->name);
+            buf_add_z(out, "=EXCLUDED.");
+            table_quote_ident(out, c->name);
+        }
     }
     if (n == 0) {
         buf_add_z(out, "NOTHING");
@@ -386,6 +486,31 @@ static void add_guard(struct buf *out, const char *before, const char *guard)
     }
 }
 
+/* COPY fills a column GENERATED ALWAYS AS IDENTITY; INSERT wants to be told. */
+static void add_overriding(struct buf *out, const struct rows_shape *s)
+{
+    bool fills = false;
+
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        fills |= is_written(s, i) && s->target->columns[i].column->identity_always;
+    }
+    for (size_t i = 0; i < computed(s); i++) {
+        fills |= s->target->expressions[i].column->identity_always;
+    }
+    buf_add_z(out, fills ? "OVERRIDING SYSTEM VALUE " : "");
+}
+
+/* A cast that does cannot have the unnest() in it. */
+static bool names_fields_twice(const struct rows_shape *s)
+{
+    for (size_t i = 0; i < s->target->column_count; i++) {
+        if (is_written(s, i) && column_holds_rows(s->target->columns[i].column)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_source source,
                        const char *stage, const char *guard)
 {
@@ -397,8 +522,10 @@ static void add_insert(struct buf *out, const struct rows_shape *s, enum rows_so
         add_list(out, s, LIST_NAMES);
         buf_add_z(out, ") ");
     }
+    add_overriding(out, s);
     buf_add_z(out, "SELECT ");
-    if (source == ROWS_UNNEST && computed(s) == 0) {
+    bool plain = computed(s) == 0 && !rows_are_mixed(s) && !names_fields_twice(s);
+    if (source == ROWS_UNNEST && plain) {
         add_list(out, s, LIST_ARRAYS);
     } else {
         add_list(out, s, LIST_VALUES);
@@ -419,11 +546,12 @@ static void add_update(struct buf *out, const struct rows_shape *s, enum rows_so
 
     buf_printf(out, "UPDATE %s AS g SET ", s->target->table->quoted);
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (!s->target->columns[i].is_key && is_written(s, i)) {
+        const struct target_column *c = &s->target->columns[i];
+        if (!c->is_key && !c->column->identity_always && is_written(s, i)) {
             buf_add_z(out, n++ > 0 ? "," : "");
             add_name(out, s, i);
             buf_add_u8(out, '=');
-            add_value(out, s, i);
+            add_stored(out, s, i);
         }
     }
     for (size_t i = 0; i < computed(s); i++) {
@@ -500,6 +628,9 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
         buf_printf(out, "%sc%zu %s", n++ > 0 ? "," : "", i,
                    s->target->columns[i].column->wire_name);
     }
+    if (s->target->mixes) {
+        buf_printf(out, "%sthere bytea", n > 0 ? "," : "");
+    }
     buf_add_z(out, ") ON COMMIT DELETE ROWS");
 }
 
@@ -523,6 +654,13 @@ bool rows_are_cast(const struct rows_shape *s, size_t column)
     return holds(s, column) && s->target->columns[column].column->cast;
 }
 
+bool rows_are_read(const struct rows_shape *s, size_t column)
+{
+    const struct column *c = s->target->columns[column].column;
+
+    return rows_are_cast(s, column) && column_is_text_cast(c) && !column_holds_rows(c);
+}
+
 void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage)
 {
     buf_add_z(out, "SELECT (");
@@ -530,7 +668,7 @@ void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, c
     buf_printf(out, ") IS NULL FROM pg_temp.%s s WHERE s.place OPERATOR(pg_catalog.=) $1", stage);
 }
 
-/* An array of texts, one for each column that rows of this shape write. */
+/* An array of texts, one for each column that all rows of this shape write. */
 static void add_array(struct buf *out, const struct rows_shape *s, bool values)
 {
     _cleanup_buf_ struct buf text = {0};
@@ -538,7 +676,8 @@ static void add_array(struct buf *out, const struct rows_shape *s, bool values)
 
     buf_add_z(out, "ARRAY[");
     for (size_t i = 0; i < s->target->column_count; i++) {
-        if (!is_written(s, i)) {
+        bool is_certain = !rows_are_mixed(s) || s->target->columns[i].omit_bit < 0;
+        if (!is_written(s, i) || !is_certain) {
             continue;
         }
         buf_clear(&text);

@@ -24,6 +24,11 @@ struct rows_shape {
     uint64_t omit;
 };
 
+/* Does each row say itself which columns it omits? Such statements have the DEFAULTs of the table
+ * in their text (rows_have_defaults), see catalog_defaults_guard_sql. */
+bool rows_are_mixed(const struct rows_shape *s) _pure_;
+bool rows_have_defaults(const struct rows_shape *s) _pure_;
+
 /* Can COPY write straight into the table? */
 bool rows_are_direct(const struct rows_shape *s) _pure_;
 
@@ -56,12 +61,15 @@ void rows_sql_create(struct buf *out, const struct rows_shape *s, const char *st
 void rows_sql_copy(struct buf *out, const struct rows_shape *s, const char *stage, bool places);
 
 /* Is the i-th column of the target cast by SQL in rows of this shape? rows_sql_cast appends a
- * SELECT that does only this, for the row of the stage at place $1: is the result NULL? */
+ * SELECT that does only this, for the row of the stage at place $1: is the result NULL?
+ * rows_are_read: it is nothing but the input of a text, as cast_fault() (sql/005_blame.sql) does
+ * it. */
 bool rows_are_cast(const struct rows_shape *s, size_t column) _pure_;
+bool rows_are_read(const struct rows_shape *s, size_t column) _pure_;
 void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage);
 
-/* Append SQL arrays: the names of the columns that rows of this shape write, but for those that are
- * computed; and the value of each, of a row of the stage as s. */
+/* Append SQL arrays: the names of the columns that all rows of this shape write, but for those that
+ * are computed; and the value of each, of a row of the stage as s. */
 void rows_sql_names(struct buf *out, const struct rows_shape *s);
 void rows_sql_values(struct buf *out, const struct rows_shape *s);
 

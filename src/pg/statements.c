@@ -154,6 +154,10 @@ static void add_store_sql(const struct statements *all, const struct rows_shape 
     if (is_guarded) {
         catalog_guard_sql(&guard, all->schema, target->table, true);
     }
+    if (is_guarded && rows_have_defaults(shape)) {
+        buf_add_z(&guard, " AND ");
+        catalog_defaults_guard_sql(&guard, target->table);
+    }
     rows_sql_store(out, shape, ROWS_UNNEST, NULL, is_guarded ? buf_cstr(&guard) : NULL);
 }
 
@@ -168,11 +172,14 @@ static void init_store(struct statements *all, struct statement *s, const struct
     s->shape = *shape;
     name_stages(all, s, number);
     s->may_prepare = all->store_count < PREPARED_MAX;
-    s->parameter_types = mem_array(MAX(target->column_count, 1), sizeof *s->parameter_types);
+    s->parameter_types = mem_array(target->column_count + 1, sizeof *s->parameter_types);
     for (size_t i = 0; i < target->column_count; i++) {
         if (target_holds(target, i, shape->action, shape->omit)) {
             s->parameter_types[s->parameter_count++] = target->columns[i].column->wire_array_oid;
         }
+    }
+    if (rows_are_mixed(shape)) {
+        s->parameter_types[s->parameter_count++] = OID_BYTEA_ARRAY;
     }
     s->casts_pass = mem_array(MAX(target->column_count, 1), sizeof *s->casts_pass);
     add_store_sql(all, shape, &sql);

@@ -61,6 +61,16 @@ static void add_check(struct txn *t, const struct target *target)
     add_compare(t, target);
 }
 
+/* After add_check: also that the DEFAULTs are those that the statement has in its text. */
+static void add_defaults_check(struct txn *t, const struct rows_shape *shape)
+{
+    if (rows_have_defaults(shape)) {
+        buf_add_z(&t->sql, ";SELECT ");
+        catalog_defaults_guard_sql(&t->sql, shape->target->table);
+        txn_expect(&t->flights[0], (struct answer){.kind = ANSWER_SAME, .target = shape->target});
+    }
+}
+
 /* Of the tables by which records were rejected, before those become dead letters. */
 static void add_compares(struct txn *t, const struct batch *b)
 {
@@ -85,6 +95,7 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
     struct flight *f = &t->flights[0];
 
     add_check(t, shape->target);
+    add_defaults_check(t, shape);
     buf_add_u8(&t->sql, ';');
     if (mark->is_staged) { /* a group before this one has left its rows there */
         buf_printf(&t->sql, "TRUNCATE pg_temp.%s", s->stage);
@@ -108,8 +119,10 @@ static void add_staged(struct txn *t, const struct rows_shape *shape, size_t gro
 static void add_checks(struct txn *t, const struct batch *b)
 {
     for (size_t i = 0; i < b->part_count; i++) {
-        if (b->parts[i].row_count > 0) {
-            add_check(t, b->parts[i].target);
+        const struct batch_part *p = &b->parts[i];
+        if (p->row_count > 0) {
+            add_check(t, p->target);
+            add_defaults_check(t, &(struct rows_shape){p->target, p->action, p->omit});
         }
     }
 }

@@ -40,6 +40,13 @@ static bool is_tried(const struct txn *t, const struct batch_part *p)
 
 /* --- what is sent --- */
 
+/* Of the rows of a run that share a key only the last counts: it must set all that the others do.
+ */
+static bool is_run_alone(const struct batch_part *p)
+{
+    return p->action == ROW_UPDATE && p->omit == OMIT_MIXED;
+}
+
 static void find_runs(struct txn *t, const struct batch *b)
 {
     struct batch_walk walk;
@@ -53,7 +60,7 @@ static void find_runs(struct txn *t, const struct batch *b)
         if (txn_each_comes_last(t, &b->parts[part])) {
             continue;
         }
-        if (last != NULL && last->part == part) {
+        if (last != NULL && last->part == part && !is_run_alone(&b->parts[part])) {
             last->last = (uint32_t) row;
             continue;
         }
@@ -248,7 +255,7 @@ static void add_screened_casts(struct txn *t, const struct rows_shape *shape)
 
     for (size_t i = 0; i < target->column_count; i++) {
         const struct column *column = target->columns[i].column;
-        if (!rows_are_cast(shape, i)) {
+        if (!rows_are_read(shape, i)) {
             continue;
         }
         for (size_t k = 0; n > 0 && k < ARRAY_LEN(lists); k++) {

@@ -134,6 +134,9 @@ static void fill_store(struct txn *t, const struct fold_group *g, const struct s
             array_begin(&columns[column++], g->target->columns[i].column->wire_oid);
         }
     }
+    if (column < s->parameter_count) { /* of mixed rows: what is there */
+        array_begin(&columns[column], OID_BYTEA);
+    }
     for (size_t row = 0; row < g->row_count; row++) {
         at += sizeof(uint16_t);
         for (size_t i = 0; i < s->parameter_count; i++) {

@@ -493,9 +493,9 @@ REFUSED = {
         'ALTER TABLE "public"."things" ALTER gone TYPE timestamptz USING NULL',
     ),
     "a version of another type": (
-        "CREATE TABLE things (id int PRIMARY KEY, v text, note text)",
+        "CREATE TABLE things (id int PRIMARY KEY, v numeric, note text)",
         {"mode": "upsert", "only_if_newer": "v"},
-        "only_if_newer: column 'v' is text",
+        "only_if_newer: column 'v' is numeric",
         "ALTER TABLE things ALTER v TYPE bigint USING 0",
     ),
     "no version": (

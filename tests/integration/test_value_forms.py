@@ -118,17 +118,27 @@ GROUPS = {
         ],
         {"time_zone": "+01:00"},
     ),
+    # What docs/types.md says of the two hours in which summer time begins and ends.
+    "zones": Group(
+        "at timestamptz",
+        [
+            value('{"local": "2026-07-31T08:00:00"}', at="2026-07-31 06:00:00+00"),
+            value('{"local": "2026-10-25T02:30:00"}', at="2026-10-25 01:30:00+00"),
+            value('{"local": "2026-03-29T02:30:00"}', at="2026-03-29 01:30:00+00"),
+        ],
+        {"columns": {"at": {"sql": "(value->>'local')::timestamp AT TIME ZONE 'Europe/Berlin'"}}},
+    ),
     # With a unit, what reads as a number is one.
     "units": Group("at timestamptz", [at("20260131", at="1970-08-23 11:48:51+00")], {"time_unit": "s"}),
     "marks": Group(
-        "id int, doc jsonb, plain json, t text, k jsonb",
+        "id int, doc jsonb, plain json, t text, k jsonb, ks int[]",
         [
             Case(BOM + b'{"id": 1}', {"id": "1", "doc": '{"id": 1}', "plain": '{"id": 1}', "t": '{"id": 1}'}),
-            Case(b"{}", {"doc": "{}", "plain": "{}", "t": "{}", "k": "[7]"}, key=BOM + b"[7]"),
+            Case(b"{}", {"doc": "{}", "plain": "{}", "t": "{}", "k": "[7]", "ks": "{7}"}, key=BOM + b"[7]"),
             Case(BOM, "the value: not valid JSON: it is empty"),
             Case(b" " + BOM + b"{}", "the value: not valid JSON"),
         ],
-        {"columns": {"doc": "value", "plain": "value", "t": "value", "k": "key"}},
+        {"columns": {"doc": "value", "plain": "value", "t": "value", "k": "key", "ks": "key"}},
     ),
     "uuids": Group(
         "u uuid, k uuid, h uuid, us uuid[]",

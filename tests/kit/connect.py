@@ -13,14 +13,16 @@ from kit import kafka, process, wait
 
 VERSION = "4.3.0"
 DEBEZIUM = "3.6.0.Final"
+DEBEZIUM_MARIADB = "3.5.0.Final"  # Maven Central has no newer one
 JARS = kafka.CACHE / f"connect-{VERSION}" / "libs"
 
 SMALL = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 
 
 def plugins(connector):
-    """The directory with Debezium's connector for `jdbc` or `postgres`."""
-    path = kafka.CACHE / f"debezium-{connector}-{DEBEZIUM}"
+    """The directory with Debezium's connector for `jdbc`, `postgres` or `mariadb`."""
+    version = DEBEZIUM_MARIADB if connector == "mariadb" else DEBEZIUM
+    path = kafka.CACHE / f"debezium-{connector}-{version}"
     assert path.is_dir(), f"no Debezium in {path}: run tools/test, it fetches what the tests need"
     return path
 
@@ -41,7 +43,7 @@ class Connect:
     """A worker whose connectors come and go by REST."""
 
     def __init__(self, root: Path, bootstrap, connector):
-        self.root = root / "connect"
+        self.root = root / f"connect-{connector}"
         self.root.mkdir()
         self.log = self.root / "log"
         self.url = f"http://127.0.0.1:{process.free_port()}"

@@ -8,8 +8,10 @@
             log = source.log("things", events=1)
 
 The connector reads the write-ahead log by pgoutput. Every record it writes is kept in a Log, as if the test had
-produced it.
+produced it. MariaSource is the same for a database of MariaDB.
 """
+
+import itertools
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -19,32 +21,21 @@ from kit.postgres import SUPERUSER
 from kit.records import Log, Record
 
 
-class Source:
-    """One connector. `schemas`: do the records carry their schema? Other options are the connector's own."""
+class Connector:
+    """What any connector of Debezium's has. `schemas`: do the records carry their schema?"""
 
-    def __init__(self, bench, connect, *, schemas=False, **options):
+    def __init__(self, bench, connect, schemas, options):
         self.bench = bench
         self.connect = connect
         self.name = bench.name("source").replace(".", "_")
-        self.slot = self.name
         self._options = {key.replace("_", "."): value for key, value in options.items()}
         self._schemas = str(schemas).lower()
 
     def config(self):
         return {
-            "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
             "tasks.max": 1,
             "database.hostname": "127.0.0.1",
-            "database.port": self.bench.postgres.port,
-            "database.user": SUPERUSER,
-            "database.password": "unused",
-            "database.dbname": self.bench.database,
             "topic.prefix": self.name,
-            "plugin.name": "pgoutput",
-            "slot.name": self.slot,
-            "publication.name": self.name,
-            "publication.autocreate.mode": "filtered",
-            "schema.include.list": "source",
             "key.converter.schemas.enable": self._schemas,
             "value.converter.schemas.enable": self._schemas,
             "key.converter": "org.apache.kafka.connect.json.JsonConverter",
@@ -53,6 +44,43 @@ class Source:
             "topic.creation.default.partitions": 1,
             "skipped.operations": "none",
             "poll.interval.ms": 20,
+        }
+
+    def topic(self, table):
+        raise NotImplementedError
+
+    def log(self, table, events, timeout=30):
+        """The topic of a table once it has so many records, tombstones among them, and what they are."""
+        topic = self.topic(table)
+        broker = self.bench.kafka
+
+        def there():
+            assert self.connect.runs(self.name), f"connector {self.name} does not run"
+            return topic in broker.admin.list_topics(timeout=5).topics and broker.ends(topic)[0] >= events
+
+        wait.until(there, f"{events} records in {topic}; Debezium's log is {self.connect.log}", timeout)
+        return read_back(broker, topic)
+
+
+class Source(Connector):
+    """One connector. `schemas`: do the records carry their schema? Other options are the connector's own."""
+
+    def __init__(self, bench, connect, *, schemas=False, **options):
+        super().__init__(bench, connect, schemas, options)
+        self.slot = self.name
+
+    def config(self):
+        return super().config() | {
+            "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+            "database.port": self.bench.postgres.port,
+            "database.user": SUPERUSER,
+            "database.password": "unused",
+            "database.dbname": self.bench.database,
+            "plugin.name": "pgoutput",
+            "slot.name": self.slot,
+            "publication.name": self.name,
+            "publication.autocreate.mode": "filtered",
+            "schema.include.list": "source",
             "status.update.interval.ms": 200,
         } | self._options
 
@@ -77,17 +105,55 @@ class Source:
     def topic(self, table):
         return f"{self.name}.source.{table}"
 
-    def log(self, table, events, timeout=30):
-        """The topic of a table once it has so many records, tombstones among them, and what they are."""
-        topic = self.topic(table)
-        broker = self.bench.kafka
 
-        def there():
-            assert self.connect.runs(self.name), f"connector {self.name} does not run"
-            return topic in broker.admin.list_topics(timeout=5).topics and broker.ends(topic)[0] >= events
+class MariaSource(Connector):
+    """One connector for the database of that name in a MariaDB server, with a user and a place among the replicas of
+    its own."""
 
-        wait.until(there, f"{events} records in {topic}; Debezium's log is {self.connect.log}", timeout)
-        return read_back(broker, topic)
+    _ids = itertools.count(1000)
+
+    def __init__(self, bench, connect, server, database, *, schemas=False, **options):
+        super().__init__(bench, connect, schemas, options)
+        self.server = server
+        self.database = database
+        self._id = next(self._ids)
+
+    def config(self):
+        return super().config() | {
+            "connector.class": "io.debezium.connector.mariadb.MariaDbConnector",
+            "database.port": self.server.port,
+            "database.user": self.name,
+            "database.password": "secret",
+            "database.server.id": self._id,
+            "database.ssl.mode": "disable",
+            "database.include.list": self.database,
+            "schema.history.internal": "io.debezium.relational.history.MemorySchemaHistory",
+            "schema.history.internal.store.only.captured.databases.ddl": "true",
+        } | self._options
+
+    def __enter__(self):
+        self.server.run(f"GRANT ALL ON *.* TO {self.name}@'%' IDENTIFIED BY 'secret'")
+        self.connect.add(self.name, self.config())
+        wait.until(self._streams, f"Debezium to follow the log of {self.database}", timeout=60)
+        return self
+
+    def _streams(self):
+        """The snapshot is over: the server sends its log."""
+        assert self.connect.runs(self.name) or not self.connect.popen.poll()
+        return self._dumps()
+
+    def _dumps(self):
+        return self.server.value(
+            "SELECT count(*) FROM information_schema.processlist"
+            f" WHERE user = '{self.name}' AND command LIKE 'Binlog Dump%'"
+        ) != "0"  # fmt: skip
+
+    def __exit__(self, *_):
+        self.connect.remove(self.name)
+        self.server.run(f"KILL USER {self.name}")  # else the server notices only when it has more to send
+
+    def topic(self, table):
+        return f"{self.name}.{self.database}.{table}"
 
 
 class Mirror:
@@ -111,6 +177,7 @@ def read_back(broker, topic):
     log = Log(broker, topic, broker.partitions(topic))
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "kit", **CLIENT})
     try:
+        consumer.list_topics(topic, timeout=10)  # to know the leader: an assignment that has to ask takes 1 s
         for partition, end in log.ends().items():
             consumer.assign([TopicPartition(topic, partition, 0)])
             log.keep(_read(consumer, topic, end))

@@ -26,7 +26,7 @@ class Model:
     defaults: dict = field(default_factory=dict)  # of columns that have a DEFAULT; others are NULL
     deletes: object = False  # True: a record without a value deletes; or record -> bool
     mark: str | None = None  # soft_delete: a boolean column
-    version: str | None = None  # only_if_newer
+    version: object = None  # only_if_newer: a column, or several
     start: list = field(default_factory=list)  # rows that are there before, as dicts
 
     def table(self, records):
@@ -39,6 +39,16 @@ class Model:
     def _key(self, row):
         return tuple(row[name] for name in self.key)
 
+    def _versions(self):
+        return [self.version] if isinstance(self.version, str) else self.version or []
+
+    def _is_newer(self, there, came):
+        """The first column that differs decides; NULL in the table is older than everything."""
+        for name in self._versions():
+            if there[name] is None or there[name] != came[name]:
+                return there[name] is not None and there[name] > came[name]
+        return False
+
     def _apply(self, rows, record):
         came = {name: value for name, value in self.row(record).items() if name in self.columns}
         deletes = self.deletes(record) if callable(self.deletes) else self.deletes and record.value is None
@@ -46,13 +56,13 @@ class Model:
             came[self.mark] = deletes
         key = self._key(came)
         there = rows.get(key)
-        if there and self.version and there[self.version] is not None and there[self.version] > came[self.version]:
+        if there and self._is_newer(there, came):
             return
         if deletes and not self.mark:
             rows.pop(key, None)
         elif deletes:
             if there:
-                there |= {name: came[name] for name in (self.mark, self.version) if name}
+                there |= {name: came[name] for name in (self.mark, *self._versions())}
         elif self.mode == "update":
             if there:
                 there |= came

@@ -193,7 +193,7 @@ static bool changes_something(const struct outcome_step *s)
     const struct target *t = s->target;
 
     for (size_t i = 0; i < t->column_count; i++) {
-        if (!t->columns[i].is_key && target_holds(t, i, s->action, s->omit)) {
+        if (!t->columns[i].is_key && outcome_has(s, i)) {
             return true;
         }
     }

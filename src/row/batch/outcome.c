@@ -23,12 +23,28 @@ void outcome_done(struct outcome *o)
     *o = (struct outcome){0};
 }
 
+/* ---- what a row has ---- */
+
+bool outcome_has(const struct outcome_step *s, size_t column)
+{
+    const struct target *t = s->target;
+    int bit = t->columns[column].omit_bit;
+
+    if (!target_holds(t, column, s->action, s->omit) || bit < 0 || s->omit != OMIT_MIXED) {
+        return target_holds(t, column, s->action, s->omit);
+    }
+    const char *there = s->tuple.p + s->tuple.n - target_there_bytes(t);
+    return ((uint8_t) there[bit / 8] >> bit % 8 & 1) != 0;
+}
+
 /* ---- versions ---- */
 
-/* All types of versions are sent signed and big-endian, and none is NULL. */
-static int64_t version_of(const struct target *t, const struct outcome_step *s)
+/* The fields of the version by their rank, without their lengths; none is NULL. Returns how many.
+ */
+static size_t versions_of(const struct target *t, const struct outcome_step *s, struct str *out)
 {
     const char *at = tuple_fields(s->tuple);
+    size_t n = 0;
 
     for (size_t i = 0; i < t->column_count; i++) {
         if (!target_holds(t, i, s->action, s->omit)) {
@@ -36,29 +52,71 @@ static int64_t version_of(const struct target *t, const struct outcome_step *s)
         }
         struct str field = tuple_next(&at);
         if (t->columns[i].is_version) {
-            struct str data = tuple_data(field);
-            assert(data.n > 0);
-            uint64_t v = (data.p[0] & 0x80) != 0 ? UINT64_MAX : 0;
-            for (size_t k = 0; k < data.n; k++) {
-                v = v << 8 | (uint8_t) data.p[k];
-            }
-            return (int64_t) v;
+            out[t->columns[i].version_rank] = tuple_data(field);
+            n++;
         }
     }
-    assert(false && "a row without the version");
-    return 0;
+    return n;
 }
 
-/* Of b to a; 0 where the target has none. */
+static int compare_texts(struct str a, struct str b)
+{
+    int order = a.n > 0 && b.n > 0 ? memcmp(a.p, b.p, MIN(a.n, b.n)) : 0;
+
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* Signed and big-endian. */
+static int64_t integer_of(struct str data)
+{
+    assert(data.n > 0);
+    uint64_t v = (data.p[0] & 0x80) != 0 ? UINT64_MAX : 0;
+
+    for (size_t k = 0; k < data.n; k++) {
+        v = v << 8 | (uint8_t) data.p[k];
+    }
+    return (int64_t) v;
+}
+
+/* Whatever is no text is sent as an integer. */
+static int compare_fields(enum column_type type, struct str a, struct str b)
+{
+    if (column_type_is_text(type)) {
+        return compare_texts(a, b);
+    }
+    int64_t va = integer_of(a);
+    int64_t vb = integer_of(b);
+    return (va > vb) - (va < vb);
+}
+
+static enum column_type type_of_rank(const struct target *t, size_t rank)
+{
+    for (size_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].is_version && t->columns[i].version_rank == rank) {
+            return t->columns[i].column->type;
+        }
+    }
+    assert(false && "a version without a column of that rank");
+    return TYPE_OTHER;
+}
+
+/* Of b to a: the first column that differs decides. 0 where the target has none. */
 static int compare_versions(const struct target *t, const struct outcome_step *a,
                             const struct outcome_step *b)
 {
+    struct str of_a[TARGET_VERSION_MAX];
+    struct str of_b[TARGET_VERSION_MAX];
+    int order = 0;
+
     if (!t->has_version) {
         return 0;
     }
-    int64_t va = version_of(t, a);
-    int64_t vb = version_of(t, b);
-    return (vb > va) - (vb < va);
+    size_t n = versions_of(t, a, of_a);
+    (void) versions_of(t, b, of_b);
+    for (size_t rank = 0; rank < n && order == 0; rank++) {
+        order = compare_fields(type_of_rank(t, rank), of_b[rank], of_a[rank]);
+    }
+    return order;
 }
 
 /* ---- two rows ---- */
@@ -74,8 +132,7 @@ enum relation {
  * DEFAULT, unless it is to leave it. */
 static bool sets(const struct target *t, size_t column, const struct outcome_step *s)
 {
-    return target_holds(t, column, s->action, s->omit) ||
-           (s->action == ROW_UPSERT && !t->omit_leaves);
+    return outcome_has(s, column) || (s->action == ROW_UPSERT && !t->omit_leaves);
 }
 
 /* Does b set all that a sets? */
@@ -168,7 +225,35 @@ static enum relation relate(const struct target *t, const struct outcome_step *a
 
 /* ---- together ---- */
 
-/* What is held by the row with this action and mask, of b where both a and b hold it. */
+/* The end of a mixed row: what a or b has. */
+static void add_there(struct buf *out, const struct target *t, const struct outcome_step *a,
+                      const struct outcome_step *b)
+{
+    size_t bytes = target_there_bytes(t);
+
+    buf_add_u32(out, (uint32_t) bytes);
+    size_t begin = out->n;
+    buf_fill(out, 0, bytes);
+    for (size_t i = 0; i < t->column_count; i++) {
+        int bit = t->columns[i].omit_bit;
+        if (bit >= 0 && (outcome_has(a, i) || outcome_has(b, i))) {
+            out->p[begin + (size_t) bit / 8] |= (uint8_t) (1U << bit % 8);
+        }
+    }
+}
+
+/* The field of that column, and in `at` the next; of a step that does not have it, `or`. */
+static struct str take_field(const struct outcome_step *s, size_t column, const char **at,
+                             struct str or)
+{
+    if (!target_holds(s->target, column, s->action, s->omit)) {
+        return or ;
+    }
+    struct str field = tuple_next(at);
+    return outcome_has(s, column) || or.p == NULL ? field : or ;
+}
+
+/* What is held by the row with this action and mask, of b where both a and b have it. */
 static void merge(struct buf *out, const struct target *t, const struct outcome_step *a,
                   const struct outcome_step *b, enum row_action action, uint64_t omit)
 {
@@ -178,18 +263,30 @@ static void merge(struct buf *out, const struct target *t, const struct outcome_
     buf_clear(out);
     buf_add_u16(out, (uint16_t) target_width(t, action, omit));
     for (size_t i = 0; i < t->column_count; i++) {
-        struct str field = {0};
-        if (target_holds(t, i, a->action, a->omit)) {
-            field = tuple_next(&at_a);
+        struct str field = take_field(a, i, &at_a, (struct str){0});
+        field = take_field(b, i, &at_b, field);
+        if (!target_holds(t, i, action, omit)) {
+            continue;
         }
-        if (target_holds(t, i, b->action, b->omit)) {
-            field = tuple_next(&at_b);
-        }
-        if (target_holds(t, i, action, omit)) {
-            assert(field.p != NULL);
+        if (field.p != NULL) {
             buf_add(out, field.p, field.n);
+        } else {
+            assert(omit == OMIT_MIXED);
+            buf_add_u32(out, TUPLE_NULL);
         }
     }
+    if (omit == OMIT_MIXED) {
+        add_there(out, t, a, b);
+    }
+}
+
+/* What two rows omit that go together: what both omit, and a mark changes nothing of it. */
+static uint64_t omit_of(const struct outcome_step *a, const struct outcome_step *b)
+{
+    if (b->action == ROW_SOFT_DELETE) {
+        return a->omit;
+    }
+    return a->omit == OMIT_MIXED || b->omit == OMIT_MIXED ? OMIT_MIXED : a->omit & b->omit;
 }
 
 /* b becomes a changed by b. A mark holds none of the columns that can be omitted; it is never the
@@ -197,7 +294,7 @@ static void merge(struct buf *out, const struct target *t, const struct outcome_
 static void put_together(struct outcome *o, const struct target *t, const struct outcome_step *a,
                          struct outcome_step *b)
 {
-    uint64_t omit = b->action == ROW_SOFT_DELETE ? a->omit : a->omit & b->omit;
+    uint64_t omit = omit_of(a, b);
 
     assert(a->action != ROW_SOFT_DELETE);
     merge(&o->scratch, t, a, b, a->action, omit);

@@ -31,7 +31,7 @@
 #include "base/buf.h"
 #include "row/table/table.h"
 
-/* One row: columns as its action and omit mask say. */
+/* One row: columns as its action and omit mask say, or what a mixed row says itself. */
 struct outcome_step {
     const struct target *target;
     enum row_action action;
@@ -49,6 +49,9 @@ struct outcome {
 
 void outcome_clear(struct outcome *o);
 void outcome_done(struct outcome *o);
+
+/* Has the row a value for that column of its target? */
+bool outcome_has(const struct outcome_step *s, size_t column) _pure_;
 
 /* The next row of the key. Its tuple must stay as long as the outcome is used. */
 void outcome_add(struct outcome *o, const struct target *t, enum row_action action, uint64_t omit,

@@ -3,8 +3,8 @@
  *
  * A JSON array of arrays is an array of more dimensions; all arrays of one dimension must
  * have the same length. Elements of json[] and jsonb[] may be arrays themselves, so these types
- * have one dimension. An array whose elements have no binary encoder is sent as text, which SQL
- * casts. Pure; any thread.
+ * have one dimension. An array whose elements are sent as text is sent as text, which SQL casts.
+ * Pure; any thread.
  */
 #include "row/encode/encode_types.h"
 #include "row/json/elements.h"
@@ -18,6 +18,7 @@ static bool array_cell(const struct encoding *v, struct cell *out)
 {
     *out = *v->cell;
     if (out->kind == CELL_BYTES) {
+        out->text = document_without_mark(out->text);
         if (!encode_check_json(v, out->text)) {
             return false;
         }
@@ -219,13 +220,15 @@ bool encode_array_of(const struct encoding *v, encode_fn *element)
 {
     struct cell cell;
 
-    if (v->column->cast && v->cell->kind == CELL_STRING) {
+    bool literal = column_is_text_cast(v->column);
+
+    if (literal && v->cell->kind == CELL_STRING) {
         return encode_text(v);
     }
     if (!array_cell(v, &cell)) {
         return false;
     }
-    return v->column->cast ? encode_literal(v, element, &cell) : encode_binary(v, element, &cell);
+    return literal ? encode_literal(v, element, &cell) : encode_binary(v, element, &cell);
 }
 
 static bool put_hstore_text(const struct encoding *v, struct str s)

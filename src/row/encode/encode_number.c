@@ -478,3 +478,26 @@ bool encode_numeric(const struct encoding *v)
     put_numeric(v->out, &m, d.negative);
     return true;
 }
+
+static bool money_misfit(const struct encoding *v)
+{
+    if (v->cell->kind == CELL_JSON) {
+        return encoding_misfit(v);
+    }
+    cell_fault(v->cell, v->err,
+               "is not a number, as money takes one: no currency sign, no separators");
+    return error_sqlstate(v->err, "22P02");
+}
+
+/* Sent as a numeric. How money is written, the database's locale decides: the same text may be
+ * another amount in the next database. It has neither NaN nor infinity. */
+bool encode_money(const struct encoding *v)
+{
+    struct digits digits;
+    struct decimal d;
+
+    if (numeric_quick(v)) {
+        return true;
+    }
+    return value_decimal(v, &digits, &d) ? encode_numeric(v) : money_misfit(v);
+}

@@ -17,6 +17,7 @@ encode_fn encode_int8;
 encode_fn encode_float4;
 encode_fn encode_float8;
 encode_fn encode_numeric;
+encode_fn encode_money;
 encode_fn encode_text; /* text, varchar, bpchar; other types as their text */
 encode_fn encode_bytea;
 encode_fn encode_uuid;

@@ -63,7 +63,7 @@ static bool default_path(const struct mapping *m, const struct column *c, struct
     const char *path = conventional(underscored, ARRAY_LEN(underscored), c->name);
     bool changes = mapping_is_change(m);
 
-    if (c->generated || c->identity_always || (c->identity && !changes)) {
+    if (c->generated || (c->identity && !changes)) {
         return false;
     }
     if (path == NULL && m->explodes) {
@@ -206,9 +206,8 @@ static void add_expression(struct mapping *m, size_t column, const char *sql)
 static bool add_entry(struct mapping *m, size_t column, const struct mapping_entry *entry,
                       struct recipe *r, struct error *err)
 {
-    if (r->column->generated || r->column->identity_always) {
-        error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS%s and cannot be filled",
-                  r->column->generated ? "" : " AS IDENTITY");
+    if (r->column->generated) {
+        error_set(err, ERROR_SETUP, "it is GENERATED ALWAYS and cannot be filled");
         return error_hint(err, "Take its entry out of columns:.");
     }
     if (entry->sql != NULL) {
@@ -281,42 +280,6 @@ static bool check_entries(struct mapping *m, const struct mapping_spec *spec, st
     return true;
 }
 
-/* An update leaves alone what the record lacks; other rows need a DEFAULT for that. */
-static bool may_be_left_out(const struct mapping *m, const struct fill *f)
-{
-    return m->target.omit_leaves || f->column->has_default || f->column->identity;
-}
-
-/* Bits for the columns that a row may leave out. */
-static bool number_omit_bits(struct mapping *m, const struct mapping_spec *spec, struct error *err)
-{
-    int bits = 0;
-
-    if (spec->action == ROW_UPSERT && m->target.omit_leaves) {
-        mapping_change_omits(m);
-        return true;
-    }
-    for (size_t i = 0; i < m->fill_count; i++) {
-        struct fill *f = &m->fills[i];
-        bool needed = f->is_key || f->is_version || f->is_mark;
-        if (needed || !may_be_left_out(m, f) || !f->may_lack) {
-            continue;
-        }
-        if (bits == TARGET_OMIT_MAX) {
-            error_set(err, ERROR_SETUP, "table %s: more than %d columns %s are filled",
-                      m->table->quoted, TARGET_OMIT_MAX,
-                      m->target.omit_leaves ? "that a record may lack" : "with a DEFAULT");
-            return error_hint(
-                err, m->target.omit_leaves
-                         ? "Mode update leaves a column alone where the record lacks its field; "
-                           "at most this many columns may be missing."
-                         : "Drop the DEFAULT of columns that every record fills.");
-        }
-        f->omit_bit = bits++;
-    }
-    return true;
-}
-
 static void finish(struct mapping *m)
 {
     if (mapping_is_change(m)) {
@@ -332,6 +295,7 @@ static void finish(struct mapping *m)
             .omit_bit = f->omit_bit,
             .is_key = f->is_key,
             .is_version = f->is_version,
+            .version_rank = f->version_rank,
             .is_mark = f->is_mark,
             .is_input = f->is_input,
         };
@@ -386,7 +350,8 @@ static const struct {
     {MAPPING_COLUMN, add_columns},
     {MAPPING_TABLE, check_filled},
     {MAPPING_TABLE, mapping_set_mode},
-    {MAPPING_TABLE, number_omit_bits},
+    {MAPPING_COLUMN, mapping_check_identities},
+    {MAPPING_TABLE, mapping_set_omits},
     {MAPPING_WHEN, mapping_set_when},
     {MAPPING_DELETE_WHEN, mapping_set_delete_when},
 };

@@ -8,8 +8,8 @@
  *   3. a format with fields: the field of the same name in the value (exact, case-sensitive, unless
  *      names says otherwise: row/cell/names.h);
  *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
- * Generated columns are never filled; identity columns only by an explicit entry, GENERATED ALWAYS
- * never.
+ * Generated columns are never filled; identity columns only by an explicit entry, or from the row
+ * of a change event. One that is GENERATED ALWAYS is filled in new rows only.
  *
  * If the record lacks a value, the column gets its DEFAULT (the row omits the column:
  * target_column's omit_bit); without a DEFAULT it gets NULL, which is a fault of the record for a
@@ -110,18 +110,19 @@ struct mapping_spec {
     size_t key_count;
     enum mapping_delete deletes;
     enum mapping_envelope envelope;
-    enum time_precision precision; /* of change events without a schema part */
-    enum decimal_texts decimal;    /* of the same */
-    const char *placeholder;       /* a text: "the source does not tell this value"; or NULL */
-    const char *root;              /* the path of the object whose fields are the row; or NULL */
-    bool parses_root;              /* ... it is a string that holds that object as JSON */
-    bool truncates;                /* a truncate of the source is one of the target */
-    const char *soft_delete;       /* column, or NULL */
-    const char *only_if_newer;     /* column, or NULL */
-    const char *named_by;          /* the template of the table's name, for a chooser; or NULL */
-    const char *explode;           /* the path of an array, or NULL */
-    const char *delete_when;       /* a condition: those records delete; NULL = none */
-    const char *when;              /* a condition, see row/path/condition.h; NULL = every record */
+    enum time_precision precision;    /* of change events without a schema part */
+    enum decimal_texts decimal;       /* of the same */
+    const char *placeholder;          /* a text: "the source does not tell this value"; or NULL */
+    const char *root;                 /* the path of the object whose fields are the row; or NULL */
+    bool parses_root;                 /* ... it is a string that holds that object as JSON */
+    bool truncates;                   /* a truncate of the source is one of the target */
+    const char *soft_delete;          /* column, or NULL */
+    const char *const *only_if_newer; /* columns, in the order in which they are compared */
+    size_t only_if_newer_count;
+    const char *named_by;    /* the template of the table's name, for a chooser; or NULL */
+    const char *explode;     /* the path of an array, or NULL */
+    const char *delete_when; /* a condition: those records delete; NULL = none */
+    const char *when;        /* a condition, see row/path/condition.h; NULL = every record */
     struct value_rules rules;
     enum unknown_policy unknown;
     const char *unknown_column;  /* UNKNOWN_COLLECT */

@@ -59,6 +59,7 @@ void mapping_change_omits(struct mapping *m)
             f->omit_bit = bits++;
         }
     }
+    m->target.omit_count = (size_t) bits;
 }
 
 /* ---- the row as it was ---- */

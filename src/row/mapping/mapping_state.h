@@ -92,6 +92,7 @@ struct fill {
     int omit_bit;
     bool is_key;
     bool is_version;
+    uint32_t version_rank;
     bool is_mark;
     bool is_input; /* see mapping_sql.c */
     bool empty_as_null;
@@ -240,6 +241,12 @@ bool mapping_column_fault(struct error *err, const char *column);
  */
 bool mapping_set_mode(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 bool mapping_check_mark(const struct column *c, struct error *err);
+bool mapping_check_identities(struct mapping *m, const struct mapping_spec *spec,
+                              struct error *err);
+
+/* mapping_omit.c: which columns a row may leave out, once the key is known. ERROR_SETUP: too many.
+ */
+bool mapping_set_omits(struct mapping *m, const struct mapping_spec *spec, struct error *err);
 
 /* mapping_rest.c: fields that no column takes, before the columns are known; and their column. */
 bool mapping_set_rest(struct mapping *m, const struct mapping_spec *spec, struct error *err);

@@ -12,7 +12,7 @@
 /* Takes any text; whether PostgreSQL does is seen only when it casts. */
 static bool is_text(enum column_type t)
 {
-    return column_type_is_text(t) || t == TYPE_OTHER;
+    return column_type_is_text(t) || t == TYPE_COMPOSITE || t == TYPE_OTHER;
 }
 
 static bool meta_fits(enum path_meta meta, enum column_type t)
@@ -193,7 +193,11 @@ char *recipe_encoding(const struct recipe *r)
     enum time_unit unit = r->counts ? r->unit : UNIT_NONE;
 
     if (c->cast) {
-        return mem_printf("text, cast to %s", c->base_name);
+        bool is_text = column_is_text_cast(c);
+        return mem_printf(
+            "%s%s, cast to %s",
+            column_type_name(is_text ? TYPE_TEXT : column_type_sent_as(inner_type(c))),
+            c->element != NULL && !is_text ? " array" : "", c->base_name);
     }
     return mem_printf("%s%s binary%s", column_type_name(inner_type(c)),
                       c->element != NULL ? " array" : "", units[unit]);

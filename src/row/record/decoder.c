@@ -12,6 +12,7 @@
 #include "row/format/json_format.h"
 #include "row/mapping/mapping_state.h"
 #include "row/record/rest.h"
+#include "row/record/shapes.h"
 #include "row/record/sources.h"
 
 #include <stdlib.h>
@@ -37,6 +38,7 @@ struct decoder {
     enum change_op change;
     bool turned; /* columns of the row come from before the change */
     bool took;   /* the condition has held, of this record or of an element */
+    struct shapes shapes;
 };
 
 struct decoder *decoder_new(void)
@@ -62,6 +64,7 @@ struct decoder *decoder_free(struct decoder *d)
         buf_done(&d->headers);
         buf_done(&d->rest);
         buf_done(&d->plain);
+        shapes_done(&d->shapes);
         free(d->cells);
         free(d);
     }
@@ -328,10 +331,10 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
             blocked_fault(err, f->field_text, blocked);
             return mapping_column_fault(err, f->column->name);
         }
-        bool needed = d->change == CHANGE_CREATE && f->omit_bit >= 0 &&
-                      (m->needed >> f->omit_bit & 1) != 0;
-        if (f->omit_bit >= 0 && !needed) {
-            *omit |= UINT64_C(1) << f->omit_bit;
+        uint64_t bit = f->omit_bit < 0 ? 0 : UINT64_C(1) << MIN(f->omit_bit, TARGET_OMIT_MAX);
+        bool needed = d->change == CHANGE_CREATE && (m->needed & bit) != 0;
+        if (bit != 0 && !needed) {
+            *omit |= bit;
             return true;
         }
     }
@@ -621,11 +624,30 @@ bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action 
             return false;
         }
     }
-    *out_omit = omit;
+    *out_omit = (omit & OMIT_MIXED) != 0 ? OMIT_MIXED : omit;
+    if (omit != 0 && m->target.mixes && !shapes_own(&d->shapes, m->target.id, *out_omit)) {
+        *out_omit = OMIT_MIXED;
+    }
     return true;
 }
 
 /* ---- writing ---- */
+
+/* Ends a mixed row. */
+static void write_there(const struct decoder *d, const struct mapping *m, struct buf *out)
+{
+    size_t bytes = target_there_bytes(&m->target);
+
+    buf_add_u32(out, (uint32_t) bytes);
+    size_t begin = out->n;
+    buf_fill(out, 0, bytes);
+    for (size_t i = 0; i < m->fill_count; i++) {
+        const struct fill *f = &m->fills[i];
+        if (f->omit_bit >= 0 && d->cells[place_of(d, f)].kind != CELL_ABSENT) {
+            out->p[begin + (size_t) f->omit_bit / 8] |= (uint8_t) (1U << f->omit_bit % 8);
+        }
+    }
+}
 
 bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
                    uint64_t omit, struct buf *out, struct error *err)
@@ -653,6 +675,9 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
             out->n = begin;
             return mapping_column_fault(err, f->column->name);
         }
+    }
+    if (omit == OMIT_MIXED) {
+        write_there(d, m, out);
     }
     return true;
 }

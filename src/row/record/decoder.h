@@ -76,8 +76,9 @@ bool decoder_deletes(const struct decoder *d, const struct mapping *m);
 
 /*
  * Checks whether what was read makes a row for that action. *out_omit has the omit_bit set of each
- * column with a DEFAULT that the record does not fill. ERROR_RECORD with err->column set:
- * "column 'id': field 'id' is missing and the column is NOT NULL without a default".
+ * column with a DEFAULT that the record does not fill, or is OMIT_MIXED. ERROR_RECORD with
+ * err->column set: "column 'id': field 'id' is missing and the column is NOT NULL without a
+ * default".
  */
 bool decoder_settle(struct decoder *d, const struct mapping *m, enum row_action action,
                     uint64_t *out_omit, struct error *err) _must_;

@@ -67,6 +67,7 @@ static bool suits(enum logical_kind kind, const struct column *c)
     case LOGICAL_POINT:
         return is_point(c);
     case LOGICAL_TEXT:
+        return c->type == TYPE_OTHER || c->type == TYPE_COMPOSITE;
     case LOGICAL_GEOMETRY:
         return c->type == TYPE_OTHER;
     case LOGICAL_BITS:

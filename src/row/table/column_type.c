@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum wire { WIRE_BINARY, WIRE_CAST };
+enum wire { WIRE_BINARY, WIRE_CAST, WIRE_NUMERIC };
 enum storage { STORAGE_INLINE, STORAGE_TOASTABLE };
 
 static const struct traits {
@@ -73,7 +73,20 @@ enum column_equality column_type_equality(enum column_type t)
 
 bool column_type_is_cast(enum column_type t)
 {
-    return traits[t].wire == WIRE_CAST;
+    return traits[t].wire != WIRE_BINARY;
+}
+
+enum column_type column_type_sent_as(enum column_type t)
+{
+    switch (traits[t].wire) {
+    case WIRE_BINARY:
+        break;
+    case WIRE_CAST:
+        return TYPE_TEXT;
+    case WIRE_NUMERIC:
+        return TYPE_NUMERIC;
+    }
+    return t;
 }
 
 bool column_type_is_toastable(enum column_type t)

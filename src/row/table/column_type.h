@@ -54,11 +54,12 @@ enum column_equality {
 
 /*
  * The type of that number; if there is none, the type that is known by that kind: "enum", "array",
- * or the name of the function that receives its fields. Otherwise TYPE_OTHER.
+ * "composite", or the name of the function that receives its fields. Otherwise TYPE_OTHER.
  */
 enum column_type column_type_find(uint32_t oid, const char *kind) _pure_;
 
-/* PostgreSQL's name of it: "int4", "timestamptz"; "enum", "array" and "other" stand for many. */
+/* PostgreSQL's name of it: "int4", "timestamptz"; "enum", "array", "composite" and "other" stand
+ * for many. */
 const char *column_type_name(enum column_type t) _pure_;
 
 /* Numbers of the type and of its arrays; 0: they have no fixed number. */
@@ -68,8 +69,9 @@ uint32_t column_type_array_oid(enum column_type t) _pure_;
 enum column_family column_type_family(enum column_type t) _pure_;
 enum column_equality column_type_equality(enum column_type t) _pure_;
 
-/* Are its fields sent as text that SQL casts? */
+/* Are its fields sent as another type that SQL casts? As which: TYPE_TEXT, TYPE_NUMERIC, itself. */
 bool column_type_is_cast(enum column_type t) _pure_;
+enum column_type column_type_sent_as(enum column_type t) _pure_;
 
 /* Can PostgreSQL store such a value apart from its row, so that an update does not log it? */
 bool column_type_is_toastable(enum column_type t) _pure_;
@@ -110,12 +112,14 @@ static inline bool column_type_is_time(enum column_type t)
     return f == FAMILY_DATE || f == FAMILY_TIMESTAMP || f == FAMILY_SPAN;
 }
 
-/* Can a column of it say which of two rows is newer? */
+/* Can a column of it say which of two rows is newer? Texts do by their bytes; bpchar, whose blanks
+ * at the end may or may not be there, does not. */
 static inline bool column_type_is_version(enum column_type t)
 {
     enum column_family f = column_type_family(t);
 
-    return f == FAMILY_INTEGER || f == FAMILY_DATE || f == FAMILY_TIMESTAMP;
+    return f == FAMILY_INTEGER || f == FAMILY_DATE || f == FAMILY_TIMESTAMP || t == TYPE_TEXT ||
+           t == TYPE_VARCHAR;
 }
 
 #endif

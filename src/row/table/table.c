@@ -20,6 +20,7 @@ static void column_done(struct column *c)
     free(c->compare_as);
     free(c->equals);
     free(c->equals_as);
+    free(c->default_sql);
 }
 
 void table_free(struct table *t)
@@ -36,6 +37,7 @@ void table_free(struct table *t)
     }
     free(t->uniques);
     free(t->signature);
+    free(t->defaults);
     free(t->schema);
     free(t->name);
     free(t->quoted);
@@ -60,8 +62,9 @@ static bool column_is_same(const struct column *a, const struct column *b)
            a->cast == b->cast && is_same_text(a->compare_as, b->compare_as) &&
            column_is_same(a->element, b->element) && a->typmod == b->typmod &&
            a->not_null == b->not_null && a->has_default == b->has_default &&
-           a->generated == b->generated && a->identity == b->identity &&
-           a->identity_always == b->identity_always && a->has_domain == b->has_domain;
+           is_same_text(a->default_sql, b->default_sql) && a->generated == b->generated &&
+           a->identity == b->identity && a->identity_always == b->identity_always &&
+           a->has_domain == b->has_domain;
 }
 
 static bool unique_is_same(const struct unique *a, const struct unique *b)
@@ -76,8 +79,9 @@ static bool is_same_relation(const struct table *a, const struct table *b)
            is_same_text(a->signature, b->signature) && a->has_rules == b->has_rules &&
            a->may_lock == b->may_lock && a->may_select == b->may_select &&
            a->may_update == b->may_update && a->may_delete == b->may_delete &&
-           a->may_truncate == b->may_truncate && a->is_referenced == b->is_referenced &&
-           a->has_domains == b->has_domains;
+           a->may_truncate == b->may_truncate && a->may_stage == b->may_stage &&
+           a->may_set_all == b->may_set_all && is_same_text(a->defaults, b->defaults) &&
+           a->is_referenced == b->is_referenced && a->has_domains == b->has_domains;
 }
 
 bool table_is_same(const struct table *a, const struct table *b)
@@ -123,7 +127,7 @@ void table_quote_ident(struct buf *out, const char *name)
 
 size_t target_width(const struct target *t, enum row_action action, uint64_t omit)
 {
-    size_t n = 0;
+    size_t n = omit == OMIT_MIXED ? 1 : 0;
 
     for (size_t i = 0; i < t->column_count; i++) {
         n += target_holds(t, i, action, omit) ? 1 : 0;

@@ -14,7 +14,8 @@ struct column {
     char *type_name; /* format_type(), for people: "numeric(12,2)", "my_domain" */
     enum column_type type;
     /* The type in whose binary format an encoded field is: the column's own, without domains; or
-     * text for a column that SQL casts to its type (`cast`). */
+     * what it is sent as, for a column that SQL casts to its type (`cast`): text, numeric, and of
+     * an array whose elements are sent as numerics, an array of these. */
     uint32_t wire_oid;
     uint32_t wire_array_oid; /* of an array of these; 0: there is none, for arrays of arrays */
     char *wire_name;         /* in SQL: "pg_catalog.int4", "pg_catalog.text" */
@@ -33,10 +34,25 @@ struct column {
     int32_t typmod;         /* atttypmod of the column or of its domain; -1 = none */
     bool not_null;          /* of the column or of its domain */
     bool has_default;
-    bool generated; /* GENERATED ALWAYS AS (...) STORED: never written */
-    bool identity;  /* GENERATED ... AS IDENTITY */
-    bool identity_always;
+    char *default_sql;    /* the DEFAULT in SQL; NULL: there is none, or we may not compute it */
+    bool generated;       /* GENERATED ALWAYS AS (...) STORED: never written */
+    bool identity;        /* GENERATED ... AS IDENTITY */
+    bool identity_always; /* ... INSERT writes it on request; UPDATE cannot */
 };
+
+/* Does SQL read a text as the column's type? */
+static inline bool column_is_text_cast(const struct column *c)
+{
+    const struct column *sent = c->element != NULL ? c->element : c;
+
+    return c->cast && column_type_sent_as(sent->type) == TYPE_TEXT;
+}
+
+/* Is it of a composite type, or are its elements? A text that begins with { is an object then. */
+static inline bool column_holds_rows(const struct column *c)
+{
+    return (c->element != NULL ? c->element : c)->type == TYPE_COMPOSITE;
+}
 
 struct table {
     uint32_t oid;
@@ -49,12 +65,16 @@ struct table {
     bool may_update;
     bool may_delete;
     bool may_truncate;
-    bool is_utf8;           /* its database's encoding is: it can hold every character */
-    bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
-    bool has_domains;       /* which may change without a change of the table */
+    bool may_stage;     /* our role may create temporary tables */
+    bool may_set_all;   /* an UPDATE may name columns that it leaves as they are: we may read them,
+                           and no trigger asks for their names (UPDATE OF) */
+    bool is_utf8;       /* its database's encoding is: it can hold every character */
+    bool is_referenced; /* by a foreign key: TRUNCATE refuses even an empty table */
+    bool has_domains;   /* which may change without a change of the table */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
     char *signature;        /* OID, columns, unique indexes, domains, rules: changes as they do */
+    char *defaults;         /* hash of all DEFAULTs: changes as they do */
     struct unique *uniques; /* for ON CONFLICT; the primary key first */
     size_t unique_count;
 };
@@ -118,14 +138,21 @@ enum row_action {
  * A column that a route fills. Where a record lacks the field and the column has a DEFAULT, the row
  * leaves the column out: `omit_bit` is its bit in the row's omit mask; -1 for columns that every
  * row writes.
+ *
+ * Rows of one mask are stored by one statement, which does not name what they omit. Where there are
+ * very many masks, or bits that a mask has no room for, rows are mixed (OMIT_MIXED): then a row has
+ * all columns, NULL where it omits one, and after them one more field, of bytes, which has the bit
+ * of each column that is there, the lowest of a byte first. One statement stores them all: it asks
+ * that field of each such column, and computes the DEFAULT where it is needed (pg/rows_sql.c).
  */
 struct target_column {
     const struct column *column;
     int omit_bit;
     bool is_key;
-    bool is_version; /* a row with a lower version changes nothing */
-    bool is_mark;    /* says that the row is deleted (soft delete) */
-    bool is_input;   /* not a column of the table: expressions name it */
+    bool is_version;       /* a row with a lower version changes nothing */
+    uint32_t version_rank; /* of a version of several columns: 0 is compared first */
+    bool is_mark;          /* says that the row is deleted (soft delete) */
+    bool is_input;         /* not a column of the table: expressions name it */
 };
 
 /* A column that PostgreSQL computes. Its row in SQL has the inputs by their names. */
@@ -134,7 +161,11 @@ struct target_expression {
     char *sql;
 };
 
-#define TARGET_OMIT_MAX 64
+#define TARGET_OMIT_MAX                                                                            \
+    63 /* bits of a mask; columns with a higher one are omitted by mixed rows                      \
+        */
+#define OMIT_MIXED (UINT64_C(1) << TARGET_OMIT_MAX)
+#define TARGET_VERSION_MAX 8 /* columns that only_if_newer compares */
 
 /*
  * A table and the columns that are filled: those of the encoded fields, in their order, and those
@@ -151,9 +182,17 @@ struct target {
     size_t expression_count;
     size_t key_count;
     bool has_version;
-    bool keys_by_sql; /* the key has a column that only SQL can compare (compare_as) */
-    bool omit_leaves; /* a column that an upsert omits keeps its value, rather than its DEFAULT */
+    bool keys_by_sql;  /* the key has a column that only SQL can compare (compare_as) */
+    size_t omit_count; /* columns with an omit_bit */
+    bool mixes;        /* rows may be mixed */
+    bool omit_leaves;  /* a column that an upsert omits keeps its value, rather than its DEFAULT */
 };
+
+/* The bytes in which a mixed row says which columns are there. */
+static inline size_t target_there_bytes(const struct target *t)
+{
+    return (t->omit_count + 7) / 8;
+}
 
 /*
  * Does the tuple of such a row hold this column? Deletes hold the key and what decides whether they
@@ -173,10 +212,11 @@ static inline bool target_holds(const struct target *t, size_t column, enum row_
     if (action == ROW_TRUNCATE) {
         return false;
     }
-    return c->omit_bit < 0 || (omit >> c->omit_bit & 1) == 0;
+    return c->omit_bit < 0 || c->omit_bit >= TARGET_OMIT_MAX || omit == OMIT_MIXED ||
+           (omit >> c->omit_bit & 1) == 0;
 }
 
-/* The number of columns that the tuple holds. */
+/* The number of fields of the tuple. */
 size_t target_width(const struct target *t, enum row_action action, uint64_t omit) _pure_;
 
 #endif

@@ -159,11 +159,13 @@ static enum moment_result parse_basic_date(struct cursor *c, int64_t *out_days)
     int64_t year;
     int64_t month;
     int64_t day;
-    bool ok = cursor_two_digits(c, &century) && cursor_two_digits(c, &year) &&
-              cursor_two_digits(c, &month) && cursor_two_digits(c, &day);
 
+    if (!cursor_two_digits(c, &century) || !cursor_two_digits(c, &year) ||
+        !cursor_two_digits(c, &month) || !cursor_two_digits(c, &day)) {
+        return MOMENT_SYNTAX;
+    }
     year += century * 100;
-    return ok && year > 0 ? date_of(year, month, day, out_days) : MOMENT_FIELD;
+    return year > 0 ? date_of(year, month, day, out_days) : MOMENT_FIELD;
 }
 
 /* ---- time ---- */
@@ -341,14 +343,9 @@ static bool eat_brackets(struct cursor *c)
     return cursor_at_end(c);
 }
 
-/* The rest of the text: an offset, or none. What may follow an offset says nothing new. */
-static enum moment_result parse_zone(struct cursor *c, struct moment *out)
+/* What may follow an offset says nothing new. */
+static enum moment_result parse_other_zone(struct cursor *c, struct moment *out)
 {
-    out->offset_sec = 0;
-    out->zoned = !cursor_at_end(c);
-    if (cursor_at_end(c)) {
-        return MOMENT_OK;
-    }
     if (cursor_at(c, '[')) {
         return eat_brackets(c) ? MOMENT_ZONE : MOMENT_SYNTAX;
     }
@@ -363,6 +360,16 @@ static enum moment_result parse_zone(struct cursor *c, struct moment *out)
         }
     }
     return eat_brackets(c) ? MOMENT_OK : MOMENT_SYNTAX;
+}
+
+/* The rest of the text: an offset, or none. */
+static inline enum moment_result parse_zone(struct cursor *c, struct moment *out)
+{
+    bool is_z = c->end - c->p == 1 && *c->p == 'Z';
+
+    out->offset_sec = 0;
+    out->zoned = !cursor_at_end(c);
+    return is_z || cursor_at_end(c) ? MOMENT_OK : parse_other_zone(c, out);
 }
 
 static bool eat_t(struct cursor *c)

@@ -6,6 +6,7 @@
  * one; into the others as a batch, by COPY, unnest and each. Then all hold the same.
  */
 #include "row/batch/batch.h"
+#include "row/table/tuple.h"
 
 #include "server.h"
 
@@ -81,7 +82,7 @@ static struct target *make_target(const char *name, bool has_version, bool omit_
     g->omit_leaves = omit_leaves;
     g->columns = mem_array(table->column_count, sizeof *g->columns);
     for (size_t i = 0; i < table->column_count; i++) {
-        const struct column *column = &table->columns[i];
+        struct column *column = &table->columns[i];
         bool is_key = column->name[0] == 'k';
         bool is_version = strcmp(column->name, "v") == 0;
         bool is_mark = strcmp(column->name, "mark") == 0;
@@ -97,7 +98,12 @@ static struct target *make_target(const char *name, bool has_version, bool omit_
         };
         g->key_count += is_key ? 1 : 0;
         g->keys_by_sql |= is_key && column->compare_as != NULL;
+        if (column->default_sql == NULL) { /* a row may omit it all the same */
+            column->default_sql = mem_strdup("NULL");
+        }
     }
+    g->omit_count = (size_t) bit;
+    g->mixes = true;
     return g;
 }
 
@@ -175,7 +181,36 @@ struct made {
     enum row_action action;
     uint64_t omit;
     struct buf tuple;
+    bool is_mixed; /* but where it is stored alone */
+    struct buf mixed;
 };
+
+static void mix(struct made *row)
+{
+    const struct target *g = targets[SERIAL];
+    const char *at = tuple_fields(buf_str(&row->tuple));
+
+    assert_true(g->omit_count <= 8);
+    buf_clear(&row->mixed);
+    buf_add_u16(&row->mixed, (uint16_t) target_width(g, row->action, OMIT_MIXED));
+    for (size_t i = 0; i < g->column_count; i++) {
+        if (target_holds(g, i, row->action, row->omit)) {
+            struct str field = tuple_next(&at);
+            buf_add(&row->mixed, field.p, field.n);
+        } else {
+            buf_add_u32(&row->mixed, TUPLE_NULL);
+        }
+    }
+    buf_add_u32(&row->mixed, 1);
+    buf_add_u8(&row->mixed, (uint8_t) ~row->omit);
+}
+
+/* Not those for which mapping_omit.c forbids it. */
+static bool may_mix(const struct target *g, enum row_action action)
+{
+    return action < ROW_DELETE && (action != ROW_UPSERT || !g->omit_leaves) &&
+           (action != ROW_UPDATE || !g->keys_by_sql);
+}
 
 static void make_row(struct made *row, bool marks)
 {
@@ -192,6 +227,10 @@ static void make_row(struct made *row, bool marks)
             add_value(&row->tuple, &g->columns[i], row->action == ROW_SOFT_DELETE);
         }
     }
+    row->is_mixed = may_mix(g, row->action) && chance(2) == 0;
+    if (row->is_mixed) {
+        mix(row);
+    }
 }
 
 static void add_row(struct batch *b, int way, const struct made *row, int64_t offset)
@@ -200,8 +239,10 @@ static void add_row(struct batch *b, int way, const struct made *row, int64_t of
     uint32_t span = batch_span(b, e, "orders", way, e->owner_epoch, e->next_offset);
 
     batch_record_begin(b, span, offset, -1, -1);
-    uint32_t part = batch_part(b, targets[way], row->action, row->omit);
-    buf_add(batch_row_begin(b, part), row->tuple.p, row->tuple.n);
+    bool is_mixed = row->is_mixed && way != SERIAL;
+    const struct buf *tuple = is_mixed ? &row->mixed : &row->tuple;
+    uint32_t part = batch_part(b, targets[way], row->action, is_mixed ? OMIT_MIXED : row->omit);
+    buf_add(batch_row_begin(b, part), tuple->p, tuple->n);
     batch_row_end(b, part);
     batch_record_end(b);
 }
@@ -278,6 +319,7 @@ static void stream(const char *create, bool has_version, bool omit_leaves, bool 
     }
     for (size_t k = 0; k < ROWS; k++) {
         buf_done(&rows[k].tuple);
+        buf_done(&rows[k].mixed);
     }
     batch_free(b);
 }

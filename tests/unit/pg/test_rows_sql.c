@@ -6,6 +6,8 @@
 #define EQ " OPERATOR(pg_catalog.=) "
 #define LE " OPERATOR(pg_catalog.<=) "
 #define GE " OPERATOR(pg_catalog.>=) "
+#define LT " OPERATOR(pg_catalog.<) "
+#define BYTES "::pg_catalog.text COLLATE pg_catalog.\"C\""
 
 static struct column columns[] = {
     {.name = (char[]){"id"},
@@ -116,6 +118,112 @@ static void test_only_if_newer(void **state)
     target.omit_leaves = false;
 }
 
+/* The first column that differs decides, and texts are compared by their bytes. */
+static void test_only_if_newer_of_two_columns(void **state)
+{
+    (void) state;
+    enum column_type type = columns[2].type;
+    columns[2].type = TYPE_TEXT;
+    target.has_version = filled[1].is_version = filled[2].is_version = true;
+    filled[1].version_rank = 1;
+    check(ROW_DELETE, 0, ROWS_PLACES,
+          "DELETE FROM \"s\".\"t\" AS g USING (SELECT DISTINCT ON (s.c0) * FROM pg_temp.stage s"
+          " WHERE place" GE "$1 AND place" LE "$2 ORDER BY s.c0,s.c2" BYTES " DESC,s.c1 DESC,"
+          "place DESC) s WHERE g.\"id\"" EQ "s.c0 AND (g.\"gone\" IS NULL OR g.\"gone\"" BYTES LT
+          "s.c2" BYTES " OR g.\"gone\"" BYTES EQ "s.c2" BYTES " AND (g.\"v\" IS NULL OR g.\"v\"" LE
+          "s.c1))");
+    check(ROW_UPSERT, 3, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
+          " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
+          "\"gone\"=EXCLUDED.\"gone\",\"a \"\"b\"\"\"=EXCLUDED.\"a \"\"b\"\"\","
+          "\"c\"=EXCLUDED.\"c\""
+          " WHERE (g.\"gone\" IS NULL OR g.\"gone\"" BYTES LT "EXCLUDED.\"gone\"" BYTES
+          " OR g.\"gone\"" BYTES EQ "EXCLUDED.\"gone\"" BYTES " AND (g.\"v\" IS NULL OR g.\"v\"" LE
+          "EXCLUDED.\"v\"))");
+    target.has_version = filled[1].is_version = filled[2].is_version = false;
+    filled[1].version_rank = 0;
+    columns[2].type = type;
+}
+
+#define ROW(field)                                                                                 \
+    "CASE WHEN pg_catalog.left(" field ",1)" EQ "'{' THEN pg_catalog.jsonb_populate_record("       \
+    "NULL::app.pair," field "::pg_catalog.jsonb) ELSE " field "::app.pair END"
+
+static struct column pair = {
+    .name = (char[]){"p"},
+    .type = TYPE_COMPOSITE,
+    .wire_array_oid = 1009,
+    .sql_name = (char[]){"app.pair"},
+    .compare_as = (char[]){"app.pair"},
+    .cast = true,
+};
+
+static struct column pairs = {
+    .name = (char[]){"pp"},
+    .type = TYPE_ARRAY,
+    .element = &pair,
+    .wire_array_oid = 1009,
+    .sql_name = (char[]){"app.pair[]"},
+    .cast = true,
+};
+
+#define TEXTS(field) "pg_catalog.unnest(" field "::pg_catalog.text[])"
+#define IS_LIST "pg_catalog.array_ndims(s.c1::pg_catalog.text[])" EQ "1"
+#define HAS_OBJECT                                                                                 \
+    "EXISTS (SELECT FROM " TEXTS("s.c1") " AS u(e) WHERE pg_catalog.left(u.e,1)" EQ "'{')"
+#define EACH_ROW ROW("u.e") " FROM " TEXTS("s.c1") " WITH ORDINALITY AS u(e,n) ORDER BY u.n"
+#define OBJECTS                                                                                    \
+    "CASE WHEN " IS_LIST " AND " HAS_OBJECT " THEN ARRAY(SELECT " EACH_ROW ")::app.pair[]"         \
+    " ELSE s.c1::app.pair[] END"
+#define INSERTED                                                                                   \
+    "INSERT INTO \"s\".\"t\" AS g (\"p\",\"pp\") SELECT " ROW(                                     \
+        "s.c0") "," OBJECTS                                                                        \
+                " FROM (SELECT pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1) s"
+
+/* An object becomes a row, and its text is named more than once: not with unnest() in it. */
+static void test_composite_types(void **state)
+{
+    (void) state;
+    struct target_column both[] = {{.column = &pair, .omit_bit = -1, .is_key = true},
+                                   {.column = &pairs, .omit_bit = -1}};
+    const struct target t = {.table = &table, .columns = both, .column_count = 2, .key_count = 1};
+    struct rows_shape shape = {&t, ROW_INSERT, 0};
+    _cleanup_buf_ struct buf sql = {0};
+    rows_sql_store(&sql, &shape, ROWS_UNNEST, NULL, NULL);
+    assert_sql(&sql, INSERTED);
+    shape.action = ROW_DELETE;
+    rows_sql_store(&sql, &shape, ROWS_STAGE, "stage", NULL);
+    assert_sql(&sql, "DELETE FROM \"s\".\"t\" AS g USING pg_temp.stage s WHERE g.\"p\"" EQ
+                     "(" ROW("s.c0") ")::app.pair");
+    assert_true(rows_are_cast(&shape, 0) && !rows_are_read(&shape, 0));
+    assert_true(rows_are_read(&(struct rows_shape){&target, ROW_INSERT, 0}, 4));
+}
+
+/* INSERT is told that it fills one, and nothing sets it in a row that is there. */
+static void test_an_identity_that_is_generated_always(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    columns[3].identity_always = true;
+    check(ROW_INSERT, 2, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") OVERRIDING SYSTEM "
+          "VALUE SELECT pg_catalog.unnest($1),pg_catalog.unnest($2),pg_catalog.unnest($3),"
+          "pg_catalog.unnest($4)");
+    check(
+        ROW_UPSERT, 2, ROWS_STAGE,
+        "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\") OVERRIDING SYSTEM "
+        "VALUE SELECT s.c0,s.c1,s.c2,s.c3 FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET "
+        "\"v\"=EXCLUDED.\"v\",\"gone\"=EXCLUDED.\"gone\",\"c\"=EXCLUDED.\"c\"");
+    check(ROW_UPSERT, 3, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2"
+          " FROM pg_temp.stage s ON CONFLICT (\"id\") DO UPDATE SET \"v\"=EXCLUDED.\"v\","
+          "\"gone\"=EXCLUDED.\"gone\",\"c\"=EXCLUDED.\"c\"");
+    check(ROW_UPDATE, 2, ROWS_STAGE,
+          "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2 FROM pg_temp.stage s"
+          " WHERE g.\"id\"" EQ "s.c0");
+    columns[3].identity_always = false;
+}
+
 /* Rows that share a key: the last counts, but of rows to be inserted each does. */
 static void test_places(void **state)
 {
@@ -134,6 +242,52 @@ static void test_places(void **state)
         "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\") SELECT s.c0,s.c1,s.c2 FROM (SELECT *"
         " FROM pg_temp.stage WHERE place" GE "$1 AND place" LE "$2 ORDER BY place) s"
         " ON CONFLICT (\"id\") DO NOTHING");
+}
+
+#define THERE(bit) "CASE WHEN pg_catalog.get_bit(s.there," #bit ")" EQ "1 THEN "
+
+/* The DEFAULT of what a row omits; of an update, what the row has. */
+static void test_mixed_rows(void **state)
+{
+    (void) state;
+    target.has_version = filled[1].is_version = false;
+    target.mixes = true;
+    columns[3].sql_name = (char[]){"pg_catalog.text"};
+    columns[3].default_sql = (char[]){"'x'::text"};
+    columns[4].default_sql = (char[]){"f()"};
+    check(ROW_INSERT, OMIT_MIXED, ROWS_STAGE,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\",\"c\") SELECT"
+          " s.c0,s.c1,s.c2," THERE(0) "s.c3 ELSE ('x'::text)::pg_catalog.text END," THERE(
+              1) "s.c4::pg_catalog.int4range ELSE (f())::pg_catalog.int4range END"
+                 " FROM pg_temp.stage s");
+    check(ROW_IGNORE, OMIT_MIXED, ROWS_UNNEST,
+          "INSERT INTO \"s\".\"t\" AS g (\"id\",\"v\",\"gone\",\"a \"\"b\"\"\",\"c\") SELECT"
+          " s.c0,s.c1,s.c2," THERE(0) "s.c3 ELSE ('x'::text)::pg_catalog.text END," THERE(
+              1) "s.c4::pg_catalog.int4range ELSE (f())::pg_catalog.int4range END"
+                 " FROM (SELECT pg_catalog.unnest($1) AS c0,pg_catalog.unnest($2) AS c1,"
+                 "pg_catalog.unnest($3) AS c2,pg_catalog.unnest($4) AS c3,"
+                 "pg_catalog.unnest($5) AS c4,pg_catalog.unnest($6) AS there) s"
+                 " ON CONFLICT (\"id\") DO NOTHING");
+    check(
+        ROW_UPDATE, OMIT_MIXED, ROWS_STAGE,
+        "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2,\"a \"\"b\"\"\"=" THERE(
+            0) "s.c3 ELSE g.\"a \"\"b\"\"\" END,\"c\"=" THERE(1) "s.c4::pg_catalog.int4range ELSE"
+                                                                 " g.\"c\" END FROM pg_temp.stage s WHERE g.\"id\"" EQ
+                                                                 "s.c0");
+    const struct rows_shape inserted = {&target, ROW_INSERT, OMIT_MIXED};
+    const struct rows_shape updated = {&target, ROW_UPDATE, OMIT_MIXED};
+    struct buf sql = {0};
+    assert_false(rows_are_direct(&inserted));
+    assert_true(rows_have_defaults(&inserted) && !rows_have_defaults(&updated));
+    rows_sql_copy(&sql, &inserted, "stage", true);
+    assert_sql(&sql, "COPY pg_temp.stage (place,c0,c1,c2,c3,c4,there) FROM STDIN (FORMAT binary)");
+    rows_sql_create(&sql, &updated, "stage", false);
+    assert_sql(&sql, "CREATE TEMPORARY TABLE IF NOT EXISTS pg_temp.stage (c0 integer,c1 bigint,"
+                     "c2 boolean,c3 text,c4 text,there bytea) ON COMMIT DELETE ROWS");
+    rows_sql_names(&sql, &inserted);
+    assert_sql(&sql, "ARRAY['id','v','gone']::pg_catalog.text[]");
+    buf_done(&sql);
+    target.mixes = false;
 }
 
 static void test_keys_that_only_sql_compares(void **state)
@@ -354,7 +508,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_action_from_arrays),
         cmocka_unit_test(test_only_if_newer),
+        cmocka_unit_test(test_only_if_newer_of_two_columns),
+        cmocka_unit_test(test_composite_types),
+        cmocka_unit_test(test_an_identity_that_is_generated_always),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_mixed_rows),
         cmocka_unit_test(test_keys_that_only_sql_compares),
         cmocka_unit_test(test_a_key_alone),
         cmocka_unit_test(test_stages),

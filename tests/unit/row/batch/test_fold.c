@@ -16,9 +16,9 @@ enum { KEYS = 4, TARGETS = 4, NONE = -1000 /* NULL */ };
 
 /* ---- targets ---- */
 
-/* Columns: the key (one or two), then the version, the mark, then a, and b and c which may be
- * omitted. */
-enum { COLUMN_A = 4, COLUMN_B, COLUMN_C, COLUMNS };
+/* Columns: the key (one or two), then the version (one or two), the mark, then a, and b and c which
+ * may be omitted. Of a version that is split, a text is compared before the number. */
+enum { COLUMN_A = 4, COLUMN_B, COLUMN_C, COLUMN_VERSION_TEXT, COLUMNS };
 enum { COLUMN_KEY, COLUMN_KEY2, COLUMN_VERSION, COLUMN_MARK };
 
 static const int defaults[COLUMNS] = {[COLUMN_B] = 77, [COLUMN_C] = 88};
@@ -42,7 +42,7 @@ static void add_column(struct fixture *x, int column, enum column_type type, int
         .column = &x->columns[i],
         .omit_bit = omit_bit,
         .is_key = column == COLUMN_KEY || column == COLUMN_KEY2,
-        .is_version = column == COLUMN_VERSION,
+        .is_version = column == COLUMN_VERSION || column == COLUMN_VERSION_TEXT,
         .is_mark = column == COLUMN_MARK,
     };
     x->target.key_count += x->filled[i].is_key ? 1 : 0;
@@ -53,6 +53,7 @@ struct kind {
     bool composite;
     bool has_version;
     bool omit_leaves;
+    bool splits_version;
 };
 
 static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind)
@@ -64,6 +65,8 @@ static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind
     x->target.columns = x->filled;
     x->target.has_version = kind->has_version;
     x->target.omit_leaves = kind->omit_leaves;
+    x->target.omit_count = 2;
+    x->target.mixes = true;
     add_column(x, COLUMN_B, TYPE_INT4, 0);
     add_column(x, COLUMN_KEY, kind->key, -1);
     if (kind->composite) {
@@ -71,6 +74,10 @@ static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind
     }
     if (kind->has_version) {
         add_column(x, COLUMN_VERSION, x->version_bytes == 8 ? TYPE_INT8 : TYPE_INT2, -1);
+    }
+    if (kind->splits_version) {
+        x->filled[x->target.column_count - 1].version_rank = 1;
+        add_column(x, COLUMN_VERSION_TEXT, TYPE_TEXT, -1);
     }
     add_column(x, COLUMN_MARK, TYPE_BOOL, -1);
     add_column(x, COLUMN_A, TYPE_INT4, -1);
@@ -83,6 +90,7 @@ static void make_fixture(struct fixture *x, uint32_t id, const struct kind *kind
 struct row {
     enum row_action action;
     uint64_t omit;
+    bool is_mixed; /* then it says itself what it omits */
     int values[COLUMNS];
 };
 
@@ -158,32 +166,67 @@ static void add_key(struct buf *out, enum column_type type, int n)
     }
 }
 
+/* VERSIONS_FROM and what follows, as a text of two versions, and which of them it is. */
+enum { VERSIONS_FROM = -3 };
+
+static bool splits_version(const struct fixture *x)
+{
+    for (size_t i = 0; i < x->target.column_count; i++) {
+        if (x->column_of[i] == COLUMN_VERSION_TEXT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_version(struct buf *out, const struct fixture *x, int version)
+{
+    bool is_split = splits_version(x);
+
+    add_integer(out, is_split ? (version - VERSIONS_FROM) % 2 : version, x->version_bytes);
+    if (is_split) {
+        add_text_key(out, (version - VERSIONS_FROM) / 2, false);
+    }
+}
+
 static void add_value(struct buf *out, const struct fixture *x, size_t i, int value)
 {
     int column = x->column_of[i];
 
+    if (column == COLUMN_VERSION_TEXT) {
+        return; /* add_version has added it */
+    }
     if (value == NONE) {
         buf_add_u32(out, UINT32_MAX);
     } else if (column == COLUMN_KEY || column == COLUMN_KEY2) {
         add_key(out, x->columns[i].type, value);
     } else if (column == COLUMN_MARK) {
         add_integer(out, value, 1);
+    } else if (column == COLUMN_VERSION) {
+        add_version(out, x, value);
     } else {
-        add_integer(out, value, column == COLUMN_VERSION ? x->version_bytes : 4);
+        add_integer(out, value, 4);
     }
 }
 
 static void add_row(struct batch *b, const struct fixture *x, const struct row *row)
 {
     const struct target *t = &x->target;
-    uint32_t part = batch_part(b, t, row->action, row->omit);
+    uint64_t omit = row->is_mixed ? OMIT_MIXED : row->omit;
+    uint8_t there = (uint8_t) (~row->omit & 3);
+    uint32_t part = batch_part(b, t, row->action, omit);
     struct buf *out = batch_row_begin(b, part);
 
-    buf_add_u16(out, (uint16_t) target_width(t, row->action, row->omit));
+    buf_add_u16(out, (uint16_t) target_width(t, row->action, omit));
     for (size_t i = 0; i < t->column_count; i++) {
         if (target_holds(t, i, row->action, row->omit)) {
             add_value(out, x, i, row->values[x->column_of[i]]);
+        } else if (target_holds(t, i, row->action, omit)) {
+            add_value(out, x, i, NONE);
         }
+    }
+    if (row->is_mixed) {
+        add_field(out, &there, sizeof there);
     }
     batch_row_end(b, part);
 }
@@ -243,7 +286,7 @@ static int value_of(const struct fixture *x, size_t i, struct str field)
     if (memcmp(field.p, "\xff\xff\xff\xff", 4) == 0) {
         return NONE;
     }
-    if (column != COLUMN_KEY && column != COLUMN_KEY2) {
+    if (column != COLUMN_KEY && column != COLUMN_KEY2 && column != COLUMN_VERSION_TEXT) {
         return number_of(data);
     }
     switch ((int) x->columns[i].type) {
@@ -272,6 +315,14 @@ static struct row read_row(const struct fixture *x, enum row_action action, uint
         if (target_holds(t, i, action, omit)) {
             row.values[x->column_of[i]] = value_of(x, i, tuple_next(at));
         }
+    }
+    if (omit == OMIT_MIXED) {
+        row.is_mixed = true;
+        row.omit = (uint64_t) ~number_of(tuple_data(tuple_next(at))) & 3;
+    }
+    if (splits_version(x)) {
+        row.values[COLUMN_VERSION] += 2 * row.values[COLUMN_VERSION_TEXT] + VERSIONS_FROM;
+        row.values[COLUMN_VERSION_TEXT] = 0;
     }
     return row;
 }
@@ -417,17 +468,24 @@ static void check_order(const struct fold *f)
 /* ---- at random ---- */
 
 static const struct kind kinds[] = {
-    {TYPE_INT4, false, false, false},   {TYPE_INT4, false, true, false},
-    {TYPE_INT4, false, false, true},    {TYPE_INT4, false, true, true},
-    {TYPE_TEXT, true, false, false},    {TYPE_BPCHAR, true, true, true},
-    {TYPE_NUMERIC, false, true, true},  {TYPE_NUMERIC, true, false, false},
-    {TYPE_FLOAT8, false, true, false},  {TYPE_FLOAT8, true, false, true},
-    {TYPE_BPCHAR, false, false, false},
+    {.key = TYPE_INT4},
+    {.key = TYPE_INT4, .has_version = true},
+    {.key = TYPE_INT4, .omit_leaves = true},
+    {.key = TYPE_INT4, .has_version = true, .omit_leaves = true},
+    {.key = TYPE_INT4, .has_version = true, .splits_version = true},
+    {.key = TYPE_INT4, .has_version = true, .omit_leaves = true, .splits_version = true},
+    {.key = TYPE_TEXT, .composite = true},
+    {.key = TYPE_BPCHAR, .composite = true, .has_version = true, .omit_leaves = true},
+    {.key = TYPE_NUMERIC, .has_version = true, .omit_leaves = true},
+    {.key = TYPE_NUMERIC, .composite = true},
+    {.key = TYPE_FLOAT8, .has_version = true},
+    {.key = TYPE_FLOAT8, .composite = true, .omit_leaves = true},
+    {.key = TYPE_BPCHAR},
 };
 
 static int random_version(void)
 {
-    return (int) chance(7) - 3;
+    return (int) chance(7) + VERSIONS_FROM;
 }
 
 static void random_content(struct content *c)
@@ -465,6 +523,7 @@ static struct row random_row(const struct fixture *x, enum row_action action)
     bool may_omit = action != ROW_DELETE && action != ROW_SOFT_DELETE && action != ROW_TRUNCATE;
 
     row.omit = may_omit ? chance(4) : 0;
+    row.is_mixed = may_omit && chance(3) == 0;
     row.values[COLUMN_KEY] = (int) chance(KEYS);
     row.values[COLUMN_KEY2] = x->target.key_count > 1 ? (int) chance(KEYS) : 0;
     row.values[COLUMN_VERSION] = random_version();
@@ -630,7 +689,7 @@ static void check_case(const struct kind *kind, const struct case_of *k)
 static void test_without_a_version(void **state)
 {
     (void) state;
-    static const struct kind kind = {TYPE_INT4, false, false, false};
+    static const struct kind kind = {.key = TYPE_INT4};
     static const struct case_of cases[] = {
         {{"I0", "I0"}, "0:I m0 a1 b1 c1; 1:I m0 a2 b2 c2"},
         {{"I0", "D0"}, "0:I m0 a1 b1 c1; 1:D"},
@@ -681,7 +740,7 @@ static void test_without_a_version(void **state)
 static void test_an_upsert_that_leaves_what_it_omits(void **state)
 {
     (void) state;
-    static const struct kind kind = {TYPE_INT4, false, false, true};
+    static const struct kind kind = {.key = TYPE_INT4, .omit_leaves = true};
     static const struct case_of cases[] = {
         {{"P0", "P0b"}, "0:P m0 a2 b2 c1"},   {{"P0b", "P0"}, "0:P m0 a2 b2 c2"},
         {{"P0b", "P0c"}, "0:P m0 a2 b1 c2"},  {{"U0b", "P0c"}, "0:U m0 a1 b1; 1:P m0 a2 c2"},
@@ -696,7 +755,7 @@ static void test_an_upsert_that_leaves_what_it_omits(void **state)
 static void test_with_a_version(void **state)
 {
     (void) state;
-    static const struct kind kind = {TYPE_INT4, false, true, false};
+    static const struct kind kind = {.key = TYPE_INT4, .has_version = true};
     static const struct case_of cases[] = {
         {{"P1", "P2"}, "0:P v2 m0 a2 b2 c2"},
         {{"P2", "P1"}, "0:P v2 m0 a1 b1 c1"},
@@ -734,7 +793,7 @@ static void test_with_a_version(void **state)
 static void test_groups_come_in_the_order_of_targets(void **state)
 {
     (void) state;
-    static const struct kind kind = {TYPE_INT4, false, false, false};
+    static const struct kind kind = {.key = TYPE_INT4};
     struct fixture fixtures[TARGETS];
     struct fold f = {0};
     _cleanup_buf_ struct buf text = {0};
@@ -764,7 +823,7 @@ static void test_groups_come_in_the_order_of_targets(void **state)
 static void test_rows_come_in_the_order_of_keys(void **state)
 {
     (void) state;
-    static const struct kind kind = {TYPE_INT8, false, false, false};
+    static const struct kind kind = {.key = TYPE_INT8};
     struct fixture x;
     struct fold f = {0};
     struct batch *b = batch_new();
@@ -791,7 +850,7 @@ static void test_rows_come_in_the_order_of_keys(void **state)
 static void test_rows_without_a_key_are_sent_as_they_are(void **state)
 {
     (void) state;
-    static const struct kind kind = {TYPE_INT4, false, false, false};
+    static const struct kind kind = {.key = TYPE_INT4};
     struct fixture x;
     struct fold f = {0};
     struct batch *b = batch_new();
@@ -818,7 +877,7 @@ static void test_rows_without_a_key_are_sent_as_they_are(void **state)
 static void test_keys_that_only_sql_can_compare(void **state)
 {
     (void) state;
-    static const struct kind kind = {TYPE_TEXT, false, false, false};
+    static const struct kind kind = {.key = TYPE_TEXT};
     static const char *const rows[] = {"P0", "P1", "D0", "P0", "D1", "P1"};
     struct fixture x;
     struct fold f = {0};
@@ -847,7 +906,7 @@ static void test_keys_that_only_look_alike(void **state)
 {
     (void) state;
     static const char nan[] = "\0\0\0\0\xC0\0\0\0";
-    static const struct kind kind = {TYPE_NUMERIC, false, false, false};
+    static const struct kind kind = {.key = TYPE_NUMERIC};
     struct fixture x;
     struct fold f = {0};
     struct batch *b = batch_new();

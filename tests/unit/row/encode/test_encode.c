@@ -102,7 +102,7 @@ static void test_objects_go_into_text_and_json_only(void **state)
     (void) state;
     for (int t = 0; t < COLUMN_TYPES; t++) {
         char want[64];
-        if (t == TYPE_ARRAY || column_type_is_cast((enum column_type) t)) {
+        if (t == TYPE_ARRAY || (column_type_is_cast((enum column_type) t) && t != TYPE_MONEY)) {
             continue;
         }
         struct given g = {(enum column_type) t, -1, UNIT_MS, CELL_JSON, "[]", want};
@@ -115,6 +115,32 @@ static void test_objects_go_into_text_and_json_only(void **state)
         }
         expect(&g);
     }
+}
+
+/* Sent as a numeric: the same bytes. */
+static void test_money(void **state)
+{
+    (void) state;
+    static const struct given cases[] = {
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_NUMBER, "12.5",
+         "0000000c00020000000000010"
+         "00c1388"},
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_STRING, "12.5",
+         "0000000c00020000000000010"
+         "00c1388"},
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_INT, "7", "0000000a00010000000000000007"},
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_NUMBER, "1e-20",
+         "0000000a0001fffb0000001400"
+         "01"},
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_STRING, "$1,234.50",
+         "\"$1,234.50\" is not a number, as money takes one: no currency sign, no separators"},
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_STRING, "NaN",
+         "\"NaN\" is not a number, as money takes one: no currency sign, no separators"},
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_STRING, "-inf",
+         "\"-inf\" is not a number, as money takes one: no currency sign, no separators"},
+        {TYPE_MONEY, -1, UNIT_NONE, CELL_NUMBER, "1e131072", "1e131072 is out of range for money"},
+    };
+    EXPECT_ALL(cases);
 }
 
 static void test_bool(void **state)
@@ -795,6 +821,7 @@ int main(void)
         cmocka_unit_test(test_null),
         cmocka_unit_test(test_objects_go_into_text_and_json_only),
         cmocka_unit_test(test_bool),
+        cmocka_unit_test(test_money),
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_floats),
         cmocka_unit_test(test_numeric),

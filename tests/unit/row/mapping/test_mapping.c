@@ -141,6 +141,31 @@ static void test_entries_come_first(void **state)
     table_free(t);
 }
 
+/* An entry fills them, and the row of a change event; a field of the same name does not. */
+static void test_identities(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "b", .path = "value.n"};
+    for (int always = 0; always <= 1; always++) {
+        struct table *t = KIT_TABLE(kit_column("a", TYPE_INT8), kit_column("b", TYPE_INT8));
+        for (size_t i = 0; i < t->column_count; i++) {
+            t->columns[i].identity = true;
+            t->columns[i].identity_always = always == 1;
+        }
+        struct mapping *m = make(t, spec(FORMAT_JSON, &entry, 1));
+        expect_line(m, 0, "identity", "");
+        expect_line(m, 1, "value.n", "int8 binary");
+        mapping_free(m);
+        struct mapping_spec changes = spec(FORMAT_JSON, &entry, 1);
+        changes.envelope = ENVELOPE_DEBEZIUM;
+        m = make(t, changes);
+        expect_line(m, 0, "value.after.a", "int8 binary");
+        assert_int_equal(mapping_target(m)->columns[0].omit_bit, 0);
+        mapping_free(m);
+        table_free(t);
+    }
+}
+
 static void test_omit_bits(void **state)
 {
     (void) state;
@@ -174,15 +199,39 @@ static struct table *many_defaults(size_t n)
     return kit_table(columns, n);
 }
 
-static void test_at_most_64_omit_bits(void **state)
+static void test_at_most_63_omit_bits_where_rows_are_not_mixed(void **state)
 {
     (void) state;
+    static const char wanted[] =
+        "table \"public\".\"t\": more than 63 columns with a DEFAULT are filled";
     struct table *t = many_defaults(TARGET_OMIT_MAX);
-    mapping_free(make(t, spec(FORMAT_JSON, NULL, 0)));
+    struct mapping *m = make(t, spec(FORMAT_JSON, NULL, 0));
+    assert_false(mapping_target(m)->mixes);
+    mapping_free(m);
     table_free(t);
-    expect_fault(many_defaults(TARGET_OMIT_MAX + 1), spec(FORMAT_JSON, NULL, 0),
-                 "table \"public\".\"t\": more than 64 columns with a DEFAULT are filled",
-                 "DEFAULT");
+    expect_fault(many_defaults(TARGET_OMIT_MAX + 1), spec(FORMAT_JSON, NULL, 0), wanted,
+                 "GRANT TEMPORARY");
+    t = many_defaults(TARGET_OMIT_MAX + 1);
+    t->may_stage = true;
+    expect_fault(t, spec(FORMAT_JSON, NULL, 0), wanted, "GRANT USAGE ON the sequence");
+    t = many_defaults(TARGET_OMIT_MAX + 1);
+    t->may_stage = t->has_rules = true;
+    expect_fault(t, spec(FORMAT_JSON, NULL, 0), wanted, "DROP RULE");
+}
+
+static void test_rows_are_mixed_where_that_can_be_done(void **state)
+{
+    (void) state;
+    struct table *t = many_defaults(TARGET_OMIT_MAX + 100);
+    t->may_stage = true;
+    for (size_t i = 0; i < t->column_count; i++) {
+        t->columns[i].default_sql = mem_strdup("1");
+    }
+    struct mapping *m = make(t, spec(FORMAT_JSON, NULL, 0));
+    assert_true(mapping_target(m)->mixes);
+    assert_int_equal(mapping_target(m)->omit_count, TARGET_OMIT_MAX + 100);
+    mapping_free(m);
+    table_free(t);
 }
 
 static void test_how_other_types_go(void **state)
@@ -237,12 +286,6 @@ static void test_faults_of_entries(void **state)
     t->columns[0].generated = true;
     expect_fault(t, spec(FORMAT_JSON, &a, 1),
                  "column 'a': it is GENERATED ALWAYS and cannot be filled", "Take its entry out");
-    t = KIT_TABLE(kit_column("a", TYPE_INT8));
-    t->columns[0].identity = true;
-    t->columns[0].identity_always = true;
-    expect_fault(t, spec(FORMAT_JSON, &a, 1),
-                 "column 'a': it is GENERATED ALWAYS AS IDENTITY and cannot be filled",
-                 "Take its entry out");
     expect_fault(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec(FORMAT_RAW, &a, 1),
                  "column 'a': value.x: with format raw a value has no fields", "format json");
 
@@ -327,20 +370,20 @@ static void test_which_source_fits_which_type(void **state)
         TYPE_NUMERIC,  TYPE_TEXT,   TYPE_VARCHAR, TYPE_BPCHAR,  TYPE_BYTEA,     TYPE_UUID,
         TYPE_JSON,     TYPE_JSONB,  TYPE_DATE,    TYPE_TIME,    TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ,
         TYPE_INTERVAL, TYPE_INET,   TYPE_CIDR,    TYPE_MACADDR, TYPE_MACADDR8,  TYPE_ENUM,
-        TYPE_ARRAY,    TYPE_HSTORE, TYPE_OTHER,
+        TYPE_ARRAY,    TYPE_HSTORE, TYPE_OTHER,   TYPE_MONEY,   TYPE_COMPOSITE,
     };
     _Static_assert(ARRAY_LEN(types) == COLUMN_TYPES, "each type once");
     static const char *const fits[][2] = {
-        {"meta.topic", "-------ttt-------------e--o"},
-        {"meta.partition", "-iiiffnttt----------------o"},
-        {"meta.offset", "-iiiffnttt----------------o"},
-        {"meta.timestamp", "---i--n-------d-tt---------"},
-        {"headers", "-------ttt--jj-----------ho"},
-        {"headers.x", "biiiffntttyujjdtttvnnmmeaho"},
-        {"key", "biiiffntttyujjdtttvnnmmeaho"},
-        {"key.x", "biiiffntttyujjdtttvnnmmeaho"},
-        {"value", "biiiffntttyujjdtttvnnmmeaho"},
-        {"value.x", "biiiffntttyujjdtttvnnmmeaho"},
+        {"meta.topic", "-------ttt-------------e--o-c"},
+        {"meta.partition", "-iiiffnttt----------------o$c"},
+        {"meta.offset", "-iiiffnttt----------------o$c"},
+        {"meta.timestamp", "---i--n-------d-tt-----------"},
+        {"headers", "-------ttt--jj-----------ho-c"},
+        {"headers.x", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"key", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"key.x", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"value", "biiiffntttyujjdtttvnnmmeaho$c"},
+        {"value.x", "biiiffntttyujjdtttvnnmmeaho$c"},
     };
     for (size_t i = 0; i < ARRAY_LEN(fits); i++) {
         for (size_t type = 0; type < ARRAY_LEN(types); type++) {
@@ -372,8 +415,10 @@ int main(void)
         cmocka_unit_test(test_raw_by_name),
         cmocka_unit_test(test_keys_without_fields),
         cmocka_unit_test(test_entries_come_first),
+        cmocka_unit_test(test_identities),
         cmocka_unit_test(test_omit_bits),
-        cmocka_unit_test(test_at_most_64_omit_bits),
+        cmocka_unit_test(test_at_most_63_omit_bits_where_rows_are_not_mixed),
+        cmocka_unit_test(test_rows_are_mixed_where_that_can_be_done),
         cmocka_unit_test(test_how_other_types_go),
         cmocka_unit_test(test_faults_of_tables),
         cmocka_unit_test(test_faults_of_entries),

@@ -524,6 +524,77 @@ static void test_defaults_and_not_null(void **state)
     bench_done(&b);
 }
 
+/* Columns a, b, ... with a DEFAULT that SQL can compute. */
+static struct table *many_defaults(size_t n)
+{
+    _cleanup_mem_ struct column *columns = mem_array(n, sizeof *columns);
+
+    for (size_t i = 0; i < n; i++) {
+        char name[3] = {(char) ('a' + i % 26), i < 26 ? '\0' : (char) ('a' + i / 26), '\0'};
+        columns[i] = kit_column(name, TYPE_INT2);
+        columns[i].has_default = true;
+        columns[i].default_sql = mem_strdup("7");
+    }
+    struct table *t = kit_table(columns, n);
+    t->may_stage = true;
+    return t;
+}
+
+/* Sixteen sets of fields have a statement of their own. */
+static void test_rows_of_many_shapes_are_mixed(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(many_defaults(10), FORMAT_JSON, NULL, 0);
+    for (uint64_t mask = 1; mask <= 20; mask++) {
+        _cleanup_buf_ struct buf text = {0};
+        buf_add_z(&text, "{\"j\":1");
+        for (unsigned int i = 0; i < 9; i++) {
+            buf_printf(&text, (mask >> i & 1) != 0 ? "" : ",\"%c\":2", (int) ('a' + i));
+        }
+        buf_add_z(&text, "}");
+        struct message msg = kit_message(NULL, buf_cstr(&text));
+        assert_true(row(&b, &msg));
+        assert_true(b.omit == (mask <= 16 ? mask : OMIT_MIXED));
+    }
+    struct message msg = kit_message(NULL, "{\"a\":1,\"c\":null,\"j\":2}");
+    expect_row(&b, &msg,
+               "000b"
+               "000000020001" /* a */
+               "ffffffff"     /* b is lacking, c null, and d to i are lacking */
+               "ffffffff"
+               "ffffffffffffffffffffffffffffffffffffffffffffffff"
+               "000000020002"
+               "00000002"
+               "0502"); /* a, c; j */
+    msg = kit_message(NULL,
+                      "{\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"j\":1}");
+    assert_true(row(&b, &msg));
+    assert_int_equal(b.omit, 1);
+    bench_done(&b);
+}
+
+static void test_a_column_beyond_the_mask_is_omitted_by_mixed_rows(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(many_defaults(TARGET_OMIT_MAX + 2), FORMAT_JSON, NULL, 0);
+    for (size_t lacking = 0; lacking < TARGET_OMIT_MAX + 2; lacking++) {
+        _cleanup_buf_ struct buf text = {0};
+        buf_add_z(&text, "{\"?\":1");
+        for (size_t i = 0; i < b.table->column_count; i++) {
+            if (i != lacking) {
+                buf_printf(&text, ",\"%s\":2", b.table->columns[i].name);
+            }
+        }
+        buf_add_z(&text, "}");
+        struct message msg = kit_message(NULL, buf_cstr(&text));
+        assert_true(row(&b, &msg));
+        assert_true(b.omit == (lacking < 16 ? UINT64_C(1) << lacking : OMIT_MIXED));
+        uint8_t byte = b.out.p[b.out.n - 9 + lacking / 8];
+        assert_true(lacking < 16 || byte == (lacking >= 64 ? 0 : 0xff ^ 1U << lacking % 8));
+    }
+    bench_done(&b);
+}
+
 static void test_what_the_record_lacks(void **state)
 {
     (void) state;
@@ -611,6 +682,8 @@ int main(void)
         cmocka_unit_test(test_a_key_without_fields_completes_no_delete),
         cmocka_unit_test(test_the_root_must_be_an_object),
         cmocka_unit_test(test_defaults_and_not_null),
+        cmocka_unit_test(test_rows_of_many_shapes_are_mixed),
+        cmocka_unit_test(test_a_column_beyond_the_mask_is_omitted_by_mixed_rows),
         cmocka_unit_test(test_what_the_record_lacks),
         cmocka_unit_test(test_something_in_the_way_of_a_path),
         cmocka_unit_test(test_a_fault_takes_back_the_row),

@@ -665,7 +665,9 @@ static void test_a_column_named_like_an_input(void **state)
     (void) state;
     struct mapping_entry entry = {.column = "x", .sql = "value->>'y'"};
     struct mapping_spec spec = spec_of(&entry, 1, NULL);
-    spec.only_if_newer = "value";
+    static const char *const version = "value";
+    spec.only_if_newer = &version;
+    spec.only_if_newer_count = 1;
     expect_refused(KIT_TABLE(kit_column("id", TYPE_INT2), kit_column("x", TYPE_TEXT)), spec,
                    MAPPING_TABLE,
                    "only_if_newer: nothing fills column 'value' of table "

@@ -46,6 +46,7 @@ static void test_types_without_a_number_are_known_by_kind(void **state)
     (void) state;
     assert_int_equal(column_type_find(70000, "enum"), TYPE_ENUM);
     assert_int_equal(column_type_find(70000, "array"), TYPE_ARRAY);
+    assert_int_equal(column_type_find(70000, "composite"), TYPE_COMPOSITE);
     assert_int_equal(column_type_find(70000, "hstore_recv"), TYPE_HSTORE);
     assert_int_equal(column_type_find(70000, "textrecv"), TYPE_TEXT); /* citext */
     assert_int_equal(column_type_find(70000, "int4recv"), TYPE_OTHER);
@@ -73,14 +74,28 @@ static void test_what_types_are(void **state)
     (void) state;
     says(column_type_is_text, "text varchar bpchar");
     says(column_type_is_json, "json jsonb");
-    says(column_type_is_number, "int2 int4 int8 float4 float8 numeric");
+    says(column_type_is_number, "int2 int4 int8 float4 float8 numeric money");
     says(column_type_is_timestamp, "timestamp timestamptz");
     says(column_type_is_time, "date time timestamp timestamptz interval");
-    says(column_type_is_version, "int2 int4 int8 date timestamp timestamptz");
-    says(column_type_is_various, "enum array other");
-    says(column_type_is_cast, "hstore other");
+    says(column_type_is_version, "int2 int4 int8 text varchar date timestamp timestamptz");
+    says(column_type_is_various, "enum array composite other");
+    says(column_type_is_cast, "money hstore composite other");
     says(column_type_is_toastable,
-         "numeric text varchar bpchar bytea json jsonb array hstore other");
+         "numeric text varchar bpchar bytea json jsonb array hstore composite other");
+}
+
+static void test_what_they_are_sent_as(void **state)
+{
+    (void) state;
+    for
+        EACH_TYPE(t)
+        {
+            enum column_type as = column_type_sent_as(t);
+            assert_true(column_type_is_cast(t) ? !column_type_is_cast(as) : as == t);
+            assert_true(column_type_oid(as) != 0 || as == t);
+        }
+    assert_int_equal(column_type_sent_as(TYPE_HSTORE), TYPE_TEXT);
+    assert_int_equal(column_type_sent_as(TYPE_MONEY), TYPE_NUMERIC);
 }
 
 int main(void)
@@ -90,6 +105,7 @@ int main(void)
         cmocka_unit_test(test_numbers_lead_to_their_types),
         cmocka_unit_test(test_types_without_a_number_are_known_by_kind),
         cmocka_unit_test(test_what_types_are),
+        cmocka_unit_test(test_what_they_are_sent_as),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
