@@ -221,7 +221,7 @@ DECIMALS = {
                                 route={"decimal": "string"}),
     "base64": Case("numeric(10,2)", [event("1234"), event("AQ=="), event("AA==")],
                    ["-26588.24", "0.01", "0.00"], route=BASE64),
-    "base64, integer": Case("int", event("AYaf"), "99999", route=BASE64),
+    "base64, integer": Case("int", [event("AYaf"), event("1234")], dead="does not have the scale", route=BASE64),
     "base64, unlimited": Case("numeric", event("AQ=="), dead="does not have the scale", route=BASE64),
     "base64, a number": Case("numeric(10,2)", event(1.5), "1.50", route=BASE64),
     "number": Case("numeric(10,2)", event("12.34"), dead="decimal: number", route={"decimal": "number"}),

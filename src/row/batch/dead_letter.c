@@ -175,6 +175,15 @@ static void add_headers(struct buf *out, const struct message *m, bool names)
     buf_put_u32(out->p + begin, (uint32_t) (out->n - begin - sizeof(uint32_t)));
 }
 
+/* What a person can do about it belongs to what is wrong: nobody else will say it again. */
+static void add_message(struct buf *out, const struct error *e, bool escapes)
+{
+    char text[sizeof e->text + sizeof e->hint + 8];
+
+    snprintf(text, sizeof text, "%s%s%s", e->text, *e->hint ? " HINT: " : "", e->hint);
+    add_said(out, text, escapes);
+}
+
 void dead_letter_write(const struct dead_letter *d, struct buf *out)
 {
     const struct message *m = d->message;
@@ -193,7 +202,7 @@ void dead_letter_write(const struct dead_letter *d, struct buf *out)
     add_headers(out, m, false);
     add_text(out, d->class == DEAD_LETTER_RECORD ? "record" : "database");
     add_bytes(out, *e->sqlstate ? str_of(e->sqlstate) : (struct str){0});
-    add_said(out, e->text, d->escapes);
+    add_message(out, e, d->escapes);
     if (*e->column) {
         add_said(out, e->column, d->escapes);
     } else {

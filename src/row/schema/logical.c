@@ -327,11 +327,9 @@ static void time_of_column(const struct column *c, const struct logical_rules *r
     }
 }
 
+/* Base64 in a column of integers may be a decimal, or bits, which begin with the lowest byte. */
 static int32_t scale_of(const struct column *c)
 {
-    if (column_type_family(c->type) == FAMILY_INTEGER) {
-        return 0;
-    }
     bool has_scale = c->type == TYPE_NUMERIC && column_numeric_is_limited(c);
     return has_scale ? column_numeric_scale(c) : SCALE_UNKNOWN;
 }

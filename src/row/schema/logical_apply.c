@@ -286,7 +286,8 @@ static bool apply_decimal_text(const struct logical *l, const struct cell *in,
     }
     if (l->texts == DECIMAL_BASE64 && l->scale == SCALE_UNKNOWN) {
         cell_fault(in, err, "is base64, and the column does not have the scale that it needs");
-        return error_hint(err, "Give the column the type of the source: numeric(p,s).");
+        return error_hint(err, "Give the column the type of the source: numeric(p,s). Bits go into "
+                               "bit(n).");
     }
     if (l->texts == DECIMAL_BASE64) {
         return put_decimal(in, in->text, l->scale, s, out, err);

@@ -65,12 +65,13 @@ struct table {
     bool may_update;
     bool may_delete;
     bool may_truncate;
-    bool may_stage;     /* our role may create temporary tables */
-    bool may_set_all;   /* an UPDATE may name columns that it leaves as they are: we may read them,
-                           and no trigger asks for their names (UPDATE OF) */
-    bool is_utf8;       /* its database's encoding is: it can hold every character */
-    bool is_referenced; /* by a foreign key: TRUNCATE refuses even an empty table */
-    bool has_domains;   /* which may change without a change of the table */
+    bool may_stage; /* our role may create temporary tables */
+    /* an UPDATE may name columns that it leaves as they are: we may read them, and no trigger asks
+     * for their names (UPDATE OF) */
+    bool may_set_all;
+    bool is_utf8;           /* its database's encoding is: it can hold every character */
+    bool is_referenced;     /* by a foreign key: TRUNCATE refuses even an empty table */
+    bool has_domains;       /* which may change without a change of the table */
     struct column *columns; /* live columns in attnum order */
     size_t column_count;
     char *signature;        /* OID, columns, unique indexes, domains, rules: changes as they do */
@@ -161,9 +162,8 @@ struct target_expression {
     char *sql;
 };
 
-#define TARGET_OMIT_MAX                                                                            \
-    63 /* bits of a mask; columns with a higher one are omitted by mixed rows                      \
-        */
+/* Bits of a mask; columns with a higher one are omitted by mixed rows. */
+#define TARGET_OMIT_MAX 63
 #define OMIT_MIXED (UINT64_C(1) << TARGET_OMIT_MAX)
 #define TARGET_VERSION_MAX 8 /* columns that only_if_newer compares */
 

@@ -246,6 +246,11 @@ static void test_places(void **state)
 
 #define THERE(bit) "CASE WHEN pg_catalog.get_bit(s.there," #bit ")" EQ "1 THEN "
 
+#define MIXED_UPDATE                                                                                                                              \
+    "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2,\"a \"\"b\"\"\"=" THERE(                                                                \
+        0) "s.c3 ELSE g.\"a \"\"b\"\"\" END,\"c\"=" THERE(1) "s.c4::pg_catalog.int4range ELSE g.\"c\" END FROM pg_temp.stage s WHERE g.\"id\"" EQ \
+                                                             "s.c0"
+
 /* The DEFAULT of what a row omits; of an update, what the row has. */
 static void test_mixed_rows(void **state)
 {
@@ -268,12 +273,7 @@ static void test_mixed_rows(void **state)
                  "pg_catalog.unnest($3) AS c2,pg_catalog.unnest($4) AS c3,"
                  "pg_catalog.unnest($5) AS c4,pg_catalog.unnest($6) AS there) s"
                  " ON CONFLICT (\"id\") DO NOTHING");
-    check(
-        ROW_UPDATE, OMIT_MIXED, ROWS_STAGE,
-        "UPDATE \"s\".\"t\" AS g SET \"v\"=s.c1,\"gone\"=s.c2,\"a \"\"b\"\"\"=" THERE(
-            0) "s.c3 ELSE g.\"a \"\"b\"\"\" END,\"c\"=" THERE(1) "s.c4::pg_catalog.int4range ELSE"
-                                                                 " g.\"c\" END FROM pg_temp.stage s WHERE g.\"id\"" EQ
-                                                                 "s.c0");
+    check(ROW_UPDATE, OMIT_MIXED, ROWS_STAGE, MIXED_UPDATE);
     const struct rows_shape inserted = {&target, ROW_INSERT, OMIT_MIXED};
     const struct rows_shape updated = {&target, ROW_UPDATE, OMIT_MIXED};
     struct buf sql = {0};
