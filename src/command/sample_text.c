@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* More names of fields or columns than this help nobody. */
 #define SHOWN_NAMES_MAX 10
@@ -73,7 +74,7 @@ static void print_field(const struct survey *s, const struct survey_field *f, bo
     *any_same |= same;
 }
 
-static void print_fields(const struct survey *s)
+static void print_fields(const struct survey *s, bool is_exact)
 {
     bool any_same = false;
 
@@ -90,8 +91,10 @@ static void print_fields(const struct survey *s)
     }
     printf("\n");
     if (any_same) {
-        printf("      HINT: Names differ in upper and lower case or in `_`: say so by names, or "
-               "name the field in columns.\n");
+        printf("      HINT: %s\n",
+               is_exact ? "Set names: snake_case, or names: lower; or give the column an entry in "
+                          "columns."
+                        : "Give the column an entry in columns.");
     }
 }
 
@@ -217,14 +220,28 @@ static const struct looks KEYS[GUESS_COUNT] = {
                           .hint = "Set key_format: json."},
 };
 
+/* Does the route say so already, or that it wants something else of such values? */
+static bool is_told(const struct config_route *route, enum guess guess)
+{
+    bool has_root = strcmp(route->root, "value") != 0;
+
+    if (guess == GUESS_CONNECT) {
+        return route->envelope != CONFIG_ENVELOPE_NONE || has_root;
+    }
+    if (guess == GUESS_DEBEZIUM) {
+        return route->envelope == CONFIG_ENVELOPE_DEBEZIUM || has_root;
+    }
+    return (guess == GUESS_JSON_STRING && route->parse == CONFIG_PARSE_JSON) ||
+           (guess == GUESS_KEY_INT32 && route->key_format == CONFIG_KEY_INT32) ||
+           (guess == GUESS_KEY_INT64 && route->key_format == CONFIG_KEY_INT64);
+}
+
 static void print_looks(const char *what, const struct looks *looks, const size_t *counts,
                         const struct config_route *route, bool any_rejected)
 {
     for (size_t i = 0; i < GUESS_COUNT; i++) {
-        bool opened = route->envelope != CONFIG_ENVELOPE_NONE &&
-                      (i == GUESS_CONNECT || i == GUESS_DEBEZIUM);
-        bool said = looks[i].like != NULL && !opened && (any_rejected || !looks[i].if_rejected);
-        if (counts[i] > 0 && said) {
+        if (counts[i] > 0 && looks[i].like != NULL && (any_rejected || !looks[i].if_rejected) &&
+            !is_told(route, (enum guess) i)) {
             printf("    %zu %s look like %s\n    HINT: %s\n", counts[i], what, looks[i].like,
                    looks[i].hint);
         }
@@ -239,7 +256,7 @@ void sample_print_trial(const struct config_route *route, const char *topic, con
     printf("  route %" PRIu32 " -> %s\n", t->route->number + 1, buf_cstr(&name));
     for (size_t i = 0; i < t->table_count; i++) {
         print_rows(&t->tables[i]);
-        print_fields(&t->tables[i].survey);
+        print_fields(&t->tables[i].survey, route->names == CONFIG_NAMES_EXACT);
         print_unfilled(&t->tables[i].survey);
         print_documents(&t->tables[i].survey);
     }

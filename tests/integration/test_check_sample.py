@@ -251,6 +251,30 @@ def test_keys_in_quotes(bench):
     then_run(bench, log, config)
 
 
+TOLD = {
+    "connect": ({"envelope": "connect"}, CONNECT, None),
+    "root": ({"root": "value.payload"}, CONNECT, None),
+    "a string": ({"parse": "json"}, LOOKS["a string"][0], None),
+    "names": ({"names": "lower"}, b'{"ID": 1}', None),
+    "long": ({"key_format": "int64", "columns": {"k": "key"}}, b'{"id": 1}', KEYS["long"][0]),
+    "quoted": ({"key_format": "json", "columns": {"k": "key"}}, b'{"id": 1}', b'"a"'),
+    "document": ({"columns": {"doc": {"from": "value.doc", "parse": "json"}}}, b'{"id": 1, "doc": "{}"}', None),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_the_route_says_already_is_no_hint(bench, name):
+    route, value, key = TOLD[name]
+    log = bench.topic()
+    table(bench, "id int NOT NULL, k text, doc jsonb")
+    log.send(value, key=key)
+    config = bench.config(log, route=route)
+    lines = sampled(check(bench, config))
+    assert '    table "public"."events": insert 1' in lines
+    assert not [line for line in lines if "HINT" in line or "no column takes" in line], lines
+    then_run(bench, log, config)
+
+
 def test_a_rejected_key(bench):
     log = bench.topic()
     table(bench, "id int, k bigint")

@@ -5,7 +5,8 @@ A section of a page that has a route is one example. Its blocks are done from to
     sql           is executed; a replay that it asks for is made
     yaml          is the rest of the sink's configuration, until the next one
     json          are records for the topic of the configuration: a value a line
-    records       the same: `key | value` a line, without a value a tombstone
+    records       the same: `key | value` a line, without a value a tombstone; a key of bytes is \\x and hexadecimal
+    headers       the same: `name=value, name=value | value` a line
     text          are queries and what psql prints of them, once all records before are dealt with
     console       is a command and what it prints
 
@@ -19,7 +20,7 @@ import re
 
 import pytest
 
-PAGES = ["routes.md", "check.md", "debezium.md", "shaping.md", "dead-letters.md", "types.md"]
+PAGES = ["routes.md", "check.md", "sources.md", "debezium.md", "shaping.md", "dead-letters.md", "types.md"]
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 ANSWER = re.compile(r"^=> (.*)\n((?:(?!=> ).*\n)*)", re.M)
@@ -113,15 +114,24 @@ class Page:
     def do_records(self, text, log=None):
         records = []
         for line in text.splitlines():
-            key, value = (part.strip().encode() or None for part in line.split("|", 1))
-            records.append((key, value))
+            key, value = (part.strip() for part in line.split("|", 1))
+            binary = key.startswith("\\x")
+            records.append((bytes.fromhex(key[2:]) if binary else key.encode() or None, value.encode() or None))
+        self.send(records, log)
+
+    def do_headers(self, text, log=None):
+        records = []
+        for line in text.splitlines():
+            named, value = (part.strip() for part in line.split("|", 1))
+            headers = [(name, its.encode()) for name, its in (pair.split("=", 1) for pair in named.split(", "))]
+            records.append((None, value.encode(), headers))
         self.send(records, log)
 
     def send(self, records, log):
         if log is None:
             (topic,) = set(topics_in(self.yaml))
             log = self.logs[topic]
-        log.send_many((0, key, value, None, None) for key, value in records)
+        log.send_many((0, key, value, *(headers or [None]), None) for key, value, *headers in records)
         self.pending = True
 
     def do_text(self, text):

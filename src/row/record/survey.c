@@ -16,6 +16,9 @@
 /* Does the place hold the whole object whose fields are columns, and perhaps more? */
 static bool is_whole(const struct mapping *m, struct place place)
 {
+    if (place.origin == ORIGIN_PARSED) {
+        place = m->parsed[place.number].place;
+    }
     if (place.origin == ORIGIN_SOURCE) {
         enum source_kind kind = m->sources[place.number].kind;
         return kind == SOURCE_VALUE_JSON || kind == SOURCE_VALUE_BYTES || kind == SOURCE_REST;
@@ -130,7 +133,8 @@ static void count_fields(struct survey *s, const struct fields *tree, uint32_t n
     elements_open(&e, root->text, &s->plain);
     while (elements_next(&e)) {
         elements_name(&e, &name);
-        if (fields_find(tree, node, name) == FIELD_NONE) {
+        if (fields_find(tree, node, name) == FIELD_NONE &&
+            fields_find_row(tree, node, name) == FIELD_NONE) {
             count_field(s, name);
         }
         elements_value(&e, &value);
@@ -146,6 +150,18 @@ static void add_row(struct survey *s, const struct cell *cells, const struct fie
     count_columns(s, cells);
     if (!s->takes_whole) {
         count_fields(s, tree, node, root);
+    }
+}
+
+/* The object is in the value, or in a string of it. */
+static void add_object(struct survey *s, const struct cell *cells)
+{
+    const struct mapping *m = s->mapping;
+
+    if (m->parses_root) {
+        add_row(s, cells, &m->item, 0, &cells[mapping_item_cell(m)]);
+    } else {
+        add_row(s, cells, &m->value, m->row, &cells[m->row]);
     }
 }
 
@@ -174,16 +190,15 @@ void survey_add(struct survey *s, struct decoder *d, const struct message *msg)
     const struct mapping *m = s->mapping;
     struct error err;
 
-    if (!decoder_read(d, m, msg, &err)) {
+    if (!decoder_read(d, m, msg, &err) || !decoder_judge(d, &err)) {
         return;
     }
     enum change_op op = decoder_change(d);
     if (m->explodes) {
         add_elements(s, d);
     } else if ((op == CHANGE_CREATE || op == CHANGE_UPDATE) && !decoder_deletes(d, m) &&
-               (msg->value.p != NULL || m->deletes != DELETE_TOMBSTONE)) {
-        const struct cell *cells = decoder_cells(d);
-        add_row(s, cells, &m->value, m->row, &cells[m->row]);
+               !(m->deletes == DELETE_TOMBSTONE && decoder_is_tombstone(d, m))) {
+        add_object(s, decoder_cells(d));
     }
 }
 

@@ -100,11 +100,11 @@ static void reject(struct trial *t, const struct message *msg, const struct erro
     }
 }
 
-static enum trial_nothing nothing_of(const struct trial *t, const struct message *msg)
+static enum trial_nothing nothing_of(const struct trial *t)
 {
     const struct mapping *m = t->route->mapping;
 
-    if (msg->value.p == NULL && m->envelope != ENVELOPE_NONE) {
+    if (mapping_is_change(m) && decoder_is_tombstone(t->decoder, m)) {
         return NOTHING_TOMBSTONE;
     }
     if (decoder_change(t->decoder) == CHANGE_NONE) {
@@ -141,7 +141,7 @@ static void make_rows(struct trial *t, const struct message *msg)
     if (!record_rows(t->decoder, t->route, msg, b, &err)) {
         reject(t, msg, &err);
     } else if (count_rows(t) == 0) {
-        t->nothing[nothing_of(t, msg)]++;
+        t->nothing[nothing_of(t)]++;
     }
     batch_record_end(b);
 }

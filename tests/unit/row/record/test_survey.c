@@ -185,6 +185,52 @@ static void test_elements(void **state)
     bench_done(&b);
 }
 
+/* Only the fields of the row count, wherever it is. */
+static void test_rows_below_a_root(void **state)
+{
+    (void) state;
+    struct mapping_spec spec = {.format = FORMAT_JSON, .root = "value.data"};
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT4)), spec);
+    add(&b, "{\"a\": 1, \"data\": {\"id\": 1, \"b\": 2}}");
+    expect_fields(&b, "b:1");
+    expect_filled(&b, "id:1");
+    bench_done(&b);
+
+    spec.parses_root = true;
+    b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT4)), spec);
+    add(&b, "{\"a\": 1, \"data\": \"{\\\"id\\\": 1, \\\"c\\\": 2}\"}");
+    add(&b, "{\"data\": \"no JSON\"}");
+    expect_fields(&b, "c:1");
+    expect_filled(&b, "id:1");
+    bench_done(&b);
+}
+
+/* A column that takes the parsed string as a whole leaves nothing over. */
+static void test_whole_documents_of_strings(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "doc", .path = "value", .parses = true};
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("doc", TYPE_JSONB)),
+        (struct mapping_spec){.format = FORMAT_JSON, .entries = &entry, .entry_count = 1});
+    add(&b, "\"{\\\"a\\\": 1}\"");
+    expect_fields(&b, "");
+    expect_filled(&b, "doc:1");
+    bench_done(&b);
+}
+
+static void test_names_by_a_policy(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("user_id", TYPE_INT4)),
+        (struct mapping_spec){.format = FORMAT_JSON, .names = NAMES_SNAKE_CASE});
+    add(&b, "{\"userId\": 1, \"otherId\": 2}");
+    expect_fields(&b, "otherId:1");
+    expect_filled(&b, "user_id:1");
+    bench_done(&b);
+}
+
 /* The row after a change counts; what is deleted holds only a key. */
 static void test_change_events(void **state)
 {
@@ -232,6 +278,9 @@ int main(void)
         cmocka_unit_test(test_whole_values),
         cmocka_unit_test(test_documents_in_strings),
         cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_rows_below_a_root),
+        cmocka_unit_test(test_whole_documents_of_strings),
+        cmocka_unit_test(test_names_by_a_policy),
         cmocka_unit_test(test_change_events),
         cmocka_unit_test(test_who_takes_the_key),
     };
