@@ -442,3 +442,23 @@ def test_arrays_of_bits_of_another_length(bench, refused):
     bad = send(log, {"id": 2, "b": ["10101"]}, {"id": 3, "b": ["1"]}, {"id": 4, "v": ["10101"]}) if refused else []
     bench.drain(config(bench, log, "things", "copy", mode="upsert"))
     check(bench, log, "things", "(1, '{101,NULL}'::bit(3)[], '{11}'::varbit[])", dead=places(bad))
+
+
+# ---- columns of the application ----
+
+
+@PATHS
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_column_that_is_kept(bench, path, refused):
+    """An upsert leaves it as the application has set it, whatever the record says; a new row gets the DEFAULT."""
+    log = bench.topic()
+    bench.sql("CREATE TABLE things (id int PRIMARY KEY, status text NOT NULL DEFAULT 'new', note text CHECK (note <> 'bad'));"
+              "INSERT INTO things VALUES (1, 'done', 'old')")  # fmt: skip
+    send(log, {"id": 1, "note": "a"}, {"id": 2, "status": "of the record", "note": "b"})
+    bad = send(log, {"id": 3, "note": "bad"}) if refused else []
+    settings = config(bench, log, "things", path, mode="upsert", columns={"status": "keep"})
+    said = bench.command("check", settings).stdout
+    assert "<- kept; default in a new row" in said, said
+    assert 'status: "keep"' in (shown := bench.command("config", settings).stdout) or "status: keep" in shown, shown
+    bench.drain(settings)
+    check(bench, log, "things", "(1, 'done', 'a'), (2, 'new', 'b')", dead=places(bad))

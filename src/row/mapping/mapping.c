@@ -203,9 +203,31 @@ static void add_expression(struct mapping *m, size_t column, const char *sql)
     m->encodings[column] = mem_strdup("computed by PostgreSQL");
 }
 
+/* The word, which is not the root of any path. */
+static bool is_kept(const struct mapping_entry *entry)
+{
+    const char *path = entry->value_count == 1 ? entry->values[0].path : entry->path;
+
+    return path != NULL && strcmp(path, "keep") == 0;
+}
+
+static bool keep(struct mapping *m, size_t column, struct error *err)
+{
+    const struct column *c = &m->table->columns[column];
+
+    if (!leave_out(m, column, err)) {
+        return false;
+    }
+    m->notes[column] = c->has_default && !c->generated ? "kept; default in a new row" : "kept";
+    return true;
+}
+
 static bool add_entry(struct mapping *m, size_t column, const struct mapping_entry *entry,
                       struct recipe *r, struct error *err)
 {
+    if (is_kept(entry)) {
+        return keep(m, column, err);
+    }
     if (r->column->generated) {
         error_set(err, ERROR_SETUP, "it is %s and cannot be filled",
                   m->table->is_view ? "computed by the view" : "GENERATED ALWAYS");

@@ -8,8 +8,9 @@
  *   3. a format with fields: the field of the same name in the value (exact, case-sensitive, unless
  *      names says otherwise: row/cell/names.h);
  *      one without (raw): columns named topic, partition, offset, timestamp, key, value, headers.
- * Generated columns are never filled; identity columns only by an explicit entry, or from the row
- * of a change event. One that is GENERATED ALWAYS is filled in new rows only.
+ * A column whose entry is the word keep is not filled: an upsert leaves it as it is, and a new row
+ * gets its DEFAULT. Generated columns are never filled; identity columns only by an explicit entry,
+ * or from the row of a change event. One that is GENERATED ALWAYS is filled in new rows only.
  *
  * If the record lacks a value, the column gets its DEFAULT (the row omits the column:
  * target_column's omit_bit); without a DEFAULT it gets NULL, which is a fault of the record for a
@@ -79,7 +80,7 @@ struct mapping_value {
 /* One entry of `columns:`. */
 struct mapping_entry {
     const char *column;
-    const char *path;                   /* or, when NULL, */
+    const char *path;                   /* or the word keep; or, when NULL, */
     const struct mapping_value *values; /* the first of these that is there and not null */
     size_t value_count;
     enum time_unit unit;
@@ -150,8 +151,8 @@ bool mapping_wants_headers(const struct mapping *m);
 /*
  * For `check`: for every column of the table, in order, one line of the plan. *out_source is where
  * the value comes from ("value.customer.name", "meta.offset"), or why the column is not filled
- * ("default", "generated", "identity", "not filled: NULL"); *out_encoding is how it goes ("int8
- * binary", "" if unfilled). Texts live as long as the mapping.
+ * ("default", "generated", "identity", "kept", "not filled: NULL"); *out_encoding is how it goes
+ * ("int8 binary", "" if unfilled). Texts live as long as the mapping.
  */
 void mapping_describe(const struct mapping *m, size_t table_column, const char **out_source,
                       const char **out_encoding);

@@ -331,6 +331,7 @@ static void time_of_column(const struct column *c, const struct logical_rules *r
 static int32_t scale_of(const struct column *c)
 {
     bool has_scale = c->type == TYPE_NUMERIC && column_numeric_is_limited(c);
+
     return has_scale ? column_numeric_scale(c) : SCALE_UNKNOWN;
 }
 

@@ -141,6 +141,28 @@ static void test_entries_come_first(void **state)
     table_free(t);
 }
 
+static void test_a_column_that_is_kept(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entries[] = {{.column = "a", .path = "keep"},
+                                                   {.column = "b", .path = "keep"}};
+    struct table *t = KIT_TABLE(kit_column("a", TYPE_TEXT), kit_column("b", TYPE_TEXT),
+                                kit_column("keep", TYPE_TEXT));
+    t->columns[1].has_default = true;
+    struct mapping *m = make(t, spec(FORMAT_JSON, entries, 2));
+    expect_line(m, 0, "kept", "");
+    expect_line(m, 1, "kept; default in a new row", "");
+    expect_line(m, 2, "value.keep", "text binary");
+    assert_int_equal(mapping_target(m)->column_count, 1);
+    mapping_free(m);
+    table_free(t);
+    t = KIT_TABLE(kit_column("a", TYPE_TEXT), kit_column("b", TYPE_TEXT));
+    t->columns[0].not_null = true;
+    expect_fault(t, spec(FORMAT_JSON, entries, 2),
+                 "column 'a': it is NOT NULL without a default, and nothing fills it",
+                 "give it a DEFAULT");
+}
+
 /* An entry fills them, and the row of a change event; a field of the same name does not. */
 static void test_identities(void **state)
 {
@@ -415,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_raw_by_name),
         cmocka_unit_test(test_keys_without_fields),
         cmocka_unit_test(test_entries_come_first),
+        cmocka_unit_test(test_a_column_that_is_kept),
         cmocka_unit_test(test_identities),
         cmocka_unit_test(test_omit_bits),
         cmocka_unit_test(test_at_most_127_omit_bits_where_rows_are_not_mixed),
