@@ -116,6 +116,8 @@ BITS = {
     "bytea": Case("bytea", bits(12, "AQA="), "\\x0001"),
     "text": Case("text", bits(12, "BQA="), "000000000101"),
     "jsonb": Case("jsonb", bits(12, "Cg8="), "3850"),
+    "of several": Case("int", bits(12, "Cg8="), "3850",
+                       route={"columns": {"v": {"coalesce": ["value.after.w", "value.after.v"]}}}),
     "flag into bit": Case("bit(8)", wrapped({"type": "boolean"}, True), "00000001"),
 }  # fmt: skip
 
@@ -231,6 +233,8 @@ DECIMALS = {
                        ["NaN", "Infinity", "-Infinity"]),
     "float": Case("float8", [event("Infinity"), event("-Infinity"), event("NaN"), event(1.5)],
                   ["Infinity", "-Infinity", "NaN", "1.5"]),
+    "of several": Case("numeric(10,2)", event("1234"), dead="may be a decimal or base64",
+                       route={"columns": {"v": {"coalesce": ["value.after.w", "value.after.v"]}}}),
     "struct": Case("int8", event({"scale": 0, "value": "Kg=="}), "42"),
     "struct with a fraction": Case("int8", event({"scale": 1, "value": "Kg=="}), dead="is not an integer"),
     "struct into float": Case("float8", event({"scale": 1, "value": "Kg=="}), "4.2"),
@@ -281,6 +285,8 @@ CONNECT = {
     "bytes": Case("bytea", connect({"v": "3q2+7w=="}, ("v", BYTES)), "\\xdeadbeef"),
     "bytes that look like digits": Case("bytea", connect({"v": "1234"}, ("v", BYTES)), "\\xd76df8"),
     "string": Case("text", connect({"v": "x"}, ("v", STRING)), "x"),
+    "of several": Case("numeric", [connect({"v": "adw="}, ("v", DECIMAL)), connect({"w": "adw="}, ("w", DECIMAL))],
+                       ["27.100"] * 2, route={"columns": {"v": {"coalesce": ["value.w", "value.v", "key"]}}}),
     "string into jsonb": Case("jsonb", connect({"v": '{"a": 1}'}, ("v", STRING)), '"{\\"a\\": 1}"'),
     "boolean": Case("bool", connect({"v": True}, ("v", {"type": "boolean"})), "true"),
     "float": Case("float8", connect({"v": 1.5}, ("v", {"type": "double"})), "1.5"),

@@ -19,7 +19,7 @@ struct remembered {
     uint64_t fingerprint; /* of the mapping */
     enum connect_part part;
     struct buf text;
-    struct logical *logicals; /* per fill; those from elsewhere are plain */
+    struct logical *logicals; /* per meaning; those from elsewhere are plain */
     size_t logical_count;
 };
 
@@ -172,20 +172,20 @@ static struct str node_entry(struct connect *x, struct str schema, const struct 
 }
 
 /* Where a schema says nothing about a number, what the route says counts. */
-static void learn_fill(struct connect *x, const struct mapping *m, enum connect_part part,
-                       struct str schema, const struct fill *f, struct logical *out)
+static void learn_meaning(struct connect *x, const struct mapping *m, enum connect_part part,
+                          struct str schema, const struct meant *v, struct logical *out)
 {
     const struct fields *tree = part == PART_KEY ? &m->key : &m->value;
 
     *out = (struct logical){.kind = LOGICAL_PLAIN};
-    if (f->place.origin == (part == PART_KEY ? ORIGIN_KEY : ORIGIN_VALUE)) {
-        struct str entry = node_entry(x, schema, tree, f->place.number);
+    if (v->place.origin == (part == PART_KEY ? ORIGIN_KEY : ORIGIN_VALUE)) {
+        struct str entry = node_entry(x, schema, tree, v->place.number);
         if (entry.p != NULL) {
-            logical_of_schema(entry, f->column, &m->meanings, out);
+            logical_of_schema(entry, v->fill->column, &m->meanings, out);
         }
     }
     if (out->kind == LOGICAL_PLAIN && out->unit == UNIT_NONE) {
-        out->unit = f->unit;
+        out->unit = v->fill->unit;
     }
 }
 
@@ -199,12 +199,13 @@ static const struct remembered *learn(struct connect *x, const struct mapping *m
     *r = (struct remembered){
         .fingerprint = m->fingerprint,
         .part = part,
-        .logicals = mem_array(m->fill_count, sizeof *r->logicals),
-        .logical_count = m->fill_count,
+        .logicals = mem_array(m->meaning_count, sizeof *r->logicals),
+        .logical_count = m->meaning_count,
     };
     buf_add_str(&r->text, schema);
-    for (size_t i = 0; i < m->fill_count; i++) {
-        learn_fill(x, m, part, schema, &m->fills[i], &r->logicals[i]);
+    for (size_t i = 0; i < m->meaning_count; i++) {
+        const struct meant v = mapping_meant(m, i);
+        learn_meaning(x, m, part, schema, &v, &r->logicals[i]);
     }
     return r;
 }
@@ -360,11 +361,12 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
     return json_format_read(s, &in, cells, err);
 }
 
-const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i,
-                                      enum connector connector)
+const struct logical *connect_logical(const struct connect *x, const struct mapping *m,
+                                      size_t meaning, enum connector connector)
 {
-    enum connect_part part = m->fills[i].place.origin == ORIGIN_KEY ? PART_KEY : PART_VALUE;
-    const struct remembered *r = x->of[part];
+    enum origin origin = meaning < m->fill_count ? m->fills[meaning].place.origin
+                                                 : mapping_meant(m, meaning).place.origin;
+    const struct remembered *r = x->of[origin == ORIGIN_KEY ? PART_KEY : PART_VALUE];
 
-    return r != NULL ? &r->logicals[i] : &m->logicals[connector][i];
+    return r != NULL ? &r->logicals[meaning] : &m->logicals[connector][meaning];
 }

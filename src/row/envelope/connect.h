@@ -46,10 +46,10 @@ bool connect_read_key(struct connect *x, const struct mapping *m, struct format_
                       struct str bytes, struct cell *cells, struct error *err) _must_;
 
 /*
- * What the values of fill i are in the record that was read last: by its schema, otherwise by the
- * column and by who wrote it. Valid until the next record.
+ * What a value of that meaning (mapping_meant) is in the record that was read last: by its schema,
+ * otherwise by the column and by who wrote it. Valid until the next record.
  */
-const struct logical *connect_logical(const struct connect *x, const struct mapping *m, size_t i,
-                                      enum connector connector);
+const struct logical *connect_logical(const struct connect *x, const struct mapping *m,
+                                      size_t meaning, enum connector connector);
 
 #endif

@@ -39,12 +39,43 @@ void mapping_meaning_begin(struct mapping *m, const struct mapping_spec *spec)
     }
 }
 
-/* Of a choice it is not known which of its places gives the value. */
-static bool is_of_row(const struct mapping *m, const struct fill *f)
+static bool is_of_row(const struct mapping *m, struct place place)
 {
-    bool value = f->place.origin == ORIGIN_VALUE && mapping_change_holds(m, f->place.number);
+    bool value = place.origin == ORIGIN_VALUE && mapping_change_holds(m, place.number);
 
-    return mapping_is_change(m) && (value || f->place.origin == ORIGIN_KEY);
+    return mapping_is_change(m) && (value || place.origin == ORIGIN_KEY);
+}
+
+static bool is_choice(const struct fill *f)
+{
+    return f->place.origin == ORIGIN_CHOICE;
+}
+
+/* Which place of a choice gives the value is known only of a record: each has its own meaning. */
+static void number_meanings(struct mapping *m)
+{
+    m->meaning_count = m->fill_count;
+    for (size_t i = 0; i < m->fill_count; i++) {
+        if (is_choice(&m->fills[i])) {
+            struct choice *c = &m->choices[m->fills[i].place.number];
+            c->first_meaning = m->meaning_count;
+            m->meaning_count += c->count;
+        }
+    }
+}
+
+struct meant mapping_meant(const struct mapping *m, size_t meaning)
+{
+    if (meaning < m->fill_count) {
+        return (struct meant){m->fills[meaning].place, &m->fills[meaning]};
+    }
+    size_t i = 0;
+    const struct choice *c = NULL;
+    while (c == NULL || meaning < c->first_meaning || meaning >= c->first_meaning + c->count) {
+        c = is_choice(&m->fills[i]) ? &m->choices[m->fills[i].place.number] : NULL;
+        i++;
+    }
+    return (struct meant){c->places[meaning - c->first_meaning], &m->fills[i - 1]};
 }
 
 static uint64_t fingerprint_of(const struct mapping *m)
@@ -61,12 +92,13 @@ static uint64_t fingerprint_of(const struct mapping *m)
     return str_hash(buf_str(&text));
 }
 
-static void set_meaning(struct mapping *m, const struct fill *f, enum connector connector,
+static void set_meaning(struct mapping *m, const struct meant *v, enum connector connector,
                         struct logical *out)
 {
+    const struct fill *f = v->fill;
     bool declared = f->unit != UNIT_NONE && !f->of_event;
 
-    if (declared || !is_of_row(m, f)) {
+    if (declared || !is_of_row(m, v->place)) {
         *out = (struct logical){.kind = LOGICAL_PLAIN, .unit = f->unit};
     } else {
         logical_of_column(f->column, &m->meanings, connector, out);
@@ -80,7 +112,7 @@ static void describe_units(struct mapping *m, size_t fill)
     const struct column *c = f->column->element != NULL ? f->column->element : f->column;
     const struct logical *of[CONNECTORS];
 
-    if (!is_of_row(m, f) || f->is_input || !column_type_is_time(c->type)) {
+    if (!is_of_row(m, f->place) || f->is_input || !column_type_is_time(c->type)) {
         return;
     }
     for (int i = 0; i < CONNECTORS; i++) {
@@ -100,10 +132,12 @@ void mapping_meaning_end(struct mapping *m)
     if (m->envelope == ENVELOPE_NONE) {
         return;
     }
+    number_meanings(m);
     for (int connector = 0; connector < CONNECTORS; connector++) {
-        m->logicals[connector] = mem_array(MAX(m->fill_count, 1), sizeof **m->logicals);
-        for (size_t i = 0; i < m->fill_count; i++) {
-            set_meaning(m, &m->fills[i], (enum connector) connector, &m->logicals[connector][i]);
+        m->logicals[connector] = mem_array(MAX(m->meaning_count, 1), sizeof **m->logicals);
+        for (size_t i = 0; i < m->meaning_count; i++) {
+            const struct meant v = mapping_meant(m, i);
+            set_meaning(m, &v, (enum connector) connector, &m->logicals[connector][i]);
         }
     }
     for (size_t i = 0; i < m->fill_count; i++) {
@@ -115,7 +149,7 @@ void mapping_meaning_end(struct mapping *m)
 void mapping_meaning_done(struct mapping *m)
 {
     for (int connector = 0; connector < CONNECTORS; connector++) {
-        for (size_t i = 0; m->logicals[connector] != NULL && i < m->fill_count; i++) {
+        for (size_t i = 0; m->logicals[connector] != NULL && i < m->meaning_count; i++) {
             logical_done(&m->logicals[connector][i]);
         }
         free(m->logicals[connector]);

@@ -76,6 +76,7 @@ struct choice {
     struct place *places;
     uint32_t *cells;
     size_t count;
+    size_t first_meaning; /* number of the meaning of its first place */
 };
 
 /* `parse: json`: a string that holds a document. */
@@ -176,8 +177,10 @@ struct mapping {
     bool parses_root;   /* it is a string, and the fields are those of `item` */
     bool takes_payload; /* a path leads to value.payload */
     struct logical_rules meanings;
-    /* per connector and fill; what its values are where no schema says it; NULL: their JSON */
+    /* per connector: what the values of fill i are where no schema says it, and after those of all
+     * fills, those of the places of choices; NULL: their JSON */
     struct logical *logicals[CONNECTORS];
+    size_t meaning_count;
     struct placeholder *placeholders[PLACEHOLDERS]; /* what stands for a value that is not told */
     size_t placeholder_count;
     uint64_t fingerprint; /* of what the meanings of a schema depend on */
@@ -288,6 +291,13 @@ void mapping_change_before(struct mapping *m);
 void mapping_meaning_begin(struct mapping *m, const struct mapping_spec *spec);
 void mapping_meaning_end(struct mapping *m);
 void mapping_meaning_done(struct mapping *m);
+
+/* A value that has a meaning: the place where it is read, for the column that it goes into. */
+struct meant {
+    struct place place;
+    const struct fill *fill;
+};
+struct meant mapping_meant(const struct mapping *m, size_t meaning);
 
 /* Does the value's node belong to the row of the event, before or after the change? */
 bool mapping_change_holds(const struct mapping *m, uint32_t node);

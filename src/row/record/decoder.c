@@ -20,6 +20,7 @@
 struct decoder {
     struct cell *cells;
     size_t cell_cap;
+    size_t *chosen; /* per choice: the number of the meaning of the place that was chosen */
     struct format_scratch value;
     struct format_scratch key;
     struct format_scratch item;
@@ -66,6 +67,7 @@ struct decoder *decoder_free(struct decoder *d)
         buf_done(&d->plain);
         shapes_done(&d->shapes);
         free(d->cells);
+        free(d->chosen);
         free(d);
     }
     return NULL;
@@ -83,6 +85,7 @@ static void make_room(struct decoder *d, const struct mapping *m)
 {
     if (d->cell_cap < m->cell_count) {
         d->cells = mem_realloc(d->cells, m->cell_count, sizeof *d->cells);
+        d->chosen = mem_realloc(d->chosen, m->cell_count, sizeof *d->chosen);
         d->cell_cap = m->cell_count;
     }
 }
@@ -354,16 +357,21 @@ static bool settle_lacking(struct decoder *d, const struct mapping *m, const str
     return mapping_column_fault(err, f->column->name);
 }
 
-/* The first that is there and not null. With none it is null if one of them is, else absent. */
-static void choose_one(struct cell *to, const struct choice *c, const struct cell *cells)
+/* The first that is there and not null. With none it is null if one of them is, else absent.
+ * Returns which it is. */
+static size_t choose_one(struct cell *to, const struct choice *c, const struct cell *cells)
 {
+    size_t chosen = 0;
+
     to->kind = CELL_ABSENT;
     for (size_t i = 0; i < c->count && to->kind <= CELL_NULL; i++) {
         const struct cell *from = &cells[c->cells[i]];
         if (from->kind > to->kind) {
             *to = *from;
+            chosen = i;
         }
     }
+    return chosen;
 }
 
 static void choose(struct decoder *d, const struct mapping *m)
@@ -371,7 +379,8 @@ static void choose(struct decoder *d, const struct mapping *m)
     struct cell *to = d->cells + mapping_choice_cell(m);
 
     for (size_t i = 0; i < m->choice_count; i++) {
-        choose_one(&to[i], &m->choices[i], d->cells);
+        size_t chosen = choose_one(&to[i], &m->choices[i], d->cells);
+        d->chosen[i] = m->choices[i].first_meaning + chosen;
     }
 }
 
@@ -667,7 +676,9 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.cell = &d->cells[place_of(d, f)];
         v.unit = f->unit;
         if (m->envelope != ENVELOPE_NONE) {
-            d->encoder.logical = connect_logical(d->connect, m, i, d->connector);
+            bool is_chosen = f->place.origin == ORIGIN_CHOICE;
+            size_t meaning = is_chosen ? d->chosen[f->place.number] : i;
+            d->encoder.logical = connect_logical(d->connect, m, meaning, d->connector);
         }
         if (is_empty_null(f, v.cell)) {
             buf_add_u32(out, UINT32_MAX);
