@@ -304,6 +304,13 @@ CONNECT = {
                         route={"columns": {"v": "value", "id": "meta.offset"}}),
     "without a schema": Case("text", {"schema": None, "payload": {"v": "x"}}, "x"),
     "not wrapped": Case("text", {"v": "x"}, dead="no schema and payload around it"),
+    "whole key": Case("numeric", connect({"id": 1}, INT), "27.100",
+                      route={"columns": {"v": "key"}, "key_format": "json"},
+                      key=json.dumps({"schema": DECIMAL, "payload": "adw="}).encode()),
+    "whole key as it is": Case("text", connect({"id": 1}, INT), dead="the key is an object of exactly",
+                               route={"columns": {"v": "key"}},
+                               key=json.dumps({"schema": STRING, "payload": "x"}).encode()),
+    "plain key": Case("text", connect({"id": 1}, INT), "x", route={"columns": {"v": "key"}}, key=b"x"),
     "key": Case("numeric", connect({"id": 1}, INT), "27.100", route={"columns": {"v": "key.v"}},
                 key=json.dumps(connect({"v": "adw="}, ("v", DECIMAL))).encode()),
 }  # fmt: skip

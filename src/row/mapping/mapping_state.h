@@ -176,6 +176,7 @@ struct mapping {
     size_t root_count;
     bool parses_root;   /* it is a string, and the fields are those of `item` */
     bool takes_payload; /* a path leads to value.payload */
+    bool takes_key;     /* as it is, whatever it holds */
     struct logical_rules meanings;
     /* per connector: what the values of fill i are where no schema says it, and after those of all
      * fills, those of the places of choices; NULL: their JSON */

@@ -151,6 +151,7 @@ void place_seal(struct mapping *m)
     fields_seal(&m->key);
     fields_seal(&m->item);
     for (uint32_t i = 0; i < m->source_count; i++) {
+        m->takes_key |= m->sources[i].kind == SOURCE_KEY_BYTES;
         if (m->sources[i].kind == SOURCE_INDEX) {
             m->has_index = true;
             m->index_cell = place_cell(m, (struct place){ORIGIN_SOURCE, i});

@@ -204,10 +204,12 @@ static bool read_root(struct decoder *d, const struct mapping *m, struct error *
     return ok;
 }
 
+/* A tree of no names: only the document as a whole is wanted. */
+static const struct field lone_root = {.parent = FIELD_NONE};
+static const struct fields nothing = {.nodes = (struct field *) (uintptr_t) &lone_root, .count = 1};
+
 static bool parse_one(struct decoder *d, const struct mapping *m, size_t i, struct error *err)
 {
-    static const struct field root = {.parent = FIELD_NONE};
-    static const struct fields nothing = {.nodes = (struct field *) (uintptr_t) &root, .count = 1};
     const struct cell *from = &d->cells[m->parsed[i].cell];
     struct cell *to = &d->cells[mapping_parsed_cell(m) + i];
     const struct format_input in = {.what = "string", .bytes = from->text, .names = &nothing};
@@ -384,6 +386,24 @@ static void choose(struct decoder *d, const struct mapping *m)
     }
 }
 
+/* A column takes the key as it is, and not as what it wraps. */
+static bool check_whole_key(struct decoder *d, struct str key, struct error *err)
+{
+    const struct format_input in = {.what = "key", .bytes = key, .names = &nothing};
+    struct error ignored;
+    struct cell c;
+
+    if (key.n == 0 || *key.p != '{' || !json_format_read(&d->item, &in, &c, &ignored) ||
+        !connect_is_wrapper(c.text, &d->plain)) {
+        return true;
+    }
+    error_set(err, ERROR_RECORD,
+              "the key is an object of exactly 'schema' and 'payload', as Kafka "
+              "Connect writes it, and a column takes it as it is");
+    error_sqlstate(err, "22P02");
+    return error_hint(err, "key_format: json");
+}
+
 /* Such a record is an update of a row that is there, and not a new one. */
 static void hide_untold(struct decoder *d, const struct mapping *m)
 {
@@ -408,7 +428,10 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
         return false;
     }
     sources_fill(m, msg, d->cells, &d->headers);
-    if (m->parses_root) {
+    if (m->takes_key && m->envelope != ENVELOPE_NONE && !d->is_held) {
+        hold(d, check_whole_key(d, msg->key, &d->held));
+    }
+    if (m->parses_root && !d->is_held) {
         hold(d, read_root(d, m, &d->held));
     }
     if (m->placeholder_count > 0 && !mapping_is_change(m)) {
