@@ -230,6 +230,12 @@ static bool check_envelope(struct load *l, const struct config_route *route)
     if (!check_format(l, route) || !check_root(l, route)) {
         return false;
     }
+    if (*route->explode != '\0' && route->envelope == CONFIG_ENVELOPE_CONNECT) {
+        return load_error(
+            l, route->explode_pos,
+            "'explode' does not go with envelope connect, whose schema is that of the "
+            "whole row");
+    }
     if (route->envelope != CONFIG_ENVELOPE_DEBEZIUM) {
         return check_no_changes(l, route);
     }
@@ -319,6 +325,7 @@ static bool is_same_use(const struct use *a, const struct use *b)
     return strcmp(a->topic->name, b->topic->name) == 0 &&
            table_name_same(&a->route->table, &b->route->table) &&
            strcmp(a->route->when, b->route->when) == 0 &&
+           strcmp(a->route->root, b->route->root) == 0 && a->route->parse == b->route->parse &&
            strcmp(a->route->explode, b->route->explode) == 0;
 }
 
@@ -337,6 +344,12 @@ static int compare_use(const void *pa, const void *pb)
     }
     if (order == 0) {
         order = strcmp(a->route->when, b->route->when);
+    }
+    if (order == 0) {
+        order = strcmp(a->route->root, b->route->root);
+    }
+    if (order == 0) {
+        order = (int) a->route->parse - (int) b->route->parse;
     }
     if (order == 0) {
         order = strcmp(a->route->explode, b->route->explode);

@@ -35,6 +35,7 @@ static const char relation_sql[] =
     " WHERE f.confrelid" SQL_EQ "c.oid AND f.contype" SQL_EQ "'f' AND f.conrelid" SQL_NE "c.oid),"
     " pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),"
     " pg_catalog.has_table_privilege(c.oid, 'SELECT')"
+    " AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND c.relkind" SQL_NE "'v'"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g"
     " WHERE g.tgattr::pg_catalog.text" SQL_NE "'' AND (g.tgrelid" SQL_EQ "c.oid OR g.tgrelid" SQL_EQ
     "ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p)::pg_catalog.oid[]))),"
@@ -50,7 +51,7 @@ static const char relation_sql[] =
     " AND d.objid" SQL_EQ "w.oid"
     " AND d.refclassid" SQL_EQ "'pg_catalog.pg_class'::pg_catalog.regclass)"
     " SELECT FROM v JOIN pg_catalog.pg_class b ON b.oid" SQL_EQ "v.oid"
-    " WHERE b.relpersistence" SQL_NE "'p')"
+    " WHERE b.relpersistence" SQL_NE "'p' OR b.relkind" SQL_EQ "'f')"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "c.relnamespace"
     " WHERE c.relname" SQL_EQ "$2::pg_catalog.name"
     " AND CASE WHEN $1::pg_catalog.text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)"
@@ -167,10 +168,11 @@ static bool check_view(const PGresult *r, struct error *err)
     }
     if (result_is_true(r, 0, REL_READS_UNLOGGED)) {
         error_set(err, ERROR_SETUP,
-                  "view '%s.%s' reads an unlogged table: a crash of the server empties it, but not "
-                  "the ledger",
+                  "view '%s.%s' reads a foreign or an unlogged table, whose rows are not committed "
+                  "together with the ledger, or are lost in a crash of the server",
                   schema, name);
-        return error_hint(err, "ALTER TABLE ... SET LOGGED;");
+        return error_hint(err, "ALTER TABLE ... SET LOGGED; or write into a table of this "
+                               "database.");
     }
     return true;
 }

@@ -746,7 +746,8 @@ void rows_sql_check(struct buf *out, const struct target *t, const struct target
 
     buf_printf(out, "EXPLAIN INSERT INTO %s (", t->table->quoted);
     table_quote_ident(out, e->column->name);
-    buf_printf(out, ") SELECT (CASE WHEN true THEN (%s\n) END) FROM (SELECT ", e->sql);
+    buf_add_z(out, e->column->identity_always ? ") OVERRIDING SYSTEM VALUE " : ") ");
+    buf_printf(out, "SELECT (CASE WHEN true THEN (%s\n) END) FROM (SELECT ", e->sql);
     for (size_t i = 0; i < t->column_count; i++) {
         const struct column *c = t->columns[i].column;
         if (t->columns[i].is_input) {

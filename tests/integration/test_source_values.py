@@ -283,6 +283,8 @@ CONNECT = {
     "time": Case("time", connect({"v": 5000}, ("v", {"type": "int32", "name": "org.apache.kafka.connect.data.Time"})),
                  "00:00:05"),
     "bytes": Case("bytea", connect({"v": "3q2+7w=="}, ("v", BYTES)), "\\xdeadbeef"),
+    "bytes, whatever the route says": Case("bytea", connect({"v": "1234"}, ("v", BYTES)), "\\xd76df8",
+                                           route={"bytes": "hex"}),
     "bytes that look like digits": Case("bytea", connect({"v": "1234"}, ("v", BYTES)), "\\xd76df8"),
     "string": Case("text", connect({"v": "x"}, ("v", STRING)), "x"),
     "of several": Case("numeric", [connect({"v": "adw="}, ("v", DECIMAL)), connect({"w": "adw="}, ("w", DECIMAL))],
@@ -322,6 +324,9 @@ WRAPPED = {
     "as a document": Case("jsonb", connect({"v": "x"}), dead="exactly 'schema' and 'payload'",
                           route={"columns": {"v": "value"}}),
     "other fields": Case("text", {"schema": "public", "payload": {}, "v": "x"}, "x"),
+    "a wrapped key": Case("text", {"id": 1}, dead="the key is an object of exactly", route={"columns": {"v": "key.v"}},
+                          key=json.dumps(connect({"v": "x"}, ("v", STRING))).encode()),
+    "a column named payload": Case("text, payload jsonb", connect({"v": "x"}, ("v", STRING)), dead="the value is an object"),
     "a schema that is a name": Case("text", {"schema": "public", "payload": {}}, None),
     "asked for": Case("text", connect({"v": "x"}), "x", route={"columns": {"v": "value.payload.v"}}),
     "passed over": Case("text", [{"v": "x"}], "x", route={"when": "not exists(value.schema)"}),
@@ -436,11 +441,11 @@ def test_records_of_debezium_that_are_no_changes_are_passed_over(bench):
 
 def test_when_is_asked_before_the_envelope_is_judged(bench):
     log = bench.topic()
-    bench.sql(f"CREATE TABLE events ({PLACE}, v text)")
-    log.send(json.dumps({"something": "else"}).encode())
-    log.send(json.dumps(event("x")).encode())
-    log.send(json.dumps({"op": "?"}).encode())
-    route = {"envelope": "debezium", "when": "value.op is not null", "on_error": "dead_letter"}
+    bench.sql(f"CREATE TABLE events ({PLACE}, v text, k text)")
+    log.send(json.dumps({"something": "else"}).encode(), key=b"no JSON")
+    log.send(json.dumps(event("x")).encode(), key=b"{}")
+    log.send(json.dumps({"op": "?"}).encode(), key=b"{}")
+    route = {"envelope": "debezium", "columns": {"k": "key.k"}, "when": "value.op is not null", "on_error": "dead_letter"}
     bench.drain(bench.config(log, route=route), allow=["dead letter", "rejected"])
     bench.check(log, contents=ledger.offsets_only, dead={(0, 2)}, rows=lambda r: 0 if b"something" in r.value else 1)
 
@@ -449,7 +454,8 @@ def test_when_is_asked_before_the_envelope_is_judged(bench):
 
 ROOTS = {
     "data": Case("text", {"meta": {"v": "no"}, "data": {"id": 1, "v": "x"}}, "x", route={"root": "value.data"}),
-    "no data": Case("text", {"meta": 1}, None, route={"root": "value.data"}),
+    "no data": Case("text", [{"meta": 1}, {"data": None}], dead="there is no row: the root 'value.data' is",
+                    route={"root": "value.data"}),
     "data that is none": Case("text", {"data": 5}, dead="an object should be", route={"root": "value.data"}),
     "document in a string": Case("jsonb", {"v": DOCUMENT}, DOCUMENT,
                                  route={"columns": {"v": {"from": "value.v", "parse": "json"}}}),
@@ -482,16 +488,19 @@ def test_documents_of_mongodb(bench):
         (2, "c", {"_id": {"$oid": "65"}, "name": "Bob"}),
         (1, "u", {"_id": {"$oid": "64"}, "name": "Eve", "tags": []}),
         (2, "d", None),
+        (1, "u", None),
     ]:
         key = json.dumps({"id": json.dumps({"$oid": str(63 + n)})}).encode()
         value = {"op": op, "after": after and json.dumps(after), "source": {"connector": "mongodb"}}
         log.send(json.dumps(value).encode(), key=key)
     route = {"mode": "upsert", "root": "value.after", "parse": "json", "delete_when": "value.op = 'd'",
              "columns": {"id": "key.id"}}  # fmt: skip
-    bench.drain(bench.config(log, route=route))
+    log.send(None, key=json.dumps({"id": json.dumps({"$oid": "65"})}).encode())
+    bench.drain(bench.config(log, route=route | {"on_error": "dead_letter"}), allow=["dead letter"])
     assert bench.sql("SELECT * FROM events") == [('{"$oid": "64"}', "Eve", [])]
     bench.stop()
-    assert bench.next_offset(log) == 4
+    assert bench.next_offset(log) == 6
+    assert bench.sql('SELECT "offset" FROM pgsinkd.dead_letters') == [(4,)]  # an update without its document
 
 
 def test_unknown_fields_of_a_root(bench):

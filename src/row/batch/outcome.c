@@ -211,6 +211,9 @@ static enum relation relate(const struct target *t, const struct outcome_step *a
     case ROW_IGNORE:
         return a->action == ROW_IGNORE || a->action == ROW_UPSERT ? FIRST : BOTH;
     case ROW_UPSERT:
+        if (t->has_fixed && a->action == ROW_UPSERT && newer >= 0) {
+            return BOTH; /* the first may insert what the second does not update */
+        }
         return before_upsert(t, a, b, newer);
     case ROW_UPDATE:
     case ROW_SOFT_DELETE:

@@ -184,14 +184,34 @@ static void learn_meaning(struct connect *x, const struct mapping *m, enum conne
             logical_of_schema(entry, v->fill->column, &m->meanings, out);
         }
     }
-    if (out->kind == LOGICAL_PLAIN && out->unit == UNIT_NONE) {
-        out->unit = v->fill->unit;
+    struct logical *inner = out->element != NULL ? out->element : out;
+    if (inner->kind == LOGICAL_PLAIN && inner->unit == UNIT_NONE) {
+        inner->unit = v->fill->unit;
     }
+}
+
+/* One that is remembered, of a writer who puts white space around it. */
+static const struct remembered *find(struct connect *x, const struct mapping *m,
+                                     enum connect_part part, struct str schema)
+{
+    for (size_t i = 0; i < x->schema_count; i++) {
+        const struct remembered *r = &x->schemas[i];
+        if (r->fingerprint == m->fingerprint && r->part == part &&
+            str_eq(buf_str(&r->text), schema)) {
+            return r;
+        }
+    }
+    return NULL;
 }
 
 static const struct remembered *learn(struct connect *x, const struct mapping *m,
                                       enum connect_part part, struct str schema)
 {
+    const struct remembered *known = find(x, m, part, schema);
+
+    if (known != NULL) {
+        return known;
+    }
     assert(x->schema_count < CONNECT_SCHEMAS_MAX);
     x->last = x->schema_count++;
     x->schema_bytes += schema.n;
@@ -237,7 +257,8 @@ static bool open_payload(struct connect *x, const struct mapping *m, enum connec
                          const struct cell *schema, const struct cell *payload)
 {
     bool is_row = cell_is_object(payload) || payload->kind == CELL_NULL;
-    bool any = m->envelope == ENVELOPE_CONNECT && payload->kind != CELL_ABSENT;
+    bool is_whole = m->envelope == ENVELOPE_CONNECT || (part == PART_KEY && m->key.count == 1);
+    bool any = is_whole && payload->kind != CELL_ABSENT;
 
     if (schema->kind == CELL_ABSENT || !(is_row || any)) {
         return false;

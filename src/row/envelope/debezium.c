@@ -192,13 +192,13 @@ enum connector debezium_connector(const struct mapping *m, const struct cell *ce
 
 bool debezium_hide_untold(const struct mapping *m, struct cell *cells, struct buf *plain)
 {
-    const struct fields *tree = m->parses_root ? &m->item : &m->value;
-    uint32_t row = m->parses_root ? 0 : m->row;
+    size_t end = mapping_item_cell(m) + m->item.count;
     bool hidden = false;
 
-    for (uint32_t node = row + 1; node < tree->count; node++) {
-        if (tree->nodes[node].parent == row && is_untold(m, &cells[node], plain)) {
-            cells[node].kind = CELL_ABSENT;
+    for (size_t i = 1; i < end; i++) {
+        bool of_key = i >= mapping_key_cell(m) && i < mapping_item_cell(m);
+        if (!of_key && is_untold(m, &cells[i], plain)) {
+            cells[i].kind = CELL_ABSENT;
             hidden = true;
         }
     }

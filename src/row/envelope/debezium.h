@@ -34,8 +34,8 @@ bool debezium_read(const struct mapping *m, struct cell *cells, struct buf *plai
 enum connector debezium_connector(const struct mapping *m, const struct cell *cells);
 
 /*
- * For rows that a connector has taken out of their envelopes: fields whose value is a placeholder
- * become absent. cells are those of the tree that the row is in. Was there one?
+ * For rows that a connector has taken out of their envelopes: fields of the value, and of its
+ * parsed root, that are a placeholder become absent. Was there one?
  */
 bool debezium_hide_untold(const struct mapping *m, struct cell *cells, struct buf *plain);
 

@@ -323,6 +323,7 @@ static void finish(struct mapping *m)
             .is_input = f->is_input,
         };
         m->target.keys_by_sql |= f->is_key && f->column->compare_as != NULL;
+        m->target.has_fixed |= !f->is_key && f->column->identity_always;
     }
     mapping_bind_shape(m);
     mapping_meaning_end(m);
@@ -470,6 +471,7 @@ struct mapping *mapping_free(struct mapping *m)
         free((void *) (uintptr_t) m->root[i].p);
     }
     free(m->root);
+    free(m->root_text);
     free(m->parsed);
     free(m->array_text);
     free(m->choices);

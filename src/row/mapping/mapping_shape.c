@@ -105,6 +105,7 @@ static void set_root(struct mapping *m, const struct path *path, bool parses)
     struct place place = place_operand(m, path);
 
     m->row = place.number;
+    m->has_root = true;
     m->parses_root = parses;
     m->root = mem_array(MAX(path->name_count, 1), sizeof *m->root);
     for (size_t i = 0; i < path->name_count; i++) {
@@ -124,6 +125,7 @@ bool mapping_set_root(struct mapping *m, const struct mapping_spec *spec, struct
     ok = ok && check_root(&path, err);
     if (ok) {
         set_root(m, &path, spec->parses_root);
+        m->root_text = mem_strdup(spec->root);
     }
     path_done(&path);
     return ok;

@@ -83,6 +83,7 @@ struct choice {
 struct parsed {
     struct place place;
     uint32_t cell;
+    bool of_item; /* it differs from element to element */
 };
 
 /* How one column gets its value. */
@@ -174,9 +175,12 @@ struct mapping {
     uint32_t row;     /* the node of the value whose fields are columns */
     struct str *root; /* the names on the way to it, but of change events; owned */
     size_t root_count;
+    bool has_root;      /* the route says where the row is */
+    char *root_text;    /* "value.data"; owned */
     bool parses_root;   /* it is a string, and the fields are those of `item` */
     bool takes_payload; /* a path leads to value.payload */
     bool takes_key;     /* as it is, whatever it holds */
+    bool opens_key;     /* a path leads to key.payload */
     struct logical_rules meanings;
     /* per connector: what the values of fill i are where no schema says it, and after those of all
      * fills, those of the places of choices; NULL: their JSON */

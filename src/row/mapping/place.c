@@ -68,6 +68,7 @@ struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
     m->reads_key |= in_key;
     m->wants_headers |= p->root == PATH_HEADERS;
     if (p->root == PATH_VALUE && p->name_count > 0) {
+        m->takes_payload |= !p->is_column && str_eq_z(p->names[0], "payload");
         return (struct place){ORIGIN_VALUE, tree_node(&m->value, p)};
     }
     if (in_key) {
@@ -145,6 +146,16 @@ uint32_t place_cell(const struct mapping *m, struct place p)
     __builtin_unreachable();
 }
 
+static bool has_field(const struct fields *tree, const char *name)
+{
+    for (size_t i = 1; i < tree->count; i++) {
+        if (tree->nodes[i].parent == 0 && str_eq_z(tree->nodes[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void place_seal(struct mapping *m)
 {
     fields_seal(&m->value);
@@ -159,12 +170,13 @@ void place_seal(struct mapping *m)
     }
     m->cell_count = mapping_parsed_cell(m) + m->parsed_count;
     for (size_t i = 0; i < m->parsed_count; i++) {
-        m->parsed[i].cell = place_cell(m, m->parsed[i].place);
+        struct place of = m->parsed[i].place;
+        m->parsed[i].cell = place_cell(m, of);
+        m->parsed[i].of_item = m->explodes &&
+                               (of.origin == ORIGIN_ITEM || of.origin == ORIGIN_CHOICE);
     }
-    for (size_t i = 1; i < m->value.count; i++) {
-        const struct field *f = &m->value.nodes[i];
-        m->takes_payload |= f->parent == 0 && str_eq_z(f->name, "payload");
-    }
+    m->takes_payload |= has_field(&m->value, "schema") && has_field(&m->value, "payload");
+    m->opens_key = has_field(&m->key, "payload");
     for (size_t i = 0; i < m->choice_count; i++) {
         struct choice *c = &m->choices[i];
         for (size_t k = 0; k < c->count; k++) {

@@ -90,6 +90,29 @@ static void make_room(struct decoder *d, const struct mapping *m)
     }
 }
 
+/* Does the object begin like one that may be a wrapper? Asked of every record: it is quick. */
+static inline bool may_be_wrapper(const struct cell *c)
+{
+    if (!cell_is_object(c)) {
+        return false;
+    }
+    const char *p = c->text.p + 1;
+    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t') {
+        p++;
+    }
+    return p[0] == '"' && ((p[1] == 's' && p[2] == 'c') || (p[1] == 'p' && p[2] == 'a'));
+}
+
+static bool wrapper_fault(const char *what, struct error *err)
+{
+    error_set(err, ERROR_RECORD,
+              "the %s is an object of exactly 'schema' and 'payload', as Kafka Connect writes it, "
+              "and no envelope is declared",
+              what);
+    error_sqlstate(err, "22P02");
+    return error_hint(err, "envelope: connect; for change events envelope: debezium");
+}
+
 static bool read_key(struct decoder *d, const struct mapping *m, const struct message *msg,
                      struct error *err)
 {
@@ -100,7 +123,9 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
                              : m->key_format->read(&d->key, &in, cells, err);
 
     d->encoder.odd_json |= ok && d->key.is_odd;
-    return ok;
+    bool is_wrapper = ok && m->envelope == ENVELOPE_NONE && !m->opens_key &&
+                      may_be_wrapper(&cells[0]) && connect_is_wrapper(cells[0].text, &d->plain);
+    return ok && (!is_wrapper || wrapper_fault("key", err));
 }
 
 /* A fault that counts only if the route takes the record. */
@@ -125,28 +150,6 @@ static bool read_wrapped(struct decoder *d, const struct mapping *m, struct str 
     return true;
 }
 
-/* Does the object begin like one that may be a wrapper? Asked of every record: it is quick. */
-static inline bool may_be_wrapper(const struct cell *c)
-{
-    if (!cell_is_object(c)) {
-        return false;
-    }
-    const char *p = c->text.p + 1;
-    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t') {
-        p++;
-    }
-    return p[0] == '"' && ((p[1] == 's' && p[2] == 'c') || (p[1] == 'p' && p[2] == 'a'));
-}
-
-static bool wrapper_fault(struct error *err)
-{
-    error_set(err, ERROR_RECORD,
-              "the value is an object of exactly 'schema' and 'payload', as "
-              "Kafka Connect writes it, and not a row");
-    error_sqlstate(err, "22P02");
-    return error_hint(err, "envelope: connect; for change events envelope: debezium");
-}
-
 static bool read_plain(struct decoder *d, const struct mapping *m, struct str value,
                        struct error *err)
 {
@@ -157,7 +160,7 @@ static bool read_plain(struct decoder *d, const struct mapping *m, struct str va
     }
     bool wraps = !m->takes_payload && may_be_wrapper(&d->cells[0]) &&
                  connect_is_wrapper(d->cells[0].text, &d->plain);
-    hold(d, !wraps || wrapper_fault(&d->held));
+    hold(d, !wraps || wrapper_fault("value", &d->held));
     return true;
 }
 
@@ -218,13 +221,19 @@ static bool parse_one(struct decoder *d, const struct mapping *m, size_t i, stru
         *to = *from;
         return true;
     }
+    if (from->text.n == 0 && m->rules.empty_as_null) {
+        to->kind = CELL_NULL;
+        return true;
+    }
     to->kind = CELL_ABSENT;
     bool ok = json_format_read(&d->parsed[i], &in, to, err);
     d->encoder.odd_json |= ok && d->parsed[i].is_odd;
     return ok;
 }
 
-static bool parse(struct decoder *d, const struct mapping *m, struct error *err)
+/* Those of the record, or those of the element: a long string is not read again for each element.
+ */
+static bool parse(struct decoder *d, const struct mapping *m, bool of_item, struct error *err)
 {
     if (d->parsed_cap < m->parsed_count) {
         d->parsed = mem_realloc(d->parsed, m->parsed_count, sizeof *d->parsed);
@@ -233,7 +242,7 @@ static bool parse(struct decoder *d, const struct mapping *m, struct error *err)
         }
     }
     for (size_t i = 0; i < m->parsed_count; i++) {
-        if (!parse_one(d, m, i, err)) {
+        if (m->parsed[i].of_item == of_item && !parse_one(d, m, i, err)) {
             return false;
         }
     }
@@ -404,12 +413,21 @@ static bool check_whole_key(struct decoder *d, struct str key, struct error *err
     return error_hint(err, "key_format: json");
 }
 
+/* Its fault is held, and a condition finds nothing in it. */
+static void forget_key(struct decoder *d, const struct mapping *m)
+{
+    struct cell *cells = d->cells + mapping_key_cell(m);
+
+    for (size_t i = 0; i < m->key.count; i++) {
+        cells[i].kind = CELL_ABSENT;
+    }
+}
+
 /* Such a record is an update of a row that is there, and not a new one. */
 static void hide_untold(struct decoder *d, const struct mapping *m)
 {
-    struct cell *cells = d->cells + (m->parses_root ? mapping_item_cell(m) : 0);
-
-    if (debezium_hide_untold(m, cells, &d->plain)) {
+    if (m->placeholder_count > 0 && !mapping_is_change(m) &&
+        debezium_hide_untold(m, d->cells, &d->plain)) {
         d->change = CHANGE_UPDATE;
     }
 }
@@ -424,8 +442,12 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     d->encoder.odd_json = false;
     d->is_held = false;
     d->connector = CONNECTOR_UNKNOWN;
-    if (!read_value(d, m, msg, err) || (m->reads_key && !read_key(d, m, msg, err))) {
+    if (!read_value(d, m, msg, err)) {
         return false;
+    }
+    if (m->reads_key && !read_key(d, m, msg, d->is_held ? err : &d->held)) {
+        forget_key(d, m);
+        d->is_held = true;
     }
     sources_fill(m, msg, d->cells, &d->headers);
     if (m->takes_key && m->envelope != ENVELOPE_NONE && !d->is_held) {
@@ -434,12 +456,10 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     if (m->parses_root && !d->is_held) {
         hold(d, read_root(d, m, &d->held));
     }
-    if (m->placeholder_count > 0 && !mapping_is_change(m)) {
-        hide_untold(d, m);
-    }
+    hide_untold(d, m);
     choose(d, m);
-    if (m->parsed_count > 0 && !m->explodes && !d->is_held) {
-        hold(d, parse(d, m, &d->held));
+    if (m->parsed_count > 0 && !d->is_held) {
+        hold(d, parse(d, m, false, &d->held));
     }
     return true;
 }
@@ -450,6 +470,25 @@ bool decoder_judge(const struct decoder *d, struct error *err)
         *err = d->held;
     }
     return !d->is_held;
+}
+
+bool decoder_has_root(const struct decoder *d, const struct mapping *m, struct error *err)
+{
+    const struct cell *c = &d->cells[m->row];
+    const struct cell *blocked = c->kind == CELL_ABSENT && m->row != 0
+                                     ? in_the_way(d, m, ORIGIN_VALUE, m->row)
+                                     : NULL;
+
+    if (blocked != NULL) {
+        return blocked_fault(err, m->root_text, blocked);
+    }
+    if (c->kind > CELL_NULL) {
+        return true;
+    }
+    error_set(err, ERROR_RECORD, "there is no row: the root '%s' is %s", m->root_text,
+              c->kind == CELL_NULL ? "null" : "missing");
+    error_sqlstate(err, "22P02");
+    return error_hint(err, "To leave such records out: when: %s is not null", m->root_text);
 }
 
 bool decoder_is_tombstone(const struct decoder *d, const struct mapping *m)
@@ -522,8 +561,9 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
     if (m->has_index) {
         cell_set_int(&d->cells[m->index_cell], index, UNIT_NONE);
     }
+    hide_untold(d, m);
     choose(d, m);
-    return parse(d, m, err);
+    return parse(d, m, true, err);
 }
 
 /* ---- change events ---- */

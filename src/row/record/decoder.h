@@ -63,6 +63,12 @@ bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *
  */
 bool decoder_judge(const struct decoder *d, struct error *err) _must_;
 
+/*
+ * Is the object there whose fields are the row, of a mapping with a root? ERROR_RECORD if not. Not
+ * for records that delete.
+ */
+bool decoder_has_root(const struct decoder *d, const struct mapping *m, struct error *err) _must_;
+
 /* Is its value null, for Kafka or in Kafka Connect's wrapper? */
 bool decoder_is_tombstone(const struct decoder *d, const struct mapping *m);
 

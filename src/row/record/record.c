@@ -141,6 +141,14 @@ static bool add_rows(struct decoder *d, const struct mapping *m, struct batch *b
     if (mapping_is_change(m)) {
         return add_change(d, m, b, err);
     }
+    if (m->has_root && !is_delete(d, m)) {
+        if (decoder_is_tombstone(d, m)) {
+            return true; /* it follows a delete, and holds no row */
+        }
+        if (!decoder_has_root(d, m, err)) {
+            return false;
+        }
+    }
     return m->explodes ? add_elements(d, m, b, err) : add_row(d, m, action_of(d, m), b, err);
 }
 

@@ -220,7 +220,7 @@ static void read_type(const struct schema_entry *e, const struct column *c,
 
     if (str_eq_z(type, "boolean") && is_bits(c)) {
         bits_into(c, 1, out);
-    } else if (str_eq_z(type, "bytes") && suits(LOGICAL_TEXT, c)) {
+    } else if (str_eq_z(type, "bytes") && (suits(LOGICAL_TEXT, c) || c->type == TYPE_BYTEA)) {
         out->kind = LOGICAL_TEXT;
     } else if (str_eq_z(type, "array")) {
         read_array(e, c, rules, out);

@@ -27,7 +27,7 @@ enum logical_kind {
     LOGICAL_BINARY,   /* bytes as hexadecimal digits or as base64, and nobody says which */
     LOGICAL_JSON,     /* a string that is a JSON document, if it reads as one */
     LOGICAL_OBJECT,   /* a string that is a JSON object whose fields are wanted */
-    LOGICAL_TEXT,     /* base64 of a text */
+    LOGICAL_TEXT,     /* base64 of bytes, which may be a text */
     LOGICAL_POINT,    /* {"x": 1, "y": 2, ...} */
     LOGICAL_GEOMETRY, /* {"wkb": base64, "srid": 4326} */
     LOGICAL_ARRAY,    /* of `element`s */

@@ -360,6 +360,9 @@ static void put_bytes(const struct buf *bits, size_t n, struct logical_scratch *
     }
 }
 
+/* Zeros at the upper end need not be sent; nobody has more of them, and they take memory. */
+#define BITS_UNSENT_MAX 65536
+
 /* n bits, the lowest one first in s->bytes, as the column wants them. */
 static bool put_bits(const struct logical *l, const struct cell *in, struct logical_scratch *s,
                      struct cell *out, struct error *err)
@@ -368,6 +371,10 @@ static bool put_bits(const struct logical *l, const struct cell *in, struct logi
     size_t n = bit_count(&s->bytes);
     size_t length = l->length > 0 ? (size_t) l->length : MAX(n, least);
 
+    if (length > s->bytes.n * 8 + BITS_UNSENT_MAX) {
+        cell_fault(in, err, "has %zu bits, says its schema, which is too many", length);
+        return error_sqlstate(err, "22003");
+    }
     if ((l->most > 0 && n > (size_t) l->most) || (l->length > 0 && n > length)) {
         cell_fault(in, err, "has more than %zu bits", l->most > 0 ? (size_t) l->most : length);
         return error_sqlstate(err, "22003");

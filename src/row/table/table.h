@@ -188,6 +188,7 @@ struct target {
     struct target_expression *expressions; /* of all rows but deletes */
     size_t expression_count;
     size_t key_count;
+    bool has_fixed; /* a column beside the key that INSERT fills and no update sets */
     bool has_version;
     bool keys_by_sql;  /* the key has a column that only SQL can compare (compare_as) */
     size_t omit_count; /* columns with an omit_bit */

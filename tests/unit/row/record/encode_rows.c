@@ -107,7 +107,8 @@ static void answer(struct decoder *d, const struct mapping *m, const struct mess
     struct error err;
     omit_mask omit;
 
-    if (!decoder_read(d, m, msg, &err) || !decoder_settle(d, m, ROW_INSERT, &omit, &err) ||
+    if (!decoder_read(d, m, msg, &err) || !decoder_judge(d, &err) ||
+        !decoder_settle(d, m, ROW_INSERT, &omit, &err) ||
         !decoder_write(d, m, ROW_INSERT, omit, &out, &err)) {
         printf("fault %s\n", err.text);
         return;

@@ -35,6 +35,7 @@ static bool row(struct bench *b, const struct message *msg)
 {
     buf_clear(&b->out);
     return decoder_read(b->decoder, b->mapping, msg, &b->err) &&
+           decoder_judge(b->decoder, &b->err) &&
            decoder_settle(b->decoder, b->mapping, ROW_INSERT, &b->omit, &b->err) &&
            decoder_write(b->decoder, b->mapping, ROW_INSERT, b->omit, &b->out, &b->err);
 }

@@ -112,7 +112,7 @@ static const struct schema_case schemas[] = {
      LOGICAL_GEOMETRY, UNIT_NONE},
     {"{\"type\":\"boolean\",\"optional\":true}", TYPE_OTHER, "bit(1)", LOGICAL_BITS, UNIT_NONE},
     {"{\"type\":\"boolean\",\"optional\":true}", TYPE_BOOL, "boolean", LOGICAL_PLAIN, UNIT_NONE},
-    {"{\"type\":\"bytes\",\"optional\":true}", TYPE_BYTEA, "bytea", LOGICAL_PLAIN, UNIT_NONE},
+    {"{\"type\":\"bytes\",\"optional\":true}", TYPE_BYTEA, "bytea", LOGICAL_TEXT, UNIT_NONE},
     {"{\"type\":\"bytes\",\"optional\":true}", TYPE_OTHER, "box", LOGICAL_TEXT, UNIT_NONE},
     {"{\"type\":\"int64\",\"optional\":true}", TYPE_TIMESTAMP, "", LOGICAL_PLAIN, UNIT_NONE},
     {"{}", TYPE_TIMESTAMP, "", LOGICAL_PLAIN, UNIT_NONE},
