@@ -83,6 +83,39 @@ def test_an_identity_beside_the_key_keeps_its_number(bench, path, refused):
 
 
 @PATHS
+@pytest.mark.parametrize("rows", [1, 1000])
+def test_an_identity_beside_the_key_does_not_depend_on_batches(bench, path, rows):
+    """The first record of a key gives the number, whether the second one comes in the same batch or not."""
+    log = bench.topic()
+    bench.sql(f"CREATE TABLE things ({NUMBERED})")
+    send(log, {"id": 7, "n": 70, "note": "a"}, {"id": 7, "n": 71, "note": "b"}, {"id": 8, "n": 80, "note": "c"})
+    sink = config(bench, log, "things", path, mode="upsert", columns={"number": "value.n"})
+    sink["batch"] = sink.get("batch", {}) | {"max_rows": rows}
+    bench.drain(sink)
+    check(bench, log, "things", "(7, 70, 'b'), (8, 80, 'c')")
+
+
+def test_an_identity_that_postgresql_computes(bench):
+    log = bench.topic()
+    bench.sql("CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text)")
+    send(log, {"n": 6, "note": "a"})
+    bench.drain(bench.config(log, "things", route={"columns": {"id": {"sql": "(value->>'n')::int + 1"}}}))
+    assert bench.sql("SELECT * FROM things") == [(7, "a")]
+    bench.stop()
+    assert bench.next_offset(log) == 1
+
+
+def test_a_view_over_a_foreign_table_is_refused(bench):
+    """What is written through it is not committed together with the ledger."""
+    log = bench.topic()
+    bench.sql("CREATE EXTENSION postgres_fdw; CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw")
+    bench.sql("CREATE FOREIGN TABLE f (id int) SERVER far; CREATE VIEW things AS SELECT * FROM f")
+    said = bench.command("check", bench.config(log, "things"))
+    assert said.returncode == 4
+    assert "reads a foreign or an unlogged table" in said.stderr
+
+
+@PATHS
 @pytest.mark.parametrize("refused", [False, True])
 def test_change_events_into_an_identity(bench, path, refused):
     log = bench.topic()
