@@ -524,20 +524,24 @@ static bool fill_column(struct conn *c, struct column *col, const PGresult *r, i
 /* --- its defaults --- */
 
 /*
- * As expressions, for sessions with the search_path of this one. That of an identity column needs
- * no privilege on its sequence, but nextval() does.
+ * As expressions in which every name has its schema, so that they mean the same whatever the
+ * search_path is, and whoever creates something in it: the setting lasts as long as this statement,
+ * and no row comes before it. The DEFAULT of an identity column needs no privilege on its sequence,
+ * but nextval() does.
  */
 static const char defaults_sql[] =
-    "SELECT CASE WHEN a.attgenerated" SQL_NE "'' THEN NULL"
+    "WITH p AS MATERIALIZED (SELECT pg_catalog.set_config('search_path', 'pg_catalog', true) AS x)"
+    " SELECT CASE WHEN a.attgenerated" SQL_NE "'' THEN NULL"
     " WHEN a.attidentity" SQL_EQ "'' THEN coalesce(pg_catalog.pg_get_expr(e.adbin, e.adrelid),"
     " pg_catalog.pg_get_expr(t.typdefaultbin, 0))"
     " ELSE (SELECT pg_catalog.format('pg_catalog.nextval(%L::pg_catalog.regclass)', q.name)"
     " FROM pg_catalog.pg_get_serial_sequence(a.attrelid::pg_catalog.regclass::pg_catalog.text,"
     " a.attname) AS q(name) WHERE pg_catalog.has_sequence_privilege(q.name, 'USAGE')) END"
-    " FROM pg_catalog.pg_attribute a"
+    " FROM p CROSS JOIN pg_catalog.pg_attribute a"
     " JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ "a.atttypid"
     " LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid" SQL_EQ "a.attrelid AND e.adnum" SQL_EQ
-    "a.attnum WHERE a.attrelid" SQL_EQ "$1::pg_catalog.oid AND a.attnum" SQL_GT "0"
+    "a.attnum WHERE p.x IS NOT NULL AND a.attrelid" SQL_EQ "$1::pg_catalog.oid AND a.attnum" SQL_GT
+    "0"
     " AND NOT a.attisdropped ORDER BY a.attnum";
 
 static bool read_defaults(struct conn *c, struct table *t, struct error *err)

@@ -183,6 +183,26 @@ def test_refused_rows_among_many_shapes(bench, mode, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_a_default_means_what_it_means_to_postgresql(bench, path):
+    """A function of the same name in a schema that comes first is another one."""
+    log = bench.topic()
+    bench.sql("CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    columns = ", ".join(f"c{i} int DEFAULT f()" for i in range(8))
+    bench.sql(f"CREATE TABLE things (id int PRIMARY KEY, {columns})")
+    bench.sql("CREATE SCHEMA mine; CREATE FUNCTION mine.f() RETURNS int LANGUAGE sql AS 'SELECT 2'")
+    bench.sql(f"ALTER DATABASE {bench.database} SET search_path = mine, public")
+    rng = random.Random(7)
+    rows = {n: {f"c{i}": 5 for i in range(8) if rng.random() < 0.5} for n in range(300)}
+    log.send_many((0, None, json.dumps({"id": n} | row).encode(), None, None) for n, row in rows.items())
+    route = {"topics": [log.topic], "table": "public.things", "mode": "append", "on_error": "stop"}
+    bench.drain(bench.config(routes=[route], batch={"write_path": path}))
+    want = [(n, *(row.get(f"c{i}", 1) for i in range(8))) for n, row in rows.items()]
+    assert bench.sql("SELECT * FROM public.things ORDER BY id") == want
+    bench.stop()
+    assert bench.next_offset(log) == 300
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_a_default_changes_while_it_runs(bench, path):
     """Rows that come later have the new one, though no column has changed."""
     rng = random.Random(path)

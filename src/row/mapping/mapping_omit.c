@@ -35,14 +35,14 @@ static bool refuse(const struct mapping *m, struct error *err)
 /* An update of mixed rows names all columns, and sets those that a row omits to what they are. */
 static bool check_updates(const struct mapping *m, struct error *err)
 {
-    if (m->table->may_set_all && !m->target.keys_by_sql && !m->table->has_domains) {
+    if (m->table->may_set_all && !m->target.keys_by_sql) {
         return true;
     }
     refuse(m, err);
     return error_hint(err,
                       "Mode update can leave alone more of them if the role may SELECT and "
-                      "UPDATE all columns of a table without domains, no trigger is for UPDATE "
-                      "OF some columns, and equal values of the key have equal bytes.");
+                      "UPDATE all columns, no trigger is for UPDATE OF some columns, and equal "
+                      "values of the key have equal bytes.");
 }
 
 /*
