@@ -27,12 +27,14 @@ static void produce(struct bench *b, int n)
     char value[] = "value";
 
     for (int i = 0; i < n; i++) {
-        assert_int_equal(rd_kafka_producev(b->producer, RD_KAFKA_V_TOPIC("t"),
-                                           RD_KAFKA_V_PARTITION(i % 2),
-                                           RD_KAFKA_V_VALUE(value, sizeof value),
-                                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                           RD_KAFKA_V_TIMESTAMP(1000 + i), RD_KAFKA_V_END),
-                         RD_KAFKA_RESP_ERR_NO_ERROR);
+        const rd_kafka_vu_t record[] = {
+            {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = "t"},
+            {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = i % 2},
+            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = value, .size = sizeof value}},
+            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+            {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = 1000 + i},
+        };
+        assert_null(rd_kafka_produceva(b->producer, record, ARRAY_LEN(record)));
     }
     assert_int_equal(rd_kafka_flush(b->producer, 5000), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
