@@ -426,10 +426,236 @@ static void test_geometry(void **state)
     logical_scratch_done(&b.scratch);
 }
 
+/* ---- what no schema says ---- */
+
+static struct logical of_column(enum column_type type, const char *name, int32_t typmod,
+                                const struct logical_rules *rules, enum connector connector)
+{
+    struct column c = column_of(type, name);
+    struct logical l;
+
+    c.typmod = typmod;
+    logical_of_column(&c, rules, connector, &l);
+    return l;
+}
+
+static void test_connectors(void **state)
+{
+    (void) state;
+    assert_int_equal(logical_connector(STR_LIT("postgresql")), CONNECTOR_POSTGRESQL);
+    assert_int_equal(logical_connector(STR_LIT("mysql")), CONNECTOR_MYSQL);
+    assert_int_equal(logical_connector(STR_LIT("mariadb")), CONNECTOR_MYSQL);
+    assert_int_equal(logical_connector(STR_LIT("sqlserver")), CONNECTOR_OTHER);
+    assert_int_equal(logical_connector((struct str){0}), CONNECTOR_UNKNOWN);
+}
+
+static void test_kinds_of_columns(void **state)
+{
+    (void) state;
+    const struct logical_rules rules = {
+        .precision = PRECISION_MICROSECONDS,
+        .texts = DECIMAL_BASE64,
+        .guesses_bytes = true,
+        .has_documents = true,
+    };
+    const struct logical_rules said = {.precision = PRECISION_AUTO};
+    struct logical l = of_column(TYPE_DATE, "date", -1, &rules, CONNECTOR_MYSQL);
+    assert_int_equal(l.kind, LOGICAL_DAYS);
+    assert_true(l.is_year && l.is_recent);
+    l = of_column(TYPE_DATE, "date", -1, &rules, CONNECTOR_OTHER);
+    assert_true(!l.is_year && l.is_recent);
+    assert_int_equal(of_column(TYPE_DATE, "date", -1, &said, CONNECTOR_OTHER).kind, LOGICAL_PLAIN);
+    l = of_column(TYPE_NUMERIC, "numeric(10,2)", (10 << 16 | 2) + 4, &rules, CONNECTOR_OTHER);
+    assert_int_equal(l.kind, LOGICAL_SCALED);
+    assert_int_equal(l.scale, 2);
+    assert_int_equal(l.texts, DECIMAL_BASE64);
+    assert_int_equal(of_column(TYPE_INT4, "integer", -1, &rules, CONNECTOR_OTHER).scale,
+                     SCALE_UNKNOWN);
+    assert_true(of_column(TYPE_FLOAT8, "", -1, &rules, CONNECTOR_OTHER).has_infinity);
+    assert_int_equal(of_column(TYPE_BYTEA, "bytea", -1, &rules, CONNECTOR_OTHER).kind,
+                     LOGICAL_BINARY);
+    assert_int_equal(of_column(TYPE_BYTEA, "bytea", -1, &said, CONNECTOR_OTHER).kind,
+                     LOGICAL_PLAIN);
+    struct column text = column_of(TYPE_TEXT, "text");
+    struct column array = column_of(TYPE_ARRAY, "text[]");
+    array.element = &text;
+    logical_of_column(&array, &rules, CONNECTOR_MYSQL, &l);
+    assert_int_equal(l.kind, LOGICAL_SET);
+    logical_done(&l);
+    logical_of_schema(STR_LIT("{\"type\":\"string\",\"name\":\"io.debezium.data.EnumSet\"}"),
+                      &array, &rules, &l);
+    assert_int_equal(l.kind, LOGICAL_SET);
+    struct column jsonb = column_of(TYPE_JSONB, "jsonb");
+    struct column bytea = column_of(TYPE_BYTEA, "bytea");
+    struct column hstore = column_of(TYPE_HSTORE, "hstore");
+    struct str string = STR_LIT("{\"type\":\"string\"}");
+    logical_of_schema(string, &jsonb, &rules, &l);
+    assert_int_equal(l.kind, LOGICAL_JSON);
+    logical_of_schema(string, &jsonb, &said, &l);
+    assert_int_equal(l.kind, LOGICAL_PLAIN);
+    logical_of_schema(string, &bytea, &rules, &l);
+    assert_int_equal(l.kind, LOGICAL_BINARY);
+    logical_of_schema(string, &hstore, &rules, &l);
+    assert_int_equal(l.kind, LOGICAL_OBJECT);
+}
+
+static void test_bits_into_columns(void **state)
+{
+    (void) state;
+    struct str entry = STR_LIT("{\"type\":\"bytes\",\"name\":\"io.debezium.data.Bits\","
+                               "\"parameters\":{\"length\":\"12\"}}");
+    static const struct {
+        enum column_type type;
+        const char *name;
+        int32_t typmod;
+        enum bits_form form;
+        int32_t length;
+        int32_t most;
+    } cases[] = {
+        {TYPE_INT4, "integer", -1, BITS_NUMBER, 12, 0},
+        {TYPE_BOOL, "boolean", -1, BITS_NUMBER, 12, 0},
+        {TYPE_JSONB, "jsonb", -1, BITS_NUMBER, 12, 0},
+        {TYPE_BYTEA, "bytea", -1, BITS_BYTES, 12, 0},
+        {TYPE_TEXT, "text", -1, BITS_DIGITS, 12, 0},
+        {TYPE_OTHER, "bit(16)", 16, BITS_DIGITS, 16, 16},
+        {TYPE_OTHER, "bit varying(8)", 8, BITS_DIGITS, 0, 8},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct column c = column_of(cases[i].type, cases[i].name);
+        struct logical l;
+        c.typmod = cases[i].typmod;
+        logical_of_schema(entry, &c, &quiet, &l);
+        assert_int_equal(l.kind, LOGICAL_BITS);
+        assert_int_equal(l.bits, cases[i].form);
+        assert_int_equal(l.length, cases[i].length);
+        assert_int_equal(l.most, cases[i].most);
+    }
+}
+
+static void describe(const struct logical *pg, const struct logical *mysql,
+                     const struct logical *other, const char *want)
+{
+    const struct logical *of[CONNECTORS] = {
+        [CONNECTOR_UNKNOWN] = other,
+        [CONNECTOR_POSTGRESQL] = pg,
+        [CONNECTOR_MYSQL] = mysql,
+        [CONNECTOR_OTHER] = other,
+    };
+    _cleanup_buf_ struct buf text = {0};
+
+    logical_describe_units(of, &text);
+    kit_assert_text(buf_cstr(&text), want);
+}
+
+static void test_units_in_words(void **state)
+{
+    (void) state;
+    const struct logical days = {.kind = LOGICAL_DAYS};
+    const struct logical ms = {.kind = LOGICAL_INSTANT, .unit = UNIT_MS};
+    const struct logical us = {.kind = LOGICAL_INSTANT, .unit = UNIT_US};
+    const struct logical none = {.kind = LOGICAL_PLAIN};
+    describe(&us, &us, &us, "us");
+    describe(&days, &none, &none, "days from postgresql, else rejected");
+    describe(&ms, &us, &none, "ms from postgresql, us from mysql, else rejected");
+}
+
+static void test_times_that_count_something_else(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    const char *late = " would be a time after the year 9999, so it counts another unit";
+    _cleanup_mem_ char *micro = mem_printf("1709212455123456%s", late);
+    _cleanup_mem_ char *day = mem_printf("2932897%s", late);
+    struct logical ms = {.kind = LOGICAL_INSTANT, .unit = UNIT_MS, .is_recent = true};
+    struct logical none = {.kind = LOGICAL_INSTANT, .is_recent = true};
+    struct logical days = {.kind = LOGICAL_DAYS, .is_recent = true, .is_year = true};
+    struct logical span = {.kind = LOGICAL_SPAN, .unit = UNIT_US};
+    struct logical year = {.kind = LOGICAL_YEAR};
+    expect_fault(&b, &ms, number("1709212455123456"), micro);
+    expect(&b, &ms, number("1709212455123"), CELL_NUMBER, "1709212455123");
+    expect(&b, &none, number("1709212455123456"), CELL_NUMBER, "1709212455123456");
+    expect_fault(&b, &days, number("2932897"), day);
+    expect(&b, &days, number("2932896"), CELL_NUMBER, "2932896");
+    expect_fault(&b, &days, number("1901"), "1901 may be a year or a number of days");
+    expect_fault(&b, &days, number("2155"), "2155 may be a year or a number of days");
+    expect(&b, &days, number("2156"), CELL_NUMBER, "2156");
+    expect(&b, &days, string("2024-02-29Z"), CELL_STRING, "2024-02-29Z");
+    expect(&b, &span, string("13:14:15Z"), CELL_STRING, "13:14:15");
+    expect(&b, &span, string("P1D"), CELL_STRING, "P1D");
+    expect(&b, &span, number("5"), CELL_NUMBER, "5");
+    expect_fault(&b, &year, number("2024"), "2024 is a year, which is no date and no time");
+    logical_scratch_done(&b.scratch);
+}
+
+static void test_decimals_as_texts(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    struct logical l = {.kind = LOGICAL_SCALED, .scale = 2, .texts = DECIMAL_AUTO};
+    expect(&b, &l, string("12.34"), CELL_STRING, "12.34");
+    expect(&b, &l, string("-1234"), CELL_STRING, "-1234");
+    expect(&b, &l, string("x"), CELL_STRING, "x");
+    expect(&b, &l, string("NAN"), CELL_STRING, "NaN");
+    expect(&b, &l, string("POSITIVE_INFINITY"), CELL_STRING, "Infinity");
+    expect(&b, &l, string("NEGATIVE_INFINITY"), CELL_STRING, "-Infinity");
+    expect_fault(&b, &l, string("1234"), "\"1234\" may be a decimal or base64");
+    expect_fault(&b, &l, string("AQ=="), "\"AQ==\" is not a decimal");
+    expect_fault(&b, &l, string("Infinity"), "\"Infinity\" is not a decimal");
+    l.has_infinity = true;
+    expect(&b, &l, string("Infinity"), CELL_STRING, "Infinity");
+    l.texts = DECIMAL_STRING;
+    expect(&b, &l, string("1234"), CELL_STRING, "1234");
+    l.texts = DECIMAL_NUMBER;
+    expect_fault(&b, &l, string("1.5"), "\"1.5\" is a string, and the route says decimal: number");
+    l.texts = DECIMAL_BASE64;
+    expect(&b, &l, string("1234"), CELL_NUMBER, "-26588.24");
+    l.scale = SCALE_UNKNOWN;
+    expect_fault(&b, &l, string("AQ=="),
+                 "\"AQ==\" is base64, and the column does not have the scale that it needs");
+    logical_scratch_done(&b.scratch);
+}
+
+static struct cell quoted(const char *raw)
+{
+    struct str text = str_of(raw);
+
+    return (struct cell){
+        .kind = CELL_STRING, .text = {.p = text.p + 1, .n = text.n - 2}, .raw = text};
+}
+
+static void test_sets_and_bytes(void **state)
+{
+    (void) state;
+    struct bench b = {0};
+    struct logical set = {.kind = LOGICAL_SET};
+    struct logical binary = {.kind = LOGICAL_BINARY};
+    struct logical huge = {.kind = LOGICAL_BITS, .length = INT32_MAX};
+    expect(&b, &set, quoted("\"x,y z\""), CELL_JSON, "[\"x\",\"y z\"]");
+    expect(&b, &set, quoted("\"\""), CELL_JSON, "[]");
+    expect(&b, &set, quoted("\"[1, 2]\""), CELL_JSON, "[1, 2]");
+    expect(&b, &set, quoted("\"[x\""), CELL_JSON, "[\"[x\"]");
+    expect(&b, &set, string("x,y"), CELL_STRING, "x,y");
+    expect(&b, &binary, string("3q2+7w=="), CELL_STRING, "3q2+7w==");
+    expect(&b, &binary, string("abc"), CELL_STRING, "abc");
+    expect(&b, &binary, string(""), CELL_STRING, "");
+    expect_fault(&b, &binary, string("deadbeef"),
+                 "\"deadbeef\" may be hexadecimal digits or base64");
+    expect_fault(&b, &huge, string("AQ=="),
+                 "\"AQ==\" has 2147483647 bits, says its schema, which is too many");
+    logical_scratch_done(&b.scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_schemas),
+        cmocka_unit_test(test_connectors),
+        cmocka_unit_test(test_kinds_of_columns),
+        cmocka_unit_test(test_bits_into_columns),
+        cmocka_unit_test(test_units_in_words),
+        cmocka_unit_test(test_times_that_count_something_else),
+        cmocka_unit_test(test_decimals_as_texts),
+        cmocka_unit_test(test_sets_and_bytes),
         cmocka_unit_test(test_parameters),
         cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_units_of_columns),
