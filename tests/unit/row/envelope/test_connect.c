@@ -238,6 +238,171 @@ static void test_more_schemas_than_are_remembered(void **state)
     bench_done(&b);
 }
 
+/* ---- envelope: connect ---- */
+
+/* A column that takes the whole payload. */
+static struct bench payload_bench(void)
+{
+    static const struct mapping_entry entry = {.column = "v", .path = "value"};
+    const struct mapping_spec spec = {
+        .envelope = ENVELOPE_CONNECT, .entries = &entry, .entry_count = 1};
+    struct bench b = {
+        .table = KIT_TABLE(kit_column("v", TYPE_TEXT)),
+        .connect = connect_new(),
+    };
+
+    b.mapping = kit_mapping(b.table, &spec, 0);
+    b.cells = mem_array(b.mapping->cell_count, sizeof *b.cells);
+    return b;
+}
+
+static const struct cell *payload_of(struct bench *b, const char *text)
+{
+    if (!value_of(b, text)) {
+        print_error("%s\n", b->err.text);
+        fail();
+    }
+    return &b->cells[b->mapping->fills[0].cell];
+}
+
+static void test_a_payload_may_be_any_value(void **state)
+{
+    (void) state;
+    struct bench b = payload_bench();
+    for (int i = 0; i < 2; i++) { /* learned, then recognised */
+        const struct cell *c = payload_of(&b, WRAPPED("{\"type\":\"int32\"}", "5"));
+        assert_int_equal(c->kind, CELL_NUMBER);
+        assert_true(str_eq_z(c->text, "5"));
+        c = payload_of(&b, WRAPPED("{\"type\":\"boolean\"}", "true"));
+        assert_int_equal(c->kind, CELL_BOOL);
+        assert_true(c->truth);
+        c = payload_of(&b, WRAPPED("{\"type\":\"boolean\"}", "false"));
+        assert_int_equal(c->kind, CELL_BOOL);
+        assert_false(c->truth);
+        c = payload_of(&b, WRAPPED("{\"type\":\"string\"}", "\"a\\\"b\""));
+        assert_int_equal(c->kind, CELL_STRING);
+        assert_true(str_eq_z(c->text, "a\"b"));
+        c = payload_of(&b, WRAPPED("{\"type\":\"array\"}", "[1,2]"));
+        assert_true(str_eq_z(c->text, "[1,2]"));
+        assert_int_equal(payload_of(&b, WRAPPED("null", "null"))->kind, CELL_NULL);
+    }
+    bench_done(&b);
+}
+
+static void test_a_value_must_be_wrapped(void **state)
+{
+    (void) state;
+    struct bench b = payload_bench();
+    static const char *const bare[] = {"5", "{\"v\":5}", "{\"payload\":5}", "{\"schema\":null}"};
+    for (size_t i = 0; i < ARRAY_LEN(bare); i++) {
+        expect_fault(&b, value_of(&b, bare[i]), "the value has no schema and payload around it");
+        assert_non_null(strstr(b.err.hint, "envelope: none"));
+        kit_assert_text(b.err.sqlstate, "22P02");
+    }
+    assert_int_equal(payload_of(&b, NULL)->kind, CELL_NULL);
+    bench_done(&b);
+}
+
+static void test_a_schema_with_white_space_is_found_again(void **state)
+{
+    (void) state;
+    struct bench b = bench_of();
+    for (int i = 0; i < 3; i++) {
+        expect_read(&b, "{\"schema\" : " SCHEMA(DAYS) ", \"payload\" : " EVENT "}", "5",
+                    LOGICAL_DAYS);
+        expect_read(&b, "{\"schema\" : " SCHEMA(STRINGS) ", \"payload\" : " EVENT "}", "5",
+                    LOGICAL_PLAIN);
+        expect_key(&b, "{\"schema\" : " KEY_SCHEMA ", \"payload\" : {\"id\":6}}", "6");
+    }
+    bench_done(&b);
+}
+
+static void test_each_place_of_a_choice_has_its_meaning(void **state)
+{
+    (void) state;
+    static const struct mapping_value values[] = {
+        {.path = "value.after.day"}, {.path = "value.after.text"}, {.path = "key.day"}};
+    static const struct mapping_entry entries[] = {
+        {.column = "id", .values = &values[1], .value_count = 2},
+        {.column = "day", .values = values, .value_count = 3}};
+    const struct mapping_spec spec = {
+        .envelope = ENVELOPE_DEBEZIUM, .entries = entries, .entry_count = 2};
+    struct bench b = {
+        .table = KIT_TABLE(kit_column("id", TYPE_TEXT), kit_column("day", TYPE_DATE)),
+        .connect = connect_new(),
+    };
+    b.mapping = kit_mapping(b.table, &spec, 0);
+    b.cells = mem_array(b.mapping->cell_count, sizeof *b.cells);
+    assert_int_equal(b.mapping->meaning_count, 2 + 2 + 3);
+    size_t first = b.mapping->choices[b.mapping->fills[DAY].place.number].first_meaning;
+    for (size_t i = 0; i < 3; i++) {
+        struct meant v = mapping_meant(b.mapping, first + i);
+        assert_ptr_equal(v.fill, &b.mapping->fills[DAY]);
+        assert_int_equal(v.place.origin, i == 2 ? ORIGIN_KEY : ORIGIN_VALUE);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_true(
+            value_of(&b, WRAPPED(SCHEMA(DAYS ",{\"type\":\"string\",\"field\":\"text\"}"), EVENT)));
+        assert_true(
+            key_of(&b, WRAPPED("{\"type\":\"struct\",\"fields\":[" DAYS "]}", "{\"day\":1}")));
+        assert_int_equal(logical_of(&b, first)->kind, LOGICAL_DAYS);
+        assert_int_equal(logical_of(&b, first + 1)->kind, LOGICAL_PLAIN);
+        assert_int_equal(logical_of(&b, first + 2)->kind, LOGICAL_DAYS);
+    }
+    bench_done(&b);
+}
+
+static void test_names_of_a_schema_are_folded_like_those_of_the_row(void **state)
+{
+    (void) state;
+    struct bench b = {
+        .table = KIT_TABLE(kit_column("id", TYPE_INT8), kit_column("day", TYPE_DATE)),
+        .connect = connect_new(),
+    };
+    struct mapping_spec spec = spec_of();
+    spec.names = NAMES_LOWER;
+    b.mapping = kit_mapping(b.table, &spec, 0);
+    b.cells = mem_array(b.mapping->cell_count, sizeof *b.cells);
+    static const char schema[] = WRAPPED(SCHEMA("{\"type\":\"string\",\"field\":\"Date\"},"
+                                                "{\"type\":\"string\",\"field\":\"Day\"}"),
+                                         "{\"op\":\"c\",\"after\":{\"Day\":5}}");
+    expect_read(&b, schema, "5", LOGICAL_PLAIN); /* the column would make days of it */
+    expect_read(&b, schema, "5", LOGICAL_PLAIN);
+    expect_read(&b,
+                WRAPPED(SCHEMA("{\"type\":\"int32\",\"name\":\"io.debezium.time.Date\","
+                               "\"field\":\"DAY\"}"),
+                        "{\"op\":\"c\",\"after\":{\"DAY\":6}}"),
+                "6", LOGICAL_DAYS);
+    bench_done(&b);
+}
+
+static void test_what_a_wrapper_is(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        bool is;
+    } cases[] = {
+        {"{\"schema\":{\"type\":\"int32\"},\"payload\":5}", true},
+        {"{\"payload\":{}, \"schema\":{\"optional\":true,\"type\":\"struct\"}}", true},
+        {"{\"schema\":null,\"payload\":null}", true},
+        {"{\"schema\":{\"type\":5},\"payload\":5}", false},
+        {"{\"schema\":{},\"payload\":5}", false},
+        {"{\"schema\":\"type\",\"payload\":5}", false},
+        {"{\"schema\":null}", false},
+        {"{\"payload\":5}", false},
+        {"{\"schema\":null,\"payload\":5,\"more\":1}", false},
+        {"{}", false},
+    };
+    _cleanup_buf_ struct buf plain = {0};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (connect_is_wrapper(str_of(cases[i].text), &plain) != cases[i].is) {
+            print_error("%s\n", cases[i].text);
+            fail();
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +414,12 @@ int main(void)
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_a_schema_is_remembered_for_its_mapping_and_part),
         cmocka_unit_test(test_more_schemas_than_are_remembered),
+        cmocka_unit_test(test_a_payload_may_be_any_value),
+        cmocka_unit_test(test_a_value_must_be_wrapped),
+        cmocka_unit_test(test_a_schema_with_white_space_is_found_again),
+        cmocka_unit_test(test_each_place_of_a_choice_has_its_meaning),
+        cmocka_unit_test(test_names_of_a_schema_are_folded_like_those_of_the_row),
+        cmocka_unit_test(test_what_a_wrapper_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -703,6 +703,60 @@ static void test_faults(void **state)
     bench_done(&b);
 }
 
+/* ---- records that are no change events ---- */
+
+static void test_records_of_the_connector_itself(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(with_key(KIT_TABLE(key_column("id", TYPE_INT4))),
+                              change_spec(ROW_UPSERT));
+    static const char *const own[] = {
+        "{\"ts_ms\":5}",
+        "{\"status\":\"BEGIN\",\"id\":\"1:2\",\"event_count\":null}",
+        "{\"id\":\"1:2\",\"status\":\"END\",\"ts_ms\":5}",
+        "{\"source\":{\"db\":\"d\"},\"ddl\":\"CREATE TABLE t ()\"}",
+        "{\"tableChanges\":[],\"a_name_that_is_rather_long\":1,\"source\":{}}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        expect_taken(&b, NULL, own[i]);
+        expect_rows(&b, "");
+    }
+    static const char *const other[] = {
+        "{}",
+        "{\"ts_ms\":\"5\"}",
+        "{\"ts_ms\":5,\"x\":1}",
+        "{\"status\":\"DONE\",\"id\":\"1:2\"}",
+        "{\"status\":\"BEGIN\",\"id\":1}",
+        "{\"source\":\"db\",\"ddl\":\"\"}",
+        "{\"source\":{}}",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(other); i++) {
+        expect_fault(&b, NULL, other[i], "the value is not a change event: it has no field 'op'");
+    }
+    bench_done(&b);
+}
+
+/* As its transform to plain rows writes them. */
+static void test_a_placeholder_without_an_envelope(void **state)
+{
+    (void) state;
+    struct mapping_spec spec = {
+        .format = FORMAT_JSON, .action = ROW_UPSERT, .placeholder = "__gone"};
+    struct bench b = bench_of(
+        with_key(KIT_TABLE(key_column("id", TYPE_INT2), kit_column("a", TYPE_TEXT),
+                           key_column("b", TYPE_TEXT))),
+        spec);
+    expect_taken(&b, NULL, "{\"id\":1,\"a\":\"x\",\"b\":\"y\"}");
+    expect_rows(&b, "P 000300000002000100000001780000000179\n");
+    expect_taken(&b, NULL, "{\"id\":1,\"a\":\"x\",\"b\":\"__gone\"}");
+    expect_rows(&b, "U 00020000000200010000000178\n");
+    expect_fault(&b, NULL, "{\"id\":1,\"a\":\"x\"}",
+                 "column 'b': field 'b' is missing and the column is NOT NULL without a default");
+    expect_fault(&b, NULL, "{\"id\":\"__gone\",\"a\":\"x\",\"b\":\"y\"}",
+                 "column 'id': field 'id' is missing and the column is part of the key");
+    bench_done(&b);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -724,6 +778,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_where_nothing_can_be_left_out),
         cmocka_unit_test(test_more_columns_than_can_be_left_out),
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_records_of_the_connector_itself),
+        cmocka_unit_test(test_a_placeholder_without_an_envelope),
     };
 
     if (argc != 2) {

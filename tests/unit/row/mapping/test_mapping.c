@@ -430,6 +430,58 @@ static void test_which_source_fits_which_type(void **state)
     }
 }
 
+static struct table *many_to_update(void)
+{
+    struct table *t = many_defaults(TARGET_OMIT_MAX + 2); /* one of them is the key */
+
+    t->may_select = t->may_update = t->may_stage = true;
+    t->uniques = mem_array(1, sizeof *t->uniques);
+    t->uniques[0] = (struct unique){
+        .is_primary = true, .columns = mem_zalloc(sizeof(uint32_t)), .column_count = 1};
+    t->unique_count = 1;
+    return t;
+}
+
+static void test_updates_are_mixed_where_all_columns_may_be_set(void **state)
+{
+    (void) state;
+    struct mapping_spec s = spec(FORMAT_JSON, NULL, 0);
+    s.action = ROW_UPDATE;
+    struct table *t = many_to_update();
+    t->may_set_all = true;
+    struct mapping *m = make(t, s);
+    assert_true(mapping_target(m)->mixes);
+    assert_int_equal(mapping_target(m)->omit_count, TARGET_OMIT_MAX + 1);
+    mapping_free(m);
+    table_free(t);
+    expect_fault(many_to_update(), s,
+                 "table \"public\".\"t\": more than 127 columns that a record may lack are filled",
+                 "Mode update can leave alone more of them");
+}
+
+static void test_what_numbers_of_times_are_without_a_schema(void **state)
+{
+    (void) state;
+    struct table *t = KIT_TABLE(kit_column("day", TYPE_DATE), kit_column("n", TYPE_INT4),
+                                kit_column("days", TYPE_ARRAY), kit_column("ms", TYPE_TIMESTAMP));
+    kit_element(&t->columns[2], TYPE_DATE);
+    static const struct mapping_entry entry = {
+        .column = "ms", .path = "value.ts_ms", .unit = UNIT_MS};
+    struct mapping_spec s = spec(FORMAT_JSON, &entry, 1);
+    s.envelope = ENVELOPE_DEBEZIUM;
+    struct mapping *m = make(t, s);
+    expect_line(m, 0, "value.after.day",
+                "date binary, without a schema numbers are days from postgresql, else "
+                "rejected");
+    expect_line(m, 1, "value.after.n", "int4 binary");
+    expect_line(m, 2, "value.after.days",
+                "date array binary, without a schema numbers are days from postgresql, else "
+                "rejected");
+    expect_line(m, 3, "value.ts_ms", "timestamp binary, numbers in ms");
+    mapping_free(m);
+    table_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +500,8 @@ int main(void)
         cmocka_unit_test(test_bad_paths),
         cmocka_unit_test(test_paths_print_as_they_read),
         cmocka_unit_test(test_which_source_fits_which_type),
+        cmocka_unit_test(test_updates_are_mixed_where_all_columns_may_be_set),
+        cmocka_unit_test(test_what_numbers_of_times_are_without_a_schema),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

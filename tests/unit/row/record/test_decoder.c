@@ -669,6 +669,50 @@ static void test_a_fault_takes_back_the_row(void **state)
     bench_done(&b);
 }
 
+#define WRAPPER "{\"schema\":{\"type\":\"string\"},\"payload\":\"c\"}"
+
+static void test_whole_keys_that_are_wrapped(void **state)
+{
+    (void) state;
+    struct bench b = whole_keys(KEY_JSON, ENVELOPE_DEBEZIUM);
+    struct message msg = kit_message(WRAPPER, "{\"op\":\"c\",\"after\":{}}");
+    expect_fault(&b, &msg, "",
+                 "the key is an object of exactly 'schema' and 'payload', as Kafka Connect writes "
+                 "it, and a column takes it as it is");
+    kit_assert_text(b.err.sqlstate, "22P02");
+    msg.key = STR_LIT("{}");
+    assert_true(row(&b, &msg));
+    bench_done(&b);
+    static const struct mapping_entry entry = {.column = "t", .path = "key"};
+    struct mapping_spec spec = {
+        .key_format = KEY_JSON, .envelope = ENVELOPE_DEBEZIUM, .entries = &entry, .entry_count = 1};
+    b = (struct bench){.table = KIT_TABLE(kit_column("t", TYPE_TEXT)), .decoder = decoder_new()};
+    b.mapping = kit_mapping(b.table, &spec, 0);
+    msg.key = STR_LIT(WRAPPER);
+    expect_row(&b, &msg, "00010000000163");
+    bench_done(&b);
+}
+
+static void test_a_wrapper_without_an_envelope(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "k", .path = "key.id"};
+    struct bench b = bench_of(KIT_TABLE(kit_column("k", TYPE_TEXT), kit_column("v", TYPE_TEXT)),
+                              FORMAT_JSON, &entry, 1);
+    struct message msg = kit_message("{}", " { \"payload\": {\"v\":1}, \"schema\": null } ");
+    expect_fault(&b, &msg, "",
+                 "the value is an object of exactly 'schema' and 'payload', as Kafka Connect "
+                 "writes it, and no envelope is declared");
+    assert_non_null(strstr(b.err.hint, "envelope: connect"));
+    msg = kit_message(WRAPPER, "{\"v\":\"a\"}");
+    expect_fault(&b, &msg, "",
+                 "the key is an object of exactly 'schema' and 'payload', as Kafka Connect writes "
+                 "it, and no envelope is declared");
+    msg = kit_message("{\"id\":\"b\"}", "{\"schema\":null,\"v\":\"a\"}");
+    expect_row(&b, &msg, "000200000001620000000161");
+    bench_done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -691,6 +735,8 @@ int main(void)
         cmocka_unit_test(test_what_the_record_lacks),
         cmocka_unit_test(test_something_in_the_way_of_a_path),
         cmocka_unit_test(test_a_fault_takes_back_the_row),
+        cmocka_unit_test(test_whole_keys_that_are_wrapped),
+        cmocka_unit_test(test_a_wrapper_without_an_envelope),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -678,6 +678,114 @@ static void test_a_column_named_like_an_input(void **state)
     bench_done(&b);
 }
 
+/* ---- root and parse ---- */
+
+static struct bench root_bench(const char *root, bool parses)
+{
+    struct mapping_spec spec = spec_of(NULL, 0, NULL);
+
+    spec.root = root;
+    spec.parses_root = parses;
+    return bench_of(KIT_TABLE(kit_column("id", TYPE_INT2)), spec);
+}
+
+static void test_the_fields_of_a_root(void **state)
+{
+    (void) state;
+    struct bench b = root_bench("value.a.data", false);
+    expect_rows(&b, "{\"id\": 1, \"a\": {\"data\": {\"id\": 7}}}", "0001000000020007");
+    expect_rows(&b, NULL, "");
+    expect_fault(&b, "{\"id\": 1}", "there is no row: the root 'value.a.data' is missing");
+    assert_non_null(strstr(b.err.hint, "when: value.a.data is not null"));
+    expect_fault(&b, "{\"a\": {\"data\": null}}",
+                 "there is no row: the root 'value.a.data' is null");
+    expect_fault(&b, "{\"a\": 5}",
+                 "field 'value.a.data': there is a number where an object should be");
+    kit_assert_text(b.err.sqlstate, "22P02");
+    bench_done(&b);
+}
+
+static void test_a_root_that_is_parsed(void **state)
+{
+    (void) state;
+    struct bench b = root_bench("value.data", true);
+    expect_rows(&b, "{\"data\": \"{\\\"id\\\": 7}\"}", "0001000000020007");
+    expect_rows(&b, "{\"data\": {\"id\": 8}}", "0001000000020008");
+    expect_rows(&b, NULL, "");
+    expect_fault(&b, "{\"data\": null}", "there is no row: the root 'value.data' is null");
+    expect_fault(&b, "{}", "there is no row: the root 'value.data' is missing");
+    expect_fault(&b, "{\"data\": \"{\"}",
+                 "the root: not valid JSON: expected a name in quotes at byte 2");
+    expect_fault(&b, "{\"data\": true}", "the root is a boolean, not a JSON object");
+    expect_fault(&b, "{\"data\": \"[]\"}", "the root is an array, not a JSON object");
+    bench_done(&b);
+}
+
+static void test_a_string_that_is_parsed(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "v", .path = "value.v", .parses = true};
+    for (int empty = 0; empty <= 1; empty++) {
+        struct mapping_spec spec = spec_of(&entry, 1, "value.skip is null");
+        spec.rules.empty_as_null = empty == 1;
+        struct bench b = bench_of(KIT_TABLE(kit_column("v", TYPE_INT2)), spec);
+        expect_rows(&b, "{\"v\": \" 5 \"}", "0001000000020005");
+        expect_rows(&b, "{\"v\": 6}", "0001000000020006");
+        expect_rows(&b, "{\"v\": \"null\"}", "0001ffffffff");
+        expect_rows(&b, "{}", "0001ffffffff");
+        expect_rows(&b, "{\"v\": \"{\", \"skip\": 1}", "");
+        expect_fault(&b, "{\"v\": \"{\"}",
+                     "the string: not valid JSON: expected a name in quotes at byte 2");
+        if (empty == 1) {
+            expect_rows(&b, "{\"v\": \"\"}", "0001ffffffff");
+        } else {
+            struct message msg = kit_message("k", "{\"v\": \"\"}");
+            assert_false(rows(&b, &msg));
+            assert_non_null(strstr(b.err.text, "the string: not valid JSON"));
+        }
+        bench_done(&b);
+    }
+}
+
+static void test_a_bad_key_counts_only_if_the_record_is_taken(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "id", .path = "key.id"};
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2)),
+                              spec_of(&entry, 1, "value.type = 'a'"));
+    expect_rows(&b, "{\"type\": \"b\"}", "");
+    expect_fault(&b, "{\"type\": \"a\"}",
+                 "the key: not valid JSON: unexpected character at byte 1");
+    bench_done(&b);
+    b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT2)), spec_of(&entry, 1, "key.id is not null"));
+    struct message msg = kit_message("{\"id\": 1, }", "{}"); /* nothing is found in it */
+    assert_true(rows(&b, &msg));
+    assert_int_equal(batch_row_count(b.batch), 0);
+    msg.key = STR_LIT("{\"id\": 1}");
+    assert_true(rows(&b, &msg));
+    assert_int_equal(batch_row_count(b.batch), 1);
+    msg.key = STR_LIT("{\"id\": 1, }");
+    assert_true(rows(&b, &msg));
+    assert_int_equal(batch_row_count(b.batch), 0);
+    bench_done(&b);
+}
+
+static void test_rows_of_elements_that_are_too_long(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "big", .path = "value.big"};
+    struct mapping_spec spec = spec_of(&entry, 1, NULL);
+    spec.explode = "value.e";
+    struct bench b = bench_of(KIT_TABLE(kit_column("big", TYPE_TEXT)), spec);
+    _cleanup_buf_ struct buf value = {0};
+    buf_add_z(&value, "{\"big\": \"");
+    buf_fill(&value, 'x', 9 << 20);
+    buf_add_z(&value, "\", \"e\": [{},{},{},{},{},{},{},{},{}]}");
+    expect_fault(&b, buf_cstr(&value), "the rows of its elements have more than 64 MiB");
+    kit_assert_text(b.err.sqlstate, "54000");
+    bench_done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -708,6 +816,11 @@ int main(void)
         cmocka_unit_test(test_what_expressions_name_is_staged),
         cmocka_unit_test(test_rows_of_expressions_have_a_field),
         cmocka_unit_test(test_a_column_named_like_an_input),
+        cmocka_unit_test(test_the_fields_of_a_root),
+        cmocka_unit_test(test_a_root_that_is_parsed),
+        cmocka_unit_test(test_a_string_that_is_parsed),
+        cmocka_unit_test(test_a_bad_key_counts_only_if_the_record_is_taken),
+        cmocka_unit_test(test_rows_of_elements_that_are_too_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
