@@ -37,8 +37,10 @@ static const char relation_sql[] =
     " pg_catalog.has_table_privilege(c.oid, 'SELECT')"
     " AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') AND c.relkind" SQL_NE "'v'"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g"
-    " WHERE g.tgattr::pg_catalog.text" SQL_NE "'' AND (g.tgrelid" SQL_EQ "c.oid OR g.tgrelid" SQL_EQ
-    "ANY (ARRAY(SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p)::pg_catalog.oid[]))),"
+    " WHERE g.tgattr::pg_catalog.text" SQL_NE "'' AND g.tgrelid" SQL_EQ
+    "ANY (ARRAY(WITH RECURSIVE p(oid) AS (SELECT c.oid UNION SELECT i.inhrelid FROM p" /* no lock */
+    " JOIN pg_catalog.pg_inherits i ON i.inhparent" SQL_EQ "p.oid) SELECT p.oid FROM p)"
+    "::pg_catalog.oid[])),"
     " (pg_catalog.pg_relation_is_updatable(c.oid, true)" SQL_AND "8)" SQL_NE "0,"
     " EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" SQL_EQ "c.oid"
     " AND (t.tgtype" SQL_AND "64::pg_catalog.int2)" SQL_NE "0)," /* INSTEAD OF */

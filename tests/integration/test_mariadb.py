@@ -169,7 +169,7 @@ COLUMNS = {
                ["0.00", "0.01", "-0.01", "99999999.99", "-99999999.99", "1234.50", "-26588.24"]),
         Column("DECIMAL(20,0)", "numeric(20,0)", [37898298469234]),  # its base64 reads "Infinity"
         Column("DECIMAL(5,0)", "numeric(5,0)", [99999, -99999, -26598]),
-        Column("DECIMAL(5,0)", "integer", [99999, -99999, -26598]),
+        Column("DECIMAL(5,0)", "integer", [99999, -99999, -26598], schema_only=True),  # may be bits, too
         Column("DECIMAL(10,2) UNSIGNED", "numeric(10,2)", ["0.00", "99999999.99"]),
     ],
     "floats": [

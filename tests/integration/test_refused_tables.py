@@ -86,9 +86,9 @@ WAYS = {
         KEYED, "CREATE PUBLICATION p FOR TABLE {table}", "DROP PUBLICATION p", "55000", route=UPSERT
     ),
     # Another relation in its place
-    "a view is in its place": Way(
-        ROWS, TWIN + "ALTER TABLE {table} RENAME TO former; CREATE VIEW {table} AS TABLE twin; GRANT INSERT ON {table} TO {role}",
-        "DROP VIEW {table}; ALTER TABLE former RENAME TO {table}", None,
+    "a materialized view is in its place": Way(
+        ROWS, TWIN + "ALTER TABLE {table} RENAME TO former; CREATE MATERIALIZED VIEW {table} AS TABLE twin; GRANT INSERT ON {table} TO {role}",
+        "DROP MATERIALIZED VIEW {table}; ALTER TABLE former RENAME TO {table}", None,
     ),
     "it is unlogged": Way(ROWS, "ALTER TABLE {table} SET UNLOGGED", "ALTER TABLE {table} SET LOGGED", None),
     "a column is missing that its route names": Way(
