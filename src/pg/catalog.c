@@ -41,7 +41,8 @@ static const char relation_sql[] =
     "ANY (ARRAY(WITH RECURSIVE p(oid) AS (SELECT c.oid UNION SELECT i.inhrelid FROM p" /* no lock */
     " JOIN pg_catalog.pg_inherits i ON i.inhparent" SQL_EQ "p.oid) SELECT p.oid FROM p)"
     "::pg_catalog.oid[])),"
-    " (pg_catalog.pg_relation_is_updatable(c.oid, true)" SQL_AND "8)" SQL_NE "0,"
+    " CASE WHEN c.relkind" SQL_EQ "'v' THEN" /* it would wait for the lock of a table */
+    " (pg_catalog.pg_relation_is_updatable(c.oid, true)" SQL_AND "8)" SQL_NE "0 ELSE false END,"
     " EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid" SQL_EQ "c.oid"
     " AND (t.tgtype" SQL_AND "64::pg_catalog.int2)" SQL_NE "0)," /* INSTEAD OF */
     " pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.strpos("
@@ -360,7 +361,7 @@ static const char columns_sql[] =
     " WHERE o.oid" SQL_EQ "a.attcollation AND NOT o.collisdeterministic), " SQL_TYPE_NAME(
         "a.atttypid",
         "a.atttypmod") ", a.atttypid" SQL_NE "b.typid,"
-                       " pg_catalog.pg_column_is_updatable(a.attrelid, a.attnum, false)"
+                       " pg_catalog.pg_column_is_updatable($2::pg_catalog.oid, a.attnum, false)"
                        " FROM pg_catalog.pg_attribute a JOIN b ON b.num" SQL_EQ
                        "a.attnum" TYPE_JOINS " JOIN pg_catalog.pg_type t ON t.oid" SQL_EQ
                        "a.atttypid"
@@ -529,12 +530,13 @@ static bool fill_column(struct conn *c, struct column *col, const PGresult *r, i
  * As expressions in which every name has its schema, so that they mean the same whatever the
  * search_path is, and whoever creates something in it: the setting lasts as long as this statement,
  * and no row comes before it. The DEFAULT of an identity column needs no privilege on its sequence,
- * but nextval() does.
+ * but nextval() does. No DEFAULT names a column, so 0 stands for the table: pg_get_expr() would
+ * wait for its lock.
  */
 static const char defaults_sql[] =
     "WITH p AS MATERIALIZED (SELECT pg_catalog.set_config('search_path', 'pg_catalog', true) AS x)"
     " SELECT CASE WHEN a.attgenerated" SQL_NE "'' THEN NULL"
-    " WHEN a.attidentity" SQL_EQ "'' THEN coalesce(pg_catalog.pg_get_expr(e.adbin, e.adrelid),"
+    " WHEN a.attidentity" SQL_EQ "'' THEN coalesce(pg_catalog.pg_get_expr(e.adbin, 0),"
     " pg_catalog.pg_get_expr(t.typdefaultbin, 0))"
     " ELSE (SELECT pg_catalog.format('pg_catalog.nextval(%L::pg_catalog.regclass)', q.name)"
     " FROM pg_catalog.pg_get_serial_sequence(a.attrelid::pg_catalog.regclass::pg_catalog.text,"
@@ -631,10 +633,11 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
                          struct error *err)
 {
     char oid[16];
-    const char *values[] = {oid};
+    /* Of a table nothing is asked that would wait for its lock. */
+    const char *values[] = {oid, t->is_view ? oid : NULL};
 
     snprintf(oid, sizeof oid, "%u", t->oid);
-    _cleanup_result_ PGresult *r = conn_exec(c, columns_sql, 1, values, err);
+    _cleanup_result_ PGresult *r = conn_exec(c, columns_sql, 2, values, err);
     if (r == NULL) {
         return false;
     }
