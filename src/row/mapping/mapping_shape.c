@@ -105,7 +105,6 @@ static void set_root(struct mapping *m, const struct path *path, bool parses)
     struct place place = place_operand(m, path);
 
     m->row = place.number;
-    m->has_root = true;
     m->parses_root = parses;
     m->root = mem_array(MAX(path->name_count, 1), sizeof *m->root);
     for (size_t i = 0; i < path->name_count; i++) {

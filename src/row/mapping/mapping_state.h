@@ -175,8 +175,7 @@ struct mapping {
     uint32_t row;     /* the node of the value whose fields are columns */
     struct str *root; /* the names on the way to it, but of change events; owned */
     size_t root_count;
-    bool has_root;      /* the route says where the row is */
-    char *root_text;    /* "value.data"; owned */
+    char *root_text;    /* as the route says it, "value.data"; NULL: it does not. Owned */
     bool parses_root;   /* it is a string, and the fields are those of `item` */
     bool takes_payload; /* a path leads to value.payload */
     bool takes_key;     /* as it is, whatever it holds */

@@ -141,7 +141,7 @@ static bool add_rows(struct decoder *d, const struct mapping *m, struct batch *b
     if (mapping_is_change(m)) {
         return add_change(d, m, b, err);
     }
-    if (m->has_root && !is_delete(d, m)) {
+    if (m->root_text != NULL && !is_delete(d, m)) {
         if (decoder_is_tombstone(d, m)) {
             return true; /* it follows a delete, and holds no row */
         }
