@@ -4,7 +4,6 @@ tools/lib.sh fetches the jars; connectors are given as files at the start, or ov
 """
 
 import json
-import signal
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -111,8 +110,5 @@ class Connect:
     def destroy(self):
         if self.popen is None:
             return
-        self.popen.send_signal(signal.SIGTERM)
-        if process.reap(self.popen, 10) is None:
-            self.popen.kill()
-            self.popen.wait()
+        process.end(self.popen, 10)
         self.popen = None

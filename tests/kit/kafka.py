@@ -12,7 +12,6 @@ import base64
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -136,10 +135,7 @@ class Server:
         """A clean shutdown; kill -9 when it takes too long."""
         if self.popen is None:
             return
-        self.popen.send_signal(signal.SIGTERM)
-        if process.reap(self.popen, 20) is None:
-            self.popen.kill()
-            self.popen.wait()
+        process.end(self.popen, 20)
         self.popen = None
 
     def kill(self):

@@ -7,7 +7,6 @@ through the client program, so that no other package is needed.
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 
@@ -89,10 +88,7 @@ class MariaDB:
     def destroy(self):
         if self.popen is None:
             return
-        self.popen.send_signal(signal.SIGTERM)
-        if process.reap(self.popen, 20) is None:
-            self.popen.kill()
-            self.popen.wait()
+        process.end(self.popen, 20)
         self.popen = None
         shutil.rmtree(self.root, ignore_errors=True)
 

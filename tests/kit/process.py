@@ -43,6 +43,14 @@ def reap(popen, timeout):
         return None
 
 
+def end(popen, timeout):
+    """Asks it to end; kill -9 when it takes too long."""
+    popen.send_signal(signal.SIGTERM)
+    if reap(popen, timeout) is None:
+        popen.kill()
+        popen.wait()
+
+
 def children(pid):
     """Process ids of the direct children, such as the backends of a postmaster."""
     found = []
