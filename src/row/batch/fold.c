@@ -177,7 +177,7 @@ static void add_tuple(struct fold *f, const struct fold_group *like, struct str 
 {
     struct fold_group *g = NULL;
 
-    for (size_t i = f->group_count; i-- > 0 && g == NULL;) {
+    for (size_t i = f->group_count; i-- > f->first_group && g == NULL;) {
         g = is_like(&f->groups[i], like) ? &f->groups[i] : NULL;
     }
     if (g == NULL) {
@@ -210,7 +210,7 @@ static bool begins_round(enum row_action before, enum row_action now)
 static void fold_key(struct fold *f, const struct fold_entry *e, size_t n)
 {
     struct outcome *o = &f->outcome;
-    uint32_t round = 0;
+    uint32_t round = f->round;
 
     outcome_clear(o);
     for (size_t i = 0; i < n; i++) {
@@ -230,6 +230,53 @@ static void fold_key(struct fold *f, const struct fold_entry *e, size_t n)
             add_tuple(f, &like, s->tuple);
         }
     }
+    f->last_round = MAX(f->last_round, round);
+}
+
+/* Of entries whose keys can be compared. */
+static void fold_keys(struct fold *f, struct fold_entry *entries, size_t count)
+{
+    qsort_r(entries, count, sizeof *entries, compare_entries, f);
+    for (size_t i = 0, n; i < count; i += n) {
+        for (n = 1; i + n < count; n++) {
+            if (compare_keys(f, &entries[i], &entries[i + n]) != 0) {
+                break;
+            }
+        }
+        fold_key(f, &entries[i], n);
+    }
+}
+
+/* ---- runs ---- */
+
+/* The next key column from `at` on, which then is after it; NULL: there is no other. */
+static const struct column *next_key(const struct target *t, size_t *at)
+{
+    while (*at < t->column_count && !t->columns[*at].is_key) {
+        ++*at;
+    }
+    return *at < t->column_count ? t->columns[(*at)++].column : NULL;
+}
+
+/* Routes into the same table may have different keys. */
+static bool is_same_key(const struct target *a, const struct target *b)
+{
+    size_t at_a = 0;
+    size_t at_b = 0;
+
+    if (a == b) {
+        return true;
+    }
+    for (;;) {
+        const struct column *x = next_key(a, &at_a);
+        const struct column *y = next_key(b, &at_b);
+        if (x == NULL || y == NULL) {
+            return x == y;
+        }
+        if (strcmp(x->name, y->name) != 0) {
+            return false;
+        }
+    }
 }
 
 static int compare_seqs(const void *x, const void *y)
@@ -240,37 +287,60 @@ static int compare_seqs(const void *x, const void *y)
     return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
-/* Only SQL can say which rows have the same key: each run of rows that it can store together is a
- * group, and they follow each other. */
-static void fold_runs(struct fold *f)
+/* How many entries from the first one on can be folded together, or, where only SQL can compare
+ * their keys, are of one part. */
+static size_t run_length(const struct fold_entry *e, size_t left)
 {
-    struct fold_group like = {.part = FOLD_NO_PART};
-    const struct batch_part *before = NULL;
+    const struct target *t = e->part->target;
+    size_t n = 1;
 
-    qsort(f->entries, f->entry_count, sizeof *f->entries, compare_seqs);
-    for (size_t i = 0; i < f->entry_count; i++) {
-        const struct batch_part *p = f->entries[i].part;
-        if (before != NULL && p != before && begins_round(before->action, p->action)) {
-            like.round++;
-        }
-        like.target = p->target;
-        like.action = p->action;
-        like.omit = p->omit;
-        add_tuple(f, &like, f->entries[i].tuple);
-        before = p;
+    while (n < left && (t->keys_by_sql ? e[n].part == e->part
+                                       : !e[n].part->target->keys_by_sql &&
+                                             is_same_key(e[n].part->target, t))) {
+        n++;
+    }
+    return n;
+}
+
+/* Only SQL can say which of these rows have the same key. */
+static void add_run(struct fold *f, const struct fold_entry *e, size_t n)
+{
+    const struct fold_group like = {
+        .target = e->part->target,
+        .action = e->part->action,
+        .omit = e->part->omit,
+        .round = f->round,
+        .part = FOLD_NO_PART,
+    };
+
+    for (size_t i = 0; i < n; i++) {
+        add_tuple(f, &like, e[i].tuple);
     }
 }
 
-static void fold_keys(struct fold *f)
+/* Where rows of different runs may have the same key, runs follow each other as they came. */
+static void fold_runs(struct fold *f)
 {
-    qsort_r(f->entries, f->entry_count, sizeof *f->entries, compare_entries, f);
+    const struct batch_part *before = NULL; /* of the former run, where it is of one part */
+
+    if (f->entry_count > 0) {
+        qsort(f->entries, f->entry_count, sizeof *f->entries, compare_seqs);
+    }
     for (size_t i = 0, n; i < f->entry_count; i += n) {
-        for (n = 1; i + n < f->entry_count; n++) {
-            if (compare_keys(f, &f->entries[i], &f->entries[i + n]) != 0) {
-                break;
-            }
+        struct fold_entry *e = &f->entries[i];
+        bool by_sql = e->part->target->keys_by_sql;
+        n = run_length(e, f->entry_count - i);
+        if (i > 0 && (!by_sql || before == NULL || begins_round(before->action, e->part->action))) {
+            f->round = f->last_round + 1;
         }
-        fold_key(f, &f->entries[i], n);
+        f->last_round = f->round;
+        if (by_sql) {
+            add_run(f, e, n);
+            before = e->part;
+        } else {
+            fold_keys(f, e, n);
+            before = NULL;
+        }
     }
 }
 
@@ -307,8 +377,11 @@ static uint32_t take_truncate(struct fold *f, const struct batch *b, const struc
 static void fold_table(struct fold *f, const struct batch *b, const struct target *t)
 {
     uint32_t first_seq = take_truncate(f, b, t);
-    bool by_sql = false;
+    bool in_runs = false;
 
+    f->first_group = f->group_count;
+    f->round = 0;
+    f->last_round = 0;
     f->entry_count = 0;
     buf_clear(&f->keys);
     buf_add_u8(&f->keys, 0); /* so that an empty key has a place too */
@@ -316,13 +389,13 @@ static void fold_table(struct fold *f, const struct batch *b, const struct targe
         const struct target *other = b->parts[i].target;
         if (is_same_table(other, t) && b->parts[i].action != ROW_TRUNCATE) {
             add_entries(f, &b->parts[i], first_seq);
-            by_sql = by_sql || other->keys_by_sql;
+            in_runs = in_runs || other->keys_by_sql || !is_same_key(other, t);
         }
     }
-    if (f->entry_count > 0 && by_sql) {
+    if (in_runs) {
         fold_runs(f);
     } else if (f->entry_count > 0) {
-        fold_keys(f);
+        fold_keys(f, f->entries, f->entry_count);
     }
 }
 

@@ -18,7 +18,9 @@
  * only SQL can compare them (citext; target.keys_by_sql), groups are runs of rows as they came,
  * each in a round of its own, and rows of one group may share a key.
  *
- * Routes that fill the same table are folded together, by the key that they share.
+ * Routes that fill the same table are folded together, by the key that they share. If their keys
+ * are of different columns, nobody can say here which rows are the same: then each run of rows that
+ * share the columns is folded by itself, and the runs follow each other as they came.
  *
  * One worker thread; memory is kept from use to use.
  */
@@ -51,6 +53,10 @@ struct fold {
     size_t entry_cap;
     struct buf keys;
     struct outcome outcome; /* of one key */
+    /* of the table, or of the run of its rows, that is being folded */
+    size_t first_group;
+    uint32_t round;
+    uint32_t last_round;
 };
 
 /* Fills f with the groups of b, which must not change while they are used. */

@@ -23,6 +23,8 @@ enum { COLUMN_KEY, COLUMN_KEY2, COLUMN_VERSION, COLUMN_MARK };
 
 static const int defaults[COLUMNS] = {[COLUMN_B] = 77, [COLUMN_C] = 88};
 
+static char names[COLUMNS][2] = {"k", "l", "v", "m", "a", "b", "c", "w"};
+
 struct fixture {
     struct target target;
     struct table table;
@@ -36,7 +38,7 @@ static void add_column(struct fixture *x, int column, enum column_type type, int
 {
     size_t i = x->target.column_count++;
 
-    x->columns[i] = (struct column){.name = NULL, .type = type};
+    x->columns[i] = (struct column){.name = names[column], .type = type};
     x->column_of[i] = column;
     x->filled[i] = (struct target_column){
         .column = &x->columns[i],
@@ -901,6 +903,61 @@ static void test_keys_that_only_sql_can_compare(void **state)
     batch_free(b);
 }
 
+/* The groups of rows that come to two targets of one table in turns, as text: "0 P 2, " is the
+ * round, the action and the number of rows. */
+static void check_turns(const char *const *rows, size_t n, bool by_sql, const char *wanted)
+{
+    static const struct kind kind = {.key = TYPE_TEXT};
+    struct fixture x[2];
+    struct fold f = {0};
+    struct batch *b = batch_new();
+    char got[256] = "";
+    size_t length = 0;
+    make_fixture(&x[0], 0, &kind);
+    make_fixture(&x[1], 1, &kind);
+    x[1].table.oid = x[0].table.oid;
+    x[1].columns[1].name = names[COLUMN_KEY2];
+    x[1].target.keys_by_sql = by_sql;
+    batch_record_begin(b, batch_span(b, b, "orders", 0, 1, 0), 0, -1, -1);
+    for (size_t i = 0; i < n; i++) {
+        struct row row = row_of_text(rows[i] + 1, (int) i);
+        row.values[COLUMN_KEY] = rows[i][2] - '0';
+        add_row(b, &x[rows[i][0] - '0'], &row);
+    }
+    batch_record_end(b);
+    fold_batch(&f, b);
+    for (size_t i = 0; i < f.group_count; i++) {
+        const struct fold_group *g = &f.groups[i];
+        length += (size_t) snprintf(got + length, sizeof got - length, "%u:%u%c%zu ", g->round,
+                                    g->target->id, g->action == ROW_DELETE ? 'D' : 'P',
+                                    g->row_count);
+    }
+    assert_string_equal(got, wanted);
+    fold_done(&f);
+    batch_free(b);
+}
+
+/* Routes into one table whose keys are of different columns: what one deletes the other may have
+ * put, so the order between them stays. */
+static void test_keys_of_different_columns(void **state)
+{
+    (void) state;
+    static const char *const rows[] = {"0P0", "0P1", "1D0", "0P0", "0P0", "1P2", "1D2"};
+    static const char *const deletes[] = {"1D0", "1D1", "0D2"};
+
+    check_turns(rows, ARRAY_LEN(rows), false, "0:0P2 1:1D1 2:0P1 3:1D1 ");
+    check_turns(deletes, ARRAY_LEN(deletes), false, "0:1D2 1:0D1 ");
+}
+
+/* ... and if SQL has to compare those of one, the rows of the other are still one for each key. */
+static void test_keys_of_which_some_are_by_sql(void **state)
+{
+    (void) state;
+    static const char *const rows[] = {"0P0", "0P0", "0P1", "1D0", "1P0", "1P0", "0P0", "0D0"};
+
+    check_turns(rows, ARRAY_LEN(rows), true, "0:0P2 1:1D1 1:1P2 2:0D1 ");
+}
+
 /* A key that is as good as its bytes lie: ("a", "b") is not ("ab", ""). NaN is equal to itself. */
 static void test_keys_that_only_look_alike(void **state)
 {
@@ -965,6 +1022,8 @@ int main(void)
         cmocka_unit_test(test_rows_come_in_the_order_of_keys),
         cmocka_unit_test(test_rows_without_a_key_are_sent_as_they_are),
         cmocka_unit_test(test_keys_that_only_sql_can_compare),
+        cmocka_unit_test(test_keys_of_different_columns),
+        cmocka_unit_test(test_keys_of_which_some_are_by_sql),
         cmocka_unit_test(test_keys_that_only_look_alike),
         cmocka_unit_test(test_an_update_of_nothing),
     };
