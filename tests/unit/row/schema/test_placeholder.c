@@ -66,7 +66,7 @@ static void test_strings(void **state)
         "5f5f746f6173745f5e",
         "1336d5b8-1168-3205-a644-df61db0a6a23",
         "1336d5b811683205a644df61db0a6a22",
-        "{\"" TOAST "\":\"\"}",
+        "{\"__toast__\":\"\"}",
         "[\"" TOAST "\"]",
         NULL,
     };
