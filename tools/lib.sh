@@ -6,6 +6,7 @@ PACKAGES_BUILD=(
     librdkafka-dev libpq-dev libyaml-dev libsystemd-dev libsimdjson-dev
 )
 PACKAGES_POSTGRES=(postgresql)
+PACKAGES_PACKAGE=(debhelper dpkg-dev fakeroot lintian)
 PACKAGES_TEST=(
     g++ libclang-rt-dev libcmocka-dev clang-format clang-tidy clang-tools gcovr git
     maven default-jre-headless kcat iproute2 util-linux pgbouncer postgresql-postgis
