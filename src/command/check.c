@@ -90,7 +90,8 @@ static bool check_postgres(struct check *k)
     int version = 0;
     char encoding[32];
 
-    if (!conn_open_wait(k->conn, -1, &err) || !prepare_confirm_session(k->cfg, k->conn, -1, &err) ||
+    if (!conn_open_wait(k->conn, -1, &err) || !conn_check_server(k->conn, &err) ||
+        !prepare_confirm_session(k->cfg, k->conn, -1, &err) ||
         !catalog_server(k->conn, &version, encoding, sizeof encoding, &err)) {
         fault(k, EXIT_TARGET, &err);
         return false;

@@ -24,7 +24,7 @@ static enum exit_code apply(const struct command_args *args, struct conn *c)
     struct error err;
     int applied = 0;
 
-    if (!conn_open_wait(c, -1, &err) ||
+    if (!conn_open_wait(c, -1, &err) || !conn_check_server(c, &err) ||
         !schema_ensure(c, args->cfg->postgres.schema, true, &applied, &err)) {
         command_fault(&err);
         return EXIT_TARGET;

@@ -158,6 +158,18 @@ usec_t conn_round_trip(const struct conn *c)
     return c->round_trip;
 }
 
+bool conn_check_server(const struct conn *c, struct error *err)
+{
+    int version = PQserverVersion(c->pg);
+
+    if (version >= SERVER_VERSION_MIN) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "the server is PostgreSQL %d: pgsinkd needs %d or newer",
+              version / 10000, SERVER_VERSION_MIN / 10000);
+    return error_hint(err, "Upgrade the server (pg_upgrade), or let postgres.dsn lead to another.");
+}
+
 int conn_backend_pid(const struct conn *c)
 {
     return c->pg != NULL ? PQbackendPID(c->pg) : 0;

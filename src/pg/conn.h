@@ -87,6 +87,12 @@ usec_t conn_round_trip(const struct conn *c);
 int conn_backend_pid(const struct conn *c);
 
 /*
+ * Whether the server that it is connected to is of a version that pgsinkd works with; asks nobody.
+ * ERROR_SETUP with a hint if it is too old.
+ */
+bool conn_check_server(const struct conn *c, struct error *err) _must_;
+
+/*
  * Blocking: opens and sets up, or fails (classes as of CONN_FAILED). Returns early with ERROR_LINK
  * "interrupted" when stop_fd (a signalfd or eventfd; -1 = none) becomes readable; so do the
  * blocking questions asked on this connection afterwards. @thread main, scout

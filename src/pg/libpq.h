@@ -55,6 +55,10 @@ struct conn {
     struct error notice;   /* the last error that ended the session without being asked for */
 };
 
+/* As PQserverVersion counts. Older servers are past their end of life, and nothing is tested with
+ * them. */
+#define SERVER_VERSION_MIN 150000
+
 /* For each address, and for the lookup of each name. */
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 

@@ -60,6 +60,11 @@ def as_server_user(argv, death=None):
     return [*drop, *argv]
 
 
+def copy_if_there(source, target):
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copy2(source, target)
+
+
 class Postgres:
     """One server. `data` is made by initdb, or taken from a standby's base backup."""
 
@@ -194,14 +199,37 @@ class Postgres:
             admin.execute("SELECT pg_reload_conf()")
 
     def standby(self, name="standby", port=None, **settings):
-        """A streaming, asynchronous standby of this server: started, and following."""
+        """A streaming, asynchronous standby of this server: started, and following.
+
+        Not by pg_basebackup, which has to be of the server's version and does not come with every server.
+        """
         other = Postgres(self.root.parent, name, **settings)
         other.port = port or other.port
-        self.run("pg_basebackup", "-h", self.host, "-p", self.port, "-U", SUPERUSER,
-                      "-D", other.data, "-R", "-c", "fast", "--no-sync")  # fmt: skip
+        with self.connect() as admin:
+            admin.execute("SELECT pg_backup_start('standby', fast => true)")
+            self._copy_data(other.data)
+            label, _ = admin.execute(
+                "SELECT labelfile, spcmapfile FROM pg_backup_stop(wait_for_archive => false)"
+            ).fetchone()
+        (other.data / "backup_label").write_text(label)
+        (other.data / "standby.signal").touch()
+        with (other.data / "postgresql.auto.conf").open("a") as f:
+            f.write(f"primary_conninfo = 'host={self.host} port={self.port} user={SUPERUSER}'\n")
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "postgres:postgres", other.data], check=True)
         other.start()
         wait.until(self._is_followed, "the standby to stream")
         return other
+
+    def _copy_data(self, data):
+        """As a base backup has it; files may change and go meanwhile."""
+        shutil.copytree(
+            self.data, data, ignore=shutil.ignore_patterns("postmaster.*", "pg_internal.init", "pgsql_tmp*"),
+            ignore_dangling_symlinks=True, copy_function=copy_if_there,
+        )  # fmt: skip
+        for inside in ("pg_wal", "pg_replslot", "pg_stat_tmp", "pg_dynshmem"):
+            for path in (data / inside).iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _is_followed(self):
         with self.connect() as admin:

@@ -10,6 +10,7 @@
     proxy.delay = 0.05                  seconds each piece waits, in each direction
     proxy.cut_after(DOWN, 10_000)       reset the connection once so many bytes went that way
     proxy.cut_at(DOWN, b"COPY ")        reset the connection when the pattern comes by; it does not pass
+    proxy.rewrite = b"old", b"new"      what the server says, as long as before, where it comes in one piece
 
 UP is client to server, DOWN is server to client.
 """
@@ -94,6 +95,8 @@ class _Link:
                 self.end(reset=True)
                 return
             tail = data[-64:]
+            if direction == DOWN and self.proxy.rewrite:
+                data = data.replace(*self.proxy.rewrite)
             self._send(target, data)
 
     def _send(self, target, data):
@@ -107,6 +110,7 @@ class Proxy:
         self.target = target
         self.mode = PASS
         self.delay = 0
+        self.rewrite = None
         self.struck = threading.Event()  # a cut_after or cut_at has done its work
         self._lock = threading.Lock()
         self._links = set()

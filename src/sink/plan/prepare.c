@@ -152,12 +152,12 @@ static bool may_wait(const struct prepared *p, const struct error *err)
     return err->class == ERROR_SETUP && config_has_ledger(p->cfg) && !*p->is_first;
 }
 
-/* No pooler in between, the schema, then the tables. Whatever fails with ERROR_SETUP is for a
- * person, the rest is tried again. */
+/* A server that is new enough, no pooler in between, the schema, then the tables. Whatever fails
+ * with ERROR_SETUP is for a person, the rest is tried again. */
 static bool prepare_connected(const struct prepared *p, struct conn *c, int stop_fd,
                               struct error *err)
 {
-    if (!confirm_session(p->cfg, c, stop_fd, err)) {
+    if (!conn_check_server(c, err) || !confirm_session(p->cfg, c, stop_fd, err)) {
         return false;
     }
     if (!prepare_schema(p, c, err)) {
