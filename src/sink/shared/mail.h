@@ -161,7 +161,7 @@ struct report {
     uint64_t seq;
     struct known_log known;       /* START */
     bool is_tail;                 /* START: once more, by a later record */
-    bool inserted;                /* START: the partition's row of the ledger is new */
+    bool inserted;                /* START, STOPPED: its row of the ledger is new */
     bool begun;                   /* UNKNOWN: it has had one, which was deleted by hand */
     bool truncated;               /* RESET: the library says so, */
     int64_t log_end;              /*   and that the log now ends here; -1: not where */
