@@ -1,5 +1,6 @@
 """Operators steer a sink by SQL while it runs: pause and resume."""
 
+import re
 import time
 
 import psycopg
@@ -214,3 +215,175 @@ def test_what_pause_and_resume_refuse(bench):
     resume(bench, log.topic)
     assert not standing(bench)
     bench.check(log)
+
+
+# ---- seek ----
+
+
+def seek(bench, topic, where, *partition):
+    """seek(sink, topic, where [, partition]): how many partitions."""
+    more = ", %s" * len(partition)
+    return bench.value(f"SELECT pgsinkd.seek(%s, %s, %s::text{more})", bench.sink, topic, where, *partition)
+
+
+def seeks(bench):
+    """Requests that wait: {(topic, partition): error}."""
+    rows = bench.sql("SELECT topic, partition, error FROM pgsinkd.seeks WHERE sink = %s", bench.sink)
+    return {(topic, partition): error for topic, partition, error in rows}
+
+
+def stored_again(bench, offsets):
+    """How often these offsets of partition 0 are rows."""
+    return [bench.value("SELECT count(*) FROM events WHERE _partition = 0 AND _offset = %s", o) for o in offsets]
+
+
+def forget_doubles(bench):
+    """Of each record the last row stays, which is the one that was stored in its turn."""
+    bench.sql("DELETE FROM events a USING events b WHERE a._partition = b._partition AND a._offset = b._offset"
+              " AND a.seq < b.seq")  # fmt: skip
+
+
+@pytest.mark.quick
+@pytest.mark.sanitize
+def test_a_seek_to_what_only_kafka_knows(bench):
+    """Earliest, a time, the end: a request that the daemon carries out at once; rows come again, or never."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    now = int(time.time() * 1000) - 3_600_000
+    for p in (0, 1):
+        for n in range(10):
+            log.send_json(partition=p, id=n, note="old", timestamp=now + 1000 * n)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    assert seek(bench, log.topic, "earliest") == 2
+    takes_effect("a seek to earliest", lambda: bench.rows() == 40)
+    at = bench.value("SELECT to_char(to_timestamp(%s::numeric / 1000) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')",
+                     now + 6001)  # fmt: skip
+    assert seek(bench, log.topic, at, 0) == 1
+    takes_effect("a seek to a time", lambda: bench.rows() == 43)
+    assert stored_again(bench, (6, 7)) == [2, 3]
+    assert seek(bench, None, "2999-01-01") == 2
+    wait.until(lambda: not seeks(bench), "the requests to be carried out")
+    assert bench.next_offsets(log) == {0: 10, 1: 10}  # a time after the last record means the end
+    wait.stays(lambda: bench.rows() == 43, "nothing to come again", 0.5)
+    assert seek(bench, log.topic, "5") == 2
+    takes_effect("a seek to an offset", lambda: bench.rows() == 53)
+    assert not d.lines("error") + d.lines("warning")
+    forget_doubles(bench)
+    bench.check(log)
+
+
+def test_a_seek_to_the_end_passes_what_is_there(bench):
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(10)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    d.freeze()
+    log.fill(10)
+    assert seek(bench, log.topic, "Latest", 0) == 1
+    bench.value("SELECT pgsinkd.pause(%s)", bench.sink)  # so that it cannot have stored them before
+    d.thaw()
+    wait.until(lambda: not seeks(bench), "the request to be carried out")
+    assert bench.next_offset(log) == 20
+    resume(bench)
+    log.fill(5)
+    bench.wait_stored(log)
+    bench.check(log, without={(0, o) for o in range(10, 20)})
+
+
+def test_a_seek_waits_for_a_daemon_and_for_kafka(bench):
+    """What nobody can do yet stays in the table, with the reason, and in status; a later one takes its place."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(20)
+    config = bench.config(log)
+    bench.drain(config)
+    assert seek(bench, log.topic, "earliest") == 2
+    assert seek(bench, log.topic, "latest", 1) == 1
+    assert bench.value("SELECT pgsinkd.seek(%s, %s, 0, 3)", bench.sink, log.topic) == 10
+    assert seeks(bench) == {(log.topic, 1): None}
+    assert bench.value("SELECT seeks FROM pgsinkd.status WHERE sink = %s", bench.sink) == 1
+    # A partition that Kafka does not have, of a row that somebody has made.
+    bench.sql("INSERT INTO pgsinkd.offsets (sink, topic, partition, next_offset, owner_epoch)"
+              " VALUES (%s, %s, 7, 0, 1)", bench.sink, log.topic)  # fmt: skip
+    assert seek(bench, log.topic, "earliest", 7) == 1
+    bench.sql("DELETE FROM events WHERE _partition = 0 AND _offset >= 3")
+    d = bench.start(config)
+    bench.wait_rows(20)
+    owner = "UPDATE pgsinkd.offsets SET owner = (SELECT owner FROM pgsinkd.offsets WHERE partition = 0) WHERE partition = 7"
+    bench.sql(owner)
+    seek(bench, log.topic, "earliest", 7)
+    wait.until(lambda: seeks(bench).get((log.topic, 7)), "the reason to be written down")
+    assert set(seeks(bench)) == {(log.topic, 7)}
+    assert re.search("kafka: ", seeks(bench)[(log.topic, 7)])
+    wait.until(lambda: any("seek(): " in line for line in d.lines("warning")), "the log to say it")
+    assert bench.value("SELECT pgsinkd.reset(%s, %s)", bench.sink, log.topic) == 3
+    assert not seeks(bench)
+    bench.sql("DELETE FROM events")
+    bench.wait_stored(log)
+    bench.wait_rows(20)
+    bench.check(log)
+
+
+def test_an_answer_that_is_overtaken_changes_nothing(bench):
+    """Kafka has answered for a request that is not there any more: the ledger stays as it is."""
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(10)
+    bench.drain(bench.config(log))
+    seek(bench, log.topic, "earliest", 0)
+    first = bench.value("SELECT id FROM pgsinkd.seeks")
+    seek(bench, log.topic, "latest", 0)
+    done = "SELECT pgsinkd.seek_done(%s, %s, '{0}', %s, '{0}', '{NULL}')"
+    assert bench.value(done, bench.sink, [log.topic], [first]) == 0
+    assert bench.next_offset(log) == 10
+    second = bench.value("SELECT id FROM pgsinkd.seeks")
+    bench.value("SELECT pgsinkd.seek(%s, %s, 0, 10)", bench.sink, log.topic)
+    assert bench.value(done, bench.sink, [log.topic], [second]) == 0
+    assert bench.next_offset(log) == 10
+    bench.check(log)
+
+
+@pytest.mark.parametrize("where", ["", "erliest", "-1", "12x", "infinity"])
+def test_a_seek_to_nowhere_is_refused(bench, where):
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(1)
+    bench.drain(bench.config(log))
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="is neither an offset, nor earliest, latest or a time"):
+        seek(bench, log.topic, where)
+    bench.check(log)
+
+
+# ---- reset ----
+
+
+@pytest.mark.parametrize("start", ["earliest", "latest"])
+def test_a_topic_is_reset_under_load(bench, start):
+    """It begins again as kafka.start says, whatever is on its way; pause and requests are forgotten."""
+    log = bench.topic(partitions=3)
+    bench.plain_table()
+    if start == "earliest":
+        log.fill(30_000)
+    d = bench.start(bench.config(log, kafka={"start": start}, batch={"max_rows": 300}))
+    if start == "latest":
+        wait.until(lambda: len(bench.next_offsets(log)) == 3, "all to begin")
+        log.fill(30_000)
+    bench.wait_rows(2000)
+    with bench.db.transaction():
+        assert bench.value("SELECT pgsinkd.reset(%s, %s)", bench.sink, log.topic) == 3
+        bench.sql("DELETE FROM events")
+    begun = "SELECT count(*), min(first_offset) FROM pgsinkd.partitions WHERE first_offset IS NOT NULL"
+    wait.until(lambda: bench.sql(begun)[0][0] == 3, "all to begin again")
+    if start == "earliest":
+        assert bench.sql(begun)[0][1] == 0
+        bench.wait_stored(log)
+        bench.check(log)
+    else:
+        bench.wait_stored(log, ends={0: 10_000, 1: 10_000, 2: 10_000})
+        log.fill(300)
+        bench.wait_stored(log)
+        assert bench.sql(begun)[0][1] == 10_000
+        bench.check(log, start={0: 10_000, 1: 10_000, 2: 10_000})
+    assert "its row was deleted; kafka.start" in d.log()
