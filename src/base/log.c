@@ -152,6 +152,35 @@ static void lines_write(const struct lines *l)
     }
 }
 
+/* ---- the last error ---- */
+
+static struct log_last last_error;
+static atomic_flag last_is_busy = ATOMIC_FLAG_INIT; /* nobody waits for it */
+
+static void keep_error(enum log_level level, const char *text)
+{
+    struct error whole; /* cuts no character */
+
+    if (level != LOG_LEVEL_ERROR || atomic_flag_test_and_set(&last_is_busy)) {
+        return;
+    }
+    error_set(&whole, ERROR_NONE, "%s", text);
+    memcpy(last_error.text, whole.text, sizeof last_error.text);
+    _Static_assert(sizeof last_error.text == sizeof whole.text, "a fault fits");
+    last_error.at_usec = clock_mono();
+    atomic_flag_clear(&last_is_busy);
+}
+
+bool log_last_error(struct log_last *out)
+{
+    if (atomic_flag_test_and_set(&last_is_busy)) {
+        return false;
+    }
+    *out = last_error;
+    atomic_flag_clear(&last_is_busy);
+    return out->at_usec > 0;
+}
+
 static const struct log_entry entries[] = {
 #define EVENT(number, name, level, text) {number, #name, LOG_LEVEL_##level, text, false},
 #define FAULT(number, name, level, what) {number, #name, LOG_LEVEL_##level, what, true},
@@ -180,6 +209,7 @@ void log_event(enum log_kind kind, const char *fmt, ...)
     int n = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     assert(n >= 0);
+    keep_error(level, text);
     l.n = 0;
     lines_add(&l, level, "", text);
     lines_write(&l);
@@ -193,6 +223,7 @@ void log_fault(enum log_kind kind, const struct error *err)
     if (!log_enabled(level)) {
         return;
     }
+    keep_error(level, err->text);
     l.n = 0;
     lines_add(&l, level, "", err->text);
     if (err->hint[0]) {

@@ -50,6 +50,14 @@ void log_event(enum log_kind kind, const char *fmt, ...) _printf_(2, 3);
 /* A fault: its text on one line, its hint, if any, on a second one that starts with "HINT: ". */
 void log_fault(enum log_kind kind, const struct error *err);
 
+/* The last line of level error, whoever has logged it. False: there is none, or one is being
+ * written at this very moment. */
+struct log_last {
+    char text[768];   /* without time and hint; cut if longer */
+    uint64_t at_usec; /* monotonic */
+};
+bool log_last_error(struct log_last *out) _must_;
+
 /* A row of base/events.def. */
 struct log_entry {
     unsigned number;
