@@ -122,6 +122,13 @@ usec_t failpoint_time(enum failtime t, usec_t usual)
     return times[t] != 0 ? times[t] : usual;
 }
 
+const char *failpoint_journal(const char *usual)
+{
+    const char *path = getenv("PGSINKD_JOURNAL");
+
+    return path != NULL ? path : usual;
+}
+
 bool failpoint_hit(enum failpoint f)
 {
     if (points[f].action == ACTION_NONE) {

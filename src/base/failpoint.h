@@ -8,6 +8,7 @@
  *
  * Also times that tests set, in milliseconds; the names are listed in failtime.def:
  *     PGSINKD_FAILTIMES="refused_pause=200"
+ * And where journald listens: PGSINKD_JOURNAL.
  * Any thread.
  */
 #ifndef BASE_FAILPOINT_H
@@ -38,6 +39,9 @@ bool failpoint_hit(enum failpoint f);
 
 /* The time that the environment has set, or else the usual one. */
 usec_t failpoint_time(enum failtime t, usec_t usual);
+
+/* Where journald listens: what PGSINKD_JOURNAL names, or else the usual path. */
+const char *failpoint_journal(const char *usual);
 #else
 static inline void failpoint_init(void)
 {
@@ -50,6 +54,10 @@ static inline bool failpoint_hit(enum failpoint f)
 static inline usec_t failpoint_time(enum failtime t, usec_t usual)
 {
     (void) t;
+    return usual;
+}
+static inline const char *failpoint_journal(const char *usual)
+{
     return usual;
 }
 #endif

@@ -1,12 +1,13 @@
 /*
- * The log. A line is put together on the stack and leaves with one write(2): no lock, no
- * allocation, and nothing of two threads mixes (a pipe takes up to PIPE_BUF bytes in one piece).
+ * The log. A line is put together on the stack and leaves with one write(2) or datagram: no lock,
+ * no allocation, and nothing of two threads mixes (a pipe takes up to PIPE_BUF bytes in one piece).
  * Control characters in a text, line feeds included, are escaped: what a server or a record says
  * cannot forge a line.
  */
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/log_line.h"
 #include "base/str.h"
 #include "base/thread.h"
 
@@ -18,12 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
-    LOG_WRITE_MAX = 4096, /* PIPE_BUF on Linux */
     LOG_TEXT_MAX = 2048,
+    SINK_MAX = 64,
 };
 
 static const struct {
@@ -36,7 +37,13 @@ static const struct {
 };
 
 static atomic_int log_threshold = LOG_LEVEL_INFO;
+static atomic_int log_shape = LOG_FORMAT_TEXT;
 static atomic_bool log_to_journal = false;
+
+/* Set by log_open, before other threads. */
+static int journal_fd = -1;
+static char journal_path[sizeof((struct sockaddr_un *) NULL)->sun_path];
+static char log_sink[SINK_MAX];
 
 /* JOURNAL_STREAM is "device:inode"; a child that redirected its stderr has inherited it, too. */
 static bool stderr_is_journal(void)
@@ -59,6 +66,20 @@ void log_init(enum log_level threshold)
     atomic_store_explicit(&log_to_journal, stderr_is_journal(), memory_order_relaxed);
 }
 
+void log_open(const char *sink, const char *path)
+{
+    snprintf(log_sink, sizeof log_sink, "%s", sink);
+    snprintf(journal_path, sizeof journal_path, "%s", path);
+    if (atomic_load_explicit(&log_to_journal, memory_order_relaxed)) {
+        journal_fd = log_journal_open();
+    }
+}
+
+void log_set_format(enum log_format format)
+{
+    atomic_store_explicit(&log_shape, (int) format, memory_order_relaxed);
+}
+
 bool log_level_parse(const char *text, enum log_level *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
@@ -75,73 +96,61 @@ bool log_enabled(enum log_level level)
     return (int) level <= atomic_load_explicit(&log_threshold, memory_order_relaxed);
 }
 
-/* One write's worth of lines. */
-struct lines {
-    char text[LOG_WRITE_MAX];
-    size_t n;
-};
+/* ---- the plain shape ---- */
 
-_printf_(2, 3) static void lines_printf(struct lines *l, const char *fmt, ...)
+/* A hint belongs to the line before it: only the journal's pipe, which keeps lines apart, wants a
+ * front for it. */
+static void add_front(struct log_out *o, const struct log_line *l, bool follows)
 {
-    va_list args;
+    char stamp[LOG_STAMP_MAX];
 
-    va_start(args, fmt);
-    int n = vsnprintf(l->text + l->n, sizeof l->text - l->n, fmt, args);
-    va_end(args);
-    assert(n >= 0);
-    l->n = MIN(l->n + (size_t) n, sizeof l->text - 1);
-}
-
-/* A hint belongs to the line before it: only the journal, which keeps lines apart, wants a front
- * for it. */
-static void lines_front(struct lines *l, enum log_level level, bool follows)
-{
     if (atomic_load_explicit(&log_to_journal, memory_order_relaxed)) {
-        lines_printf(l, "<%d>%s: ", levels[level].syslog, thread_name());
-        return;
+        log_out_printf(o, "<%d>%s: ", l->priority, l->thread);
+    } else if (!follows) {
+        log_stamp(l->wall_ms, stamp);
+        log_out_printf(o, "%s %s %s: ", stamp, l->level, l->thread);
     }
-    if (follows) {
-        return;
-    }
-    int64_t ms = clock_wall_ms();
-    time_t seconds = (time_t) (ms / 1000);
-    struct tm tm;
-    char stamp[32];
-
-    gmtime_r(&seconds, &tm);
-    size_t n = strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%S", &tm);
-    assert(n > 0);
-    lines_printf(l, "%s.%03dZ %s %s: ", stamp, (int) (ms % 1000), levels[level].name,
-                 thread_name());
 }
 
 /* Leaves room for the dots and for the second line of a fault. */
-static void lines_add(struct lines *l, enum log_level level, const char *mark, const char *text)
+static void add_line(struct log_out *o, const struct log_line *l, const char *mark,
+                     const char *text)
 {
-    lines_front(l, level, *mark);
-    lines_printf(l, "%s", mark);
+    add_front(o, l, *mark);
+    log_out_printf(o, "%s", mark);
 
-    size_t end = MIN(l->n + LOG_TEXT_MAX, sizeof l->text - 8);
-    while (*text && l->n < end) {
+    size_t end = MIN(o->n + LOG_TEXT_MAX, sizeof o->text - 8);
+    while (*text && o->n < end) {
         unsigned char c = (unsigned char) *text++;
         if (c == '\n' || c == '\t') {
-            l->text[l->n++] = ' ';
+            o->text[o->n++] = ' ';
         } else if (c < 0x20 || c == 0x7F) {
-            lines_printf(l, "\\x%02x", c);
+            log_out_printf(o, "\\x%02x", c);
         } else {
-            l->text[l->n++] = (char) c;
+            o->text[o->n++] = (char) c;
         }
     }
-    lines_printf(l, "%s\n", *text ? "..." : "");
+    log_out_printf(o, "%s\n", *text ? "..." : "");
 }
 
+static void plain(const struct log_line *l, struct log_out *o)
+{
+    o->n = 0;
+    add_line(o, l, "", l->text);
+    if (l->hint[0] != '\0') {
+        add_line(o, l, "HINT: ", l->hint);
+    }
+}
+
+/* ---- out ---- */
+
 /* A log that cannot be written is no reason to stop: what matters is in PostgreSQL. */
-static void lines_write(const struct lines *l)
+static void write_out(const struct log_out *o)
 {
     size_t done = 0;
 
-    while (done < l->n) {
-        ssize_t n = write(STDERR_FILENO, l->text + done, l->n - done);
+    while (done < o->n) {
+        ssize_t n = write(STDERR_FILENO, o->text + done, o->n - done);
         if (n < 0 && errno == EINTR) {
             continue;
         }
@@ -181,6 +190,37 @@ bool log_last_error(struct log_last *out)
     return out->at_usec > 0;
 }
 
+static void say(struct log_where at, enum log_kind kind, const char *text, const char *hint)
+{
+    const struct log_entry *entry = log_entry(kind);
+    struct log_line l = {
+        .wall_ms = clock_wall_ms(),
+        .entry = entry,
+        .level = levels[entry->level].name,
+        .priority = levels[entry->level].syslog,
+        .thread = thread_name(),
+        .sink = log_sink,
+        .at = at,
+        .text = text,
+        .hint = hint,
+    };
+    struct log_out o;
+
+    keep_error(entry->level, text);
+    if (journal_fd >= 0 && log_journal_send(journal_fd, journal_path, &l)) {
+        return;
+    }
+    bool is_json = atomic_load_explicit(&log_shape, memory_order_relaxed) == LOG_FORMAT_JSON;
+    if (is_json && !atomic_load_explicit(&log_to_journal, memory_order_relaxed)) {
+        log_json(&l, &o);
+    } else {
+        plain(&l, &o);
+    }
+    write_out(&o);
+}
+
+/* ---- kinds ---- */
+
 static const struct log_entry entries[] = {
 #define EVENT(number, name, level, text) {number, #name, LOG_LEVEL_##level, text, false},
 #define FAULT(number, name, level, what) {number, #name, LOG_LEVEL_##level, what, true},
@@ -195,41 +235,48 @@ const struct log_entry *log_entry(enum log_kind kind)
     return &entries[kind];
 }
 
-void log_event(enum log_kind kind, const char *fmt, ...)
+_printf_(3, 0) static void say_format(struct log_where at, enum log_kind kind, const char *fmt,
+                                      va_list args)
 {
     char text[LOG_TEXT_MAX + 2]; /* one character too many shows that there were more */
-    struct lines l;
-    va_list args;
 
-    enum log_level level = log_entry(kind)->level;
-    if (!log_enabled(level)) {
+    if (!log_enabled(log_entry(kind)->level)) {
         return;
     }
-    va_start(args, fmt);
     int n = vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     assert(n >= 0);
-    keep_error(level, text);
-    l.n = 0;
-    lines_add(&l, level, "", text);
-    lines_write(&l);
+    say(at, kind, text, "");
+}
+
+void log_event(enum log_kind kind, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    say_format(LOG_NOWHERE, kind, fmt, args);
+    va_end(args);
+}
+
+void log_event_at(struct log_where at, enum log_kind kind, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    say_format(at, kind, fmt, args);
+    va_end(args);
 }
 
 void log_fault(enum log_kind kind, const struct error *err)
 {
-    enum log_level level = log_entry(kind)->level;
-    struct lines l;
+    log_fault_at(LOG_NOWHERE, kind, err);
+}
 
-    if (!log_enabled(level)) {
-        return;
+void log_fault_at(struct log_where at, enum log_kind kind, const struct error *err)
+{
+    at.sqlstate = err->sqlstate;
+    if (log_enabled(log_entry(kind)->level)) {
+        say(at, kind, err->text, err->hint);
     }
-    keep_error(level, err->text);
-    l.n = 0;
-    lines_add(&l, level, "", err->text);
-    if (err->hint[0]) {
-        lines_add(&l, level, "HINT: ", err->hint);
-    }
-    lines_write(&l);
 }
 
 bool log_limit_pass(struct log_limit *l, uint64_t *out_held_back)

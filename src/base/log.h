@@ -1,9 +1,14 @@
 /*
- * The log: lines on stderr. When stderr is the journal (JOURNAL_STREAM names its device and inode)
- * a line is "<4>worker-1: text", <4> being syslog's level; else
- *     2026-11-24T08:00:00.123Z warning worker-1: text
- * One call writes whole lines with one write(2), so lines of different threads do not mix. Control
- * characters in a text are escaped, line feeds become blanks; about 2,000 bytes of it are shown.
+ * The log: lines on stderr, or fields in the journal.
+ *
+ *     2026-11-24T08:00:00.123Z warning worker-1: text        format text
+ *     {"time":"2026-11-24T08:00:00.123Z","level":"warning",...}   format json
+ *     MESSAGE=text, PRIORITY=4, TOPIC=..., MESSAGE_ID=...    the journal, whatever the format
+ *     <4>worker-1: text                                      ... where only its pipe is there
+ *
+ * One call writes whole lines with one write(2) or one datagram, so lines of different threads do
+ * not mix. Control characters in a text are escaped, line feeds become blanks; about 2,000 bytes of
+ * it are shown. What a line is about comes as a `struct log_where` and is never read from a text.
  * Called only by sink/, command/ and main.c. Any thread.
  */
 #ifndef BASE_LOG_H
@@ -20,8 +25,22 @@ enum log_level {
     LOG_LEVEL_DEBUG,
 };
 
-/* Looks at stderr and sets the threshold. Main thread, before other threads. */
+enum log_format {
+    LOG_FORMAT_TEXT,
+    LOG_FORMAT_JSON,
+};
+
+#define LOG_JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+/* Is stderr the journal's (JOURNAL_STREAM names its device and inode)? Sets the threshold. Lines
+ * are text until log_set_format. Main thread, before other threads. */
 void log_init(enum log_level threshold);
+
+/* Shows the sink in every line, and sends lines to journald at `path` if stderr is the journal's:
+ * LOG_JOURNAL_SOCKET, but for tests. Both are copied. Main thread, before other threads. */
+void log_open(const char *sink, const char *path);
+
+void log_set_format(enum log_format format);
 bool log_level_parse(const char *text, enum log_level *out) _must_;
 bool log_enabled(enum log_level level);
 
@@ -42,13 +61,28 @@ enum log_kind {
 #undef EVENT
 #undef FAULT
 
-/* log_event(LOG(partition_begins), topic, partition, offset, reason) */
+/* What a line is about: the fields of json and of the journal. */
+struct log_where {
+    const char *topic;    /* NULL: of none, or of several */
+    int32_t partition;    /* < 0: of none, or of several */
+    int64_t offset;       /* < 0: of none */
+    const char *sqlstate; /* NULL or "": none */
+};
+#define LOG_NOWHERE ((struct log_where){.partition = -1, .offset = -1})
+
+/* log_event(LOG(assigned), count, ending) */
 #define LOG(name) LOG_##name, log_text_##name
 
 void log_event(enum log_kind kind, const char *fmt, ...) _printf_(2, 3);
 
-/* A fault: its text on one line, its hint, if any, on a second one that starts with "HINT: ". */
+/* log_event_at(partition_at(p, offset), LOG(partition_begins), p->topic, ...): what concerns a
+ * partition. tests/lint/events.py asks for it in all of 4xx. */
+void log_event_at(struct log_where at, enum log_kind kind, const char *fmt, ...) _printf_(3, 4);
+
+/* A fault: its text on one line, its hint, if any, on a second one that starts with "HINT: ". Its
+ * SQLSTATE is a field. */
 void log_fault(enum log_kind kind, const struct error *err);
+void log_fault_at(struct log_where at, enum log_kind kind, const struct error *err);
 
 /* The last line of level error, whoever has logged it. False: there is none, or one is being
  * written at this very moment. */

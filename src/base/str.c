@@ -141,6 +141,11 @@ static size_t utf8_char(const uint8_t *p, size_t n)
     return len;
 }
 
+size_t str_utf8_char(struct str s)
+{
+    return utf8_char((const uint8_t *) s.p, s.n);
+}
+
 bool str_utf8(struct str s, size_t *out_chars)
 {
     const uint8_t *p = (const uint8_t *) s.p;

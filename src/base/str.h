@@ -38,6 +38,10 @@ bool str_to_u64(struct str s, uint64_t *out) _must_;
  */
 bool str_utf8(struct str s, size_t *out_chars);
 
+/* The length of the well-formed character at the start of s, which is not empty; 0: there is none.
+ */
+size_t str_utf8_char(struct str s) _pure_;
+
 /* FNV-1a, for hash tables only. */
 uint64_t str_hash(struct str s) _pure_;
 

@@ -16,6 +16,8 @@ enum exit_code command_run(const struct command_args *args)
     mem_keep_freed();
     failpoint_init();
     log_init(args->cfg->log.level);
+    log_set_format(args->cfg->log.format);
+    log_open(args->cfg->sink, failpoint_journal(LOG_JOURNAL_SOCKET));
     if (!command_check_file(args->cfg, &err)) {
         log_fault(LOG_config_refused, &err);
         return EXIT_CONFIG;

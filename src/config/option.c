@@ -20,6 +20,11 @@ static const struct option_word log_level_words[] = {
 #include "config/options.def"
 };
 
+static const struct option_word log_format_words[] = {
+#define ENUM_LOG_FORMAT(id, text) {text, id},
+#include "config/options.def"
+};
+
 /* The kind WORD(tag) of a row sets two members: OPTION_##kind calls this macro then. */
 #define OPTION_WORD(tag) OPTION_WORD, .words = {tag##_words, ARRAY_LEN(tag##_words)}
 

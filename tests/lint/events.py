@@ -13,16 +13,44 @@ import source
 
 DEF, DOC = "src/base/events.def", "docs/log.md"
 ROW = re.compile(r"^(EVENT|FAULT)\((\d+),\s*(\w+),\s*(\w+),\s*((?:\"(?:\\.|[^\"\\])*\"\s*)+)\)", re.M)
-CALL = re.compile(r"\blog_(event|fault)\(\s*([^,;]*?)\s*[,)]")
+CALL = re.compile(r"\blog_(event|fault)(_at)?\(([^;]*)\);")
+WHAT = {"event": re.compile(r"\bLOG\((\w+)\)"), "fault": re.compile(r"\bLOG_(?!NOWHERE)(\w+)")}
+ID_FILE, ID = "src/base/log_journal.c", re.compile(r'#define MESSAGE_NAMESPACE "([0-9a-f]*)"')
+# 4xx: lines about a partition have it as a field; these are about none.
+OF_NONE = {"entry_not_used", "cluster_changed"}
 HEAD = """\
 # Log lines
 
-Printed from `src/base/events.def`. A line of the log is `TIME LEVEL THREAD: TEXT`; in the journal it has the level as
-its priority instead. Many errors are followed by a line that begins with `HINT:` and says what to do. A number stands
-for one kind of line in all versions.
+Printed from `src/base/events.def`. A number stands for one kind of line in all versions.
 
-| number | level | text |
+With `log: {format: text}`, the default, a line is `TIME LEVEL THREAD: TEXT`. Many errors are followed by a line that
+begins with `HINT:` and says what to do. With `log: {format: json}` each line is one JSON object of less than 4,096 bytes
+with these keys; one whose value is not known is left out. Where stderr is the journal (a service of systemd) the same
+are fields of each entry, whatever the format. `journalctl -u pgsinkd@orders TOPIC=orders PARTITION=3` shows what
+concerned a partition, `journalctl MESSAGE_ID=...` all lines of a kind.
+
+| key | field in the journal | value |
 |---|---|---|
+| `time` | the journal's own | RFC 3339, UTC, milliseconds |
+| `level` | `PRIORITY` | `error`, `warning`, `notice`, `info`, `debug`; in the journal 3 to 7 |
+| `event` | `PGSINKD_EVENT` | the number below: `PGS-501` |
+| `name` | `PGSINKD_EVENT_NAME` | its name: `dead_letter` |
+| | `MESSAGE_ID` | `@ID@` and the number with four digits: `@ID@0501` |
+| `thread` | `THREAD` | who says it: `main`, `worker-1` |
+| `sink` | `SINK` | as in the file |
+| `topic` | `TOPIC` | what it is about |
+| `partition` | `PARTITION` | a number; none where it is about a whole topic or about several partitions |
+| `offset` | `OFFSET` | a number: of the record, or where reading continues |
+| `sqlstate` | `SQLSTATE` | PostgreSQL's code for the fault |
+| `message` | `MESSAGE` | the text; in the journal the hint is its second line |
+| `hint` | `HINT` | what a person should do |
+
+Bytes that are not UTF-8 become U+FFFD there. Faults of the command line and of the file are text in any case: they are
+found before `log` is known. Where journald does not listen on its socket, its pipe gets lines with the level as their
+priority. A line that journald does not take within a second is left out.
+
+| number | level | text | name |
+|---|---|---|---|
 """
 
 
@@ -42,26 +70,34 @@ def shown(name, text, is_fault):
 
 
 def printed(root):
-    lines = [f"| PGS-{n} | {level.lower()} | {shown(name, text, fault)} |\n" for n, name, level, text, fault in rows(root)]
-    return HEAD + "".join(lines)
+    namespace = ID.search(source.read(root, ID_FILE)).group(1)
+    lines = [
+        f"| PGS-{n} | {level.lower()} | {shown(name, text, fault)} | `{name}` |\n"
+        for n, name, level, text, fault in rows(root)
+    ]
+    return HEAD.replace("@ID@", namespace) + "".join(lines)
 
 
 def check(root):
     faults, used = [], set()
     known = {name: fault for _, name, _, _, fault in rows(root)}
     numbers = [row[0] for row in rows(root)]
+    of_partition = {name for number, name, *_ in rows(root) if number // 100 == 4} - OF_NONE
     for path in source.files(root, "src"):
         if path.startswith("src/base/"):
             continue
         text = source.read(root, path)
         for match in CALL.finditer(source.code_only(text)):
             place = f"{path}:{text.count(chr(10), 0, match.start()) + 1}"
-            kind, what = match.groups()
-            name = re.fullmatch(r"LOG\((\w+)" if kind == "event" else r"LOG_(\w+)", what)
-            if not name or known.get(name.group(1)) != (kind == "fault"):
-                faults.append(f"{place}: log_{kind}({what}): no {kind} of {DEF}: add a row")
-            else:
-                used.add(name.group(1))
+            kind, at, args = match.groups()
+            what = WHAT[kind].search(args)
+            name = what.group(1) if what else None
+            if known.get(name) != (kind == "fault"):
+                faults.append(f"{place}: log_{kind}({args}): no {kind} of {DEF}: add a row")
+                continue
+            used.add(name)
+            if name in of_partition and not at:
+                faults.append(f"{place}: {name} is about a partition: log_{kind}_at says which")
     faults += [f"{DEF}: {name} is never logged: take it out" for name in known if name not in used]
     faults += [f"{DEF}: {b} follows {a}: numbers rise" for a, b in zip(numbers, numbers[1:]) if b <= a]
     if source.read(root, DOC) != printed(root):

@@ -447,6 +447,7 @@ FAULT(110, refused, ERROR, "it cannot "
     def tree(self, rows=DEF, uses=USES, doc=None):
         changes = {"src/base/events.def": rows, "src/sink/app/a.c": "/* A. */\nvoid f(void)\n{\n" + uses + "}\n"}
         changes["src/sink/worker/worker.c"] = None
+        changes["src/base/log_journal.c"] = '/* J. */\n#define MESSAGE_NAMESPACE "0123"\n'
         with Tree(changes) as root:
             changes["docs/log.md"] = events.printed(root) if doc is None else doc
         return changes
@@ -454,9 +455,10 @@ FAULT(110, refused, ERROR, "it cannot "
     def test_a_clean_one(self):
         with Tree(self.tree()) as root:
             self.assertEqual(events.check(root), [])
-            self.assertIn("| PGS-101 | notice | `ready after ... s` |\n", events.printed(root))
-            self.assertIn("| PGS-103 | warning | its own text: said |\n", events.printed(root))
-            self.assertIn("| PGS-110 | error | an error's own text: it cannot be used |\n", events.printed(root))
+            self.assertIn("| PGS-101 | notice | `ready after ... s` | `ready` |\n", events.printed(root))
+            self.assertIn("| PGS-103 | warning | its own text: said | `said` |\n", events.printed(root))
+            self.assertIn("| PGS-110 | error | an error's own text: it cannot be used | `refused` |\n", events.printed(root))
+            self.assertIn("`01230501`", events.printed(root))
 
     def test_faults(self):
         more = self.USES + "    log_event(LOG(raedy), 1.0);\n"
@@ -465,6 +467,9 @@ FAULT(110, refused, ERROR, "it cannot "
         self.expect(events.check, "no fault of", self.tree(uses=self.USES + "    log_fault(LOG_ready, err);\n"))
         self.expect(events.check, "said is never logged", self.tree(uses=self.USES.replace("LOG(said)", "LOG(ready)")))
         self.expect(events.check, "101 follows 101", self.tree(rows=self.DEF.replace("103", "101")))
+        moved = self.DEF + 'EVENT(401, moved, INFO, "m")\n'
+        said = self.USES + "    log_event(LOG(moved));\n"
+        self.expect(events.check, "moved is about a partition", self.tree(rows=moved, uses=said))
         self.expect(events.check, "is not the print of", self.tree(doc="# Log lines\n"))
 
 

@@ -5,6 +5,7 @@
 #include "sink/app/app_state.h"
 
 #include "kafka/events.h"
+#include "sink/crew/partition.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,18 @@ static void take_events(struct app *a)
 }
 
 /* ---- reports ---- */
+
+/* What a report is about. Main frees a partition when its worker has nothing more to say of it. */
+static struct log_where where(const struct report *r, int64_t offset)
+{
+    struct log_where at = LOG_NOWHERE;
+
+    if (r->partition != NULL) {
+        at = partition_at(r->partition, offset);
+    }
+    at.sqlstate = r->error.sqlstate;
+    return at;
+}
 
 /* Is it the first refusal for this reason, however many meet it? */
 static bool is_new_refusal(struct app *a, const struct error *err)
@@ -100,7 +113,8 @@ static void take_link(struct app *a, const struct report *r)
             forget_refusals(a);
             /* else REPORT_REFUSED comes */
             if (r->error.class != ERROR_SETUP && r->error.hint[0] == '\0') {
-                log_event(LOG(worker_away), worker_number(r->worker), r->error.text);
+                log_event_at(where(r, -1), LOG(worker_away), worker_number(r->worker),
+                             r->error.text);
             }
         }
     } else if (--a->down == 0) {
@@ -122,7 +136,7 @@ static void take_scout_link(struct app *a, const struct scout_mail *m)
 }
 
 /* Trouble that comes again and again has one line a minute. */
-static void log_limited(struct app *a, const char *text)
+static void log_limited(struct app *a, struct log_where at, const char *text)
 {
     uint64_t held_back = 0;
 
@@ -130,9 +144,9 @@ static void log_limited(struct app *a, const char *text)
         return;
     }
     if (held_back == 0) {
-        log_event(LOG(trouble), text);
+        log_event_at(at, LOG(trouble), text);
     } else {
-        log_event(LOG(trouble_often), text, (unsigned long long) held_back);
+        log_event_at(at, LOG(trouble_often), text, (unsigned long long) held_back);
     }
 }
 
@@ -141,12 +155,12 @@ static void take_trouble(struct app *a, const struct report *r)
     char text[sizeof r->error.text + 64];
 
     if (r->partition != NULL) {
-        log_limited(a, r->error.text);
+        log_limited(a, where(r, r->offset), r->error.text);
         return;
     }
     snprintf(text, sizeof text, "postgresql: worker %u: %s", worker_number(r->worker),
              r->error.text);
-    log_limited(a, text);
+    log_limited(a, where(r, -1), text);
 }
 
 /* Nothing of this sink has ever been stored, and it has not said that it is ready: then nobody has
@@ -186,19 +200,19 @@ static void take_evicted(struct app *a, const struct report *r)
 static void take_locked(struct app *a, const struct report *r)
 {
     (void) a;
-    log_fault(LOG_row_locked, &r->error);
+    log_fault_at(where(r, -1), LOG_row_locked, &r->error);
 }
 
 static void take_unlocked(struct app *a, const struct report *r)
 {
     (void) a;
-    log_event(LOG(row_unlocked), r->error.text);
+    log_event_at(where(r, -1), LOG(row_unlocked), r->error.text);
 }
 
 static void take_doubtful(struct app *a, const struct report *r)
 {
     (void) a;
-    log_event(LOG(worker_warning), r->error.text);
+    log_event_at(where(r, r->offset), LOG(worker_warning), r->error.text);
 }
 
 static void take_due(struct app *a, const struct report *r)
@@ -235,13 +249,13 @@ static void take_claimed(struct app *a, const struct report *r)
 static void take_letter(struct app *a, const struct report *r)
 {
     (void) a;
-    log_event(LOG(dead_letter), r->error.text);
+    log_event_at(where(r, r->offset), LOG(dead_letter), r->error.text);
 }
 
 static void take_stale(struct app *a, const struct report *r)
 {
     if (r->error.class != ERROR_NONE) {
-        log_limited(a, r->error.text);
+        log_limited(a, where(r, -1), r->error.text); /* its offset is a target's number */
     }
     crew_plan_renew(a->crew, r);
 }

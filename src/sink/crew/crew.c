@@ -116,7 +116,9 @@ static void say_again(struct partition *p, usec_t now)
     double minutes = (double) (now - p->stands_since) / (double) (60 * USEC_PER_SEC);
 
     p->repeat_at = now + delay_repeat();
-    log_event(LOG(partition_still_stands), p->why, standing_name(p->standing), minutes);
+    struct log_where at = partition_at(p, partition_stored(p));
+    at.sqlstate = p->stands_for;
+    log_event_at(at, LOG(partition_still_stands), p->why, standing_name(p->standing), minutes);
 }
 
 static bool stands(const struct partition *p)

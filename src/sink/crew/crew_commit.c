@@ -258,8 +258,8 @@ void crew_commit_forget(const struct crew *c, const struct partition *p)
     int64_t from = due(c, p);
 
     if (c->cc.cfg->delivery == DELIVERY_AT_MOST_ONCE && from >= 0 && p->committed > from) {
-        log_event(LOG(records_lost), p->topic, p->number, (long long) from,
-                  (long long) p->committed - 1);
+        log_event_at(partition_at(p, from), LOG(records_lost), p->topic, p->number,
+                     (long long) from, (long long) p->committed - 1);
     }
 }
 

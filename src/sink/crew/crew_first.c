@@ -133,8 +133,11 @@ void crew_first_answer_use(struct crew *c, const struct scout_mail *m)
     }
     for (size_t i = 0; i < m->ref_count; i++) {
         if (m->refs[i].offset >= 0) {
-            log_event(LOG(partition_begins), m->refs[i].topic, m->refs[i].partition,
-                      (long long) m->refs[i].offset, m->reason);
+            const struct log_where at = {.topic = m->refs[i].topic,
+                                         .partition = m->refs[i].partition,
+                                         .offset = m->refs[i].offset};
+            log_event_at(at, LOG(partition_begins), m->refs[i].topic, m->refs[i].partition,
+                         (long long) m->refs[i].offset, m->reason);
         }
     }
     c->use_logged = false;
@@ -204,8 +207,8 @@ void crew_first_answer(struct crew *c, const struct scout_mail *m)
         if (m->in_group[i]) {
             crew_commit_note(p, m->refs[i].offset);
         } else if (!config_has_ledger(c->cc.cfg)) {
-            log_event(LOG(partition_begins), p->topic, p->number, (long long) m->refs[i].offset,
-                      p->first_reason);
+            log_event_at(partition_at(p, m->refs[i].offset), LOG(partition_begins), p->topic,
+                         p->number, (long long) m->refs[i].offset, p->first_reason);
         }
         partition_adopt(c, p, m->refs[i].offset);
     }

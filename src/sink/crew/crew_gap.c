@@ -44,7 +44,7 @@ void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct 
 {
     hint_accept(c, p, why, err);
     if (partition_stands(p, STANDING_STOPPED, err->sqlstate)) {
-        log_fault(LOG_log_refused, err);
+        log_fault_at(partition_at(p, p->reset_offset), LOG_log_refused, err);
     }
     partition_stop(p, err->text);
     crew_fetch_want(c); /* the others go on without it */
@@ -188,9 +188,10 @@ static void go_on(struct crew *c, struct partition *p, const struct error *why, 
                           .cause = gap_cause_of(p),
                           .low = low,
                           .high = high};
-    log_event(LOG(gap_passed), why->text, policy == ON_GAP_EARLIEST ? "earliest" : "latest",
-              (long long) o->gap.to, ledger ? ", and writing the range to " : "",
-              ledger ? c->cc.cfg->postgres.schema : "", ledger ? ".gaps" : "");
+    log_event_at(partition_at(p, p->reset_offset), LOG(gap_passed), why->text,
+                 policy == ON_GAP_EARLIEST ? "earliest" : "latest", (long long) o->gap.to,
+                 ledger ? ", and writing the range to " : "",
+                 ledger ? c->cc.cfg->postgres.schema : "", ledger ? ".gaps" : "");
     worker_post(p->worker, o);
 }
 

@@ -94,7 +94,8 @@ void crew_plan_answer(struct crew *c, struct scout_mail *m)
     }
     c->started_once |= !usable; /* nothing more is known of those by a start */
     if (is_news) {
-        log_fault(LOG_topic_refused, &m->error);
+        log_fault_at((struct log_where){.topic = m->topic, .partition = -1, .offset = -1},
+                     LOG_topic_refused, &m->error);
     }
 }
 

@@ -25,7 +25,8 @@ static void log_stranger(const struct event *e, size_t at)
             return;
         }
     }
-    log_event(LOG(topic_without_route), topic);
+    log_event_at((struct log_where){.topic = topic, .partition = -1, .offset = -1},
+                 LOG(topic_without_route), topic);
 }
 
 /* Invariant I10: what no route takes never gets as far as a partition. */

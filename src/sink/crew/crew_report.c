@@ -14,11 +14,20 @@
 #define LOST_RETRY (30 * USEC_PER_SEC)
 #define LOST_MEMORY (300 * USEC_PER_SEC)
 
+static struct log_where where(const struct partition *p, const struct report *r)
+{
+    struct log_where at = partition_at(p, r->offset);
+
+    at.sqlstate = r->error.sqlstate;
+    return at;
+}
+
 static void log_beginning(const struct partition *p, const struct report *r)
 {
     if (r->inserted) {
-        log_event(LOG(partition_begins), p->topic, p->number, (long long) r->offset,
-                  p->first_reason != NULL ? p->first_reason : "as before");
+        log_event_at(where(p, r), LOG(partition_begins), p->topic, p->number,
+                     (long long) r->offset,
+                     p->first_reason != NULL ? p->first_reason : "as before");
     }
 }
 
@@ -27,10 +36,10 @@ static void take_start(struct crew *c, struct partition *p, const struct report 
     if (r->is_tail || (p->standing != STANDING_NONE && r->error.class == ERROR_AGAIN)) {
         /* It has been logged why; or one more try of what stands. */
     } else if (r->error.class != ERROR_NONE) {
-        log_event(LOG(partition_reads_again), p->topic, p->number, (long long) r->offset,
-                  r->error.text);
+        log_event_at(where(p, r), LOG(partition_reads_again), p->topic, p->number,
+                     (long long) r->offset, r->error.text);
     } else if (p->state == PARTITION_FETCHING || p->state == PARTITION_STOPPED) {
-        log_event(LOG(partition_moved), p->topic, p->number, (long long) r->offset);
+        log_event_at(where(p, r), LOG(partition_moved), p->topic, p->number, (long long) r->offset);
     }
     if (r->error.class == ERROR_NONE) {
         partition_moves(p, r->offset, -1); /* its tables could not be used before it was claimed */
@@ -87,32 +96,32 @@ static void log_standing(const struct config *cfg, struct partition *p, const st
         return;
     }
     if (r->standing == STANDING_PAUSED) {
-        log_fault(LOG_partition_paused, &err);
+        log_fault_at(where(p, r), LOG_partition_paused, &err);
         return;
     }
     if (r->kept) {
         error_wrap(&err, "%s-%d@%lld is %s", p->topic, p->number, (long long) r->offset,
                    standing_name(r->standing));
         hint_resume(cfg, p, &err);
-        log_fault(LOG_partition_stood, &err);
+        log_fault_at(where(p, r), LOG_partition_stood, &err);
         return;
     }
     switch (r->standing) {
     case STANDING_PARKED:
         error_wrap(&err, "parked");
-        log_fault(LOG_partition_parked, &err);
+        log_fault_at(where(p, r), LOG_partition_parked, &err);
         break;
     case STANDING_WAITING:
         error_wrap(&err, "waiting");
-        log_fault(LOG_partition_waits, &err);
+        log_fault_at(where(p, r), LOG_partition_waits, &err);
         break;
     case STANDING_POISON:
         error_wrap(&err, "poison");
-        log_fault(LOG_partition_poisoned, &err);
+        log_fault_at(where(p, r), LOG_partition_poisoned, &err);
         break;
     case STANDING_OVER_LIMIT:
         hint_resume(cfg, p, &err);
-        log_fault(LOG_route_over_limit, &err);
+        log_fault_at(where(p, r), LOG_route_over_limit, &err);
         break;
     case STANDING_NONE:
     case STANDING_STOPPED:
@@ -121,7 +130,7 @@ static void log_standing(const struct config *cfg, struct partition *p, const st
         if (err.hint[0] == '\0') {
             hint_skip(cfg, p, (long long) r->offset + 1, &err);
         }
-        log_fault(LOG_partition_stopped, &err);
+        log_fault_at(where(p, r), LOG_partition_stopped, &err);
         break;
     }
 }
@@ -151,14 +160,15 @@ static void take_resumes(struct crew *c, struct partition *p, const struct repor
 }
 
 /* Trouble that may pass by itself. The state is set already. */
-static void log_retry(const struct report *r, usec_t retry)
+static void log_retry(const struct partition *p, const struct report *r, usec_t retry)
 {
-    log_event(LOG(partition_trouble), r->error.text, (unsigned long long) (retry / USEC_PER_SEC));
+    log_event_at(where(p, r), LOG(partition_trouble), r->error.text,
+                 (unsigned long long) (retry / USEC_PER_SEC));
 }
 
 static void retry_later(struct partition *p, const struct report *r, usec_t retry)
 {
-    log_retry(r, retry);
+    log_retry(p, r, retry);
     p->retry_at = clock_mono() + retry;
 }
 
@@ -211,7 +221,7 @@ static void take_corrupt(struct crew *c, struct partition *p, const struct repor
 
     partition_stop(p, r->error.text);
     if (is_news) {
-        log_retry(r, delay_corrupt());
+        log_retry(p, r, delay_corrupt());
     }
     p->retry_at = clock_mono() + delay_corrupt();
     crew_fetch_want(c); /* the others go on without it */

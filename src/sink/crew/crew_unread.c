@@ -62,9 +62,10 @@ static const char *look(struct crew *c, const struct scout_mail *m, usec_t now)
 static void log_news(const struct crew *c, const struct unread_news *news)
 {
     const char *group = c->cc.cfg->kafka.group;
+    const struct log_where at = {.topic = news->topic, .partition = -1, .offset = -1};
 
     if (news->read_again) {
-        log_event(LOG(topic_read_again), news->topic, group);
+        log_event_at(at, LOG(topic_read_again), news->topic, group);
         return;
     }
     struct error err;
@@ -73,7 +74,7 @@ static void log_news(const struct crew *c, const struct unread_news *news)
               news->topic, group, one ? "" : "s", news->partitions);
     error_hint(&err, "Restart the daemons of the group that have a route for it, one after the "
                      "other; one with group.instance.id after a pause of session.timeout.ms.");
-    log_fault(LOG_topic_unread, &err);
+    log_fault_at(at, LOG_topic_unread, &err);
 }
 
 void crew_unread_answer(struct crew *c, const struct scout_mail *m)

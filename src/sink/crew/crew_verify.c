@@ -145,7 +145,7 @@ static void judge(struct crew *c, struct partition *p, const struct scout_log *l
     }
     switch (log_judge(log->evidence, &p->known.ids, &log->ids)) {
     case LOG_MOVED:
-        log_event(LOG(log_has_new_ids), p->topic, p->number);
+        log_event_at(partition_at(p, p->start_offset), LOG(log_has_new_ids), p->topic, p->number);
         begin(c, p, &log->ids);
         break;
     case LOG_SAME:

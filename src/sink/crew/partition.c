@@ -69,11 +69,11 @@ void partition_moves(struct partition *p, int64_t offset, int64_t blamed)
         return;
     }
     if (blamed >= 0) {
-        log_event(LOG(partition_blamed), p->topic, p->number, (long long) offset,
-                  standing_name(p->standing), stood, (long long) blamed);
+        log_event_at(partition_at(p, offset), LOG(partition_blamed), p->topic, p->number,
+                     (long long) offset, standing_name(p->standing), stood, (long long) blamed);
     } else {
-        log_event(LOG(partition_moves), p->topic, p->number, (long long) offset,
-                  standing_name(p->standing), stood);
+        log_event_at(partition_at(p, offset), LOG(partition_moves), p->topic, p->number,
+                     (long long) offset, standing_name(p->standing), stood);
     }
     p->standing = STANDING_NONE;
 }

@@ -6,6 +6,7 @@
 #define SINK_CREW_PARTITION_H
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kafka/feed.h"
 #include "sink/plan/plan.h"
 #include "sink/shared/mail.h"
@@ -86,6 +87,12 @@ static inline int64_t partition_stored(const struct partition *p)
 static inline int64_t partition_end(const struct partition *p)
 {
     return atomic_load_explicit(&p->share.end, memory_order_relaxed);
+}
+
+/* For lines of the log about it: at offset, or -1 where they are about no record. */
+static inline struct log_where partition_at(const struct partition *p, int64_t offset)
+{
+    return (struct log_where){.topic = p->topic, .partition = p->number, .offset = offset};
 }
 
 /* The only function that changes the state. What is under way for the partition is over by that. */

@@ -119,15 +119,18 @@ bool drain_describe(const struct drain *d, size_t i, enum drain_end end, struct 
 
 static void report_topic(const struct drain *d, size_t i, const char *text)
 {
+    const struct drain_topic *t = &d->topics[i];
+    const struct log_where at = {
+        .topic = t->is_pattern ? NULL : t->name, .partition = -1, .offset = -1};
     struct error err;
 
-    if (!is_missing(d, &d->topics[i])) {
-        log_event(LOG(drain_topic_left), text);
+    if (!is_missing(d, t)) {
+        log_event_at(at, LOG(drain_topic_left), text);
         return;
     }
     error_set(&err, ERROR_SETUP, "%s", text);
     error_hint(&err, "Check its name in the file, and that this user may describe it.");
-    log_fault(LOG_drain_topic_missing, &err);
+    log_fault_at(at, LOG_drain_topic_missing, &err);
 }
 
 enum exit_code drain_report(const struct drain *d, enum drain_end end)

@@ -21,8 +21,8 @@
 #define KEEP_FOR (300 * USEC_PER_SEC)
 
 /* The first one of a while is logged for all of them. */
-static void report_letter(struct worker *w, const struct message *msg, const struct policy *p,
-                          const struct error *err)
+static void report_letter(struct worker *w, const struct slot *s, const struct message *msg,
+                          const struct policy *p, const struct error *err)
 {
     struct error e = *err;
     uint64_t held_back;
@@ -36,7 +36,7 @@ static void report_letter(struct worker *w, const struct message *msg, const str
         error_wrap(&e, "%llu more dead letters since the last such line",
                    (unsigned long long) held_back);
     }
-    worker_report(w, REPORT_LETTER, NULL, msg->offset, &e);
+    worker_report(w, REPORT_LETTER, s, msg->offset, &e);
 }
 
 static void add_letter(struct worker *w, struct batch *b, const struct policy *p,
@@ -57,10 +57,11 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
         .attempts = 1,
     };
 
+    const struct slot *s = b->spans[b->records[b->record_count].span].tag;
     dead_letter_write(&letter, batch_row_begin(b, part));
     batch_row_end(b, part);
     batch_take(b, (uint32_t) (p - w->wc.policies->list), true);
-    report_letter(w, msg, p, err);
+    report_letter(w, s, msg, p, err);
 }
 
 /* ---- found by us ---- */

@@ -87,6 +87,15 @@ static void set_times(void *arg)
     assert_true(failpoint_time(FAILTIME_REFUSED_START, 7) == 7);
 }
 
+static void test_a_journal_of_the_test(void **state)
+{
+    (void) state;
+    assert_string_equal(failpoint_journal("usual"), "usual");
+    setenv("PGSINKD_JOURNAL", "mine", 1);
+    assert_string_equal(failpoint_journal("usual"), "mine");
+    unsetenv("PGSINKD_JOURNAL");
+}
+
 static void test_times(void **state)
 {
     (void) state;
@@ -107,7 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unarmed),    cmocka_unit_test(test_crash),
         cmocka_unit_test(test_error_once), cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_times),      cmocka_unit_test(test_a_journal_of_the_test),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,16 @@
-/* log.c: both shapes of a line, thresholds, escaping, cutting, and the limiter. */
+/* log.c: the shapes of a line, thresholds, escaping, cutting, the journal, and the limiter. */
 #include "base/log.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "unit.h"
 
+#include <assert.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 /* Bodies run in a child: stderr is its pipe. */
 static void pretend_journal(int64_t inode_shift)
@@ -214,6 +218,178 @@ static void test_levels(void **state)
     assert_false(log_enabled(LOG_LEVEL_INFO));
 }
 
+/* ---- json ---- */
+
+#define STAMP_SIZE (sizeof "{\"time\":\"2026-11-24T08:00:00.123Z\"" - 1)
+
+static void json_body(void *arg)
+{
+    const struct log_where at = {.topic = "orders", .partition = 3, .offset = 0};
+    struct error err;
+
+    (void) arg;
+    log_init(LOG_LEVEL_ERROR);
+    log_set_format(LOG_FORMAT_JSON);
+    log_event(LOG_drain_topic_left, "a\"b\\c\nd\x1b\x7f\xC3\xA4|\xFF|\xC3");
+    log_open("shop", "");
+    error_set(&err, ERROR_RECORD, "no");
+    error_hint(&err, "Do.");
+    error_sqlstate(&err, "22003");
+    log_fault_at(at, LOG_partition_stopped, &err);
+    log_event_at(LOG_NOWHERE, LOG_drain_topic_left, "%d", 1);
+    log_event(LOG(program_ready));
+}
+
+static void test_json(void **state)
+{
+    (void) state;
+    static const char *const want[] = {
+        ",\"level\":\"error\",\"event\":\"PGS-603\",\"name\":\"drain_topic_left\",\"thread\":"
+        "\"main\",\"message\":\"a\\\"b\\\\c\\u000ad\\u001b\\u007f\xC3\xA4|\\ufffd|\\ufffd\"}\n",
+        ",\"level\":\"error\",\"event\":\"PGS-420\",\"name\":\"partition_stopped\",\"thread\":"
+        "\"main\",\"sink\":\"shop\",\"topic\":\"orders\","
+        "\"partition\":3,\"offset\":0,\"sqlstate\":\"22003\""
+        ",\"message\":\"no\",\"hint\":\"Do.\"}\n",
+        ",\"level\":\"error\",\"event\":\"PGS-603\",\"name\":\"drain_topic_left\",\"thread\":"
+        "\"main\",\"sink\":\"shop\",\"message\":\"1\"}\n",
+    };
+    struct unit_end end = unit_run(json_body, NULL);
+    const char *p = end.said;
+
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_int_equal(strncmp(p, "{\"time\":\"2", sizeof "{\"time\":\"2" - 1), 0);
+        p += STAMP_SIZE;
+        assert_int_equal(strncmp(p, want[i], strlen(want[i])), 0);
+        p += strlen(want[i]);
+    }
+    assert_string_equal(p, "");
+}
+
+static void json_long_body(void *arg)
+{
+    struct error err;
+    char topic[250];
+    const struct log_where at = {.topic = topic, .partition = INT32_MAX, .offset = INT64_MAX};
+
+    log_init(LOG_LEVEL_ERROR);
+    log_set_format(LOG_FORMAT_JSON);
+    memset(topic, *(const char *) arg, sizeof topic - 1);
+    topic[sizeof topic - 1] = '\0';
+    log_open(topic, "");
+    error_set(&err, ERROR_SETUP, "x");
+    memset(err.text, *(const char *) arg, sizeof err.text - 1);
+    memset(err.hint, *(const char *) arg, sizeof err.hint - 1);
+    err.text[sizeof err.text - 1] = '\0';
+    err.hint[sizeof err.hint - 1] = '\0';
+    log_fault_at(at, LOG_partition_stopped, &err);
+}
+
+/* Whatever is in them and however long they are, all texts fit, and end. */
+static void test_json_is_bounded(void **state)
+{
+    (void) state;
+    static char fills[][2] = {"x", "\x01", "\xFF", "\\", "\""};
+
+    for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+        struct unit_end end = unit_run(json_long_body, fills[i]);
+        size_t n = strlen(end.said);
+        assert_true(n < 4096);
+        assert_string_equal(end.said + n - 3, "\"}\n");
+        assert_non_null(
+            strstr(end.said, "\"partition\":2147483647,\"offset\":9223372036854775807"));
+        assert_non_null(strstr(end.said, "\"hint\":\""));
+        assert_true(str_utf8(str_of(end.said), NULL));
+        assert_null(strchr(strchr(end.said, '\n') + 1, '\n'));
+    }
+}
+
+/* ---- the journal ---- */
+
+static char folder[] = "/tmp/pgsinkd-journal.XXXXXX";
+
+/* The child is journald as well. */
+static int journald_begin(struct sockaddr_un *at)
+{
+    *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    assert_non_null(mkdtemp(folder));
+    snprintf(at->sun_path, sizeof at->sun_path, "%s/socket", folder);
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *) at, sizeof *at), 0);
+    pretend_journal(0);
+    log_init(LOG_LEVEL_ERROR);
+    log_set_format(LOG_FORMAT_JSON);
+    log_open("shop", at->sun_path);
+    return fd;
+}
+
+/* It reads nothing: what it does not take within a second is left out. */
+static void stuck_body(void *arg)
+{
+    struct sockaddr_un at;
+    int fd = journald_begin(&at);
+    uint64_t begun = clock_mono();
+
+    (void) arg;
+    int filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    while (sendto(filler, "x", 1, 0, (struct sockaddr *) &at, sizeof at) == 1) {
+    }
+    log_event(LOG_drain_topic_left, "not taken");
+    uint64_t took = clock_mono() - begun;
+    unlink(at.sun_path);
+    rmdir(folder);
+    close(fd);
+    assert(took > USEC_PER_SEC / 2 && took < 10 * USEC_PER_SEC);
+}
+
+static void test_a_journal_that_is_stuck_holds_up_nobody(void **state)
+{
+    (void) state;
+    struct unit_end end = unit_run(stuck_body, NULL);
+
+    assert_int_equal(end.status, 0);
+    assert_string_equal(end.said, "");
+}
+
+/* What comes is said, its zeros as dots. */
+static void native_body(void *arg)
+{
+    struct sockaddr_un at;
+    const struct log_where where = {.topic = "orders", .partition = 3, .offset = 7};
+    char got[4096];
+    struct error err;
+
+    (void) arg;
+    int fd = journald_begin(&at);
+    error_set(&err, ERROR_RECORD, "a\nPRIORITY=0\tb\x01\xFF\xC3\xA4");
+    error_hint(&err, "Do.");
+    error_sqlstate(&err, "22003");
+    log_fault_at(where, LOG_partition_stopped, &err);
+    ssize_t n = recv(fd, got, sizeof got, MSG_DONTWAIT);
+    assert_true(n > 0);
+    for (ssize_t i = 0; i < n; i++) {
+        fputc(got[i] != '\0' ? got[i] : '.', stderr);
+    }
+    unlink(at.sun_path);
+    log_event(LOG_drain_topic_left, "nobody listens");
+    rmdir(folder);
+}
+
+static void test_journal_takes_fields(void **state)
+{
+    (void) state;
+    struct unit_end end = unit_run(native_body, NULL);
+
+    assert_int_equal(end.status, 0);
+    assert_string_equal(end.said,
+                        "MESSAGE\n!.......a PRIORITY=0 b\\x01\xEF\xBF\xBD\xC3\xA4\nHINT: Do.\n"
+                        "PRIORITY=3\nSYSLOG_IDENTIFIER=pgsinkd\n"
+                        "MESSAGE_ID=1cdb363d091241e0895a075deaa00420\n"
+                        "PGSINKD_EVENT=PGS-420\nPGSINKD_EVENT_NAME=partition_stopped\n"
+                        "THREAD=main\nSINK=shop\nTOPIC=orders\nPARTITION=3\nOFFSET=7\n"
+                        "SQLSTATE=22003\nHINT=Do.\n"
+                        "<3>main: nobody listens\n");
+}
+
 /* A number stands for one kind for ever, so that documentation and hints can name it. */
 static void test_kinds_are_numbered_in_order(void **state)
 {
@@ -255,6 +431,10 @@ int main(void)
         cmocka_unit_test(test_fault_always_ends_its_lines),
         cmocka_unit_test(test_unwritable_is_no_fault),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_is_bounded),
+        cmocka_unit_test(test_journal_takes_fields),
+        cmocka_unit_test(test_a_journal_that_is_stuck_holds_up_nobody),
         cmocka_unit_test(test_kinds_are_numbered_in_order),
         cmocka_unit_test(test_limit),
     };
