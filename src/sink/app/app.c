@@ -115,7 +115,7 @@ static bool start(struct app *a)
         return false;
     }
     start_workers(a);
-    a->scout = scout_start(a->cfg, a->client, &a->answers);
+    a->scout = scout_start(a->cfg, a->client, &a->answers, a->owner);
     replayer_init(&a->replayer, config_needs_schema(a->cfg), a->cfg->route_count);
     struct crew_config cc = {
         .cfg = a->cfg,
