@@ -40,8 +40,9 @@ struct proof *proof_read(struct conn *c, const char *schema, const char *sink, s
 {
     const char *values[] = {sink};
     _cleanup_mem_ char *sql = sql_in_schema(
-        "SELECT topic, partition, from_offset, next_offset, what,"
-        " detail FROM $S.verify($1)",
+        "SELECT v.topic, v.partition, v.from_offset, v.next_offset,"
+        " v.what, v.detail, pg_catalog.row_to_json(v)"
+        " FROM $S.verify($1) v",
         schema);
     PGresult *res = conn_exec(c, sql, ARRAY_LEN(values), values, err);
 
@@ -70,9 +71,9 @@ size_t proof_count(const struct proof *p)
 
 struct finding proof_finding(const struct proof *p, size_t i)
 {
-    const char *texts[6];
+    const char *texts[7];
 
-    for (int column = 0; column < 6; column++) {
+    for (int column = 0; column < (int) ARRAY_LEN(texts); column++) {
         texts[column] = PQgetisnull(p->res, (int) i, column) ? NULL
                                                              : PQgetvalue(p->res, (int) i, column);
     }
@@ -83,5 +84,6 @@ struct finding proof_finding(const struct proof *p, size_t i)
         .next_offset = texts[3],
         .what = texts[4],
         .detail = texts[5],
+        .json = texts[6],
     };
 }

@@ -17,6 +17,7 @@ struct finding {
     const char *next_offset;
     const char *what; /* proven, not proven, no history: of a partition; else a finding of it */
     const char *detail;
+    const char *json; /* all of it as an object */
 };
 
 struct proof;
