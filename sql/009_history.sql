@@ -210,15 +210,16 @@ CREATE FUNCTION :"schema".verify(sink text)
     RETURNS TABLE (topic text, partition integer, from_offset bigint, next_offset bigint, what text, detail text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, :"schema", pg_temp
-    SET jit = off
+    SET jit = off SET work_mem = '64MB'
 AS $$
 WITH step AS (
-    SELECT h.id, h.kind, h.owner, h.xid, h.committed_at, u.topic COLLATE "C" AS topic, u.partition, u.f, u.n
+    SELECT h.id, h.kind, h.owner, h.xid, h.committed_at, u.topic COLLATE "C" AS topic, u.partition, u.f, u.n,
+           hashtextextended(u.topic COLLATE "C", 0) AS hash -- which is sorted faster than the name
       FROM history h CROSS JOIN LATERAL unnest(h.topics, h.partitions, h.froms, h.nexts) AS u(topic, partition, f, n)
      WHERE h.sink = $1 AND h.kind <> 'replay'
 ), anchored AS (
-    SELECT c.*, bool_or(c.kind IN ('store', 'begin')) OVER (PARTITION BY c.topic, c.partition ORDER BY c.id
-                                                            ROWS UNBOUNDED PRECEDING)
+    SELECT c.*, bool_or(c.kind IN ('store', 'begin')) OVER (PARTITION BY c.partition, c.hash, c.topic
+                                                            ORDER BY c.id ROWS UNBOUNDED PRECEDING)
                 OR coalesce(s.trimmed OR s.noted_at <= c.committed_at, false) AS counts
       FROM step c
       LEFT JOIN history_starts s ON s.sink = $1 AND s.topic = c.topic AND s.partition = c.partition
@@ -226,7 +227,7 @@ WITH step AS (
     SELECT c.*, lag(c.n) OVER w AS before, lag(c.committed_at) OVER w AS before_at, lead(c.id) OVER w AS after
       FROM anchored c
      WHERE c.counts
-    WINDOW w AS (PARTITION BY c.topic, c.partition ORDER BY c.id)
+    WINDOW w AS (PARTITION BY c.partition, c.hash, c.topic ORDER BY c.id)
 ), told AS ( -- of each partition: the ends of its chain, what is not a plain step, and where two do not meet
     SELECT c.topic, c.partition, count(*) FILTER (WHERE c.kind = 'store') AS transactions,
            min(c.f) FILTER (WHERE c.before IS NULL) AS first_from, bool_or(c.before IS NULL AND c.kind = 'begin') AS begins,
@@ -243,7 +244,7 @@ WITH step AS (
            array_agg(c.xid ORDER BY c.id) FILTER (WHERE c.kind <> 'store' OR c.f <> c.before) AS xids,
            array_agg(c.committed_at ORDER BY c.id) FILTER (WHERE c.kind <> 'store' OR c.f <> c.before) AS times
       FROM chain c
-     GROUP BY c.topic, c.partition
+     GROUP BY c.partition, c.hash, c.topic
 ), known AS ( -- every partition that anything is known of
     SELECT o.topic, o.partition FROM offsets o WHERE o.sink = $1
     UNION SELECT t.topic, t.partition FROM told t

@@ -4,8 +4,8 @@
 #include "pg/history.h"
 
 #define TRIM_INTERVAL (60 * USEC_PER_SEC)
-/* A delete of so many rows takes some 50 ms. */
-#define TRIM_ROWS 5000U
+/* A delete of so many rows takes some 20 ms. */
+#define TRIM_ROWS 2000U
 /* If there is more to delete, four fifths of the time are left to others. */
 #define TRIM_PAUSE_SHARE 4
 #define TRIM_PAUSE_MIN (100 * USEC_PER_MSEC)
