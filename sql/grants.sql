@@ -12,3 +12,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON :"schema".seeks, :"schema".heartbeats TO
 -- PUBLIC has this right unless ALTER DEFAULT PRIVILEGES took it away.
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA :"schema" TO :"role";
 GRANT SELECT ON :"schema".lag, :"schema".status, :"schema".standing, :"schema".dead_letters_text TO :"role";
+GRANT SELECT, INSERT, DELETE ON :"schema".history TO :"role";
+GRANT SELECT, INSERT, UPDATE ON :"schema".history_starts TO :"role";

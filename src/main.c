@@ -72,6 +72,11 @@ static const char CHECK_MORE[] =
     "  --sample N  also read the newest N records of each topic (100; 0: none) and print what\n"
     "              would become of them: 1 if a route would reject all records of a topic\n";
 
+static const char VERIFY_MORE[] =
+    "  --json  print one JSON object per line\n"
+    "0 if every partition is proven, else 1: offsets were left out, or there is no history of it\n"
+    "(audit: true)\n";
+
 static const struct verb VERBS[] = {
     {"run", "run -c FILE [--until-end [--timeout DURATION]]",
      "run the daemon; --until-end: store what is there now, then stop", RUN_MORE, "cuT", false,
@@ -87,6 +92,9 @@ static const struct verb VERBS[] = {
     {"dead-letters", "dead-letters WORD -c FILE ...",
      "list, show, replay or discard what could not be stored", DEAD_LETTERS_MORE, "crtnosablJWY",
      true, command_dead_letters},
+    {"verify", "verify -c FILE [--json]",
+     "prove from history that no offset was left out, or list where that is not so", VERIFY_MORE,
+     "cJ", false, command_verify},
     {"version", "version", "print the versions of the program and its libraries", NULL, "", false,
      command_version},
 };

@@ -28,6 +28,7 @@ enum exit_code command_check(const struct command_args *args);
 enum exit_code command_config(const struct command_args *args);
 enum exit_code command_init(const struct command_args *args);
 enum exit_code command_dead_letters(const struct command_args *args);
+enum exit_code command_verify(const struct command_args *args);
 enum exit_code command_version(const struct command_args *args);
 
 /* Prints a fault to stderr: its text, then its hint. */
@@ -38,5 +39,9 @@ void command_fault(const struct error *err);
  * ERROR_SETUP with the place in the file.
  */
 bool command_check_file(const struct config *cfg, struct error *err) _must_;
+
+/* Has the schema the version of this program? Unlike schema_ensure, this needs no more rights than
+ * to read. Blocking. */
+bool command_check_schema(struct conn *c, const char *schema, struct error *err) _must_;
 
 #endif

@@ -52,6 +52,18 @@ static bool check_properties(struct load *l)
     return true;
 }
 
+/* A row of history belongs to a move of the ledger. */
+static bool check_audit(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+
+    if (!cfg->audit || config_has_ledger(cfg)) {
+        return true;
+    }
+    load_error(l, cfg->audit_pos, "'audit' needs delivery exactly_once, which keeps a ledger");
+    return error_hint(l->err, "Remove it, or use 'delivery: exactly_once'.");
+}
+
 /* With exactly_once the offsets are in the ledger, and how they are committed has no effect. */
 static bool check_commit(struct load *l)
 {
@@ -425,7 +437,7 @@ static bool check_names(struct load *l)
 bool check_config(struct load *l)
 {
     if (!check_sink(l) || !check_schema(l) || !check_properties(l) || !check_commit(l) ||
-        !check_durability(l)) {
+        !check_audit(l) || !check_durability(l)) {
         return false;
     }
     for (size_t i = 0; i < l->cfg->route_count; i++) {

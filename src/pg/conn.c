@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "config/config.h"
 #include "pg/libpq.h"
 #include "pg/pooler.h"
 #include "pg/sql.h"
@@ -60,6 +61,9 @@ static char *setup_sql(const struct conn_settings *settings, const char *marker)
                     "SELECT pg_catalog.set_config(s.name, '0', false)"
                     " FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS s (name)"
                     " WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL;");
+    if (settings->cfg != NULL && settings->cfg->audit) {
+        buf_add_z(&sql, "SET pgsinkd.audit TO 'on';"); /* for triggers, sql/009_history.sql */
+    }
     if (settings->listen_channel != NULL) {
         buf_add_z(&sql, "LISTEN ");
         table_quote_ident(&sql, settings->listen_channel);

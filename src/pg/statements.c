@@ -25,6 +25,7 @@ struct statements {
     char *schema; /* NULL: there is none */
     struct statement advance;
     struct statement compare;
+    struct statement history;
     struct statement **guards; /* of targets whose rows are updated or deleted */
     size_t guard_count;
     size_t guard_cap;
@@ -105,6 +106,26 @@ static void init_compare(struct statement *s, const char *schema)
     buf_add_z(&sql, "SELECT ");
     table_quote_ident(&sql, schema);
     buf_add_z(&sql, ".columns_now(pg_catalog.to_regclass($1),$2)");
+    s->sql = take_sql(&sql);
+    s->may_prepare = true;
+}
+
+/* The parameters: txn_history.c. */
+static void init_history(struct statement *s, const char *schema)
+{
+    static const uint32_t types[] = {
+        OID_TEXT,       OID_TEXT, OID_TEXT_ARRAY, OID_INT4_ARRAY, OID_INT8_ARRAY,
+        OID_INT8_ARRAY, OID_INT8, OID_INT8,       OID_INT8,       OID_INT8,
+    };
+    struct buf sql = {0};
+
+    s->parameter_count = ARRAY_LEN(types);
+    s->parameter_types = mem_array(ARRAY_LEN(types), sizeof *types);
+    memcpy(s->parameter_types, types, sizeof types);
+    buf_add_z(&sql, "INSERT INTO ");
+    table_quote_ident(&sql, schema);
+    buf_add_z(&sql, ".history (sink,owner,topics,partitions,froms,nexts,records,rows,dead_letters,"
+                    "bytes) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)");
     s->sql = take_sql(&sql);
     s->may_prepare = true;
 }
@@ -194,6 +215,7 @@ struct statements *statements_new(const char *schema)
         s->schema = mem_strdup(schema);
         init_advance(&s->advance, schema);
         init_compare(&s->compare, schema);
+        init_history(&s->history, schema);
     }
     return s;
 }
@@ -203,6 +225,7 @@ struct statements *statements_free(struct statements *s)
     if (s != NULL) {
         statement_done(&s->advance);
         statement_done(&s->compare);
+        statement_done(&s->history);
         for (size_t i = 0; i < s->store_count; i++) {
             statement_free(s->stores[i]);
         }
@@ -224,8 +247,10 @@ static void forget_prepared(struct statements *s)
     s->litter = 0;
     s->advance.state = STATEMENT_NONE;
     s->compare.state = STATEMENT_NONE;
+    s->history.state = STATEMENT_NONE;
     snprintf(s->advance.name, sizeof s->advance.name, "advance_%s", s->marker);
     snprintf(s->compare.name, sizeof s->compare.name, "compare_%s", s->marker);
+    snprintf(s->history.name, sizeof s->history.name, "history_%s", s->marker);
     for (size_t i = 0; i < s->store_count; i++) {
         struct statement *store = s->stores[i];
         store->state = STATEMENT_NONE;
@@ -252,6 +277,11 @@ bool statements_meet(struct statements *s, const struct conn *c)
 struct statement *statements_advance(struct statements *s)
 {
     return &s->advance;
+}
+
+struct statement *statements_history(struct statements *s)
+{
+    return &s->history;
 }
 
 static bool is_of(const struct statement *s, const struct rows_shape *shape)

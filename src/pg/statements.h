@@ -1,8 +1,8 @@
 /*
- * The statements that store rows, one for each shape (target, action, columns), advance(), and
- * those that compare tables; and which of them are prepared on the connection, for the write path
- * unnest. Only the server's answers say what is prepared, because a transaction that fails skips
- * the rest of its statements; a new connection has none. Worker thread.
+ * The statements that store rows, one for each shape (target, action, columns), advance(), that of
+ * history, and those that compare tables; and which of them are prepared on the connection, for the
+ * write path unnest. Only the server's answers say what is prepared, because a transaction that
+ * fails skips the rest of its statements; a new connection has none. Worker thread.
  */
 #ifndef PG_STATEMENTS_H
 #define PG_STATEMENTS_H
@@ -21,7 +21,7 @@ struct statement {
     char name[48]; /* unique to the connection: a pooler may lead to the session of another */
     size_t number;
     enum statement_state state;
-    struct rows_shape shape; /* target NULL: advance(), compare */
+    struct rows_shape shape; /* target NULL: advance(), compare, history */
     bool may_prepare;        /* false once too many would be prepared */
     char stage[24];          /* the temporary table for rows of its target */
     char places[24];         /* the one that has places, too */
@@ -64,6 +64,8 @@ extern const char *const statements_clean_sql[2];
 /* That of advance(), and that of a shape, which is made where it is new. Valid as long as s, and
  * until its target is forgotten. */
 struct statement *statements_advance(struct statements *s);
+/* That which writes the row of history, see txn_history.c for its parameters. */
+struct statement *statements_history(struct statements *s);
 struct statement *statements_of(struct statements *s, const struct rows_shape *shape);
 
 /*

@@ -48,6 +48,7 @@ struct txn *txn_free(struct txn *t)
         free(t->schema);
         free(t->sink);
         free(t->letters_of);
+        free(t->audited_as);
         free(t);
     }
     return NULL;
@@ -58,6 +59,13 @@ void txn_take_letters(struct txn *t, const char *route)
     assert(t->schema != NULL && !t->ledger);
     free(t->letters_of);
     t->letters_of = mem_strdup(route);
+}
+
+void txn_audit(struct txn *t, const char *owner)
+{
+    assert(t->schema != NULL && t->flight_count == 0);
+    free(t->audited_as);
+    t->audited_as = mem_strdup(owner);
 }
 
 void txn_set_lock_timeout(struct txn *t, usec_t timeout)

@@ -137,6 +137,13 @@ struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's *
  */
 void txn_take_letters(struct txn *t, const char *route);
 
+/*
+ * From now on each transaction writes a row to <schema>.history, as its last statement before the
+ * end: what it has moved, and how much that is. owner: this process, copied. For a txn with a
+ * ledger, or that takes dead letters. Nothing is on its way.
+ */
+void txn_audit(struct txn *t, const char *owner);
+
 /* These targets are about to be freed: forgets the statements that were made for them. Nothing is
  * on its way. */
 void txn_forget(struct txn *t, const struct target *const *targets, size_t n);

@@ -244,6 +244,16 @@ static void take_change(struct flight *f)
     }
 }
 
+/* The row of history is as the ledger: no record and no target is to blame. */
+static void blame_history(struct flight *f)
+{
+    bool of_server = f->fault.class == ERROR_AGAIN || f->fault.class == ERROR_LINK;
+
+    f->advanced = false;
+    f->fault.class = of_server ? f->fault.class : ERROR_SETUP;
+    error_wrap(&f->fault, "cannot write history");
+}
+
 void txn_blame(struct txn *t, const PGresult *res)
 {
     struct flight *f = &t->flights[0];
@@ -263,6 +273,8 @@ void txn_blame(struct txn *t, const PGresult *res)
     }
     if (catalog_guard_speaks(f->fault.sqlstate, f->fault.text)) {
         take_change(f);
+    } else if (a != NULL && a->kind == ANSWER_HISTORY) {
+        blame_history(f);
     } else if (f->advanced && has_targets(f)) {
         blame_rows(t, f, res, at_commit);
     } else if (f->fault.class == ERROR_SETUP) {

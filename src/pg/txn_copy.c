@@ -3,6 +3,7 @@
  *
  *     SELECT "pgsinkd".advance('sink', '{...}', ...);
  *     COPY "s"."t" ("a","b") FROM STDIN (FORMAT binary);COPY ...
+ *     INSERT INTO "pgsinkd".history ...        if it is audited
  *     SELECT
  *
  * The last statement does nothing. Its answer is the only one that comes after the commit, so an
@@ -207,8 +208,11 @@ bool txn_copy_send(struct txn *t, struct error *err)
         txn_each_add_sql(t, f->b);
     } else if (t->fold.group_count > 0) {
         add_groups(t);
+        txn_history_add_sql(t, f->b);
         buf_add_z(&t->sql, ";SELECT");
         txn_expect(f, (struct answer){.kind = ANSWER_END});
+    } else {
+        txn_history_add_sql(t, f->b);
     }
     f->may_commit = t->copies_left == 0 && f->path != TXN_EACH;
     if (!PQsendQuery(t->c->pg, buf_cstr(&t->sql))) {

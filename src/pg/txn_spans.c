@@ -7,14 +7,9 @@
 #include "pg/txn_state.h"
 #include "row/table/table.h"
 
-/* SELECT "pgsinkd".function('sink','{topics}' */
-static void add_call(struct txn *t, const struct batch *b, const char *function)
+void txn_spans_topics(struct txn *t, const struct batch *b)
 {
-    buf_add_z(&t->sql, "SELECT ");
-    table_quote_ident(&t->sql, t->schema);
-    buf_printf(&t->sql, ".%s(", function);
-    sql_literal(&t->sql, t->sink);
-    buf_add_z(&t->sql, ",'");
+    buf_add_u8(&t->sql, '\'');
     sql_array_open(&t->sql);
     for (size_t i = 0; i < b->span_count; i++) {
         sql_array_text_quoted(&t->sql, b->spans[t->order[i]].topic);
@@ -23,15 +18,32 @@ static void add_call(struct txn *t, const struct batch *b, const char *function)
     buf_add_u8(&t->sql, '\'');
 }
 
-static void add_field(struct txn *t, const struct batch *b, enum span_field field)
+void txn_spans_field(struct txn *t, const struct batch *b, enum span_field field)
 {
-    buf_add_z(&t->sql, ",'");
+    buf_add_u8(&t->sql, '\'');
     sql_array_open(&t->sql);
     for (size_t i = 0; i < b->span_count; i++) {
         sql_array_i64(&t->sql, statements_span_field(&b->spans[t->order[i]], field));
     }
     sql_array_close(&t->sql);
     buf_add_u8(&t->sql, '\'');
+}
+
+/* SELECT "pgsinkd".function('sink','{topics}' */
+static void add_call(struct txn *t, const struct batch *b, const char *function)
+{
+    buf_add_z(&t->sql, "SELECT ");
+    table_quote_ident(&t->sql, t->schema);
+    buf_printf(&t->sql, ".%s(", function);
+    sql_literal(&t->sql, t->sink);
+    buf_add_u8(&t->sql, ',');
+    txn_spans_topics(t, b);
+}
+
+static void add_field(struct txn *t, const struct batch *b, enum span_field field)
+{
+    buf_add_u8(&t->sql, ',');
+    txn_spans_field(t, b, field);
 }
 
 void txn_spans_advance(struct txn *t, const struct batch *b)

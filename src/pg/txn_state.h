@@ -4,6 +4,7 @@
  *     txn_answer.c  the answers that are to come, and how a transaction ends
  *     txn_blame.c   what an error of the server means
  *     txn_spans.c   what is called for the spans of a batch
+ *     txn_history.c the row of history, of what is audited
  *     txn_copy.c    the write path COPY
  *     txn_unnest.c  the write path INSERT ... SELECT unnest(...)
  *     txn_each.c    which rows are refused: what is sent,
@@ -31,6 +32,7 @@ enum answer_kind {
     ANSWER_ROWS,     /* that rows are stored */
     ANSWER_SCREENED, /* which rows cannot be stored, of one part */
     ANSWER_TRIED,    /* ... of those that are left */
+    ANSWER_HISTORY,  /* that a row of history is written */
     ANSWER_END,      /* that all statements before are done: an error from now on is the commit's */
 };
 
@@ -76,6 +78,7 @@ struct txn {
     bool ledger;  /* a transaction begins with advance() */
     char *sink;
     char *letters_of; /* the route whose dead letters are taken, instead of advance(); or NULL */
+    char *audited_as; /* the owner in rows of history; NULL: none are written */
     struct conn *c;   /* NULL = nothing under way */
     struct flight flights[TXN_FLIGHTS]; /* oldest first */
     size_t flight_count;
@@ -143,12 +146,28 @@ enum txn_step txn_break_off(struct txn *t, const char *why, struct txn_result *o
 /* txn_blame.c: fills the fault of the oldest flight from an error of the server, the first only. */
 void txn_blame(struct txn *t, const PGresult *res);
 
-/* txn_spans.c: append calls for the spans of b. direct: the COPY of a group of the fold, or of a
- * part, straight into its table. letters: the same for dead letters, after letters_are_new(). */
+/* txn_spans.c: append calls for the spans of b. topics, field: the array of one field, as a
+ * literal. direct: the COPY of a group of the fold, or of a part, straight into its table. letters:
+ * the same for dead letters, after letters_are_new(). */
 void txn_spans_advance(struct txn *t, const struct batch *b);
 void txn_spans_take_letters(struct txn *t, const struct batch *b);
+void txn_spans_topics(struct txn *t, const struct batch *b);
+void txn_spans_field(struct txn *t, const struct batch *b, enum span_field field);
 void txn_spans_direct(struct txn *t, const struct rows_shape *shape, size_t group);
 void txn_spans_letters(struct txn *t, const struct rows_shape *shape, size_t group);
+
+/*
+ * txn_history.c: the row of history that flight is to write, if it is audited. add_sql appends it
+ * to a query string, counts is for the statement of the pipeline.
+ */
+struct history_counts {
+    int64_t records;
+    int64_t rows;
+    int64_t dead_letters;
+    int64_t bytes; /* of both */
+};
+struct history_counts txn_history_counts(const struct batch *b) _pure_;
+void txn_history_add_sql(struct txn *t, const struct batch *b);
 
 /*
  * txn_each.c, used by txn_copy.c: add_sql appends the statements after advance(); rows are the

@@ -334,11 +334,10 @@ void txn_refuse(struct txn *t)
     f->fault_target = f->b->parts[first->part].target;
 }
 
-/* Dead letters of the batch, by COPY. False: it has none. */
-static bool add_letters(struct txn *t)
+/* Dead letters of the batch, by COPY; an empty query string: it has none. */
+static void add_letters(struct txn *t)
 {
     const struct batch *b = t->flights[0].b;
-    bool any = false;
 
     buf_clear(&t->sql);
     for (size_t i = 0; i < b->part_count; i++) {
@@ -346,10 +345,8 @@ static bool add_letters(struct txn *t)
         if (p->row_count > 0 && txn_each_comes_last(t, p)) {
             const struct rows_shape shape = {p->target, p->action, p->omit};
             txn_spans_letters(t, &shape, i);
-            any = true;
         }
     }
-    return any;
 }
 
 static bool send_end(struct txn *t, bool good)
@@ -373,7 +370,9 @@ bool txn_tried_next(struct txn *t)
     }
     if (f->fault.class == ERROR_NONE && !t->gives) {
         t->gives = true;
-        if (add_letters(t)) {
+        add_letters(t);
+        txn_history_add_sql(t, f->b);
+        if (buf_cstr(&t->sql)[0] != '\0') {
             return PQsendQuery(t->c->pg, buf_cstr(&t->sql)) != 0;
         }
     }

@@ -5,6 +5,7 @@
  *     SELECT "pgsinkd".advance($1, $2, ...)
  *     INSERT INTO "s"."t" ("a","b") SELECT pg_catalog.unnest($1), pg_catalog.unnest($2)
  *         WHERE "pgsinkd".columns_are('"s"."t"'::regclass, 'signature')
+ *     INSERT INTO "pgsinkd".history ...        if it is audited
  *     Sync
  *
  * The values of a column are one array in binary format, whose elements look like the fields of
@@ -96,20 +97,43 @@ static void add_span_array(struct txn *t, const struct batch *b, enum span_field
     array_end(out, b->span_count);
 }
 
+static void add_topic_array(struct txn *t, const struct batch *b, struct buf *out)
+{
+    array_begin(out, OID_TEXT);
+    for (size_t i = 0; i < b->span_count; i++) {
+        array_text(out, b->spans[t->order[i]].topic);
+    }
+    array_end(out, b->span_count);
+}
+
 static void fill_advance(struct txn *t, const struct batch *b, const struct statement *s)
 {
     struct buf *p = parameters(t, s->parameter_count);
 
     buf_add_z(&p[0], t->sink);
-    array_begin(&p[1], OID_TEXT);
-    for (size_t i = 0; i < b->span_count; i++) {
-        array_text(&p[1], b->spans[t->order[i]].topic);
-    }
-    array_end(&p[1], b->span_count);
+    add_topic_array(t, b, &p[1]);
     for (int field = 0; field < SPAN_FIELDS; field++) {
         add_span_array(t, b, (enum span_field) field, s->parameter_types[2 + field], &p[2 + field]);
     }
     buf_add_z(&p[2 + SPAN_FIELDS], t->c->marker);
+}
+
+/* See txn_history.c. */
+static void fill_history(struct txn *t, const struct batch *b, const struct statement *s)
+{
+    struct buf *p = parameters(t, s->parameter_count);
+    struct history_counts n = txn_history_counts(b);
+
+    buf_add_z(&p[0], t->sink);
+    buf_add_z(&p[1], t->audited_as);
+    add_topic_array(t, b, &p[2]);
+    add_span_array(t, b, SPAN_PARTITION, OID_INT4_ARRAY, &p[3]);
+    add_span_array(t, b, SPAN_FROM, OID_INT8_ARRAY, &p[4]);
+    add_span_array(t, b, SPAN_NEXT, OID_INT8_ARRAY, &p[5]);
+    buf_add_u64(&p[6], (uint64_t) n.records);
+    buf_add_u64(&p[7], (uint64_t) n.rows);
+    buf_add_u64(&p[8], (uint64_t) n.dead_letters);
+    buf_add_u64(&p[9], (uint64_t) n.bytes);
 }
 
 static uint32_t read_u32(const char *p)
@@ -213,6 +237,17 @@ static bool send_advance(struct txn *t, const struct batch *b)
 
     fill_advance(t, b, s);
     return execute(t, s, ANSWER_ADVANCED, NULL);
+}
+
+static bool send_history(struct txn *t, const struct batch *b)
+{
+    struct statement *s = statements_history(t->statements);
+
+    if (t->audited_as == NULL) {
+        return true;
+    }
+    fill_history(t, b, s);
+    return execute(t, s, ANSWER_HISTORY, NULL);
 }
 
 /* Neither fails; the first is no part of the transaction, so nothing may fail before it. */
@@ -348,7 +383,7 @@ bool txn_unnest_send(struct txn *t, struct error *err)
     if (fails_at(t, FAILPOINT_TXN_MID_COPY)) {
         return true;
     }
-    if (!send_checks(t, f->b) || !send_groups(t)) {
+    if (!send_checks(t, f->b) || !send_groups(t) || !send_history(t, f->b)) {
         return conn_lost(t->c, err);
     }
     if (fails_at(t, FAILPOINT_TXN_BEFORE_COMMIT)) {

@@ -115,7 +115,7 @@ static bool start(struct app *a)
         return false;
     }
     start_workers(a);
-    a->scout = scout_start(a->cfg, a->client, &a->answers);
+    a->scout = scout_start(a->cfg, a->client, &a->answers, a->owner);
     replayer_init(&a->replayer, config_needs_schema(a->cfg), a->cfg->route_count);
     seeker_init(&a->seeker, config_has_ledger(a->cfg) ? a->owner : NULL);
     beat_init(&a->beat, config_needs_schema(a->cfg) ? a->owner : NULL, workers);
@@ -254,10 +254,10 @@ static void wait_for_events(struct app *a)
         {.fd = a->answers.fd, .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
+
     if (!a->stopping) {
         at = MIN(at, MIN(seeker_deadline(&a->seeker), beat_deadline(&a->beat)));
     }
-
     if (a->drain != NULL && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
     }

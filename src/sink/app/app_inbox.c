@@ -343,6 +343,9 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     if (answer->kind == SCOUT_REFUSED || answer->kind == SCOUT_ADMITTED) {
         take_scout_link(a, answer);
         scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_UNTRIMMED) {
+        log_limited(a, LOG_NOWHERE, answer->error.text);
+        scout_mail_free(answer);
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());
         scout_mail_free(answer);

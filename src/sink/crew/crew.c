@@ -77,6 +77,7 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_LEDGER:
     case SCOUT_REFUSED:
     case SCOUT_ADMITTED:
+    case SCOUT_UNTRIMMED:
         break; /* the replayer's, the seeker's, the drain's, main's */
     case SCOUT_AWAY:
         c->away = true;

@@ -25,8 +25,7 @@ static struct log_where where(const struct partition *p, const struct report *r)
 static void log_beginning(const struct partition *p, const struct report *r)
 {
     if (r->inserted) {
-        log_event_at(where(p, r), LOG(partition_begins), p->topic, p->number,
-                     (long long) r->offset,
+        log_event_at(where(p, r), LOG(partition_begins), p->topic, p->number, (long long) r->offset,
                      p->first_reason != NULL ? p->first_reason : "as before");
     }
 }

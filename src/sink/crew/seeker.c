@@ -49,7 +49,7 @@ static void log_trouble(struct seeker *s, const char *why)
     uint64_t held_back;
 
     if (log_limit_pass(&s->trouble, &held_back)) {
-        log_event(LOG(seek_waits), why);
+        log_event_at(LOG_NOWHERE, LOG(seek_waits), why); /* the text says which */
     }
 }
 

@@ -27,6 +27,7 @@ struct item {
 
 struct chunk {
     const struct config *cfg;
+    const char *owner;
     struct conn *conn;
     int stop_fd;
     const char *route; /* as letters have it */
@@ -187,6 +188,9 @@ static bool prepare(struct chunk *c, struct error *err)
     c->batch = batch_new();
     c->txn = txn_new(c->cfg->postgres.schema, c->cfg->sink, false);
     txn_take_letters(c->txn, c->route);
+    if (c->cfg->audit) {
+        txn_audit(c->txn, c->owner);
+    }
     if (!load_letters(c, err)) {
         return false;
     }
@@ -457,10 +461,10 @@ static bool next_chunk(struct replay *r, const struct chunk *like, struct letter
     return true;
 }
 
-bool replay_chunk(struct replay *r, const struct config *cfg, struct conn *c, int stop_fd,
-                  struct error *err)
+bool replay_chunk(struct replay *r, const struct config *cfg, const char *owner, struct conn *c,
+                  int stop_fd, struct error *err)
 {
-    const struct chunk like = {.cfg = cfg, .conn = c, .stop_fd = stop_fd};
+    const struct chunk like = {.cfg = cfg, .owner = owner, .conn = c, .stop_fd = stop_fd};
     struct letters_choice choice = {.sink = cfg->sink};
     struct letters *letters = letters_new(c, cfg->postgres.schema, &choice);
 

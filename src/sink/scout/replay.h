@@ -36,9 +36,9 @@ struct replay {
  * Does the next chunk. False: ERROR_SETUP: this route cannot be stored to, its letters stay marked,
  * and the replay goes on after it; any other error may pass, and the chunk is tried again from
  * where the replay stands. c is ready, or closed after ERROR_LINK; every wait ends when stop_fd is
- * readable.
+ * readable. owner: this process, as history writes it.
  */
-bool replay_chunk(struct replay *r, const struct config *cfg, struct conn *c, int stop_fd,
-                  struct error *err) _must_;
+bool replay_chunk(struct replay *r, const struct config *cfg, const char *owner, struct conn *c,
+                  int stop_fd, struct error *err) _must_;
 
 #endif

@@ -13,6 +13,7 @@
 #include "pg/holders.h"
 #include "pg/members.h"
 #include "pg/topic_entries.h"
+#include "sink/scout/trimmer.h"
 #include "sink/scout/verifier.h"
 
 #include <poll.h>
@@ -27,6 +28,7 @@
 struct scout {
     const struct config *cfg;
     struct client *client;
+    const char *owner;
     struct mailbox *answers;
     struct mailbox questions;
     struct thread thread;
@@ -34,6 +36,7 @@ struct scout {
     struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
     struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
     struct verifier verifier;
+    struct trimmer trimmer;
     struct backoff backoff;
     bool away;
     bool refused; /* the last connection to PostgreSQL was, for a person to fix */
@@ -292,7 +295,7 @@ static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
     if (!has_session(s, s->replay_conn, err)) {
         return false;
     }
-    if (replay_chunk(&m->replay, s->cfg, s->replay_conn, s->stop_fd, err)) {
+    if (replay_chunk(&m->replay, s->cfg, s->owner, s->replay_conn, s->stop_fd, err)) {
         return true;
     }
     conn_close(s->replay_conn); /* whatever transaction is open */
@@ -396,6 +399,7 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_AWAY:
     case SCOUT_REFUSED:
     case SCOUT_ADMITTED:
+    case SCOUT_UNTRIMMED:
         break;
     }
     report_brokers(s, ok, err);
@@ -455,6 +459,21 @@ static void handle(struct scout *s, struct scout_mail *m)
     mailbox_post(s->answers, &m->mail);
 }
 
+/* A database that is away has been reported, or will be by a worker. */
+static void trim(struct scout *s)
+{
+    struct error err;
+
+    if (clock_mono() < trimmer_deadline(&s->trimmer)) {
+        return;
+    }
+    if (!has_session(s, s->conn, &err)) {
+        trimmer_put_off(&s->trimmer, clock_mono());
+    } else if (!trimmer_turn(&s->trimmer, s->conn, &err) && err.class != ERROR_LINK) {
+        report(s, SCOUT_UNTRIMMED, &err);
+    }
+}
+
 static void run(void *arg)
 {
     struct scout *s = arg;
@@ -471,14 +490,16 @@ static void run(void *arg)
                 handle(s, q);
             }
         }
+        trim(s);
         conn_close(s->conn);
         conn_close(s->replay_conn);
-        wait_until(s, verifier_deadline(&s->verifier), true);
+        wait_until(s, MIN(verifier_deadline(&s->verifier), trimmer_deadline(&s->trimmer)), true);
         verifier_turn(&s->verifier, clock_mono());
     }
 }
 
-struct scout *scout_start(const struct config *cfg, struct client *client, struct mailbox *answers)
+struct scout *scout_start(const struct config *cfg, struct client *client, struct mailbox *answers,
+                          const char *owner)
 {
     struct scout *s = mem_zalloc(sizeof *s);
     char name[96];
@@ -493,8 +514,10 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
         .connections = config_connections(cfg),
     };
     s->cfg = cfg;
+    s->owner = owner;
     s->client = client;
     s->verifier = (struct verifier){.cfg = cfg, .client = client};
+    s->trimmer = trimmer_of(cfg);
     s->answers = answers;
     s->conn = conn_new(&settings);
     settings.timeout_usec = cfg->postgres.timeout;

@@ -11,8 +11,10 @@
 
 struct scout;
 
-/* Starts the thread. answers is main's mailbox. @thread main */
-struct scout *scout_start(const struct config *cfg, struct client *client, struct mailbox *answers);
+/* Starts the thread. answers is main's mailbox. owner: this process, as history writes it; it
+ * outlives the scout. @thread main */
+struct scout *scout_start(const struct config *cfg, struct client *client, struct mailbox *answers,
+                          const char *owner);
 
 /* The scout takes ownership. @thread main */
 void scout_ask(struct scout *s, struct scout_mail *m);

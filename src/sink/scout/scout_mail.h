@@ -42,6 +42,7 @@ enum scout_kind {
     SCOUT_AWAY,        /* only an answer: they do not; error */
     SCOUT_REFUSED,     /* only an answer: the scout's connection to PostgreSQL is refused; error */
     SCOUT_ADMITTED,    /* only an answer: it is not any more */
+    SCOUT_UNTRIMMED,   /* only an answer: history cannot be trimmed; error */
 };
 
 /* In refs.offset of an answer to FIRST_USE: the partition had its row before. */

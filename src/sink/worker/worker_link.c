@@ -58,6 +58,9 @@ void worker_link_init(struct worker *w)
     l->txn = txn_new(config_needs_schema(cfg) ? cfg->postgres.schema : NULL, cfg->sink,
                      config_has_ledger(cfg));
     txn_hold(l->txn);
+    if (cfg->audit) {
+        txn_audit(l->txn, w->wc.owner);
+    }
     write_path_init(&l->path, cfg->batch.write_path);
     backoff_init(&l->backoff, BACKOFF_BASE, BACKOFF_CAP, clock_mono() ^ w->wc.number);
 }
