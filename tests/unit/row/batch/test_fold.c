@@ -903,8 +903,8 @@ static void test_keys_that_only_sql_can_compare(void **state)
     batch_free(b);
 }
 
-/* The groups of rows that come to two targets of one table in turns, as text: "0 P 2, " is the
- * round, the action and the number of rows. */
+/* Rows ("1P2": an upsert of key 2 by target 1) of two targets of one table with different keys, and
+ * the groups that come of them ("0:1P2 ": in round 0, by target 1, upserts of 2 rows). */
 static void check_turns(const char *const *rows, size_t n, bool by_sql, const char *wanted)
 {
     static const struct kind kind = {.key = TYPE_TEXT};
@@ -913,6 +913,7 @@ static void check_turns(const char *const *rows, size_t n, bool by_sql, const ch
     struct batch *b = batch_new();
     char got[256] = "";
     size_t length = 0;
+
     make_fixture(&x[0], 0, &kind);
     make_fixture(&x[1], 1, &kind);
     x[1].table.oid = x[0].table.oid;
