@@ -22,6 +22,7 @@ enum log_level {
 
 /* Looks at stderr and sets the threshold. Main thread, before other threads. */
 void log_init(enum log_level threshold);
+void log_set_level(enum log_level threshold); /* at any time */
 bool log_level_parse(const char *text, enum log_level *out) _must_;
 bool log_enabled(enum log_level level);
 

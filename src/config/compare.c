@@ -341,6 +341,14 @@ static const struct config_route *route_of(const struct config *cfg, const char 
     return NULL;
 }
 
+const struct config_route *config_same_route(const struct config *cfg,
+                                             const struct config_route *route)
+{
+    const struct config_route *found = route_of(cfg, route->name);
+
+    return found != NULL && config_route_is_same(found, route) ? found : NULL;
+}
+
 static void compare_route(struct comparison *c, const struct config_route *before,
                           const struct config_route *after)
 {

@@ -200,6 +200,10 @@ void config_changes_free(struct config_changes *changes);
 /* Do both routes make the same rows of the same topics, and treat bad records alike? */
 bool config_route_is_same(const struct config_route *a, const struct config_route *b);
 
+/* The route of cfg that is the same as this one of another configuration; NULL: none is. */
+const struct config_route *config_same_route(const struct config *cfg,
+                                             const struct config_route *route);
+
 /*
  * Takes over from `running` what a reload cannot change, so that cfg is what can be in force now.
  * Such a value has no place in the file any more.

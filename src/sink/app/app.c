@@ -78,7 +78,7 @@ static uint64_t batches_held(const struct config *cfg)
 }
 
 /* Invariant I8: what queues, batches and one response can hold together. */
-static void log_memory_bound(const struct app *a)
+void app_log_memory(const struct app *a)
 {
     uint32_t workers = config_workers(a->cfg);
     struct client_memory m = client_memory(a->cfg, workers);
@@ -131,7 +131,7 @@ static bool start(struct app *a)
     if (!config_has_ledger(a->cfg)) {
         log_delivery(a);
     }
-    log_memory_bound(a);
+    app_log_memory(a);
     if (!client_subscribe(a->client, a->cfg, &err)) {
         log_fault(LOG_source_refused, &err);
         a->code = EXIT_SOURCE;
@@ -212,6 +212,9 @@ static void tick(struct app *a, usec_t now)
         return;
     }
     a->tick_at = now + TICK;
+    if (a->reload.state != RELOAD_NONE && a->ready) {
+        notify_extend_start(START_EXTENSION);
+    }
     struct totals t = progress_totals(a->workers, a->worker_count);
     struct crew_summary s = crew_summary(a->crew);
     struct drain_left left = a->drain != NULL ? drain_left(a->drain) : (struct drain_left){0};
@@ -244,6 +247,8 @@ static void wait_for_events(struct app *a)
         {.fd = a->signal_fd, .events = POLLIN},
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
+        {.fd = a->reload.state == RELOAD_NONE && !a->stopping ? a->reload.fd : -1,
+         .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
 
@@ -282,7 +287,9 @@ static void turn(struct app *a)
     app_inbox_take(a);
     usec_t now = clock_mono();
     if (!a->stopping) {
+        app_reload_take(a);
         crew_turn(a->crew, now);
+        app_reload_turn(a);
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
         turn_replay(a, now);
         check_ready(a);
@@ -345,6 +352,7 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     if (options->timeout_usec > 0) {
         signals_alarm(a.signal_fd, options->timeout_usec);
     }
+    app_reload_init(&a, options->until_end);
     a.watchdog_interval = notify_watchdog_interval();
     mailbox_init(&a.reports);
     mailbox_init(&a.answers);
@@ -357,6 +365,7 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     app_inbox_done(&a);
     drain_free(a.drain);
     plan_free(a.plan);
+    app_reload_done(&a); /* what is of the configuration in force has gone */
     policies_free(a.policies);
     entries_done(&a.entries);
     close(a.signal_fd);

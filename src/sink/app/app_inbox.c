@@ -238,6 +238,12 @@ static void take_renewed(struct app *a, const struct report *r)
     crew_plan_renewed(a->crew, r);
 }
 
+static void take_configured(struct app *a, const struct report *r)
+{
+    (void) r;
+    crew_configured(a->crew);
+}
+
 static void take_ended(struct app *a, const struct report *r)
 {
     (void) r;
@@ -275,6 +281,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_REPLAY, take_replay)                                                              \
     TAKER(REPORT_LETTER, take_letter)                                                              \
     TAKER(REPORT_STALE, take_stale)                                                                \
+    TAKER(REPORT_CONFIGURED, take_configured)                                                      \
     TAKER(REPORT_RENEWED, take_renewed)                                                            \
     TAKER(REPORT_ENDED, take_ended)
 #define TAKER_AT(kind, take) [kind] = take,
@@ -296,6 +303,8 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     if (answer->kind == SCOUT_REFUSED || answer->kind == SCOUT_ADMITTED) {
         take_scout_link(a, answer);
         scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_FILE || answer->kind == SCOUT_CONFIG) {
+        app_reload_answer(a, answer);
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());
         scout_mail_free(answer);

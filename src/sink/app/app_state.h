@@ -1,6 +1,7 @@
 /*
  * What main owns, shared by its own files only; each uses those below it:
  *     app.c        start, loop, end
+ *     app_reload.c SIGHUP: the file is read again
  *     app_inbox.c  what comes to main: events, reports, answers
  *     app_stop.c   the order of a stop
  * Main thread only.
@@ -18,6 +19,24 @@
 #include "sink/watch/drain.h"
 #include "sink/watch/progress.h"
 #include "sink/worker/worker.h"
+
+enum reload_state {
+    RELOAD_NONE,
+    RELOAD_READING,  /* the scout reads the file */
+    RELOAD_APPLYING, /* it is in force; what is of before goes out of use */
+};
+
+struct reload {
+    int fd; /* of SIGHUP; -1: a drain, which it ends */
+    enum reload_state state;
+    usec_t began;
+    size_t applied; /* changes */
+    size_t kept;    /* ... that need a restart */
+    struct config *owned;      /* the configuration in force, unless it is that of the start */
+    struct config *former;     /* the owned one of before, APPLYING; or NULL */
+    struct policies *policies; /* those of before, APPLYING; or NULL */
+    bool scout_awaited;        /* it may still use the former */
+};
 
 struct app {
     const struct config *cfg;
@@ -41,6 +60,7 @@ struct app {
     struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;
     struct progress progress;
+    struct reload reload;
     bool ready;
     bool stopping;
     usec_t stop_began;
@@ -51,6 +71,8 @@ struct app {
     struct log_limit trouble;
 };
 
+void app_log_memory(const struct app *a); /* app.c: invariant I8 */
+
 /*
  * app_stop.c
  * begin: workers finish what they have, and nothing new begins; only the first one counts.
@@ -60,6 +82,17 @@ struct app {
 void app_stop_begin(struct app *a, enum exit_code code);
 usec_t app_stop_deadline(const struct app *a);
 bool app_stop_finish(struct app *a) _must_;
+
+/*
+ * app_reload.c
+ * init: also with until_end. take: SIGHUP, if one has come and nothing of the last is under way.
+ * answer: SCOUT_FILE, SCOUT_CONFIG; frees it. turn: is it over? done: when all threads have ended.
+ */
+void app_reload_init(struct app *a, bool until_end);
+void app_reload_take(struct app *a);
+void app_reload_answer(struct app *a, struct scout_mail *m);
+void app_reload_turn(struct app *a);
+void app_reload_done(struct app *a);
 
 /* app_inbox.c: takes all that waits. done: frees what nobody takes any more. */
 void app_inbox_take(struct app *a);

@@ -29,6 +29,9 @@ enum scout_kind {
     SCOUT_JOINED,  /* names: written down for the next SCOUT_MEMBER */
     SCOUT_GROUP,   /* topics: subscribed; group, and refs: what its members have */
     SCOUT_REPLAY,  /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
+    /* config: the file, read again and checked; error: it is bad (SETUP) */
+    SCOUT_FILE,
+    SCOUT_CONFIG,  /* cfg: from now on; what was asked before this has been answered by the former */
     SCOUT_PING,    /* can the brokers be reached? */
     SCOUT_TARGETS, /* topics: all there are, for the drain, as the next two are */
     SCOUT_TARGET_ENDS, /* refs: ends; generations: the drain's own numbers of its targets */
@@ -77,6 +80,8 @@ struct scout_mail {
     enum group_state group;
     char *topic;          /* SCOUT_PLAN: whose plan it is */
     struct replay replay; /* SCOUT_REPLAY */
+    struct config *config;     /* FILE: owned */
+    const struct config *cfg;  /* CONFIG; PLAN: whose jobs they are */
     bool failed;          /* no answer this time: error */
     /* Also AWAY, REFUSED; PLAN: a table that cannot be used (SETUP). */
     struct error error;

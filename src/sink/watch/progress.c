@@ -100,7 +100,8 @@ void progress_tick(struct progress *p, const struct totals *t, const struct crew
 
     update_rate(p, t, now);
     standing_text(standing, sizeof standing, s);
-    notify_status("%zu partitions, %.0f rows/s, lag %llu%s", s->partitions, p->rows_per_second,
+    notify_status("%s%s%zu partitions, %.0f rows/s, lag %llu%s", p->trouble,
+                  *p->trouble != '\0' ? "; " : "", s->partitions, p->rows_per_second,
                   (unsigned long long) s->lag, standing);
     if (p->bar) {
         draw_bar(p, t, left);

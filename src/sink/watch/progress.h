@@ -19,6 +19,7 @@ struct progress {
     usec_t next_line;
     uint64_t last_rows;
     double rows_per_second;
+    char trouble[400]; /* what STATUS begins with; "": nothing */
 };
 
 /* What all workers have stored since they started. */
