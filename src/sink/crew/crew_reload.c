@@ -108,6 +108,7 @@ void crew_reload(struct crew *c, const struct config *cfg, struct policies *poli
     const struct config *before = c->cc.cfg;
 
     c->gone = plan_reload(c->cc.plan, cfg, policies->numbers);
+    c->gone_generation = c->last_generation;
     c->cc.cfg = cfg;
     entries_reload(c->cc.entries, cfg);
     c->nothing_matches = false;
@@ -122,12 +123,25 @@ void crew_reload(struct crew *c, const struct config *cfg, struct policies *poli
 
 /* ---- the end of it ---- */
 
+/* Those that moved then, or were being given up; also one that the group has taken meanwhile. */
+static bool have_let_go(const struct crew *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        const struct partition *p = c->partitions[i];
+        if (p->state == PARTITION_RELEASING && !p->released &&
+            p->generation <= c->gone_generation) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void crew_reload_turn(struct crew *c, usec_t now)
 {
     if (c->subscribe_due && now >= c->subscribe_at) {
         subscribe(c, now);
     }
-    if (c->gone != NULL && c->moving == 0) {
+    if (c->gone != NULL && have_let_go(c)) {
         crew_plan_replaced(c, plan_replaced(c->cc.plan, TAKE_PTR(c->gone)));
     }
 }

@@ -117,6 +117,7 @@ struct crew {
     size_t moving; /* partitions that begin again when their workers have let go */
     /* a reload */
     struct plan_renewal *gone;      /* what it has replaced, until all have moved; NULL: no reload */
+    uint64_t gone_generation;       /* ... of the partitions of then */
     size_t unconfigured;            /* workers that have not taken it yet */
     bool subscribe_due;             /* the topics are others now */
     usec_t subscribe_at;            /* not before: the library has refused */
