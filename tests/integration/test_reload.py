@@ -198,6 +198,29 @@ def test_three_daemons_reload_one_after_the_other(bench, protocol, killed):
     bench.check(other, "others")
 
 
+@pytest.mark.sanitize
+@PROTOCOLS
+def test_more_workers_and_fewer_under_load(bench, protocol):
+    log = bench.topic(partitions=9)
+    table(bench)
+    config = bench.config(routes=[tagged(bench, log)], workers=1, properties=strategy(protocol))
+    d = bench.start(config)
+    with Load(log, count=90):
+        bench.wait_rows(1)
+        for n in (3, 1, 2, 1):
+            d.reload(config | {"workers": n})
+            wait.until(lambda n=n: backends(bench) == n, f"{n} sessions")
+            log.fill(90)
+            bench.wait_stored(log)
+    bench.wait_stored(log)
+    bench.check(log)
+
+
+def backends(bench):
+    return bench.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                       " AND application_name LIKE %s", "pgsinkd % worker %")  # fmt: skip
+
+
 def memory_kib(pid):
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):

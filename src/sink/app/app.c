@@ -41,23 +41,37 @@ static void name_owner(struct app *a)
     snprintf(a->owner, sizeof a->owner, "%s:%ld:%08x", host, (long) getpid(), salt);
 }
 
+void app_start_worker(struct app *a)
+{
+    size_t i = a->worker_count++;
+
+    a->workers = mem_realloc(a->workers, a->worker_count, sizeof(struct worker *));
+    struct worker_config wc = {
+        .cfg = a->cfg,
+        .number = (uint32_t) i + 1,
+        .owner = a->owner,
+        .feed = feed_new(a->client, plan_wants_headers(a->plan)),
+        .reports = &a->reports,
+        .policies = a->policies,
+    };
+    a->workers[i] = worker_start(&wc);
+}
+
 static void start_workers(struct app *a)
 {
-    bool headers = plan_wants_headers(a->plan);
-
-    a->worker_count = config_workers(a->cfg);
-    a->workers = mem_array(a->worker_count, sizeof(struct worker *));
-    for (size_t i = 0; i < a->worker_count; i++) {
-        struct worker_config wc = {
-            .cfg = a->cfg,
-            .number = (uint32_t) i + 1,
-            .owner = a->owner,
-            .feed = feed_new(a->client, headers),
-            .reports = &a->reports,
-            .policies = a->policies,
-        };
-        a->workers[i] = worker_start(&wc);
+    for (uint32_t i = config_workers(a->cfg); i > 0; i--) {
+        app_start_worker(a);
     }
+}
+
+struct totals app_totals(const struct app *a)
+{
+    struct totals t = a->past;
+
+    for (size_t i = 0; i < a->worker_count; i++) {
+        stats_add(&t, worker_stats(a->workers[i]));
+    }
+    return t;
 }
 
 /*
@@ -81,7 +95,7 @@ static uint64_t batches_held(const struct config *cfg)
 void app_log_memory(const struct app *a)
 {
     uint32_t workers = config_workers(a->cfg);
-    struct client_memory m = client_memory(a->cfg, workers);
+    struct client_memory m = client_memory(a->cfg, a->first_workers);
     uint64_t batches = batches_held(a->cfg) * a->cfg->batch.max_bytes;
     /* A response may come on top of a full queue while the next is on its way, each with what the
      * library adds to its messages. */
@@ -108,6 +122,7 @@ static bool start(struct app *a)
     struct error err;
     uint32_t workers = config_workers(a->cfg);
 
+    a->first_workers = workers;
     a->client = client_new(a->cfg, workers, &err);
     if (a->client == NULL) {
         log_fault(LOG_config_refused, &err);
@@ -215,7 +230,7 @@ static void tick(struct app *a, usec_t now)
     if (a->reload.state != RELOAD_NONE && a->ready) {
         notify_extend_start(START_EXTENSION);
     }
-    struct totals t = progress_totals(a->workers, a->worker_count);
+    struct totals t = app_totals(a);
     struct crew_summary s = crew_summary(a->crew);
     struct drain_left left = a->drain != NULL ? drain_left(a->drain) : (struct drain_left){0};
     progress_tick(&a->progress, &t, &s, &left);
@@ -331,7 +346,7 @@ static enum exit_code run(struct app *a)
         app_stop_begin(a, a->code);
         loop(a);
     }
-    struct totals t = progress_totals(a->workers, a->worker_count);
+    struct totals t = app_totals(a);
     progress_end(&a->progress, &t);
     if (a->drain != NULL && a->code == EXIT_OK && !crew_commit_is_over(a->crew)) {
         log_event(LOG(drain_offsets_missing));

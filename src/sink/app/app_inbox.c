@@ -154,7 +154,7 @@ static void take_trouble(struct app *a, const struct report *r)
 static bool is_first_start(const struct app *a)
 {
     return a->is_first && !a->ready &&
-           progress_totals(a->workers, a->worker_count).transactions == 0;
+           app_totals(a).transactions == 0;
 }
 
 /*
@@ -246,8 +246,10 @@ static void take_configured(struct app *a, const struct report *r)
 
 static void take_ended(struct app *a, const struct report *r)
 {
-    (void) r;
     a->ended++;
+    if (!r->connected && --a->down == 0) {
+        forget_refusals(a); /* nobody will say that its connection is back */
+    }
 }
 
 static void give_crew(struct app *a, const struct report *r)

@@ -15,6 +15,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A thread that has said that it ends has nothing more to do. */
+#define JOIN_TIMEOUT (100 * USEC_PER_MSEC)
+
 void app_reload_init(struct app *a, bool until_end)
 {
     a->reload.fd = until_end ? -1 : signals_open_reload();
@@ -90,11 +93,28 @@ static void tell_scout(struct app *a)
     scout_ask(a->scout, m);
 }
 
+/* More of them begin at once; fewer: the last ones end when they have no partition any more. */
+static void set_workers(struct app *a)
+{
+    size_t before = a->worker_count;
+    size_t wanted = config_workers(a->cfg);
+
+    while (a->worker_count < wanted) {
+        app_start_worker(a);
+    }
+    a->reload.leaving = a->worker_count - wanted;
+    a->reload.leaving_told = false;
+    if (wanted != before) {
+        crew_set_workers(a->crew, a->workers, a->worker_count, wanted);
+    }
+}
+
 /* cfg is in force from here on. */
 static void apply(struct app *a, struct config *cfg)
 {
     struct reload *r = &a->reload;
-    bool other_limits = cfg->batch.max_bytes != a->cfg->batch.max_bytes;
+    bool other_limits = cfg->batch.max_bytes != a->cfg->batch.max_bytes ||
+                        config_workers(cfg) != a->worker_count;
 
     r->state = RELOAD_APPLYING;
     r->former = r->owned;
@@ -102,6 +122,7 @@ static void apply(struct app *a, struct config *cfg)
     a->policies = policies_reload(r->policies, a->cfg, cfg);
     a->cfg = r->owned = cfg;
     log_set_level(cfg->log.level);
+    set_workers(a);
     crew_reload(a->crew, cfg, a->policies);
     tell_scout(a);
     replayer_reload(&a->replayer, cfg->route_count);
@@ -154,11 +175,60 @@ static void free_former(struct app *a)
     r->former = config_free(r->former);
 }
 
+static bool are_idle(const struct app *a)
+{
+    for (size_t i = a->worker_count - a->reload.leaving; i < a->worker_count; i++) {
+        if (!crew_worker_is_idle(a->crew, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void tell_leaving(struct app *a)
+{
+    for (size_t i = a->worker_count - a->reload.leaving; i < a->worker_count; i++) {
+        struct order *o = mem_zalloc(sizeof *o);
+        o->kind = ORDER_STOP; /* it has nothing that would have to be stored */
+        o->deadline = clock_mono();
+        worker_post(a->workers[i], o);
+    }
+    a->reload.leaving_told = true;
+}
+
+/* They have ended. False: a thread does not let go yet. */
+static bool free_leaving(struct app *a)
+{
+    size_t wanted = a->worker_count - a->reload.leaving;
+
+    for (; a->worker_count > wanted; a->worker_count--, a->ended--, a->reload.leaving--) {
+        struct worker *w = a->workers[a->worker_count - 1];
+        struct feed *feed = worker_feed(w);
+        if (!worker_join(w, JOIN_TIMEOUT)) {
+            return false;
+        }
+        crew_set_workers(a->crew, a->workers, a->worker_count - 1, wanted);
+        stats_keep(&a->past, worker_stats(w));
+        worker_free(w);
+        feed_free(feed);
+    }
+    return true;
+}
+
+static bool have_left(struct app *a)
+{
+    if (a->reload.leaving > 0 && !a->reload.leaving_told && are_idle(a)) {
+        tell_leaving(a);
+    }
+    return a->reload.leaving == 0 || (a->ended == a->reload.leaving && free_leaving(a));
+}
+
 void app_reload_turn(struct app *a)
 {
     struct reload *r = &a->reload;
 
-    if (r->state == RELOAD_APPLYING && !r->scout_awaited && crew_reload_is_over(a->crew)) {
+    if (r->state == RELOAD_APPLYING && !r->scout_awaited && crew_reload_is_over(a->crew) &&
+        have_left(a)) {
         free_former(a);
         log_done(r);
         end(a);

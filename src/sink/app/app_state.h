@@ -36,6 +36,8 @@ struct reload {
     struct config *former;     /* the owned one of before, APPLYING; or NULL */
     struct policies *policies; /* those of before, APPLYING; or NULL */
     bool scout_awaited;        /* it may still use the former */
+    size_t leaving;            /* workers, the last ones, that are to end */
+    bool leaving_told;         /* ... and have been told to */
 };
 
 struct app {
@@ -51,7 +53,9 @@ struct app {
     struct scout *scout;
     struct worker **workers;
     size_t worker_count;
+    uint32_t first_workers; /* at the start: by them the library's queues are limited */
     size_t ended; /* workers that have reported their end */
+    struct totals past; /* what those have stored that are no more */
     size_t down;  /* workers without connection that have said so */
     usec_t down_since;
     uint64_t refused[4]; /* of the reasons of refusals that are logged; 0 when they are over */
@@ -71,7 +75,14 @@ struct app {
     struct log_limit trouble;
 };
 
-void app_log_memory(const struct app *a); /* app.c: invariant I8 */
+/*
+ * app.c
+ * log_memory: invariant I8. start_worker: the next one, with the configuration in force; main's
+ * array of them may move. totals: of all workers, also of those that are no more.
+ */
+void app_log_memory(const struct app *a);
+void app_start_worker(struct app *a);
+struct totals app_totals(const struct app *a);
 
 /*
  * app_stop.c

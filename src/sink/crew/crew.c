@@ -232,6 +232,7 @@ struct crew *crew_new(const struct crew_config *cc)
 
     c->cc = *cc;
     c->load = mem_array(cc->worker_count, sizeof *c->load);
+    c->active = cc->worker_count;
     crew_commit_init(c);
     crew_member_init(c);
     crew_plan_init(c);

@@ -128,6 +128,15 @@ void crew_plan_init(struct crew *c)
     c->plans = mem_array(MAX(c->cc.worker_count, 1), sizeof *c->plans);
 }
 
+/* A new worker uses nothing that was replaced before. */
+void crew_plan_resize(struct crew *c, size_t before)
+{
+    c->plans = mem_realloc(c->plans, MAX(c->cc.worker_count, 1), sizeof *c->plans);
+    for (size_t i = before; i < c->cc.worker_count; i++) {
+        c->plans[i] = (struct crew_plans){.renewed = plan_last_renewal(c->cc.plan)};
+    }
+}
+
 void crew_plan_done(struct crew *c)
 {
     free(c->plans);

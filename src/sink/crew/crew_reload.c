@@ -76,6 +76,26 @@ void crew_configured(struct crew *c)
     c->unconfigured--;
 }
 
+void crew_set_workers(struct crew *c, struct worker **workers, size_t count, size_t active)
+{
+    size_t before = c->cc.worker_count;
+
+    c->cc.workers = workers;
+    c->cc.worker_count = count;
+    c->rebalances = active > c->active;
+    c->active = active;
+    c->load = mem_realloc(c->load, MAX(count, 1), sizeof *c->load);
+    for (size_t i = before; i < count; i++) {
+        c->load[i] = 0;
+    }
+    crew_plan_resize(c, before);
+}
+
+bool crew_worker_is_idle(const struct crew *c, size_t at)
+{
+    return c->load[at] == 0;
+}
+
 /* ---- partitions ---- */
 
 /* One without a plan has asked for that of the routes of before. */
@@ -84,13 +104,50 @@ static bool is_concerned(const struct crew *c, const struct partition *p)
     return p->state != PARTITION_RELEASING && (p->plan == NULL || !plan_has(c->cc.plan, p->plan));
 }
 
+/*
+ * Another worker is to have it: its own is to end, or has more than its share, which `left` counts
+ * down.
+ */
+static bool is_misplaced(const struct crew *c, const struct partition *p, size_t *left)
+{
+    if (p->worker == NULL || p->state == PARTITION_RELEASING) {
+        return false;
+    }
+    if (p->worker_index < c->active && left[p->worker_index] > 0) {
+        left[p->worker_index]--;
+        return false;
+    }
+    return true;
+}
+
+/* How many partitions each worker may keep: as many as it has, unless there are new workers. */
+static size_t *shares_new(const struct crew *c)
+{
+    size_t *left = mem_array(MAX(c->cc.worker_count, 1), sizeof *left);
+    size_t total = 0;
+    size_t most = 0;
+    size_t least = SIZE_MAX;
+
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        total += c->load[i];
+        most = MAX(most, c->load[i]);
+        least = i < c->active ? MIN(least, c->load[i]) : least;
+    }
+    size_t share = most > least + 1 && c->rebalances ? (total + c->active - 1) / c->active : SIZE_MAX;
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        left[i] = share;
+    }
+    return left;
+}
+
 static void move_concerned(struct crew *c)
 {
+    _cleanup_mem_ size_t *left = shares_new(c);
     struct partition **list = mem_array(MAX(c->count, 1), sizeof(struct partition *));
     size_t n = 0;
 
     for (size_t i = 0; i < c->count; i++) {
-        if (is_concerned(c, c->partitions[i])) {
+        if (is_concerned(c, c->partitions[i]) || is_misplaced(c, c->partitions[i], left)) {
             list[n++] = c->partitions[i];
         }
     }
@@ -115,6 +172,7 @@ void crew_reload(struct crew *c, const struct config *cfg, struct policies *poli
     crew_commit_configure(c);
     tell_workers(c, policies);
     move_concerned(c);
+    c->rebalances = false;
     if (!names_all(before, cfg) || !names_all(cfg, before)) {
         c->subscribe_due = true;
         c->subscribe_at = 0;

@@ -71,6 +71,8 @@ struct crew {
     size_t cap;
     struct index index; /* without those being released */
     size_t *load;       /* partitions per worker */
+    size_t active;      /* workers that may have partitions: the first ones */
+    bool rebalances;    /* there are new ones, which are to have their share */
     uint64_t last_generation;
     bool assigned_once;
     usec_t assigned_at; /* last */
@@ -208,6 +210,7 @@ void crew_plan_again(struct crew *c, struct partition *p);
 void crew_plan_resume(const struct crew *c, struct partition *p);
 void crew_plan_answer(struct crew *c, struct scout_mail *m);
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m);
+void crew_plan_resize(struct crew *c, size_t before); /* the number of workers is another one */
 void crew_plan_replaced(struct crew *c, const struct plan_renewal *renewal); /* by a reload */
 
 /*

@@ -94,7 +94,8 @@ bool plan_job_is_void(const struct plan *p, const struct plan_job *job);
 /* Is this still the plan of its topic? */
 bool plan_has(const struct plan *p, const struct topic_plan *t);
 
-/* Renewals are numbered from 1. */
+/* Renewals are numbered from 1; the last one so far, 0: there was none. */
+uint64_t plan_last_renewal(const struct plan *p) _pure_;
 uint64_t plan_renewal_number(const struct plan_renewal *r) _pure_;
 
 /* What the renewal has put in the place of a topic's plan; the same where it has not changed. */

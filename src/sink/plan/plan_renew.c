@@ -224,6 +224,11 @@ const struct plan_renewal *plan_renew(struct plan *p, struct plan_job **jobs, si
 
 /* ---- what others ask about it ---- */
 
+uint64_t plan_last_renewal(const struct plan *p)
+{
+    return p->last_renewal;
+}
+
 uint64_t plan_renewal_number(const struct plan_renewal *r)
 {
     return r->number;

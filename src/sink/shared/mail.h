@@ -192,7 +192,7 @@ struct report {
     bool by_itself;               /* ... and it is tried again by itself */
     bool kept;                    /* ... and it stood already when this process claimed it */
     int64_t blamed;               /* MOVES: its record there was, after a wait; -1: none was */
-    bool connected;               /* REFUSED: there was a connection */
+    bool connected;               /* REFUSED: there was a connection. ENDED: none is missed */
     struct error error;
 };
 

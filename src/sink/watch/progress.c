@@ -14,16 +14,6 @@
 #define LINE_INTERVAL (5 * USEC_PER_SEC)
 #define BAR_WIDTH 24
 
-struct totals progress_totals(struct worker *const *workers, size_t n)
-{
-    struct totals t = {0};
-
-    for (size_t i = 0; i < n; i++) {
-        stats_add(&t, worker_stats(workers[i]));
-    }
-    return t;
-}
-
 void progress_init(struct progress *p, bool until_end)
 {
     *p = (struct progress){.until_end = until_end};

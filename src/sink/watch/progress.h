@@ -22,9 +22,6 @@ struct progress {
     char trouble[400]; /* what STATUS begins with; "": nothing */
 };
 
-/* What all workers have stored since they started. */
-struct totals progress_totals(struct worker *const *workers, size_t n);
-
 void progress_init(struct progress *p, bool until_end);
 
 /* To be called about once a second. What is left is shown with until_end only. */

@@ -308,7 +308,9 @@ static void run(void *arg)
     }
     worker_group_end(w);
     conn_close(w->link.conn);
-    worker_report(w, REPORT_ENDED, NULL, 0, NULL);
+    struct report *r = worker_report_new(w, REPORT_ENDED, NULL, 0, NULL);
+    r->connected = !w->link.down_reported;
+    worker_report_post(w, r);
 }
 
 /* ---- main's side ---- */
