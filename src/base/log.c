@@ -60,9 +60,14 @@ static bool stderr_is_journal(void)
            st.st_dev == device && st.st_ino == inode;
 }
 
-void log_init(enum log_level threshold)
+void log_set_level(enum log_level threshold)
 {
     atomic_store_explicit(&log_threshold, (int) threshold, memory_order_relaxed);
+}
+
+void log_init(enum log_level threshold)
+{
+    log_set_level(threshold);
     atomic_store_explicit(&log_to_journal, stderr_is_journal(), memory_order_relaxed);
 }
 

@@ -41,6 +41,7 @@ void log_init(enum log_level threshold);
 void log_open(const char *sink, const char *path);
 
 void log_set_format(enum log_format format);
+void log_set_level(enum log_level threshold); /* at any time */
 bool log_level_parse(const char *text, enum log_level *out) _must_;
 bool log_enabled(enum log_level level);
 

@@ -2,9 +2,9 @@
  * thread. */
 #include "command/command.h"
 
-#include "kafka/client.h"
 #include "pg/conn.h"
 #include "pg/schema.h"
+#include "sink/plan/prepare.h"
 
 #include <stdio.h>
 
@@ -18,13 +18,7 @@ void command_fault(const struct error *err)
 
 bool command_check_file(const struct config *cfg, struct error *err)
 {
-    if (!client_check(cfg, err)) {
-        return false;
-    }
-    if (!conn_check_dsn(cfg->postgres.dsn, err)) {
-        return config_error_locate(cfg, cfg->postgres.dsn_pos, err);
-    }
-    return true;
+    return prepare_check_file(cfg, err);
 }
 
 bool command_check_schema(struct conn *c, const char *schema, struct error *err)

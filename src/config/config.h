@@ -7,7 +7,8 @@
  * cfg->section.NAME_pos (line 0 = not in the file, the default holds). Options at the top level
  * have no section: cfg->sink.
  *
- * Loaded by the main thread before others start; read by any thread afterwards.
+ * Loaded by the main thread before others start, and by the scout for a reload; read by any thread
+ * afterwards.
  */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
@@ -143,8 +144,7 @@ struct config {
 
 /*
  * Reads and checks the file. NULL on failure: ERROR_SETUP, text "file:line:column: ...", often with
- * a hint.
- * @thread main
+ * a hint. Reads files, and so may block.
  */
 struct config *config_load(const char *path, struct error *err) _must_;
 struct config *config_free(struct config *cfg); /* NULL is fine; returns NULL */
@@ -182,6 +182,33 @@ void config_print_start(const struct config *cfg, struct buf *out);
  */
 bool config_read_again(const struct config *cfg, const char *value, struct position pos,
                        struct buf *out, struct error *err) _must_;
+
+/* What has changed from one configuration to another: a line for each, secrets masked. */
+struct config_change {
+    char *text;         /* "routes[public.orders].mode: append -> upsert" */
+    bool needs_restart; /* a reload cannot change it */
+};
+struct config_changes {
+    struct config_change *items;
+    size_t count;
+    size_t cap;
+};
+struct config_changes config_compare(const struct config *before,
+                                     const struct config *after) _must_;
+void config_changes_free(struct config_changes *changes);
+
+/* Do both routes make the same rows of the same topics, and treat bad records alike? */
+bool config_route_is_same(const struct config_route *a, const struct config_route *b);
+
+/* The route of cfg that is the same as this one of another configuration; NULL: none is. */
+const struct config_route *config_same_route(const struct config *cfg,
+                                             const struct config_route *route);
+
+/*
+ * Takes over from `running` what a reload cannot change, so that cfg is what can be in force now.
+ * Such a value has no place in the file any more.
+ */
+void config_keep(struct config *cfg, const struct config *running);
 
 /*
  * Fills err (ERROR_SETUP) with "file:line:column: text" and returns false. For a position that is

@@ -119,6 +119,11 @@ const struct option_refused *option_refused_list(size_t *out_n)
     return refused;
 }
 
+bool option_is_live(const struct option *o)
+{
+    return (o->flags & LIVE) != 0 || strcmp(o->section, SECTION_ROUTE) == 0;
+}
+
 const struct option *option_find(const char *section, struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {

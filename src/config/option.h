@@ -29,6 +29,7 @@ enum option_kind {
 enum option_flags {
     REQUIRED = 1,
     SHOWN = 2,
+    LIVE = 4, /* a reload can change it; so it can all options of routes, which are without it */
 };
 
 #define SECTION_ROOT ""
@@ -86,6 +87,9 @@ void option_print_number(enum option_kind kind, uint64_t value, struct buf *out)
  * `none`, which is not written there. */
 struct option_words option_units(void);
 struct option_words option_parses(void);
+
+/* Can it change while the program runs? */
+bool option_is_live(const struct option *o) _pure_;
 
 /* NULL when there is none. */
 const struct option *option_find(const char *section, struct str name);

@@ -188,21 +188,28 @@ void config_print_start(const struct config *cfg, struct buf *out)
     }
 }
 
-static void print_property(const struct config *cfg, const struct config_property *p,
-                           struct buf *out)
+void print_property_value(const struct config *cfg, const struct config_property *p,
+                          struct buf *out)
 {
     const char *written = written_at(cfg, p->value_pos);
     _cleanup_buf_ struct buf masked = {0};
 
-    buf_add_z(out, "\n    ");
-    print_scalar(str_of(p->name), out);
-    buf_add_z(out, ": ");
+    buf_add_z(out, " ");
     mask_property(str_of(p->name), str_of(written != NULL ? written : p->value), &masked);
     print_scalar(buf_str(&masked), out);
 }
 
-static void print_column_value(const struct config *cfg, const struct config_value *v,
-                               const char *path_key, struct buf *out)
+static void print_property(const struct config *cfg, const struct config_property *p,
+                           struct buf *out)
+{
+    buf_add_z(out, "\n    ");
+    print_scalar(str_of(p->name), out);
+    buf_add_z(out, ":");
+    print_property_value(cfg, p, out);
+}
+
+static void print_source(const struct config *cfg, const struct config_value *v,
+                         const char *path_key, struct buf *out)
 {
     buf_add_z(out, v->path != NULL ? path_key : "const: ");
     print_text(cfg, v->pos, v->path != NULL ? v->path : v->constant, out);
@@ -213,15 +220,12 @@ static void print_coalesce(const struct config *cfg, const struct config_column 
     buf_add_z(out, "coalesce:");
     for (size_t i = 0; i < c->value_count; i++) {
         buf_add_z(out, "\n          - ");
-        print_column_value(cfg, &c->values[i], "", out);
+        print_source(cfg, &c->values[i], "", out);
     }
 }
 
-static void print_column(const struct config *cfg, const struct config_column *c, struct buf *out)
+void print_column_value(const struct config *cfg, const struct config_column *c, struct buf *out)
 {
-    buf_add_z(out, "\n      ");
-    print_scalar(str_of(c->column), out);
-    buf_add_z(out, ":");
     if (c->sql != NULL) {
         buf_add_z(out, "\n        sql: ");
         print_text(cfg, c->sql_pos, c->sql, out);
@@ -229,14 +233,14 @@ static void print_column(const struct config *cfg, const struct config_column *c
     }
     bool is_short = c->unit == CONFIG_UNIT_NONE && c->parse == CONFIG_PARSE_NONE && !c->is_list;
     if (is_short && c->values[0].path != NULL) {
-        print_column_value(cfg, &c->values[0], " ", out);
+        print_source(cfg, &c->values[0], " ", out);
         return;
     }
     buf_add_z(out, "\n        ");
     if (c->is_list) {
         print_coalesce(cfg, c, out);
     } else {
-        print_column_value(cfg, &c->values[0], "from: ", out);
+        print_source(cfg, &c->values[0], "from: ", out);
     }
     if (c->unit != CONFIG_UNIT_NONE) {
         buf_add_z(out, "\n        unit: ");
@@ -246,6 +250,14 @@ static void print_column(const struct config *cfg, const struct config_column *c
         buf_add_z(out, "\n        parse: ");
         print_text(cfg, c->parse_pos, option_word_text(option_parses(), (int) c->parse), out);
     }
+}
+
+static void print_column(const struct config *cfg, const struct config_column *c, struct buf *out)
+{
+    buf_add_z(out, "\n      ");
+    print_scalar(str_of(c->column), out);
+    buf_add_z(out, ":");
+    print_column_value(cfg, c, out);
 }
 
 static void print_properties(const struct config *cfg, const struct config_properties *list,
@@ -374,15 +386,21 @@ static void print_value(const struct config *cfg, const struct option *o, struct
     }
 }
 
-static void print_option(const struct config *cfg, const struct option *o, const void *base,
-                         struct buf *out)
+void print_option_value(const struct config *cfg, const struct option *o, const void *base,
+                        struct buf *out)
 {
     const char *bytes = base;
     struct position pos;
 
     memcpy(&pos, bytes + o->pos_offset, sizeof pos);
-    buf_printf(out, "%s:", o->name);
     print_value(cfg, o, pos, bytes + o->offset, out);
+}
+
+static void print_option(const struct config *cfg, const struct option *o, const void *base,
+                         struct buf *out)
+{
+    buf_printf(out, "%s:", o->name);
+    print_option_value(cfg, o, base, out);
     buf_add_z(out, "\n");
 }
 

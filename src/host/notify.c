@@ -38,6 +38,15 @@ void notify_ready(void)
     notify("READY=1");
 }
 
+void notify_reloading(void)
+{
+    char state[64];
+
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long) clock_mono());
+    notify(state);
+}
+
 void notify_stopping(void)
 {
     notify("STOPPING=1");

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 void notify_ready(void);                                 /* the start is complete */
+void notify_reloading(void);                             /* a reload has begun; ready ends it */
 void notify_stopping(void);                              /* the stop has begun */
 void notify_status(const char *fmt, ...) _printf_(1, 2); /* one line, for people */
 void notify_watchdog(void);                              /* the main loop is alive */

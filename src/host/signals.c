@@ -7,7 +7,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* The descriptor, which is a new one for fd -1; -1: it failed. */
+/* Blocks them. The descriptor, which is a new one for fd -1; -1: it failed. */
+static int watch_set(int fd, const sigset_t *set)
+{
+    return sigprocmask(SIG_BLOCK, set, NULL) == 0 ? signalfd(fd, set, SFD_NONBLOCK | SFD_CLOEXEC)
+                                                  : -1;
+}
+
 static int watch(int fd, bool alarm)
 {
     sigset_t set;
@@ -18,10 +24,20 @@ static int watch(int fd, bool alarm)
     if (alarm) {
         sigaddset(&set, SIGALRM);
     }
-    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) {
-        return -1;
+    return watch_set(fd, &set);
+}
+
+int signals_open_reload(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    int fd = watch_set(-1, &set);
+    if (fd < 0) {
+        abort(); /* as in signals_open */
     }
-    return signalfd(fd, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return fd;
 }
 
 int signals_open(void)

@@ -11,6 +11,12 @@
 /* Blocks the signals and returns the signalfd, which lives until the process ends. */
 int signals_open(void);
 
+/*
+ * The same for SIGHUP alone, which asks for a reload: a descriptor of its own, so that it does not
+ * end a wait that only a stop is to end, and stays until somebody takes it.
+ */
+int signals_open_reload(void);
+
 /* After this time, which is not 0, the descriptor will report SIGALRM; only one time. */
 void signals_alarm(int fd, usec_t after);
 

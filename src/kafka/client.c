@@ -295,7 +295,7 @@ struct client *client_new(const struct config *cfg, uint32_t workers, struct err
         return NULL;
     }
     struct client *c = mem_zalloc(sizeof *c);
-    c->instance_id = instance_id_of(cfg);
+    c->instance_id = mem_strdup(instance_id_of(cfg));
     c->rejoin = rejoin;
     c->rk = rk;
     c->nudge = nudge_new(rk);
@@ -579,6 +579,7 @@ bool client_close(struct client *c, usec_t deadline)
     }
     rejoin_free(c->rejoin);
     close(c->fd);
+    free(c->instance_id);
     free(c);
     return true;
 }

@@ -165,6 +165,11 @@ void feed_headers(struct feed *f, struct message *m)
     }
 }
 
+void feed_want_headers(struct feed *f, bool wanted)
+{
+    f->want_headers = wanted;
+}
+
 static void take_message(struct feed *f, const rd_kafka_message_t *rkm, struct feed_item *out)
 {
     f->taken = rkm;

@@ -67,6 +67,9 @@ void feed_take(struct feed *f, struct feed_item *out);
 /* Releases the last two items. @thread worker */
 void feed_release(struct feed *f);
 
+/* As feed_new was asked, from the next item on. @thread worker */
+void feed_want_headers(struct feed *f, bool wanted);
+
 /*
  * Fills the headers of the message taken last, if feed_new was not asked for them.
  * @thread worker

@@ -107,6 +107,11 @@ int conn_library_version(void)
     return PQlibVersion();
 }
 
+void conn_set_config(struct conn *c, const struct config *cfg)
+{
+    c->cfg = cfg;
+}
+
 struct conn *conn_free(struct conn *c)
 {
     if (c != NULL) {

@@ -41,6 +41,9 @@ enum conn_step {
 struct conn *conn_new(const struct conn_settings *settings) _must_; /* closed at first */
 struct conn *conn_free(struct conn *c);                             /* closes; returns NULL */
 
+/* Another configuration to read postgres.dsn of, from the next attempt to connect on. */
+void conn_set_config(struct conn *c, const struct config *cfg);
+
 /*
  * Starts to connect; then call conn_step until it is ready or has failed. ERROR_SETUP when the DSN
  * cannot be read, or is malformed.

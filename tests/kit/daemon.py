@@ -172,6 +172,29 @@ class Daemon:
         assert code is not None, f"{self.name} still runs after {timeout} s:\n{self.log()}"
         return code
 
+    def configure(self, config):
+        """Puts another file in the place of its own, in one step."""
+        fresh = self.config.with_suffix(".new")
+        fresh.write_text(config if isinstance(config, str) else yaml(config) + "\n")
+        fresh.replace(self.config)
+
+    def hangup(self, config=None):
+        """SIGHUP, with another file if there is one. Returns how many reloads were over before."""
+        ended = self.reloads()
+        if config is not None:
+            self.configure(config)
+        self.popen.send_signal(signal.SIGHUP)
+        return ended
+
+    def reloads(self):
+        """How many reloads are over, well or not."""
+        return len(re.findall("reload: done in|nothing is changed by the reload", self.log()))
+
+    def reload(self, config=None, timeout=30):
+        """The same, and waits until it is over."""
+        ended = self.hangup(config)
+        wait.until(lambda: self.reloads() > ended, f"{self.name} to reload", timeout)
+
     def kill(self):
         """kill -9, and wait until it is gone."""
         self.popen.kill()

@@ -401,7 +401,8 @@ struct mapping *mapping_begin(const struct mapping_spec *spec)
     m->format = format_of(spec->format);
     m->key_format = key_format_of(spec->key_format);
     m->envelope = spec->envelope;
-    m->target.route = spec->route;
+    m->target.route = m->route = mem_strdup(spec->route);
+    m->target.number = spec->number;
     fields_init(&m->value);
     fields_init(&m->key);
     fields_init(&m->item);
@@ -430,7 +431,8 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
     m->target = (struct target){
         .id = target_id,
         .table = table,
-        .route = spec->route,
+        .route = m->route,
+        .number = spec->number,
         .omit_leaves = spec->action == ROW_UPDATE ||
                        (spec->action == ROW_UPSERT && m->placeholder_count > 0),
         .columns = mem_array(n + MAPPING_INPUTS, sizeof *m->target.columns),
@@ -454,6 +456,7 @@ struct mapping *mapping_free(struct mapping *m)
         free(m->encodings[i]);
     }
     mapping_meaning_done(m);
+    free(m->route);
     fields_done(&m->value);
     fields_done(&m->key);
     fields_done(&m->item);

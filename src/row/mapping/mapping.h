@@ -105,7 +105,8 @@ struct mapping_spec {
     enum name_policy names; /* how fields meet the columns of their name */
     const struct mapping_entry *entries;
     size_t entry_count;
-    const char *route; /* its name; outlives the mapping */
+    const char *route; /* its name */
+    uint32_t number;   /* of the route, for target.number */
     enum row_action action;
     const char *const *key; /* columns; key_count 0: the primary key, where the mode needs one */
     size_t key_count;

@@ -135,6 +135,7 @@ struct filter {
 struct mapping {
     const struct table *table; /* NULL: of a chooser; there are no fills then */
     struct target target;
+    char *route; /* target.route */
     const struct format *format;
     const struct key_format *key_format;
     struct fill *fills; /* as many as the target has columns, in their order */

@@ -183,6 +183,7 @@ struct target {
     uint32_t id;
     const struct table *table;
     const char *route; /* its name, for dead letters; NULL: of none */
+    uint32_t number;   /* of the route, as records and their dead letters are counted */
     struct target_column *columns;
     size_t column_count;
     struct target_expression *expressions; /* of all rows but deletes */

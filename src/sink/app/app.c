@@ -41,23 +41,37 @@ static void name_owner(struct app *a)
     snprintf(a->owner, sizeof a->owner, "%s:%ld:%08x", host, (long) getpid(), salt);
 }
 
+void app_start_worker(struct app *a)
+{
+    size_t i = a->worker_count++;
+
+    a->workers = mem_realloc(a->workers, a->worker_count, sizeof(struct worker *));
+    struct worker_config wc = {
+        .cfg = a->cfg,
+        .number = (uint32_t) i + 1,
+        .owner = a->owner,
+        .feed = feed_new(a->client, plan_wants_headers(a->plan)),
+        .reports = &a->reports,
+        .policies = a->policies,
+    };
+    a->workers[i] = worker_start(&wc);
+}
+
 static void start_workers(struct app *a)
 {
-    bool headers = plan_wants_headers(a->plan);
-
-    a->worker_count = config_workers(a->cfg);
-    a->workers = mem_array(a->worker_count, sizeof(struct worker *));
-    for (size_t i = 0; i < a->worker_count; i++) {
-        struct worker_config wc = {
-            .cfg = a->cfg,
-            .number = (uint32_t) i + 1,
-            .owner = a->owner,
-            .feed = feed_new(a->client, headers),
-            .reports = &a->reports,
-            .policies = a->policies,
-        };
-        a->workers[i] = worker_start(&wc);
+    for (uint32_t i = config_workers(a->cfg); i > 0; i--) {
+        app_start_worker(a);
     }
+}
+
+struct totals app_totals(const struct app *a)
+{
+    struct totals t = a->past;
+
+    for (size_t i = 0; i < a->worker_count; i++) {
+        stats_add(&t, worker_stats(a->workers[i]));
+    }
+    return t;
 }
 
 /*
@@ -78,10 +92,10 @@ static uint64_t batches_held(const struct config *cfg)
 }
 
 /* Invariant I8: what queues, batches and one response can hold together. */
-static void log_memory_bound(const struct app *a)
+void app_log_memory(const struct app *a)
 {
     uint32_t workers = config_workers(a->cfg);
-    struct client_memory m = client_memory(a->cfg, workers);
+    struct client_memory m = client_memory(a->cfg, a->first_workers);
     uint64_t batches = batches_held(a->cfg) * a->cfg->batch.max_bytes;
     /* A response may come on top of a full queue while the next is on its way, each with what the
      * library adds to its messages. */
@@ -108,6 +122,7 @@ static bool start(struct app *a)
     struct error err;
     uint32_t workers = config_workers(a->cfg);
 
+    a->first_workers = workers;
     a->client = client_new(a->cfg, workers, &err);
     if (a->client == NULL) {
         log_fault(LOG_config_refused, &err);
@@ -133,7 +148,7 @@ static bool start(struct app *a)
     if (!config_has_ledger(a->cfg)) {
         log_delivery(a);
     }
-    log_memory_bound(a);
+    app_log_memory(a);
     if (!client_subscribe(a->client, a->cfg, &err)) {
         log_fault(LOG_source_refused, &err);
         a->code = EXIT_SOURCE;
@@ -214,7 +229,10 @@ static void tick(struct app *a, usec_t now)
         return;
     }
     a->tick_at = now + TICK;
-    struct totals t = progress_totals(a->workers, a->worker_count);
+    if (a->reload.state != RELOAD_NONE && a->ready) {
+        notify_extend_start(START_EXTENSION);
+    }
+    struct totals t = app_totals(a);
     struct crew_summary s = crew_summary(a->crew);
     struct drain_left left = a->drain != NULL ? drain_left(a->drain) : (struct drain_left){0};
     progress_tick(&a->progress, &t, &s, &left);
@@ -252,6 +270,8 @@ static void wait_for_events(struct app *a)
         {.fd = a->signal_fd, .events = POLLIN},
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
+        {.fd = a->reload.state == RELOAD_NONE && !a->stopping ? a->reload.fd : -1,
+         .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
 
@@ -302,7 +322,7 @@ static void turn_beat(struct app *a, usec_t now)
     if (now < beat_deadline(&a->beat)) {
         return;
     }
-    struct totals t = progress_totals(a->workers, a->worker_count);
+    struct totals t = app_totals(a);
     struct crew_summary s = crew_summary(a->crew);
     struct scout_mail *question = beat_turn(&a->beat, &t, &s, now);
     if (question != NULL) {
@@ -317,7 +337,9 @@ static void turn(struct app *a)
     app_inbox_take(a);
     usec_t now = clock_mono();
     if (!a->stopping) {
+        app_reload_take(a);
         crew_turn(a->crew, now);
+        app_reload_turn(a);
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
         turn_seeks(a, now);
         turn_beat(a, now);
@@ -361,7 +383,7 @@ static enum exit_code run(struct app *a)
         app_stop_begin(a, a->code);
         loop(a);
     }
-    struct totals t = progress_totals(a->workers, a->worker_count);
+    struct totals t = app_totals(a);
     progress_end(&a->progress, &t);
     if (a->drain != NULL && a->code == EXIT_OK && !crew_commit_is_over(a->crew)) {
         log_event(LOG(drain_offsets_missing));
@@ -382,6 +404,7 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     if (options->timeout_usec > 0) {
         signals_alarm(a.signal_fd, options->timeout_usec);
     }
+    app_reload_init(&a, options->until_end);
     a.watchdog_interval = notify_watchdog_interval();
     mailbox_init(&a.reports);
     mailbox_init(&a.answers);
@@ -394,6 +417,7 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     app_inbox_done(&a);
     drain_free(a.drain);
     plan_free(a.plan);
+    app_reload_done(&a); /* what is of the configuration in force has gone */
     policies_free(a.policies);
     entries_done(&a.entries);
     close(a.signal_fd);

@@ -167,8 +167,7 @@ static void take_trouble(struct app *a, const struct report *r)
  * seen it work. */
 static bool is_first_start(const struct app *a)
 {
-    return a->is_first && !a->ready &&
-           progress_totals(a->workers, a->worker_count).transactions == 0;
+    return a->is_first && !a->ready && app_totals(a).transactions == 0;
 }
 
 /*
@@ -265,10 +264,18 @@ static void take_renewed(struct app *a, const struct report *r)
     crew_plan_renewed(a->crew, r);
 }
 
-static void take_ended(struct app *a, const struct report *r)
+static void take_configured(struct app *a, const struct report *r)
 {
     (void) r;
+    crew_configured(a->crew);
+}
+
+static void take_ended(struct app *a, const struct report *r)
+{
     a->ended++;
+    if (!r->connected && --a->down == 0) {
+        forget_refusals(a); /* nobody will say that its connection is back */
+    }
 }
 
 static void give_crew(struct app *a, const struct report *r)
@@ -303,6 +310,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_SEEK, take_seek)                                                                  \
     TAKER(REPORT_LETTER, take_letter)                                                              \
     TAKER(REPORT_STALE, take_stale)                                                                \
+    TAKER(REPORT_CONFIGURED, take_configured)                                                      \
     TAKER(REPORT_RENEWED, take_renewed)                                                            \
     TAKER(REPORT_ENDED, take_ended)
 #define TAKER_AT(kind, take) [kind] = take,
@@ -346,6 +354,8 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     } else if (answer->kind == SCOUT_UNTRIMMED) {
         log_limited(a, LOG_NOWHERE, answer->error.text);
         scout_mail_free(answer);
+    } else if (answer->kind == SCOUT_FILE || answer->kind == SCOUT_CONFIG) {
+        app_reload_answer(a, answer);
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());
         scout_mail_free(answer);

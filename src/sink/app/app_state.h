@@ -1,6 +1,7 @@
 /*
  * What main owns, shared by its own files only; each uses those below it:
  *     app.c        start, loop, end
+ *     app_reload.c SIGHUP: the file is read again
  *     app_inbox.c  what comes to main: events, reports, answers
  *     app_stop.c   the order of a stop
  * Main thread only.
@@ -21,6 +22,26 @@
 #include "sink/watch/progress.h"
 #include "sink/worker/worker.h"
 
+enum reload_state {
+    RELOAD_NONE,
+    RELOAD_READING,  /* the scout reads the file */
+    RELOAD_APPLYING, /* it is in force; what is of before goes out of use */
+};
+
+struct reload {
+    int fd; /* of SIGHUP; -1: a drain, which it ends */
+    enum reload_state state;
+    usec_t began;
+    size_t applied;            /* changes */
+    size_t kept;               /* ... that need a restart */
+    struct config *owned;      /* the configuration in force, unless it is that of the start */
+    struct config *former;     /* the owned one of before, APPLYING; or NULL */
+    struct policies *policies; /* those of before, APPLYING; or NULL */
+    bool scout_awaited;        /* it may still use the former */
+    size_t leaving;            /* workers, the last ones, that are to end */
+    bool leaving_told;         /* ... and have been told to */
+};
+
 struct app {
     const struct config *cfg;
     int signal_fd;
@@ -34,8 +55,10 @@ struct app {
     struct scout *scout;
     struct worker **workers;
     size_t worker_count;
-    size_t ended; /* workers that have reported their end */
-    size_t down;  /* workers without connection that have said so */
+    uint32_t first_workers; /* at the start: by them the library's queues are limited */
+    size_t ended;           /* workers that have reported their end */
+    struct totals past;     /* what those have stored that are no more */
+    size_t down;            /* workers without connection that have said so */
     usec_t down_since;
     uint64_t refused[4]; /* of the reasons of refusals that are logged; 0 when they are over */
     bool is_first;       /* no row of the ledger had ever moved before this start */
@@ -46,6 +69,7 @@ struct app {
     struct beat beat;
     bool farewell; /* the row of heartbeats is being deleted, which is waited for a moment */
     struct progress progress;
+    struct reload reload;
     bool ready;
     bool stopping;
     usec_t stop_began;
@@ -55,6 +79,15 @@ struct app {
     usec_t watchdog_interval;
     struct log_limit trouble;
 };
+
+/*
+ * app.c
+ * log_memory: invariant I8. start_worker: the next one, with the configuration in force; main's
+ * array of them may move. totals: of all workers, also of those that are no more.
+ */
+void app_log_memory(const struct app *a);
+void app_start_worker(struct app *a);
+struct totals app_totals(const struct app *a);
 
 /*
  * app_stop.c
@@ -67,6 +100,17 @@ void app_stop_begin(struct app *a, enum exit_code code);
 usec_t app_stop_deadline(const struct app *a);
 usec_t app_stop_farewell_deadline(const struct app *a);
 bool app_stop_finish(struct app *a) _must_;
+
+/*
+ * app_reload.c
+ * init: also with until_end. take: SIGHUP, if one has come and nothing of the last is under way.
+ * answer: SCOUT_FILE, SCOUT_CONFIG; frees it. turn: is it over? done: when all threads have ended.
+ */
+void app_reload_init(struct app *a, bool until_end);
+void app_reload_take(struct app *a);
+void app_reload_answer(struct app *a, struct scout_mail *m);
+void app_reload_turn(struct app *a);
+void app_reload_done(struct app *a);
 
 /* app_inbox.c: takes all that waits. done: frees what nobody takes any more. */
 void app_inbox_take(struct app *a);

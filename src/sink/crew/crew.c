@@ -78,6 +78,8 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_REFUSED:
     case SCOUT_ADMITTED:
     case SCOUT_UNTRIMMED:
+    case SCOUT_FILE:
+    case SCOUT_CONFIG:
         break; /* the replayer's, the seeker's, the drain's, main's */
     case SCOUT_AWAY:
         c->away = true;
@@ -130,6 +132,7 @@ static bool stands(const struct partition *p)
 void crew_turn(struct crew *c, usec_t now)
 {
     crew_rebalance_turn(c, now);
+    crew_reload_turn(c, now);
     for (size_t i = 0; i < c->count; i++) {
         if (c->partitions[i]->retry_at <= now) {
             retry(c, c->partitions[i]);
@@ -158,7 +161,7 @@ usec_t crew_deadline(const struct crew *c)
     usec_t at = MIN(crew_rebalance_deadline(c), crew_ends_deadline(c));
     at = MIN(at, MIN(crew_fetch_deadline(c), crew_commit_deadline(c)));
     at = MIN(at, MIN(crew_member_deadline(c), crew_unread_deadline(c)));
-    at = MIN(at, crew_first_deadline(c));
+    at = MIN(at, MIN(crew_first_deadline(c), crew_reload_deadline(c)));
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
         at = MIN(at, MIN(p->retry_at, stands(p) ? p->repeat_at : USEC_NEVER));
@@ -235,6 +238,7 @@ struct crew *crew_new(const struct crew_config *cc)
 
     c->cc = *cc;
     c->load = mem_array(cc->worker_count, sizeof *c->load);
+    c->active = cc->worker_count;
     crew_commit_init(c);
     crew_member_init(c);
     crew_plan_init(c);
@@ -248,6 +252,7 @@ void crew_free(struct crew *c)
         return;
     }
     crew_rebalance_done(c);
+    crew_reload_done(c);
     while (c->count > 0) {
         partition_forget(c, c->partitions[c->count - 1]);
     }

@@ -41,7 +41,7 @@ static bool may_commit(const struct crew *c, const struct partition *p)
         return p->state == PARTITION_FETCHING && p->fetched && !c->revoking && !c->away &&
                client_may_inform(c->cc.client);
     }
-    return p->state != PARTITION_RELEASING || p->awaited;
+    return p->state != PARTITION_RELEASING || p->awaited || p->moves;
 }
 
 static bool is_due(const struct crew *c, const struct partition *p)
@@ -62,6 +62,11 @@ bool crew_commit_is_settled(const struct crew *c, const struct partition *p)
 void crew_commit_init(struct crew *c)
 {
     backoff_init(&c->commit_backoff, RETRY_BASE, RETRY_CAP, clock_mono());
+    crew_commit_configure(c);
+}
+
+void crew_commit_configure(struct crew *c)
+{
     c->commit_at = has_ledger(c) && c->cc.cfg->kafka.commit_interval == 0 ? USEC_NEVER : 0;
 }
 
@@ -73,7 +78,7 @@ static bool by_interval(const struct crew *c)
 
 static usec_t next_time(const struct crew *c)
 {
-    bool urgent = !has_ledger(c) && (c->revoking || c->stopping);
+    bool urgent = !has_ledger(c) && (c->revoking || c->stopping || c->moving > 0);
 
     return urgent ? c->commit_retry_at : MAX(c->commit_at, c->commit_retry_at);
 }
@@ -193,14 +198,16 @@ void crew_commit_turn(struct crew *c, usec_t now)
 
 /* ---- the answer ---- */
 
-/* Also a partition that is being given up: a revocation may be waiting for this. */
+/* Also a partition that is being given up: a revocation, or its next beginning, may be waiting for
+ * this. */
 static struct partition *find(const struct crew *c, const struct partition_ref *ref)
 {
     struct partition *p = index_find(&c->index, ref->topic, ref->partition);
 
     for (size_t i = 0; i < c->count && p == NULL; i++) {
         struct partition *q = c->partitions[i];
-        if (q->awaited && q->number == ref->partition && strcmp(q->topic, ref->topic) == 0) {
+        if ((q->awaited || q->moves) && q->number == ref->partition &&
+            strcmp(q->topic, ref->topic) == 0) {
             p = q;
         }
     }

@@ -24,14 +24,14 @@ void crew_fetch_want(struct crew *c)
 
 /*
  * What must not be fetched any more, or must be fetched again: partitions that are to start; those
- * that have stopped, are lost, or wait for a claim (so they cost no traffic; their workers drop
- * what still comes); and with the eager protocol all: the others start again from what is stored,
- * and their workers drop, by its offset, what they have already taken.
+ * that have stopped, are lost, move, or wait for a claim (so they cost no traffic; their workers
+ * drop what still comes); and with the eager protocol all: the others start again from what is
+ * stored, and their workers drop, by its offset, what they have already taken.
  */
 static bool to_unfetch(const struct partition *p, bool all)
 {
     bool is_useless = p->state == PARTITION_STOPPED || p->state == PARTITION_LOST ||
-                      p->state == PARTITION_CLAIMING;
+                      p->state == PARTITION_CLAIMING || p->moves;
 
     return p->fetched && (all || p->start >= START_WANTED || is_useless);
 }
@@ -53,6 +53,17 @@ static void unfetch(struct crew *c, bool all)
         client_unfetch(c->cc.client, refs, n);
     }
     free(refs);
+}
+
+/* Those that the eager protocol stops with them go on with the next start, which is due. */
+void crew_fetch_stop(struct crew *c)
+{
+    bool all = !client_is_cooperative(c->cc.client);
+
+    unfetch(c, all);
+    if (all) {
+        crew_fetch_want(c);
+    }
 }
 
 /* For the next client_fetch: those to be started, and those that were only in the way. */

@@ -31,6 +31,7 @@ static void ask_plan(struct crew *c, const char *topic)
     struct scout_mail *m = scout_mail_new(SCOUT_PLAN, 0);
 
     m->topic = mem_strdup(topic);
+    m->cfg = c->cc.cfg;
     m->job_count = plan_missing(c->cc.plan, topic, &m->jobs);
     scout_ask(c->cc.scout, m);
 }
@@ -62,7 +63,7 @@ static void park(struct partition *p, const struct error *err)
 
 void crew_plan_answer(struct crew *c, struct scout_mail *m)
 {
-    if (m->failed) {
+    if (m->failed || m->cfg != c->cc.cfg) { /* or it is about the routes of before a reload */
         if (still_planning(c, m->topic)) {
             ask_plan(c, m->topic);
         }
@@ -126,6 +127,15 @@ void crew_plan_resume(const struct crew *c, struct partition *p)
 void crew_plan_init(struct crew *c)
 {
     c->plans = mem_array(MAX(c->cc.worker_count, 1), sizeof *c->plans);
+}
+
+/* A new worker uses nothing that was replaced before. */
+void crew_plan_resize(struct crew *c, size_t before)
+{
+    c->plans = mem_realloc(c->plans, MAX(c->cc.worker_count, 1), sizeof *c->plans);
+    for (size_t i = before; i < c->cc.worker_count; i++) {
+        c->plans[i] = (struct crew_plans){.renewed = plan_last_renewal(c->cc.plan)};
+    }
 }
 
 void crew_plan_done(struct crew *c)
@@ -202,9 +212,25 @@ static void tell_workers(struct crew *c, const struct plan_renewal *renewal)
     }
 }
 
+void crew_plan_replaced(struct crew *c, const struct plan_renewal *renewal)
+{
+    for (size_t i = 0; i < c->cc.worker_count; i++) {
+        struct order *o = mem_zalloc(sizeof *o);
+        o->kind = ORDER_PLAN;
+        o->renewal = renewal;
+        o->seq = c->plans[i].told; /* it answers no question */
+        worker_post(c->cc.workers[i], o);
+    }
+}
+
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m)
 {
     c->renewing = false;
+    if (m->job_count > 0 && plan_job_is_void(c->cc.plan, m->jobs[0])) {
+        plan_want_all(c->cc.plan);
+        ask_renew(c);
+        return;
+    }
     if (m->failed) {
         for (size_t i = 0; i < m->job_count; i++) {
             plan_want_job(c->cc.plan, m->jobs[i]);

@@ -70,7 +70,7 @@ static void end_revoke(struct crew *c)
         struct partition *p = c->partitions[i];
         p->awaited = false;
         p->fetched = p->fetched && p->state != PARTITION_RELEASING;
-        if (p->released) {
+        if (p->released && !p->moves) {
             forget(c, p); /* its offset is not committed in time */
         }
     }
@@ -94,6 +94,18 @@ static void release(struct crew *c, struct partition *p, bool wait)
     worker_post(p->worker, partition_order(p, ORDER_RELEASE));
 }
 
+/* It is on its way to another worker: now it does not come back. */
+static void take_moving(struct crew *c, const struct partition_ref *ref, bool wait)
+{
+    struct partition *p = crew_move_find(c, ref);
+
+    if (p != NULL) {
+        crew_move_over(c, p);
+        p->awaited = wait;
+        c->revoke_waits += wait;
+    }
+}
+
 void crew_rebalance_revoke(struct crew *c, const struct event *e)
 {
     if (c->revoking) {
@@ -108,6 +120,8 @@ void crew_rebalance_revoke(struct crew *c, const struct event *e)
         struct partition *p = index_find(&c->index, e->refs[i].topic, e->refs[i].partition);
         if (p != NULL) {
             release(c, p, !e->lost);
+        } else {
+            take_moving(c, &e->refs[i], !e->lost);
         }
     }
     if (c->revoke_waits == 0) {
@@ -121,6 +135,11 @@ static void let_go(struct crew *c, struct partition *p)
 {
     bool awaited = p->awaited;
 
+    if (p->moves) {
+        crew_commit_forget(c, p);
+        crew_move_again(c, p);
+        return;
+    }
     forget(c, p);
     if (awaited && c->revoking && c->revoke_waits > 0 && --c->revoke_waits == 0) {
         end_revoke(c);
@@ -131,7 +150,7 @@ static void let_go(struct crew *c, struct partition *p)
 void crew_rebalance_released(struct crew *c, struct partition *p)
 {
     p->released = true;
-    if (!p->awaited || crew_commit_is_settled(c, p)) {
+    if (!(p->awaited || p->moves) || crew_commit_is_settled(c, p)) {
         let_go(c, p);
     }
 }

@@ -7,6 +7,9 @@
  *     --------------------------------------------------------------------------------------
  *     crew_rebalance.c    what the group gives       crew_unread.c  what nobody in the group reads
  *                         and takes                  crew_ends.c    where logs end; is Kafka there?
+ *                                                    crew_reload.c  another configuration
+ *     --------------------------------------------------------------------------------------
+ *     crew_move.c         partitions that begin again, perhaps with another worker
  *     --------------------------------------------------------------------------------------
  *     crew_first.c        where partitions begin     crew_member.c  does the old assignment of a
  *                         that have no row                          static member fit?
@@ -68,6 +71,8 @@ struct crew {
     size_t cap;
     struct index index; /* without those being released */
     size_t *load;       /* partitions per worker */
+    size_t active;      /* workers that may have partitions: the first ones */
+    bool rebalances;    /* there are new ones, which are to have their share */
     uint64_t last_generation;
     bool assigned_once;
     usec_t assigned_at; /* last */
@@ -111,6 +116,13 @@ struct crew {
         uint64_t told;    /*   the last that is answered */
         uint64_t renewed; /* the last renewal that it has taken over */
     } * plans;            /* of each worker */
+    size_t moving;        /* partitions that begin again when their workers have let go */
+    /* a reload */
+    struct plan_renewal *gone; /* what it has replaced, until all have moved; NULL: no reload */
+    uint64_t gone_generation;  /* ... of the partitions of then */
+    size_t unconfigured;       /* workers that have not taken it yet */
+    bool subscribe_due;        /* the topics are others now */
+    usec_t subscribe_at;       /* not before: the library has refused */
     usec_t ends_at;
     usec_t group_at;
     struct unread *unread;
@@ -125,6 +137,22 @@ void crew_rebalance_committed(struct crew *c);                     /* the group 
 void crew_rebalance_turn(struct crew *c, usec_t now);
 usec_t crew_rebalance_deadline(const struct crew *c);
 void crew_rebalance_done(struct crew *c); /* answers a revocation that is still open */
+
+/*
+ * crew_move.c
+ * begin: its worker is to let go of it; the caller stops its fetch. again: it has: it begins as if
+ * it was newly assigned, if a route takes it. find: one that moves, by its name. over: it does not
+ * come back.
+ */
+void crew_move_begin(struct crew *c, struct partition *p);
+void crew_move_again(struct crew *c, struct partition *p);
+struct partition *crew_move_find(const struct crew *c, const struct partition_ref *ref);
+void crew_move_over(struct crew *c, struct partition *p);
+
+/* crew_reload.c */
+void crew_reload_turn(struct crew *c, usec_t now);
+usec_t crew_reload_deadline(const struct crew *c);
+void crew_reload_done(struct crew *c);
 
 /* crew_unread.c */
 void crew_unread_init(struct crew *c);
@@ -182,6 +210,8 @@ void crew_plan_again(struct crew *c, struct partition *p);
 void crew_plan_resume(const struct crew *c, struct partition *p);
 void crew_plan_answer(struct crew *c, struct scout_mail *m);
 void crew_plan_answer_renew(struct crew *c, struct scout_mail *m);
+void crew_plan_resize(struct crew *c, size_t before); /* the number of workers is another one */
+void crew_plan_replaced(struct crew *c, const struct plan_renewal *renewal); /* by a reload */
 
 /*
  * crew_gap.c
@@ -196,6 +226,7 @@ void crew_gap_answer(struct crew *c, const struct scout_mail *m);
 
 /* crew_commit.c */
 void crew_commit_init(struct crew *c);
+void crew_commit_configure(struct crew *c); /* the configuration is another one */
 bool crew_commit_is_settled(const struct crew *c, const struct partition *p); /* nothing is due */
 void crew_commit_note(struct partition *p, int64_t offset);                   /* the group has it */
 void crew_commit_answer(struct crew *c, const struct event *e);
@@ -216,6 +247,7 @@ void crew_ask_group(struct crew *c);                                   /* SCOUT_
 
 /* crew_fetch.c */
 void crew_fetch_want(struct crew *c); /* there is something to start, or to stop fetching */
+void crew_fetch_stop(struct crew *c); /* those that move, now */
 void crew_fetch_turn(struct crew *c, usec_t now); /* starts what is to be started */
 usec_t crew_fetch_deadline(const struct crew *c);
 

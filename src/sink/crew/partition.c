@@ -140,7 +140,7 @@ static size_t least_loaded(const struct crew *c)
 {
     size_t best = 0;
 
-    for (size_t i = 1; i < c->cc.worker_count; i++) {
+    for (size_t i = 1; i < c->active; i++) {
         if (c->load[i] < c->load[best]) {
             best = i;
         }

@@ -75,7 +75,8 @@ struct partition {
     usec_t stands_since;          /* monotonic */
     usec_t repeat_at;             /* when the log says so again */
     usec_t lost_at;               /* when another claimed it last, 0 = never */
-    bool awaited;                 /* RELEASING: a revocation waits for it */
+    bool awaited;                 /* RELEASING: a revocation waits for it; */
+    bool moves;                   /*   or it begins again here, when its worker has let go */
     bool released; /* ... and its worker has let go: only its offset is still to be committed */
 };
 

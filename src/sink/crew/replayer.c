@@ -29,6 +29,16 @@ void replayer_done(struct replayer *r)
     r->faults = NULL;
 }
 
+/* An answer that is still to come may name a place of before: then its route is passed, and comes
+ * in the replay after that. */
+void replayer_reload(struct replayer *r, size_t route_count)
+{
+    free(r->faults);
+    r->fault_count = route_count + 2;
+    r->faults = mem_array(r->fault_count, sizeof *r->faults);
+    r->wanted = true;
+}
+
 void replayer_want(struct replayer *r)
 {
     r->wanted = true;

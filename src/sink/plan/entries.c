@@ -41,6 +41,18 @@ void entries_done(struct entries *e)
     *e = (struct entries){0};
 }
 
+void entries_reload(struct entries *e, const struct config *cfg)
+{
+    struct entries next = entries_of(cfg);
+
+    for (size_t i = 0; i < next.count && config_has_ledger(cfg); i++) {
+        const struct entry *before = find(e, next.items[i].text);
+        next.items[i].used = before != NULL && before->used;
+    }
+    entries_done(e);
+    *e = next;
+}
+
 static bool matches_any(const struct plan *plan, const struct entry *entry,
                         const struct topic_entries_names *topics)
 {

@@ -28,6 +28,9 @@ struct entries {
 struct entries entries_of(const struct config *cfg) _must_;
 void entries_done(struct entries *e);
 
+/* Those of another configuration: what was used before is used, what is new is not known to be. */
+void entries_reload(struct entries *e, const struct config *cfg);
+
 /*
  * Reads which ones are used. A sink that has rows in the ledger and no entries was run by an
  * earlier version: then those that match a topic there are used, which is written down. Blocks.

@@ -10,38 +10,49 @@
 #include <stdlib.h>
 #include <string.h>
 
+regex_t **plan_patterns_new(const struct config *cfg)
+{
+    regex_t **patterns = mem_array(MAX(cfg->route_count, 1), sizeof *patterns);
+
+    for (size_t r = 0; r < cfg->route_count; r++) {
+        const struct config_topics *topics = &cfg->routes[r].topics;
+        patterns[r] = mem_array(topics->count, sizeof *patterns[r]);
+        for (size_t i = 0; i < topics->count; i++) {
+            if (topics->items[i].is_regex &&
+                regcomp(&patterns[r][i], topics->items[i].name, REG_EXTENDED | REG_NOSUB) != 0) {
+                abort(); /* config_load has compiled it before */
+            }
+        }
+    }
+    return patterns;
+}
+
+void plan_patterns_free(const struct config *cfg, regex_t **patterns)
+{
+    for (size_t r = 0; r < cfg->route_count; r++) {
+        const struct config_topics *topics = &cfg->routes[r].topics;
+        for (size_t i = 0; i < topics->count; i++) {
+            if (topics->items[i].is_regex) {
+                regfree(&patterns[r][i]);
+            }
+        }
+        free(patterns[r]);
+    }
+    free(patterns);
+}
+
 struct plan *plan_new(const struct config *cfg)
 {
     struct plan *p = mem_zalloc(sizeof *p);
 
     p->cfg = cfg;
-    p->patterns = mem_array(cfg->route_count, sizeof *p->patterns);
+    p->patterns = plan_patterns_new(cfg);
     p->choosers = mem_array(cfg->route_count, sizeof *p->choosers);
+    p->numbers = mem_array(MAX(cfg->route_count, 1), sizeof *p->numbers);
     for (size_t r = 0; r < cfg->route_count; r++) {
-        const struct config_topics *topics = &cfg->routes[r].topics;
-        p->patterns[r] = mem_array(topics->count, sizeof *p->patterns[r]);
-        for (size_t i = 0; i < topics->count; i++) {
-            if (topics->items[i].is_regex &&
-                regcomp(&p->patterns[r][i], topics->items[i].name, REG_EXTENDED | REG_NOSUB) != 0) {
-                abort(); /* config_load has compiled it before */
-            }
-        }
+        p->numbers[r] = (uint32_t) r;
     }
     return p;
-}
-
-static void free_patterns(struct plan *p)
-{
-    for (size_t r = 0; r < p->cfg->route_count; r++) {
-        const struct config_topics *topics = &p->cfg->routes[r].topics;
-        for (size_t i = 0; i < topics->count; i++) {
-            if (topics->items[i].is_regex) {
-                regfree(&p->patterns[r][i]);
-            }
-        }
-        free(p->patterns[r]);
-    }
-    free(p->patterns);
 }
 
 void plan_topic_free(struct topic_plan *t)
@@ -59,13 +70,13 @@ static void loaded_done(struct loaded *l)
     free(l->fault);
 }
 
-void plan_renewal_free(const struct plan *p, struct plan_renewal *r)
+void plan_renewal_free(struct plan_renewal *r)
 {
     for (size_t i = 0; i < r->change_count; i++) {
         plan_topic_free(r->changes[i].from);
     }
     free(r->changes);
-    for (size_t i = 0; i < p->cfg->route_count; i++) {
+    for (size_t i = 0; i < r->chooser_count; i++) {
         chooser_free(r->choosers[i]);
     }
     free(r->choosers);
@@ -82,7 +93,7 @@ void plan_release(struct plan *p, uint64_t number)
     while (p->renewals != NULL && p->renewals->number <= number) {
         struct plan_renewal *r = p->renewals;
         p->renewals = r->next;
-        plan_renewal_free(p, r);
+        plan_renewal_free(r);
     }
 }
 
@@ -92,7 +103,8 @@ struct plan *plan_free(struct plan *p)
         return NULL;
     }
     plan_release(p, UINT64_MAX);
-    free_patterns(p);
+    plan_patterns_free(p->cfg, p->patterns);
+    free(p->numbers);
     for (size_t i = 0; i < p->topic_count; i++) {
         plan_topic_free(p->topics[i]);
     }
@@ -145,6 +157,16 @@ bool plan_takes(const struct plan *p, const char *topic)
     return false;
 }
 
+static bool has_loaded(const struct plan *p, size_t route)
+{
+    for (size_t i = 0; i < plan_table_count(p, route); i++) {
+        if (plan_loaded_for(p, route, NULL, i) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool plan_wants_headers(const struct plan *p)
 {
     for (size_t i = 0; i < p->loaded_count; i++) {
@@ -157,7 +179,7 @@ bool plan_wants_headers(const struct plan *p)
         if (p->choosers[r] != NULL && mapping_wants_headers(chooser_mapping(p->choosers[r]))) {
             return true;
         }
-        if (comes_later(p, r)) {
+        if (comes_later(p, r) || !has_loaded(p, r)) {
             return true; /* and may have a headers column */
         }
     }
@@ -215,6 +237,7 @@ static struct plan_job *job_new(struct plan *p, size_t route, const char *topic,
 
     job->cfg = p->cfg;
     job->route = route;
+    job->number = p->numbers[route];
     /* plan_job_run reports a name that is too long, with the place in the file. */
     if (table_name_of(p, route, topic, i, &name, &ignored)) {
         job->table_name = mem_strdup(buf_cstr(&name));
@@ -295,7 +318,7 @@ bool plan_route(const struct plan *p, size_t route, const char *topic, struct re
     }
     const struct chooser *c = p->choosers[route];
     *out = (struct record_route){
-        .number = (uint32_t) route,
+        .number = p->numbers[route],
         .mapping = c != NULL ? chooser_mapping(c) : l->mapping,
         .chooser = c,
     };

@@ -8,7 +8,9 @@
  *
  * When a table has changed, a renewal replaces its mappings and the plans of their topics; all
  * others stay what they are. What is replaced lives until every worker has said that it has taken
- * the renewal over (plan_release).
+ * the renewal over (plan_release). When the configuration has changed, the same is true of what
+ * routes have that are not the same any more; but no worker may have a partition of their topics
+ * when it is told.
  */
 #ifndef SINK_PLAN_PLAN_H
 #define SINK_PLAN_PLAN_H
@@ -77,7 +79,23 @@ bool plan_topic_is_same(const struct topic_plan *a, const struct topic_plan *b) 
 /* Does any route of the topic write to the target? */
 bool plan_topic_feeds(const struct topic_plan *t, const struct target *target) _pure_;
 
-/* Renewals are numbered from 1. */
+/*
+ * Another configuration, which must outlive the plan, too. Topics whose routes are the same, in the
+ * same order, keep their plan; other plans are gone, and their tables are looked up as those of new
+ * topics. Jobs that are under way are void (plan_job_is_void). numbers: of the policies of its
+ * routes (sink/plan/policy.h). The answer is what is gone: once no worker has a partition with such
+ * a plan, plan_replaced makes it a renewal, without changes, that every worker must be told.
+ */
+struct plan_renewal *plan_reload(struct plan *p, const struct config *cfg,
+                                 const uint32_t *numbers) _must_;
+const struct plan_renewal *plan_replaced(struct plan *p, struct plan_renewal *gone);
+bool plan_job_is_void(const struct plan *p, const struct plan_job *job);
+
+/* Is this still the plan of its topic? */
+bool plan_has(const struct plan *p, const struct topic_plan *t);
+
+/* Renewals are numbered from 1; the last one so far, 0: there was none. */
+uint64_t plan_last_renewal(const struct plan *p) _pure_;
 uint64_t plan_renewal_number(const struct plan_renewal *r) _pure_;
 
 /* What the renewal has put in the place of a topic's plan; the same where it has not changed. */

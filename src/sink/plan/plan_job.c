@@ -219,6 +219,7 @@ static bool compile(struct plan_job *job, enum mapping_part *out_part, struct er
         &route->columns);
     struct mapping_spec spec = spec_of(route, out_part);
 
+    spec.number = job->number;
     spec.entries = entries.items;
     spec.entry_count = route->columns.count;
     job->mapping = mapping_new(job->table, &spec, job->target_id, err);

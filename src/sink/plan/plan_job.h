@@ -15,6 +15,7 @@
 struct plan_job {
     const struct config *cfg;
     size_t route;
+    uint32_t number;  /* of the route's policy */
     char *table_name; /* as in the catalog */
     uint32_t target_id;
     struct table *table; /* results of plan_job_run */

@@ -74,6 +74,7 @@ size_t plan_renew_jobs(struct plan *p, struct plan_job ***out)
             jobs[n] = mem_zalloc(sizeof *jobs[n]);
             jobs[n]->cfg = p->cfg;
             jobs[n]->route = l->route;
+            jobs[n]->number = p->numbers[l->route];
             jobs[n]->table_name = mem_strdup(l->table_name);
             jobs[n++]->target_id = p->next_target_id++;
         }
@@ -96,6 +97,7 @@ static struct renewal_work work_new(const struct plan *p, size_t most)
     r->gone = mem_array(MAX(most, 1), sizeof *r->gone);
     r->targets = mem_array(MAX(most, 1), sizeof(const struct target *));
     r->choosers = mem_array(p->cfg->route_count, sizeof(struct chooser *));
+    r->chooser_count = p->cfg->route_count;
     return (struct renewal_work){
         .renewal = r,
         .changed = mem_array(p->cfg->route_count, sizeof(bool)),
@@ -190,8 +192,7 @@ static void change_topics(struct plan *p, struct renewal_work *w)
     }
 }
 
-/* At the end of the list: they are released in their order. */
-static void append(struct plan *p, struct plan_renewal *r)
+void plan_renewal_append(struct plan *p, struct plan_renewal *r)
 {
     struct plan_renewal **at = &p->renewals;
 
@@ -214,14 +215,19 @@ const struct plan_renewal *plan_renew(struct plan *p, struct plan_job **jobs, si
     change_topics(p, &w);
     free(w.changed);
     if (r->gone_count == 0) {
-        plan_renewal_free(p, r);
+        plan_renewal_free(r);
         return NULL;
     }
-    append(p, r);
+    plan_renewal_append(p, r);
     return r;
 }
 
 /* ---- what others ask about it ---- */
+
+uint64_t plan_last_renewal(const struct plan *p)
+{
+    return p->last_renewal;
+}
 
 uint64_t plan_renewal_number(const struct plan_renewal *r)
 {

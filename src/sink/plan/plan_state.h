@@ -2,6 +2,7 @@
  * What a plan owns, shared by its own files only:
  *     plan.c          patterns, loaded tables, topic plans
  *     plan_renew.c    when tables have changed
+ *     plan_reload.c   when the configuration has
  * Main thread, and the scout for a replay's own plan.
  */
 #ifndef SINK_PLAN_PLAN_STATE_H
@@ -23,6 +24,7 @@ struct loaded {
 
 struct plan {
     const struct config *cfg;
+    uint32_t *numbers;         /* of the policies of the routes */
     regex_t **patterns;        /* [route][topic entry]; only entries with is_regex are compiled */
     struct chooser **choosers; /* per route; NULL where records do not name the table */
     struct loaded *loaded;
@@ -41,7 +43,7 @@ struct plan_renewal {
     uint64_t number;
     struct topic_change {
         struct topic_plan *from;
-        const struct topic_plan *to;
+        const struct topic_plan *to; /* NULL: nobody has that plan any more */
     } * changes;
     size_t change_count;
     size_t change_cap;
@@ -50,6 +52,7 @@ struct plan_renewal {
     const struct target **targets; /* of those */
     size_t target_count;
     struct chooser **choosers; /* one for each route; NULL: stays */
+    size_t chooser_count;
     struct plan_renewal *next;
 };
 
@@ -61,6 +64,13 @@ struct loaded *plan_loaded_for(const struct plan *p, size_t route, const char *t
 struct topic_plan *plan_topic_new(const struct plan *p, const char *topic) _must_;
 void plan_topic_free(struct topic_plan *t);
 
-void plan_renewal_free(const struct plan *p, struct plan_renewal *r);
+/* The patterns of cfg, compiled. */
+regex_t **plan_patterns_new(const struct config *cfg) _must_;
+void plan_patterns_free(const struct config *cfg, regex_t **patterns);
+
+/* Puts it at the end of the list, as they are released in their order. free: of one that is not in
+ * it any more. */
+void plan_renewal_append(struct plan *p, struct plan_renewal *r);
+void plan_renewal_free(struct plan_renewal *r);
 
 #endif

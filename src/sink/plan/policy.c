@@ -19,21 +19,55 @@ static void quota_begin(struct quota *q, const struct config_allowance *limit)
     }
 }
 
-struct policies *policies_new(const struct config *cfg)
+/* In the place of a policy that nobody has any more. */
+static char no_route[] = "";
+static struct policy nobody = {.route = no_route};
+
+static struct policy *policy_new(const struct config_route *route, uint32_t number)
+{
+    struct policy *p = mem_zalloc(sizeof *p);
+
+    p->route = mem_strdup(route->name);
+    p->number = number;
+    p->limit = route->max_dead_letters;
+    p->dead_letter = route->on_error == ON_ERROR_DEAD_LETTER;
+    quota_begin(&p->quota, &p->limit);
+    return p;
+}
+
+static void policy_free(struct policy *p)
+{
+    if (p != &nobody) {
+        free(p->route);
+        free(p);
+    }
+}
+
+static struct policies *policies_with_room(const struct config *cfg, size_t more)
 {
     struct policies *p = mem_zalloc(sizeof *p);
 
-    p->cfg = cfg;
-    p->list = mem_array(cfg->route_count, sizeof *p->list);
-    p->count = cfg->route_count;
-    for (size_t i = 0; i < p->count; i++) {
-        const struct config_route *route = &cfg->routes[i];
-        p->list[i].cfg = route;
-        p->list[i].route = route->name;
-        p->list[i].dead_letter = route->on_error == ON_ERROR_DEAD_LETTER;
-        quota_begin(&p->list[i].quota, &route->max_dead_letters);
+    p->list = mem_array(MAX(cfg->route_count + more, 1), sizeof *p->list);
+    p->numbers = mem_array(MAX(cfg->route_count, 1), sizeof *p->numbers);
+    return p;
+}
+
+struct policies *policies_new(const struct config *cfg)
+{
+    struct policies *p = policies_with_room(cfg, 0);
+
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        p->numbers[i] = (uint32_t) i;
+        p->list[p->count++] = policy_new(&cfg->routes[i], (uint32_t) i);
     }
     return p;
+}
+
+static void free_lists(struct policies *p)
+{
+    free(p->list);
+    free(p->numbers);
+    free(p);
 }
 
 struct policies *policies_free(struct policies *p)
@@ -41,11 +75,78 @@ struct policies *policies_free(struct policies *p)
     if (p != NULL) {
         dead_letter_target_free(p->letters);
         table_free(p->letters_table);
-        free(p->list);
-        free(p);
+        for (size_t i = 0; i < p->count; i++) {
+            policy_free(p->list[i]);
+        }
+        free_lists(p);
     }
     return NULL;
 }
+
+/* ---- a reload ---- */
+
+/* The lowest number that nobody has, which may be a new one. */
+static uint32_t free_number(struct policies *p)
+{
+    uint32_t n = 0;
+
+    while (n < p->count && p->list[n] != &nobody) {
+        n++;
+    }
+    p->count = MAX(p->count, (size_t) n + 1);
+    return n;
+}
+
+struct policies *policies_reload(struct policies *former, const struct config *before,
+                                 const struct config *after)
+{
+    struct policies *p = policies_with_room(after, former->count);
+
+    p->letters = former->letters;
+    p->letters_table = former->letters_table;
+    for (size_t i = 0; i < former->count; i++) {
+        p->list[p->count++] = former->list[i]->retired ? &nobody : former->list[i];
+    }
+    for (size_t i = 0; i < before->route_count; i++) {
+        policies_at(former, former->numbers[i])->retired = true;
+    }
+    for (size_t i = 0; i < after->route_count; i++) {
+        const struct config_route *same = config_same_route(before, &after->routes[i]);
+        if (same != NULL) {
+            p->numbers[i] = former->numbers[same - before->routes];
+            policies_at(p, p->numbers[i])->retired = false;
+        } else {
+            p->numbers[i] = free_number(p);
+            p->list[p->numbers[i]] = policy_new(&after->routes[i], p->numbers[i]);
+        }
+    }
+    while (p->count > 0 && p->list[p->count - 1] == &nobody) {
+        p->count--;
+    }
+    return p;
+}
+
+static bool has(const struct policies *p, const struct policy *policy)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->list[i] == policy) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void policies_release(struct policies *former, const struct policies *latter)
+{
+    for (size_t i = 0; i < former->count; i++) {
+        if (!has(latter, former->list[i])) {
+            policy_free(former->list[i]);
+        }
+    }
+    free_lists(former);
+}
+
+/* ---- dead letters ---- */
 
 bool policies_set_letters(struct policies *p, struct table *table, struct error *err)
 {
@@ -65,7 +166,7 @@ bool policies_set_letters(struct policies *p, struct table *table, struct error 
 bool policies_want_letters(const struct policies *p)
 {
     for (size_t i = 0; i < p->count; i++) {
-        if (p->list[i].dead_letter) {
+        if (p->list[i]->dead_letter) {
             return true;
         }
     }
@@ -74,12 +175,9 @@ bool policies_want_letters(const struct policies *p)
 
 struct policy *policies_find(const struct policies *p, const struct target *target)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        if (target->route != NULL && strcmp(p->list[i].route, target->route) == 0) {
-            return &p->list[i];
-        }
-    }
-    return NULL;
+    bool is_of_one = target->route != NULL && target->number < p->count;
+
+    return is_of_one ? policies_at(p, target->number) : NULL;
 }
 
 bool policy_counts(const struct policy *p)
@@ -92,7 +190,7 @@ bool policy_counts(const struct policy *p)
 static void use_taken(const struct policies *p, struct quota_use *uses,
                       const struct batch_taken *taken)
 {
-    const struct quota *q = &p->list[taken->route].quota;
+    const struct quota *q = &p->list[taken->route]->quota;
 
     if (taken->letter) {
         quota_use_letter(q, &uses[taken->route]);
@@ -106,7 +204,7 @@ static struct quota_use *uses_new(const struct policies *p)
     struct quota_use *uses = mem_array(MAX(p->count, 1), sizeof *uses);
 
     for (size_t i = 0; i < p->count; i++) {
-        quota_use_begin(&p->list[i].quota, &uses[i]);
+        quota_use_begin(&p->list[i]->quota, &uses[i]);
     }
     return uses;
 }
@@ -127,9 +225,9 @@ static bool find_excess(const struct policies *p, const struct batch *b, usec_t 
     for (size_t i = 0; i < b->taken_count; i++) {
         const struct batch_taken *taken = &b->taken[i];
         use_taken(p, uses, taken);
-        if (taken->letter && !fits(&p->list[taken->route], &uses[taken->route], now)) {
+        if (taken->letter && !fits(p->list[taken->route], &uses[taken->route], now)) {
             *out_record = taken->record;
-            *out_policy = &p->list[taken->route];
+            *out_policy = p->list[taken->route];
             return true;
         }
     }
@@ -151,7 +249,7 @@ static bool take_all(struct policies *p, struct batch *b, usec_t now)
     }
     for (size_t i = 0; i < p->count; i++) {
         int64_t amount;
-        if (!take(&p->list[i], &uses[i], now, &amount)) {
+        if (!take(p->list[i], &uses[i], now, &amount)) {
             policies_give_back(p, b);
             return false;
         }
@@ -177,7 +275,7 @@ bool policies_reserve(struct policies *p, struct batch *b, usec_t now, size_t *o
 void policies_give_back(struct policies *p, struct batch *b)
 {
     for (size_t i = 0; i < b->reserve_count; i++) {
-        quota_give_back(&p->list[b->reserves[i].route].quota, b->reserves[i].amount);
+        quota_give_back(&p->list[b->reserves[i].route]->quota, b->reserves[i].amount);
     }
     b->reserve_count = 0;
 }
@@ -192,7 +290,7 @@ void policies_keep(struct batch *b)
 bool policy_exceeded(struct policy *p, struct error *err)
 {
     atomic_store_explicit(&p->exceeded, true, memory_order_relaxed);
-    const struct config_allowance *limit = &p->cfg->max_dead_letters;
+    const struct config_allowance *limit = &p->limit;
     if (limit->share > 0) {
         error_wrap(err,
                    "route '%s' has had more dead letters than %g%% of its records, the next "

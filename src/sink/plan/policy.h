@@ -1,7 +1,12 @@
 /*
  * What becomes of a record that cannot be stored, route by route: a dead letter, or the end of its
  * partition; and how many dead letters a route may have. They are counted when a batch is sent, in
- * the order of its records. Made by main before workers start; then shared by all threads.
+ * the order of its records. Made by main before workers start, and again for each reload; then
+ * shared by all threads.
+ *
+ * A policy has a number, by which batches name it. A route that a reload does not change keeps its
+ * policy, with what is left of its quota, and so its number. That of another one is retired: it
+ * stays until the next reload, for the batches that are still on their way.
  */
 #ifndef SINK_PLAN_POLICY_H
 #define SINK_PLAN_POLICY_H
@@ -11,23 +16,33 @@
 #include "sink/plan/quota.h"
 
 struct policy {
-    const struct config_route *cfg;
-    const char *route;
+    char *route; /* its name */
+    uint32_t number;
+    struct config_allowance limit;
     bool dead_letter; /* else stop */
+    bool retired;     /* main's */
     struct quota quota;
     _Atomic bool exceeded; /* the route has none any more, or it would only slow down */
 };
 
 struct policies {
-    const struct config *cfg;
-    struct policy *list; /* one for each route, in their order */
+    struct policy **list; /* by number */
     size_t count;
+    uint32_t *numbers; /* of the routes, in their order; at first they are counted from 0 */
     struct table *letters_table;
     struct target *letters; /* the table of dead letters; NULL: no route writes any */
 };
 
 struct policies *policies_new(const struct config *cfg) _must_;
 struct policies *policies_free(struct policies *p); /* returns NULL */
+
+/*
+ * Those of `after`, which take over what `former`, those of `before`, have of the same routes.
+ * release: nobody uses `former` any more, and all of the last reload is over.
+ */
+struct policies *policies_reload(struct policies *former, const struct config *before,
+                                 const struct config *after) _must_;
+void policies_release(struct policies *former, const struct policies *latter);
 
 /* Takes over the table dead_letters as the catalog describes it. ERROR_SETUP when it lacks a
  * column. */
@@ -38,6 +53,12 @@ bool policies_want_letters(const struct policies *p);
 
 /* That of the route that the target belongs to; NULL for dead letters themselves. */
 struct policy *policies_find(const struct policies *p, const struct target *target);
+
+/* That of a number. */
+static inline struct policy *policies_at(const struct policies *p, uint32_t number)
+{
+    return p->list[number];
+}
 
 /* Are the records counted that the route takes, and not only its dead letters? */
 bool policy_counts(const struct policy *p);

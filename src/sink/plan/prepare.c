@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "host/notify.h"
+#include "kafka/client.h"
 #include "pg/catalog.h"
 #include "pg/holders.h"
 #include "pg/schema.h"
@@ -19,6 +20,15 @@
 
 /* How long a refused connection is tried before there has been one. */
 #define REFUSED_START (30 * USEC_PER_SEC)
+
+bool prepare_check_file(const struct config *cfg, struct error *err)
+{
+    if (!client_check(cfg, err)) {
+        return false;
+    }
+    return conn_check_dsn(cfg->postgres.dsn, err) ||
+           config_error_locate(cfg, cfg->postgres.dsn_pos, err);
+}
 
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name)
 {
@@ -142,7 +152,7 @@ static bool prepare_schema(const struct prepared *p, struct conn *c, struct erro
     if (config_has_ledger(cfg) && !entries_load(p->entries, cfg, p->plan, c, err)) {
         return false;
     }
-    return !policies_want_letters(p->policies) || load_letters(cfg, p->policies, c, err);
+    return load_letters(cfg, p->policies, c, err); /* a reload may bring a route that has some */
 }
 
 /* A table that was written to before is missing now: its partitions are parked, like those of a

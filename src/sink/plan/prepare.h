@@ -14,6 +14,10 @@
 #define START_EXTENSION                                                                            \
     (60 * USEC_PER_SEC) /* what the service manager is asked for, again and again */
 
+/* What other rooms have to say about a file that config_load accepts: properties of librdkafka, the
+ * DSN. ERROR_SETUP. Any thread. */
+bool prepare_check_file(const struct config *cfg, struct error *err) _must_;
+
 /* Settings of a connection of the main thread, for this and for commands. */
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name);
 

@@ -13,6 +13,7 @@
 #include "pg/holders.h"
 #include "pg/members.h"
 #include "pg/topic_entries.h"
+#include "sink/plan/prepare.h"
 #include "sink/scout/trimmer.h"
 #include "sink/scout/verifier.h"
 
@@ -348,6 +349,22 @@ static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
     return ok;
 }
 
+/* A bad file is an answer, too. */
+static void read_file(struct scout *s, struct scout_mail *m)
+{
+    m->config = config_load(s->cfg->path, &m->error);
+    if (m->config != NULL && !prepare_check_file(m->config, &m->error)) {
+        m->config = config_free(m->config);
+    }
+}
+
+static void configure(struct scout *s, const struct config *cfg)
+{
+    s->cfg = s->verifier.cfg = s->trimmer.cfg = cfg;
+    conn_set_config(s->conn, cfg);
+    conn_set_config(s->replay_conn, cfg);
+}
+
 static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
 {
     bool ok = true;
@@ -392,6 +409,12 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         return ask_members(s, m, err);
     case SCOUT_GROUP:
         return ask_group(s, m, err);
+    case SCOUT_FILE:
+        read_file(s, m);
+        return true;
+    case SCOUT_CONFIG:
+        configure(s, m->cfg);
+        return true;
     case SCOUT_PING:
         ok = lookup_ping(s->client, ASK_TIMEOUT, err);
         break;

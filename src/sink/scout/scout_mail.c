@@ -52,5 +52,6 @@ void scout_mail_free(struct scout_mail *m)
     free(m->owners);
     free(m->topic);
     free(m->beat);
+    config_free(m->config);
     free(m);
 }

@@ -32,9 +32,12 @@ enum scout_kind {
     SCOUT_GROUP,  /* topics: subscribed; group, and refs: what its members have */
     SCOUT_REPLAY, /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
     SCOUT_SEEKS,  /* seeking: carried out as far as possible */
-    SCOUT_HEARTBEAT,   /* beat: written down; seeks_wait */
-    SCOUT_FAREWELL,    /* beat.owner: its row of heartbeats is deleted */
-    SCOUT_PING,        /* can the brokers be reached? */
+    SCOUT_HEARTBEAT, /* beat: written down; seeks_wait */
+    SCOUT_FAREWELL,  /* beat.owner: its row of heartbeats is deleted */
+    /* config: the file, read again and checked; error: it is bad (SETUP) */
+    SCOUT_FILE,
+    SCOUT_CONFIG, /* cfg: from now on; what was asked before this has been answered by the former */
+    SCOUT_PING,   /* can the brokers be reached? */
     SCOUT_TARGETS,     /* topics: all there are, for the drain, as the next two are */
     SCOUT_TARGET_ENDS, /* refs: ends; generations: the drain's own numbers of its targets */
     SCOUT_LEDGER,      /* refs, owners: where the ledger, or the group, has partitions */
@@ -81,12 +84,14 @@ struct scout_mail {
     size_t name_count;
     bool named; /* MEMBER: names were found; if not, and error is set, they cannot be kept */
     enum group_state group;
-    char *topic;            /* SCOUT_PLAN: whose plan it is */
-    struct replay replay;   /* SCOUT_REPLAY */
-    struct seeking seeking; /* SCOUT_SEEKS */
-    struct heartbeat *beat; /* SCOUT_HEARTBEAT, SCOUT_FAREWELL */
-    bool seeks_wait;        /* SCOUT_HEARTBEAT: there is something for SCOUT_SEEKS */
-    bool failed;            /* no answer this time: error */
+    char *topic;              /* SCOUT_PLAN: whose plan it is */
+    struct replay replay;     /* SCOUT_REPLAY */
+    struct seeking seeking;   /* SCOUT_SEEKS */
+    struct heartbeat *beat;   /* SCOUT_HEARTBEAT, SCOUT_FAREWELL */
+    bool seeks_wait;          /* SCOUT_HEARTBEAT: there is something for SCOUT_SEEKS */
+    struct config *config;    /* FILE: owned */
+    const struct config *cfg; /* CONFIG; PLAN: whose jobs they are */
+    bool failed;              /* no answer this time: error */
     /* Also AWAY, REFUSED; PLAN: a table that cannot be used (SETUP). */
     struct error error;
 };

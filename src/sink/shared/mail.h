@@ -35,6 +35,22 @@
  *     once nothing is on its way: drops the records of changed plans, reads them again
  *     REPORT_RENEWED       ----->   frees what the renewal has replaced
  *
+ * When the configuration has changed (a reload), every worker is told at once; batches that are on
+ * their way are not touched. A partition whose topic has other routes now, or that another worker
+ * is to have, moves: it is released as if the group had taken it, by the configuration of before,
+ * and begins again by the exchange above. When all have moved, one order of the kind above lets go
+ * of the mappings that were replaced:
+ *
+ *     main                          worker
+ *     ORDER_CONFIG         ------>  limits, policies
+ *                          <------  REPORT_CONFIGURED
+ *     stops fetching it
+ *     ORDER_RELEASE        ------>  its last records are stored, or dropped
+ *                          <------  REPORT_RELEASED
+ *     ORDER_ADOPT          ------>  perhaps another worker
+ *     ORDER_PLAN           ------>
+ *                          <------  REPORT_RENEWED
+ *
  * Any thread.
  */
 #ifndef SINK_SHARED_MAIL_H
@@ -47,6 +63,8 @@
 
 #include <stdatomic.h>
 
+struct config;     /* config/config.h */
+struct policies;   /* sink/plan/policy.h */
 struct partition;  /* main's view of a partition, sink/crew/partition.h */
 struct topic_plan; /* sink/plan/plan.h */
 struct plan_renewal;
@@ -85,6 +103,7 @@ enum order_kind {
     ORDER_NOTE,    /* its log is that of `ids`: write it down */
     ORDER_STAND,   /* main has stopped it: write `fault` to the ledger */
     ORDER_PLAN,    /* tables were looked up again; `renewal` is what has changed. Of no partition */
+    ORDER_CONFIG,  /* cfg and policies are in force; want_headers. Of no partition */
     ORDER_RELEASE, /* finish or drop its records, forget it */
     ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
     ORDER_STOP,      /* no more records; finish what is there until the deadline, then end */
@@ -98,6 +117,9 @@ struct order {
     int32_t number;
     const struct topic_plan *plan;
     const struct plan_renewal *renewal; /* PLAN; NULL: nothing has changed */
+    const struct config *cfg;           /* CONFIG */
+    struct policies *policies;          /* CONFIG */
+    bool want_headers;                  /* CONFIG: some mapping may want those of records */
     struct share *share;
     int64_t offset;           /* ADOPT: the first offset or -1 */
     const char *first_reason; /* ADOPT, with a first offset: why there; static */
@@ -140,9 +162,10 @@ enum report_kind {
     /* A table is, or may be, not as the plan has it: partition: one of its topic; else that of the
      * target `offset`, or with -1 any. ORDER_PLAN answers `seq`. error: worth a line in the log. */
     REPORT_STALE,
-    REPORT_RENEWED, /* nothing that renewals up to the number `offset` have replaced is used */
-    REPORT_ENDED,   /* after ORDER_STOP: the thread is about to return */
-    REPORT_KINDS,   /* how many there are */
+    REPORT_CONFIGURED, /* ORDER_CONFIG is taken */
+    REPORT_RENEWED,    /* nothing that renewals up to the number `offset` have replaced is used */
+    REPORT_ENDED,      /* after ORDER_STOP: the thread is about to return */
+    REPORT_KINDS,      /* how many there are */
 };
 
 /* What is known of the log in which a partition's offsets were read. */
@@ -170,7 +193,7 @@ struct report {
     bool by_itself;               /* ... and it is tried again by itself */
     bool kept;                    /* ... and it stood already when this process claimed it */
     int64_t blamed;               /* MOVES: its record there was, after a wait; -1: none was */
-    bool connected;               /* REFUSED: there was a connection */
+    bool connected;               /* REFUSED: there was a connection. ENDED: none is missed */
     struct error error;
 };
 

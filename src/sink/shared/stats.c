@@ -28,3 +28,11 @@ void stats_add(struct totals *t, const struct worker_stats *s)
 #include "sink/shared/stats.def"
 #undef STAT
 }
+
+void stats_keep(struct totals *t, const struct worker_stats *s)
+{
+#define STAT(name, kind, unit, help)                                                               \
+    t->name += (kind) == COUNTER ? atomic_load_explicit(&s->name, memory_order_relaxed) : 0;
+#include "sink/shared/stats.def"
+#undef STAT
+}

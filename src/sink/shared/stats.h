@@ -32,5 +32,7 @@ void stats_set(_Atomic uint64_t *gauge, uint64_t value);
 
 /* Adds one worker's numbers. @thread any */
 void stats_add(struct totals *t, const struct worker_stats *s);
+/* The same of one that ends: what it has counted. @thread any */
+void stats_keep(struct totals *t, const struct worker_stats *s);
 
 #endif

@@ -14,16 +14,6 @@
 #define LINE_INTERVAL (5 * USEC_PER_SEC)
 #define BAR_WIDTH 24
 
-struct totals progress_totals(struct worker *const *workers, size_t n)
-{
-    struct totals t = {0};
-
-    for (size_t i = 0; i < n; i++) {
-        stats_add(&t, worker_stats(workers[i]));
-    }
-    return t;
-}
-
 void progress_init(struct progress *p, bool until_end)
 {
     *p = (struct progress){.until_end = until_end};
@@ -100,7 +90,8 @@ void progress_tick(struct progress *p, const struct totals *t, const struct crew
 
     update_rate(p, t, now);
     standing_text(standing, sizeof standing, s);
-    notify_status("%zu partitions, %.0f rows/s, lag %llu%s", s->partitions, p->rows_per_second,
+    notify_status("%s%s%zu partitions, %.0f rows/s, lag %llu%s", p->trouble,
+                  *p->trouble != '\0' ? "; " : "", s->partitions, p->rows_per_second,
                   (unsigned long long) s->lag, standing);
     if (p->bar) {
         draw_bar(p, t, left);

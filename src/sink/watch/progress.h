@@ -19,10 +19,8 @@ struct progress {
     usec_t next_line;
     uint64_t last_rows;
     double rows_per_second;
+    char trouble[400]; /* what STATUS begins with; "": nothing */
 };
-
-/* What all workers have stored since they started. */
-struct totals progress_totals(struct worker *const *workers, size_t n);
 
 void progress_init(struct progress *p, bool until_end);
 

@@ -138,6 +138,16 @@ static void order_stand(struct worker *w, struct slot *s, const struct error *er
     }
 }
 
+/* What is on its way goes on: a policy that it was counted for is among those of now. */
+static void order_config(struct worker *w, const struct order *o)
+{
+    w->wc.cfg = o->cfg;
+    w->wc.policies = o->policies;
+    feed_want_headers(w->wc.feed, o->want_headers);
+    worker_link_configure(w);
+    worker_report(w, REPORT_CONFIGURED, NULL, 0, NULL);
+}
+
 static void take_order(struct worker *w, struct order *o)
 {
     switch (o->kind) {
@@ -161,6 +171,9 @@ static void take_order(struct worker *w, struct order *o)
         break;
     case ORDER_PLAN:
         worker_plan_take(w, o);
+        break;
+    case ORDER_CONFIG:
+        order_config(w, o);
         break;
     case ORDER_RELEASE:
         order_release(w, slot_of(w, o));
@@ -295,7 +308,9 @@ static void run(void *arg)
     }
     worker_group_end(w);
     conn_close(w->link.conn);
-    worker_report(w, REPORT_ENDED, NULL, 0, NULL);
+    struct report *r = worker_report_new(w, REPORT_ENDED, NULL, 0, NULL);
+    r->connected = !w->link.down_reported;
+    worker_report_post(w, r);
 }
 
 /* ---- main's side ---- */

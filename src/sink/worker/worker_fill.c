@@ -63,7 +63,7 @@ static void drop_idle_span(struct worker *w, struct slot *s)
 /* A share of dead letters is one of the records that their route takes. */
 static void count_taken(struct worker *w, uint32_t route)
 {
-    if (decoder_took(w->decoder) && policy_counts(&w->wc.policies->list[route])) {
+    if (decoder_took(w->decoder) && policy_counts(policies_at(w->wc.policies, route))) {
         batch_take(w->open, route, false);
     }
 }

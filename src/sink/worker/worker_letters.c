@@ -60,7 +60,7 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
     const struct slot *s = b->spans[b->records[b->record_count].span].tag;
     dead_letter_write(&letter, batch_row_begin(b, part));
     batch_row_end(b, part);
-    batch_take(b, (uint32_t) (p - w->wc.policies->list), true);
+    batch_take(b, p->number, true);
     report_letter(w, s, msg, p, err);
 }
 
@@ -68,7 +68,7 @@ static void add_letter(struct worker *w, struct batch *b, const struct policy *p
 
 bool worker_letters_reject(struct worker *w, uint32_t route, struct message *msg, struct error *err)
 {
-    const struct policy *p = &w->wc.policies->list[route];
+    const struct policy *p = policies_at(w->wc.policies, route);
 
     if (!p->dead_letter) {
         return false;
@@ -82,7 +82,7 @@ bool worker_letters_reject(struct worker *w, uint32_t route, struct message *msg
 
 static void keep_from_now(struct worker *w)
 {
-    if (w->wc.policies->letters != NULL) {
+    if (policies_want_letters(w->wc.policies)) {
         w->keep_until = clock_mono() + KEEP_FOR;
     }
 }
@@ -224,7 +224,7 @@ static void copy_taken(const struct worker *w, const struct batch *b, const stru
 {
     for (; *at < b->taken_count && b->taken[*at].record == record; (*at)++) {
         const struct batch_taken *t = &b->taken[*at];
-        if (!is_refused(w, b, c, from, record, &w->wc.policies->list[t->route])) {
+        if (!is_refused(w, b, c, from, record, policies_at(w->wc.policies, t->route))) {
             batch_take(to, t->route, t->letter);
         }
     }

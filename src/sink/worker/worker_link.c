@@ -75,6 +75,13 @@ void worker_link_done(struct worker *w)
     free(l->entries);
 }
 
+/* The session stays: what it was set up by cannot change while it runs. */
+void worker_link_configure(struct worker *w)
+{
+    conn_set_config(w->link.conn, w->wc.cfg);
+    w->link.path.wanted = w->wc.cfg->batch.write_path;
+}
+
 /* ---- when things fail ---- */
 
 static void set_state(struct link *l, enum link_state state)

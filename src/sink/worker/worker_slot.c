@@ -121,7 +121,7 @@ static void end_excess(const struct worker *w, const struct slot *s, bool is_res
         return;
     }
     for (size_t i = 0; s->plan != NULL && i < s->plan->route_count; i++) {
-        struct policy *p = &w->wc.policies->list[s->plan->routes[i].number];
+        struct policy *p = policies_at(w->wc.policies, s->plan->routes[i].number);
         if (p->exceeded && is_resumed) {
             policy_refill(p);
         } else if (p->exceeded) {

@@ -12,7 +12,8 @@ enum { SHARE = 3000, WINDOW = 8, RECORDS = 120 };
 
 static struct target rows = {.id = 0, .route = "r"};
 static struct target letters = {.id = 1};
-static const struct config_route route = {.max_dead_letters = {.share = SHARE}};
+static char route[] = "r";
+static struct policy *list[1];
 static uint64_t seed;
 
 static uint32_t chance(uint32_t n)
@@ -25,9 +26,10 @@ static struct rig *with_limit(struct policy *p)
 {
     struct rig *r = rig_new(DELIVERY_EXACTLY_ONCE, COMMIT_SYNC);
 
-    *p = (struct policy){.cfg = &route, .route = "r", .dead_letter = true};
+    *p = (struct policy){.route = route, .limit = {.share = SHARE}, .dead_letter = true};
     quota_init_share(&p->quota, SHARE, WINDOW);
-    r->policies.list = p;
+    list[0] = p;
+    r->policies.list = list;
     r->policies.count = 1;
     r->policies.letters = &letters;
     return r;
