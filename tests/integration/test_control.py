@@ -1,5 +1,6 @@
 """Operators steer a sink by SQL while it runs: pause and resume."""
 
+import contextlib
 import re
 import time
 
@@ -7,6 +8,7 @@ import psycopg
 import pytest
 
 from kit import wait
+from kit.records import numbered
 from kit.standing import resume, standing, trigger, untrigger
 
 
@@ -250,9 +252,7 @@ def test_a_seek_to_what_only_kafka_knows(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()
     now = int(time.time() * 1000) - 3_600_000
-    for p in (0, 1):
-        for n in range(10):
-            log.send_json(partition=p, id=n, note="old", timestamp=now + 1000 * n)
+    log.send_many([(p, None, numbered(p, n), None, now + 1000 * n) for n in range(10) for p in (0, 1)])
     d = bench.start(bench.config(log))
     bench.wait_stored(log)
     assert seek(bench, log.topic, "earliest") == 2
@@ -387,3 +387,170 @@ def test_a_topic_is_reset_under_load(bench, start):
         assert bench.sql(begun)[0][1] == 10_000
         bench.check(log, start={0: 10_000, 1: 10_000, 2: 10_000})
     assert "its row was deleted; kafka.start" in d.log()
+
+
+# ---- who runs it ----
+
+
+def instances(bench, where="true"):
+    return bench.sql(f"SELECT owner, stale, partitions, workers, version FROM pgsinkd.instances WHERE {where}")
+
+
+def status(bench, *columns):
+    return bench.sql(f"SELECT {', '.join(columns)} FROM pgsinkd.status WHERE sink = %s", bench.sink)[0]
+
+
+@pytest.mark.quick
+def test_who_runs_it(bench):
+    """One row for each process; a clean stop takes its row away, a kill leaves it; owners that are gone are named so."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(20)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    wait.until(lambda: instances(bench), "the first heartbeat", 10)
+    owner = bench.value("SELECT DISTINCT owner FROM pgsinkd.offsets")
+    assert [row[:4] for row in instances(bench)] == [(owner, False, 2, 2)]
+    host, pid, _ = owner.split(":")
+    started = bench.sql("SELECT host, pid, now() - started_at < interval '1 min', seen_at >= started_at FROM pgsinkd.instances")
+    assert started == [(host, int(pid), True, True)]
+    assert bench.sql("SELECT DISTINCT owner_alive FROM pgsinkd.lag") == [(True,)]
+    assert status(bench, "instances", "partitions", "owners", "partitions_unowned", "last_error") == (1, 2, 1, 0, None)
+    took = d.terminate()
+    print(f"stopped in {took:.3f} s")
+    assert not instances(bench)
+    assert bench.sql("SELECT DISTINCT owner_alive, owner_seen_at FROM pgsinkd.lag") == [(False, None)]
+    assert status(bench, "instances", "partitions", "owners", "partitions_unowned") == (0, 2, 1, 2)
+    d = bench.start(bench.config(log))
+    wait.until(lambda: instances(bench), "a heartbeat", 10)
+    d.kill()
+    assert [row[1] for row in instances(bench)] == [False]
+    bench.sql("UPDATE pgsinkd.heartbeats SET seen_at = now() - interval '31 seconds'")
+    assert [row[1] for row in instances(bench)] == [True]
+    assert status(bench, "instances", "partitions_unowned") == (0, 2)
+    bench.sql("UPDATE pgsinkd.heartbeats SET seen_at = now() - interval '25 hours'")
+    d = bench.start(bench.config(log))
+    wait.until(lambda: [row[1] for row in instances(bench)] == [False], "the dead one to be forgotten", 10)
+    bench.check(log)
+
+
+def test_a_stop_does_not_wait_for_its_last_heartbeat(bench):
+    """Somebody has locked the table: the stop is as quick as ever, and the row grows stale."""
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(20)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    wait.until(lambda: instances(bench), "the first heartbeat", 10)
+    with bench.db.transaction():
+        bench.sql("LOCK TABLE pgsinkd.heartbeats")
+        took = d.terminate()
+    print(f"stopped in {took:.3f} s")
+    assert took < 3
+    assert len(instances(bench)) == 1
+    bench.check(log)
+
+
+def test_the_last_error_is_in_status(bench):
+    """Word for word as in the log; and what stands is counted by its state."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    bench.sql("ALTER TABLE events ADD CHECK (id <> 13)")
+    log.fill(20)
+    refused = log.send_json(partition=0, id=13, note="refused")
+    d = bench.start(bench.config(log)).allow("23514")
+    wait.until(lambda: standing(bench), "it to stop")
+    pause(bench, log.topic, 1)
+    wait.until(lambda: status(bench, "last_error")[0], "the next heartbeat", 15)
+    text, at = status(bench, "last_error", "last_error_at")
+    assert d.lines("error")[-1] == f"main: {text}"
+    assert bench.value("SELECT now() - %s < interval '1 min'", at)
+    assert status(bench, "standing", "stopped", "paused", "parked", "waiting", "poison", "over_limit") == (2, 1, 1, 0, 0, 0, 0)
+    bench.check(log, stops={0: refused.offset})
+
+
+def test_lag_that_is_not_known_counts_as_behind(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    assert bench.command("init", bench.config(log)).returncode == 0
+    bench.sql("INSERT INTO pgsinkd.offsets (sink, topic, partition, next_offset, owner_epoch, end_offset, last_timestamp)"
+              " VALUES (%s, 't', 0, 5, 0, 5, now()), (%s, 't', 1, 0, 0, NULL, NULL),"
+              " (%s, 't', 2, 7, 0, 9, now() - interval '100 s')", bench.sink, bench.sink, bench.sink)  # fmt: skip
+    behind, lag, seconds = status(bench, "partitions_behind", "lag", "lag_seconds")
+    assert (behind, lag) == (2, 2) and 100 <= seconds < 160
+    bench.sql("DELETE FROM pgsinkd.offsets")
+    log.fill(2)
+    bench.drain(bench.config(log))
+    bench.check(log)
+
+
+# ---- roles ----
+
+
+@contextlib.contextmanager
+def roles(bench):
+    """A reader and an operator who own nothing, as psql makes them from what is printed: two connections."""
+    names = {kind: f"{bench.sink}_{kind}" for kind in ("reader", "operator")}
+    for name in names.values():
+        bench.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    bench.sql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+    script = bench.root / "init.sql"
+    script.write_text(bench.command("init", bench.config(topics=["t"]), "--print").stdout)
+    done = bench.psql(*(f"-v{kind}={name}" for kind, name in names.items()), "-f", script)
+    assert done.returncode == 0, done.stderr
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(psycopg.connect(bench.dsn(user=name, password="secret"), autocommit=True))
+               for name in names.values()]  # fmt: skip
+    for name in names.values():
+        bench.sql(f"DROP OWNED BY {name}")
+        with bench.postgres.connect() as admin:
+            admin.execute(f"DROP ROLE {name}")
+
+
+STEERING = [
+    "SELECT pgsinkd.pause('{sink}', '{topic}', 0)",
+    "SELECT pgsinkd.resume('{sink}', '{topic}', 0)",
+    "SELECT pgsinkd.seek('{sink}', '{topic}', 0, 0)",
+    "SELECT pgsinkd.seek('{sink}', '{topic}', 'earliest')",
+    "UPDATE pgsinkd.offsets SET next_offset = 0 WHERE topic = '{topic}'",
+    "SELECT pgsinkd.replay('{sink}', sqlstate => '22')",
+    "SELECT pgsinkd.discard('{sink}', topic => '{topic}')",
+    "DELETE FROM pgsinkd.gaps",
+    "SELECT pgsinkd.reset('{sink}', '{topic}')",
+]
+SEEN = ["offsets", "partitions", "gaps", "paused", "seeks", "heartbeats", "topic_entries", "static_members",
+        "schema_version", "lag", "status", "standing", "instances"]  # fmt: skip
+PAYLOADS = ["key", "value", "header_names", "header_values", "message"]
+
+
+@pytest.mark.quick
+def test_a_reader_moves_nothing_and_an_operator_reads_no_payload(bench):
+    log = bench.topic()
+    bench.plain_table()
+    with roles(bench) as (reader, operator):
+        log.fill(5)
+        log.send(b"broken")
+        bench.drain(bench.config(log, route={"on_error": "dead_letter", "max_dead_letters": "off"}))
+        for role in (reader, operator):
+            for name in SEEN:
+                role.execute(f"SELECT * FROM pgsinkd.{name}")
+            assert role.execute('SELECT "offset", sqlstate FROM pgsinkd.dead_letters').fetchall() == [(5, "22P02")]
+            for secret in (*(f"SELECT {column} FROM pgsinkd.dead_letters" for column in PAYLOADS),
+                           "SELECT * FROM pgsinkd.dead_letters_text",
+                           f"SELECT pgsinkd.choose_dead_letters('{bench.sink}')"):  # fmt: skip
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    role.execute(secret)
+        for statement in (*STEERING, "INSERT INTO pgsinkd.paused (sink) VALUES ('x')", "DELETE FROM pgsinkd.heartbeats"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(statement.format(sink=bench.sink, topic=log.topic))
+        before = bench.sql("SELECT * FROM pgsinkd.dead_letters")
+        assert len(before) == 1 and bench.next_offset(log) == 6
+        for statement in STEERING:
+            operator.execute(statement.format(sink=bench.sink, topic=log.topic))
+        assert not bench.sql("SELECT * FROM pgsinkd.dead_letters") and not bench.next_offsets(log)
+        for statement in ("UPDATE pgsinkd.offsets SET owner = 'me'", "DELETE FROM events", "DELETE FROM pgsinkd.heartbeats"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                operator.execute(statement)
+        bench.sql("DELETE FROM events")
+        bench.drain(bench.config(log, route={"on_error": "dead_letter", "max_dead_letters": "off"}))
+        bench.check(log, dead={(0, 5)})
