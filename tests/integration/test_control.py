@@ -165,6 +165,22 @@ def test_what_stood_before_is_not_lost(bench):
     bench.check(log)
 
 
+def test_a_route_over_its_limit_has_a_new_allowance_after_a_pause(bench):
+    """One resume() ends both."""
+    log = bench.topic()
+    bench.plain_table()
+    route = {"on_error": "dead_letter", "max_dead_letters": "2 per 1h"}
+    d = bench.start(bench.config(log, route=route)).allow("dead letters")
+    log.send_many([(0, None, b"broken", None, None)] * 4)
+    wait.until(lambda: [row.state for row in standing(bench)] == ["over_limit"], "it to be over its limit")
+    pause(bench)
+    wait.until(lambda: knows_of_pause(d, log, 0), "the daemon to know of the pause")
+    resume(bench)
+    bench.wait_stored(log)
+    assert not standing(bench)
+    bench.check(log, dead={(0, o) for o in range(4)})
+
+
 def test_a_seek_moves_what_is_paused_and_does_not_resume_it(bench):
     log = bench.topic()
     bench.plain_table()
