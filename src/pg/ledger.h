@@ -38,6 +38,7 @@ struct standing {
     struct error why; /* text, hint, sqlstate */
     usec_t retry_at;  /* monotonic; USEC_NEVER: not by itself */
     bool is_corrupt;  /* STOPPED: the records cannot be read */
+    bool has_excess;  /* PAUSED: it was over the limit before, in this process */
 };
 
 /* "parked", as the ledger and people call it; "" for NONE. of: NONE for an unknown word. */

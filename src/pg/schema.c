@@ -67,13 +67,15 @@ static const char create_sql[] =
 void schema_print(const char *schema, struct buf *out)
 {
     buf_printf(
-        out,
-        "-- The schema of pgsinkd, version %d, and what its role needs. For psql, as the owner:\n",
+        out, "-- The schema of pgsinkd, version %d, and what roles need. For psql, as the owner:\n",
         steps_count());
-    buf_add_z(out, "--     pgsinkd init -c FILE --print | psql -X -v role=THE_ROLE DATABASE\n"
-                   "-- It does only what is not yet done. Without -v role=... it grants nothing.\n"
-                   "\\set ON_ERROR_STOP on\n"
-                   "BEGIN;\n" PATH_SQL ";\n");
+    buf_add_z(out,
+              "--     pgsinkd init -c FILE --print | psql -X -v role=THE_ROLE DATABASE\n"
+              "-- It does only what is not yet done. Roles that are not named by -v are granted "
+              "nothing;\n"
+              "-- there are also -v reader=... and -v operator=..., for people.\n"
+              "\\set ON_ERROR_STOP on\n"
+              "BEGIN;\n" PATH_SQL ";\n");
     fill(out, lock_sql, schema);
     fill(out, create_sql, schema);
     buf_add_z(out, "\\set version 0\n");
@@ -90,10 +92,8 @@ void schema_print(const char *schema, struct buf *out)
         fill_all(out, steps_lines(v), schema);
         buf_add_z(out, "\\endif\n");
     }
-    buf_add_z(out, "\\if :{?role}\n");
     fill_all(out, steps_grants(), schema);
-    buf_add_z(out, "\\endif\n"
-                   "COMMIT;\n");
+    buf_add_z(out, "COMMIT;\n");
 }
 
 /* --- the database --- */

@@ -1,5 +1,7 @@
 """Operators steer a sink by SQL while it runs: pause and resume."""
 
+import contextlib
+import random
 import re
 import time
 
@@ -7,6 +9,8 @@ import psycopg
 import pytest
 
 from kit import wait
+from kit.daemon import ROOT
+from kit.records import numbered
 from kit.standing import resume, standing, trigger, untrigger
 
 
@@ -161,6 +165,22 @@ def test_what_stood_before_is_not_lost(bench):
     bench.check(log)
 
 
+def test_a_route_over_its_limit_has_a_new_allowance_after_a_pause(bench):
+    """One resume() ends both."""
+    log = bench.topic()
+    bench.plain_table()
+    route = {"on_error": "dead_letter", "max_dead_letters": "2 per 1h"}
+    d = bench.start(bench.config(log, route=route)).allow("dead letters")
+    log.send_many([(0, None, b"broken", None, None)] * 4)
+    wait.until(lambda: [row.state for row in standing(bench)] == ["over_limit"], "it to be over its limit")
+    pause(bench)
+    wait.until(lambda: knows_of_pause(d, log, 0), "the daemon to know of the pause")
+    resume(bench)
+    bench.wait_stored(log)
+    assert not standing(bench)
+    bench.check(log, dead={(0, o) for o in range(4)})
+
+
 def test_a_seek_moves_what_is_paused_and_does_not_resume_it(bench):
     log = bench.topic()
     bench.plain_table()
@@ -250,9 +270,7 @@ def test_a_seek_to_what_only_kafka_knows(bench):
     log = bench.topic(partitions=2)
     bench.plain_table()
     now = int(time.time() * 1000) - 3_600_000
-    for p in (0, 1):
-        for n in range(10):
-            log.send_json(partition=p, id=n, note="old", timestamp=now + 1000 * n)
+    log.send_many([(p, None, numbered(p, n), None, now + 1000 * n) for n in range(10) for p in (0, 1)])
     d = bench.start(bench.config(log))
     bench.wait_stored(log)
     assert seek(bench, log.topic, "earliest") == 2
@@ -387,3 +405,314 @@ def test_a_topic_is_reset_under_load(bench, start):
         assert bench.sql(begun)[0][1] == 10_000
         bench.check(log, start={0: 10_000, 1: 10_000, 2: 10_000})
     assert "its row was deleted; kafka.start" in d.log()
+
+
+# ---- who runs it ----
+
+
+def instances(bench, where="true"):
+    return bench.sql(f"SELECT owner, stale, partitions, workers, version FROM pgsinkd.instances WHERE {where}")
+
+
+def status(bench, *columns):
+    return bench.sql(f"SELECT {', '.join(columns)} FROM pgsinkd.status WHERE sink = %s", bench.sink)[0]
+
+
+@pytest.mark.quick
+def test_who_runs_it(bench):
+    """One row for each process; a clean stop takes its row away, a kill leaves it; owners that are gone are named so."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(20)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    wait.until(lambda: instances(bench), "the first heartbeat", 10)
+    owner = bench.value("SELECT DISTINCT owner FROM pgsinkd.offsets")
+    assert [row[:4] for row in instances(bench)] == [(owner, False, 2, 2)]
+    host, pid, _ = owner.split(":")
+    started = bench.sql("SELECT host, pid, now() - started_at < interval '1 min', seen_at >= started_at FROM pgsinkd.instances")
+    assert started == [(host, int(pid), True, True)]
+    assert bench.sql("SELECT DISTINCT owner_alive FROM pgsinkd.lag") == [(True,)]
+    assert status(bench, "instances", "partitions", "owners", "partitions_unowned", "last_error") == (1, 2, 1, 0, None)
+    took = d.terminate()
+    print(f"stopped in {took:.3f} s")
+    assert not instances(bench)
+    assert bench.sql("SELECT DISTINCT owner_alive, owner_seen_at FROM pgsinkd.lag") == [(False, None)]
+    assert status(bench, "instances", "partitions", "owners", "partitions_unowned") == (0, 2, 1, 2)
+    d = bench.start(bench.config(log))
+    wait.until(lambda: instances(bench), "a heartbeat", 10)
+    d.kill()
+    assert [row[1] for row in instances(bench)] == [False]
+    bench.sql("UPDATE pgsinkd.heartbeats SET seen_at = now() - interval '31 seconds'")
+    assert [row[1] for row in instances(bench)] == [True]
+    assert status(bench, "instances", "partitions_unowned") == (0, 2)
+    bench.sql("UPDATE pgsinkd.heartbeats SET seen_at = now() - interval '25 hours'")
+    d = bench.start(bench.config(log))
+    wait.until(lambda: [row[1] for row in instances(bench)] == [False], "the dead one to be forgotten", 10)
+    bench.check(log)
+
+
+def test_a_stop_does_not_wait_for_its_last_heartbeat(bench):
+    """Somebody has locked the table: the stop is as quick as ever."""
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(20)
+    d = bench.start(bench.config(log))
+    bench.wait_stored(log)
+    wait.until(lambda: instances(bench), "the first heartbeat", 10)
+    with bench.db.transaction():
+        bench.sql("LOCK TABLE pgsinkd.heartbeats")
+        took = d.terminate()
+    print(f"stopped in {took:.3f} s")
+    assert took < 3
+    bench.check(log)
+
+
+def test_the_last_error_is_in_status(bench):
+    """Word for word as in the log; and what stands is counted by its state."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    bench.sql("ALTER TABLE events ADD CHECK (id <> 13)")
+    log.fill(20)
+    refused = log.send_json(partition=0, id=13, note="refused")
+    d = bench.start(bench.config(log)).allow("23514")
+    wait.until(lambda: standing(bench), "it to stop")
+    pause(bench, log.topic, 1)
+    wait.until(lambda: status(bench, "last_error")[0], "the next heartbeat", 15)
+    text, at = status(bench, "last_error", "last_error_at")
+    assert d.lines("error")[-1] == f"main: {text}"
+    assert bench.value("SELECT now() - %s < interval '1 min'", at)
+    assert status(bench, "standing", "stopped", "paused", "parked", "waiting", "poison", "over_limit") == (2, 1, 1, 0, 0, 0, 0)
+    bench.check(log, stops={0: refused.offset})
+
+
+def test_lag_that_is_not_known_counts_as_behind(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    assert bench.command("init", bench.config(log)).returncode == 0
+    bench.sql("INSERT INTO pgsinkd.offsets (sink, topic, partition, next_offset, owner_epoch, end_offset, last_timestamp)"
+              " VALUES (%s, 't', 0, 5, 0, 5, now()), (%s, 't', 1, 0, 0, NULL, NULL),"
+              " (%s, 't', 2, 7, 0, 9, now() - interval '100 s')", bench.sink, bench.sink, bench.sink)  # fmt: skip
+    behind, lag, seconds = status(bench, "partitions_behind", "lag", "lag_seconds")
+    assert (behind, lag) == (2, 2) and 100 <= seconds < 160
+    bench.sql("DELETE FROM pgsinkd.offsets")
+    log.fill(2)
+    bench.drain(bench.config(log))
+    bench.check(log)
+
+
+# ---- roles ----
+
+
+@contextlib.contextmanager
+def roles(bench):
+    """A reader and an operator who own nothing, as psql makes them from what is printed: two connections."""
+    names = {kind: f"{bench.sink}_{kind}" for kind in ("reader", "operator")}
+    for name in names.values():
+        bench.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'secret'")
+    bench.sql("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+    script = bench.root / "init.sql"
+    script.write_text(bench.command("init", bench.config(topics=["t"]), "--print").stdout)
+    done = bench.psql(*(f"-v{kind}={name}" for kind, name in names.items()), "-f", script)
+    assert done.returncode == 0, done.stderr
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(psycopg.connect(bench.dsn(user=name, password="secret"), autocommit=True))
+               for name in names.values()]  # fmt: skip
+    for name in names.values():
+        bench.sql(f"DROP OWNED BY {name}")
+        with bench.postgres.connect() as admin:
+            admin.execute(f"DROP ROLE {name}")
+
+
+STEERING = [
+    "SELECT pgsinkd.pause('{sink}', '{topic}', 0)",
+    "SELECT pgsinkd.resume('{sink}', '{topic}', 0)",
+    "SELECT pgsinkd.seek('{sink}', '{topic}', 0, 0)",
+    "SELECT pgsinkd.seek('{sink}', '{topic}', 'earliest')",
+    "UPDATE pgsinkd.offsets SET next_offset = 0 WHERE topic = '{topic}'",
+    "SELECT pgsinkd.replay('{sink}', sqlstate => '22')",
+    "SELECT pgsinkd.discard('{sink}', topic => '{topic}')",
+    "DELETE FROM pgsinkd.gaps",
+    "SELECT pgsinkd.reset('{sink}', '{topic}')",
+]
+SEEN = ["offsets", "partitions", "gaps", "paused", "seeks", "heartbeats", "topic_entries", "static_members",
+        "schema_version", "lag", "status", "standing", "instances"]  # fmt: skip
+PAYLOADS = ["key", "value", "header_names", "header_values", "message"]
+
+
+@pytest.mark.quick
+def test_a_reader_moves_nothing_and_an_operator_reads_no_payload(bench):
+    log = bench.topic()
+    bench.plain_table()
+    with roles(bench) as (reader, operator):
+        log.fill(5)
+        log.send(b"broken")
+        bench.drain(bench.config(log, route={"on_error": "dead_letter", "max_dead_letters": "off"}))
+        for role in (reader, operator):
+            for name in SEEN:
+                role.execute(f"SELECT * FROM pgsinkd.{name}")
+            assert role.execute('SELECT "offset", sqlstate FROM pgsinkd.dead_letters').fetchall() == [(5, "22P02")]
+            for secret in (*(f"SELECT {column} FROM pgsinkd.dead_letters" for column in PAYLOADS),
+                           "SELECT * FROM pgsinkd.dead_letters_text",
+                           f"SELECT pgsinkd.choose_dead_letters('{bench.sink}')"):  # fmt: skip
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    role.execute(secret)
+        for statement in (*STEERING, "INSERT INTO pgsinkd.paused (sink) VALUES ('x')", "DELETE FROM pgsinkd.heartbeats"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(statement.format(sink=bench.sink, topic=log.topic))
+        before = bench.sql("SELECT * FROM pgsinkd.dead_letters")
+        assert len(before) == 1 and bench.next_offset(log) == 6
+        for statement in STEERING:
+            operator.execute(statement.format(sink=bench.sink, topic=log.topic))
+        assert not bench.sql("SELECT * FROM pgsinkd.dead_letters") and not bench.next_offsets(log)
+        for statement in ("UPDATE pgsinkd.offsets SET owner = 'me'", "DELETE FROM events", "DELETE FROM pgsinkd.heartbeats"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                operator.execute(statement)
+        bench.sql("DELETE FROM events")
+        bench.drain(bench.config(log, route={"on_error": "dead_letter", "max_dead_letters": "off"}))
+        bench.check(log, dead={(0, 5)})
+
+
+# ---- all of it at once ----
+
+
+class Operator:
+    """Steers at random, and knows what must not move meanwhile."""
+
+    def __init__(self, bench, log, config, seed):
+        self.bench, self.log, self.config = bench, log, config
+        self.random = random.Random(seed)
+        self.daemons = [bench.start(config), bench.start(config)]
+        self.still = {}  # partition: next_offset, while it is paused
+
+    def step(self):
+        self.log.fill(80)
+        name = self.random.choice(["pause", "pause", "resume", "again", "back", "rewind", "kill", "join", "leave"])
+        print(name)
+        getattr(self, name)()
+        now = self.bench.next_offsets(self.log)
+        assert {p: now[p] for p in self.still} == self.still, f"moved while paused: {now}, {self.still}"
+
+    def some(self):
+        """Arguments of pause() and resume(): the sink, the topic, or a partition."""
+        partition = (self.log.topic, self.random.choice(self.log.partitions))
+        return self.random.choice([(), (self.log.topic,), partition, partition, partition])
+
+    def concerns(self, what):
+        return self.log.partitions if len(what) < 2 else [what[1]]
+
+    def pause(self):
+        what = self.some()
+        pause(self.bench, *what)
+        now = self.bench.next_offsets(self.log)
+        self.still |= {p: now[p] for p in self.concerns(what)}
+
+    def resume(self, *what):
+        what = what or self.some()
+        try:
+            resume(self.bench, *what)
+        except psycopg.errors.ObjectNotInPrerequisiteState:
+            return  # more than that is paused
+        for p in self.concerns(what):
+            self.still.pop(p, None)
+
+    def again(self):
+        """A seek to where the partition stands."""
+        self.moved(0)
+
+    def back(self):
+        """A seek backwards; the rows that will come again are deleted with it."""
+        self.moved(self.random.randrange(1, 60))
+
+    def moved(self, by):
+        p = self.random.choice(self.log.partitions)
+        with self.bench.db.transaction():
+            at = self.bench.value("SELECT next_offset FROM pgsinkd.offsets WHERE partition = %s FOR UPDATE", p)
+            to = max(0, at - by)
+            self.bench.value("SELECT pgsinkd.seek(%s, %s, %s, %s)", self.bench.sink, self.log.topic, p, to)
+            self.bench.sql("DELETE FROM events WHERE _partition = %s AND _offset >= %s", p, to)
+        if p in self.still:
+            self.still[p] = to
+
+    def rewind(self):
+        """To what only Kafka knows, while it is paused."""
+        p = self.random.choice(self.log.partitions)
+        pause(self.bench, self.log.topic, p)
+        with self.bench.db.transaction():
+            seek(self.bench, self.log.topic, "earliest", p)
+            self.bench.sql("DELETE FROM events WHERE _partition = %s", p)
+        if self.random.randrange(2):
+            self.kill()
+        wait.until(lambda: not seeks(self.bench), "the request to be carried out")
+        self.still[p] = 0
+        assert self.bench.next_offset(self.log, p) == 0
+        self.resume(self.log.topic, p)
+
+    def kill(self):
+        self.daemons.pop(self.random.randrange(len(self.daemons))).kill()
+        self.join()
+
+    def join(self):
+        self.daemons.append(self.bench.start(self.config, ready=False))
+        if len(self.daemons) > 3:
+            self.leave()
+
+    def leave(self):
+        if len(self.daemons) > 1:
+            d = self.daemons.pop(0)
+            wait.until(lambda: d.notify.values("READY"), "it to be ready")
+            d.terminate()
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("strategy", ["roundrobin", "cooperative-sticky"])
+def test_steered_at_random_while_daemons_come_and_go(bench, strategy):
+    """What is paused does not move, whoever dies; in the end each record is stored once, in order."""
+    log = bench.topic(partitions=4)
+    bench.plain_table()
+    log.fill(400)
+    config = bench.config(log, batch={"max_rows": 20}, properties={"partition.assignment.strategy": strategy})
+    operator = Operator(bench, log, config, seed=20261129)
+    bench.wait_stored(log)
+    for _ in range(30):
+        operator.step()
+    resume(bench)
+    bench.wait_stored(log, timeout=60)
+    assert not standing(bench) and not seeks(bench)
+    bench.check(log)
+
+
+# ---- the former version ----
+
+
+def steps():
+    return sorted((ROOT / "sql").glob("[0-9]*.sql"))
+
+
+def interface(bench):
+    """What a program may call or name in the schema."""
+    functions = bench.sql(
+        "SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ') ' || pg_get_function_result(p.oid)"
+        " FROM pg_proc p WHERE p.pronamespace = 'pgsinkd'::regnamespace"
+    )
+    columns = bench.sql(
+        "SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)"
+        " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+        " WHERE c.relnamespace = 'pgsinkd'::regnamespace AND c.relkind IN ('r', 'v') AND a.attnum > 0"
+    )
+    return {row[0] for row in functions + columns}
+
+
+def test_a_step_keeps_what_the_former_version_uses(bench):
+    """A daemon of the former version goes on while this step is applied: functions, their results, columns stay."""
+    bench.sql("CREATE SCHEMA pgsinkd")
+    for step in steps()[:-1]:
+        assert bench.psql("-1", "-v", "schema=pgsinkd", "-f", step).returncode == 0
+    before = interface(bench)
+    assert bench.psql("-1", "-v", "schema=pgsinkd", "-f", steps()[-1]).returncode == 0
+    assert before <= interface(bench), before - interface(bench)
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(5)
+    bench.drain(bench.config(log))
+    bench.check(log)

@@ -31,7 +31,7 @@ def steps():
 
 
 def apply_step(bench, step):
-    bench.sql(step.read_text().replace(':"schema"', "pgsinkd"))
+    bench.sql(step.read_text().replace(':"schema"', "pgsinkd").replace(":'schema'", "'pgsinkd'"))
 
 
 @pytest.fixture

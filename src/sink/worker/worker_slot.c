@@ -114,10 +114,15 @@ void worker_slot_write_standing(struct worker *w, struct slot *s)
     }
 }
 
+static bool is_over_limit(const struct standing *standing)
+{
+    return standing != NULL && (standing->state == STANDING_OVER_LIMIT || standing->has_excess);
+}
+
 /* If it is over the limit of a route, then that route is so no more. */
 static void end_excess(const struct worker *w, const struct slot *s, bool is_resumed)
 {
-    if (s->standing->state != STANDING_OVER_LIMIT) {
+    if (!is_over_limit(s->standing)) {
         return;
     }
     for (size_t i = 0; s->plan != NULL && i < s->plan->route_count; i++) {
@@ -284,6 +289,7 @@ void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, const st
 /* The ledger has said so, at a claim. */
 void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept, bool inserted)
 {
+    kept->has_excess = kept->state == STANDING_PAUSED && is_over_limit(s->standing);
     worker_slot_forget_standing(w, s);
     s->standing = kept;
     s->standing_told = true;
