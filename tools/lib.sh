@@ -120,3 +120,21 @@ fetch_postgres() {
         tar -xJf postgres-*.txz && rm postgres-*.txz) || return
     mv "$dir.new" "$dir"
 }
+
+# The version that upgrades begin with.
+OLD_COMMIT=39d24f6
+OLD_PROGRAM=$CACHE/program-$OLD_COMMIT
+
+# fetch_old_program: built from this clone's history, once.
+fetch_old_program() {
+    local work
+    [ -x "$OLD_PROGRAM" ] && return
+    work=$(mktemp -d)
+    git archive "$OLD_COMMIT" | tar -C "$work" -xf - &&
+        meson setup "$work/build" "$work" -Dtests=disabled >/dev/null &&
+        ninja -C "$work/build" --quiet pgsinkd &&
+        install "$work/build/pgsinkd" "$OLD_PROGRAM"
+    local status=$?
+    rm -rf "$work"
+    return $status
+}

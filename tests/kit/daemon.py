@@ -104,8 +104,8 @@ class Daemon:
     """One process `pgsinkd run -c FILE`. A restart is a new Daemon with the same config."""
 
     def __init__(self, root: Path, name, config, *, args=(), env=None, failpoints=None, watchdog=None,
-                 times=None):  # fmt: skip
-        assert BINARY.exists(), f"{BINARY} does not exist: build it, or run tools/test"
+                 times=None, program=BINARY):  # fmt: skip
+        assert program.exists(), f"{program} does not exist: build it, or run tools/test"
         self.name = name
         self.config = root / f"{name}.yaml"
         self.config.write_text(config if isinstance(config, str) else yaml(config) + "\n")
@@ -121,7 +121,7 @@ class Daemon:
         self.started = time.monotonic()
         with self.log_path.open("wb") as log:
             self.popen = process.spawn(
-                [BINARY, "run", "-c", self.config, *args], stdout=log, env=environment(extra | (env or {}))
+                [program, "run", "-c", self.config, *args], stdout=log, env=environment(extra | (env or {}))
             )
         self.pid = self.popen.pid
         self.allowed = []  # patterns of error lines the test announced
