@@ -4,6 +4,7 @@
 
 #include "kafka/client.h"
 #include "pg/conn.h"
+#include "pg/schema.h"
 
 #include <stdio.h>
 
@@ -24,4 +25,19 @@ bool command_check_file(const struct config *cfg, struct error *err)
         return config_error_locate(cfg, cfg->postgres.dsn_pos, err);
     }
     return true;
+}
+
+bool command_check_schema(struct conn *c, const char *schema, struct error *err)
+{
+    int version = 0;
+
+    if (!schema_version_installed(c, schema, &version, err)) {
+        return false;
+    }
+    if (version >= schema_version_wanted()) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "schema '%s' has version %d, this program needs %d", schema,
+              version, schema_version_wanted());
+    return error_hint(err, "Run `pgsinkd init`, or let the daemon of this version start once.");
 }

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "command/letter_text.h"
 #include "pg/conn.h"
-#include "pg/schema.h"
 #include "pg/sqlstate.h"
 #include "sink/plan/prepare.h"
 
@@ -184,32 +183,17 @@ static const char *find_misuse(const struct command_args *args, const struct wor
     return NULL;
 }
 
-/* Not schema_ensure: this needs fewer rights than the daemon. */
-static bool check_schema(struct conn *c, const char *schema, struct error *err)
-{
-    int version = 0;
-
-    if (!schema_version_installed(c, schema, &version, err)) {
-        return false;
-    }
-    if (version >= schema_version_wanted()) {
-        return true;
-    }
-    error_set(err, ERROR_SETUP, "schema '%s' has version %d, this program needs %d", schema,
-              version, schema_version_wanted());
-    return error_hint(err, "Run `pgsinkd init`, or let the daemon of this version start once.");
-}
-
 static bool run_word(struct dead_letters *d, struct conn *c, const struct word *word,
                      enum exit_code *out_code, struct error *err)
 {
-    return conn_open_wait(c, -1, err) && check_schema(c, d->args->cfg->postgres.schema, err) &&
+    return conn_open_wait(c, -1, err) &&
+           command_check_schema(c, d->args->cfg->postgres.schema, err) &&
            word->run(d, out_code, err);
 }
 
 enum exit_code command_dead_letters(const struct command_args *args)
 {
-    const struct word *word = find_word(args->word);
+    const struct word *word = find_word(args->words[0]);
     const char *misuse = find_misuse(args, word);
     struct letters_choice choice = {.sink = args->cfg->sink};
     struct error err;
