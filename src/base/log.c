@@ -161,6 +161,37 @@ static void write_out(const struct log_out *o)
     }
 }
 
+/* ---- the last error ---- */
+
+static struct log_last last_error;
+static atomic_flag last_is_busy = ATOMIC_FLAG_INIT; /* nobody waits for it */
+
+static void keep_error(enum log_level level, const char *text)
+{
+    struct error whole; /* cuts no character */
+
+    if (level != LOG_LEVEL_ERROR || atomic_flag_test_and_set(&last_is_busy)) {
+        return;
+    }
+    error_set(&whole, ERROR_NONE, "%s", text);
+    memcpy(last_error.text, whole.text, sizeof last_error.text);
+    _Static_assert(sizeof last_error.text == sizeof whole.text, "a fault fits");
+    last_error.at_usec = clock_mono();
+    atomic_flag_clear(&last_is_busy);
+}
+
+bool log_last_error(struct log_last *out)
+{
+    if (atomic_flag_test_and_set(&last_is_busy)) {
+        return false;
+    }
+    *out = last_error;
+    atomic_flag_clear(&last_is_busy);
+    return out->at_usec > 0;
+}
+
+/* ---- a line ---- */
+
 static void say(struct log_where at, enum log_kind kind, const char *text, const char *hint)
 {
     const struct log_entry *entry = log_entry(kind);
@@ -177,6 +208,7 @@ static void say(struct log_where at, enum log_kind kind, const char *text, const
     };
     struct log_out o;
 
+    keep_error(entry->level, text);
     if (journal_fd >= 0 && log_journal_send(journal_fd, journal_path, &l)) {
         return;
     }

@@ -84,6 +84,14 @@ void log_event_at(struct log_where at, enum log_kind kind, const char *fmt, ...)
 void log_fault(enum log_kind kind, const struct error *err);
 void log_fault_at(struct log_where at, enum log_kind kind, const struct error *err);
 
+/* The last line of level error, whoever has logged it. False: there is none, or one is being
+ * written at this very moment. */
+struct log_last {
+    char text[768];   /* without time and hint; cut if longer */
+    uint64_t at_usec; /* monotonic */
+};
+bool log_last_error(struct log_last *out) _must_;
+
 /* A row of base/events.def. */
 struct log_entry {
     unsigned number;

@@ -126,7 +126,7 @@ void conn_close(struct conn *c)
     c->deadline = USEC_NEVER;
     c->events = 0;
     c->copy_in = false;
-    c->news = (struct conn_news){false, false};
+    c->news = (struct conn_news){0};
     c->notice.class = ERROR_NONE;
 }
 
@@ -170,18 +170,25 @@ void conn_begin(struct conn *c)
     c->deadline = clock_mono() + c->timeout_usec;
 }
 
-/* replay() sends "replay:" and the sink; what is about the ledger has the sink alone, or nothing if
- * it concerns all. Whatever else anybody sends is not for us. */
+static bool is_about(const char *payload, const char *what, const char *sink)
+{
+    size_t n = strlen(what);
+
+    return strncmp(payload, what, n) == 0 && strcmp(payload + n, sink) == 0;
+}
+
+/* replay() sends "replay:" and the sink, seek() "seek:" and the sink where it leaves a request;
+ * what is about the ledger has the sink alone, or nothing if it concerns all. Whatever else anybody
+ * sends is not for us. */
 static void take_notification(struct conn *c, const char *payload)
 {
-    static const char replay[] = "replay:";
     const char *sink = c->listen_sink;
 
     if (*payload == '\0' || (sink != NULL && strcmp(payload, sink) == 0)) {
         c->news.ledger = true;
-    } else if (sink != NULL && strncmp(payload, replay, strlen(replay)) == 0 &&
-               strcmp(payload + strlen(replay), sink) == 0) {
-        c->news.replay = true;
+    } else if (sink != NULL) {
+        c->news.replay = c->news.replay || is_about(payload, "replay:", sink);
+        c->news.seek = c->news.seek || is_about(payload, "seek:", sink);
     }
 }
 
@@ -285,7 +292,7 @@ bool conn_idle(struct conn *c, struct conn_news *out, struct error *err)
     struct pollfd p = {.fd = PQsocket(c->pg), .events = POLLIN};
 
     assert(c->phase == CONN_IDLE);
-    *out = (struct conn_news){false, false};
+    *out = (struct conn_news){0};
     if (poll(&p, 1, 0) > 0 && !PQconsumeInput(c->pg)) {
         return conn_lost(c, err);
     }
@@ -294,7 +301,7 @@ bool conn_idle(struct conn *c, struct conn_news *out, struct error *err)
         return conn_lost(c, err);
     }
     *out = c->news;
-    c->news = (struct conn_news){false, false};
+    c->news = (struct conn_news){0};
     return true;
 }
 

@@ -70,6 +70,7 @@ usec_t conn_deadline(const struct conn *c); /* USEC_NEVER when idle */
 struct conn_news {
     bool ledger; /* somebody has changed it by hand */
     bool replay; /* replay() has marked dead letters of listen_sink */
+    bool seek;   /* seek() has left requests for it */
 };
 
 /*

@@ -67,13 +67,14 @@ static const char create_sql[] =
 void schema_print(const char *schema, struct buf *out)
 {
     buf_printf(
-        out,
-        "-- The schema of pgsinkd, version %d, and what its role needs. For psql, as the owner:\n",
+        out, "-- The schema of pgsinkd, version %d, and what roles need. For psql, as the owner:\n",
         steps_count());
-    buf_add_z(out, "--     pgsinkd init -c FILE --print | psql -X -v role=THE_ROLE DATABASE\n"
-                   "-- It does only what is not yet done. Without -v role=... it grants nothing.\n"
-                   "\\set ON_ERROR_STOP on\n"
-                   "BEGIN;\n" PATH_SQL ";\n");
+    buf_add_z(out,
+              "--     pgsinkd init -c FILE --print | psql -X -v role=THE_ROLE DATABASE\n"
+              "-- It does only what is not yet done. Without -v role=... it grants nothing to the"
+              " daemon's role; likewise -v reader=... and -v operator=..., for people.\n"
+              "\\set ON_ERROR_STOP on\n"
+              "BEGIN;\n" PATH_SQL ";\n");
     fill(out, lock_sql, schema);
     fill(out, create_sql, schema);
     buf_add_z(out, "\\set version 0\n");
@@ -90,10 +91,8 @@ void schema_print(const char *schema, struct buf *out)
         fill_all(out, steps_lines(v), schema);
         buf_add_z(out, "\\endif\n");
     }
-    buf_add_z(out, "\\if :{?role}\n");
     fill_all(out, steps_grants(), schema);
-    buf_add_z(out, "\\endif\n"
-                   "COMMIT;\n");
+    buf_add_z(out, "COMMIT;\n");
 }
 
 /* --- the database --- */
@@ -151,7 +150,9 @@ static const char missing_sql[] =
     " ('offsets', '{SELECT,INSERT,UPDATE}'::pg_catalog.text[]), ('gaps', '{SELECT,INSERT}'),"
     " ('partitions', '{SELECT,INSERT,UPDATE}'), ('topic_entries', '{SELECT,INSERT}'),"
     " ('static_members', '{SELECT,INSERT,UPDATE}'),"
-    " ('dead_letters', '{SELECT,INSERT,UPDATE,DELETE}')) AS v(name, privileges)"
+    " ('dead_letters', '{SELECT,INSERT,UPDATE,DELETE}'), ('standing', '{SELECT}'),"
+    " ('seeks', '{SELECT,UPDATE,DELETE}'), ('heartbeats', '{SELECT,INSERT,UPDATE,DELETE}'))"
+    " AS v(name, privileges)"
     " CROSS JOIN LATERAL pg_catalog.unnest(v.privileges)"
     " WITH ORDINALITY AS r(privilege, place)) AS p"
     " JOIN pg_catalog.pg_class t ON t.relname" SQL_EQ "p.name"

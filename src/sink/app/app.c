@@ -117,6 +117,8 @@ static bool start(struct app *a)
     start_workers(a);
     a->scout = scout_start(a->cfg, a->client, &a->answers);
     replayer_init(&a->replayer, config_needs_schema(a->cfg), a->cfg->route_count);
+    seeker_init(&a->seeker, config_has_ledger(a->cfg) ? a->owner : NULL);
+    beat_init(&a->beat, config_needs_schema(a->cfg) ? a->owner : NULL, workers);
     struct crew_config cc = {
         .cfg = a->cfg,
         .client = a->client,
@@ -237,6 +239,12 @@ static void check_end(struct app *a, usec_t now)
     }
 }
 
+/* What only others see is worth a moment, and no more. */
+static bool waits_for_farewell(const struct app *a)
+{
+    return a->farewell && clock_mono() < app_stop_farewell_deadline(a);
+}
+
 static void wait_for_events(struct app *a)
 {
     struct pollfd fds[] = {
@@ -246,6 +254,9 @@ static void wait_for_events(struct app *a)
         {.fd = a->answers.fd, .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
+    if (!a->stopping) {
+        at = MIN(at, MIN(seeker_deadline(&a->seeker), beat_deadline(&a->beat)));
+    }
 
     if (a->drain != NULL && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
@@ -255,13 +266,15 @@ static void wait_for_events(struct app *a)
     }
     if (a->stopping) {
         at = MIN(at, app_stop_deadline(a));
+        at = waits_for_farewell(a) ? MIN(at, app_stop_farewell_deadline(a)) : at;
     }
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), at));
 }
 
 static bool is_over(const struct app *a)
 {
-    bool done = a->ended == a->worker_count && crew_commit_is_over(a->crew);
+    bool done = a->ended == a->worker_count && crew_commit_is_over(a->crew) &&
+                !waits_for_farewell(a);
 
     return a->stopping && (done || clock_mono() >= app_stop_deadline(a));
 }
@@ -270,6 +283,28 @@ static void turn_replay(struct app *a, usec_t now)
 {
     struct scout_mail *question = replayer_turn(&a->replayer, now);
 
+    if (question != NULL) {
+        scout_ask(a->scout, question);
+    }
+}
+
+static void turn_seeks(struct app *a, usec_t now)
+{
+    struct scout_mail *question = seeker_turn(&a->seeker, now);
+
+    if (question != NULL) {
+        scout_ask(a->scout, question);
+    }
+}
+
+static void turn_beat(struct app *a, usec_t now)
+{
+    if (now < beat_deadline(&a->beat)) {
+        return;
+    }
+    struct totals t = progress_totals(a->workers, a->worker_count);
+    struct crew_summary s = crew_summary(a->crew);
+    struct scout_mail *question = beat_turn(&a->beat, &t, &s, now);
     if (question != NULL) {
         scout_ask(a->scout, question);
     }
@@ -284,6 +319,8 @@ static void turn(struct app *a)
     if (!a->stopping) {
         crew_turn(a->crew, now);
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
+        turn_seeks(a, now);
+        turn_beat(a, now);
         turn_replay(a, now);
         check_ready(a);
         check_end(a, now);

@@ -233,6 +233,19 @@ static void take_replay(struct app *a, const struct report *r)
     replayer_want(&a->replayer);
 }
 
+static void take_seek(struct app *a, const struct report *r)
+{
+    (void) r;
+    seeker_want(&a->seeker);
+}
+
+/* It is claimed, which a request of seek() may have waited for. */
+static void take_claimed(struct app *a, const struct report *r)
+{
+    seeker_want(&a->seeker);
+    crew_report(a->crew, r);
+}
+
 static void take_letter(struct app *a, const struct report *r)
 {
     (void) a;
@@ -266,10 +279,10 @@ static void give_crew(struct app *a, const struct report *r)
 /* Every kind of report, and who takes it. */
 #define TAKERS(TAKER)                                                                              \
     TAKER(REPORT_UNKNOWN, give_crew)                                                               \
-    TAKER(REPORT_START, give_crew)                                                                 \
+    TAKER(REPORT_START, take_claimed)                                                              \
     TAKER(REPORT_RESUMED, give_crew)                                                               \
     TAKER(REPORT_RESET, give_crew)                                                                 \
-    TAKER(REPORT_STOPPED, give_crew)                                                               \
+    TAKER(REPORT_STOPPED, take_claimed)                                                            \
     TAKER(REPORT_MOVES, give_crew)                                                                 \
     TAKER(REPORT_RESUMES, give_crew)                                                               \
     TAKER(REPORT_CORRUPT, give_crew)                                                               \
@@ -287,6 +300,7 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_TROUBLE, take_trouble)                                                            \
     TAKER(REPORT_EASED, take_eased)                                                                \
     TAKER(REPORT_REPLAY, take_replay)                                                              \
+    TAKER(REPORT_SEEK, take_seek)                                                                  \
     TAKER(REPORT_LETTER, take_letter)                                                              \
     TAKER(REPORT_STALE, take_stale)                                                                \
     TAKER(REPORT_RENEWED, take_renewed)                                                            \
@@ -305,6 +319,25 @@ static void take_report(struct app *a, const struct report *r)
 
 /* ---- answers ---- */
 
+static bool is_of_process(enum scout_kind kind)
+{
+    return kind == SCOUT_SEEKS || kind == SCOUT_HEARTBEAT || kind == SCOUT_FAREWELL;
+}
+
+static void take_process_answer(struct app *a, const struct scout_mail *m)
+{
+    if (m->kind == SCOUT_SEEKS) {
+        seeker_answer(&a->seeker, m, clock_mono());
+    } else if (m->kind == SCOUT_FAREWELL) {
+        a->farewell = false;
+    } else {
+        beat_answer(&a->beat, m);
+        if (m->seeks_wait) {
+            seeker_want(&a->seeker);
+        }
+    }
+}
+
 static void take_answer(struct app *a, struct scout_mail *answer)
 {
     if (answer->kind == SCOUT_REFUSED || answer->kind == SCOUT_ADMITTED) {
@@ -312,6 +345,9 @@ static void take_answer(struct app *a, struct scout_mail *answer)
         scout_mail_free(answer);
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());
+        scout_mail_free(answer);
+    } else if (is_of_process(answer->kind)) {
+        take_process_answer(a, answer);
         scout_mail_free(answer);
     } else if (drain_asks(answer->kind)) {
         drain_answer(a->drain, answer, clock_mono());

@@ -13,8 +13,10 @@
 #include "sink/app/app.h"
 #include "sink/crew/crew.h"
 #include "sink/crew/replayer.h"
+#include "sink/crew/seeker.h"
 #include "sink/plan/policy.h"
 #include "sink/scout/scout.h"
+#include "sink/watch/beat.h"
 #include "sink/watch/drain.h"
 #include "sink/watch/progress.h"
 #include "sink/worker/worker.h"
@@ -40,6 +42,9 @@ struct app {
     struct crew *crew;
     struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;
+    struct seeker seeker;
+    struct beat beat;
+    bool farewell; /* the row of heartbeats is being deleted, which is waited for a moment */
     struct progress progress;
     bool ready;
     bool stopping;
@@ -54,11 +59,13 @@ struct app {
 /*
  * app_stop.c
  * begin: workers finish what they have, and nothing new begins; only the first one counts.
- * deadline: of the loop, for what it waits for now. finish: after the loop; false: a thread or the
+ * deadline: of the loop, for what it waits for now. farewell_deadline: how long it waits for that.
+ * finish: after the loop; false: a thread or the
  * library does not let go, and the process must end without freeing.
  */
 void app_stop_begin(struct app *a, enum exit_code code);
 usec_t app_stop_deadline(const struct app *a);
+usec_t app_stop_farewell_deadline(const struct app *a);
 bool app_stop_finish(struct app *a) _must_;
 
 /* app_inbox.c: takes all that waits. done: frees what nobody takes any more. */

@@ -11,11 +11,23 @@
 #include <stdlib.h>
 
 /* Since its beginning. */
+#define STOP_FAREWELL (500 * USEC_PER_MSEC)
 #define STOP_BATCHES (2500 * USEC_PER_MSEC)
 #define STOP_WORKERS (3200 * USEC_PER_MSEC)
 #define STOP_COMMITS (3900 * USEC_PER_MSEC)
 #define STOP_LEAVE (4200 * USEC_PER_MSEC)
 #define STOP_ALL (4500 * USEC_PER_MSEC)
+
+/* Not where the database is away: others see that the heartbeats have stopped. */
+static void say_farewell(struct app *a)
+{
+    struct scout_mail *m = a->down == 0 ? beat_end(&a->beat) : NULL;
+
+    if (m != NULL) {
+        a->farewell = true;
+        scout_ask(a->scout, m);
+    }
+}
 
 void app_stop_begin(struct app *a, enum exit_code code)
 {
@@ -27,6 +39,7 @@ void app_stop_begin(struct app *a, enum exit_code code)
     a->stop_began = clock_mono();
     notify_stopping();
     crew_commit_hurry(a->crew);
+    say_farewell(a);
     for (size_t i = 0; i < a->worker_count; i++) {
         struct order *o = mem_zalloc(sizeof *o);
         o->kind = ORDER_STOP;
@@ -39,6 +52,11 @@ void app_stop_begin(struct app *a, enum exit_code code)
 usec_t app_stop_deadline(const struct app *a)
 {
     return a->stop_began + (a->ended == a->worker_count ? STOP_COMMITS : STOP_WORKERS);
+}
+
+usec_t app_stop_farewell_deadline(const struct app *a)
+{
+    return a->stop_began + STOP_FAREWELL;
 }
 
 static usec_t time_left(const struct app *a)

@@ -69,12 +69,15 @@ void crew_answer(struct crew *c, struct scout_mail *m)
         crew_unread_answer(c, m);
         break;
     case SCOUT_REPLAY:
+    case SCOUT_SEEKS:
+    case SCOUT_HEARTBEAT:
+    case SCOUT_FAREWELL:
     case SCOUT_TARGETS:
     case SCOUT_TARGET_ENDS:
     case SCOUT_LEDGER:
     case SCOUT_REFUSED:
     case SCOUT_ADMITTED:
-        break; /* the replayer's, the drain's, main's */
+        break; /* the replayer's, the seeker's, the drain's, main's */
     case SCOUT_AWAY:
         c->away = true;
         log_event(LOG(brokers_away), m->error.text);

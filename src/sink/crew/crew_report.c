@@ -22,6 +22,14 @@ static struct log_where where(const struct partition *p, const struct report *r)
     return at;
 }
 
+static void log_beginning(const struct partition *p, const struct report *r)
+{
+    if (r->inserted) {
+        log_event_at(where(p, r), LOG(partition_begins), p->topic, p->number, (long long) r->offset,
+                     p->first_reason != NULL ? p->first_reason : "as before");
+    }
+}
+
 static void take_start(struct crew *c, struct partition *p, const struct report *r)
 {
     if (r->is_tail || (p->standing != STANDING_NONE && r->error.class == ERROR_AGAIN)) {
@@ -36,10 +44,7 @@ static void take_start(struct crew *c, struct partition *p, const struct report 
         partition_moves(p, r->offset, -1); /* its tables could not be used before it was claimed */
     }
     p->retry_at = USEC_NEVER; /* what it was waiting for is overtaken */
-    if (r->inserted) {
-        log_event_at(where(p, r), LOG(partition_begins), p->topic, p->number, (long long) r->offset,
-                     p->first_reason != NULL ? p->first_reason : "as before");
-    }
+    log_beginning(p, r);
     p->start_offset = r->offset;
     p->start_seq = r->seq;
     p->known = r->known;
@@ -89,6 +94,10 @@ static void log_standing(const struct config *cfg, struct partition *p, const st
     if (!partition_stands(p, r->standing, err.sqlstate)) {
         return;
     }
+    if (r->standing == STANDING_PAUSED) {
+        log_fault_at(where(p, r), LOG_partition_paused, &err);
+        return;
+    }
     if (r->kept) {
         error_wrap(&err, "%s-%d@%lld is %s", p->topic, p->number, (long long) r->offset,
                    standing_name(r->standing));
@@ -129,6 +138,7 @@ static void take_stopped(struct crew *c, struct partition *p, const struct repor
 {
     usec_t plan_at = p->plan == NULL ? p->retry_at : USEC_NEVER;
 
+    log_beginning(p, r);
     log_standing(c->cc.cfg, p, r);
     partition_stop(p, r->error.text);
     p->retry_at = plan_at;

@@ -300,6 +300,25 @@ static bool ask_replay(struct scout *s, struct scout_mail *m, struct error *err)
     return err->class == ERROR_SETUP;
 }
 
+static bool ask_seeks(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    return has_session(s, s->conn, err) &&
+           seeking_round(&m->seeking, s->cfg, s->client, s->conn, ASK_TIMEOUT, err);
+}
+
+static bool ask_heartbeat(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    return has_session(s, s->conn, err) &&
+           heartbeats_write(s->conn, s->cfg->postgres.schema, s->cfg->sink, m->beat, &m->seeks_wait,
+                            err);
+}
+
+static bool ask_farewell(struct scout *s, const struct scout_mail *m, struct error *err)
+{
+    return has_session(s, s->conn, err) &&
+           heartbeats_remove(s->conn, s->cfg->postgres.schema, s->cfg->sink, m->beat->owner, err);
+}
+
 /* Without a ledger a partition stands where it would begin; and nothing says whose it is. */
 static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
 {
@@ -352,6 +371,12 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
         return ask_renew(s, m, err);
     case SCOUT_REPLAY:
         return ask_replay(s, m, err);
+    case SCOUT_SEEKS:
+        return ask_seeks(s, m, err);
+    case SCOUT_HEARTBEAT:
+        return ask_heartbeat(s, m, err);
+    case SCOUT_FAREWELL:
+        return ask_farewell(s, m, err);
     case SCOUT_LEDGER:
         return ask_ledger(s, m, err);
     case SCOUT_TOPICS:
@@ -399,7 +424,9 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
  * scout has other questions. */
 static bool needs_pause(const struct scout_mail *m)
 {
-    bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE;
+    bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE ||
+                    m->kind == SCOUT_SEEKS || m->kind == SCOUT_HEARTBEAT ||
+                    m->kind == SCOUT_FAREWELL;
 
     return !is_paced && (m->failed || is_partial(m));
 }

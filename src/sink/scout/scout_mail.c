@@ -51,5 +51,6 @@ void scout_mail_free(struct scout_mail *m)
     }
     free(m->owners);
     free(m->topic);
+    free(m->beat);
     free(m);
 }

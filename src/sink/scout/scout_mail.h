@@ -8,9 +8,11 @@
 #include "base/mailbox.h"
 #include "kafka/group.h"
 #include "kafka/lookup.h"
+#include "pg/heartbeats.h"
 #include "row/identity.h"
 #include "sink/plan/plan.h"
 #include "sink/scout/replay.h"
+#include "sink/scout/seeking.h"
 
 enum scout_kind {
     /* refs: first offsets: without a ledger the group's, else as kafka.start says (by_start) or the
@@ -19,18 +21,21 @@ enum scout_kind {
     /* entry is used for the first time: refs, all that it matches, get rows of the ledger as
      * kafka.start says, with reason */
     SCOUT_FIRST_USE,
-    SCOUT_VERIFY,  /* refs: is it the log that is known? evidence and ids of each */
-    SCOUT_ENDS,    /* refs: ends (last stable offsets) */
-    SCOUT_RANGE,   /* refs[0]: low (offset) and high */
-    SCOUT_PLAN,    /* jobs: plan_job_run for each; error: of the first table that cannot be used */
-    SCOUT_RENEW,   /* jobs: the same, for tables that have changed; fault of each */
-    SCOUT_TOPICS,  /* topics: all there are */
-    SCOUT_MEMBER,  /* topics: subscribed; names: with which this static member joined last */
-    SCOUT_JOINED,  /* names: written down for the next SCOUT_MEMBER */
-    SCOUT_GROUP,   /* topics: subscribed; group, and refs: what its members have */
-    SCOUT_REPLAY,  /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
-    SCOUT_PING,    /* can the brokers be reached? */
-    SCOUT_TARGETS, /* topics: all there are, for the drain, as the next two are */
+    SCOUT_VERIFY, /* refs: is it the log that is known? evidence and ids of each */
+    SCOUT_ENDS,   /* refs: ends (last stable offsets) */
+    SCOUT_RANGE,  /* refs[0]: low (offset) and high */
+    SCOUT_PLAN,   /* jobs: plan_job_run for each; error: of the first table that cannot be used */
+    SCOUT_RENEW,  /* jobs: the same, for tables that have changed; fault of each */
+    SCOUT_TOPICS, /* topics: all there are */
+    SCOUT_MEMBER, /* topics: subscribed; names: with which this static member joined last */
+    SCOUT_JOINED, /* names: written down for the next SCOUT_MEMBER */
+    SCOUT_GROUP,  /* topics: subscribed; group, and refs: what its members have */
+    SCOUT_REPLAY, /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
+    SCOUT_SEEKS,  /* seeking: carried out as far as possible */
+    SCOUT_HEARTBEAT,   /* beat: written down; seeks_wait */
+    SCOUT_FAREWELL,    /* beat.owner: its row of heartbeats is deleted */
+    SCOUT_PING,        /* can the brokers be reached? */
+    SCOUT_TARGETS,     /* topics: all there are, for the drain, as the next two are */
     SCOUT_TARGET_ENDS, /* refs: ends; generations: the drain's own numbers of its targets */
     SCOUT_LEDGER,      /* refs, owners: where the ledger, or the group, has partitions */
     SCOUT_REACHABLE,   /* only an answer: the brokers answer again */
@@ -75,9 +80,12 @@ struct scout_mail {
     size_t name_count;
     bool named; /* MEMBER: names were found; if not, and error is set, they cannot be kept */
     enum group_state group;
-    char *topic;          /* SCOUT_PLAN: whose plan it is */
-    struct replay replay; /* SCOUT_REPLAY */
-    bool failed;          /* no answer this time: error */
+    char *topic;            /* SCOUT_PLAN: whose plan it is */
+    struct replay replay;   /* SCOUT_REPLAY */
+    struct seeking seeking; /* SCOUT_SEEKS */
+    struct heartbeat *beat; /* SCOUT_HEARTBEAT, SCOUT_FAREWELL */
+    bool seeks_wait;        /* SCOUT_HEARTBEAT: there is something for SCOUT_SEEKS */
+    bool failed;            /* no answer this time: error */
     /* Also AWAY, REFUSED; PLAN: a table that cannot be used (SETUP). */
     struct error error;
 };

@@ -135,6 +135,7 @@ enum report_kind {
     REPORT_TROUBLE,  /* error: worth a line in the log; the worker tries again by itself */
     REPORT_EASED,    /* ... and has got past it */
     REPORT_REPLAY,   /* dead letters may have been marked by replay() */
+    REPORT_SEEK,     /* seek() may have left requests */
     REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
     /* A table is, or may be, not as the plan has it: partition: one of its topic; else that of the
      * target `offset`, or with -1 any. ORDER_PLAN answers `seq`. error: worth a line in the log. */
@@ -161,7 +162,7 @@ struct report {
     uint64_t seq;
     struct known_log known;       /* START */
     bool is_tail;                 /* START: once more, by a later record */
-    bool inserted;                /* START: the partition's row of the ledger is new */
+    bool inserted;                /* START, STOPPED: its row of the ledger is new */
     bool begun;                   /* UNKNOWN: it has had one, which was deleted by hand */
     bool truncated;               /* RESET: the library says so, */
     int64_t log_end;              /*   and that the log now ends here; -1: not where */

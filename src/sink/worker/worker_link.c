@@ -288,6 +288,7 @@ void worker_link_step(struct worker *w)
     report_up(w);
     /* A replay may have been asked for while nobody listened. */
     worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
+    worker_report(w, REPORT_SEEK, NULL, 0, NULL);
 }
 
 /* ---- operations ---- */

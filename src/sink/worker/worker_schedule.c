@@ -27,6 +27,9 @@ static bool look_for_news(struct worker *w)
     if (news.replay) {
         worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
     }
+    if (news.seek) {
+        worker_report(w, REPORT_SEEK, NULL, 0, NULL);
+    }
     l->moved = l->moved || (news.ledger && l->ledger != NULL);
     return true;
 }

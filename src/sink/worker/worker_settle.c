@@ -72,10 +72,22 @@ static void report_unknown(struct worker *w, const struct slot *s, bool begun)
     worker_report_post(w, r);
 }
 
+static bool is_pause(const struct standing *standing)
+{
+    return standing != NULL && standing->state == STANDING_PAUSED;
+}
+
+/* A pause, or its end, does not always touch the row: it may have come while the row was made. */
+static bool is_paused_otherwise(const struct slot *s, const struct ledger_entry *e)
+{
+    return is_pause(e->standing) != is_pause(s->standing);
+}
+
 /* A start, unless the ledger says that it stands; we may know already that it moves. */
 static void start_or_stay(struct worker *w, struct slot *s, struct ledger_entry *e)
 {
-    bool moves = s->standing == NULL && s->stand_written != s->stand_changes;
+    bool moves = s->standing == NULL && s->stand_written != s->stand_changes &&
+                 !is_pause(e->standing);
 
     w->stand_due = w->stand_due || moves;
     if ((e->standing == NULL || moves) && s->unplanned == NULL) {
@@ -89,7 +101,7 @@ static void start_or_stay(struct worker *w, struct slot *s, struct ledger_entry 
         worker_slot_unplanned(w, s);
         return;
     }
-    worker_slot_stay(w, s, TAKE_PTR(e->standing));
+    worker_slot_stay(w, s, TAKE_PTR(e->standing), e->inserted);
 }
 
 /* What was being tried again when its row was found locked: no record of it is anywhere. */
@@ -173,7 +185,7 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
         worker_settle_lost(w, s);
         return;
     }
-    bool touched = is_touched(s, e);
+    bool touched = is_touched(s, e) || is_paused_otherwise(s, e);
     forget_blame(s, e);
     s->owner_epoch = e->owner_epoch;
     s->reclaim = false;

@@ -107,7 +107,9 @@ static void write_standing(struct worker *w, struct slot *s)
 
 void worker_slot_write_standing(struct worker *w, struct slot *s)
 {
-    if (s->standing != NULL && s->standing_told) {
+    bool is_ours = s->standing != NULL && s->standing->state != STANDING_PAUSED;
+
+    if (is_ours && s->standing_told) {
         write_standing(w, s);
     }
 }
@@ -160,7 +162,9 @@ void worker_slot_moves(struct worker *w, struct slot *s)
         struct report *r = worker_report_new(w, REPORT_MOVES, s, s->stored, NULL);
         r->blamed = s->standing->state == STANDING_WAITING ? s->blamed : -1;
         worker_report_post(w, r);
-        write_standing(w, s);
+        if (s->standing->state != STANDING_PAUSED) {
+            write_standing(w, s);
+        }
     }
     worker_slot_forget_fault(w, s);
     forget_standing(w, s);
@@ -278,16 +282,19 @@ void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, const st
 }
 
 /* The ledger has said so, at a claim. */
-void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept)
+void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept, bool inserted)
 {
     worker_slot_forget_standing(w, s);
     s->standing = kept;
     s->standing_told = true;
     w->standing_count++;
-    slot_set(s, SLOT_STOPPED);
+    if (s->state != SLOT_STOPPED) {
+        slot_set(s, SLOT_STOPPED);
+    }
     struct report *r = worker_report_new(w, REPORT_STOPPED, s, kept->offset, &kept->why);
     r->standing = kept->state;
     r->kept = true;
+    r->inserted = inserted;
     worker_report_post(w, r);
 }
 

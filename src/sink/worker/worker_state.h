@@ -227,7 +227,7 @@ void worker_slot_verify_again(struct worker *w, struct slot *s, struct fingerpri
 void worker_slot_try_again(struct worker *w, struct slot *s);
 void worker_slot_stand(struct worker *w, struct slot *s, const struct standing *why);
 void worker_slot_stop(struct worker *w, struct slot *s, int64_t offset, const struct error *err);
-void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept);
+void worker_slot_stay(struct worker *w, struct slot *s, struct standing *kept, bool inserted);
 void worker_slot_stopped_by_main(struct worker *w, struct slot *s, const struct error *err);
 void worker_slot_write_standing(struct worker *w, struct slot *s); /* again */
 void worker_slot_unplanned(struct worker *w, struct slot *s);

@@ -1,0 +1,88 @@
+/* See seeking.h. Scout thread. */
+#include "sink/scout/seeking.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "kafka/lookup.h"
+#include "pg/seeks.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char no_answer[] = "kafka: no answer for this partition";
+
+/* The requests from here on that mean the same place. */
+static size_t run_of(const struct seek *seeks, size_t n)
+{
+    size_t run = 1;
+
+    while (run < n && seeks[run].at_ms == seeks[0].at_ms) {
+        run++;
+    }
+    return run;
+}
+
+static void ask(struct client *client, struct seek *seeks, size_t n, usec_t timeout,
+                struct error *why)
+{
+    struct partition_ref *refs = mem_array(n, sizeof *refs);
+
+    for (size_t i = 0; i < n; i++) {
+        refs[i] = (struct partition_ref){.topic = seeks[i].topic, .partition = seeks[i].partition};
+    }
+    bool ok = lookup_offsets(client, refs, n, seeks[0].at_ms, timeout, why) ||
+              error_wrap(why, "kafka");
+    for (size_t i = 0; i < n; i++) {
+        bool has_answer = ok && refs[i].offset >= 0;
+        seeks[i].offset = refs[i].offset;
+        if (!has_answer) {
+            seeks[i].error = ok ? no_answer : why->text;
+        }
+    }
+    free(refs);
+}
+
+/* How many of them are asked about. */
+static size_t ask_all(struct client *client, struct seek *seeks, size_t n, usec_t timeout,
+                      struct error *why)
+{
+    usec_t deadline = clock_mono() + timeout;
+    size_t done = 0;
+
+    while (done < n && (done == 0 || clock_mono() < deadline)) {
+        size_t run = run_of(&seeks[done], n - done);
+        ask(client, &seeks[done], run, timeout, why);
+        done += run;
+    }
+    return done;
+}
+
+static void note_why(struct seeking *s, const struct seek *seeks, size_t n)
+{
+    for (size_t i = 0; i < n && s->why.class == ERROR_NONE; i++) {
+        if (seeks[i].error != NULL) {
+            error_set(&s->why, ERROR_LINK, "%s-%d: %s", seeks[i].topic, seeks[i].partition,
+                      seeks[i].error);
+        }
+    }
+}
+
+bool seeking_round(struct seeking *s, const struct config *cfg, struct client *client,
+                   struct conn *conn, usec_t timeout, struct error *err)
+{
+    struct seek *seeks;
+    struct error why;
+
+    s->moved = s->found = 0;
+    s->why = (struct error){0};
+    if (!seeks_read(conn, cfg->postgres.schema, cfg->sink, s->owner, &seeks, &s->found, err)) {
+        return false;
+    }
+    size_t asked = ask_all(client, seeks, s->found, timeout, &why);
+    s->left = asked < s->found;
+    note_why(s, seeks, asked);
+    bool ok = asked == 0 ||
+              seeks_done(conn, cfg->postgres.schema, cfg->sink, seeks, asked, &s->moved, err);
+    seeks_free(seeks, s->found);
+    return ok;
+}
