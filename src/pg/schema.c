@@ -71,8 +71,9 @@ void schema_print(const char *schema, struct buf *out)
         steps_count());
     buf_add_z(out,
               "--     pgsinkd init -c FILE --print | psql -X -v role=THE_ROLE DATABASE\n"
-              "-- It does only what is not yet done. Without -v role=... it grants nothing to the"
-              " daemon's role; likewise -v reader=... and -v operator=..., for people.\n"
+              "-- It does only what is not yet done. Roles that are not named by -v are granted "
+              "nothing;\n"
+              "-- there are also -v reader=... and -v operator=..., for people.\n"
               "\\set ON_ERROR_STOP on\n"
               "BEGIN;\n" PATH_SQL ";\n");
     fill(out, lock_sql, schema);

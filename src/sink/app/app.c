@@ -245,6 +245,14 @@ static bool waits_for_farewell(const struct app *a)
     return a->farewell && clock_mono() < app_stop_farewell_deadline(a);
 }
 
+/* Of what the scout is asked, apart from the crew's and the drain's questions. */
+static usec_t questions_deadline(const struct app *a)
+{
+    usec_t at = MIN(seeker_deadline(&a->seeker), beat_deadline(&a->beat));
+
+    return a->stopping ? USEC_NEVER : MIN(at, replayer_deadline(&a->replayer));
+}
+
 static void wait_for_events(struct app *a)
 {
     struct pollfd fds[] = {
@@ -253,10 +261,7 @@ static void wait_for_events(struct app *a)
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
     };
-    usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
-    if (!a->stopping) {
-        at = MIN(at, MIN(seeker_deadline(&a->seeker), beat_deadline(&a->beat)));
-    }
+    usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), questions_deadline(a)));
 
     if (a->drain != NULL && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
