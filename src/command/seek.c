@@ -45,7 +45,7 @@ static bool seek_place(struct steer *s, struct error *err)
     if (!control_do(&s->control, CONTROL_SEEK, &s->at, s->args->words[1], &changes, err)) {
         return false;
     }
-    if (steer_print(s, &changes, add_moved) > 0) {
+    if (steer_print(s, &changes, add_moved) > 0 || s->at.partition == NULL) {
         return true;
     }
     s->code = EXIT_USAGE;
