@@ -48,7 +48,8 @@ struct verb {
     const char *summary;
     const char *more;    /* of its usage; NULL = nothing */
     const char *options; /* the letters of those it has, see OPTIONS */
-    bool wants_word;
+    unsigned least_words;
+    unsigned most_words;
     enum exit_code (*run)(const struct command_args *args);
 };
 
@@ -76,26 +77,62 @@ static const char VERIFY_MORE[] =
     "  --json  print one JSON object per line\n"
     "0 if every partition is proven, else 1: offsets were left out, or there is no history of it\n"
     "(audit: true)\n";
+static const char STATUS_MORE[] =
+    "  --watch  again every 2 s, in place on a terminal; q or Ctrl-C ends it\n"
+    "  --json   one JSON object, with all columns of the views\n"
+    "Colours only on a terminal, and not with NO_COLOR.\n";
+
+static const char SEEK_MORE[] =
+    "       pgsinkd seek [TOPIC] --from-group GROUP -c FILE [--json]\n"
+    "PLACE: an offset; earliest, latest or a time such as 2026-11-29T06:00:00Z, which a daemon\n"
+    "  asks Kafka for within a second, or as soon as one runs\n"
+    "  --from-group GROUP  where that consumer group of Kafka has committed offsets; partitions\n"
+    "                      that have never been read begin there\n"
+    "Going back stores the same records once more.\n";
+
+static const char RESET_MORE[] =
+    "It begins again where kafka.start says, and what is stored already is stored once more.\n"
+    "  --yes  that is meant\n";
+
+static const char PAUSE_MORE[] =
+    "Without a topic the whole sink. It lasts until resume, also for what appears later.\n";
+
+static const char RESUME_MORE[] =
+    "Without a topic all of the sink. Skips nothing: what cannot be stored then stands again.\n";
 
 static const struct verb VERBS[] = {
     {"run", "run -c FILE [--until-end [--timeout DURATION]]",
-     "run the daemon; --until-end: store what is there now, then stop", RUN_MORE, "cuT", false,
+     "run the daemon; --until-end: store what is there now, then stop", RUN_MORE, "cuT", 0, 0,
      command_run},
     {"check", "check -c FILE [--sample N]",
-     "check all that can be checked without writing, and print the plan", CHECK_MORE, "cN", false,
+     "check all that can be checked without writing, and print the plan", CHECK_MORE, "cN", 0, 0,
      command_check},
     {"config", "config -c FILE", "check the file alone and print the effective configuration", NULL,
-     "c", false, command_config},
+     "c", 0, 0, command_config},
     {"init", "init -c FILE [--print]",
-     "create or upgrade the schema; --print writes the SQL to stdout", NULL, "cp", false,
+     "create or upgrade the schema; --print writes the SQL to stdout", NULL, "cp", 0, 0,
      command_init},
     {"dead-letters", "dead-letters WORD -c FILE ...",
-     "list, show, replay or discard what could not be stored", DEAD_LETTERS_MORE, "crtnosablJWY",
-     true, command_dead_letters},
+     "list, show, replay or discard what could not be stored", DEAD_LETTERS_MORE, "crtnosablJWY", 1,
+     1, command_dead_letters},
+    {"status", "status -c FILE [--json] [--watch]",
+     "how the sink is: daemons, what stands and why, topics by lag", STATUS_MORE, "cJH", 0, 0,
+     command_status},
+    {"offsets", "offsets [TOPIC[:PARTITION]] -c FILE [--json]", "how far each partition is", NULL,
+     "cJ", 0, 1, command_offsets},
+    {"seek", "seek TOPIC[:PARTITION] PLACE -c FILE [--json]", "let partitions continue elsewhere",
+     SEEK_MORE, "cGJ", 0, 2, command_seek},
+    {"reset", "reset TOPIC -c FILE --yes [--json]", "forget where a topic stands: it begins again",
+     RESET_MORE, "cYJ", 1, 1, command_reset},
+    {"pause", "pause [TOPIC[:PARTITION]] -c FILE [--json]",
+     "store nothing more of the sink, a topic or a partition", PAUSE_MORE, "cJ", 0, 1,
+     command_pause},
+    {"resume", "resume [TOPIC[:PARTITION]] -c FILE [--json]",
+     "end a pause, and try again what stands", RESUME_MORE, "cJ", 0, 1, command_resume},
     {"verify", "verify -c FILE [--json]",
      "prove from history that no offset was left out, or list where that is not so", VERIFY_MORE,
-     "cJ", false, command_verify},
-    {"version", "version", "print the versions of the program and its libraries", NULL, "", false,
+     "cJ", 0, 0, command_verify},
+    {"version", "version", "print the versions of the program and its libraries", NULL, "", 0, 0,
      command_version},
 };
 
@@ -154,6 +191,8 @@ static const struct option OPTIONS[] = {
     {"json", no_argument, NULL, 'J'},
     {"wait", no_argument, NULL, 'W'},
     {"yes", no_argument, NULL, 'Y'},
+    {"watch", no_argument, NULL, 'H'},
+    {"from-group", required_argument, NULL, 'G'},
     {NULL, 0, NULL, 0},
 };
 
@@ -191,6 +230,8 @@ static bool take_option(int letter, struct command_args *args, const char **out_
         args->terms[term - TERM_LETTERS] = optarg;
     } else if (letter == 'c') {
         *out_file = optarg;
+    } else if (letter == 'G') {
+        args->from_group = optarg;
     } else if (letter == 'T') {
         return take_timeout(optarg, args);
     } else if (letter == 'N') {
@@ -201,6 +242,7 @@ static bool take_option(int letter, struct command_args *args, const char **out_
     args->json |= letter == 'J';
     args->wait |= letter == 'W';
     args->yes |= letter == 'Y';
+    args->watch |= letter == 'H';
     return true;
 }
 
@@ -225,10 +267,13 @@ static bool parse_options(const struct verb *verb, int argc, char **argv, struct
             return false;
         }
     }
-    if (argc - optind != (verb->wants_word ? 1 : 0) || !fits_together(args)) {
+    unsigned words = (unsigned) (argc - optind);
+    if (words < verb->least_words || words > verb->most_words || !fits_together(args)) {
         return false;
     }
-    args->word = verb->wants_word ? argv[optind] : NULL;
+    for (unsigned i = 0; i < words; i++) {
+        args->words[i] = argv[optind + (int) i];
+    }
     return (*out_file != NULL) == wants_config(verb);
 }
 

@@ -195,6 +195,8 @@ bool log_last_error(struct log_last *out)
     return out->at_usec > 0;
 }
 
+/* ---- a line ---- */
+
 static void say(struct log_where at, enum log_kind kind, const char *text, const char *hint)
 {
     const struct log_entry *entry = log_entry(kind);

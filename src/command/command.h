@@ -7,16 +7,21 @@
 #define COMMAND_COMMAND_H
 
 #include "config/config.h"
+#include "pg/conn.h"
 #include "pg/letters.h"
 #include "sink/app/app.h"
 #include "sink/exit.h"
 
+enum { COMMAND_WORDS_MAX = 2 };
+
 struct command_args {
-    const struct config *cfg; /* NULL for verbs that need none */
-    struct app_options run;   /* run --until-end --timeout */
-    bool print;               /* init --print */
-    uint64_t sample;          /* check --sample: records of each topic; 0: none */
-    const char *word;         /* dead-letters list, show, replay, discard */
+    const struct config *cfg;             /* NULL for verbs that need none */
+    struct app_options run;               /* run --until-end --timeout */
+    bool print;                           /* init --print */
+    uint64_t sample;                      /* check --sample: records of each topic; 0: none */
+    const char *words[COMMAND_WORDS_MAX]; /* what stands beside the options; NULL = not there */
+    const char *from_group;               /* seek --from-group */
+    bool watch;                           /* status --watch */
     const char *terms[LETTERS_TERMS];
     bool json;
     bool wait;
@@ -29,6 +34,12 @@ enum exit_code command_config(const struct command_args *args);
 enum exit_code command_init(const struct command_args *args);
 enum exit_code command_dead_letters(const struct command_args *args);
 enum exit_code command_verify(const struct command_args *args);
+enum exit_code command_status(const struct command_args *args);
+enum exit_code command_offsets(const struct command_args *args);
+enum exit_code command_seek(const struct command_args *args);
+enum exit_code command_reset(const struct command_args *args);
+enum exit_code command_pause(const struct command_args *args);
+enum exit_code command_resume(const struct command_args *args);
 enum exit_code command_version(const struct command_args *args);
 
 /* Prints a fault to stderr: its text, then its hint. */
@@ -40,8 +51,10 @@ void command_fault(const struct error *err);
  */
 bool command_check_file(const struct config *cfg, struct error *err) _must_;
 
-/* Has the schema the version of this program? Unlike schema_ensure, this needs no more rights than
- * to read. Blocking. */
+/*
+ * Does the schema have what this program knows of it? Not schema_ensure: commands need fewer rights
+ * than the daemon. ERROR_SETUP, and the connection's errors.
+ */
 bool command_check_schema(struct conn *c, const char *schema, struct error *err) _must_;
 
 #endif

@@ -193,7 +193,7 @@ static bool run_word(struct dead_letters *d, struct conn *c, const struct word *
 
 enum exit_code command_dead_letters(const struct command_args *args)
 {
-    const struct word *word = find_word(args->word);
+    const struct word *word = find_word(args->words[0]);
     const char *misuse = find_misuse(args, word);
     struct letters_choice choice = {.sink = args->cfg->sink};
     struct error err;

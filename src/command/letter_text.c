@@ -1,6 +1,8 @@
 /* Dead letters as text, see letter_text.h. Pure. Main thread. */
 #include "command/letter_text.h"
 
+#include "command/escape.h"
+
 #include <string.h>
 
 /* ---- pieces ---- */
@@ -12,56 +14,12 @@ static void add_hex(struct buf *out, struct str s)
     }
 }
 
-/*
- * A control character at the start of s: its length, its code in *out_code. 0 = another character.
- * U+0080 to U+009F are two bytes in UTF-8, and terminals obey them too.
- */
-static size_t control(struct str s, unsigned *out_code)
-{
-    unsigned char first = (unsigned char) s.p[0];
-
-    if (first < 0x20 || first == 0x7f) {
-        *out_code = first;
-        return 1;
-    }
-    if (first == 0xc2 && s.n > 1 && (unsigned char) s.p[1] < 0xa0) {
-        *out_code = (unsigned char) s.p[1];
-        return 2;
-    }
-    return 0;
-}
-
-/* UTF-8 with control characters, backslash and the quote (0 = none) escaped as in JSON. */
-static void add_escaped(struct buf *out, struct str s, char quote)
-{
-    static const char names[] = "\nn\tt\rr\bb\ff";
-
-    while (s.n > 0) {
-        unsigned code = 0;
-        size_t n = control(s, &code);
-        const char *name = n == 1 && code != 0 ? strchr(names, (int) code) : NULL;
-
-        if (name != NULL) {
-            buf_printf(out, "\\%c", name[1]);
-        } else if (n > 0) {
-            buf_printf(out, "\\u%04x", code);
-        } else {
-            if (quote != '\0' && (s.p[0] == '\\' || s.p[0] == quote)) {
-                buf_add_u8(out, '\\');
-            }
-            buf_add(out, s.p, 1);
-            n = 1;
-        }
-        s = (struct str){s.p + n, s.n - n};
-    }
-}
-
 static void add_bytes(struct buf *out, struct str s)
 {
     if (s.p == NULL) {
         buf_add_z(out, "(none)");
     } else if (str_utf8(s, NULL)) {
-        add_escaped(out, s, '\0');
+        escape_add(out, s, '\0');
     } else {
         buf_add_z(out, "\\x");
         add_hex(out, s);
@@ -70,7 +28,7 @@ static void add_bytes(struct buf *out, struct str s)
 
 static void add_text(struct buf *out, const char *text)
 {
-    add_escaped(out, text != NULL ? str_of(text) : STR_LIT("-"), '\0');
+    escape_add(out, text != NULL ? str_of(text) : STR_LIT("-"), '\0');
 }
 
 static void add_place(struct buf *out, const struct letter *letter)
@@ -162,7 +120,7 @@ static void add_member(struct buf *out, const char *name, struct str s)
     if (hex) {
         add_hex(out, s);
     } else {
-        add_escaped(out, s, '"');
+        escape_add(out, s, '"');
     }
     buf_add_u8(out, '"');
 }

@@ -16,8 +16,8 @@ ROW = re.compile(r"^(EVENT|FAULT)\((\d+),\s*(\w+),\s*(\w+),\s*((?:\"(?:\\.|[^\"\
 CALL = re.compile(r"\blog_(event|fault)(_at)?\(([^;]*)\);")
 WHAT = {"event": re.compile(r"\bLOG\((\w+)\)"), "fault": re.compile(r"\bLOG_(?!NOWHERE)(\w+)")}
 ID_FILE, ID = "src/base/log_journal.c", re.compile(r'#define MESSAGE_NAMESPACE "([0-9a-f]*)"')
-# 4xx: lines about a partition have it as a field; these are about none.
-OF_NONE = {"entry_not_used", "cluster_changed"}
+# 4xx: lines about a partition have it as a field; these are about none, or about several.
+OF_NONE = {"entry_not_used", "cluster_changed", "seek_waits"}
 HEAD = """\
 # Log lines
 
