@@ -300,7 +300,7 @@ def test_a_role_with_no_more_than_the_grants_is_enough(bench, with_password):
     bench.sql(f"REVOKE CREATE ON DATABASE {bench.database} FROM {role}")
     bench.sql(f"GRANT USAGE ON SCHEMA pgsinkd TO {role}")
     bench.sql(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA pgsinkd TO {role}")
-    bench.sql(f"GRANT DELETE ON pgsinkd.dead_letters TO {role}")
+    bench.sql(f"GRANT DELETE ON pgsinkd.dead_letters, pgsinkd.seeks, pgsinkd.heartbeats TO {role}")
     bench.sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA pgsinkd TO {role}")
     bench.sql(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgsinkd TO {role}")
     bench.sql(f"GRANT INSERT ON events TO {role}")
