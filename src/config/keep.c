@@ -102,8 +102,8 @@ static void keep_field(struct config *cfg, const struct config *running, const s
 
 static bool is_kept(const struct option *o, const struct config *cfg, const struct config *running)
 {
-    return !option_is_live(o) && (o->kind == OPTION_PROPERTIES ||
-                                  !compare_is_same(o, cfg, cfg, running, running));
+    return !option_is_live(o) &&
+           (o->kind == OPTION_PROPERTIES || !compare_is_same(o, cfg, cfg, running, running));
 }
 
 /* Dead letters need a schema of ours, which is made or upgraded at the start. */

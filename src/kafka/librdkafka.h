@@ -19,7 +19,7 @@ struct client {
     int fd;                  /* its eventfd */
     bool cooperative;        /* as of the last rebalance */
     struct thread destroyer; /* runs rd_kafka_destroy, which has no deadline */
-    char *instance_id; /* group.instance.id; NULL: not static */
+    char *instance_id;       /* group.instance.id; NULL: not static */
     struct rejoin *rejoin;   /* NULL: commits need no care in a cooperative group */
     bool commit_pending;     /* one at a time, because it blocks the next rebalance */
 };

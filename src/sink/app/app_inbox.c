@@ -153,8 +153,7 @@ static void take_trouble(struct app *a, const struct report *r)
  * seen it work. */
 static bool is_first_start(const struct app *a)
 {
-    return a->is_first && !a->ready &&
-           app_totals(a).transactions == 0;
+    return a->is_first && !a->ready && app_totals(a).transactions == 0;
 }
 
 /*

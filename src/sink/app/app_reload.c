@@ -1,6 +1,6 @@
 /*
- * A reload: SIGHUP has the scout read the file again. A bad one changes nothing. Else what differs is
- * logged, what needs a restart is kept as it is, and the rest is in force at once: the crew has
+ * A reload: SIGHUP has the scout read the file again. A bad one changes nothing. Else what differs
+ * is logged, what needs a restart is kept as it is, and the rest is in force at once: the crew has
  * partitions begin again that it concerns. What is of before is freed when no thread uses it any
  * more; only then is the next SIGHUP taken. Main thread.
  */
@@ -52,8 +52,7 @@ static void refuse(struct app *a, const struct error *err)
 {
     struct error fault = *err;
 
-    snprintf(a->progress.trouble, sizeof a->progress.trouble, "reload refused: %.380s",
-             err->text);
+    snprintf(a->progress.trouble, sizeof a->progress.trouble, "reload refused: %.380s", err->text);
     error_wrap(&fault, "nothing is changed by the reload");
     log_fault(LOG_reload_refused, &fault);
     end(a);

@@ -30,8 +30,8 @@ struct reload {
     int fd; /* of SIGHUP; -1: a drain, which it ends */
     enum reload_state state;
     usec_t began;
-    size_t applied; /* changes */
-    size_t kept;    /* ... that need a restart */
+    size_t applied;            /* changes */
+    size_t kept;               /* ... that need a restart */
     struct config *owned;      /* the configuration in force, unless it is that of the start */
     struct config *former;     /* the owned one of before, APPLYING; or NULL */
     struct policies *policies; /* those of before, APPLYING; or NULL */
@@ -54,9 +54,9 @@ struct app {
     struct worker **workers;
     size_t worker_count;
     uint32_t first_workers; /* at the start: by them the library's queues are limited */
-    size_t ended; /* workers that have reported their end */
-    struct totals past; /* what those have stored that are no more */
-    size_t down;  /* workers without connection that have said so */
+    size_t ended;           /* workers that have reported their end */
+    struct totals past;     /* what those have stored that are no more */
+    size_t down;            /* workers without connection that have said so */
     usec_t down_since;
     uint64_t refused[4]; /* of the reasons of refusals that are logged; 0 when they are over */
     bool is_first;       /* no row of the ledger had ever moved before this start */

@@ -41,17 +41,17 @@ void crew_plan_renew(struct crew *c, const struct report *r);
 void crew_plan_renewed(struct crew *c, const struct report *r);
 
 /*
- * There are other workers now, those from number `active` on (counted from 0) for a while only: their
- * partitions move to the others with crew_reload, which must follow. is_idle: such a worker has no
- * partition any more; then it may end, and crew_set_workers be called without it.
+ * There are other workers now, those from number `active` on (counted from 0) for a while only:
+ * their partitions move to the others with crew_reload, which must follow. is_idle: such a worker
+ * has no partition any more; then it may end, and crew_set_workers be called without it.
  */
 void crew_set_workers(struct crew *c, struct worker **workers, size_t count, size_t active);
 bool crew_worker_is_idle(const struct crew *c, size_t at);
 
 /*
  * Another configuration is in force, with its policies: partitions whose topics have other routes
- * now begin again, and the group is told if the topics are others. `cfg` and `policies` of before are
- * used until crew_reload_is_over; then another may follow. configured: REPORT_CONFIGURED.
+ * now begin again, and the group is told if the topics are others. `cfg` and `policies` of before
+ * are used until crew_reload_is_over; then another may follow. configured: REPORT_CONFIGURED.
  */
 void crew_reload(struct crew *c, const struct config *cfg, struct policies *policies);
 void crew_configured(struct crew *c);

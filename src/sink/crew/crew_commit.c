@@ -206,7 +206,8 @@ static struct partition *find(const struct crew *c, const struct partition_ref *
 
     for (size_t i = 0; i < c->count && p == NULL; i++) {
         struct partition *q = c->partitions[i];
-        if ((q->awaited || q->moves) && q->number == ref->partition && strcmp(q->topic, ref->topic) == 0) {
+        if ((q->awaited || q->moves) && q->number == ref->partition &&
+            strcmp(q->topic, ref->topic) == 0) {
             p = q;
         }
     }

@@ -24,9 +24,9 @@ void crew_fetch_want(struct crew *c)
 
 /*
  * What must not be fetched any more, or must be fetched again: partitions that are to start; those
- * that have stopped, are lost, move, or wait for a claim (so they cost no traffic; their workers drop
- * what still comes); and with the eager protocol all: the others start again from what is stored,
- * and their workers drop, by its offset, what they have already taken.
+ * that have stopped, are lost, move, or wait for a claim (so they cost no traffic; their workers
+ * drop what still comes); and with the eager protocol all: the others start again from what is
+ * stored, and their workers drop, by its offset, what they have already taken.
  */
 static bool to_unfetch(const struct partition *p, bool all)
 {

@@ -1,7 +1,7 @@
 /*
- * A partition that begins again here: its worker lets go of it as if the group had taken it, then it
- * is planned, claimed and fetched as if it was newly assigned. The group has no part in it; but it
- * may take the partition meanwhile, and then it does not come back. Main thread.
+ * A partition that begins again here: its worker lets go of it as if the group had taken it, then
+ * it is planned, claimed and fetched as if it was newly assigned. The group has no part in it; but
+ * it may take the partition meanwhile, and then it does not come back. Main thread.
  */
 #include "sink/crew/crew_state.h"
 

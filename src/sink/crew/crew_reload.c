@@ -1,7 +1,7 @@
 /*
  * Another configuration, while partitions are read by the one of before: which of them it concerns,
- * and when nothing of before is used any more. Whether it is to be in force was decided before. Main
- * thread.
+ * and when nothing of before is used any more. Whether it is to be in force was decided before.
+ * Main thread.
  */
 #include "sink/crew/crew_state.h"
 
@@ -133,7 +133,8 @@ static size_t *shares_new(const struct crew *c)
         most = MAX(most, c->load[i]);
         least = i < c->active ? MIN(least, c->load[i]) : least;
     }
-    size_t share = most > least + 1 && c->rebalances ? (total + c->active - 1) / c->active : SIZE_MAX;
+    size_t share = most > least + 1 && c->rebalances ? (total + c->active - 1) / c->active
+                                                     : SIZE_MAX;
     for (size_t i = 0; i < c->cc.worker_count; i++) {
         left[i] = share;
     }
@@ -217,7 +218,6 @@ bool crew_reload_is_over(const struct crew *c)
 void crew_reload_done(struct crew *c)
 {
     if (c->gone != NULL) {
-        plan_release(c->cc.plan,
-                     plan_renewal_number(plan_replaced(c->cc.plan, TAKE_PTR(c->gone))));
+        plan_release(c->cc.plan, plan_renewal_number(plan_replaced(c->cc.plan, TAKE_PTR(c->gone))));
     }
 }

@@ -116,13 +116,13 @@ struct crew {
         uint64_t told;    /*   the last that is answered */
         uint64_t renewed; /* the last renewal that it has taken over */
     } * plans;            /* of each worker */
-    size_t moving; /* partitions that begin again when their workers have let go */
+    size_t moving;        /* partitions that begin again when their workers have let go */
     /* a reload */
-    struct plan_renewal *gone;      /* what it has replaced, until all have moved; NULL: no reload */
-    uint64_t gone_generation;       /* ... of the partitions of then */
-    size_t unconfigured;            /* workers that have not taken it yet */
-    bool subscribe_due;             /* the topics are others now */
-    usec_t subscribe_at;            /* not before: the library has refused */
+    struct plan_renewal *gone; /* what it has replaced, until all have moved; NULL: no reload */
+    uint64_t gone_generation;  /* ... of the partitions of then */
+    size_t unconfigured;       /* workers that have not taken it yet */
+    bool subscribe_due;        /* the topics are others now */
+    usec_t subscribe_at;       /* not before: the library has refused */
     usec_t ends_at;
     usec_t group_at;
     struct unread *unread;
@@ -140,9 +140,9 @@ void crew_rebalance_done(struct crew *c); /* answers a revocation that is still 
 
 /*
  * crew_move.c
- * begin: its worker is to let go of it; the caller stops its fetch. again: it has: it begins as if it
- * was newly assigned, if a route takes it. find: one that moves, by its name. over: it does not come
- * back.
+ * begin: its worker is to let go of it; the caller stops its fetch. again: it has: it begins as if
+ * it was newly assigned, if a route takes it. find: one that moves, by its name. over: it does not
+ * come back.
  */
 void crew_move_begin(struct crew *c, struct partition *p);
 void crew_move_again(struct crew *c, struct partition *p);

@@ -29,8 +29,8 @@ void replayer_done(struct replayer *r)
     r->faults = NULL;
 }
 
-/* An answer that is still to come may name a place of before: then its route is passed, and comes in
- * the replay after that. */
+/* An answer that is still to come may name a place of before: then its route is passed, and comes
+ * in the replay after that. */
 void replayer_reload(struct replayer *r, size_t route_count)
 {
     free(r->faults);

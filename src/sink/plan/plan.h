@@ -82,9 +82,9 @@ bool plan_topic_feeds(const struct topic_plan *t, const struct target *target) _
 /*
  * Another configuration, which must outlive the plan, too. Topics whose routes are the same, in the
  * same order, keep their plan; other plans are gone, and their tables are looked up as those of new
- * topics. Jobs that are under way are void (plan_job_is_void). numbers: of the policies of its routes
- * (sink/plan/policy.h). The answer is what is gone: once no worker has a partition with such a plan,
- * plan_replaced makes it a renewal, without changes, that every worker must be told.
+ * topics. Jobs that are under way are void (plan_job_is_void). numbers: of the policies of its
+ * routes (sink/plan/policy.h). The answer is what is gone: once no worker has a partition with such
+ * a plan, plan_replaced makes it a renewal, without changes, that every worker must be told.
  */
 struct plan_renewal *plan_reload(struct plan *p, const struct config *cfg,
                                  const uint32_t *numbers) _must_;

@@ -1,7 +1,7 @@
 /*
- * When the configuration has changed: what is loaded for routes that are the same stays, under their
- * new places, and so do the plans of topics that have only such routes; all else is gone. Who has to
- * let go of it, and when, is not decided here. Main thread.
+ * When the configuration has changed: what is loaded for routes that are the same stays, under
+ * their new places, and so do the plans of topics that have only such routes; all else is gone. Who
+ * has to let go of it, and when, is not decided here. Main thread.
  */
 #include "base/mem.h"
 #include "sink/plan/plan_state.h"
@@ -77,9 +77,8 @@ static bool took(const struct reload_work *w, size_t route, const char *topic)
     const struct config_topics *topics = &w->before->routes[route].topics;
 
     for (size_t i = 0; i < topics->count; i++) {
-        if (topics->items[i].is_regex
-                ? regexec(&w->patterns[route][i], topic, 0, NULL, 0) == 0
-                : strcmp(topics->items[i].name, topic) == 0) {
+        if (topics->items[i].is_regex ? regexec(&w->patterns[route][i], topic, 0, NULL, 0) == 0
+                                      : strcmp(topics->items[i].name, topic) == 0) {
             return true;
         }
     }

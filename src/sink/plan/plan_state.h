@@ -68,7 +68,8 @@ void plan_topic_free(struct topic_plan *t);
 regex_t **plan_patterns_new(const struct config *cfg) _must_;
 void plan_patterns_free(const struct config *cfg, regex_t **patterns);
 
-/* Puts it at the end of the list, as they are released in their order. free: of one that is not in it any more. */
+/* Puts it at the end of the list, as they are released in their order. free: of one that is not in
+ * it any more. */
 void plan_renewal_append(struct plan *p, struct plan_renewal *r);
 void plan_renewal_free(struct plan_renewal *r);
 

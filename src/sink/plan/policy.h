@@ -1,12 +1,12 @@
 /*
  * What becomes of a record that cannot be stored, route by route: a dead letter, or the end of its
  * partition; and how many dead letters a route may have. They are counted when a batch is sent, in
- * the order of its records. Made by main before workers start, and again for each reload; then shared
- * by all threads.
+ * the order of its records. Made by main before workers start, and again for each reload; then
+ * shared by all threads.
  *
  * A policy has a number, by which batches name it. A route that a reload does not change keeps its
- * policy, with what is left of its quota, and so its number. That of another one is retired: it stays
- * until the next reload, for the batches that are still on their way.
+ * policy, with what is left of its quota, and so its number. That of another one is retired: it
+ * stays until the next reload, for the batches that are still on their way.
  */
 #ifndef SINK_PLAN_POLICY_H
 #define SINK_PLAN_POLICY_H

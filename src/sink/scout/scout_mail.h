@@ -19,21 +19,21 @@ enum scout_kind {
     /* entry is used for the first time: refs, all that it matches, get rows of the ledger as
      * kafka.start says, with reason */
     SCOUT_FIRST_USE,
-    SCOUT_VERIFY,  /* refs: is it the log that is known? evidence and ids of each */
-    SCOUT_ENDS,    /* refs: ends (last stable offsets) */
-    SCOUT_RANGE,   /* refs[0]: low (offset) and high */
-    SCOUT_PLAN,    /* jobs: plan_job_run for each; error: of the first table that cannot be used */
-    SCOUT_RENEW,   /* jobs: the same, for tables that have changed; fault of each */
-    SCOUT_TOPICS,  /* topics: all there are */
-    SCOUT_MEMBER,  /* topics: subscribed; names: with which this static member joined last */
-    SCOUT_JOINED,  /* names: written down for the next SCOUT_MEMBER */
-    SCOUT_GROUP,   /* topics: subscribed; group, and refs: what its members have */
-    SCOUT_REPLAY,  /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
+    SCOUT_VERIFY, /* refs: is it the log that is known? evidence and ids of each */
+    SCOUT_ENDS,   /* refs: ends (last stable offsets) */
+    SCOUT_RANGE,  /* refs[0]: low (offset) and high */
+    SCOUT_PLAN,   /* jobs: plan_job_run for each; error: of the first table that cannot be used */
+    SCOUT_RENEW,  /* jobs: the same, for tables that have changed; fault of each */
+    SCOUT_TOPICS, /* topics: all there are */
+    SCOUT_MEMBER, /* topics: subscribed; names: with which this static member joined last */
+    SCOUT_JOINED, /* names: written down for the next SCOUT_MEMBER */
+    SCOUT_GROUP,  /* topics: subscribed; group, and refs: what its members have */
+    SCOUT_REPLAY, /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
     /* config: the file, read again and checked; error: it is bad (SETUP) */
     SCOUT_FILE,
-    SCOUT_CONFIG,  /* cfg: from now on; what was asked before this has been answered by the former */
-    SCOUT_PING,    /* can the brokers be reached? */
-    SCOUT_TARGETS, /* topics: all there are, for the drain, as the next two are */
+    SCOUT_CONFIG, /* cfg: from now on; what was asked before this has been answered by the former */
+    SCOUT_PING,   /* can the brokers be reached? */
+    SCOUT_TARGETS,     /* topics: all there are, for the drain, as the next two are */
     SCOUT_TARGET_ENDS, /* refs: ends; generations: the drain's own numbers of its targets */
     SCOUT_LEDGER,      /* refs, owners: where the ledger, or the group, has partitions */
     SCOUT_REACHABLE,   /* only an answer: the brokers answer again */
@@ -78,11 +78,11 @@ struct scout_mail {
     size_t name_count;
     bool named; /* MEMBER: names were found; if not, and error is set, they cannot be kept */
     enum group_state group;
-    char *topic;          /* SCOUT_PLAN: whose plan it is */
-    struct replay replay; /* SCOUT_REPLAY */
-    struct config *config;     /* FILE: owned */
-    const struct config *cfg;  /* CONFIG; PLAN: whose jobs they are */
-    bool failed;          /* no answer this time: error */
+    char *topic;              /* SCOUT_PLAN: whose plan it is */
+    struct replay replay;     /* SCOUT_REPLAY */
+    struct config *config;    /* FILE: owned */
+    const struct config *cfg; /* CONFIG; PLAN: whose jobs they are */
+    bool failed;              /* no answer this time: error */
     /* Also AWAY, REFUSED; PLAN: a table that cannot be used (SETUP). */
     struct error error;
 };

@@ -36,10 +36,10 @@
  *     REPORT_RENEWED       ----->   frees what the renewal has replaced
  *
  * When the configuration has changed (a reload), every worker is told at once; batches that are on
- * their way are not touched. A partition whose topic has other routes now, or that another worker is
- * to have, moves: it is released as if the group had taken it, by the configuration of before, and
- * begins again by the exchange above. When all have moved, one order of the kind above lets go of
- * the mappings that were replaced:
+ * their way are not touched. A partition whose topic has other routes now, or that another worker
+ * is to have, moves: it is released as if the group had taken it, by the configuration of before,
+ * and begins again by the exchange above. When all have moved, one order of the kind above lets go
+ * of the mappings that were replaced:
  *
  *     main                          worker
  *     ORDER_CONFIG         ------>  limits, policies
@@ -162,9 +162,9 @@ enum report_kind {
      * target `offset`, or with -1 any. ORDER_PLAN answers `seq`. error: worth a line in the log. */
     REPORT_STALE,
     REPORT_CONFIGURED, /* ORDER_CONFIG is taken */
-    REPORT_RENEWED, /* nothing that renewals up to the number `offset` have replaced is used */
-    REPORT_ENDED,   /* after ORDER_STOP: the thread is about to return */
-    REPORT_KINDS,   /* how many there are */
+    REPORT_RENEWED,    /* nothing that renewals up to the number `offset` have replaced is used */
+    REPORT_ENDED,      /* after ORDER_STOP: the thread is about to return */
+    REPORT_KINDS,      /* how many there are */
 };
 
 /* What is known of the log in which a partition's offsets were read. */

@@ -309,9 +309,10 @@ void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *
 
 /*
  * worker_link.c
- * configure: another configuration is in force. connect: begins to, when it is time. step: goes on with it. begin: an operation that has started,
- * or could not. succeeded, failed: it has; failed is for all but a batch that was refused for a
- * record or a fence. lost: the connection is. is_well: it is idle.
+ * configure: another configuration is in force. connect: begins to, when it is time. step: goes on
+ * with it. begin: an operation that has started, or could not. succeeded, failed: it has; failed is
+ * for all but a batch that was refused for a record or a fence. lost: the connection is. is_well:
+ * it is idle.
  */
 void worker_link_init(struct worker *w);
 void worker_link_done(struct worker *w);
