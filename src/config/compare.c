@@ -3,10 +3,9 @@
  * option is covered without a word here. Values are compared as they are, and shown as config_print
  * shows them. Any thread.
  */
-#include "config/config.h"
+#include "config/compare.h"
 
 #include "base/mem.h"
-#include "config/compare.h"
 #include "config/print.h"
 #include "config/source.h"
 
@@ -18,10 +17,9 @@
 /* The same values, but nothing is known of how the file has them. */
 static struct config unwritten(const struct config *cfg)
 {
-    static struct config_source none;
     struct config plain = *cfg;
 
-    plain.source = &none;
+    plain.source = NULL;
     return plain;
 }
 
@@ -321,8 +319,10 @@ static void compare_option(struct comparison *c, const struct option *o, const c
 static void add_route_name(const struct config *cfg, const struct config_route *route,
                            struct buf *out)
 {
-    bool is_hidden = route->name_pos.line == 0 && source_find(cfg->source, route->table_pos);
-    bool is_written = route->name_pos.line != 0 && source_find(cfg->source, route->name_pos);
+    bool is_hidden = route->name_pos.line == 0 &&
+                     source_find(cfg->source, route->table_pos) != NULL;
+    bool is_written = route->name_pos.line != 0 &&
+                      source_find(cfg->source, route->name_pos) != NULL;
 
     if (is_hidden || is_written) {
         buf_printf(out, "routes[%zu]", (size_t) (route - cfg->routes));

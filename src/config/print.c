@@ -116,7 +116,7 @@ void print_scalar(struct str s, struct buf *out)
 /* The text in the file when the value at pos was expanded, else NULL. It belongs to cfg->source. */
 static const char *written_at(const struct config *cfg, struct position pos)
 {
-    return source_find(cfg->source, pos);
+    return cfg->source != NULL ? source_find(cfg->source, pos) : NULL;
 }
 
 /* As written in the file if it was expanded, else the value. */

@@ -237,9 +237,10 @@ def test_memory_over_200_reloads(bench):
     for n in range(1, 201):
         d.reload(with_tag(config, f"t{n}"))
         log.fill(4)
-        bench.wait_stored(log)
-        seen[n] = memory_kib(d.pid)
-    print({n: seen[n] for n in (1, 50, 100, 150, 200)})
+        if n % 50 == 0:
+            bench.wait_stored(log)
+            seen[n] = memory_kib(d.pid)
+    print("VmRSS in KiB:", seen)
     assert seen[200] - seen[50] < 300
     bench.check(log)
 

@@ -2,6 +2,7 @@
  * What main owns, shared by its own files only; each uses those below it:
  *     app.c        start, loop, end
  *     app_reload.c SIGHUP: the file is read again
+ *     app_workers.c workers, what they count, what they can hold
  *     app_inbox.c  what comes to main: events, reports, answers
  *     app_stop.c   the order of a stop
  * Main thread only.
@@ -81,7 +82,7 @@ struct app {
 };
 
 /*
- * app.c
+ * app_workers.c
  * log_memory: invariant I8. start_worker: the next one, with the configuration in force; main's
  * array of them may move. totals: of all workers, also of those that are no more.
  */

@@ -19,10 +19,6 @@ static void quota_begin(struct quota *q, const struct config_allowance *limit)
     }
 }
 
-/* In the place of a policy that nobody has any more. */
-static char no_route[] = "";
-static struct policy nobody = {.route = no_route};
-
 static struct policy *policy_new(const struct config_route *route, uint32_t number)
 {
     struct policy *p = mem_zalloc(sizeof *p);
@@ -37,10 +33,8 @@ static struct policy *policy_new(const struct config_route *route, uint32_t numb
 
 static void policy_free(struct policy *p)
 {
-    if (p != &nobody) {
-        free(p->route);
-        free(p);
-    }
+    free(p->route);
+    free(p);
 }
 
 static struct policies *policies_with_room(const struct config *cfg, size_t more)
@@ -56,6 +50,9 @@ struct policies *policies_new(const struct config *cfg)
 {
     struct policies *p = policies_with_room(cfg, 0);
 
+    p->nobody = mem_zalloc(sizeof *p->nobody);
+    p->nobody->route = mem_strdup("");
+    quota_init_off(&p->nobody->quota);
     for (size_t i = 0; i < cfg->route_count; i++) {
         p->numbers[i] = (uint32_t) i;
         p->list[p->count++] = policy_new(&cfg->routes[i], (uint32_t) i);
@@ -76,8 +73,11 @@ struct policies *policies_free(struct policies *p)
         dead_letter_target_free(p->letters);
         table_free(p->letters_table);
         for (size_t i = 0; i < p->count; i++) {
-            policy_free(p->list[i]);
+            if (p->list[i] != p->nobody) {
+                policy_free(p->list[i]);
+            }
         }
+        policy_free(p->nobody);
         free_lists(p);
     }
     return NULL;
@@ -90,7 +90,7 @@ static uint32_t free_number(struct policies *p)
 {
     uint32_t n = 0;
 
-    while (n < p->count && p->list[n] != &nobody) {
+    while (n < p->count && p->list[n] != p->nobody) {
         n++;
     }
     p->count = MAX(p->count, (size_t) n + 1);
@@ -102,10 +102,11 @@ struct policies *policies_reload(struct policies *former, const struct config *b
 {
     struct policies *p = policies_with_room(after, former->count);
 
+    p->nobody = former->nobody;
     p->letters = former->letters;
     p->letters_table = former->letters_table;
     for (size_t i = 0; i < former->count; i++) {
-        p->list[p->count++] = former->list[i]->retired ? &nobody : former->list[i];
+        p->list[p->count++] = former->list[i]->retired ? p->nobody : former->list[i];
     }
     for (size_t i = 0; i < before->route_count; i++) {
         policies_at(former, former->numbers[i])->retired = true;
@@ -120,7 +121,7 @@ struct policies *policies_reload(struct policies *former, const struct config *b
             p->list[p->numbers[i]] = policy_new(&after->routes[i], p->numbers[i]);
         }
     }
-    while (p->count > 0 && p->list[p->count - 1] == &nobody) {
+    while (p->count > 0 && p->list[p->count - 1] == p->nobody) {
         p->count--;
     }
     return p;
@@ -139,7 +140,7 @@ static bool has(const struct policies *p, const struct policy *policy)
 void policies_release(struct policies *former, const struct policies *latter)
 {
     for (size_t i = 0; i < former->count; i++) {
-        if (!has(latter, former->list[i])) {
+        if (former->list[i] != former->nobody && !has(latter, former->list[i])) {
             policy_free(former->list[i]);
         }
     }

@@ -28,7 +28,8 @@ struct policy {
 struct policies {
     struct policy **list; /* by number */
     size_t count;
-    uint32_t *numbers; /* of the routes, in their order; at first they are counted from 0 */
+    struct policy *nobody; /* in the place of one that no route has any more */
+    uint32_t *numbers;     /* of the routes, in their order; at first they are counted from 0 */
     struct table *letters_table;
     struct target *letters; /* the table of dead letters; NULL: no route writes any */
 };
