@@ -74,9 +74,14 @@ static const char CHECK_MORE[] =
     "              would become of them: 1 if a route would reject all records of a topic\n";
 
 static const char VERIFY_MORE[] =
-    "  --json  print one JSON object per line\n"
+    "  --content TOPIC  read the topic again, compare each record with its row, dead letter or\n"
+    "                   gap: 1 if something is missing, doubled or different\n"
+    "  --from N         ... from this offset on, in each partition\n"
+    "  --to N           ... and below this one; never beyond what is stored\n"
+    "  --json           print one JSON object per line\n"
     "0 if every partition is proven, else 1: offsets were left out, or there is no history of it\n"
     "(audit: true)\n";
+
 static const char STATUS_MORE[] =
     "  --watch  again every 2 s, in place on a terminal; q or Ctrl-C ends it\n"
     "  --json   one JSON object, with all columns of the views\n"
@@ -129,9 +134,9 @@ static const struct verb VERBS[] = {
      command_pause},
     {"resume", "resume [TOPIC[:PARTITION]] -c FILE [--json]",
      "end a pause, and try again what stands", RESUME_MORE, "cJ", 0, 1, command_resume},
-    {"verify", "verify -c FILE [--json]",
-     "prove from history that no offset was left out, or list where that is not so", VERIFY_MORE,
-     "cJ", 0, 0, command_verify},
+    {"verify", "verify -c FILE [--content TOPIC [--from N] [--to N]] [--json]",
+     "prove from history, or from the records, that nothing was left out", VERIFY_MORE, "cJCFE", 0,
+     0, command_verify},
     {"version", "version", "print the versions of the program and its libraries", NULL, "", 0, 0,
      command_version},
 };
@@ -188,6 +193,9 @@ static const struct option OPTIONS[] = {
     {"until", required_argument, NULL, 'b'},
     {"limit", required_argument, NULL, 'l'},
     {"sample", required_argument, NULL, 'N'},
+    {"content", required_argument, NULL, 'C'},
+    {"from", required_argument, NULL, 'F'},
+    {"to", required_argument, NULL, 'E'},
     {"json", no_argument, NULL, 'J'},
     {"wait", no_argument, NULL, 'W'},
     {"yes", no_argument, NULL, 'Y'},
@@ -222,6 +230,17 @@ static bool take_sample(const char *text, struct command_args *args)
     return ok;
 }
 
+/* False: not an offset. */
+static bool take_place(const char *option, const char *text, int64_t *out)
+{
+    bool ok = str_to_i64(str_of(text), out) && *out >= 0;
+
+    if (!ok) {
+        fprintf(stderr, "pgsinkd: --%s: '%s' is not an offset\n", option, text);
+    }
+    return ok;
+}
+
 static bool take_option(int letter, struct command_args *args, const char **out_file)
 {
     const char *term = strchr(TERM_LETTERS, letter);
@@ -236,6 +255,12 @@ static bool take_option(int letter, struct command_args *args, const char **out_
         return take_timeout(optarg, args);
     } else if (letter == 'N') {
         return take_sample(optarg, args);
+    } else if (letter == 'F') {
+        return take_place("from", optarg, &args->from);
+    } else if (letter == 'E') {
+        return take_place("to", optarg, &args->to);
+    } else if (letter == 'C') {
+        args->content = optarg;
     }
     args->run.until_end |= letter == 'u';
     args->print |= letter == 'p';
@@ -284,7 +309,7 @@ static bool wants_help(const char *word)
 
 static enum exit_code run_verb(const struct verb *verb, int argc, char **argv)
 {
-    struct command_args args = {.sample = SAMPLE_RECORDS};
+    struct command_args args = {.sample = SAMPLE_RECORDS, .from = -1, .to = -1};
     const char *file = NULL;
 
     if (!parse_options(verb, argc, argv, &args, &file)) {

@@ -25,6 +25,9 @@ struct command_args {
     const char *terms[LETTERS_TERMS];
     bool json;
     bool wait;
+    const char *content; /* verify --content: the topic; NULL: history */
+    int64_t from;        /* ... from this offset on; -1: from the first */
+    int64_t to;          /* ... and below this; -1: as far as the ledger is */
     bool yes;
 };
 

@@ -4,6 +4,7 @@
  */
 #include "command/command.h"
 
+#include "command/content.h"
 #include "pg/history.h"
 #include "sink/plan/prepare.h"
 
@@ -104,10 +105,17 @@ enum exit_code command_verify(const struct command_args *args)
 {
     struct conn_settings settings = prepare_conn_settings(args->cfg, "pgsinkd verify");
 
+    if (args->content == NULL && (args->from >= 0 || args->to >= 0)) {
+        fprintf(stderr, "pgsinkd verify: --from and --to are for --content\n");
+        return EXIT_USAGE;
+    }
     if (!config_has_ledger(args->cfg)) {
         fprintf(stderr, "pgsinkd verify: without a ledger there is nothing to verify (delivery "
                         "exactly_once keeps one)\n");
         return EXIT_CONFIG;
+    }
+    if (args->content != NULL) {
+        return content_verify(args);
     }
     settings.timeout_usec = PROOF_TIMEOUT;
     struct conn *c = conn_new(&settings);

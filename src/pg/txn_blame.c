@@ -252,6 +252,10 @@ static void blame_history(struct flight *f)
     f->advanced = false;
     f->fault.class = of_server ? f->fault.class : ERROR_SETUP;
     error_wrap(&f->fault, "cannot write history");
+    if (sqlstate_is(f->fault.sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
+        error_hint(&f->fault, "Grant what `pgsinkd init --print` lists to the role that pgsinkd "
+                              "connects as, or set audit: false.");
+    }
 }
 
 void txn_blame(struct txn *t, const PGresult *res)

@@ -170,6 +170,29 @@ def test_without_audit_there_is_no_history(bench):
     assert {row[3] for row in verified(bench)} == {"proven"}, "from the first row of history on"
 
 
+def test_without_the_right_to_write_history_nothing_is_stored(bench):
+    """A row of the table without its row of history would be a hole."""
+    log = bench.topic()
+    bench.plain_table()
+    role = f"role_{bench.sink}"
+    bench.sql(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    assert bench.command("init", bench.config(log)).returncode == 0
+    bench.sql(f"GRANT USAGE ON SCHEMA pgsinkd TO {role}")
+    bench.sql(f"GRANT ALL ON ALL TABLES IN SCHEMA pgsinkd TO {role}")
+    bench.sql(f"REVOKE INSERT ON pgsinkd.history FROM {role}")
+    bench.sql(f"GRANT INSERT ON events TO {role}")
+    log.fill(100)
+    d = bench.start(config(bench, log, postgres={"dsn": bench.dsn(user=role, password="x")}), ready=False)
+    d.allow("cannot write history")
+    wait.until(lambda: "cannot write history" in d.log(), "the reason")
+    assert bench.rows() == 0
+    bench.sql(f"GRANT INSERT ON pgsinkd.history TO {role}")
+    bench.wait_rows(100)
+    d.terminate()
+    bench.check(log)
+    assert begins(bench) == proven(log)
+
+
 @pytest.mark.quick
 def test_old_rows_are_deleted_and_the_proof_stays(bench):
     log = bench.topic(partitions=2)
