@@ -36,6 +36,12 @@ struct config_allowance {
     usec_t per;
 };
 
+/* Where to listen: a numeric address of IPv4 or IPv6. */
+struct config_address {
+    char host[46]; /* "": nowhere */
+    uint16_t port;
+};
+
 enum config_start { START_EARLIEST, START_LATEST, START_TIME };
 
 /* One entry of kafka.properties; values are texts whatever the file has (true, 5, ...). */

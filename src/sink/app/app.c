@@ -24,8 +24,6 @@
 #define END_CHECK (50 * USEC_PER_MSEC)
 /* The program, its libraries, and what malloc cannot use between the buffers. */
 #define PROGRAM_BYTES (UINT64_C(48) << 20)
-/* A worker's loop turns every 3 s at least; one that has not turned for this long hangs. */
-#define BEAT_LIMIT (10 * USEC_PER_SEC)
 
 /* ---- start ---- */
 
@@ -58,6 +56,7 @@ static void start_workers(struct app *a)
         };
         a->workers[i] = worker_start(&wc);
     }
+    vitals_begin(&a->vitals, a->workers, a->worker_count);
 }
 
 /*
@@ -166,27 +165,15 @@ static void take_signals(struct app *a)
     }
 }
 
-static bool workers_alive(const struct app *a, usec_t now)
-{
-    usec_t limit = failpoint_time(FAILTIME_BEAT_LIMIT, BEAT_LIMIT);
-
-    for (size_t i = 0; i < a->worker_count; i++) {
-        usec_t beat = atomic_load_explicit(&worker_stats(a->workers[i])->beat_usec,
-                                           memory_order_relaxed);
-        if (now > beat && now - beat > limit) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void feed_watchdog(struct app *a, usec_t now)
 {
+    char who[32];
+
     if (a->watchdog_interval == 0 || now < a->watchdog_at) {
         return;
     }
     a->watchdog_at = now + TICK; /* look again: a worker that hangs may come back in time */
-    if (workers_alive(a, now)) {
+    if (vitals_alive(&a->vitals, now, who, sizeof who)) {
         a->watchdog_at = now + a->watchdog_interval;
         notify_watchdog();
     }
@@ -240,10 +227,9 @@ static void check_end(struct app *a, usec_t now)
 static void wait_for_events(struct app *a)
 {
     struct pollfd fds[] = {
-        {.fd = client_fd(a->client), .events = POLLIN},
-        {.fd = a->signal_fd, .events = POLLIN},
-        {.fd = a->reports.fd, .events = POLLIN},
-        {.fd = a->answers.fd, .events = POLLIN},
+        {.fd = client_fd(a->client), .events = POLLIN}, {.fd = a->signal_fd, .events = POLLIN},
+        {.fd = a->reports.fd, .events = POLLIN},        {.fd = a->answers.fd, .events = POLLIN},
+        {.fd = a->asks.fd, .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), replayer_deadline(&a->replayer)));
 
@@ -281,6 +267,7 @@ static void turn(struct app *a)
     take_signals(a);
     app_inbox_take(a);
     usec_t now = clock_mono();
+    vitals_turn(&a->vitals, now);
     if (!a->stopping) {
         crew_turn(a->crew, now);
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
@@ -291,6 +278,7 @@ static void turn(struct app *a)
         crew_commit_turn(a->crew, now);
     }
     tick(a, now);
+    app_inbox_show(a); /* after the turn: what it has changed is seen */
     feed_watchdog(a, now);
 }
 
@@ -302,6 +290,33 @@ static void loop(struct app *a)
 }
 
 /* ---- from start to end ---- */
+
+/*
+ * Before anything else, so that health and metrics can be seen from the start. What is in the way
+ * may pass: a former process that is still stopping has the port, an address comes up with its
+ * network. So the service manager is to try again (1), unless the file asks for what cannot be (3).
+ */
+static bool open_site(struct app *a)
+{
+    struct error err;
+    struct site_config sc = {
+        .cfg = a->cfg,
+        .vitals = &a->vitals,
+        .asks = &a->asks,
+        .buffer_limit = config_workers(a->cfg) * batches_held(a->cfg) * a->cfg->batch.max_bytes,
+    };
+
+    a->site = site_start(&sc, &err);
+    if (a->site != NULL) {
+        log_event(LOG(http_listens), a->cfg->http.listen);
+    }
+    if (err.class == ERROR_NONE) {
+        return true;
+    }
+    log_fault(LOG_http_refused, &err);
+    a->code = err.class == ERROR_SETUP ? EXIT_CONFIG : EXIT_FAULT;
+    return false;
+}
 
 static enum exit_code run(struct app *a)
 {
@@ -324,6 +339,7 @@ static enum exit_code run(struct app *a)
         app_stop_begin(a, a->code);
         loop(a);
     }
+    site_stop(TAKE_PTR(a->site));
     struct totals t = progress_totals(a->workers, a->worker_count);
     progress_end(&a->progress, &t);
     if (a->drain != NULL && a->code == EXIT_OK && !crew_commit_is_over(a->crew)) {
@@ -348,12 +364,14 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     a.watchdog_interval = notify_watchdog_interval();
     mailbox_init(&a.reports);
     mailbox_init(&a.answers);
+    mailbox_init(&a.asks);
     name_owner(&a);
     a.plan = plan_new(cfg);
     a.policies = policies_new(cfg);
     a.entries = entries_of(cfg);
     a.drain = options->until_end ? drain_new(cfg, a.plan) : NULL;
-    enum exit_code code = run(&a);
+    enum exit_code code = open_site(&a) ? run(&a) : a.code;
+    site_stop(a.site);
     app_inbox_done(&a);
     drain_free(a.drain);
     plan_free(a.plan);

@@ -333,16 +333,42 @@ void app_inbox_take(struct app *a)
     take_mail(a);
 }
 
-void app_inbox_done(struct app *a)
+static size_t free_mail(struct mailbox *box)
 {
-    struct mail *m = mailbox_take(&a->reports);
+    struct mail *m = mailbox_take(box);
+    size_t n = 0;
 
-    while (m != NULL) {
+    for (; m != NULL; n++) {
         struct mail *next = m->next;
         free(m);
         m = next;
     }
-    m = mailbox_take(&a->answers);
+    return n;
+}
+
+void app_inbox_show(struct app *a)
+{
+    if (free_mail(&a->asks) == 0) {
+        return;
+    }
+    struct snapshot_source from = {
+        .crew = a->crew,
+        .policies = a->policies,
+        .workers = a->workers,
+        .worker_count = a->worker_count,
+        .workers_down = a->down,
+        .troubles = &a->troubles,
+        .ready = a->ready,
+        .stopping = a->stopping,
+    };
+    site_show(a->site, snapshot_new(&from));
+}
+
+void app_inbox_done(struct app *a)
+{
+    free_mail(&a->reports);
+    free_mail(&a->asks);
+    struct mail *m = mailbox_take(&a->answers);
     while (m != NULL) {
         struct scout_mail *answer = (struct scout_mail *) m;
         m = m->next;
@@ -350,4 +376,5 @@ void app_inbox_done(struct app *a)
     }
     mailbox_done(&a->reports);
     mailbox_done(&a->answers);
+    mailbox_done(&a->asks);
 }

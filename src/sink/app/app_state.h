@@ -17,6 +17,8 @@
 #include "sink/scout/scout.h"
 #include "sink/watch/drain.h"
 #include "sink/watch/progress.h"
+#include "sink/watch/site.h"
+#include "sink/watch/vitals.h"
 #include "sink/worker/worker.h"
 
 struct app {
@@ -29,6 +31,7 @@ struct app {
     struct client *client;
     struct mailbox reports;
     struct mailbox answers;
+    struct mailbox asks; /* of the site, for a snapshot */
     struct scout *scout;
     struct worker **workers;
     size_t worker_count;
@@ -41,6 +44,9 @@ struct app {
     struct drain *drain; /* NULL without --until-end */
     struct replayer replayer;
     struct progress progress;
+    struct vitals vitals;
+    struct site *site; /* NULL: http.listen is off */
+    struct troubles troubles;
     bool ready;
     bool stopping;
     usec_t stop_began;
@@ -61,8 +67,10 @@ void app_stop_begin(struct app *a, enum exit_code code);
 usec_t app_stop_deadline(const struct app *a);
 bool app_stop_finish(struct app *a) _must_;
 
-/* app_inbox.c: takes all that waits. done: frees what nobody takes any more. */
+/* app_inbox.c: takes all that waits. show: gives the site what it has asked for. done: frees what
+ * nobody takes any more. */
 void app_inbox_take(struct app *a);
+void app_inbox_show(struct app *a);
 void app_inbox_done(struct app *a);
 
 #endif

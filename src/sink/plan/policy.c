@@ -82,6 +82,25 @@ struct policy *policies_find(const struct policies *p, const struct target *targ
     return NULL;
 }
 
+void policies_count_rows(struct policies *p, const struct target *target, uint64_t n)
+{
+    struct policy *of = policies_find(p, target);
+
+    if (of != NULL) {
+        stats_route_rows(&of->stats, n);
+    }
+}
+
+void policies_count_letter(struct policies *p, struct str route, const char *sqlstate)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (str_eq_z(route, p->list[i].route)) {
+            stats_route_letter(&p->list[i].stats, sqlstate);
+            return;
+        }
+    }
+}
+
 bool policy_counts(const struct policy *p)
 {
     return p->dead_letter && p->quota.kind == QUOTA_SHARE;

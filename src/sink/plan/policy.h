@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "row/batch/batch.h"
 #include "sink/plan/quota.h"
+#include "sink/shared/stats.h"
 
 struct policy {
     const struct config_route *cfg;
@@ -16,6 +17,7 @@ struct policy {
     bool dead_letter; /* else stop */
     struct quota quota;
     _Atomic bool exceeded; /* the route has none any more, or it would only slow down */
+    struct route_stats stats;
 };
 
 struct policies {
@@ -38,6 +40,10 @@ bool policies_want_letters(const struct policies *p);
 
 /* That of the route that the target belongs to; NULL for dead letters themselves. */
 struct policy *policies_find(const struct policies *p, const struct target *target);
+
+/* Counts what is stored: rows of a target of a route; and a dead letter of a route. */
+void policies_count_rows(struct policies *p, const struct target *target, uint64_t n);
+void policies_count_letter(struct policies *p, struct str route, const char *sqlstate);
 
 /* Are the records counted that the route takes, and not only its dead letters? */
 bool policy_counts(const struct policy *p);

@@ -266,6 +266,16 @@ static void wait_for_events(struct worker *w)
     }
 }
 
+static void count_buffered(struct worker *w)
+{
+    size_t bytes = batch_memory(w->open);
+
+    for (size_t i = 0; i < w->outbox_count; i++) {
+        bytes += batch_memory(w->outbox[i]);
+    }
+    stats_set(&w->stats.buffer_bytes, bytes);
+}
+
 /* Everything that can be done without waiting. */
 static void turn(struct worker *w)
 {
@@ -283,6 +293,7 @@ static void turn(struct worker *w)
     if (w->releasing_count > 0) {
         release_slots(w);
     }
+    count_buffered(w);
 }
 
 static void run(void *arg)
