@@ -301,6 +301,7 @@ static bool open_site(struct app *a)
     struct error err;
     struct site_config sc = {
         .cfg = a->cfg,
+        .owner = a->owner,
         .vitals = &a->vitals,
         .asks = &a->asks,
         .buffer_limit = config_workers(a->cfg) * batches_held(a->cfg) * a->cfg->batch.max_bytes,

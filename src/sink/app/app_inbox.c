@@ -14,6 +14,9 @@
 
 static void take_event(struct app *a, const struct event *e)
 {
+    if (e->kind == EVENT_FATAL || e->kind == EVENT_DENIED || e->kind == EVENT_TROUBLE) {
+        troubles_add(&a->troubles, clock_wall_ms(), e->text);
+    }
     switch (e->kind) {
     case EVENT_FATAL:
         log_event(LOG(consumer_broken), e->text);
@@ -286,6 +289,9 @@ static void take_report(struct app *a, const struct report *r)
 {
     static void (*const takers[])(struct app *, const struct report *) = {TAKERS(TAKER_AT)};
 
+    if (r->error.class != ERROR_NONE && r->kind != REPORT_START) {
+        troubles_add(&a->troubles, clock_wall_ms(), r->error.text);
+    }
     takers[r->kind](a, r);
 }
 

@@ -306,9 +306,7 @@ static void print_dead_letters(struct writer *w)
             stats_code_text(r->codes[k].code, code);
             sample_letters(w, route, code, r->codes[k].count);
         }
-        if (r->others > 0) {
-            sample_letters(w, route, "other", r->others);
-        }
+        sample_letters(w, route, "other", r->others); /* also 0: else nothing has no rate */
     }
 }
 
@@ -473,6 +471,17 @@ static void doc_row(struct buf *out, const char *name, enum kind kind, const cha
 
 void metrics_doc(struct buf *out)
 {
+    buf_add_z(
+        out,
+        "# Metrics\n\n"
+        "Printed from `src/sink/shared/stats.def`. With `http.listen` (docs/options.md) they are "
+        "served\n"
+        "on `/metrics`, in Prometheus' text format or as OpenMetrics, whichever is asked for. Each "
+        "has\n"
+        "the label `sink`. They are of one process, count from its start, and are at most a second "
+        "old.\n"
+        "Alerts and a dashboard over them are in `contrib/`; docs/OPERATIONS.md says how to use "
+        "them.\n\n");
     buf_add_z(out, "| name | kind | labels besides `sink` | what it says |\n|---|---|---|---|\n");
 #define STAT(name, kind, unit, help) doc_row(out, "pgsinkd_" #name, kind, "", help);
 #define STAT_BY(name, kind, unit, labels, help) doc_row(out, "pgsinkd_" #name, kind, labels, help);

@@ -7,9 +7,12 @@
 #include "kafka/client.h"
 #include "sink/watch/health.h"
 #include "sink/watch/metrics.h"
+#include "sink/watch/page.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* What is shown is asked for at most this often, and waited for that long. */
 #define SHOWN_AGE USEC_PER_SEC
@@ -27,8 +30,10 @@ struct site {
     struct mailbox notes;
     struct http *http;
     struct snapshot *shown; /* NULL: nothing yet */
-    usec_t asked_at;        /* 0: nothing is owed */
+    struct samples samples;
+    usec_t asked_at; /* 0: nothing is owed */
     bool ends;
+    char policy[256];              /* of the page that is being answered */
     struct http_request **waiting; /* for what is owed */
     size_t waiting_count;
     size_t waiting_cap;
@@ -88,28 +93,76 @@ static void live_page(struct site *s, const char *accept, struct http_reply *out
     }
 }
 
+static void write_page(struct site *s, const char *nonce, struct buf *out)
+{
+    _cleanup_buf_ struct buf reason = {0};
+    struct page p = {
+        .sink = s->sc.cfg->sink,
+        .librdkafka = client_library_version(),
+        .owner = s->sc.owner,
+        .ready = is_ready(s, &reason),
+        .reason = buf_cstr(&reason),
+        .snapshot = s->shown,
+        .samples = &s->samples,
+    };
+
+    if (nonce != NULL) {
+        page_html(&p, nonce, out);
+    } else {
+        page_json(&p, out);
+    }
+}
+
+static void status_page(struct site *s, const char *accept, struct http_reply *out)
+{
+    (void) accept;
+    out->type = "application/json";
+    write_page(s, NULL, &out->body);
+}
+
+/* Nothing is loaded from elsewhere, and no text of anybody's can become a script. */
+static void front_page(struct site *s, const char *accept, struct http_reply *out)
+{
+    uint64_t random[2] = {0};
+    char nonce[40];
+
+    (void) accept;
+    if (getrandom(random, sizeof random, 0) != (ssize_t) sizeof random) {
+        abort(); /* only a kernel without it */
+    }
+    snprintf(nonce, sizeof nonce, "%016llx%016llx", (unsigned long long) random[0],
+             (unsigned long long) random[1]);
+    snprintf(s->policy, sizeof s->policy,
+             "default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'; connect-src 'self'; "
+             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+             nonce, nonce);
+    out->type = "text/html; charset=utf-8";
+    out->policy = s->policy;
+    write_page(s, nonce, &out->body);
+}
+
 static void no_page(struct site *s, const char *accept, struct http_reply *out)
 {
     (void) s;
     (void) accept;
     out->status = 404;
-    buf_add_z(&out->body, "no such page; there are /metrics, /livez and /readyz\n");
+    buf_add_z(&out->body, "no such page; there are /, /status, /metrics, /livez and /readyz\n");
 }
 
-struct page {
+struct path {
     const char *path;
     bool shows; /* what main is to be asked for */
     void (*write)(struct site *s, const char *accept, struct http_reply *out);
 };
 
-static const struct page *page_of(const char *path)
+static const struct path *page_of(const char *path)
 {
-    static const struct page pages[] = {
-        {"/metrics", true, metrics_page},
-        {"/readyz", true, ready_page},
+    static const struct path pages[] = {
+        {"/", true, front_page},          {"/status", true, status_page},
+        {"/metrics", true, metrics_page}, {"/readyz", true, ready_page},
         {"/livez", false, live_page},
     };
-    static const struct page none = {"", false, no_page};
+    static const struct path none = {"", false, no_page};
 
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
         if (strcmp(pages[i].path, path) == 0) {
@@ -181,6 +234,7 @@ static void take_notes(struct site *s)
             snapshot_free(s->shown);
             s->shown = note->snapshot;
             snapshot_sort(s->shown);
+            samples_add(&s->samples, s->shown);
             s->asked_at = 0;
         } else {
             s->ends = true;
@@ -193,7 +247,12 @@ static void take_notes(struct site *s)
 
 static usec_t deadline(const struct site *s)
 {
-    return s->waiting_count > 0 && s->asked_at != 0 ? s->asked_at + ASK_PATIENCE : USEC_NEVER;
+    if (s->asked_at != 0) {
+        return s->waiting_count > 0 ? s->asked_at + ASK_PATIENCE : USEC_NEVER;
+    }
+    /* Also while nobody asks: plots begin before somebody looks at them. */
+    return vitals_main_turns(s->sc.vitals) ? samples_due(&s->samples)
+                                           : clock_mono() + SAMPLE_INTERVAL;
 }
 
 static void run(void *arg)
@@ -208,6 +267,9 @@ static void run(void *arg)
         }
         if (s->asked_at == 0 || is_late(s)) {
             answer_waiting(s);
+        }
+        if (vitals_main_turns(s->sc.vitals) && clock_mono() >= samples_due(&s->samples)) {
+            ask(s);
         }
     }
     s->http = http_close(s->http);

@@ -1,6 +1,6 @@
 /*
- * The thread that answers HTTP: /metrics, /livez, /readyz. It owns the listening socket and what it
- * shows, and never holds main up:
+ * The thread that answers HTTP: /metrics, /livez, /readyz, /status and the page /. It owns the
+ * listening socket and what it shows, and never holds main up:
  *
  *     site                           main
  *     a request comes
@@ -22,6 +22,7 @@ struct site;
 
 struct site_config {
     const struct config *cfg;
+    const char *owner; /* this process, as the ledger names it */
     const struct vitals *vitals;
     struct mailbox *asks;  /* main's: an empty node, to be freed, asks for a snapshot */
     uint64_t buffer_limit; /* bytes that all batches hold at most */
