@@ -34,7 +34,8 @@ static const char STYLE[] =
     "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);"
     "vertical-align:top}"
     "th{color:var(--dim);font-weight:500}"
-    "td{overflow-wrap:anywhere}td:first-child{min-width:7rem}.n{text-align:right;font-variant-numeric:tabular-nums;"
+    "td{overflow-wrap:anywhere}td:first-child{min-width:7rem}"
+    ".n{text-align:right;font-variant-numeric:tabular-nums;"
     "overflow-wrap:normal;white-space:nowrap}"
     "@media(max-width:40rem){body{padding:.6rem}.w{display:none}th,td{padding:.3rem}}";
 
