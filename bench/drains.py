@@ -9,6 +9,8 @@ import time
 
 import psycopg
 
+from kit import process
+from kit.web import Web
 from measure import say
 from report import Result
 from workloads import DELIVERIES
@@ -44,6 +46,7 @@ class DrainBench:
     def measurements(self):
         all_of_them = {
             "pgsinkd": self.pgsinkd,
+            "scraped": lambda: self.pgsinkd(scraped=True),
             **{name: functools.partial(self.without_ledger, *how) for name, how in DELIVERIES.items()},
             "copy_binary": lambda: self.copy("binary"),
             "copy_text": lambda: self.copy("text"),
@@ -51,7 +54,8 @@ class DrainBench:
             "kcat": self.kcat,
             "encode": self.encode,
         }
-        left_out = {"pgsinkd"} if self.lacks else set()
+        left_out = {"pgsinkd", "scraped"} if self.lacks else set()
+        left_out |= set() if self.lab.options.scrape else {"scraped"}
         left_out |= set() if self.lab.options.delivery and not self.lacks else set(DELIVERIES)
         left_out |= set() if self.work.key else {"upsert"}
         left_out |= set() if self.work.encode else {"encode"}
@@ -135,14 +139,21 @@ class DrainBench:
 
     # pgsinkd
 
-    def pgsinkd(self):
+    def pgsinkd(self, scraped=False):
+        """scraped: with HTTP, and Prometheus' request every second."""
         lab = self.lab
         self.fresh_table()
         sink = f"drain{lab.runs}"
-        config = lab.write_config(sink, self.topic, TABLE, self.work.route, self.port)
+        web = Web(process.free_port())
+        listen = {"http": {"listen": web.address}} if scraped else {}
+        config = lab.write_config(sink, self.topic, TABLE, self.work.route, self.port, **listen)
         seen = []  # (moment, records) at each change
+        scrapes = [time.monotonic()]
 
         def watch():
+            if scraped and time.monotonic() >= scrapes[-1] + 1:
+                web.get("/metrics")
+                scrapes.append(time.monotonic())
             records = lab.stored(sink)
             if records > (seen[-1][1] if seen else 0):
                 seen.append((time.monotonic(), records))

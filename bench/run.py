@@ -70,6 +70,7 @@ def read_options():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--delivery", action="store_true")
+    parser.add_argument("--scrape", action="store_true")
     parser.add_argument("--binary", required=True)
     parser.add_argument("--tools", type=Path, required=True)  # where producer, encode and delay are
     parser.add_argument("--wrap", default="")

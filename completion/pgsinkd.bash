@@ -20,7 +20,7 @@ _pgsinkd() {
         return
         ;;
     # What follows these only the user knows.
-    --timeout | --sample | --route | --topic | --partition | --offset | --sqlstate | --since | --until | --limit) return ;;
+    --timeout | --sample | --route | --topic | --partition | --offset | --sqlstate | --since | --until | --limit | --content | --from | --to | --from-group) return ;;
     esac
 
     local help

@@ -3,14 +3,14 @@
 
 PACKAGES_BUILD=(
     build-essential clang meson ninja-build pkg-config
-    librdkafka-dev libpq-dev libyaml-dev libsystemd-dev libsimdjson-dev
+    librdkafka-dev libpq-dev libyaml-dev libsystemd-dev libsimdjson-dev libmicrohttpd-dev
 )
 PACKAGES_POSTGRES=(postgresql)
 PACKAGES_PACKAGE=(debhelper dpkg-dev fakeroot lintian)
 PACKAGES_TEST=(
     g++ libclang-rt-dev libcmocka-dev clang-format clang-tidy clang-tools gcovr git
     maven default-jre-headless kcat iproute2 util-linux pgbouncer postgresql-postgis
-    mariadb-server-core mariadb-client-core
+    mariadb-server-core mariadb-client-core prometheus chromium-headless-shell
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg python3-confluent-kafka
 )
 

@@ -5,6 +5,7 @@
  * what row/ will make of paths and conditions. Main thread.
  */
 #include "base/mem.h"
+#include "config/address.h"
 #include "config/load.h"
 
 #include <regex.h>
@@ -62,6 +63,19 @@ static bool check_audit(struct load *l)
     }
     load_error(l, cfg->audit_pos, "'audit' needs delivery exactly_once, which keeps a ledger");
     return error_hint(l->err, "Remove it, or use 'delivery: exactly_once'.");
+}
+
+static bool check_listen(struct load *l)
+{
+    struct config *cfg = l->cfg;
+
+    if (address_parse(str_of(cfg->http.listen), &cfg->http.address)) {
+        return true;
+    }
+    load_error(l, cfg->http.listen_pos, "'http.listen' cannot be '%s'",
+               shown_of(str_of(cfg->http.listen)).text);
+    return error_hint(l->err, "Write a numeric address and a port, such as 127.0.0.1:9477 or "
+                              "\"[::1]:9477\", or off.");
 }
 
 /* With exactly_once the offsets are in the ledger, and how they are committed has no effect. */
@@ -437,7 +451,7 @@ static bool check_names(struct load *l)
 bool check_config(struct load *l)
 {
     if (!check_sink(l) || !check_schema(l) || !check_properties(l) || !check_commit(l) ||
-        !check_audit(l) || !check_durability(l)) {
+        !check_audit(l) || !check_listen(l) || !check_durability(l)) {
         return false;
     }
     for (size_t i = 0; i < l->cfg->route_count; i++) {

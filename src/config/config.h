@@ -29,12 +29,19 @@
 #include "config/options.def"
 
 #define CONFIG_SHARE_PARTS 10000
+#define CONFIG_WORKERS_MAX 64
 
 /* How many of many: a share, or a rate (count per period); neither = no limit. */
 struct config_allowance {
     uint32_t share; /* in CONFIG_SHARE_PARTS, less than all of them; 0 = it is no share */
     uint64_t count; /* 0 = it is no rate */
     usec_t per;
+};
+
+/* Where to listen: a numeric address of IPv4 or IPv6. */
+struct config_address {
+    char host[46]; /* "": nowhere */
+    uint16_t port;
 };
 
 enum config_start { START_EARLIEST, START_LATEST, START_TIME };

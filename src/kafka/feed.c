@@ -78,6 +78,11 @@ int feed_fd(const struct feed *f)
     return f->fd;
 }
 
+size_t feed_length(const struct feed *f)
+{
+    return rd_kafka_queue_length(f->queue);
+}
+
 struct feed_route *feed_route(struct feed *f, const char *topic, int32_t partition)
 {
     struct feed_route *r = mem_zalloc(sizeof *r);

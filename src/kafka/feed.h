@@ -53,6 +53,9 @@ void feed_free(struct feed *f); /* @thread main, worker has ended */
 /* Becomes readable when the queue is no longer empty. Read by feed_take only. @thread any */
 int feed_fd(const struct feed *f);
 
+/* How many records were fetched and wait to be taken, about. @thread any */
+size_t feed_length(const struct feed *f);
+
 /* Forwards a partition's queue into the feed, see above; and forgets that. @thread main */
 struct feed_route *feed_route(struct feed *f, const char *topic, int32_t partition) _must_;
 struct feed_route *feed_unroute(struct feed_route *r); /* returns NULL */

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Is a generated file what the program prints?
 
-usage: fresh.py PRINT_OPTIONS doc|example FILE [--update]
+usage: fresh.py PRINT_OPTIONS doc|example|metrics FILE [--update]
 """
 
 import difflib

@@ -1,9 +1,10 @@
 /*
  * What the tests of this directory run: prints the documentation of the options, or loads a file
  * and prints the effective configuration (exit 3 and "text\nHINT: hint" on stderr when it is
- * refused), as the program does. print_options doc | example | config FILE
+ * refused), as the program does. print_options doc | example | metrics | config FILE
  */
 #include "config/config.h"
+#include "sink/watch/metrics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,10 +36,13 @@ int main(int argc, char **argv)
     } else if (argc == 2 && strcmp(argv[1], "example") == 0) {
         options_doc_example(&out);
         code = 0;
+    } else if (argc == 2 && strcmp(argv[1], "metrics") == 0) {
+        metrics_doc(&out);
+        code = 0;
     } else if (argc == 3 && strcmp(argv[1], "config") == 0) {
         code = print_config(argv[2], &out);
     } else {
-        fprintf(stderr, "usage: print_options doc | example | config FILE\n");
+        fprintf(stderr, "usage: print_options doc | example | metrics | config FILE\n");
     }
     fwrite(out.p == NULL ? (const uint8_t *) "" : out.p, 1, out.n, stdout);
     return code;

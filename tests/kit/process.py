@@ -105,3 +105,22 @@ def free_port():
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("127.0.0.1", port))
             return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def frozen_thread(tid):
+    """One thread of a process stands still, as if it waited for ever; the main thread's id is the process's."""
+    seize, interrupt, detach, wall = 0x4206, 0x4207, 17, 0x40000000
+    _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def ptrace(request):
+        if _libc.ptrace(request, tid, None, None) != 0:
+            raise OSError(ctypes.get_errno(), f"ptrace {request:#x} of {tid}")
+
+    ptrace(seize)
+    ptrace(interrupt)
+    os.waitpid(tid, wall)
+    try:
+        yield
+    finally:
+        ptrace(detach)

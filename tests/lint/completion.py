@@ -14,7 +14,7 @@ import sys
 import source
 
 VERB = re.compile(r'^    \{"([a-z-]+)",\s+"[^"]*",(.*?)\},$', re.M | re.S)
-LETTERS = re.compile(r'"(\w*)",\s+(?:true|false),')
+LETTERS = re.compile(r'"(\w*)",\s+\d,')
 OPTION = re.compile(r'^    \{"([a-z-]+)", \w+_argument, NULL, \'(\w)\'\},', re.M)
 
 

@@ -22,8 +22,6 @@
 
 #define TICK USEC_PER_SEC
 #define END_CHECK (50 * USEC_PER_MSEC)
-/* A worker's loop turns every 3 s at least; one that has not turned for this long hangs. */
-#define BEAT_LIMIT (10 * USEC_PER_SEC)
 
 /* ---- start ---- */
 
@@ -120,27 +118,15 @@ static void take_signals(struct app *a)
     }
 }
 
-static bool workers_alive(const struct app *a, usec_t now)
-{
-    usec_t limit = failpoint_time(FAILTIME_BEAT_LIMIT, BEAT_LIMIT);
-
-    for (size_t i = 0; i < a->worker_count; i++) {
-        usec_t beat = atomic_load_explicit(&worker_stats(a->workers[i])->beat_usec,
-                                           memory_order_relaxed);
-        if (now > beat && now - beat > limit) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void feed_watchdog(struct app *a, usec_t now)
 {
+    char who[32];
+
     if (a->watchdog_interval == 0 || now < a->watchdog_at) {
         return;
     }
     a->watchdog_at = now + TICK; /* look again: a worker that hangs may come back in time */
-    if (workers_alive(a, now)) {
+    if (vitals_alive(&a->vitals, now, who, sizeof who)) {
         a->watchdog_at = now + a->watchdog_interval;
         notify_watchdog();
     }
@@ -215,6 +201,7 @@ static void wait_for_events(struct app *a)
         {.fd = a->signal_fd, .events = POLLIN},
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
+        {.fd = a->asks.fd, .events = POLLIN},
         {.fd = a->reload.state == RELOAD_NONE && !a->stopping ? a->reload.fd : -1,
          .events = POLLIN},
     };
@@ -278,6 +265,7 @@ static void turn(struct app *a)
     take_signals(a);
     app_inbox_take(a);
     usec_t now = clock_mono();
+    vitals_turn(&a->vitals, now);
     if (!a->stopping) {
         app_reload_take(a);
         crew_turn(a->crew, now);
@@ -292,6 +280,7 @@ static void turn(struct app *a)
         crew_commit_turn(a->crew, now);
     }
     tick(a, now);
+    app_inbox_show(a); /* after the turn: what it has changed is seen */
     feed_watchdog(a, now);
 }
 
@@ -303,6 +292,34 @@ static void loop(struct app *a)
 }
 
 /* ---- from start to end ---- */
+
+/*
+ * Before anything else, so that health and metrics can be seen from the start. What is in the way
+ * may pass: a former process that is still stopping has the port, an address comes up with its
+ * network. So the service manager is to try again (1), unless the file asks for what cannot be (3).
+ */
+static bool open_site(struct app *a)
+{
+    struct error err;
+    struct site_config sc = {
+        .cfg = a->cfg,
+        .owner = a->owner,
+        .vitals = &a->vitals,
+        .asks = &a->asks,
+        .buffer_limit = app_buffer_limit(a),
+    };
+
+    a->site = site_start(&sc, &err);
+    if (a->site != NULL) {
+        log_event(LOG(http_listens), a->cfg->http.listen);
+    }
+    if (err.class == ERROR_NONE) {
+        return true;
+    }
+    log_fault(LOG_http_refused, &err);
+    a->code = err.class == ERROR_SETUP ? EXIT_CONFIG : EXIT_FAULT;
+    return false;
+}
 
 static enum exit_code run(struct app *a)
 {
@@ -325,6 +342,7 @@ static enum exit_code run(struct app *a)
         app_stop_begin(a, a->code);
         loop(a);
     }
+    site_stop(TAKE_PTR(a->site));
     struct totals t = app_totals(a);
     progress_end(&a->progress, &t);
     if (a->drain != NULL && a->code == EXIT_OK && !crew_commit_is_over(a->crew)) {
@@ -350,12 +368,14 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     a.watchdog_interval = notify_watchdog_interval();
     mailbox_init(&a.reports);
     mailbox_init(&a.answers);
+    mailbox_init(&a.asks);
     name_owner(&a);
     a.plan = plan_new(cfg);
     a.policies = policies_new(cfg);
     a.entries = entries_of(cfg);
     a.drain = options->until_end ? drain_new(cfg, a.plan) : NULL;
-    enum exit_code code = run(&a);
+    enum exit_code code = open_site(&a) ? run(&a) : a.code;
+    site_stop(a.site);
     app_inbox_done(&a);
     drain_free(a.drain);
     plan_free(a.plan);

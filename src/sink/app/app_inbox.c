@@ -15,6 +15,9 @@
 
 static void take_event(struct app *a, const struct event *e)
 {
+    if (e->kind == EVENT_FATAL || e->kind == EVENT_DENIED || e->kind == EVENT_TROUBLE) {
+        troubles_add(&a->troubles, clock_wall_ms(), e->text);
+    }
     switch (e->kind) {
     case EVENT_FATAL:
         log_event(LOG(consumer_broken), e->text);
@@ -322,6 +325,9 @@ static void take_report(struct app *a, const struct report *r)
 {
     static void (*const takers[])(struct app *, const struct report *) = {TAKERS(TAKER_AT)};
 
+    if (r->error.class != ERROR_NONE && r->kind != REPORT_START) {
+        troubles_add(&a->troubles, clock_wall_ms(), r->error.text);
+    }
     takers[r->kind](a, r);
 }
 
@@ -396,16 +402,44 @@ void app_inbox_take(struct app *a)
     take_mail(a);
 }
 
-void app_inbox_done(struct app *a)
+static size_t free_mail(struct mailbox *box)
 {
-    struct mail *m = mailbox_take(&a->reports);
+    struct mail *m = mailbox_take(box);
+    size_t n = 0;
 
-    while (m != NULL) {
+    for (; m != NULL; n++) {
         struct mail *next = m->next;
         free(m);
         m = next;
     }
-    m = mailbox_take(&a->answers);
+    return n;
+}
+
+void app_inbox_show(struct app *a)
+{
+    if (free_mail(&a->asks) == 0) {
+        return;
+    }
+    struct snapshot_source from = {
+        .crew = a->crew,
+        .policies = a->policies,
+        .past = &a->past,
+        .workers = a->workers,
+        .worker_count = a->worker_count,
+        .workers_down = a->down,
+        .buffer_limit = app_buffer_limit(a),
+        .troubles = &a->troubles,
+        .ready = a->ready,
+        .stopping = a->stopping,
+    };
+    site_show(a->site, snapshot_new(&from));
+}
+
+void app_inbox_done(struct app *a)
+{
+    free_mail(&a->reports);
+    free_mail(&a->asks);
+    struct mail *m = mailbox_take(&a->answers);
     while (m != NULL) {
         struct scout_mail *answer = (struct scout_mail *) m;
         m = m->next;
@@ -413,4 +447,5 @@ void app_inbox_done(struct app *a)
     }
     mailbox_done(&a->reports);
     mailbox_done(&a->answers);
+    mailbox_done(&a->asks);
 }

@@ -209,6 +209,7 @@ static bool free_leaving(struct app *a)
         }
         crew_set_workers(a->crew, a->workers, a->worker_count - 1, wanted);
         stats_keep(&a->past, worker_stats(w));
+        vitals_worker_ended(&a->vitals, worker_number(w));
         worker_free(w);
         feed_free(feed);
     }

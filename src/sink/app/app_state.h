@@ -21,6 +21,8 @@
 #include "sink/watch/beat.h"
 #include "sink/watch/drain.h"
 #include "sink/watch/progress.h"
+#include "sink/watch/site.h"
+#include "sink/watch/vitals.h"
 #include "sink/worker/worker.h"
 
 enum reload_state {
@@ -53,6 +55,7 @@ struct app {
     struct client *client;
     struct mailbox reports;
     struct mailbox answers;
+    struct mailbox asks; /* of the site, for a snapshot */
     struct scout *scout;
     struct worker **workers;
     size_t worker_count;
@@ -71,6 +74,9 @@ struct app {
     bool farewell; /* the row of heartbeats is being deleted, which is waited for a moment */
     struct progress progress;
     struct reload reload;
+    struct vitals vitals;
+    struct site *site; /* NULL: http.listen is off */
+    struct troubles troubles;
     bool ready;
     bool stopping;
     usec_t stop_began;
@@ -84,11 +90,13 @@ struct app {
 /*
  * app_workers.c
  * log_memory: invariant I8. start_worker: the next one, with the configuration in force; main's
- * array of them may move. totals: of all workers, also of those that are no more.
+ * array of them may move. totals: of all workers, also of those that are no more. buffer_limit:
+ * bytes that all batches hold at most.
  */
 void app_log_memory(const struct app *a);
 void app_start_worker(struct app *a);
 struct totals app_totals(const struct app *a);
+uint64_t app_buffer_limit(const struct app *a);
 
 /*
  * app_stop.c
@@ -113,8 +121,10 @@ void app_reload_answer(struct app *a, struct scout_mail *m);
 void app_reload_turn(struct app *a);
 void app_reload_done(struct app *a);
 
-/* app_inbox.c: takes all that waits. done: frees what nobody takes any more. */
+/* app_inbox.c: takes all that waits. show: gives the site what it has asked for. done: frees what
+ * nobody takes any more. */
 void app_inbox_take(struct app *a);
+void app_inbox_show(struct app *a);
 void app_inbox_done(struct app *a);
 
 #endif

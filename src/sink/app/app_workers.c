@@ -18,6 +18,7 @@ void app_start_worker(struct app *a)
         .feed = feed_new(a->client, plan_wants_headers(a->plan)),
         .reports = &a->reports,
         .policies = a->policies,
+        .beat = vitals_worker(&a->vitals, (uint32_t) i + 1),
     };
     a->workers[i] = worker_start(&wc);
 }
@@ -47,6 +48,11 @@ static uint64_t batches_held(const struct config *cfg)
         rewrites |= cfg->routes[i].on_error == ON_ERROR_DEAD_LETTER;
     }
     return UINT64_C(2) + folds + rewrites;
+}
+
+uint64_t app_buffer_limit(const struct app *a)
+{
+    return config_workers(a->cfg) * batches_held(a->cfg) * a->cfg->batch.max_bytes;
 }
 
 /* Invariant I8: what queues, batches and one response can hold together. */

@@ -208,6 +208,59 @@ struct crew_summary crew_summary(const struct crew *c)
     return s;
 }
 
+size_t crew_view_count(const struct crew *c)
+{
+    return c->count;
+}
+
+bool crew_view(const struct crew *c, size_t i, struct crew_view *out)
+{
+    const struct partition *p = i < c->count ? c->partitions[i] : NULL;
+
+    if (p == NULL || p->state == PARTITION_RELEASING) {
+        return false;
+    }
+    *out = (struct crew_view){
+        .topic = p->topic,
+        .number = p->number,
+        .is_fetched = p->state == PARTITION_FETCHING,
+        .is_lost = p->state == PARTITION_LOST,
+        .stored = partition_stored(p),
+        .end = partition_end(p),
+        .records = atomic_load_explicit(&p->share.records, memory_order_relaxed),
+        .timestamp_ms = atomic_load_explicit(&p->share.timestamp_ms, memory_order_relaxed),
+        .standing = p->standing,
+        .stands_since = p->stands_since,
+        .sqlstate = p->stands_for,
+        .why = p->standing != STANDING_NONE ? p->why : NULL,
+    };
+    return true;
+}
+
+size_t crew_gone_count(const struct crew *c)
+{
+    return c->topics.size;
+}
+
+const char *crew_gone(const struct crew *c, size_t i, uint64_t *out_records)
+{
+    const struct crew_topic *t = c->topics.entries[i].value;
+
+    if (c->topics.entries[i].topic == NULL) {
+        return NULL;
+    }
+    *out_records = t->records;
+    return t->name;
+}
+
+static void topics_done(struct crew *c)
+{
+    for (size_t i = 0; i < c->topics.size; i++) {
+        free(c->topics.entries[i].value);
+    }
+    index_done(&c->topics);
+}
+
 static enum crew_hold hold_of(const struct partition *p)
 {
     if (p == NULL || p->state == PARTITION_LOST) {
@@ -259,6 +312,7 @@ void crew_free(struct crew *c)
     free(c->partitions);
     free(c->load);
     index_done(&c->index);
+    topics_done(c);
     crew_member_done(c);
     crew_plan_done(c);
     unread_free(c->unread);

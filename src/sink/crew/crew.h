@@ -91,6 +91,30 @@ struct crew_place {
 };
 struct crew_place crew_place(const struct crew *c, const char *topic, int32_t partition);
 
+/* What people see of a partition. Texts are borrowed until the crew is called next. */
+struct crew_view {
+    const char *topic;
+    int32_t number;
+    bool is_fetched;
+    bool is_lost;
+    int64_t stored; /* next_offset; -1 unknown */
+    int64_t end;    /* -1 unknown */
+    uint64_t records;
+    int64_t timestamp_ms; /* of the last stored record; -1 unknown */
+    enum standing_state standing;
+    usec_t stands_since; /* monotonic */
+    const char *sqlstate;
+    const char *why; /* NULL: it moves */
+};
+
+/* The partitions, those being released included: fills *out for number i; false where it is one of
+ * those, or there is none. And what was stored of partitions that are gone, of number i of its
+ * places; NULL: it is a free one. */
+size_t crew_view_count(const struct crew *c);
+bool crew_view(const struct crew *c, size_t i, struct crew_view *out);
+size_t crew_gone_count(const struct crew *c);
+const char *crew_gone(const struct crew *c, size_t i, uint64_t *out_records);
+
 /*
  * Offsets to the group. crew_turn commits what is due. In a stop, which begins with
  * crew_commit_hurry, crew_commit_turn does, until crew_commit_is_over says that the group has all

@@ -64,15 +64,22 @@ struct member {
     bool unkept;   /* they cannot be: a right is missing */
 };
 
+/* Of a topic: what was stored of partitions that are no longer in the crew. */
+struct crew_topic {
+    uint64_t records;
+    char name[];
+};
+
 struct crew {
     struct crew_config cc;
     struct partition **partitions; /* all, those being released too */
     size_t count;
     size_t cap;
-    struct index index; /* without those being released */
-    size_t *load;       /* partitions per worker */
-    size_t active;      /* workers that may have partitions: the first ones */
-    bool rebalances;    /* there are new ones, which are to have their share */
+    struct index index;  /* without those being released */
+    struct index topics; /* struct crew_topic, by name and 0 */
+    size_t *load;        /* partitions per worker */
+    size_t active;       /* workers that may have partitions: the first ones */
+    bool rebalances;     /* there are new ones, which are to have their share */
     uint64_t last_generation;
     bool assigned_once;
     usec_t assigned_at; /* last */

@@ -91,12 +91,30 @@ struct partition *partition_add(struct crew *c, const struct partition_ref *ref)
     p->committed = -1;
     atomic_init(&p->share.stored, -1);
     atomic_init(&p->share.end, -1);
+    atomic_init(&p->share.timestamp_ms, -1);
     atomic_init(&p->share.due, -1);
     atomic_init(&p->share.committed, -1);
     c->partitions = mem_grow(c->partitions, &c->cap, c->count, sizeof(struct partition *));
     c->partitions[c->count++] = p;
     index_put(&c->index, p->topic, p->number, p);
     return p;
+}
+
+/* What was stored of a partition that goes stays in the numbers of its topic. */
+static void keep_records(struct crew *c, const struct partition *p)
+{
+    uint64_t records = atomic_load_explicit(&p->share.records, memory_order_relaxed);
+    struct crew_topic *t = index_find(&c->topics, p->topic, 0);
+
+    if (records == 0) {
+        return;
+    }
+    if (t == NULL) {
+        t = mem_zalloc(sizeof *t + strlen(p->topic) + 1);
+        memcpy(t->name, p->topic, strlen(p->topic));
+        index_put(&c->topics, t->name, 0, t);
+    }
+    t->records += records;
 }
 
 static void partition_free(struct partition *p)
@@ -118,6 +136,7 @@ void partition_forget(struct crew *c, struct partition *p)
     if (p->worker != NULL) {
         c->load[p->worker_index]--;
     }
+    keep_records(c, p);
     partition_free(p);
 }
 

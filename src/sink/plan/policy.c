@@ -97,6 +97,17 @@ static uint32_t free_number(struct policies *p)
     return n;
 }
 
+/* What a route of that name has stored by now. */
+static void count_on(struct policy *policy, const struct policies *former)
+{
+    for (size_t i = 0; i < former->count; i++) {
+        if (strcmp(former->list[i]->route, policy->route) == 0) {
+            stats_route_copy(&policy->stats, &former->list[i]->stats);
+            return;
+        }
+    }
+}
+
 struct policies *policies_reload(struct policies *former, const struct config *before,
                                  const struct config *after)
 {
@@ -119,6 +130,7 @@ struct policies *policies_reload(struct policies *former, const struct config *b
         } else {
             p->numbers[i] = free_number(p);
             p->list[p->numbers[i]] = policy_new(&after->routes[i], p->numbers[i]);
+            count_on(p->list[p->numbers[i]], former);
         }
     }
     while (p->count > 0 && p->list[p->count - 1] == p->nobody) {
@@ -179,6 +191,24 @@ struct policy *policies_find(const struct policies *p, const struct target *targ
     bool is_of_one = target->route != NULL && target->number < p->count;
 
     return is_of_one ? policies_at(p, target->number) : NULL;
+}
+
+void policies_count_rows(struct policies *p, const struct target *target, uint64_t n)
+{
+    struct policy *of = policies_find(p, target);
+
+    if (of != NULL) {
+        stats_route_rows(&of->stats, n);
+    }
+}
+
+void policies_count_letter(struct policies *p, struct str route, const char *sqlstate)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (str_eq_z(route, p->list[i]->route)) {
+            stats_route_letter(&p->list[i]->stats, sqlstate);
+        }
+    }
 }
 
 bool policy_counts(const struct policy *p)

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "row/batch/batch.h"
 #include "sink/plan/quota.h"
+#include "sink/shared/stats.h"
 
 struct policy {
     char *route; /* its name */
@@ -23,6 +24,7 @@ struct policy {
     bool retired;     /* main's */
     struct quota quota;
     _Atomic bool exceeded; /* the route has none any more, or it would only slow down */
+    struct route_stats stats;
 };
 
 struct policies {
@@ -60,6 +62,10 @@ static inline struct policy *policies_at(const struct policies *p, uint32_t numb
 {
     return p->list[number];
 }
+
+/* Counts what is stored: rows of a target of a route; and a dead letter of a route. @thread any */
+void policies_count_rows(struct policies *p, const struct target *target, uint64_t n);
+void policies_count_letter(struct policies *p, struct str route, const char *sqlstate);
 
 /* Are the records counted that the route takes, and not only its dead letters? */
 bool policy_counts(const struct policy *p);

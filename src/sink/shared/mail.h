@@ -70,11 +70,13 @@ struct topic_plan; /* sink/plan/plan.h */
 struct plan_renewal;
 struct worker;
 
-/* Published words of one partition. `stored` and `due` are written by its worker, `committed` by
- * main, `end` by both. */
+/* Published words of one partition. `stored`, `due`, `records` and `timestamp_ms` are written by
+ * its worker, `committed` by main, `end` by both. */
 struct share {
-    _Atomic int64_t stored; /* next_offset as the ledger has it; -1 before the first claim */
-    _Atomic int64_t end;    /* last known end of the partition; -1 unknown */
+    _Atomic int64_t stored;       /* next_offset as the ledger has it; -1 before the first claim */
+    _Atomic int64_t end;          /* last known end of the partition; -1 unknown */
+    _Atomic uint64_t records;     /* stored since the partition was adopted */
+    _Atomic int64_t timestamp_ms; /* of the last record that was stored; -1 none, or it has none */
     /* without a ledger: */
     _Atomic int64_t due;       /* what the group is to have; -1 nothing yet */
     _Atomic int64_t committed; /* what it has, as far as kafka.commit waits for it; -1 unknown */

@@ -111,5 +111,5 @@ void progress_end(struct progress *p, const struct totals *t)
     }
     double seconds = (double) (clock_mono() - p->started) / (double) USEC_PER_SEC;
     log_event(LOG(totals), (unsigned long long) t->records, (unsigned long long) t->rows,
-              (unsigned long long) t->letters, (unsigned long long) t->transactions, seconds);
+              (unsigned long long) t->dead_letters, (unsigned long long) t->transactions, seconds);
 }

@@ -279,10 +279,20 @@ static void wait_for_events(struct worker *w)
     }
 }
 
+static void count_buffered(struct worker *w)
+{
+    size_t bytes = batch_memory(w->open);
+
+    for (size_t i = 0; i < w->outbox_count; i++) {
+        bytes += batch_memory(w->outbox[i]);
+    }
+    stats_set(&w->stats.buffer_bytes, bytes);
+}
+
 /* Everything that can be done without waiting. */
 static void turn(struct worker *w)
 {
-    stats_set(&w->stats.beat_usec, clock_mono());
+    stats_set(w->wc.beat, clock_mono());
     take_orders(w);
     worker_schedule_run(w);
     if (w->more) {
@@ -296,6 +306,7 @@ static void turn(struct worker *w)
     if (w->releasing_count > 0) {
         release_slots(w);
     }
+    count_buffered(w);
 }
 
 static void run(void *arg)
@@ -327,7 +338,7 @@ struct worker *worker_start(const struct worker_config *wc)
     w->open = batch_new();
     w->open_id = 1;
     worker_link_init(w);
-    atomic_store(&w->stats.beat_usec, clock_mono());
+    stats_set(w->wc.beat, clock_mono());
     char name[16];
     snprintf(name, sizeof name, "worker-%u", wc->number);
     thread_start(&w->thread, name, run, w);

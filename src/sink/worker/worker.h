@@ -28,6 +28,7 @@ struct worker_config {
     struct feed *feed;
     struct mailbox *reports; /* main's mailbox */
     struct policies *policies;
+    _Atomic uint64_t *beat; /* when its loop turned last, monotonic; for the watchdog */
 };
 
 /* Makes the worker and starts its thread. @thread main */

@@ -95,6 +95,7 @@ static void claimed(struct worker *w)
     (void) failpoint_hit(FAILPOINT_LEDGER_AFTER_CLAIM);
     worker_locks_claimed(w);
     size_t n = l->entry_count;
+    stats_count(&w->stats.claims, n);
     l->entry_count = 0;
     worker_link_succeeded(w);
     for (size_t i = 0; i < n; i++) {

@@ -144,7 +144,7 @@ static void lost(struct worker *w, const struct error *err)
     l->blind = 0;
     l->moved = false;
     l->retry_at = clock_mono() + backoff_next(&l->backoff);
-    stats_set(&w->stats.linked, 0);
+    stats_set(&w->stats.connections, 0);
     for (size_t i = 0; i < w->slot_count; i++) {
         w->slots[i]->reclaim = l->ledger != NULL && slot_owns(w->slots[i]);
         w->slots[i]->relinked = w->slots[i]->reclaim;
@@ -262,6 +262,14 @@ void worker_link_is_well(struct worker *w)
     report_up(w);
 }
 
+void worker_link_sent(struct worker *w)
+{
+    struct link *l = &w->link;
+
+    l->sent_at[l->sent++ % TXN_FLIGHTS] = clock_mono();
+    l->flying++;
+}
+
 /* ---- connecting ---- */
 
 void worker_link_connect(struct worker *w)
@@ -294,7 +302,7 @@ void worker_link_step(struct worker *w)
     }
     set_state(l, LINK_IDLE);
     l->retry_at = 0;
-    stats_set(&w->stats.linked, 1);
+    stats_set(&w->stats.connections, 1);
     report_up(w);
     /* A replay may have been asked for while nobody listened. */
     worker_report(w, REPORT_REPLAY, NULL, 0, NULL);

@@ -11,6 +11,7 @@
  * If somebody has moved the row to exactly such a place, the rule gives the right result as well:
  * what lies before is not to be stored, and the rest is what would be read again. Worker thread.
  */
+#include "row/batch/dead_letter.h"
 #include "sink/worker/worker_state.h"
 
 /* ---- partitions that are no longer ours ---- */
@@ -212,14 +213,62 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
 
 /* ---- the batch on its way ---- */
 
-static size_t count_letters(const struct worker *w, const struct batch *b)
+/* Of each route. */
+static void count_letters(const struct worker *w, const struct batch_part *p)
 {
-    size_t n = 0;
+    for (size_t i = 0; i < p->row_count; i++) {
+        struct str route;
+        struct error fault;
+        dead_letter_read(batch_tuple(p, i), &route, &fault);
+        policies_count_letter(w->wc.policies, route, fault.sqlstate);
+    }
+}
+
+/* Returns how many rows of the batch are dead letters. */
+static size_t count_parts(const struct worker *w, const struct batch *b)
+{
+    size_t letters = 0;
 
     for (size_t i = 0; i < b->part_count; i++) {
-        n += b->parts[i].target == w->wc.policies->letters ? b->parts[i].row_count : 0;
+        const struct batch_part *p = &b->parts[i];
+        if (p->target == w->wc.policies->letters) {
+            count_letters(w, p);
+            letters += p->row_count;
+        } else if (p->row_count > 0) {
+            policies_count_rows(w->wc.policies, p->target, p->row_count);
+        }
     }
-    return n;
+    return letters;
+}
+
+/* Of each partition: records come in runs. */
+static void count_records(const struct batch *b)
+{
+    size_t i = 0;
+
+    while (i < b->record_count) {
+        size_t first = i;
+        uint32_t span = b->records[first].span;
+        while (i < b->record_count && b->records[i].span == span) {
+            i++;
+        }
+        const struct slot *s = b->spans[span].tag;
+        stats_count(&s->share->records, i - first);
+    }
+}
+
+static void count_stored(struct worker *w, const struct batch *b)
+{
+    size_t letters = count_parts(w, b);
+
+    count_records(b);
+    stats_count(&w->stats.records, b->record_count);
+    stats_count(&w->stats.rows, batch_row_count(b) - letters);
+    stats_count(&w->stats.dead_letters, letters);
+    stats_count(&w->stats.bytes, b->bytes);
+    stats_count(&w->stats.transactions, 1);
+    stats_observe(&w->stats, batch_rows, batch_row_count(b));
+    stats_set(&w->stats.committed_ms, (uint64_t) clock_wall_ms());
 }
 
 /* What was not known of a record, or stood because of it, is over. */
@@ -241,18 +290,17 @@ void worker_settle_stored(struct worker *w, const struct batch *b)
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         worker_slot_set_stored(s, b->spans[i].next);
+        if (b->spans[i].last_timestamp_ms >= 0) {
+            atomic_store_explicit(&s->share->timestamp_ms, b->spans[i].last_timestamp_ms,
+                                  memory_order_relaxed);
+        }
         got_past(w, s);
         if (b->spans[i].end_offset >= 0) {
             s->end_published = b->spans[i].end_offset;
             s->published_at = clock_mono();
         }
     }
-    stats_count(&w->stats.records, b->record_count);
-    size_t letters = count_letters(w, b);
-    stats_count(&w->stats.rows, batch_row_count(b) - letters);
-    stats_count(&w->stats.letters, letters);
-    stats_count(&w->stats.bytes, b->bytes);
-    stats_count(&w->stats.transactions, 1);
+    count_stored(w, b);
 }
 
 static bool has_rows_for(const struct batch *b, const struct table *table)
@@ -281,6 +329,7 @@ void worker_settle_fence(struct worker *w)
 {
     struct batch *b = w->outbox[0];
 
+    stats_count(&w->stats.fences, 1);
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;
         if (slot_owns(s)) {

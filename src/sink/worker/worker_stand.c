@@ -331,7 +331,7 @@ bool worker_stand_start(struct worker *w)
         struct error err;
         s->canary->spans[0].owner_epoch = s->owner_epoch;
         l->canary = s;
-        l->flying++;
+        worker_link_sent(w);
         txn_set_lock_timeout(l->txn, delay_lock());
         worker_link_begin(w, LINK_WRITING, txn_start(l->txn, l->conn, s->canary, TXN_COPY, &err),
                           &err);

@@ -66,8 +66,10 @@ struct link {
     struct txn *txn;
 
     /* WRITING. The outbox begins with the refused batches; those on their way come next. */
-    size_t failed;             /* answered and refused */
-    size_t flying;             /* sent, not answered */
+    size_t failed; /* answered and refused */
+    size_t flying; /* sent, not answered */
+    size_t sent;   /* ever; the time of each that flies lies in sent_at */
+    usec_t sent_at[TXN_FLIGHTS];
     struct txn_result verdict; /* the first refusal; it decides what is done */
     struct slot *canary;       /* whose canary is on its way, instead of batches of the outbox */
     bool canary_before;        /* a canary was the last to be written, so it is the outbox's turn */
@@ -312,7 +314,7 @@ void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *
  * configure: another configuration is in force. connect: begins to, when it is time. step: goes on
  * with it. begin: an operation that has started, or could not. succeeded, failed: it has; failed is
  * for all but a batch that was refused for a record or a fence. lost: the connection is. is_well:
- * it is idle.
+ * it is idle. sent: one more batch flies.
  */
 void worker_link_init(struct worker *w);
 void worker_link_done(struct worker *w);
@@ -325,6 +327,7 @@ void worker_link_succeeded(struct worker *w);
 void worker_link_failed(struct worker *w, const struct error *err);
 void worker_link_lost(struct worker *w, const struct error *err);
 void worker_link_is_well(struct worker *w);
+void worker_link_sent(struct worker *w);
 
 /*
  * worker_stand.c

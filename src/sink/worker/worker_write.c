@@ -30,7 +30,7 @@ static void send_batch(struct worker *w, const struct batch *b, enum txn_path pa
     struct error err;
     struct link *l = &w->link;
 
-    l->flying++;
+    worker_link_sent(w);
     l->follow_at = clock_mono() + conn_round_trip(l->conn) / TXN_FLIGHTS;
     l->given = false;
     if (path == TXN_EACH && searches) {
@@ -208,6 +208,20 @@ static void act_on(struct worker *w, struct txn_result *r)
     }
 }
 
+/* The oldest that is on its way is answered. */
+static void count_result(struct worker *w, const struct txn_result *r)
+{
+    struct link *l = &w->link;
+
+    if (r->outcome == TXN_COMMITTED) {
+        usec_t sent_at = l->sent_at[(l->sent - l->flying) % TXN_FLIGHTS];
+        stats_observe(&w->stats, transaction_duration_seconds, clock_mono() - sent_at);
+    } else {
+        stats_count(&w->stats.retries, 1);
+        stats_count(&w->stats.retries_by_class[r->error.class], 1);
+    }
+}
+
 static void take_result(struct worker *w, const struct txn_result *r)
 {
     struct link *l = &w->link;
@@ -267,6 +281,7 @@ void worker_write_step(struct worker *w)
     struct link *l = &w->link;
 
     while (l->state == LINK_WRITING && step(w, &r) == TXN_DONE) {
+        count_result(w, &r);
         if (r.error.class == ERROR_LINK && l->canary == NULL) {
             w->write_failures++;
             worker_link_failed(w, &r.error);

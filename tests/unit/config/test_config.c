@@ -40,7 +40,8 @@ static void test_defaults(void **state)
     assert_int_equal(cfg->batch.max_rows, 50000);
     assert_int_equal(cfg->batch.max_bytes, 8 << 20);
     assert_int_equal(cfg->batch.linger, 0);
-    assert_int_equal(cfg->http.listen, LISTEN_OFF);
+    assert_string_equal(cfg->http.listen, "off");
+    assert_string_equal(cfg->http.address.host, "");
     assert_int_equal(cfg->log.level, LOG_LEVEL_INFO);
     assert_int_equal(cfg->route_count, 1);
     assert_int_equal(route->topics.count, 1);
