@@ -36,7 +36,7 @@ COMMENT ON COLUMN :"schema".history.sink IS 'Name of the sink, from its configur
 COMMENT ON COLUMN :"schema".history.id IS
     'Rises, for each partition, in the order of the transactions. Numbers may be missing: of what was rolled back.';
 COMMENT ON COLUMN :"schema".history.kind IS
-    'store: a transaction of the daemon. replay: one that has tried dead letters again; its spans are their offsets. gap: kafka.on_gap has passed offsets. seek: next_offset was set by hand. begin: the row of the ledger is new.';
+    'store: a transaction of the daemon. replay: one that has tried dead letters again; its spans are their offsets. gap: kafka.on_gap has passed offsets. seek: next_offset was set by hand. begin: the row of the ledger is new. reset: it was deleted, by reset() or by hand, and what is older counts no more.';
 COMMENT ON COLUMN :"schema".history.owner IS
     'Who: the process, host:pid:random; or the role, where it was done by hand.';
 COMMENT ON COLUMN :"schema".history.xid IS 'The transaction, as pg_current_xact_id() says.';
@@ -48,7 +48,7 @@ COMMENT ON COLUMN :"schema".history.topics IS 'Topic of each span; the next thre
 COMMENT ON COLUMN :"schema".history.partitions IS 'Partition of each span.';
 COMMENT ON COLUMN :"schema".history.froms IS
     'next_offset of each span before the transaction; NULL = there was no row of the ledger.';
-COMMENT ON COLUMN :"schema".history.nexts IS 'next_offset of each span after it.';
+COMMENT ON COLUMN :"schema".history.nexts IS 'next_offset of each span after it; NULL = the row of the ledger was deleted.';
 COMMENT ON COLUMN :"schema".history.records IS
     'Records of the transaction. Fewer than the offsets of its spans where Kafka has offsets without a record.';
 COMMENT ON COLUMN :"schema".history."rows" IS
@@ -62,6 +62,7 @@ CREATE TABLE :"schema".history_starts (
     partition   integer          NOT NULL,
     next_offset bigint           NOT NULL,
     trimmed     boolean          NOT NULL,
+    after_id    bigint           NOT NULL,
     noted_at    timestamptz      NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (sink, topic, partition)
 );
@@ -73,6 +74,8 @@ COMMENT ON COLUMN :"schema".history_starts.partition IS 'Kafka partition.';
 COMMENT ON COLUMN :"schema".history_starts.next_offset IS 'Its first row begins here, if it is not trimmed: here at the latest.';
 COMMENT ON COLUMN :"schema".history_starts.trimmed IS
     'Older rows were deleted for their age; false: history was begun by a daemon with audit: true.';
+COMMENT ON COLUMN :"schema".history_starts.after_id IS
+    'A row of history that is not newer: if a reset is newer than that, this was forgotten with the partition.';
 COMMENT ON COLUMN :"schema".history_starts.noted_at IS 'When this was written.';
 
 -- A role that may move a partition but not write history can still do so: then verify() has no explanation.
@@ -133,6 +136,7 @@ BEGIN
     IF TG_LEVEL = 'STATEMENT' THEN
         PERFORM pg_notify('pgsinkd', '');
     ELSIF TG_OP = 'DELETE' THEN
+        PERFORM note_move('reset', current_user, OLD.sink, OLD.topic, OLD.partition, OLD.next_offset, NULL);
         PERFORM pg_notify('pgsinkd', OLD.sink);
     ELSIF (OLD.sink, OLD.topic, OLD.partition, OLD.next_offset, OLD.owner_epoch)
        <> (NEW.sink, NEW.topic, NEW.partition, NEW.next_offset, NEW.owner_epoch) THEN
@@ -155,7 +159,8 @@ END
 $$;
 
 -- A prefix of the rows goes, in the order of their ids, so that what is left of each partition is without a hole. Where
--- it ended is kept.
+-- it ended is kept, unless a reset has ended it. A row of the ledger that is just being deleted is passed: its reset may
+-- have a lower id than the newest row that is seen here.
 CREATE FUNCTION :"schema".trim_history(sink text, keep interval, max_rows integer)
     RETURNS bigint LANGUAGE plpgsql
     SET search_path = pg_catalog, :"schema", pg_temp
@@ -165,12 +170,14 @@ DECLARE
     bound bigint;
     deleted bigint;
 BEGIN
-    INSERT INTO history_starts (sink, topic, partition, next_offset, trimmed)
-    SELECT o.sink, o.topic, o.partition, o.next_offset, false
+    INSERT INTO history_starts (sink, topic, partition, next_offset, trimmed, after_id)
+    SELECT o.sink, o.topic, o.partition, o.next_offset, false, newest.id
       FROM offsets o
+     CROSS JOIN (SELECT coalesce(max(h.id), 0) AS id FROM history h WHERE h.sink = trim_history.sink) AS newest
      WHERE o.sink = trim_history.sink
        AND NOT EXISTS (SELECT FROM history_starts s
                         WHERE s.sink = o.sink AND s.topic = o.topic AND s.partition = o.partition)
+       FOR KEY SHARE OF o SKIP LOCKED
     ON CONFLICT DO NOTHING;
     SELECT coalesce(min(f.id) FILTER (WHERE f.committed_at >= now() - trim_history.keep), max(f.id) + 1) INTO bound
       FROM (SELECT h.id, h.committed_at FROM history h
@@ -181,15 +188,20 @@ BEGIN
         DELETE FROM history h WHERE h.sink = trim_history.sink AND h.id < bound
         RETURNING h.id, h.kind, h.topics, h.partitions, h.nexts
     ), ended AS (
-        SELECT DISTINCT ON (u.topic, u.partition) u.topic, u.partition, u.next_offset
+        SELECT DISTINCT ON (u.topic, u.partition) u.topic, u.partition, u.next_offset, g.kind, g.id
           FROM gone g, unnest(g.topics, g.partitions, g.nexts) AS u(topic, partition, next_offset)
          WHERE g.kind <> 'replay'
          ORDER BY u.topic, u.partition, g.id DESC
     ), kept AS (
-        INSERT INTO history_starts AS s (sink, topic, partition, next_offset, trimmed)
-        SELECT trim_history.sink, e.topic, e.partition, e.next_offset, true FROM ended e
+        INSERT INTO history_starts AS s (sink, topic, partition, next_offset, trimmed, after_id)
+        SELECT trim_history.sink, e.topic, e.partition, e.next_offset, true, e.id FROM ended e WHERE e.kind <> 'reset'
         ON CONFLICT (sink, topic, partition) DO UPDATE
-           SET next_offset = excluded.next_offset, trimmed = true, noted_at = clock_timestamp()
+           SET next_offset = excluded.next_offset, trimmed = true, after_id = excluded.after_id,
+               noted_at = clock_timestamp()
+    ), forgotten AS (
+        DELETE FROM history_starts s USING ended e
+         WHERE e.kind = 'reset' AND s.sink = trim_history.sink AND s.topic = e.topic AND s.partition = e.partition
+           AND s.after_id < e.id
     )
     SELECT count(*) INTO deleted FROM gone;
     RETURN deleted;
@@ -198,31 +210,42 @@ $$;
 COMMENT ON FUNCTION :"schema".trim_history(text, interval, integer) IS
     'Deletes rows of history that are older than keep, of the oldest max_rows; writes down where the history of each partition begins; returns how many rows are gone. Called by pgsinkd with audit: true, at most once a minute.';
 
--- One statement, so one snapshot: exact while a daemon runs. It reads the history of the sink once, sorted by partition
--- and id.
+-- One statement, so one snapshot: exact while a daemon runs. It sorts the history of the sink once, by partition and id.
 --
 --     start     step 1         step 2             last step      ledger
 --     offset <= [from, next) = [from, next) ... = [from, next) = next_offset
 --
 -- A step that is not `store` explains itself; between two steps nothing does. What an operator did before the first
--- transaction of history, or before an auditing daemon noted the start, belongs to no chain.
+-- transaction of history, or before an auditing daemon noted the start, belongs to no chain; nor does anything from
+-- before the last reset.
 CREATE FUNCTION :"schema".verify(sink text)
     RETURNS TABLE (topic text, partition integer, from_offset bigint, next_offset bigint, what text, detail text)
     LANGUAGE sql STABLE
     SET search_path = pg_catalog, :"schema", pg_temp
     SET jit = off SET work_mem = '64MB'
 AS $$
-WITH step AS (
+WITH forgot AS (
+    SELECT DISTINCT ON (u.topic, u.partition) u.topic, u.partition, u.f, h.id, h.owner, h.xid, h.committed_at
+      FROM history h CROSS JOIN LATERAL (SELECT h.topics[1] COLLATE "C", h.partitions[1], h.froms[1]) AS u(topic, partition, f)
+     WHERE h.sink = $1 AND h.kind = 'reset'
+     ORDER BY u.topic, u.partition, h.id DESC
+), start AS (
+    SELECT s.topic, s.partition, s.next_offset, s.trimmed, s.noted_at
+      FROM history_starts s LEFT JOIN forgot r ON r.topic = s.topic AND r.partition = s.partition
+     WHERE s.sink = $1 AND (r.id IS NULL OR s.after_id >= r.id)
+), step AS (
     SELECT h.id, h.kind, h.owner, h.xid, h.committed_at, u.topic COLLATE "C" AS topic, u.partition, u.f, u.n,
            hashtextextended(u.topic COLLATE "C", 0) AS hash -- which is sorted faster than the name
       FROM history h CROSS JOIN LATERAL unnest(h.topics, h.partitions, h.froms, h.nexts) AS u(topic, partition, f, n)
-     WHERE h.sink = $1 AND h.kind <> 'replay'
+     WHERE h.sink = $1 AND h.kind NOT IN ('replay', 'reset')
 ), anchored AS (
     SELECT c.*, bool_or(c.kind IN ('store', 'begin')) OVER (PARTITION BY c.partition, c.hash, c.topic
                                                             ORDER BY c.id ROWS UNBOUNDED PRECEDING)
                 OR coalesce(s.trimmed OR s.noted_at <= c.committed_at, false) AS counts
       FROM step c
-      LEFT JOIN history_starts s ON s.sink = $1 AND s.topic = c.topic AND s.partition = c.partition
+      LEFT JOIN start s ON s.topic = c.topic AND s.partition = c.partition
+      LEFT JOIN forgot r ON r.topic = c.topic AND r.partition = c.partition
+     WHERE r.id IS NULL OR c.id > r.id
 ), chain AS (
     SELECT c.*, lag(c.n) OVER w AS before, lag(c.committed_at) OVER w AS before_at, lead(c.id) OVER w AS after
       FROM anchored c
@@ -248,10 +271,12 @@ WITH step AS (
 ), known AS ( -- every partition that anything is known of
     SELECT o.topic, o.partition FROM offsets o WHERE o.sink = $1
     UNION SELECT t.topic, t.partition FROM told t
-    UNION SELECT s.topic, s.partition FROM history_starts s WHERE s.sink = $1
+    UNION SELECT s.topic, s.partition FROM start s
 ), part AS (
     SELECT k.topic, k.partition, o.next_offset AS ledger, s.next_offset AS start, s.trimmed, s.noted_at, t.transactions,
-           t.first_from, t.begins, t.first_next, t.first_at, t.last_next, t.last_at, coalesce(t.is_set_back, false) AS is_set_back,
+           t.first_from, t.begins, t.first_next, t.first_at, t.last_next, t.last_at, r.id AS reset_id,
+           r.f AS reset_from, r.owner AS reset_by, r.committed_at AS reset_at, r.xid AS reset_xid,
+           coalesce(t.is_set_back, false) OR r.id IS NOT NULL AS is_set_back,
            -- where the proof begins
            CASE WHEN s.trimmed THEN s.next_offset
                 WHEN t.topic IS NOT NULL THEN coalesce(t.first_from, t.first_next)
@@ -269,7 +294,8 @@ WITH step AS (
                AND g.next_offset > o.next_offset) AS gap_ahead
       FROM known k
       LEFT JOIN offsets o ON o.sink = $1 AND o.topic = k.topic AND o.partition = k.partition
-      LEFT JOIN history_starts s ON s.sink = $1 AND s.topic = k.topic AND s.partition = k.partition
+      LEFT JOIN start s ON s.topic = k.topic AND s.partition = k.partition
+      LEFT JOIN forgot r ON r.topic = k.topic AND r.partition = k.partition
       LEFT JOIN told t ON t.topic = k.topic AND t.partition = k.partition
 ), found AS (
     -- between two rows
@@ -290,6 +316,12 @@ WITH step AS (
       FROM told t CROSS JOIN LATERAL unnest(t.ids, t.kinds, t.befores, t.froms, t.nexts, t.owners, t.times, t.xids)
            AS j(id, kind, before, f, n, owner, at, xid)
      WHERE j.kind <> 'store'
+    UNION ALL
+    SELECT p.topic, p.partition, p.reset_from, NULL, 'reset',
+           format('the row of the ledger was deleted, by %s at %s, transaction %s: what is older counts no more',
+                  p.reset_by, p.reset_at, p.reset_xid), p.reset_id
+      FROM part p
+     WHERE p.reset_id IS NOT NULL
     UNION ALL -- before the first row
     SELECT p.topic, p.partition, least(p.start, p.first_from), greatest(p.start, p.first_from),
            CASE WHEN p.first_from > p.start THEN 'hole' ELSE 'overlap' END,
@@ -306,7 +338,7 @@ WITH step AS (
      WHERE p.ends <> p.ledger
     UNION ALL
     SELECT p.topic, p.partition, p.ends, p.ends, 'no ledger row',
-           'its row was deleted by hand: the partition begins again as kafka.start says', 9223372036854775806
+           'its row is gone, and no reset was noted: the partition begins again as kafka.start says', 9223372036854775806
       FROM part p
      WHERE p.ledger IS NULL
     UNION ALL
@@ -346,6 +378,6 @@ SELECT r.topic, r.partition, r.f, r.n, r.what, r.detail
  ORDER BY r.topic, r.partition, r.place, r.what
 $$;
 COMMENT ON FUNCTION :"schema".verify(text) IS
-    'For operators: proves from history that offsets are contiguous up to next_offset, or lists where they are not. One row for each partition says proven (from_offset to next_offset), not proven, or no history; after it come its findings (hole, overlap, no ledger row, dead letters ahead, gap ahead) and what explains itself (gap, seek, begin). Exact while a daemon runs: it reads one snapshot.';
+    'For operators: proves from history that offsets are contiguous up to next_offset, or lists where they are not. One row for each partition says proven (from_offset to next_offset), not proven, or no history; after it come its findings (hole, overlap, no ledger row, dead letters ahead, gap ahead) and what explains itself (gap, seek, begin, reset). Of what was forgotten by reset(), and has not begun again, it says nothing. Exact while a daemon runs: it reads one snapshot.';
 
 INSERT INTO :"schema".schema_version (version) VALUES (9);

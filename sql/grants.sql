@@ -15,6 +15,8 @@ GRANT SELECT, INSERT, UPDATE ON :"schema".partitions, :"schema".static_members T
 GRANT SELECT, INSERT, UPDATE, DELETE ON :"schema".dead_letters TO :"role";
 GRANT SELECT, INSERT, DELETE ON :"schema".paused TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON :"schema".seeks, :"schema".heartbeats TO :"role";
+GRANT SELECT, INSERT, DELETE ON :"schema".history TO :"role";
+GRANT SELECT, INSERT, UPDATE, DELETE ON :"schema".history_starts TO :"role";
 -- PUBLIC has this right unless ALTER DEFAULT PRIVILEGES took it away.
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA :"schema" TO :"role";
 GRANT SELECT ON :"schema".lag, :"schema".status, :"schema".standing, :"schema".instances, :"schema".dead_letters_text

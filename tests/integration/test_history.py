@@ -137,11 +137,68 @@ def test_what_operators_do_is_explained(bench):
         (0, 0, 200, "proven"), (0, None, 0, "begin"), (0, 100, 40, "seek"), (0, 100, 150, "seek"),
     ]  # fmt: skip
     bench.sql("DELETE FROM pgsinkd.offsets WHERE sink = %s", bench.sink)
-    assert whats(bench)[0] == "not proven"
-    assert whats(bench)[-1] == "no ledger row"
+    assert verified(bench) == [], "of what is forgotten nothing is to be proven"
     bench.drain(file)
-    assert verified(bench)[0] == (0, 0, 200, "proven")
-    assert verified(bench)[-1] == (0, 200, 0, "begin")
+    assert verified(bench) == [(0, 0, 200, "proven"), (0, 200, None, "reset"), (0, None, 0, "begin")]
+
+
+def test_a_reset_forgets_what_history_says(bench):
+    """Its partitions are not called unproven for ever, and neither are those of a topic that never comes back."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(100)
+    bench.drain(config(bench, log, batch={"max_rows": 20}))
+    trim = "SELECT pgsinkd.trim_history(%s, %s::interval, %s)"
+    bench.sql(trim, bench.sink, "1 h", 1)  # notes where history begins
+    bench.sql("SELECT pgsinkd.reset(%s, %s)", bench.sink, log.topic)
+    bench.sql("DELETE FROM events")
+    assert verified(bench) == []
+    bench.drain(config(bench, log, audit=False))
+    bench.check(log)
+    assert verified(bench) == [row for p in (0, 1) for row in [(p, None, 50, "no history"), (p, 50, None, "reset")]]
+    log.fill(100)
+    bench.drain(config(bench, log))
+    bench.check(log)
+    again = [row for p in (0, 1) for row in [(p, 50, 100, "proven"), (p, 50, None, "reset")]]
+    assert verified(bench) == again
+    assert bench.value(trim, bench.sink, "0 s", 3) == 3, "of what is forgotten"
+    assert verified(bench) == again
+    while bench.value(trim, bench.sink, "0 s", 1):
+        assert {row[3] for row in verified(bench)} == {"proven", "reset"}
+        if bench.value("SELECT count(*) FROM pgsinkd.history WHERE kind = 'reset'") < 2:
+            break
+    while bench.value(trim, bench.sink, "0 s", 1):
+        assert "not proven" not in whats(bench)
+    assert verified(bench) == [(p, 100, 100, "proven") for p in (0, 1)]
+    bench.sql("SELECT pgsinkd.reset(%s, %s)", bench.sink, log.topic)
+    assert verified(bench) == []
+    bench.sql(trim, bench.sink, "0 s", 10)
+    assert verified(bench) == [] and not bench.sql("SELECT * FROM pgsinkd.history_starts")
+
+
+def test_the_role_of_the_daemon_may_write_history(bench):
+    """With the rights that `init --print` gives and no others it stores, trims and proves."""
+    log = bench.topic()
+    bench.plain_table()
+    role = f"{bench.sink}_daemon"
+    bench.sql(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    bench.sql(f"GRANT INSERT ON events TO {role}")
+    script = bench.root / "init.sql"
+    script.write_text(bench.command("init", config(bench, log), "--print").stdout)
+    done = bench.psql(f"-vrole={role}", "-f", script)
+    assert done.returncode == 0, done.stderr
+    log.fill(100)
+    dsn = bench.dsn(user=role, password="x")
+    file = config(bench, log, batch={"max_rows": 10}, history_retention="1s", postgres={"dsn": dsn, "manage_schema": False})
+    d = bench.start(file)
+    bench.wait_rows(100)
+    wait.until(lambda: bench.value("SELECT min(now() - committed_at) > interval '1 s' FROM pgsinkd.history"),
+               "rows that are old enough")  # fmt: skip
+    d.terminate()
+    bench.drain(file)
+    bench.check(log)
+    wait.until(lambda: bench.value("SELECT count(*) FROM pgsinkd.history_starts WHERE trimmed") == 1, "it to trim")
+    assert bench.command("verify", file).returncode == 0
 
 
 def test_a_gap_is_explained(bench):
