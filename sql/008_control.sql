@@ -16,9 +16,12 @@
 --
 --     pause()                                  claim() of a row that is not there yet
 --                                              inserts it, finds nothing here
---     inserts its row here,
---     sees no row of the ledger
+--     sees no row of the ledger,
+--     inserts its row here
 --     COMMIT, which notifies    ------->       COMMIT; claims again, and finds it
+--
+-- Each function here locks rows of the ledger first, in the order of their keys, and rows of other tables after that,
+-- as claim() and note_log() do: so none of them deadlocks with another. seek_done() alone cannot, and does not wait.
 CREATE TABLE :"schema".paused (
     sink      text COLLATE "C" NOT NULL,
     topic     text COLLATE "C",
@@ -160,8 +163,6 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('partition %s of which topic?', pause.partition);
     END IF;
-    INSERT INTO paused (sink, topic, partition) VALUES (pause.sink, pause.topic, pause.partition)
-    ON CONFLICT DO NOTHING;
     -- What is on its way is fenced.
     WITH chosen AS (
         SELECT o.sink, o.topic, o.partition
@@ -176,6 +177,8 @@ BEGIN
       FROM chosen c
      WHERE o.sink = c.sink AND o.topic = c.topic AND o.partition = c.partition;
     GET DIAGNOSTICS concerned = ROW_COUNT;
+    INSERT INTO paused (sink, topic, partition) VALUES (pause.sink, pause.topic, pause.partition)
+    ON CONFLICT DO NOTHING;
     PERFORM pg_notify('pgsinkd', pause.sink);
     RETURN concerned;
 END
@@ -207,6 +210,11 @@ BEGIN
                              || 'sink ' || quote_literal(resume.sink), wider.paused_by),
             HINT = format('SELECT resume(%L%s) ends that.', resume.sink, ', ' || quote_literal(wider.topic));
     END IF;
+    PERFORM FROM offsets o
+      WHERE o.sink = resume.sink AND (resume.topic IS NULL OR o.topic = resume.topic)
+        AND (resume.partition IS NULL OR o.partition = resume.partition)
+      ORDER BY o.topic, o.partition
+        FOR NO KEY UPDATE;
     WITH ended AS (
         DELETE FROM paused p
          WHERE p.sink = resume.sink AND (resume.topic IS NULL OR p.topic = resume.topic)
@@ -279,7 +287,6 @@ DECLARE
     before bigint;
     stays boolean;
 BEGIN
-    DELETE FROM seeks s WHERE s.sink = seek.sink AND s.topic = seek.topic AND s.partition = seek.partition;
     SELECT o.next_offset, coalesce(o.standing = 'over_limit', false) INTO before, stays
       FROM offsets o
      WHERE o.sink = seek.sink AND o.topic = seek.topic AND o.partition = seek.partition
@@ -299,6 +306,7 @@ BEGIN
            standing_hint = CASE WHEN stays THEN o.standing_hint END,
            standing_retry_at = CASE WHEN stays THEN o.standing_retry_at END
      WHERE o.sink = seek.sink AND o.topic = seek.topic AND o.partition = seek.partition;
+    DELETE FROM seeks s WHERE s.sink = seek.sink AND s.topic = seek.topic AND s.partition = seek.partition;
     PERFORM pg_notify('pgsinkd', seek.sink);
     RETURN before;
 END
@@ -426,18 +434,18 @@ BEGIN
     IF reset.topic IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'which topic?';
     END IF;
-    DELETE FROM seeks s WHERE s.sink = reset.sink AND s.topic = reset.topic;
-    DELETE FROM paused p WHERE p.sink = reset.sink AND p.topic = reset.topic;
-    UPDATE partitions p
-       SET first_offset = NULL, first_reason = 'reset by ' || current_user, first_at = now(), cluster_id = NULL,
-           topic_id = NULL
-     WHERE p.sink = reset.sink AND p.topic = reset.topic;
     PERFORM FROM offsets o
       WHERE o.sink = reset.sink AND o.topic = reset.topic
       ORDER BY o.partition
         FOR UPDATE;
     DELETE FROM offsets o WHERE o.sink = reset.sink AND o.topic = reset.topic;
     GET DIAGNOSTICS forgotten = ROW_COUNT;
+    UPDATE partitions p
+       SET first_offset = NULL, first_reason = 'reset by ' || current_user, first_at = now(), cluster_id = NULL,
+           topic_id = NULL
+     WHERE p.sink = reset.sink AND p.topic = reset.topic;
+    DELETE FROM seeks s WHERE s.sink = reset.sink AND s.topic = reset.topic;
+    DELETE FROM paused p WHERE p.sink = reset.sink AND p.topic = reset.topic;
     PERFORM pg_notify('pgsinkd', reset.sink);
     RETURN forgotten;
 END

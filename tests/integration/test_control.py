@@ -3,6 +3,7 @@
 import contextlib
 import random
 import re
+import threading
 import time
 
 import psycopg
@@ -405,6 +406,35 @@ def test_a_topic_is_reset_under_load(bench, start):
         assert bench.sql(begun)[0][1] == 10_000
         bench.check(log, start={0: 10_000, 1: 10_000, 2: 10_000})
     assert "its row was deleted; kafka.start" in d.log()
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["pause('{sink}', 't', 1)", "resume('{sink}', 't')", "seek('{sink}', 't', 0, 5)", "reset('{sink}', 't')"],
+    ids=lambda call: call.split("(")[0],
+)
+def test_the_ledger_is_locked_first(bench, call):
+    """As by the daemon when it claims, and by the commands: what waits for a row of the ledger keeps nobody waiting."""
+    assert bench.command("init", bench.config(topics=["t"])).returncode == 0
+    for insert in ("offsets (sink, topic, partition, next_offset, owner_epoch) VALUES (%s, 't', 0, 3, 1)",
+                   "offsets (sink, topic, partition, next_offset, owner_epoch) VALUES (%s, 't', 1, 3, 1)",
+                   "partitions (sink, topic, partition, first_reason) VALUES (%s, 't', 0, 'begun')",
+                   "seeks (sink, topic, partition, \"where\", at_ms) VALUES (%s, 't', 0, 'earliest', -2)"):  # fmt: skip
+        bench.sql(f"INSERT INTO pgsinkd.{insert}", bench.sink)
+    pause(bench, "t", 0)
+    with psycopg.connect(bench.dsn(), autocommit=True) as other, other.cursor() as cursor:
+        with bench.db.transaction():
+            bench.sql("SELECT FROM pgsinkd.offsets FOR UPDATE")
+            waits = threading.Thread(target=cursor.execute, args=["SELECT pgsinkd." + call.format(sink=bench.sink)])
+            waits.start()
+            held = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            wait.until(lambda: bench.value(held, other.info.backend_pid) == 1, "it to wait for the ledger")
+            bench.sql("SET LOCAL lock_timeout = '500ms'")
+            for table in ("partitions", "seeks", "paused"):
+                bench.sql(f"SELECT FROM pgsinkd.{table} FOR UPDATE")
+            bench.sql("INSERT INTO pgsinkd.paused (sink, topic, partition) VALUES (%s, 't', 1)", bench.sink)
+        waits.join()
+        assert cursor.fetchone()[0] in (1, 2, 3)
 
 
 # ---- who runs it ----
