@@ -65,7 +65,8 @@ CREATE TRIGGER nothing_paused AFTER TRUNCATE ON :"schema".paused FOR EACH STATEM
 COMMENT ON TRIGGER nothing_paused ON :"schema".paused IS 'As paused_or_not, for all rows.';
 
 -- A pause comes before whatever else the ledger says; of several pauses the widest, which has to be ended for the
--- partition to move.
+-- partition to move. Each of the three joins finds one row at most, by the whole key: claim() reads this for each of its
+-- partitions, and nobody has analyzed the table by then.
 CREATE OR REPLACE VIEW :"schema".standing AS
     SELECT o.sink, o.topic, o.partition,
            CASE WHEN p.sink IS NULL THEN o.standing ELSE 'paused' END AS state,
@@ -83,12 +84,14 @@ CREATE OR REPLACE VIEW :"schema".standing AS
                             ', ' || p.partition) COLLATE "default" END AS hint,
            CASE WHEN p.sink IS NULL THEN o.standing_retry_at END AS retry_at
       FROM :"schema".offsets o
-      LEFT JOIN LATERAL (SELECT p.sink, p.topic, p.partition, p.paused_at, p.paused_by
-                           FROM :"schema".paused p
-                          WHERE p.sink = o.sink AND (p.topic IS NULL OR p.topic = o.topic)
-                            AND (p.partition IS NULL OR p.partition = o.partition)
-                          ORDER BY p.topic NULLS FIRST, p.partition NULLS FIRST
-                          LIMIT 1) p ON true
+      LEFT JOIN :"schema".paused a ON a.sink = o.sink AND a.topic IS NULL
+      LEFT JOIN :"schema".paused t ON t.sink = o.sink AND t.topic = o.topic AND t.partition IS NULL
+      LEFT JOIN :"schema".paused e ON e.sink = o.sink AND e.topic = o.topic AND e.partition = o.partition
+     CROSS JOIN LATERAL (SELECT coalesce(a.sink, t.sink, e.sink) AS sink,
+                                CASE WHEN a.sink IS NULL THEN coalesce(t.topic, e.topic) END AS topic,
+                                CASE WHEN a.sink IS NULL AND t.sink IS NULL THEN e.partition END AS partition,
+                                coalesce(a.paused_at, t.paused_at, e.paused_at) AS paused_at,
+                                coalesce(a.paused_by, t.paused_by, e.paused_by) AS paused_by) AS p
      WHERE o.standing IS NOT NULL OR p.sink IS NOT NULL;
 COMMENT ON VIEW :"schema".standing IS
     'Partitions that do not move. paused: by an operator, until resume(); whatever else the ledger says of the partition stands in the reason. parked: the table refuses, tried again by itself. waiting: it is not known yet whether the record or the table is to blame. poison: a record ends its session, or never returns. stopped: on_error or on_gap says so, or records cannot be read. over_limit: max_dead_letters. parked and waiting are found out again by whoever claims the partition next; the others stay until resume(), and poison and stopped until seek(), too.';
@@ -227,9 +230,10 @@ BEGIN
            AND (resume.topic IS NULL OR o.topic = resume.topic)
            AND (resume.partition IS NULL OR o.partition = resume.partition)
            AND (o.standing IS NOT NULL
-                OR EXISTS (SELECT FROM ended e
-                            WHERE (e.topic IS NULL OR e.topic = o.topic)
-                              AND (e.partition IS NULL OR e.partition = o.partition)))
+                -- each of these is hashed, so thousands of pauses end at once
+                OR EXISTS (SELECT FROM ended e WHERE e.topic IS NULL)
+                OR o.topic IN (SELECT e.topic FROM ended e WHERE e.topic IS NOT NULL AND e.partition IS NULL)
+                OR (o.topic, o.partition) IN (SELECT e.topic, e.partition FROM ended e WHERE e.partition IS NOT NULL))
          ORDER BY o.topic, o.partition
            FOR NO KEY UPDATE
     )
