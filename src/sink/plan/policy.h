@@ -24,7 +24,7 @@ struct policy {
     bool retired;     /* main's */
     struct quota quota;
     _Atomic bool exceeded; /* the route has none any more, or it would only slow down */
-    struct route_stats stats;
+    struct route_stats *stats; /* all policies that the route has had share them */
 };
 
 struct policies {

@@ -85,7 +85,7 @@ static uint64_t get(const _Atomic uint64_t *word)
 
 static void copy_route(struct snapshot *s, const struct policy *policy)
 {
-    const struct route_stats *from = &policy->stats;
+    const struct route_stats *from = policy->stats;
     struct snapshot_route *r = &s->routes[s->route_count++];
 
     r->name = add_text(s, policy->route);
