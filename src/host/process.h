@@ -11,7 +11,7 @@ struct process_cost {
     uint64_t open_fds;
     uint64_t max_fds; /* UINT64_MAX: no limit */
     uint64_t threads;
-    double start_seconds; /* Unix time; 0: not known */
+    double start_seconds; /* Unix time, always the same; 0: not known */
 };
 
 /* What cannot be found out is 0. */
