@@ -2,7 +2,6 @@
 #include "host/process.h"
 
 #include <dirent.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,18 +49,6 @@ static double seconds_since_boot(void)
                                                    : 0;
 }
 
-/* Always the same, or whoever looks for restarts would find one whenever the clock is corrected.
- * Milliseconds; 0: nobody has looked yet. */
-static double start_seconds(double ticks_per_second, long long ticks)
-{
-    static _Atomic int64_t start_ms;
-    int64_t none = 0;
-    double seconds = wall_seconds() - seconds_since_boot() + (double) ticks / ticks_per_second;
-
-    atomic_compare_exchange_strong(&start_ms, &none, (int64_t) (seconds * 1000));
-    return (double) atomic_load(&start_ms) / 1000;
-}
-
 static void look_at_stat(struct process_cost *out)
 {
     long long numbers[STAT_LAST + 1] = {0};
@@ -72,7 +59,10 @@ static void look_at_stat(struct process_cost *out)
     out->threads = (uint64_t) numbers[STAT_THREADS];
     out->virtual_bytes = (uint64_t) numbers[STAT_VIRTUAL];
     out->resident_bytes = (uint64_t) numbers[STAT_RESIDENT] * (uint64_t) sysconf(_SC_PAGESIZE);
-    out->start_seconds = start_seconds((double) sysconf(_SC_CLK_TCK), numbers[STAT_START]);
+    if (out->start_seconds <= 0) { /* else it would move a little whenever it is asked for */
+        out->start_seconds = wall_seconds() - seconds_since_boot() +
+                             (double) numbers[STAT_START] / (double) sysconf(_SC_CLK_TCK);
+    }
 }
 
 static uint64_t count_fds(void)
@@ -100,7 +90,7 @@ void process_look(struct process_cost *out)
     struct rusage usage;
     struct rlimit limit;
 
-    *out = (struct process_cost){0};
+    *out = (struct process_cost){.start_seconds = out->start_seconds};
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         out->cpu_usec = usec_of(usage.ru_utime) + usec_of(usage.ru_stime);
     }

@@ -11,10 +11,11 @@ struct process_cost {
     uint64_t open_fds;
     uint64_t max_fds; /* UINT64_MAX: no limit */
     uint64_t threads;
-    double start_seconds; /* Unix time, always the same; 0: not known */
+    double start_seconds; /* Unix time; 0: not known */
 };
 
-/* What cannot be found out is 0. */
+/* Looks again: *out is what was seen before, or 0; the time of the start stays as it was. What
+ * cannot be found out is 0. */
 void process_look(struct process_cost *out);
 
 #endif
