@@ -55,6 +55,7 @@ struct http_request {
 struct http {
     struct MHD_Daemon *daemon;
     int fd;                /* that libmicrohttpd waits for */
+    bool ends;             /* nobody takes requests any more */
     struct connection all; /* head of the ring */
     size_t count;
     struct http_request *first; /* to be taken, */
@@ -235,26 +236,36 @@ static enum MHD_Result queue(struct http_request *r)
     return result;
 }
 
+static const char STOPPING[] = "stopping\n";
+
 /* Called when the head of a request is there, then when all of it is, and when it was resumed. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *path,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **context)
 {
+    struct http *h = arg;
+
     (void) version;
     (void) upload;
     if (*context == NULL) {
+        if (h->ends) {
+            return refuse(mhd, MHD_HTTP_SERVICE_UNAVAILABLE, STOPPING);
+        }
         if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
             return refuse(mhd, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         }
         if (has_body(mhd)) {
             return refuse(mhd, 413, "a request has no body here\n");
         }
-        *context = request_new(arg, mhd, path);
+        *context = request_new(h, mhd, path);
         return MHD_YES;
     }
     struct http_request *r = *context;
     *upload_size = 0;
-    return r->response != NULL ? queue(r) : suspend(r);
+    if (r->response != NULL) {
+        return queue(r);
+    }
+    return h->ends ? refuse(mhd, MHD_HTTP_SERVICE_UNAVAILABLE, STOPPING) : suspend(r);
 }
 
 static void take_out(struct http *h, const struct http_request *r)
@@ -458,12 +469,13 @@ struct http *http_close(struct http *h)
     if (h == NULL) {
         return NULL;
     }
-    /* Nothing may be suspended when libmicrohttpd ends. */
+    /* Nothing may be suspended when libmicrohttpd ends: it aborts. So what comes now is refused. */
+    h->ends = true;
     for (struct connection *c = h->all.next; c != &h->all; c = c->next) {
         if (c->asks != NULL && c->asks->response == NULL) {
             struct http_reply reply = {.status = MHD_HTTP_SERVICE_UNAVAILABLE,
                                        .type = "text/plain"};
-            buf_add_z(&reply.body, "stopping\n");
+            buf_add_z(&reply.body, STOPPING);
             http_answer(c->asks, &reply);
         }
     }

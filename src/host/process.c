@@ -56,12 +56,13 @@ static void look_at_stat(struct process_cost *out)
     if (!read_stat(numbers)) {
         return;
     }
-    double ticks = (double) sysconf(_SC_CLK_TCK);
     out->threads = (uint64_t) numbers[STAT_THREADS];
     out->virtual_bytes = (uint64_t) numbers[STAT_VIRTUAL];
     out->resident_bytes = (uint64_t) numbers[STAT_RESIDENT] * (uint64_t) sysconf(_SC_PAGESIZE);
-    out->start_seconds = wall_seconds() - seconds_since_boot() +
-                         (double) numbers[STAT_START] / ticks;
+    if (out->start_seconds <= 0) { /* else it would move a little whenever it is asked for */
+        out->start_seconds = wall_seconds() - seconds_since_boot() +
+                             (double) numbers[STAT_START] / (double) sysconf(_SC_CLK_TCK);
+    }
 }
 
 static uint64_t count_fds(void)
@@ -89,7 +90,7 @@ void process_look(struct process_cost *out)
     struct rusage usage;
     struct rlimit limit;
 
-    *out = (struct process_cost){0};
+    *out = (struct process_cost){.start_seconds = out->start_seconds};
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         out->cpu_usec = usec_of(usage.ru_utime) + usec_of(usage.ru_stime);
     }

@@ -14,7 +14,8 @@ struct process_cost {
     double start_seconds; /* Unix time; 0: not known */
 };
 
-/* What cannot be found out is 0. */
+/* Looks again: *out is what was seen before, or 0; the time of the start stays as it was. What
+ * cannot be found out is 0. */
 void process_look(struct process_cost *out);
 
 #endif

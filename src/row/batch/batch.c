@@ -79,6 +79,7 @@ void batch_clear(struct batch *b)
     b->record_count = 0;
     b->part_count = 0;
     b->compared_count = 0;
+    b->was_counted = false;
     b->bytes = 0;
     b->next_seq = 0;
     buf_clear(&b->raw);

@@ -99,6 +99,7 @@ struct batch {
     size_t bytes; /* of all rows */
     uint32_t next_seq;
     struct buf raw;       /* records as they came, see batch_keep */
+    bool was_counted;     /* what that means is the sink's; batch_clear forgets it */
     bool in_record;       /* between batch_record_begin and _end/_abort */
     uint32_t open_part;   /* between batch_row_begin and _end; UINT32_MAX = none */
     uint32_t last_span;   /* the last answer of batch_span: records come in runs */

@@ -239,18 +239,22 @@ bool crew_view(const struct crew *c, size_t i, struct crew_view *out)
 
 size_t crew_gone_count(const struct crew *c)
 {
-    return c->topics.size;
+    return c->topics.size + c->count;
 }
 
 const char *crew_gone(const struct crew *c, size_t i, uint64_t *out_records)
 {
-    const struct crew_topic *t = c->topics.entries[i].value;
-
-    if (c->topics.entries[i].topic == NULL) {
-        return NULL;
+    if (i < c->topics.size) {
+        const struct crew_topic *t = c->topics.entries[i].value;
+        if (c->topics.entries[i].topic == NULL) {
+            return NULL;
+        }
+        *out_records = t->records;
+        return t->name;
     }
-    *out_records = t->records;
-    return t->name;
+    const struct partition *p = c->partitions[i - c->topics.size];
+    *out_records = atomic_load_explicit(&p->share.records, memory_order_relaxed);
+    return p->state == PARTITION_RELEASING && *out_records > 0 ? p->topic : NULL;
 }
 
 static void topics_done(struct crew *c)

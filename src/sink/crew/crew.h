@@ -108,8 +108,8 @@ struct crew_view {
 };
 
 /* The partitions, those being released included: fills *out for number i; false where it is one of
- * those, or there is none. And what was stored of partitions that are gone, of number i of its
- * places; NULL: it is a free one. */
+ * those, or there is none. And what was stored of partitions that are gone or being released, of
+ * number i of its places: the topic, which may come several times; NULL: it is a free one. */
 size_t crew_view_count(const struct crew *c);
 bool crew_view(const struct crew *c, size_t i, struct crew_view *out);
 size_t crew_gone_count(const struct crew *c);

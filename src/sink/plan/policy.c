@@ -19,6 +19,14 @@ static void quota_begin(struct quota *q, const struct config_allowance *limit)
     }
 }
 
+static struct route_stats *stats_new(void)
+{
+    struct route_stats *s = mem_zalloc(sizeof *s);
+
+    s->users = 1;
+    return s;
+}
+
 static struct policy *policy_new(const struct config_route *route, uint32_t number)
 {
     struct policy *p = mem_zalloc(sizeof *p);
@@ -27,12 +35,16 @@ static struct policy *policy_new(const struct config_route *route, uint32_t numb
     p->number = number;
     p->limit = route->max_dead_letters;
     p->dead_letter = route->on_error == ON_ERROR_DEAD_LETTER;
+    p->stats = stats_new();
     quota_begin(&p->quota, &p->limit);
     return p;
 }
 
 static void policy_free(struct policy *p)
 {
+    if (--p->stats->users == 0) {
+        free(p->stats);
+    }
     free(p->route);
     free(p);
 }
@@ -52,6 +64,7 @@ struct policies *policies_new(const struct config *cfg)
 
     p->nobody = mem_zalloc(sizeof *p->nobody);
     p->nobody->route = mem_strdup("");
+    p->nobody->stats = stats_new();
     quota_init_off(&p->nobody->quota);
     for (size_t i = 0; i < cfg->route_count; i++) {
         p->numbers[i] = (uint32_t) i;
@@ -97,12 +110,14 @@ static uint32_t free_number(struct policies *p)
     return n;
 }
 
-/* What a route of that name has stored by now. */
+/* Into the numbers of a route of that name: what is still on its way for it counts there, too. */
 static void count_on(struct policy *policy, const struct policies *former)
 {
     for (size_t i = 0; i < former->count; i++) {
         if (strcmp(former->list[i]->route, policy->route) == 0) {
-            stats_route_copy(&policy->stats, &former->list[i]->stats);
+            free(policy->stats); /* nobody's yet */
+            policy->stats = former->list[i]->stats;
+            policy->stats->users++;
             return;
         }
     }
@@ -198,7 +213,7 @@ void policies_count_rows(struct policies *p, const struct target *target, uint64
     struct policy *of = policies_find(p, target);
 
     if (of != NULL) {
-        stats_route_rows(&of->stats, n);
+        stats_route_rows(of->stats, n);
     }
 }
 
@@ -206,7 +221,8 @@ void policies_count_letter(struct policies *p, struct str route, const char *sql
 {
     for (size_t i = 0; i < p->count; i++) {
         if (str_eq_z(route, p->list[i]->route)) {
-            stats_route_letter(&p->list[i]->stats, sqlstate);
+            stats_route_letter(p->list[i]->stats, sqlstate);
+            return; /* one that is retired has the same numbers */
         }
     }
 }

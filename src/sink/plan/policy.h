@@ -23,8 +23,8 @@ struct policy {
     bool dead_letter; /* else stop */
     bool retired;     /* main's */
     struct quota quota;
-    _Atomic bool exceeded; /* the route has none any more, or it would only slow down */
-    struct route_stats stats;
+    _Atomic bool exceeded;     /* the route has none any more, or it would only slow down */
+    struct route_stats *stats; /* all policies that the route has had share them */
 };
 
 struct policies {

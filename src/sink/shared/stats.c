@@ -147,13 +147,3 @@ void stats_route_letter(struct route_stats *r, const char *sqlstate)
     }
     add(&r->others, 1);
 }
-
-void stats_route_copy(struct route_stats *to, const struct route_stats *from)
-{
-    add(&to->rows, get(&from->rows));
-    add(&to->others, get(&from->others));
-    for (size_t i = 0; i < ROUTE_CODES && get(&from->codes[i].code) != 0; i++) {
-        stats_set(&to->codes[i].code, get(&from->codes[i].code));
-        stats_set(&to->codes[i].count, get(&from->codes[i].count));
-    }
-}

@@ -76,11 +76,10 @@ struct route_stats {
         _Atomic uint64_t count;
     } codes[ROUTE_CODES];
     _Atomic uint64_t others;
+    size_t users; /* policies that count in it: main's */
 };
 void stats_route_rows(struct route_stats *r, uint64_t n);
 void stats_route_letter(struct route_stats *r, const char *sqlstate);
-/* A route that is another one from now on goes on counting. `to` is nobody's yet. */
-void stats_route_copy(struct route_stats *to, const struct route_stats *from);
 /* The code as a text: "" where a dead letter has none. */
 void stats_code_text(uint64_t code, char out[static 6]);
 

@@ -31,7 +31,8 @@ struct site {
     struct http *http;
     struct snapshot *shown; /* NULL: nothing yet */
     struct samples samples;
-    usec_t asked_at; /* 0: nothing is owed */
+    struct process_cost process; /* as seen last */
+    usec_t asked_at;             /* 0: nothing is owed */
     bool ends;
     char policy[256];              /* of the page that is being answered */
     struct http_request **waiting; /* for what is owed */
@@ -55,16 +56,17 @@ static void metrics_page(struct site *s, const char *accept, struct http_reply *
 {
     enum metrics_format format = metrics_format_of(accept);
     _cleanup_buf_ struct buf ignored = {0};
+    process_look(&s->process);
     struct metrics m = {
         .sink = s->sc.cfg->sink,
         .librdkafka = client_library_version(),
         .buffer_limit = s->shown != NULL ? s->shown->buffer_limit : s->sc.buffer_limit,
         .partition_limit = s->sc.cfg->http.partitions,
         .ready = is_ready(s, &ignored),
+        .process = s->process,
         .snapshot = s->shown,
     };
 
-    process_look(&m.process);
     out->type = metrics_type(format);
     metrics_print(&m, format, &out->body);
 }

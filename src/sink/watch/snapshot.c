@@ -85,7 +85,7 @@ static uint64_t get(const _Atomic uint64_t *word)
 
 static void copy_route(struct snapshot *s, const struct policy *policy)
 {
-    const struct route_stats *from = &policy->stats;
+    const struct route_stats *from = policy->stats;
     struct snapshot_route *r = &s->routes[s->route_count++];
 
     r->name = add_text(s, policy->route);
@@ -155,9 +155,34 @@ static int compare(const void *a, const void *b, void *arg)
     return order != 0 ? order : (p->number > q->number) - (p->number < q->number);
 }
 
+static int compare_topics(const void *a, const void *b, void *arg)
+{
+    const struct snapshot_topic *p = a;
+    const struct snapshot_topic *q = b;
+
+    return strcmp(snapshot_text(arg, p->name), snapshot_text(arg, q->name));
+}
+
+/* Each topic once. */
+static void merge_topics(struct snapshot *s)
+{
+    size_t n = 0;
+
+    qsort_r(s->topics, s->topic_count, sizeof *s->topics, compare_topics, s);
+    for (size_t i = 0; i < s->topic_count; i++) {
+        if (n > 0 && compare_topics(&s->topics[n - 1], &s->topics[i], s) == 0) {
+            s->topics[n - 1].records += s->topics[i].records;
+        } else {
+            s->topics[n++] = s->topics[i];
+        }
+    }
+    s->topic_count = n;
+}
+
 void snapshot_sort(struct snapshot *s)
 {
     qsort_r(s->partitions, s->partition_count, sizeof *s->partitions, compare, s);
+    merge_topics(s);
 }
 
 uint64_t snapshot_lag(const struct snapshot_partition *p)

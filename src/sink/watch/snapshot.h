@@ -34,7 +34,7 @@ struct snapshot_partition {
 
 struct snapshot_topic {
     snapshot_str name;
-    uint64_t records; /* of partitions that are gone */
+    uint64_t records; /* of partitions that are gone, or about to */
 };
 
 struct snapshot_route {
@@ -61,7 +61,7 @@ struct snapshot {
     struct totals totals;
     struct snapshot_partition *partitions; /* in no order as main makes it */
     size_t partition_count;
-    struct snapshot_topic *topics; /* of partitions that are gone */
+    struct snapshot_topic *topics; /* of partitions that are gone; some several times at first */
     size_t topic_count;
     struct snapshot_route *routes;
     size_t route_count;
@@ -90,7 +90,8 @@ struct snapshot *snapshot_free(struct snapshot *s); /* NULL is fine; returns NUL
 /* Borrowed from the snapshot. */
 const char *snapshot_text(const struct snapshot *s, snapshot_str text);
 
-/* Puts the partitions into the order of topic and number. */
+/* Puts the partitions into the order of topic and number, and names each topic that has lost some
+ * once. */
 void snapshot_sort(struct snapshot *s);
 
 /* Offsets that are not stored; UINT64_MAX: not known. */

@@ -132,6 +132,69 @@ void worker_settle_claim(struct worker *w, struct slot *s, struct ledger_entry *
     start_or_stay(w, s, e);
 }
 
+/* Of each route. */
+static void count_letters(const struct worker *w, const struct batch_part *p)
+{
+    for (size_t i = 0; i < p->row_count; i++) {
+        struct str route;
+        struct error fault;
+        dead_letter_read(batch_tuple(p, i), &route, &fault);
+        policies_count_letter(w->wc.policies, route, fault.sqlstate);
+    }
+}
+
+/* Returns how many rows of the batch are dead letters. */
+static size_t count_parts(const struct worker *w, const struct batch *b)
+{
+    size_t letters = 0;
+
+    for (size_t i = 0; i < b->part_count; i++) {
+        const struct batch_part *p = &b->parts[i];
+        if (p->target == w->wc.policies->letters) {
+            count_letters(w, p);
+            letters += p->row_count;
+        } else if (p->row_count > 0) {
+            policies_count_rows(w->wc.policies, p->target, p->row_count);
+        }
+    }
+    return letters;
+}
+
+/* Of each partition: records come in runs. */
+static void count_records(const struct batch *b)
+{
+    size_t i = 0;
+
+    while (i < b->record_count) {
+        size_t first = i;
+        uint32_t span = b->records[first].span;
+        while (i < b->record_count && b->records[i].span == span) {
+            i++;
+        }
+        const struct slot *s = b->spans[span].tag;
+        stats_count(&s->share->records, i - first);
+    }
+}
+
+/* Once, however many of its partitions say so. */
+static void count_stored(struct worker *w, struct batch *b)
+{
+    if (b->was_counted) {
+        return;
+    }
+    b->was_counted = true;
+    size_t letters = count_parts(w, b);
+
+    count_records(b);
+    stats_count(&w->stats.records, b->record_count);
+    stats_count(&w->stats.rows, batch_row_count(b) - letters);
+    stats_count(&w->stats.dead_letters, letters);
+    stats_count(&w->stats.bytes, b->bytes);
+    stats_count(&w->stats.transactions, 1);
+    stats_observe(&w->stats, batch_rows, batch_row_count(b));
+    stats_set(&w->stats.committed_ms, (uint64_t) clock_wall_ms());
+}
+
 /* The batches that hold the chain, oldest first; the last is the open one. */
 static struct batch *link_of_chain(const struct worker *w, size_t i)
 {
@@ -163,7 +226,10 @@ static bool meet_ledger(struct worker *w, struct slot *s, int64_t ledger)
         struct batch *b = link_of_chain(w, i);
         struct span *span = batch_find(b, s);
         if (span != NULL && span->next <= ledger) {
-            policies_keep(b); /* its transaction was committed */
+            if (b != w->open) {
+                count_stored(w, b); /* its transaction was committed */
+            }
+            policies_keep(b);
             batch_drop(b, s);
             w->open_id++;
         } else if (span != NULL) {
@@ -213,64 +279,6 @@ void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry
 
 /* ---- the batch on its way ---- */
 
-/* Of each route. */
-static void count_letters(const struct worker *w, const struct batch_part *p)
-{
-    for (size_t i = 0; i < p->row_count; i++) {
-        struct str route;
-        struct error fault;
-        dead_letter_read(batch_tuple(p, i), &route, &fault);
-        policies_count_letter(w->wc.policies, route, fault.sqlstate);
-    }
-}
-
-/* Returns how many rows of the batch are dead letters. */
-static size_t count_parts(const struct worker *w, const struct batch *b)
-{
-    size_t letters = 0;
-
-    for (size_t i = 0; i < b->part_count; i++) {
-        const struct batch_part *p = &b->parts[i];
-        if (p->target == w->wc.policies->letters) {
-            count_letters(w, p);
-            letters += p->row_count;
-        } else if (p->row_count > 0) {
-            policies_count_rows(w->wc.policies, p->target, p->row_count);
-        }
-    }
-    return letters;
-}
-
-/* Of each partition: records come in runs. */
-static void count_records(const struct batch *b)
-{
-    size_t i = 0;
-
-    while (i < b->record_count) {
-        size_t first = i;
-        uint32_t span = b->records[first].span;
-        while (i < b->record_count && b->records[i].span == span) {
-            i++;
-        }
-        const struct slot *s = b->spans[span].tag;
-        stats_count(&s->share->records, i - first);
-    }
-}
-
-static void count_stored(struct worker *w, const struct batch *b)
-{
-    size_t letters = count_parts(w, b);
-
-    count_records(b);
-    stats_count(&w->stats.records, b->record_count);
-    stats_count(&w->stats.rows, batch_row_count(b) - letters);
-    stats_count(&w->stats.dead_letters, letters);
-    stats_count(&w->stats.bytes, b->bytes);
-    stats_count(&w->stats.transactions, 1);
-    stats_observe(&w->stats, batch_rows, batch_row_count(b));
-    stats_set(&w->stats.committed_ms, (uint64_t) clock_wall_ms());
-}
-
 /* What was not known of a record, or stood because of it, is over. */
 static void got_past(struct worker *w, struct slot *s)
 {
@@ -285,7 +293,7 @@ static void got_past(struct worker *w, struct slot *s)
     }
 }
 
-void worker_settle_stored(struct worker *w, const struct batch *b)
+void worker_settle_stored(struct worker *w, struct batch *b)
 {
     for (size_t i = 0; i < b->span_count; i++) {
         struct slot *s = b->spans[i].tag;

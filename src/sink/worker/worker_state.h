@@ -245,10 +245,10 @@ void worker_slot_report_faults(struct worker *w); /* those before which all is s
 /* worker_settle.c */
 void worker_settle_claim(struct worker *w, struct slot *s, struct ledger_entry *e);
 void worker_settle_reclaim(struct worker *w, struct slot *s, struct ledger_entry *e);
-void worker_settle_stored(struct worker *w, const struct batch *b); /* counts it too */
-void worker_settle_commit(struct worker *w, size_t place);          /* outbox[place] is stored */
-void worker_settle_fence(struct worker *w);                         /* outbox[0] is */
-void worker_settle_lost(struct worker *w, struct slot *s); /* another process has claimed it */
+void worker_settle_stored(struct worker *w, struct batch *b); /* counts it too */
+void worker_settle_commit(struct worker *w, size_t place);    /* outbox[place] is stored */
+void worker_settle_fence(struct worker *w);                   /* outbox[0] is */
+void worker_settle_lost(struct worker *w, struct slot *s);    /* another process has claimed it */
 
 /*
  * worker_locks.c

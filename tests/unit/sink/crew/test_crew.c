@@ -914,6 +914,41 @@ static void test_revoked_from_a_worker_that_is_late(void **state)
     rig_free(r);
 }
 
+/* What was stored of a topic, as /metrics adds it up: of all partitions, and of those that go. */
+static uint64_t records_of(const struct rig *r, const char *topic)
+{
+    uint64_t sum = 0;
+    uint64_t records;
+    struct crew_view view;
+
+    for (size_t i = 0; i < crew_view_count(r->crew); i++) {
+        sum += crew_view(r->crew, i, &view) && strcmp(view.topic, topic) == 0 ? view.records : 0;
+    }
+    for (size_t i = 0; i < crew_gone_count(r->crew); i++) {
+        const char *name = crew_gone(r->crew, i, &records);
+        sum += name != NULL && strcmp(name, topic) == 0 ? records : 0;
+    }
+    return sum;
+}
+
+static void test_what_is_counted_never_falls(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    struct partition *p = fetching(r, 0);
+
+    atomic_store(&p->share.records, 7);
+    assert_int_equal(records_of(r, "orders"), 7);
+    rig_revoke(r, ORDERS(0));
+    expect_order(p, ORDER_RELEASE, 0, 0);
+    assert_int_equal(records_of(r, "orders"), 7); /* its worker has it still, */
+    atomic_store(&p->share.records, 9);
+    assert_int_equal(records_of(r, "orders"), 9); /*   and may store more */
+    report(r, p, REPORT_RELEASED, 0, 0);
+    assert_int_equal(r->crew->count, 0);
+    assert_int_equal(records_of(r, "orders"), 9);
+    rig_free(r);
+}
+
 static void test_revoked_in_the_middle_of_a_start(void **state)
 {
     struct rig *r = rig_new(*state, "stop", "");
@@ -1211,6 +1246,7 @@ int main(void)
         cmocka_unit_test(test_out_of_range_for_a_moment),
         cmocka_unit_test(test_doubts_about_a_log_that_is_read),
         cmocka_unit_test(test_revoked_from_a_worker_that_is_late),
+        cmocka_unit_test(test_what_is_counted_never_falls),
         cmocka_unit_test(test_revoked_in_the_middle_of_a_start),
         cmocka_unit_test(test_a_lost_assignment_is_answered_at_once),
         cmocka_unit_test(test_a_second_revocation_ends_the_first),

@@ -244,6 +244,44 @@ static void test_no_limit(void **state)
     policies_free(p);
 }
 
+/* ---- a reload ---- */
+
+static const char changed[] =
+    "sink: s\n"
+    "kafka: {brokers: b}\n"
+    "postgres: {dsn: ''}\n"
+    "routes:\n"
+    "  - {topics: [a], table: public.a, on_error: stop}\n"
+    "  - {topics: [b], table: b, on_error: dead_letter, max_dead_letters: 3 per 1h}\n";
+
+/* Batches that are on their way at a reload count, whether their worker knows of it or not. */
+static void test_a_changed_route_counts_on(void **state)
+{
+    _cleanup_config_ struct config *before = kit_load(*state, text);
+    _cleanup_config_ struct config *after = kit_load(*state, changed);
+    const struct target of_former = {.route = "b", .number = 1};
+    struct policies *former = policies_new(before);
+    uint32_t number = former->numbers[1];
+
+    policies_count_rows(former, &of_former, 10);
+    policies_count_letter(former, str_of("b"), "23505");
+    struct policies *p = policies_reload(former, before, after);
+    assert_ptr_equal(p->list[0], former->list[0]);
+    assert_true(policies_at(p, number)->retired);
+    assert_int_not_equal(p->numbers[1], number);
+    policies_count_rows(former, &of_former, 100);
+    policies_count_letter(former, str_of("b"), "23505");
+    policies_count_rows(p, &of_former, 1000);
+    policies_count_rows(p, &(struct target){.route = "b", .number = p->numbers[1]}, 10000);
+    policies_count_letter(p, str_of("b"), "23505");
+    const struct route_stats *stats = policies_at(p, p->numbers[1])->stats;
+    assert_int_equal(stats->rows, 11110);
+    assert_int_equal(stats->codes[0].count, 3);
+    assert_int_equal(stats->codes[1].code, 0);
+    policies_release(former, p);
+    policies_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_what_is_not_stored_is_given_back),
         cmocka_unit_test(test_who_counts),
         cmocka_unit_test(test_no_limit),
+        cmocka_unit_test(test_a_changed_route_counts_on),
     };
 
     return cmocka_run_group_tests(tests, kit_open, kit_close);

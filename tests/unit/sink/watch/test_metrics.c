@@ -51,10 +51,12 @@ static struct snapshot *shown(void)
                                                    .records = 7};
     s->partitions[2] = (struct snapshot_partition){
         .topic = add(s, "a"), .number = 9, .stored = -1, .end = -1, .timestamp_ms = -1};
-    s->topic_count = 2;
-    s->topics = mem_array(2, sizeof *s->topics);
-    s->topics[0] = (struct snapshot_topic){.name = add(s, "gone"), .records = 3};
-    s->topics[1] = (struct snapshot_topic){.name = add(s, "b"), .records = 100};
+    s->topic_count = 4; /* a topic comes again for each partition that is being released */
+    s->topics = mem_array(4, sizeof *s->topics);
+    s->topics[0] = (struct snapshot_topic){.name = add(s, "gone"), .records = 1};
+    s->topics[1] = (struct snapshot_topic){.name = add(s, "b"), .records = 90};
+    s->topics[2] = (struct snapshot_topic){.name = add(s, "gone"), .records = 2};
+    s->topics[3] = (struct snapshot_topic){.name = add(s, "b"), .records = 10};
     s->route_count = 1;
     s->routes = mem_array(1, sizeof *s->routes);
     s->routes[0].name = add(s, EVIL);

@@ -14,6 +14,7 @@ static struct target rows = {.id = 0, .route = "r"};
 static struct target letters = {.id = 1};
 static char route[] = "r";
 static struct policy *list[1];
+static struct route_stats stats; /* which no test looks at */
 static uint64_t seed;
 
 static uint32_t chance(uint32_t n)
@@ -26,7 +27,8 @@ static struct rig *with_limit(struct policy *p)
 {
     struct rig *r = rig_new(DELIVERY_EXACTLY_ONCE, COMMIT_SYNC);
 
-    *p = (struct policy){.route = route, .limit = {.share = SHARE}, .dead_letter = true};
+    *p = (struct policy){
+        .route = route, .limit = {.share = SHARE}, .dead_letter = true, .stats = &stats};
     quota_init_share(&p->quota, SHARE, WINDOW);
     list[0] = p;
     r->policies.list = list;

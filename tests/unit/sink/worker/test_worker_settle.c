@@ -211,6 +211,10 @@ static void test_the_first_was_stored(void **state)
     claim_again(r, 1, 3);
     expect_met(r, 1, 3, 1);
     assert_int_equal(r->w.outbox_count, 0);
+    assert_int_equal(atomic_load(&r->w.stats.transactions), 1); /* counted, and once */
+    assert_int_equal(atomic_load(&r->w.stats.records), 13);
+    assert_int_equal(atomic_load(&r->shares[0].records), 10);
+    assert_int_equal(atomic_load(&r->shares[1].records), 3);
     end(r);
 }
 
