@@ -20,6 +20,11 @@ void beat_init(struct beat *b, const char *owner, uint32_t workers)
         .owner = owner, .workers = workers, .started = now, .taken_at = now, .at = now + FIRST};
 }
 
+void beat_set_workers(struct beat *b, uint32_t workers)
+{
+    b->workers = workers;
+}
+
 usec_t beat_deadline(const struct beat *b)
 {
     return b->owner == NULL || b->asking ? USEC_NEVER : b->at;

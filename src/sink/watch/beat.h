@@ -23,6 +23,7 @@ struct beat {
 };
 
 void beat_init(struct beat *b, const char *owner, uint32_t workers);
+void beat_set_workers(struct beat *b, uint32_t workers); /* another number: the next says it */
 usec_t beat_deadline(const struct beat *b);
 
 /* The next one, for the scout, whose it then is; NULL: it is not due. */

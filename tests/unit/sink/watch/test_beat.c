@@ -54,6 +54,16 @@ static void test_soon_and_then_every_ten_seconds(void **state)
     assert_int_equal(answered(0, 0, &h), first + 10 * USEC_PER_SEC);
 }
 
+static void test_another_number_of_workers(void **state)
+{
+    struct heartbeat h;
+
+    (void) state;
+    beat_set_workers(&b, 5);
+    (void) answered(0, 0, &h);
+    assert_int_equal(h.workers, 5);
+}
+
 static void test_rates_since_the_one_before(void **state)
 {
     struct heartbeat h;
@@ -122,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_soon_and_then_every_ten_seconds, setup),
+        cmocka_unit_test_setup(test_another_number_of_workers, setup),
         cmocka_unit_test_setup(test_rates_since_the_one_before, setup),
         cmocka_unit_test_setup(test_the_last_error, setup),
         cmocka_unit_test_setup(test_the_last_one, setup),
