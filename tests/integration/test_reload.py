@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from kit import wait
+from kit.process import free_port
+from kit.web import Web
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["roundrobin", "cooperative-sticky"])
 
@@ -219,6 +221,32 @@ def test_more_workers_and_fewer_under_load(bench, protocol):
 def backends(bench):
     return bench.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                        " AND application_name LIKE %s", "pgsinkd % worker %")  # fmt: skip
+
+
+def test_counters_go_on_over_reloads(bench):
+    """Other routes, more workers and fewer: what is seen over HTTP never goes back, and is what was stored."""
+    log = bench.topic(partitions=9)
+    table(bench)
+    web = Web(free_port())
+    config = bench.config(routes=[tagged(bench, log)], workers=1) | {"http": {"listen": web.address}}
+    d = bench.start(config)
+    names = ("pgsinkd_rows_total", "pgsinkd_records_total", "pgsinkd_transactions_total")
+    seen = dict.fromkeys(names, 0)
+    with Load(log, count=900):
+        for tag, workers in zip("bcdefg", (3, 3, 1, 2, 2, 1), strict=True):
+            d.reload(with_tag(config, tag) | {"workers": workers})
+            wait.until(lambda tag=tag: bench.value("SELECT true FROM events WHERE tag = %s LIMIT 1", tag), "rows")
+            wait.until(lambda n=workers: web.metric("pgsinkd_workers") == n, "the number of workers to be shown")
+            metrics = web.metrics()
+            now = {name: sum(metrics[name].values()) for name in names}
+            assert all(now[name] >= seen[name] for name in names), (seen, now)
+            seen = now
+    bench.wait_stored(log)
+    wait.until(lambda: web.metric("pgsinkd_records_total", topic=log.topic) == bench.rows(), "the counters to be shown")
+    assert web.metric("pgsinkd_rows_total", route="events") == bench.rows()
+    assert web.status("/livez") == 200
+    assert bench.value("SELECT count(DISTINCT tag) FROM events") > 5
+    bench.check(log)
 
 
 def memory_kib(pid):
