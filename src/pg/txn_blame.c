@@ -258,6 +258,14 @@ static void blame_history(struct flight *f)
     }
 }
 
+/* Also that it is prepared, which takes the lock of the table. */
+static bool is_of_history(const struct txn *t, const struct answer *a)
+{
+    return a != NULL && (a->kind == ANSWER_HISTORY ||
+                         (a->kind == ANSWER_PREPARED &&
+                          a->statement == statements_history(t->statements)));
+}
+
 void txn_blame(struct txn *t, const PGresult *res)
 {
     struct flight *f = &t->flights[0];
@@ -277,7 +285,7 @@ void txn_blame(struct txn *t, const PGresult *res)
     }
     if (catalog_guard_speaks(f->fault.sqlstate, f->fault.text)) {
         take_change(f);
-    } else if (a != NULL && a->kind == ANSWER_HISTORY) {
+    } else if (is_of_history(t, a)) {
         blame_history(f);
     } else if (f->advanced && has_targets(f)) {
         blame_rows(t, f, res, at_commit);
