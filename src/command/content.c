@@ -57,7 +57,8 @@ struct content_run {
     size_t part_count;
     struct content_gap *gaps;
     size_t gap_count;
-    int64_t offsets; /* of all parts */
+    int64_t offsets; /* of all parts, that are compared */
+    int64_t stored;  /* of all parts, that the ledger has passed */
 
     /* what the threads share */
     _Atomic size_t next_part;
@@ -209,7 +210,7 @@ static void print_finding(const struct content_run *r, const struct part *p,
 static void take_finding(struct content_run *r, const struct part *p,
                          const struct content_table *table, const struct content_finding *f)
 {
-    r->counts[f->kind]++;
+    r->counts[f->kind] += f->count;
     if (f->kind == CONTENT_STRANGE) {
         return;
     }
@@ -225,7 +226,7 @@ static bool compare_part(struct content_thread *t, const struct part *p, struct 
     struct content_finding f;
 
     for (size_t i = 0; i < r->table_count; i++) {
-        if (!content_compare(t->content, i, p->from, p->to, err)) {
+        if (!content_compare(t->content, i, p->from, p->to, LISTED_MAX, err)) {
             return false;
         }
         thread_lock(&r->lock);
@@ -454,6 +455,7 @@ static bool find_parts(struct content_run *r, struct conn *c, struct error *err)
             .from = MIN(MAX(r->args->from, parts[i].first_offset), to),
             .to = to,
         };
+        r->stored += MAX(parts[i].next_offset - parts[i].first_offset, 0);
     }
     free(parts);
     return true;
@@ -550,7 +552,7 @@ static enum exit_code judge(const struct content_run *r)
     if (r->code != EXIT_OK) {
         return r->code;
     }
-    if (r->table_count == 0 || r->part_count == 0) {
+    if (r->table_count == 0 || r->part_count == 0 || (r->offsets == 0 && r->stored > 0)) {
         fprintf(stderr, "nothing of topic %s was compared\n", r->topic);
         return EXIT_FAULT;
     }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "pg/libpq.h"
 #include "pg/sql.h"
+#include "pg/sqlstate.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -169,7 +170,7 @@ static void add_image(struct buf *out, const struct rows_shape *s)
     buf_add_u8(out, ')');
 }
 
-static bool copy_in(struct content *x, const struct batch_part *p, struct error *err)
+static bool copy_in(struct content *x, struct str rows, struct error *err)
 {
     static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
     static const char trailer[] = {'\377', '\377'};
@@ -181,7 +182,7 @@ static bool copy_in(struct content *x, const struct batch_part *p, struct error 
     bool ok = PQresultStatus(began) == PGRES_COPY_IN;
     if (ok) {
         (void) PQputCopyData(pg, header, sizeof header);
-        (void) PQputCopyData(pg, (const char *) p->bytes.p, (int) p->bytes.n);
+        (void) PQputCopyData(pg, rows.p, (int) rows.n);
         (void) PQputCopyData(pg, trailer, sizeof trailer);
         (void) PQputCopyEnd(pg, NULL);
     }
@@ -233,8 +234,13 @@ static void add_expected(struct content *x, const struct rows_shape *s, size_t t
     buf_printf(&x->sql, " FROM pg_temp.%s t;COMMIT", image);
 }
 
-static bool add_part(struct content *x, const struct batch_part *p, size_t table, struct error *err)
+/* The n rows from the first on. */
+static bool add_rows(struct content *x, const struct batch_part *p, size_t table, size_t first,
+                     size_t n, struct error *err)
 {
+    struct str last = batch_tuple(p, first + n - 1);
+    struct str rows = {.p = batch_tuple(p, first).p};
+    rows.n = (size_t) (last.p + last.n - rows.p);
     const struct rows_shape s = {p->target, p->action, p->omit};
     char stage[40];
     char image[40];
@@ -253,26 +259,12 @@ static bool add_part(struct content *x, const struct batch_part *p, size_t table
     }
     buf_clear(&x->sql);
     rows_sql_copy(&x->sql, &s, stage, false);
-    if (!copy_in(x, p, err)) {
+    if (!copy_in(x, rows, err)) {
         return false;
     }
     buf_clear(&x->sql);
     add_store(x, &s, stage, image);
     add_expected(x, &s, table, image);
-    return conn_run(x->c, buf_cstr(&x->sql), err);
-}
-
-static bool add_records(struct content *x, const struct batch *b, struct error *err)
-{
-    buf_clear(&x->sql);
-    buf_add_z(&x->sql, "INSERT INTO pg_temp.pgsinkd_expected (o)"
-                       " SELECT pg_catalog.unnest('");
-    sql_array_open(&x->sql);
-    for (size_t i = 0; i < b->record_count; i++) {
-        sql_array_i64(&x->sql, b->records[i].offset);
-    }
-    sql_array_close(&x->sql);
-    buf_add_z(&x->sql, "'::pg_catalog.int8[])");
     return conn_run(x->c, buf_cstr(&x->sql), err);
 }
 
@@ -292,6 +284,63 @@ static bool add_rejected(struct content *x, const struct content_reject *r, size
     return conn_run(x->c, buf_cstr(&x->sql), err);
 }
 
+/* Is it the server that takes a value for no good one? */
+static bool is_refusal(const struct error *err)
+{
+    static const char *const classes[] = {"22", "23", "54", "P0"};
+
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+        if (sqlstate_is(err->sqlstate, classes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A row that the server refuses, so that a dead letter is expected, is found by halving. */
+static bool add_part(struct content *x, const struct batch *b, size_t part, size_t table,
+                     struct error *err)
+{
+    const struct batch_part *p = &b->parts[part];
+    size_t at = 0;
+    size_t n = p->row_count;
+
+    while (at < p->row_count) {
+        if (add_rows(x, p, table, at, n, err)) {
+            at += n;
+            n *= 2;
+        } else if (!is_refusal(err) || !conn_run(x->c, "ROLLBACK", err)) {
+            return false;
+        } else if (n > 1) {
+            n /= 2;
+        } else {
+            struct content_reject r = {.offset = b->records[p->rows[at].record].offset,
+                                       .route = p->target->route,
+                                       .table = table};
+            if (!add_rejected(x, &r, 1, err)) {
+                return false;
+            }
+            at++;
+        }
+        n = MIN(n, p->row_count - at);
+    }
+    return true;
+}
+
+static bool add_records(struct content *x, const struct batch *b, struct error *err)
+{
+    buf_clear(&x->sql);
+    buf_add_z(&x->sql, "INSERT INTO pg_temp.pgsinkd_expected (o)"
+                       " SELECT pg_catalog.unnest('");
+    sql_array_open(&x->sql);
+    for (size_t i = 0; i < b->record_count; i++) {
+        sql_array_i64(&x->sql, b->records[i].offset);
+    }
+    sql_array_close(&x->sql);
+    buf_add_z(&x->sql, "'::pg_catalog.int8[])");
+    return conn_run(x->c, buf_cstr(&x->sql), err);
+}
+
 bool content_add(struct content *x, const struct batch *b, const struct content_reject *rejected,
                  size_t rejected_count, struct error *err)
 {
@@ -304,7 +353,7 @@ bool content_add(struct content *x, const struct batch *b, const struct content_
         if (p->row_count == 0 || p->action != ROW_INSERT || table == x->table_count) {
             continue;
         }
-        if (!add_part(x, p, table, err)) {
+        if (!add_part(x, b, i, table, err)) {
             conn_close(x->c); /* whatever transaction is open */
             return false;
         }
@@ -316,8 +365,8 @@ bool content_add(struct content *x, const struct batch *b, const struct content_
 
 /*
  * e: of each offset that was read, how many rows it must have: none where it is a dead letter.
- * s: the rows that there are, with the image that rows of that shape have. $1 to $6: sink, topic,
- * partition, table, from, to.
+ * s: the rows that there are, with the image that rows of that shape have. $1 to $7: sink, topic,
+ * partition, table, from, to, how many findings of a kind.
  */
 static const char expected_sql[] =
     "WITH e AS (SELECT x.o, pg_catalog.count(x.img) FILTER (WHERE d.route IS NULL) AS n,"
@@ -340,8 +389,11 @@ static const char compared_sql[] =
     " WHEN coalesce(g.n, 0)" SQL_GT "e.n THEN 1"
     " WHEN e.n" SQL_GT "0 AND e.shape" SQL_EQ "e.shape_max AND e.images" SQL_NE
     "g.images THEN 2 END AS kind FROM e FULL JOIN g ON g.o" SQL_EQ "e.o)"
-    " SELECT r.kind, r.o, r.wanted, r.found, r.shape, r.old, r.new FROM r"
-    " WHERE r.kind IS NOT NULL ORDER BY r.o";
+    " SELECT f.kind, f.o, f.wanted, f.found, f.shape, f.old, f.new,"
+    " CASE WHEN f.place" SQL_EQ "1 THEN f.of_kind ELSE 0 END FROM (SELECT r.*,"
+    " pg_catalog.row_number() OVER (PARTITION BY r.kind ORDER BY r.o) AS place,"
+    " pg_catalog.count(*) OVER (PARTITION BY r.kind) AS of_kind FROM r"
+    " WHERE r.kind IS NOT NULL) f WHERE f.place" SQL_LE "$7::pg_catalog.int8 ORDER BY f.o";
 
 static void add_stored(struct content *x, size_t table)
 {
@@ -376,19 +428,22 @@ static void add_stored(struct content *x, size_t table)
     buf_add_z(&x->sql, "),");
 }
 
-bool content_compare(struct content *x, size_t table, int64_t from, int64_t to, struct error *err)
+bool content_compare(struct content *x, size_t table, int64_t from, int64_t to, size_t max,
+                     struct error *err)
 {
     char partition[16];
     char number[16];
     char first[24];
     char last[24];
-    const char *values[] = {x->sink, x->topic, partition, number, first, last};
+    char most[24];
+    const char *values[] = {x->sink, x->topic, partition, number, first, last, most};
     _cleanup_mem_ char *expected = sql_in_schema(expected_sql, x->schema);
 
     snprintf(partition, sizeof partition, "%" PRId32, x->partition);
     snprintf(number, sizeof number, "%zu", table);
     snprintf(first, sizeof first, "%" PRId64, from);
     snprintf(last, sizeof last, "%" PRId64, to);
+    snprintf(most, sizeof most, "%zu", max);
     buf_clear(&x->sql);
     buf_add_z(&x->sql, expected);
     add_stored(x, table);
@@ -432,6 +487,7 @@ bool content_next(struct content *x, struct content_finding *out)
         .offset = result_i64(x->found, row, 1, 0),
         .expected = result_i64(x->found, row, 2, 0),
         .found = result_i64(x->found, row, 3, 0),
+        .count = (uint64_t) result_i64(x->found, row, 7, 0),
         .columns = "",
     };
     buf_clear(&x->columns);

@@ -36,6 +36,7 @@ struct content_finding {
     int64_t offset;
     int64_t expected; /* rows */
     int64_t found;
+    uint64_t count;      /* of how many of its kind it tells: of all, if it is the first, else 0 */
     const char *columns; /* DIFFERENT: which, if the record has one row; else "" */
 };
 
@@ -81,9 +82,9 @@ struct content_reject {
 bool content_add(struct content *x, const struct batch *b, const struct content_reject *rejected,
                  size_t rejected_count, struct error *err) _must_;
 
-/* Compares with the rows of one table at from <= offset < to. Counts of all kinds; the findings, in
- * the order of offsets, by content_next, until it returns false. */
-bool content_compare(struct content *x, size_t table, int64_t from, int64_t to,
+/* Compares with the rows of one table at from <= offset < to. The findings, at most max of each
+ * kind, in the order of offsets, by content_next, until it returns false. */
+bool content_compare(struct content *x, size_t table, int64_t from, int64_t to, size_t max,
                      struct error *err) _must_;
 bool content_next(struct content *x, struct content_finding *out);
 

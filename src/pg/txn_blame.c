@@ -261,9 +261,9 @@ static void blame_history(struct flight *f)
 /* Also that it is prepared, which takes the lock of the table. */
 static bool is_of_history(const struct txn *t, const struct answer *a)
 {
-    return a != NULL && (a->kind == ANSWER_HISTORY ||
-                         (a->kind == ANSWER_PREPARED &&
-                          a->statement == statements_history(t->statements)));
+    return a != NULL &&
+           (a->kind == ANSWER_HISTORY ||
+            (a->kind == ANSWER_PREPARED && a->statement == statements_history(t->statements)));
 }
 
 void txn_blame(struct txn *t, const PGresult *res)
