@@ -186,15 +186,20 @@ BEGIN
              LIMIT max_rows) f;
     WITH gone AS (
         DELETE FROM history h WHERE h.sink = trim_history.sink AND h.id < bound
-        RETURNING h.id, h.kind, h.topics, h.partitions, h.nexts
-    ), ended AS (
-        SELECT DISTINCT ON (u.topic, u.partition) u.topic, u.partition, u.next_offset, g.kind, g.id
+        RETURNING h.id, h.kind, h.committed_at, h.topics, h.partitions, h.nexts
+    ), ended AS ( -- the last row of each partition, and whether any anchors its chain, as in verify()
+        SELECT DISTINCT ON (u.topic, u.partition) u.topic COLLATE "C" AS topic, u.partition, u.next_offset, g.kind, g.id,
+               g.committed_at,
+               bool_or(g.kind IN ('store', 'begin')) OVER (PARTITION BY u.topic, u.partition) AS anchors
           FROM gone g, unnest(g.topics, g.partitions, g.nexts) AS u(topic, partition, next_offset)
          WHERE g.kind <> 'replay'
          ORDER BY u.topic, u.partition, g.id DESC
     ), kept AS (
         INSERT INTO history_starts AS s (sink, topic, partition, next_offset, trimmed, after_id)
-        SELECT trim_history.sink, e.topic, e.partition, e.next_offset, true, e.id FROM ended e WHERE e.kind <> 'reset'
+        SELECT trim_history.sink, e.topic, e.partition, e.next_offset, true, e.id
+          FROM ended e
+          LEFT JOIN history_starts b ON b.sink = trim_history.sink AND b.topic = e.topic AND b.partition = e.partition
+         WHERE e.kind <> 'reset' AND (e.anchors OR b.trimmed OR b.noted_at <= e.committed_at)
         ON CONFLICT (sink, topic, partition) DO UPDATE
            SET next_offset = excluded.next_offset, trimmed = true, after_id = excluded.after_id,
                noted_at = clock_timestamp()
@@ -256,7 +261,6 @@ WITH forgot AS (
            min(c.f) FILTER (WHERE c.before IS NULL) AS first_from, bool_or(c.before IS NULL AND c.kind = 'begin') AS begins,
            min(c.n) FILTER (WHERE c.before IS NULL) AS first_next, min(c.committed_at) AS first_at,
            min(c.n) FILTER (WHERE c.after IS NULL) AS last_next, max(c.committed_at) AS last_at,
-           bool_or(c.n < c.f OR c.kind = 'begin') AS is_set_back,
            array_agg(c.id ORDER BY c.id) FILTER (WHERE c.kind <> 'store' OR c.f <> c.before) AS ids,
            array_agg(c.kind ORDER BY c.id) FILTER (WHERE c.kind <> 'store' OR c.f <> c.before) AS kinds,
            array_agg(c.before ORDER BY c.id) FILTER (WHERE c.kind <> 'store' OR c.f <> c.before) AS befores,
@@ -268,6 +272,10 @@ WITH forgot AS (
            array_agg(c.committed_at ORDER BY c.id) FILTER (WHERE c.kind <> 'store' OR c.f <> c.before) AS times
       FROM chain c
      GROUP BY c.partition, c.hash, c.topic
+), back AS ( -- what was set back, also by what belongs to no chain
+    SELECT DISTINCT u.topic COLLATE "C" AS topic, u.partition
+      FROM history h CROSS JOIN LATERAL unnest(h.topics, h.partitions, h.froms, h.nexts) AS u(topic, partition, f, n)
+     WHERE h.sink = $1 AND h.kind IN ('gap', 'seek', 'begin') AND (u.n < u.f OR h.kind = 'begin')
 ), known AS ( -- every partition that anything is known of
     SELECT o.topic, o.partition FROM offsets o WHERE o.sink = $1
     UNION SELECT t.topic, t.partition FROM told t
@@ -276,7 +284,7 @@ WITH forgot AS (
     SELECT k.topic, k.partition, o.next_offset AS ledger, s.next_offset AS start, s.trimmed, s.noted_at, t.transactions,
            t.first_from, t.begins, t.first_next, t.first_at, t.last_next, t.last_at, r.id AS reset_id,
            r.f AS reset_from, r.owner AS reset_by, r.committed_at AS reset_at, r.xid AS reset_xid,
-           coalesce(t.is_set_back, false) OR r.id IS NOT NULL AS is_set_back,
+           b.topic IS NOT NULL OR r.id IS NOT NULL AS is_set_back,
            -- where the proof begins
            CASE WHEN s.trimmed THEN s.next_offset
                 WHEN t.topic IS NOT NULL THEN coalesce(t.first_from, t.first_next)
@@ -297,6 +305,7 @@ WITH forgot AS (
       LEFT JOIN start s ON s.topic = k.topic AND s.partition = k.partition
       LEFT JOIN forgot r ON r.topic = k.topic AND r.partition = k.partition
       LEFT JOIN told t ON t.topic = k.topic AND t.partition = k.partition
+      LEFT JOIN back b ON b.topic = k.topic AND b.partition = k.partition
 ), found AS (
     -- between two rows
     SELECT t.topic, t.partition, least(j.before, j.f) AS f, greatest(j.before, j.f) AS n,

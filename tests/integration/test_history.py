@@ -280,3 +280,51 @@ def test_trimming_takes_the_oldest_and_no_more(bench):
     assert bench.value("SELECT pgsinkd.trim_history(%s, '1 h', 1000)", bench.sink) == 1
     assert bench.value("SELECT count(*) FROM pgsinkd.history") == n - 3
     assert whats(bench) == ["proven"]
+
+
+@PATHS
+def test_history_that_cannot_be_written_is_no_fault_of_a_record(bench, path):
+    """Whatever is wrong with our own table, no record becomes a dead letter, and nothing is stored without its row."""
+    log = bench.topic()
+    bench.plain_table()
+    file = config(bench, log, path=path, route={"on_error": "dead_letter"})
+    bench.drain(file)
+    bench.sql("ALTER TABLE pgsinkd.history RENAME bytes TO size")
+    log.fill(100)
+    d = bench.start(file, ready=False)
+    d.allow("history")
+    wait.until(lambda: "cannot write history" in d.log(), "the reason")
+    assert bench.rows() == 0
+    bench.sql("ALTER TABLE pgsinkd.history RENAME size TO bytes")
+    bench.wait_rows(100)
+    d.terminate()
+    bench.check(log)
+    assert begins(bench) == proven(log)
+
+
+def test_what_came_before_history_is_no_hole(bench):
+    """A move by hand leaves its row even without audit. That it is deleted for its age says nothing of where history
+    begins."""
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(100)
+    bench.drain(config(bench, log, audit=False))
+    bench.sql("SELECT pgsinkd.seek(%s, %s, 0, 40)", bench.sink, log.topic)
+    bench.drain(config(bench, log, audit=False))
+    bench.sql("UPDATE pgsinkd.history SET committed_at = now() - interval '40 d'")
+    log.fill(100)
+    bench.drain(config(bench, log))
+    bench.sql("SELECT pgsinkd.trim_history(%s, '30 d', 1000)", bench.sink)
+    assert history(bench, "id", "seek") == []
+    assert verified(bench) == [(0, 100, 200, "proven")]
+
+
+def test_dead_letters_of_offsets_that_were_set_back(bench):
+    """The row of history of that move explains them, also where no transaction has one."""
+    log = bench.topic()
+    bench.sql(TABLE)
+    log.fill(10)
+    log.send(BAD["check constraint"])
+    bench.drain(config(bench, log, audit=False, route={"on_error": "dead_letter", "max_dead_letters": "off"}))
+    bench.sql("SELECT pgsinkd.seek(%s, %s, 0, 5)", bench.sink, log.topic)
+    assert verified(bench) == [(0, None, 5, "no history")]
