@@ -295,6 +295,7 @@ def test_history_that_cannot_be_written_is_no_fault_of_a_record(bench, path):
     d.allow("history")
     wait.until(lambda: "cannot write history" in d.log(), "the reason")
     assert bench.rows() == 0
+    assert "table 'public.events'" not in d.log(), "nor of their table"
     bench.sql("ALTER TABLE pgsinkd.history RENAME size TO bytes")
     bench.wait_rows(100)
     d.terminate()
