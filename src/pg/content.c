@@ -238,9 +238,9 @@ static void add_expected(struct content *x, const struct rows_shape *s, size_t t
 static bool add_rows(struct content *x, const struct batch_part *p, size_t table, size_t first,
                      size_t n, struct error *err)
 {
+    const char *begin = batch_tuple(p, first).p;
     struct str last = batch_tuple(p, first + n - 1);
-    struct str rows = {.p = batch_tuple(p, first).p};
-    rows.n = (size_t) (last.p + last.n - rows.p);
+    struct str rows = {.p = begin, .n = (size_t) (last.p + last.n - begin)};
     const struct rows_shape s = {p->target, p->action, p->omit};
     char stage[40];
     char image[40];
