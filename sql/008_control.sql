@@ -154,6 +154,40 @@ $$;
 COMMENT ON FUNCTION :"schema".claim(text, text, text[], integer[], bigint[], text[], boolean, text[]) IS
     'Takes ownership of partitions: owner_epoch + 1. A partition without a row gets one at its first offset, or NULLs come back where that is -1. What does not move stays so, but for the states that end by this; what is paused is returned as paused. Called by pgsinkd.';
 
+-- As in step 4, but what stands at one offset is not written where somebody has moved the row meanwhile by UPDATE, which
+-- leaves owner_epoch as it is: its owner claims the row again, and would take the state for one that counts there.
+CREATE FUNCTION :"schema".stand(sink text, topics text[], partitions integer[], owner_epochs bigint[],
+                                next_offsets bigint[], states text[], reasons text[], sqlstates text[], hints text[],
+                                retry_in_ms bigint[])
+    RETURNS void LANGUAGE plpgsql
+    SET search_path = pg_catalog, :"schema", pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    c record;
+BEGIN
+    FOR c IN
+        SELECT u.topic, u.partition, u.owner_epoch, u.next_offset, u.state, u.reason, u.sqlstate, u.hint, u.retry_in
+          FROM unnest(topics, partitions, owner_epochs, next_offsets, states, reasons, sqlstates, hints, retry_in_ms)
+               AS u(topic, partition, owner_epoch, next_offset, state, reason, sqlstate, hint, retry_in)
+         ORDER BY u.topic COLLATE "C", u.partition
+    LOOP
+        UPDATE offsets o
+           SET standing = c.state,
+               standing_since = CASE WHEN c.state IS NULL THEN NULL
+                                     WHEN o.standing = c.state THEN o.standing_since
+                                     ELSE clock_timestamp() END,
+               standing_reason = c.reason, standing_sqlstate = c.sqlstate, standing_hint = c.hint,
+               standing_retry_at = clock_timestamp() + c.retry_in * interval '1 millisecond',
+               updated_at = clock_timestamp()
+         WHERE o.sink = stand.sink AND o.topic = c.topic AND o.partition = c.partition
+           AND o.owner_epoch = c.owner_epoch AND (c.state IS NULL OR o.next_offset = c.next_offset);
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION :"schema".stand(text, text[], integer[], bigint[], bigint[], text[], text[], text[], text[], bigint[]) IS
+    'Writes down why partitions do not move, as far as the caller owns them and nobody has moved them; NULL as the state ends it. Called by pgsinkd.';
+
 CREATE FUNCTION :"schema".pause(sink text, topic text DEFAULT NULL, partition integer DEFAULT NULL)
     RETURNS bigint LANGUAGE plpgsql
     SET search_path = pg_catalog, :"schema", pg_temp

@@ -11,7 +11,7 @@ enum key_arrays_place {
     KEY_ARRAYS_TOPIC,
     KEY_ARRAYS_PARTITION,
     KEY_ARRAYS_MORE,
-    KEY_ARRAYS_MAX = 8
+    KEY_ARRAYS_MAX = 9
 };
 
 /* Of KEY_ARRAYS_MORE and what follows the caller fills as many as it needs: sql_array_i64 ... */

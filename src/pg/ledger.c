@@ -74,7 +74,7 @@ static const char *const statements[LEDGER_OPS] = {
                     " FROM l WHERE o.sink" SQL_EQ "l.sink AND o.topic" SQL_EQ "l.topic"
                     " AND o.partition" SQL_EQ "l.partition",
     [LEDGER_NOTE] = "SELECT $S.note_log($1, $2, $3, $4, $5, $6)" HERE("$7"),
-    [LEDGER_STAND] = "SELECT $S.stand($1, $2, $3, $4, $5, $6, $7, $8, $9)" HERE("$10"),
+    [LEDGER_STAND] = "SELECT $S.stand($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)" HERE("$11"),
 };
 
 struct ledger *ledger_new(const char *schema, const char *sink, const char *owner)
@@ -265,15 +265,15 @@ static void add_standing(struct key_arrays *keys, const struct standing *s)
     const struct standing *it = s != NULL ? s : &none;
     usec_t now = clock_mono();
 
-    add_text(&keys->of[3], standing_name(it->state));
-    add_text(&keys->of[4], it->why.text);
-    add_text(&keys->of[5], it->why.sqlstate);
-    add_text(&keys->of[6], it->why.hint);
+    add_text(&keys->of[4], standing_name(it->state));
+    add_text(&keys->of[5], it->why.text);
+    add_text(&keys->of[6], it->why.sqlstate);
+    add_text(&keys->of[7], it->why.hint);
     if (it->retry_at == USEC_NEVER) {
-        sql_array_null(&keys->of[7]);
+        sql_array_null(&keys->of[8]);
     } else {
         usec_t wait = it->retry_at > now ? it->retry_at - now : 0;
-        sql_array_i64(&keys->of[7], (int64_t) (wait / USEC_PER_MSEC));
+        sql_array_i64(&keys->of[8], (int64_t) (wait / USEC_PER_MSEC));
     }
 }
 
@@ -283,10 +283,11 @@ bool ledger_stand_start(struct ledger *l, struct conn *c, struct ledger_entry *e
     begin(l, c, LEDGER_STAND, entries, n);
     for (size_t i = 0; i < n; i++) {
         sql_array_i64(&l->keys.of[2], entries[i].owner_epoch);
+        sql_array_i64(&l->keys.of[3], entries[i].next_offset);
         add_standing(&l->keys, entries[i].standing);
     }
-    const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2), array(l, 3),
-                            array(l, 4), array(l, 5), array(l, 6), array(l, 7), c->marker};
+    const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2), array(l, 3), array(l, 4),
+                            array(l, 5), array(l, 6), array(l, 7), array(l, 8), c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 

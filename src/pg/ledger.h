@@ -54,7 +54,8 @@ struct ledger_entry {
     /* in: where to insert a row if there is none; LEDGER_UNKNOWN = only report     that */
     int64_t first_offset;
     const char *first_reason; /* in, borrowed: why it begins at first_offset */
-    int64_t next_offset;      /* out: LEDGER_UNKNOWN = there is no row, nothing was claimed */
+    /* out: LEDGER_UNKNOWN = there is no row, nothing was claimed; in, for ledger_stand_start */
+    int64_t next_offset;
     int64_t owner_epoch;      /* out */
     int32_t leader_epoch;     /* out: -1 unknown */
     bool mine;     /* out: claimed; false = there is no row, or (only_mine) another owns it */
@@ -140,7 +141,7 @@ bool ledger_note_start(struct ledger *l, struct conn *c, struct ledger_entry *en
 
 /*
  * Writes why the entries' partitions do not move, or that they do again, where owner_epoch is still
- * that of the entry.
+ * that of the entry; and why they do not, only where next_offset is, too.
  */
 bool ledger_stand_start(struct ledger *l, struct conn *c, struct ledger_entry *entries, size_t n,
                         struct error *err) _must_;

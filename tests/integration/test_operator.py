@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kit import ledger, wait
+from kit import ledger, standing, wait
 
 
 def times(bench):
@@ -281,4 +281,28 @@ def test_a_flood_of_notifications(bench):
     bench.move(log, 0, 0)  # an operator's change is still noticed
     wait.until(lambda: bench.rows() == 1100, "the rows again", timeout=10)
     assert d.running
+    bench.check(log)
+
+
+def test_a_state_that_comes_after_the_move_does_not_count(bench):
+    """The daemon writes why a partition stands a moment after it has stood; a row that was moved meanwhile is not meant."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    log.fill(100)
+    bench.drain(bench.config(log))
+
+    def stand(next_offset):
+        bench.sql(
+            "SELECT pgsinkd.stand(sink, ARRAY[topic], ARRAY[partition], ARRAY[owner_epoch], ARRAY[%s::bigint],"
+            " ARRAY['stopped'], ARRAY['no'], ARRAY['23514'], ARRAY[''], ARRAY[NULL::bigint])"
+            " FROM pgsinkd.offsets WHERE sink = %s",
+            next_offset, bench.sink,
+        )  # fmt: skip
+        return [s.next_offset for s in standing.standing(bench)]
+
+    assert stand(99) == []
+    assert stand(100) == [100]
+    standing.resume(bench)
+    log.fill(100)
+    bench.drain(bench.config(log))
     bench.check(log)

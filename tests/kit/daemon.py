@@ -104,7 +104,8 @@ class Daemon:
     """One process `pgsinkd run -c FILE`. A restart is a new Daemon with the same config."""
 
     def __init__(self, root: Path, name, config, *, args=(), env=None, failpoints=None, watchdog=None,
-                 times=None, program=BINARY):  # fmt: skip
+                 times=None, program=None):  # fmt: skip
+        program = program or BINARY
         assert program.exists(), f"{program} does not exist: build it, or run tools/test"
         self.name = name
         self.config = root / f"{name}.yaml"
