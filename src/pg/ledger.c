@@ -286,8 +286,9 @@ bool ledger_stand_start(struct ledger *l, struct conn *c, struct ledger_entry *e
         sql_array_i64(&l->keys.of[3], entries[i].next_offset);
         add_standing(&l->keys, entries[i].standing);
     }
-    const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2), array(l, 3), array(l, 4),
-                            array(l, 5), array(l, 6), array(l, 7), array(l, 8), c->marker};
+    const char *values[] = {l->sink,     array(l, 0), array(l, 1), array(l, 2),
+                            array(l, 3), array(l, 4), array(l, 5), array(l, 6),
+                            array(l, 7), array(l, 8), c->marker};
     return send_statement(l, ARRAY_LEN(values), values, err);
 }
 

@@ -56,8 +56,8 @@ struct ledger_entry {
     const char *first_reason; /* in, borrowed: why it begins at first_offset */
     /* out: LEDGER_UNKNOWN = there is no row, nothing was claimed; in, for ledger_stand_start */
     int64_t next_offset;
-    int64_t owner_epoch;      /* out */
-    int32_t leader_epoch;     /* out: -1 unknown */
+    int64_t owner_epoch;  /* out */
+    int32_t leader_epoch; /* out: -1 unknown */
     bool mine;     /* out: claimed; false = there is no row, or (only_mine) another owns it */
     bool inserted; /* out: the row was inserted now, with first_offset */
     bool begun;    /* out: it has had a row before; if there is none, it was deleted by hand */
