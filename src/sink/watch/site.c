@@ -56,17 +56,17 @@ static void metrics_page(struct site *s, const char *accept, struct http_reply *
 {
     enum metrics_format format = metrics_format_of(accept);
     _cleanup_buf_ struct buf ignored = {0};
-    process_look(&s->process);
     struct metrics m = {
         .sink = s->sc.cfg->sink,
         .librdkafka = client_library_version(),
         .buffer_limit = s->shown != NULL ? s->shown->buffer_limit : s->sc.buffer_limit,
         .partition_limit = s->sc.cfg->http.partitions,
         .ready = is_ready(s, &ignored),
-        .process = s->process,
         .snapshot = s->shown,
     };
 
+    process_look(&s->process);
+    m.process = s->process;
     out->type = metrics_type(format);
     metrics_print(&m, format, &out->body);
 }

@@ -292,6 +292,10 @@ static void test_privileges(void **state)
                         " TO unit_daemon");
     operator_ask(admin, "GRANT SELECT, INSERT, UPDATE ON " SCHEMA_SQL ".partitions"
                         " TO unit_daemon");
+    operator_ask(admin, "GRANT SELECT, UPDATE, DELETE ON " SCHEMA_SQL ".seeks TO unit_daemon");
+    operator_ask(admin, "GRANT SELECT, INSERT, UPDATE, DELETE ON " SCHEMA_SQL ".heartbeats"
+                        " TO unit_daemon");
+    operator_ask(admin, "GRANT SELECT ON " SCHEMA_SQL ".standing TO unit_daemon");
     assert_false(schema_ensure(c, SCHEMA, true, &applied, &err));
     assert_has(err.text, "offsets': role 'unit_daemon' has no UPDATE privilege");
     operator_ask(admin, "GRANT UPDATE ON " SCHEMA_SQL ".offsets TO unit_daemon");

@@ -1054,7 +1054,7 @@ static void test_no_answer(void **state)
     struct conn_settings settings = server_settings(server_dsn());
 
     teardown(NULL);
-    settings.timeout_usec = 300 * USEC_PER_MSEC;
+    settings.timeout_usec = 2 * USEC_PER_SEC; /* enough to install the schema */
     settings.lock_timeout_usec = 60 * USEC_PER_SEC;
     open_all(&settings);
     next_offset = 100;
