@@ -133,8 +133,8 @@ static size_t *shares_new(const struct crew *c)
         most = MAX(most, c->load[i]);
         least = i < c->active ? MIN(least, c->load[i]) : least;
     }
-    size_t share = most > least + 1 && c->rebalances ? (total + c->active - 1) / c->active
-                                                     : SIZE_MAX;
+    size_t workers = MAX(c->active, 1);
+    size_t share = most > least + 1 && c->rebalances ? (total + workers - 1) / workers : SIZE_MAX;
     for (size_t i = 0; i < c->cc.worker_count; i++) {
         left[i] = share;
     }
