@@ -319,7 +319,7 @@ def test_a_row_is_too_large_for_its_index(bench, path):
 
 def pids(bench):
     return bench.sql(
-        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgsinkd %' AND datname = current_database()"
+        "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pgsinkd % worker %' AND datname = current_database()"
         " ORDER BY pid"
     )
 
