@@ -48,35 +48,22 @@ static void keep_properties(struct config *cfg, const struct config *running,
     }
 }
 
+/* Of values that own no memory. */
 static size_t size_of(enum option_kind kind)
 {
-    switch (kind) {
-    case OPTION_U32:
-        return sizeof(uint32_t);
-    case OPTION_SIZE:
-        return sizeof(uint64_t);
-    case OPTION_DURATION:
-        return sizeof(usec_t);
-    case OPTION_BOOL:
-        return sizeof(bool);
-    case OPTION_START:
-        return sizeof(enum config_start);
-    case OPTION_ALLOWANCE:
-        return sizeof(struct config_allowance);
-    case OPTION_ZONE:
-        return sizeof(int32_t);
-    case OPTION_WORD:
-        return sizeof(int);
-    case OPTION_TEXT:
-    case OPTION_PROPERTIES:
-    case OPTION_TOPICS:
-    case OPTION_TABLE:
-    case OPTION_KEY:
-    case OPTION_COLUMNS:
-        break;
-    }
-    assert(false); /* they own memory */
-    return 0;
+    static const size_t sizes[] = {
+        [OPTION_U32] = sizeof(uint32_t),
+        [OPTION_SIZE] = sizeof(uint64_t),
+        [OPTION_DURATION] = sizeof(usec_t),
+        [OPTION_BOOL] = sizeof(bool),
+        [OPTION_START] = sizeof(enum config_start),
+        [OPTION_ALLOWANCE] = sizeof(struct config_allowance),
+        [OPTION_ZONE] = sizeof(int32_t),
+        [OPTION_WORD] = sizeof(int),
+    };
+
+    assert(kind < ARRAY_LEN(sizes) && sizes[kind] > 0);
+    return sizes[kind];
 }
 
 static void keep_field(struct config *cfg, const struct config *running, const struct option *o)

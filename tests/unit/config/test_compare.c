@@ -133,15 +133,17 @@ static void test_keeps_what_needs_a_restart(void **state)
         "        properties: {client.rack: '${RACK}', sasl.password: one}}\n"
         "postgres: {dsn: 'password=${PASSWORD}', timeout: 7s}\n"
         "delivery: at_least_once\n";
-    static const char other_head[] = "sink: t\n"
-                                     "kafka: {brokers: b, on_gap: latest}\n"
-                                     "postgres: {dsn: '', timeout: 8s, manage_schema: false}\n";
+    static const char other_head[] =
+        "sink: t\n"
+        "kafka: {brokers: b, on_gap: latest, properties: {linger.ms: 5}}\n"
+        "postgres: {dsn: '', timeout: 8s, manage_schema: false}\n";
 
     setenv("BROKERS", "broker", 1);
     setenv("RACK", "rack", 1);
     setenv("PASSWORD", "first", 1);
     _cleanup_config_ struct config *running = load(*state, running_head, "", ROUTE);
-    _cleanup_config_ struct config *cfg = load(*state, other_head, "workers: 2\n", ROUTE);
+    _cleanup_config_ struct config *cfg = load(*state, other_head,
+                                               "workers: 2\nhttp: {partitions: 5}\n", ROUTE);
     config_keep(cfg, running);
     expect_between(running, cfg,
                    "kafka.on_gap: stop -> latest\n"
@@ -151,6 +153,7 @@ static void test_keeps_what_needs_a_restart(void **state)
     assert_int_equal(cfg->kafka.start_ms, running->kafka.start_ms);
     assert_int_equal(cfg->postgres.timeout, 7 * USEC_PER_SEC);
     assert_true(cfg->postgres.manage_schema);
+    assert_int_equal(cfg->http.partitions, 1000);
     assert_int_equal(cfg->kafka.properties.count, 2);
     assert_string_equal(cfg->kafka.properties.items[0].value, "rack");
     assert_int_equal(cfg->routes[0].on_error, ON_ERROR_STOP); /* there is no schema */
