@@ -358,6 +358,10 @@ PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *cons
     PGresult *last = NULL;
     struct error fault = {.class = ERROR_NONE};
 
+    if (!conn_is_open(c)) { /* by a stop, or a fault that the caller could pass over */
+        error_set(err, ERROR_LINK, "the connection to postgresql is closed");
+        return NULL;
+    }
     conn_begin(c);
     int sent = count < 0 ? PQsendQuery(c->pg, sql)
                          : PQsendQueryParams(c->pg, sql, count, NULL, values, NULL, NULL, 0);

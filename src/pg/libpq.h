@@ -94,8 +94,8 @@ bool conn_wait(struct conn *c, struct error *err) _must_;
 
 /*
  * Blocking: runs one statement and returns its result, which the caller frees, or NULL and err.
- * With count < 0 sql may contain several statements, and the last result is returned. @thread main,
- * scout
+ * With count < 0 sql may contain several statements, and the last result is returned. ERROR_LINK
+ * where the connection is closed. @thread main, scout
  */
 PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *const *values,
                     struct error *err) _must_;

@@ -450,6 +450,9 @@ static void test_deadline_of_an_answer(void **state)
     assert_int_equal(err.class, ERROR_LINK);
     assert_has(err.text, "no answer from postgresql");
     assert_false(conn_is_open(c));
+    assert_false(conn_run(c, "SELECT 1", &err)); /* as if the fault had been passed over */
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_string_equal(err.text, "the connection to postgresql is closed");
     conn_free(c);
 }
 
