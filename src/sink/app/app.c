@@ -68,7 +68,7 @@ static bool start(struct app *a)
     a->scout = scout_start(a->cfg, a->client, &a->answers, a->owner);
     replayer_init(&a->replayer, config_needs_schema(a->cfg), a->cfg->route_count);
     seeker_init(&a->seeker, config_has_ledger(a->cfg) ? a->owner : NULL);
-    beat_init(&a->beat, config_needs_schema(a->cfg) ? a->owner : NULL, workers);
+    beat_init(&a->beat, config_needs_schema(a->cfg) ? a->owner : NULL);
     struct crew_config cc = {
         .cfg = a->cfg,
         .client = a->client,
@@ -253,7 +253,7 @@ static void turn_beat(struct app *a, usec_t now)
     }
     struct totals t = app_totals(a);
     struct crew_summary s = crew_summary(a->crew);
-    struct scout_mail *question = beat_turn(&a->beat, &t, &s, now);
+    struct scout_mail *question = beat_turn(&a->beat, &t, &s, config_workers(a->cfg), now);
     if (question != NULL) {
         scout_ask(a->scout, question);
     }

@@ -103,7 +103,6 @@ static void set_workers(struct app *a)
     }
     a->reload.leaving = a->worker_count - wanted;
     a->reload.leaving_told = false;
-    beat_set_workers(&a->beat, (uint32_t) wanted);
     if (wanted != before) {
         crew_set_workers(a->crew, a->workers, a->worker_count, wanted);
     }

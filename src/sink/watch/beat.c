@@ -12,17 +12,11 @@
 #define INTERVAL (10 * USEC_PER_SEC)
 #define FIRST (500 * USEC_PER_MSEC) /* most often partitions have been claimed by then */
 
-void beat_init(struct beat *b, const char *owner, uint32_t workers)
+void beat_init(struct beat *b, const char *owner)
 {
     usec_t now = clock_mono();
 
-    *b = (struct beat){
-        .owner = owner, .workers = workers, .started = now, .taken_at = now, .at = now + FIRST};
-}
-
-void beat_set_workers(struct beat *b, uint32_t workers)
-{
-    b->workers = workers;
+    *b = (struct beat){.owner = owner, .started = now, .taken_at = now, .at = now + FIRST};
 }
 
 usec_t beat_deadline(const struct beat *b)
@@ -59,7 +53,7 @@ static void take_last_error(struct heartbeat *out, usec_t now)
 }
 
 struct scout_mail *beat_turn(struct beat *b, const struct totals *t, const struct crew_summary *s,
-                             usec_t now)
+                             uint32_t workers, usec_t now)
 {
     if (now < beat_deadline(b)) {
         return NULL;
@@ -70,7 +64,7 @@ struct scout_mail *beat_turn(struct beat *b, const struct totals *t, const struc
     snprintf(m->beat->host, sizeof m->beat->host, "%.*s", (int) strcspn(b->owner, ":"), b->owner);
     m->beat->pid = getpid();
     m->beat->age_usec = now - b->started;
-    m->beat->workers = b->workers;
+    m->beat->workers = workers;
     m->beat->partitions = s->partitions;
     take_rates(b, t, now, m->beat);
     take_last_error(m->beat, now);

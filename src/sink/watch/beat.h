@@ -12,9 +12,8 @@
 
 struct beat {
     const char *owner; /* borrowed; NULL: there is no schema to write it into */
-    uint32_t workers;
-    bool asking;  /* the scout has one */
-    bool written; /* once at least */
+    bool asking;       /* the scout has one */
+    bool written;      /* once at least */
     usec_t started;
     usec_t at;       /* of the next */
     usec_t taken_at; /* of the totals, */
@@ -22,13 +21,12 @@ struct beat {
     uint64_t rows;
 };
 
-void beat_init(struct beat *b, const char *owner, uint32_t workers);
-void beat_set_workers(struct beat *b, uint32_t workers); /* another number: the next says it */
+void beat_init(struct beat *b, const char *owner);
 usec_t beat_deadline(const struct beat *b);
 
 /* The next one, for the scout, whose it then is; NULL: it is not due. */
 struct scout_mail *beat_turn(struct beat *b, const struct totals *t, const struct crew_summary *s,
-                             usec_t now);
+                             uint32_t workers, usec_t now);
 
 /* Its answer, SCOUT_HEARTBEAT; the caller frees it. */
 void beat_answer(struct beat *b, const struct scout_mail *m);

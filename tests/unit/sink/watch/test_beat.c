@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 static struct beat b;
+static uint32_t workers;
 static const struct crew_summary crew = {.partitions = 3};
 
 static int setup(void **state)
 {
     (void) state;
-    beat_init(&b, "db7:4711:7cc48d16", 2);
+    beat_init(&b, "db7:4711:7cc48d16");
+    workers = 2;
     return 0;
 }
 
@@ -20,7 +22,7 @@ static struct scout_mail *beat_of(uint64_t records, uint64_t rows, usec_t now)
 {
     const struct totals t = {.records = records, .rows = rows};
 
-    return beat_turn(&b, &t, &crew, now);
+    return beat_turn(&b, &t, &crew, workers, now);
 }
 
 /* The next one, when it is due, answered well. */
@@ -59,7 +61,7 @@ static void test_another_number_of_workers(void **state)
     struct heartbeat h;
 
     (void) state;
-    beat_set_workers(&b, 5);
+    workers = 5;
     (void) answered(0, 0, &h);
     assert_int_equal(h.workers, 5);
 }
@@ -123,7 +125,7 @@ static void test_the_last_one(void **state)
 static void test_without_a_schema(void **state)
 {
     (void) state;
-    beat_init(&b, NULL, 2);
+    beat_init(&b, NULL);
     assert_int_equal(beat_deadline(&b), USEC_NEVER);
     assert_null(beat_end(&b));
 }
