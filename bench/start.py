@@ -1,14 +1,17 @@
 """The measurements of bench/start, which installs and builds what this needs, and says what the options are."""
 
 import argparse
+import itertools
 import json
 import re
+import statistics
 import subprocess
 import time
 from pathlib import Path
 
 from confluent_kafka import Producer
 from kit import daemon, process, wait
+from kit.web import Web
 
 from measure import Servers, cpu_of, peak_rss, say, watch_threads
 
@@ -21,8 +24,24 @@ MANY_PROPERTIES = (  # Kafka with 10,000 partitions: nothing but what is measure
     "log.retention.check.interval.ms=300000",
     "log.cleaner.enable=false",
     "log.index.size.max.bytes=65536",
+    "broker.heartbeat.interval.ms=2000",
+    "broker.session.timeout.ms=20000",
 )
-PARTS = ("idle", "start", "handover", "kill", "stop", "memory")
+MANY_FETCH = {"fetch.wait.max.ms": 500}  # what docs/OPERATIONS.md advises
+PARTS = ("idle", "start", "many", "handover", "kill", "stop", "memory")
+WATCHDOG_SECONDS = 4  # the daemon feeds it every other second
+
+
+class Told(dict):
+    """Figures that are said as soon as they are there: what is left of a run that fails."""
+
+    def __init__(self, start, title):
+        super().__init__()
+        self.start, self.title = start, title
+
+    def __setitem__(self, what, got):
+        super().__setitem__(what, got)
+        self.start.tell(f"{self.title}: {what}: {got}")
 
 
 class Start:
@@ -82,7 +101,7 @@ class Start:
                     break
                 except BufferError:
                     producer.poll(0.1)
-        assert producer.flush(60) == 0
+        assert producer.flush(60 * wait.FACTOR) == 0
 
     # What is seen in PostgreSQL
 
@@ -209,6 +228,67 @@ class Start:
             f" {found['idle']['cpu_percent']:.2f} % CPU, {found['idle']['wakeups_per_second']:.0f} wake-ups/s"
         )
         return found
+
+    def asked(self, ask, times=20):
+        """Seconds that it takes, (median, longest), and what came last."""
+        seconds = []
+        for _ in range(times):
+            began = time.monotonic()
+            found = ask()
+            seconds.append(time.monotonic() - began)
+            time.sleep(0.2)
+        return {"median": statistics.median(seconds), "longest": max(seconds)}, found
+
+    def gap(self, d, key, since):
+        """The longest time between two messages of that kind to the service manager."""
+        times = [when for when, k, _ in d.notify.messages if k == key and when >= since]
+        return max(b - a for a, b in itertools.pairwise(times))
+
+    def many(self):
+        """Very many partitions in one sink while people look: how soon pages, SQL and requests are answered."""
+        partitions = self.options.partitions
+        sink, topics = self.sink(partitions)
+        web = Web(process.free_port())
+        config = self.config(sink, topics, MANY_FETCH, http={"listen": web.address})
+        found = {}
+        for turn, title in enumerate(("first", "second"), 1):
+            self.fill(topics, partitions)
+            d = daemon.Daemon(self.servers.root, f"many{turn}", config, watchdog=WATCHDOG_SECONDS)
+            self.daemons.append(d)
+            last = self.wait_rows(sink, partitions * turn, 300)
+            found[title] = Told(self, f"{partitions:,} partitions, watched, {title} start")
+            found[title]["all_rows"] = last - d.started
+            self.settle(d)
+            watched = time.monotonic()
+            for path in ("/metrics", "/status", "/", "/readyz"):
+                got, answer = self.asked(lambda path=path: web.get(path))
+                found[title][path] = got | {"bytes": len(answer.text)}
+            got, _ = self.asked(lambda: self.db.execute("SELECT * FROM pgsinkd.status WHERE sink = %s", [sink]).fetchall())
+            found[title]["pgsinkd.status"] = got
+            found[title]["pause"] = self.asked(lambda: self.steer(d, web, sink, topics[0]), 3)[0]
+            wait.until(lambda: time.monotonic() > watched + 25, "heartbeats")
+            found[title]["heartbeat_age"] = float(
+                self.db.execute(
+                    "SELECT extract(epoch FROM now() - seen_at) FROM pgsinkd.instances WHERE sink = %s", [sink]
+                ).fetchone()[0]
+            )
+            found[title]["status_gap"] = self.gap(d, "STATUS", watched)
+            found[title]["watchdog_gap"] = self.gap(d, "WATCHDOG", watched)
+            found[title]["rss"] = process.rss_bytes(d.pid)
+            found[title]["peak_rss"] = peak_rss(d.pid)
+            found[title]["bound"] = int(d.wait_log(r"memory bound (\d+) MiB")[1]) << 20
+            found[title]["stop"] = d.terminate()
+        return found
+
+    def steer(self, d, web, sink, topic):
+        """A partition is paused, which the daemon hears by NOTIFY, and goes on."""
+        for call, state in (("pause", "paused"), ("resume", "reading")):
+            self.db.execute(f"SELECT pgsinkd.{call}(%s, %s, 0)", [sink, topic])
+            wait.until(lambda state=state: self.state(web, topic) == state, f"{topic}-0 to be {state}")
+
+    def state(self, web, topic):
+        partitions = json.loads(web.get("/status").text)["partitions"]
+        return next((p["state"] for p in partitions if (p["topic"], p["partition"]) == (topic, 0)), None)
 
     def handover(self):
         """A second member comes, and goes: until each has its half, or all, and every partition moves."""

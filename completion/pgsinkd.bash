@@ -8,7 +8,12 @@ _pgsinkd() {
 
     if [ "$COMP_CWORD" = 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$program" --help 2>/dev/null | sed -n 's/^  \([a-z-]*\) .*/\1/p')
-            --help" -- "$word")
+            help --help --version" -- "$word")
+        return
+    fi
+    if [ "$command" = help ]; then
+        [ "$COMP_CWORD" = 2 ] && mapfile -t COMPREPLY < <(compgen -W "$("$program" --help 2>/dev/null |
+            sed -n 's/^  \([a-z-]*\) .*/\1/p')" -- "$word")
         return
     fi
 
@@ -23,11 +28,12 @@ _pgsinkd() {
     --timeout | --sample | --route | --topic | --partition | --offset | --sqlstate | --since | --until | --limit | --content | --from | --to | --from-group) return ;;
     esac
 
-    local help
+    local help file=
     help=$("$program" "$command" --help 2>/dev/null) || return
+    case $help in *'-c FILE'*) file='-c --config' ;; esac
     case $word in
     -*)
-        mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '--[a-z][a-z-]*' <<<"$help" | sort -u) --help -c" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "$(grep -oE -- '--[a-z][a-z-]*' <<<"$help" | sort -u) --help $file" -- "$word")
         ;;
     *) # list, show, replay, discard; the description of an option does not begin so
         if [ "$COMP_CWORD" = 2 ]; then

@@ -11,6 +11,7 @@
  *     app        start, main's loop, stop                          sink/app/app.h
  *     plan       what is to be done, made before workers run       sink/plan/plan.h
  *     crew       main's view of partitions                         sink/crew/crew.h
+ *     schemas    which schema a record was written with            sink/schemas/registrar.h
  *     worker     one worker's thread                               sink/worker/worker.h
  *     scout      the thread that may block                         sink/scout/scout.h
  *     watch      what people see, what --until-end waits for       sink/watch/progress.h
@@ -23,6 +24,7 @@
  *     format     bytes into cells, one file per format             row/format/format.h
  *     encode     a cell into a column's bytes                      row/encode/encode.h
  *     schema     what a value means beyond its text                row/schema/logical.h
+ *     evolve     what a table lacks, given a schema                row/evolve/new_table.h
  *     json       one document, strictly read                       row/json/document.h
  *     path       the language of users: paths, conditions          row/path/path.h
  *     cell       one value on its way                              row/cell/cell.h
@@ -30,10 +32,13 @@
  *     table      the target                                        row/table/table.h
  *     batch      what one transaction stores                       row/batch/batch.h
  * pg/            the window to the target                          pg/txn.h, pg/ledger.h
+ * registry/      the window to a schema registry                   registry/registry.h
  * host/          the window to the operator                        host/notify.h
  * base/          words without a domain                            base/error.h, base/mailbox.h
  */
+#include "base/mem.h"
 #include "command/command.h"
+#include "command/instance.h"
 #include "command/sample.h"
 #include "config/config.h"
 #include "config/units.h"
@@ -59,8 +64,10 @@ static const char DEAD_LETTERS_MORE[] =
     "  replay   ask the daemon to put them through their routes again;\n"
     "           --wait: return when it has\n"
     "  discard  delete them; --yes to delete all of the sink\n"
-    "which ones: --route NAME, --topic NAME, --partition N, --offset N,\n"
+    "which ones: a place, also as list writes it (orders-0@17); --route NAME, --topic NAME,\n"
+    "  --partition N, --offset N,\n"
     "  --sqlstate CODE (or its first characters), --since TIME, --until TIME, --limit N\n"
+    "  TIME: 2026-11-29T06:00:00Z, yesterday, or a duration before now such as 90m\n"
     "list, show: --json prints one JSON object per line\n";
 
 static const char RUN_MORE[] =
@@ -72,6 +79,10 @@ static const char RUN_MORE[] =
 static const char CHECK_MORE[] =
     "  --sample N  also read the newest N records of each topic (100; 0: none) and print what\n"
     "              would become of them: 1 if a route would reject all records of a topic\n";
+
+static const char CONFIG_MORE[] =
+    "  --without-secrets  take ${...} that cannot be read for right, and print it as it is: for a\n"
+    "                     place without secrets, such as CI\n";
 
 static const char VERIFY_MORE[] =
     "  --content TOPIC  read the topic again, compare each record with its row, dead letter or\n"
@@ -105,6 +116,19 @@ static const char PAUSE_MORE[] =
 static const char RESUME_MORE[] =
     "Without a topic all of the sink. Skips nothing: what cannot be stored then stands again.\n";
 
+static const char TRY_MORE[] =
+    "Prints the record as Kafka has it, the value of each column in each row, what PostgreSQL\n"
+    "says of these values, and the SQL. Nothing is written, no group is joined.\n"
+    "OFFSET: an offset; earliest; latest (the default); -5 is the fifth from the end\n"
+    "Without a partition the newest record of the topic.\n"
+    "  --json  one JSON object, with all bytes of the record\n"
+    "0 if it would be stored or makes no row, 1 if a route would reject it\n";
+
+static const char PROPOSE_MORE[] =
+    "Prints a CREATE TABLE, with the reason for each type and how many of the records have the\n"
+    "field, and a route. The file needs no routes. Nothing is executed.\n"
+    "  --records N  read the newest N records (1000)\n";
+
 static const struct verb VERBS[] = {
     {"run", "run -c FILE [--until-end [--timeout DURATION]]",
      "run the daemon; --until-end: store what is there now, then stop", RUN_MORE, "cuT", 0, 0,
@@ -112,14 +136,19 @@ static const struct verb VERBS[] = {
     {"check", "check -c FILE [--sample N]",
      "check all that can be checked without writing, and print the plan", CHECK_MORE, "cN", 0, 0,
      command_check},
-    {"config", "config -c FILE", "check the file alone and print the effective configuration", NULL,
-     "c", 0, 0, command_config},
+    {"try", "try TOPIC[:PARTITION][@OFFSET] -c FILE [--json]",
+     "show one record, and what its routes would make of it", TRY_MORE, "cJ", 1, 1, command_try},
+    {"propose", "propose TOPIC -c FILE [--records N]",
+     "propose a table and a route for a topic of JSON", PROPOSE_MORE, "cR", 1, 1, command_propose},
+    {"config", "config -c FILE [--without-secrets]",
+     "check the file alone and print the effective configuration", CONFIG_MORE, "cS", 0, 0,
+     command_config},
     {"init", "init -c FILE [--print]",
      "create or upgrade the schema; --print writes the SQL to stdout", NULL, "cp", 0, 0,
      command_init},
-    {"dead-letters", "dead-letters WORD -c FILE ...",
+    {"dead-letters", "dead-letters WORD [TOPIC[:PARTITION][@OFFSET]] -c FILE ...",
      "list, show, replay or discard what could not be stored", DEAD_LETTERS_MORE, "crtnosablJWY", 1,
-     1, command_dead_letters},
+     2, command_dead_letters},
     {"status", "status -c FILE [--json] [--watch]",
      "how the sink is: daemons, what stands and why, topics by lag", STATUS_MORE, "cJH", 0, 0,
      command_status},
@@ -143,12 +172,14 @@ static const struct verb VERBS[] = {
 
 static void usage(FILE *out)
 {
-    fprintf(out, "usage: pgsinkd COMMAND\n\n");
+    fprintf(out, "usage: pgsinkd COMMAND -c FILE ...\n\n");
     for (size_t i = 0; i < ARRAY_LEN(VERBS); i++) {
         fprintf(out, "  %-30s %s\n", VERBS[i].synopsis, VERBS[i].summary);
     }
+    fprintf(out, "\n-c FILE is also --config FILE; pgsinkd --version (-V) is pgsinkd version.\n"
+                 "More: pgsinkd help COMMAND, man pgsinkd; of the file: man pgsinkd.yaml\n");
     fprintf(out, "\nexit codes: 0 ok, 1 fault at run time, 2 usage, 3 configuration file, "
-                 "4 target, 5 source\n");
+                 "4 target, 5 source, 6 put out by another process\n");
 }
 
 static void verb_usage(const struct verb *verb, FILE *out)
@@ -166,10 +197,20 @@ static const struct verb *find_verb(const char *name)
     return NULL;
 }
 
-static enum exit_code bad_usage(const char *what, const char *word)
+static enum exit_code unknown_command(const char *word)
 {
-    fprintf(stderr, "pgsinkd: %s '%s'\n", what, word);
-    usage(stderr);
+    const char *names[ARRAY_LEN(VERBS)];
+
+    for (size_t i = 0; i < ARRAY_LEN(VERBS); i++) {
+        names[i] = VERBS[i].name;
+    }
+    const char *near = str_nearest(word, names, ARRAY_LEN(names));
+    fprintf(stderr, "pgsinkd: unknown %s '%s'\n", *word == '-' ? "option" : "command", word);
+    if (near != NULL) {
+        fprintf(stderr, "HINT: Did you mean '%s'?\n", near);
+    } else {
+        usage(stderr);
+    }
     return EXIT_USAGE;
 }
 
@@ -178,12 +219,14 @@ static bool wants_config(const struct verb *verb)
     return *verb->options == 'c';
 }
 
-/* Every option of every verb, by the letter that getopt returns; only c may be written so. */
+/* Every option of every verb, by the letter that getopt returns; only c and h may be written so. */
 static const struct option OPTIONS[] = {
     {"config", required_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
     {"until-end", no_argument, NULL, 'u'},
     {"timeout", required_argument, NULL, 'T'},
     {"print", no_argument, NULL, 'p'},
+    {"without-secrets", no_argument, NULL, 'S'},
     {"route", required_argument, NULL, 'r'},
     {"topic", required_argument, NULL, 't'},
     {"partition", required_argument, NULL, 'n'},
@@ -193,6 +236,7 @@ static const struct option OPTIONS[] = {
     {"until", required_argument, NULL, 'b'},
     {"limit", required_argument, NULL, 'l'},
     {"sample", required_argument, NULL, 'N'},
+    {"records", required_argument, NULL, 'R'},
     {"content", required_argument, NULL, 'C'},
     {"from", required_argument, NULL, 'F'},
     {"to", required_argument, NULL, 'E'},
@@ -230,6 +274,19 @@ static bool take_sample(const char *text, struct command_args *args)
     return ok;
 }
 
+/* The same, but at least one. */
+static bool take_records(const char *text, struct command_args *args)
+{
+    bool ok = str_to_u64(str_of(text), &args->records) && args->records > 0 &&
+              args->records <= SAMPLE_RECORDS_MAX;
+
+    if (!ok) {
+        fprintf(stderr, "pgsinkd: --records: '%s' is not a number from 1 to %d\n", text,
+                SAMPLE_RECORDS_MAX);
+    }
+    return ok;
+}
+
 /* False: not an offset. */
 static bool take_place(const char *option, const char *text, int64_t *out)
 {
@@ -241,6 +298,17 @@ static bool take_place(const char *option, const char *text, int64_t *out)
     return ok;
 }
 
+/* False: it is not the first. */
+static bool take_file(const char **out_file)
+{
+    if (*out_file != NULL) {
+        fprintf(stderr, "pgsinkd: -c is there twice: '%s' and '%s'\n", *out_file, optarg);
+        return false;
+    }
+    *out_file = optarg;
+    return true;
+}
+
 static bool take_option(int letter, struct command_args *args, const char **out_file)
 {
     const char *term = strchr(TERM_LETTERS, letter);
@@ -248,13 +316,15 @@ static bool take_option(int letter, struct command_args *args, const char **out_
     if (term != NULL) {
         args->terms[term - TERM_LETTERS] = optarg;
     } else if (letter == 'c') {
-        *out_file = optarg;
+        return take_file(out_file);
     } else if (letter == 'G') {
         args->from_group = optarg;
     } else if (letter == 'T') {
         return take_timeout(optarg, args);
     } else if (letter == 'N') {
         return take_sample(optarg, args);
+    } else if (letter == 'R') {
+        return take_records(optarg, args);
     } else if (letter == 'F') {
         return take_place("from", optarg, &args->from);
     } else if (letter == 'E') {
@@ -264,6 +334,7 @@ static bool take_option(int letter, struct command_args *args, const char **out_
     }
     args->run.until_end |= letter == 'u';
     args->print |= letter == 'p';
+    args->without_secrets |= letter == 'S';
     args->json |= letter == 'J';
     args->wait |= letter == 'W';
     args->yes |= letter == 'Y';
@@ -280,26 +351,104 @@ static bool fits_together(const struct command_args *args)
     return true;
 }
 
-/* False: the verb has no such option, wants more or fewer words, or lacks the file. */
-static bool parse_options(const struct verb *verb, int argc, char **argv, struct command_args *args,
-                          const char **out_file)
+/* ---- what is wrong with a command line ---- */
+
+/* An option that no verb has, or this one has not; getopt has said the former. */
+static void bad_option(const struct verb *verb, int letter, const char *word)
+{
+    const char *names[ARRAY_LEN(OPTIONS)];
+    const char *given = NULL;
+    size_t n = 0;
+
+    for (size_t i = 0; OPTIONS[i].name != NULL; i++) {
+        if (strchr(verb->options, OPTIONS[i].val) != NULL) {
+            names[n++] = OPTIONS[i].name;
+        }
+        given = OPTIONS[i].val == letter ? OPTIONS[i].name : given;
+    }
+    if (given != NULL) {
+        fprintf(stderr, "pgsinkd %s: there is no option '--%s' here\n", verb->name, given);
+    }
+    bool is_long = letter == '?' && word != NULL && strncmp(word, "--", 2) == 0;
+    const char *near = is_long ? str_nearest(word + 2, names, n) : NULL;
+    if (near != NULL) {
+        fprintf(stderr, "HINT: Did you mean '--%s'?\n", near);
+    }
+}
+
+static bool is_yaml(const char *word)
+{
+    size_t n = strlen(word);
+
+    return (n > 5 && strcmp(word + n - 5, ".yaml") == 0) ||
+           (n > 4 && strcmp(word + n - 4, ".yml") == 0);
+}
+
+/* A file among the words, which may be there without its -c. */
+static const char *find_file(int argc, char **argv)
+{
+    for (int i = optind; i < argc; i++) {
+        if (is_yaml(argv[i])) {
+            return argv[i];
+        }
+    }
+    return NULL;
+}
+
+static bool file_missing(const struct verb *verb, int argc, char **argv)
+{
+    const char *word = find_file(argc, argv);
+
+    fprintf(stderr, "pgsinkd %s: -c FILE is missing\n", verb->name);
+    if (word != NULL) {
+        fprintf(stderr, "HINT: Did you mean '-c %s'?\n", word);
+    }
+    return false;
+}
+
+static bool check_words(const struct verb *verb, unsigned words, char **argv)
+{
+    if (words < verb->least_words) {
+        fprintf(stderr, "pgsinkd %s: a word is missing\n", verb->name);
+        return false;
+    }
+    if (words > verb->most_words) {
+        fprintf(stderr, "pgsinkd %s: '%s' is one word too many\n", verb->name,
+                argv[optind + (int) verb->most_words]);
+        return false;
+    }
+    return true;
+}
+
+enum parsed { PARSED_OK, PARSED_BAD, PARSED_HELP };
+
+/* PARSED_BAD: it has been said what is wrong. */
+static enum parsed parse_options(const struct verb *verb, int argc, char **argv,
+                                 struct command_args *args, const char **out_file)
 {
     int letter;
 
-    while ((letter = getopt_long(argc, argv, "c:", OPTIONS, NULL)) != -1) {
-        if (letter == '?' || strchr(verb->options, letter) == NULL ||
-            !take_option(letter, args, out_file)) {
-            return false;
+    while ((letter = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1) {
+        if (letter == 'h') {
+            return PARSED_HELP;
+        }
+        if (letter == '?' || strchr(verb->options, letter) == NULL) {
+            bad_option(verb, letter, argv[optind - 1]);
+            return PARSED_BAD;
+        }
+        if (!take_option(letter, args, out_file)) {
+            return PARSED_BAD;
         }
     }
     unsigned words = (unsigned) (argc - optind);
-    if (words < verb->least_words || words > verb->most_words || !fits_together(args)) {
-        return false;
+    bool ok = *out_file != NULL || !wants_config(verb) || file_missing(verb, argc, argv);
+    if (!ok || !check_words(verb, words, argv) || !fits_together(args)) {
+        return PARSED_BAD;
     }
     for (unsigned i = 0; i < words; i++) {
         args->words[i] = argv[optind + (int) i];
     }
-    return (*out_file != NULL) == wants_config(verb);
+    return PARSED_OK;
 }
 
 static bool wants_help(const char *word)
@@ -307,26 +456,59 @@ static bool wants_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
 }
 
+static bool wants_version(const char *word)
+{
+    return strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0;
+}
+
+static enum config_purpose purpose_of(const struct verb *verb, const struct command_args *args)
+{
+    if (verb->run == command_propose) {
+        return CONFIG_FOR_PROPOSAL;
+    }
+    return args->without_secrets ? CONFIG_WITHOUT_SECRETS : CONFIG_TO_RUN;
+}
+
 static enum exit_code run_verb(const struct verb *verb, int argc, char **argv)
 {
-    struct command_args args = {.sample = SAMPLE_RECORDS, .from = -1, .to = -1};
+    struct command_args args = {
+        .sample = SAMPLE_RECORDS, .records = PROPOSE_RECORDS, .from = -1, .to = -1};
     const char *file = NULL;
 
-    if (!parse_options(verb, argc, argv, &args, &file)) {
-        verb_usage(verb, stderr);
-        return EXIT_USAGE;
+    enum parsed parsed = parse_options(verb, argc, argv, &args, &file);
+    if (parsed != PARSED_OK) {
+        verb_usage(verb, parsed == PARSED_HELP ? stdout : stderr);
+        return parsed == PARSED_HELP ? EXIT_OK : EXIT_USAGE;
     }
     if (!wants_config(verb)) {
         return verb->run(&args);
     }
-    struct error err;
-    _cleanup_config_ struct config *cfg = config_load(file, &err);
+    _cleanup_mem_ struct config_faults *faults = mem_zalloc(sizeof *faults);
+    _cleanup_buf_ struct buf name = {0};
+    const char *path = instance_file(file, &name);
+    _cleanup_config_ struct config *cfg = config_load_all(path, purpose_of(verb, &args), faults);
     if (cfg == NULL) {
-        command_fault(&err);
+        (void) instance_hint(file, &faults->items[0]);
+        command_faults(faults);
         return EXIT_CONFIG;
     }
     args.cfg = cfg;
     return verb->run(&args);
+}
+
+static enum exit_code help(const char *word)
+{
+    const struct verb *verb = word != NULL ? find_verb(word) : NULL;
+
+    if (word != NULL && verb == NULL) {
+        return unknown_command(word);
+    }
+    if (verb != NULL) {
+        verb_usage(verb, stdout);
+    } else {
+        usage(stdout);
+    }
+    return EXIT_OK;
 }
 
 static enum exit_code run(int argc, char **argv)
@@ -336,19 +518,17 @@ static enum exit_code run(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (wants_help(argv[1])) {
-        usage(stdout);
-        return EXIT_OK;
+        return help(argv[2]);
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (wants_version(argv[1])) {
         return command_version(&(struct command_args){0});
     }
     const struct verb *verb = find_verb(argv[1]);
     if (verb == NULL) {
-        return bad_usage("unknown command", argv[1]);
+        return unknown_command(argv[1]);
     }
     if (argc == 3 && wants_help(argv[2])) {
-        verb_usage(verb, stdout);
-        return EXIT_OK;
+        return help(argv[1]);
     }
     return run_verb(verb, argc - 1, argv + 1);
 }

@@ -1,8 +1,8 @@
 """What all Python tests share: the path to the kit, and one PostgreSQL and one Kafka per run.
 
-Two more kinds of Kafka are started for the first test of a file that asks for them, and end with the file, since idle
-ones cost CPU: a broker that can be replaced by another cluster (own_kafka, own_bench), and a cluster of three brokers
-(cluster, cluster_bench).
+Three more kinds of Kafka are started for the first test of a file that asks for them, and end with the file, since idle
+ones cost CPU: a broker that can be replaced by another cluster (own_kafka, own_bench), a cluster of three brokers
+(cluster, cluster_bench), and a broker that wants TLS and logins (secure, secure_bench; see kit/secure.py).
 """
 
 import os
@@ -19,9 +19,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from kit.bench import Bench  # noqa: E402
 from kit.cluster import Cluster  # noqa: E402
 from kit.kafka import Broker  # noqa: E402
+from kit.late import Lateness  # noqa: E402
 from kit.postgres import Postgres  # noqa: E402
+from kit.secure import SecureBroker  # noqa: E402
 
 KEEP = bool(os.environ.get("PGSINKD_TEST_KEEP"))  # leave the files of the run behind
+
+
+def pytest_configure(config):
+    path = os.environ.get("PGSINKD_TEST_LATE")
+    if path and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(Lateness(path))
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
@@ -54,11 +62,15 @@ def shared_postgres(root):
     server.stop("immediate") if KEEP else server.destroy()
 
 
+def lent(kafka):
+    """A broker or cluster, and its end after the last test that has it."""
+    yield kafka
+    kafka.kill() if KEEP else kafka.destroy()
+
+
 @pytest.fixture(scope="session")
 def shared_kafka(root):
-    broker = Broker(root).format().start()
-    yield broker
-    broker.kill() if KEEP else broker.destroy()
+    yield from lent(Broker(root).format().start())
 
 
 @pytest.fixture
@@ -79,9 +91,7 @@ def kafka(shared_kafka):
 
 @pytest.fixture(scope="module")
 def shared_own_kafka(root):
-    broker = Broker(Path(tempfile.mkdtemp(prefix="own-", dir=root))).format().start()
-    yield broker
-    broker.kill() if KEEP else broker.destroy()
+    yield from lent(Broker(Path(tempfile.mkdtemp(prefix="own-", dir=root))).format().start())
 
 
 @pytest.fixture
@@ -93,15 +103,25 @@ def own_kafka(shared_own_kafka):
 
 @pytest.fixture(scope="module")
 def shared_cluster(root):
-    cluster = Cluster(Path(tempfile.mkdtemp(prefix="cluster-", dir=root))).format().revive()
-    yield cluster
-    cluster.kill() if KEEP else cluster.destroy()
+    yield from lent(Cluster(Path(tempfile.mkdtemp(prefix="cluster-", dir=root))).format().revive())
 
 
 @pytest.fixture
 def cluster(shared_cluster):
     """Three brokers, all running whatever the test before did to them."""
     return shared_cluster.revive()
+
+
+@pytest.fixture(scope="module")
+def shared_secure(root):
+    yield from lent(SecureBroker(Path(tempfile.mkdtemp(prefix="secure-", dir=root))).format().start())
+
+
+@pytest.fixture
+def secure(shared_secure):
+    """A broker with TLS, logins and ACLs, running whatever the test before did to it."""
+    shared_secure.revive()
+    return shared_secure
 
 
 def bench_of(request, root, postgres, kafka):
@@ -132,3 +152,9 @@ def own_bench(request, root, postgres, own_kafka):
 def cluster_bench(request, root, postgres, cluster):
     """A bench on three brokers."""
     yield from bench_of(request, root, postgres, cluster)
+
+
+@pytest.fixture
+def secure_bench(request, root, postgres, secure):
+    """A bench on a broker that wants TLS and logins on its other listeners."""
+    yield from bench_of(request, root, postgres, secure)

@@ -3,18 +3,21 @@
 
 PACKAGES_BUILD=(
     build-essential clang meson ninja-build pkg-config
-    librdkafka-dev libpq-dev libyaml-dev libsystemd-dev libsimdjson-dev libmicrohttpd-dev
+    librdkafka-dev libpq-dev libyaml-dev libsystemd-dev libsimdjson-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev
+    libprotobuf-dev libprotoc-dev
 )
 PACKAGES_POSTGRES=(postgresql)
 PACKAGES_PACKAGE=(debhelper dpkg-dev fakeroot lintian)
 PACKAGES_TEST=(
     g++ libclang-rt-dev libcmocka-dev clang-format clang-tidy clang-tools gcovr git
-    maven default-jre-headless kcat iproute2 util-linux pgbouncer postgresql-postgis
+    maven default-jre-headless kcat openssl iproute2 util-linux pgbouncer postgresql-postgis
     mariadb-server-core mariadb-client-core prometheus chromium-headless-shell
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg python3-confluent-kafka
+    python3-avro python3-protobuf protobuf-compiler
 )
 
 KAFKA_VERSION=4.1.1
+KAFKA_3_VERSION=3.9.1 # as JARS_3 of tests/kit/kafka.py
 KAFKA_HOME=${XDG_CACHE_HOME:-$HOME/.cache}/pgsinkd-tests/kafka-$KAFKA_VERSION
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
@@ -81,6 +84,9 @@ POM
 
 fetch_kafka() { fetch_jars "$KAFKA_HOME" "org.apache.kafka:kafka_2.13:$KAFKA_VERSION"; }
 
+# For one test, about logins.
+fetch_kafka_3() { fetch_jars "$CACHE/kafka-$KAFKA_3_VERSION" "org.apache.kafka:kafka_2.13:$KAFKA_3_VERSION"; }
+
 fetch_connect() { fetch_jars "$CACHE/connect-$CONNECT_VERSION" "org.apache.kafka:connect-runtime:$CONNECT_VERSION"; }
 
 # fetch_debezium NAME [VERSION]: the plugin debezium-connector-NAME for Kafka Connect, from Maven Central, once.
@@ -93,6 +99,20 @@ fetch_debezium() {
     mkdir -p "$dir.new"
     (cd "$dir.new" && mvn -q -B dependency:unpack -DoutputDirectory=. \
         -Dartifact="io.debezium:debezium-connector-$1:$version:tar.gz:plugin" >&2) || return
+    mv "$dir.new" "$dir"
+}
+
+APICURIO_VERSION=3.0.9 # as VERSION of tests/kit/apicurio.py
+
+# A schema registry, from Maven Central, once.
+fetch_apicurio() {
+    local dir=$CACHE/apicurio-$APICURIO_VERSION
+    [ -d "$dir" ] && return
+    say "fetching Apicurio Registry $APICURIO_VERSION"
+    rm -rf "$dir.new"
+    mkdir -p "$dir.new"
+    (cd "$dir.new" && mvn -q -B dependency:unpack -DoutputDirectory=. \
+        -Dartifact="io.apicurio:apicurio-registry-app:$APICURIO_VERSION:tar.gz:all" >&2) || return
     mv "$dir.new" "$dir"
 }
 

@@ -82,6 +82,15 @@ bool error_hint(struct error *err, const char *fmt, ...)
     return false;
 }
 
+void error_short_text(const struct error *err, char *out, size_t size)
+{
+    size_t n = strlen(err->text);
+
+    n = n < size ? n : whole_chars(err->text, size - 1);
+    memcpy(out, err->text, n);
+    out[n] = '\0';
+}
+
 bool error_sqlstate(struct error *err, const char *code)
 {
     size_t n = strlen(code);

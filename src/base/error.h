@@ -52,6 +52,9 @@ bool error_sqlstate(struct error *err, const char *code);
  * if there is none. Never 0. */
 uint64_t error_reason(const struct error *err) _pure_;
 
+/* Copies the text, cut between two characters if it is longer than size - 1. */
+void error_short_text(const struct error *err, char *out, size_t size);
+
 /* The class in one lower-case word, for logs and tests: "again", "link", "fenced", ... */
 const char *error_class_name(enum error_class class);
 

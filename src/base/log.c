@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -117,14 +118,14 @@ static void add_front(struct log_out *o, const struct log_line *l, bool follows)
     }
 }
 
-/* Leaves room for the dots and for the second line of a fault. */
+/* Leaves room for the dots, the number and for the second line of a fault. */
 static void add_line(struct log_out *o, const struct log_line *l, const char *mark,
                      const char *text)
 {
     add_front(o, l, *mark);
     log_out_printf(o, "%s", mark);
 
-    size_t end = MIN(o->n + LOG_TEXT_MAX, sizeof o->text - 8);
+    size_t end = MIN(o->n + LOG_TEXT_MAX, sizeof o->text - 24);
     while (*text && o->n < end) {
         unsigned char c = (unsigned char) *text++;
         if (c == '\n' || c == '\t') {
@@ -135,35 +136,50 @@ static void add_line(struct log_out *o, const struct log_line *l, const char *ma
             o->text[o->n++] = (char) c;
         }
     }
-    log_out_printf(o, "%s\n", *text ? "..." : "");
+    log_out_printf(o, "%s", *text ? "..." : "");
 }
 
+/* The number leads from a hint to docs/errors.md. */
 static void plain(const struct log_line *l, struct log_out *o)
 {
     o->n = 0;
     add_line(o, l, "", l->text);
+    log_out_printf(o, "\n");
     if (l->hint[0] != '\0') {
         add_line(o, l, "HINT: ", l->hint);
+        log_out_printf(o, " (PGS-%u)\n", l->entry->number);
     }
 }
 
 /* ---- out ---- */
 
+/* A pipe that is not full takes a whole line; of a file there is always room. */
+static bool has_room(bool waits)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&out, 1, waits ? (int) (LOG_PATIENCE / USEC_PER_MSEC) : 0) != 0;
+}
+
 /* A log that cannot be written is no reason to stop: what matters is in PostgreSQL. */
-static void write_out(const struct log_out *o)
+static enum log_sent write_out(const struct log_out *o, bool waits)
 {
     size_t done = 0;
 
+    if (!has_room(waits)) {
+        return LOG_FULL;
+    }
     while (done < o->n) {
         ssize_t n = write(STDERR_FILENO, o->text + done, o->n - done);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
-            return;
+            break;
         }
         done += (size_t) n;
     }
+    return LOG_SENT;
 }
 
 /* ---- the last error ---- */
@@ -197,10 +213,44 @@ bool log_last_error(struct log_last *out)
 
 /* ---- a line ---- */
 
-static void say(struct log_where at, enum log_kind kind, const char *text, const char *hint)
+/*
+ * Whoever reads the log may be stuck: journald that is stopped, a pipe that nobody empties. A line
+ * then waits for LOG_PATIENCE, and the lines of the next CALM, of all threads, do not wait at all.
+ * Errors, which are few and which somebody must see, have a patience of their own: the first waits
+ * although other lines have just waited in vain. So a thread stands for a fifth of its time at
+ * most, however much it has to say. What is not taken is left out, and counted until a line is
+ * taken again, before which the number is said; or until the end.
+ */
+#define CALM (10 * USEC_PER_SEC)
+static _Atomic uint64_t left_out;
+static _Atomic usec_t patient_from[2]; /* monotonic; [1]: of errors */
+
+/* A file or a pipe that is gone has taken it: nobody will ever see it. */
+static enum log_sent send_line(const struct log_line *l, bool waits)
+{
+    struct log_out o;
+
+    if (journal_fd >= 0) {
+        enum log_sent sent = log_journal_send(journal_fd, journal_path, l, waits);
+        if (sent != LOG_NOBODY) {
+            return sent;
+        }
+    }
+    bool is_json = atomic_load_explicit(&log_shape, memory_order_relaxed) == LOG_FORMAT_JSON;
+    if (is_json && !atomic_load_explicit(&log_to_journal, memory_order_relaxed)) {
+        log_json(l, &o);
+    } else {
+        plain(l, &o);
+    }
+    return write_out(&o, waits);
+}
+
+static struct log_line line_of(struct log_where at, enum log_kind kind, const char *text,
+                               const char *hint)
 {
     const struct log_entry *entry = log_entry(kind);
-    struct log_line l = {
+
+    return (struct log_line){
         .wall_ms = clock_wall_ms(),
         .entry = entry,
         .level = levels[entry->level].name,
@@ -211,19 +261,44 @@ static void say(struct log_where at, enum log_kind kind, const char *text, const
         .text = text,
         .hint = hint,
     };
-    struct log_out o;
+}
 
-    keep_error(entry->level, text);
-    if (journal_fd >= 0 && log_journal_send(journal_fd, journal_path, &l)) {
+static bool say_left_out(uint64_t n, bool waits)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, log_text_lines_left_out, (unsigned long long) n);
+    struct log_line l = line_of(LOG_NOWHERE, LOG_lines_left_out, text, "");
+    return send_line(&l, waits) == LOG_SENT;
+}
+
+static void say(struct log_where at, enum log_kind kind, const char *text, const char *hint)
+{
+    struct log_line l = line_of(at, kind, text, hint);
+    _Atomic usec_t *patient = &patient_from[l.entry->level == LOG_LEVEL_ERROR];
+    bool waits = clock_mono() >= atomic_load_explicit(patient, memory_order_relaxed);
+    uint64_t n = atomic_exchange(&left_out, 0);
+
+    keep_error(l.entry->level, text);
+    if (n > 0 && say_left_out(n, waits)) {
+        n = 0;
+    }
+    if (n == 0 && send_line(&l, waits) == LOG_SENT) {
         return;
     }
-    bool is_json = atomic_load_explicit(&log_shape, memory_order_relaxed) == LOG_FORMAT_JSON;
-    if (is_json && !atomic_load_explicit(&log_to_journal, memory_order_relaxed)) {
-        log_json(&l, &o);
-    } else {
-        plain(&l, &o);
+    atomic_fetch_add(&left_out, n + 1);
+    if (waits) {
+        atomic_store_explicit(patient, clock_mono() + CALM, memory_order_relaxed);
     }
-    write_out(&o);
+}
+
+void log_close(void)
+{
+    uint64_t n = atomic_exchange(&left_out, 0);
+
+    if (n > 0 && !say_left_out(n, true)) {
+        atomic_fetch_add(&left_out, n);
+    }
 }
 
 /* ---- kinds ---- */

@@ -40,6 +40,10 @@ void log_init(enum log_level threshold);
  * LOG_JOURNAL_SOCKET, but for tests. Both are copied. Main thread, before other threads. */
 void log_open(const char *sink, const char *path);
 
+/* Before the process ends: says how many lines were left out, if the last ones were. May wait, for
+ * a second at most. Main thread. */
+void log_close(void);
+
 void log_set_format(enum log_format format);
 void log_set_level(enum log_level threshold); /* at any time */
 bool log_level_parse(const char *text, enum log_level *out) _must_;

@@ -78,6 +78,7 @@ static void add_message(struct log_out *o, const struct log_line *l)
     if (l->hint[0] != '\0') {
         log_out_printf(o, "\nHINT: ");
         log_out_text(o, l->hint, FIELD_HINT_MAX, put_char);
+        log_out_printf(o, " (PGS-%u)", l->entry->number);
     }
     for (size_t i = 0; i < sizeof length; i++) {
         length[i] = (uint8_t) ((uint64_t) (o->n - start) >> (8 * i));
@@ -115,7 +116,7 @@ static void datagram(const struct log_line *l, struct log_out *o)
 int log_journal_open(void)
 {
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct timeval patience = {.tv_sec = 1};
+    struct timeval patience = {.tv_usec = LOG_PATIENCE};
 
     if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0) {
         close(fd);
@@ -125,7 +126,7 @@ int log_journal_open(void)
 }
 
 /* The address is looked up for each line: journald may have been started again. */
-bool log_journal_send(int fd, const char *path, const struct log_line *l)
+enum log_sent log_journal_send(int fd, const char *path, const struct log_line *l, bool waits)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     struct log_out o;
@@ -135,7 +136,11 @@ bool log_journal_send(int fd, const char *path, const struct log_line *l)
     memcpy(to.sun_path, path, strlen(path));
     datagram(l, &o);
     do {
-        n = sendto(fd, o.text, o.n, MSG_NOSIGNAL, (const struct sockaddr *) &to, sizeof to);
+        n = sendto(fd, o.text, o.n, MSG_NOSIGNAL | (waits ? 0 : MSG_DONTWAIT),
+                   (const struct sockaddr *) &to, sizeof to);
     } while (n < 0 && errno == EINTR);
-    return n >= 0 || errno == EAGAIN || errno == EWOULDBLOCK;
+    if (n >= 0) {
+        return LOG_SENT;
+    }
+    return errno == EAGAIN ? LOG_FULL : LOG_NOBODY;
 }

@@ -5,6 +5,7 @@
 #ifndef BASE_LOG_LINE_H
 #define BASE_LOG_LINE_H
 
+#include "base/clock.h"
 #include "base/log.h"
 
 struct log_line {
@@ -28,6 +29,9 @@ struct log_out {
 
 enum { LOG_STAMP_MAX = 32 };
 
+/* How long a line waits for whoever reads the log, while that one is not known to be stuck. */
+#define LOG_PATIENCE (900 * USEC_PER_MSEC)
+
 /* 2026-11-24T08:00:00.123Z */
 void log_stamp(int64_t wall_ms, char out[LOG_STAMP_MAX]);
 
@@ -45,7 +49,13 @@ void log_json(const struct log_line *l, struct log_out *o);
 /* A socket for log_journal_send, or -1. */
 int log_journal_open(void);
 
-/* True: the journal has it, or does not take it within a second. False: nobody listens at path. */
-bool log_journal_send(int fd, const char *path, const struct log_line *l);
+enum log_sent {
+    LOG_SENT,
+    LOG_FULL,   /* whoever reads it is behind */
+    LOG_NOBODY, /* nobody listens at path */
+};
+
+/* May wait LOG_PATIENCE for room if `waits`. */
+enum log_sent log_journal_send(int fd, const char *path, const struct log_line *l, bool waits);
 
 #endif

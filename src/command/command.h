@@ -14,11 +14,15 @@
 
 enum { COMMAND_WORDS_MAX = 2 };
 
+#define PROPOSE_RECORDS 1000 /* without --records */
+
 struct command_args {
     const struct config *cfg;             /* NULL for verbs that need none */
     struct app_options run;               /* run --until-end --timeout */
     bool print;                           /* init --print */
+    bool without_secrets;                 /* config --without-secrets */
     uint64_t sample;                      /* check --sample: records of each topic; 0: none */
+    uint64_t records;                     /* propose --records */
     const char *words[COMMAND_WORDS_MAX]; /* what stands beside the options; NULL = not there */
     const char *from_group;               /* seek --from-group */
     bool watch;                           /* status --watch */
@@ -43,16 +47,25 @@ enum exit_code command_seek(const struct command_args *args);
 enum exit_code command_reset(const struct command_args *args);
 enum exit_code command_pause(const struct command_args *args);
 enum exit_code command_resume(const struct command_args *args);
+enum exit_code command_try(const struct command_args *args);
+enum exit_code command_propose(const struct command_args *args);
 enum exit_code command_version(const struct command_args *args);
 
 /* Prints a fault to stderr: its text, then its hint. */
 void command_fault(const struct error *err);
 
+/* The same of each fault of a file, and how many more there are. */
+void command_faults(const struct config_faults *faults);
+
 /*
- * What config_load leaves to others: librdkafka's properties, the DSN's syntax. Without a server.
- * ERROR_SETUP with the place in the file.
+ * What config_load leaves to others: paths and conditions, librdkafka's properties, the DSN's
+ * syntax. Without a server. False: something is wrong, which is printed with its place in the file.
  */
-bool command_check_file(const struct config *cfg, struct error *err) _must_;
+bool command_check_file(const struct config *cfg) _must_;
+
+/* The topics that the routes of the file name, but for regular expressions, for a suggestion; with
+ * room for `more` after them. The caller frees the array, not the names. */
+const char **command_topic_names(const struct config *cfg, size_t more, size_t *out_n);
 
 /*
  * Does the schema have what this program knows of it? Not schema_ensure: commands need fewer rights

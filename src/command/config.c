@@ -8,10 +8,7 @@
 
 enum exit_code command_config(const struct command_args *args)
 {
-    struct error err;
-
-    if (!command_check_file(args->cfg, &err)) {
-        command_fault(&err);
+    if (!command_check_file(args->cfg)) {
         return EXIT_CONFIG;
     }
     _cleanup_buf_ struct buf out = {0};

@@ -5,9 +5,15 @@
 #include "command/command.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "command/letter_text.h"
+#include "command/place.h"
+#include "config/units.h"
+#include "host/terminal.h"
 #include "pg/conn.h"
+#include "pg/control.h"
 #include "pg/sqlstate.h"
+#include "sink/plan/plan.h"
 #include "sink/plan/prepare.h"
 
 #include <inttypes.h>
@@ -20,6 +26,10 @@
 struct dead_letters {
     const struct command_args *args;
     struct letters *letters;
+    struct conn *conn;
+    struct record_place place; /* of the word that names one */
+    bool misused;              /* the fault is one of the command line */
+    bool missing;              /* the one letter that was asked for is not there */
 };
 
 static const char *plural(int64_t n)
@@ -27,12 +37,119 @@ static const char *plural(int64_t n)
     return n == 1 ? "dead letter" : "dead letters";
 }
 
+/* ---- what there is nothing of ---- */
+
+/* A limit alone says how many, not which. */
+static bool says_which(const struct command_args *args)
+{
+    if (args->words[1] != NULL) {
+        return true;
+    }
+    for (size_t i = 0; i < LETTERS_LIMIT; i++) {
+        if (args->terms[i] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_route(const struct config *cfg, const char *name)
+{
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        if (strcmp(cfg->routes[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool takes_topic(const struct config *cfg, const char *topic)
+{
+    struct plan *plan = plan_new(cfg);
+    bool taken = plan_takes(plan, topic);
+
+    plan_free(plan);
+    return taken;
+}
+
+/* The nearest name, or one that begins with another schema. */
+static bool unknown(const char *what, const char *given, const struct config *cfg,
+                    const char *const *names, size_t n, struct error *err)
+{
+    const char *near = str_nearest(given, names, n);
+
+    for (size_t i = 0; i < n && near == NULL; i++) {
+        const char *dot = strchr(names[i], '.');
+        near = dot != NULL && strcmp(dot + 1, given) == 0 ? names[i] : NULL;
+    }
+    error_set(err, ERROR_SETUP, "sink '%s' has no %s '%s', and no dead letters of it", cfg->sink,
+              what, given);
+    if (near != NULL) {
+        return error_hint(err, "Did you mean '%s'?", near);
+    }
+    return n == 1 ? error_hint(err, "It has '%s'.", names[0]) : false;
+}
+
+/* Names of the file; the caller frees the array. */
+static const char **route_names(const struct config *cfg)
+{
+    const char **names = mem_array(cfg->route_count, sizeof *names);
+
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        names[i] = cfg->routes[i].name;
+    }
+    return names;
+}
+
+/* Nothing was chosen: by a name that does not exist? A route that has left the file may still have
+ * letters, so names are looked at only now. */
+static bool check_names(struct dead_letters *d, struct error *err)
+{
+    const struct config *cfg = d->args->cfg;
+    const char *route = d->args->terms[LETTERS_ROUTE];
+    const char *topic = d->args->words[1] != NULL ? d->place.topic : d->args->terms[LETTERS_TOPIC];
+
+    if (route != NULL && !has_route(cfg, route)) {
+        _cleanup_mem_ const char **names = route_names(cfg);
+        d->misused = true;
+        return unknown("route", route, cfg, names, cfg->route_count, err);
+    }
+    if (topic != NULL && !takes_topic(cfg, topic)) {
+        size_t n;
+        _cleanup_mem_ const char **names = command_topic_names(cfg, 0, &n);
+        d->misused = true;
+        return unknown("topic", topic, cfg, names, n, err);
+    }
+    return true;
+}
+
 /* ---- list, show ---- */
+
+/* An empty answer looks like a mistake to a person, and is none to a script. */
+static bool nothing(struct dead_letters *d, struct error *err)
+{
+    const char *word = d->args->words[1];
+
+    if (!check_names(d, err)) {
+        return false;
+    }
+    if (word != NULL && strchr(word, '@') != NULL) {
+        d->missing = true;
+        error_set(err, ERROR_SETUP, "sink '%s' has no dead letter '%s'", d->args->cfg->sink, word);
+        return error_hint(err, "`pgsinkd dead-letters list` prints the place of each.");
+    }
+    if (terminal_is_there()) {
+        fprintf(stderr, "sink '%s' has no %sdead letters\n", d->args->cfg->sink,
+                says_which(d->args) ? "such " : "");
+    }
+    return true;
+}
 
 static bool print_all(struct dead_letters *d, bool whole, struct error *err)
 {
     const struct letter *letter = NULL;
     _cleanup_buf_ struct buf out = {0};
+    bool any = false;
 
     if (!letters_read(d->letters, whole, err)) {
         return false;
@@ -42,8 +159,9 @@ static bool print_all(struct dead_letters *d, bool whole, struct error *err)
             return false;
         }
         if (letter == NULL) {
-            return true;
+            return any || nothing(d, err);
         }
+        any = true;
         buf_clear(&out);
         if (d->args->json) {
             letter_text_json(letter, whole, &out);
@@ -70,11 +188,33 @@ static bool show(struct dead_letters *d, enum exit_code *out_code, struct error 
 
 /* ---- replay, discard ---- */
 
+/* Who waits for a daemon wants to know that there is none. */
+static void look_for_daemon(struct dead_letters *d)
+{
+    const struct config *cfg = d->args->cfg;
+    const struct control k = {d->conn, cfg->postgres.schema, cfg->sink};
+    struct error ignored;
+    bool runs = false;
+    _cleanup_listing_ struct listing found = {0};
+
+    if (!control_list(&k, CONTROL_INSTANCES, NULL, &found, &ignored)) {
+        return; /* without the right to know */
+    }
+    for (size_t i = 0; i < found.row_count; i++) {
+        runs |= strcmp(listing_cell(&found, i, INSTANCE_STATE), "runs") == 0;
+    }
+    if (!runs) {
+        fprintf(stderr, "no daemon of sink '%s' is running: this waits until one does\n",
+                cfg->sink);
+    }
+}
+
 static bool wait_for_daemon(struct dead_letters *d, int64_t asked, enum exit_code *out_code,
                             struct error *err)
 {
     struct letters_progress p = {.waiting = asked};
 
+    look_for_daemon(d);
     for (;;) {
         if (!letters_progress(d->letters, &p, err)) {
             return false;
@@ -93,7 +233,7 @@ static bool replay(struct dead_letters *d, enum exit_code *out_code, struct erro
 {
     int64_t n = 0;
 
-    if (!letters_replay(d->letters, &n, err)) {
+    if (!letters_replay(d->letters, &n, err) || (n == 0 && !check_names(d, err))) {
         return false;
     }
     printf("%" PRId64 " %s to be replayed by the daemon of sink '%s'\n", n, plural(n),
@@ -107,7 +247,7 @@ static bool discard(struct dead_letters *d, enum exit_code *out_code, struct err
     int64_t n = 0;
 
     (void) out_code;
-    if (!letters_discard(d->letters, &n, err)) {
+    if (!letters_discard(d->letters, &n, err) || (n == 0 && !check_names(d, err))) {
         return false;
     }
     printf("%" PRId64 " %s discarded\n", n, plural(n));
@@ -146,17 +286,6 @@ static bool is_number(const char *text, int64_t max)
     return text == NULL || (str_to_i64(str_of(text), &n) && n >= 0 && n <= max);
 }
 
-/* A limit alone says how many, not which. */
-static bool says_which(const struct command_args *args)
-{
-    for (size_t i = 0; i < LETTERS_LIMIT; i++) {
-        if (args->terms[i] != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What is wrong with the command line, or NULL. */
 static const char *find_misuse(const struct command_args *args, const struct word *word)
 {
@@ -177,10 +306,79 @@ static const char *find_misuse(const struct command_args *args, const struct wor
         !is_number(args->terms[LETTERS_LIMIT], INT64_MAX)) {
         return "--partition, --offset and --limit take a whole number";
     }
+    bool has_place = args->terms[LETTERS_TOPIC] != NULL || args->terms[LETTERS_PARTITION] != NULL ||
+                     args->terms[LETTERS_OFFSET] != NULL;
+    if (args->words[1] != NULL && has_place) {
+        return "the place says which: leave out --topic, --partition and --offset";
+    }
     if (word->run == discard && !args->yes && !says_which(args)) {
         return "say which ones, or --yes for all of this sink";
     }
     return NULL;
+}
+
+/* ---- times ---- */
+
+/* A duration before now, as a time; anything else stays for PostgreSQL to read. Returns the text,
+ * which may be in *out. */
+static const char *time_of(const char *term, struct buf *out)
+{
+    usec_t ago = 0;
+
+    if (term == NULL || units_duration(str_of(term), &ago) != UNITS_OK) {
+        return term;
+    }
+    units_print_time(clock_wall_ms() - (int64_t) (ago / USEC_PER_MSEC), out);
+    return buf_cstr(out);
+}
+
+/* Data exceptions are those of a term. */
+static bool is_bad_term(struct error *err)
+{
+    if (!sqlstate_is(err->sqlstate, "22")) {
+        return false;
+    }
+    if (sqlstate_is(err->sqlstate, "22007") || sqlstate_is(err->sqlstate, "22008")) {
+        error_hint(err, "--since and --until take a time such as 2026-11-29T06:00:00Z, '2026-11-29 "
+                        "06:00' or yesterday, or a duration before now: 90m, 36h.");
+    }
+    return true;
+}
+
+/* The place as terms; its numbers become the texts in the buffers. False: it is none, which is
+ * said.
+ */
+static bool take_place(struct dead_letters *d, struct letters_choice *choice, struct buf *partition,
+                       struct buf *offset)
+{
+    struct error err;
+
+    if (d->args->words[1] == NULL) {
+        return true;
+    }
+    if (!place_parse_printed(d->args->words[1], &d->place, &err)) {
+        error_wrap(&err, "pgsinkd dead-letters");
+        command_fault(&err);
+        return false;
+    }
+    choice->terms[LETTERS_TOPIC] = d->place.topic;
+    if (d->place.partition >= 0) {
+        buf_printf(partition, "%" PRId32, d->place.partition);
+        choice->terms[LETTERS_PARTITION] = buf_cstr(partition);
+    }
+    if (d->place.kind == PLACE_OFFSET) {
+        buf_printf(offset, "%" PRId64, d->place.number);
+        choice->terms[LETTERS_OFFSET] = buf_cstr(offset);
+    }
+    return true;
+}
+
+static enum exit_code code_of(const struct dead_letters *d, struct error *err)
+{
+    if (d->missing) {
+        return EXIT_FAULT;
+    }
+    return d->misused || is_bad_term(err) ? EXIT_USAGE : EXIT_TARGET;
 }
 
 static bool run_word(struct dead_letters *d, struct conn *c, const struct word *word,
@@ -203,16 +401,25 @@ enum exit_code command_dead_letters(const struct command_args *args)
         fprintf(stderr, "pgsinkd dead-letters: %s\n", misuse);
         return EXIT_USAGE;
     }
+    _cleanup_buf_ struct buf since = {0};
+    _cleanup_buf_ struct buf until = {0};
     memcpy(choice.terms, args->terms, sizeof choice.terms);
+    choice.terms[LETTERS_SINCE] = time_of(args->terms[LETTERS_SINCE], &since);
+    choice.terms[LETTERS_UNTIL] = time_of(args->terms[LETTERS_UNTIL], &until);
+    struct dead_letters d = {.args = args};
+    _cleanup_buf_ struct buf partition = {0};
+    _cleanup_buf_ struct buf offset = {0};
+    if (!take_place(&d, &choice, &partition, &offset)) {
+        return EXIT_USAGE;
+    }
     struct conn_settings settings = prepare_conn_settings(args->cfg, "pgsinkd dead-letters");
-    struct conn *c = conn_new(&settings);
-    struct dead_letters d = {args, letters_new(c, args->cfg->postgres.schema, &choice)};
-    if (!run_word(&d, c, word, &code, &err)) {
+    d.conn = conn_new(&settings);
+    d.letters = letters_new(d.conn, args->cfg->postgres.schema, &choice);
+    if (!run_word(&d, d.conn, word, &code, &err)) {
+        code = code_of(&d, &err);
         command_fault(&err);
-        /* data exception: a term, as of --since */
-        code = sqlstate_is(err.sqlstate, "22") ? EXIT_USAGE : EXIT_TARGET;
     }
     letters_free(d.letters);
-    conn_free(c);
+    conn_free(d.conn);
     return code;
 }

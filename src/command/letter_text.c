@@ -2,17 +2,11 @@
 #include "command/letter_text.h"
 
 #include "command/escape.h"
+#include "command/json_text.h"
 
 #include <string.h>
 
 /* ---- pieces ---- */
-
-static void add_hex(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        buf_printf(out, "%02x", (unsigned) (unsigned char) s.p[i]);
-    }
-}
 
 static void add_bytes(struct buf *out, struct str s)
 {
@@ -22,7 +16,7 @@ static void add_bytes(struct buf *out, struct str s)
         escape_add(out, s, '\0');
     } else {
         buf_add_z(out, "\\x");
-        add_hex(out, s);
+        escape_add_hex(out, s);
     }
 }
 
@@ -99,46 +93,14 @@ void letter_text_full(const struct letter *letter, struct buf *out)
 
 /* ---- for programs ---- */
 
-static void add_name(struct buf *out, const char *name, const char *suffix)
-{
-    if (out->p[out->n - 1] != '{') {
-        buf_add_u8(out, ',');
-    }
-    buf_printf(out, "\"%s%s\":", name, suffix);
-}
-
-static void add_member(struct buf *out, const char *name, struct str s)
-{
-    bool hex = s.p != NULL && !str_utf8(s, NULL);
-
-    add_name(out, name, hex ? "_hex" : "");
-    if (s.p == NULL) {
-        buf_add_z(out, "null");
-        return;
-    }
-    buf_add_u8(out, '"');
-    if (hex) {
-        add_hex(out, s);
-    } else {
-        escape_add(out, s, '"');
-    }
-    buf_add_u8(out, '"');
-}
-
-static void add_number(struct buf *out, const char *name, const char *digits)
-{
-    add_name(out, name, "");
-    buf_add_z(out, digits);
-}
-
 static void add_json_headers(struct buf *out, const struct letter *letter)
 {
-    add_name(out, "headers", "");
+    json_name(out, "headers");
     buf_add_u8(out, '[');
     for (size_t i = 0; i < letter->header_count; i++) {
         buf_add_z(out, i == 0 ? "{" : ",{");
-        add_member(out, "name", letter->headers[i].name);
-        add_member(out, "value", letter->headers[i].value);
+        json_text(out, "name", letter->headers[i].name);
+        json_text(out, "value", letter->headers[i].value);
         buf_add_u8(out, '}');
     }
     buf_add_u8(out, ']');
@@ -147,21 +109,21 @@ static void add_json_headers(struct buf *out, const struct letter *letter)
 void letter_text_json(const struct letter *letter, bool whole, struct buf *out)
 {
     buf_add_u8(out, '{');
-    add_member(out, "topic", str_of(letter->topic));
-    add_number(out, "partition", letter->partition);
-    add_number(out, "offset", letter->offset);
-    add_member(out, "route", str_of(letter->route));
-    add_member(out, "timestamp", str_of(letter->timestamp));
-    add_member(out, "error_class", str_of(letter->error_class));
-    add_member(out, "sqlstate", str_of(letter->sqlstate));
-    add_member(out, "message", str_of(letter->message));
-    add_member(out, "column", str_of(letter->column));
-    add_member(out, "failed_at", str_of(letter->failed_at));
-    add_number(out, "attempts", letter->attempts);
-    add_member(out, "replay_requested_at", str_of(letter->replay_requested_at));
+    json_text(out, "topic", str_of(letter->topic));
+    json_number(out, "partition", letter->partition);
+    json_number(out, "offset", letter->offset);
+    json_text(out, "route", str_of(letter->route));
+    json_text(out, "timestamp", str_of(letter->timestamp));
+    json_text(out, "error_class", str_of(letter->error_class));
+    json_text(out, "sqlstate", str_of(letter->sqlstate));
+    json_text(out, "message", str_of(letter->message));
+    json_text(out, "column", str_of(letter->column));
+    json_text(out, "failed_at", str_of(letter->failed_at));
+    json_number(out, "attempts", letter->attempts);
+    json_text(out, "replay_requested_at", str_of(letter->replay_requested_at));
     if (whole) {
-        add_member(out, "key", letter->key);
-        add_member(out, "value", letter->value);
+        json_text(out, "key", letter->key);
+        json_text(out, "value", letter->value);
         add_json_headers(out, letter);
     }
     buf_add_z(out, "}\n");

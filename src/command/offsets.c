@@ -17,7 +17,7 @@ static bool print_offsets(struct steer *s, struct error *err)
     if (l.row_count == 0 && s->at.partition != NULL) {
         s->code = EXIT_USAGE;
         return error_set(err, ERROR_SETUP, "sink '%s' has not read partition %s of topic '%s'",
-                         s->args->cfg->sink, s->at.partition, s->topic);
+                         s->args->cfg->sink, s->at.partition, s->at.topic);
     }
     for (size_t i = 0; s->args->json && i < l.row_count; i++) {
         puts(listing_cell(&l, i, 0));

@@ -49,7 +49,7 @@ static bool pause_now(struct steer *s, struct error *err)
 
 enum exit_code command_pause(const struct command_args *args)
 {
-    return steer_run(args, "pause", args->words[0], STEER_EXPECTED, pause_now);
+    return steer_run(args, "pause", args->words[0], STEER_FUTURE, pause_now);
 }
 
 /* ---- resume ---- */

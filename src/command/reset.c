@@ -19,7 +19,7 @@ static bool reset_now(struct steer *s, struct error *err)
     if (!s->args->yes) {
         s->code = EXIT_USAGE;
         error_set(err, ERROR_SETUP, "reset would forget where topic '%s' stands: nothing is done",
-                  s->topic);
+                  s->at.topic);
         return error_hint(err, "It begins again where kafka.start says, and what is stored already "
                                "is stored once more. If that is meant: --yes.");
     }

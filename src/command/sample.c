@@ -6,6 +6,7 @@
 
 #include "command/command.h"
 #include "kafka/sampler.h"
+#include "sink/schemas/teacher.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 struct run {
     const struct sample_job *job;
     struct sampler *sampler;
+    struct teacher *teacher;
     usec_t deadline;
     enum exit_code code; /* of the first fault */
     size_t records;      /* that went through a route, and through each of several */
@@ -65,6 +67,21 @@ static void judge(struct run *r, const char *topic, const struct trial *t)
     fault(r, EXIT_FAULT, &err);
 }
 
+/* Asks for the schemas that the record names. False: the registry does not answer. */
+static bool teach(struct run *r, struct trial *t, const char *topic, const struct message *msg)
+{
+    struct error err;
+
+    while (trial_lacks(t, msg)) {
+        if (!teacher_teach(r->teacher, t->decoder, &err)) {
+            error_wrap(&err, "sample of %s", topic);
+            fault(r, EXIT_FAULT, &err);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void try_route(struct run *r, size_t number, const char *topic, const struct sample *sample)
 {
     struct record_route route;
@@ -75,11 +92,17 @@ static void try_route(struct run *r, size_t number, const char *topic, const str
         return;
     }
     trial_init(&t, &route);
-    for (size_t i = 0; i < sample->count; i++) {
-        trial_add(&t, &sample->records[i]);
+    bool ok = true;
+    for (size_t i = 0; ok && i < sample->count; i++) {
+        ok = teach(r, &t, topic, &sample->records[i]);
+        if (ok) {
+            trial_add(&t, &sample->records[i]);
+        }
     }
-    sample_print_trial(&r->job->cfg->routes[number], topic, &t);
-    judge(r, topic, &t);
+    if (ok) {
+        sample_print_trial(&r->job->cfg->routes[number], topic, &t);
+        judge(r, topic, &t);
+    }
     trial_done(&t);
 }
 
@@ -164,7 +187,9 @@ enum exit_code sample_check(const struct sample_job *job)
         fault(&r, EXIT_CONFIG, &err);
         return r.code;
     }
+    r.teacher = teacher_new(job->cfg, NULL, -1);
     try_topics(&r);
+    teacher_free(r.teacher);
     sampler_free(r.sampler);
     if (r.left_out > 0) {
         printf("sample: %zu topics are left out, because %d s are over\n", r.left_out,

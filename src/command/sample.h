@@ -12,7 +12,7 @@
 #include "sink/plan/plan.h"
 
 #define SAMPLE_RECORDS 100        /* without --sample */
-#define SAMPLE_RECORDS_MAX 100000 /* of --sample */
+#define SAMPLE_RECORDS_MAX 100000 /* of --sample, and of propose --records */
 
 struct sample_job {
     const struct config *cfg;
@@ -32,5 +32,15 @@ enum exit_code sample_check(const struct sample_job *job);
 
 /* sample_text.c: what a trial has found, some lines. */
 void sample_print_trial(const struct config_route *route, const char *topic, const struct trial *t);
+
+/* ... which fields no column takes, and documents that are stored as strings. */
+void sample_print_fields(const struct config_route *route, const struct survey *s);
+
+/* ... what values or keys look like although the route says otherwise. */
+void sample_print_guesses(const struct config_route *route, const struct trial *t);
+
+/* The words for them: "upsert"; what a value, or a key, looks like (NULL: nothing remarkable). */
+const char *sample_action(enum row_action action);
+const char *sample_like(enum guess guess, bool is_key);
 
 #endif

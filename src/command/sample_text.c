@@ -174,14 +174,18 @@ struct looks {
     bool if_rejected; /* such bytes may be meant: they are only said where records are rejected */
 };
 
-#define NOT_YET "pgsinkd cannot read Avro and Protobuf yet: let the producer write JSON"
+#define NO_PROTOBUF "Protobuf cannot be read yet: let the producer write JSON."
+#define FRAMED "Avro: set format: avro, and registry.url. " NO_PROTOBUF
+#define FRAMED_KEY "Avro: set key_format: avro, and registry.url. " NO_PROTOBUF
 
 static const struct looks VALUES[GUESS_COUNT] = {
-    [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = NOT_YET "."},
+    [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = FRAMED},
     [GUESS_CONFLUENT_JSON] = {.like = "JSON in Confluent's framing: 5 bytes come before it",
                               .hint = "Use a serializer that writes JSON alone."},
-    [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = NOT_YET "."},
-    [GUESS_AVRO_FILE] = {.like = "an Avro file", .hint = NOT_YET "."},
+    [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = FRAMED},
+    [GUESS_AVRO_FILE] = {.like = "an Avro file",
+                         .hint =
+                             "A record must hold one value, not a file of them: see format: avro."},
     [GUESS_GZIP] = {.like = "gzip: the producer has compressed the value itself",
                     .hint = "Let Kafka compress: compression.type in the producer."},
     [GUESS_ZSTD] = {.like = "zstd: the producer has compressed the value itself",
@@ -189,7 +193,9 @@ static const struct looks VALUES[GUESS_COUNT] = {
     [GUESS_UTF16] = {.like = "text in UTF-16",
                      .hint = "JSON is UTF-8: change the producer's encoding."},
     [GUESS_BINARY] = {.like = "binary data: Avro or Protobuf without a frame, or something else",
-                      .hint = NOT_YET ", or store the bytes with format: raw."},
+                      .hint =
+                          "Without an id nobody knows the schema: let the producer write one, or "
+                          "store the bytes with format: raw."},
     [GUESS_CONNECT] = {.like = "JSON of Kafka Connect, with its schema",
                        .hint = "Set envelope: connect, or schemas.enable=false in the converter."},
     [GUESS_DEBEZIUM] = {.like = "change events of Debezium", .hint = "Set envelope: debezium."},
@@ -197,10 +203,10 @@ static const struct looks VALUES[GUESS_COUNT] = {
 };
 
 static const struct looks KEYS[GUESS_COUNT] = {
-    [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = NOT_YET "."},
+    [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = FRAMED_KEY},
     [GUESS_CONFLUENT_JSON] = {.like = "JSON in Confluent's framing: 5 bytes come before it",
                               .hint = "Use a serializer that writes JSON alone."},
-    [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = NOT_YET "."},
+    [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = FRAMED_KEY},
     [GUESS_BINARY] = {.like = "binary data",
                       .hint = "Take the key into a bytea column, or leave it out.",
                       .if_rejected = true},
@@ -221,10 +227,15 @@ static const struct looks KEYS[GUESS_COUNT] = {
 };
 
 /* Does the route say so already, or that it wants something else of such values? */
-static bool is_told(const struct config_route *route, enum guess guess)
+static bool is_told(const struct config_route *route, enum guess guess, bool of_key)
 {
+    bool is_avro = of_key ? route->key_format == CONFIG_KEY_AVRO
+                          : route->format == CONFIG_FORMAT_AVRO;
     bool has_root = strcmp(route->root, "value") != 0;
 
+    if (guess == GUESS_CONFLUENT || guess == GUESS_APICURIO) {
+        return is_avro;
+    }
     if (guess == GUESS_CONNECT) {
         return route->envelope != CONFIG_ENVELOPE_NONE || has_root;
     }
@@ -236,16 +247,48 @@ static bool is_told(const struct config_route *route, enum guess guess)
            (guess == GUESS_KEY_INT64 && route->key_format == CONFIG_KEY_INT64);
 }
 
-static void print_looks(const char *what, const struct looks *looks, const size_t *counts,
-                        const struct config_route *route, bool any_rejected)
+struct looks_words {
+    const char *one;
+    const char *many;
+};
+
+static const struct looks_words OF_VALUES = {"value looks", "values look"};
+static const struct looks_words OF_KEYS = {"key looks", "keys look"};
+
+static void print_looks(const struct looks_words *what, const struct looks *looks,
+                        const size_t *counts, const struct config_route *route, bool any_rejected)
 {
     for (size_t i = 0; i < GUESS_COUNT; i++) {
         if (counts[i] > 0 && looks[i].like != NULL && (any_rejected || !looks[i].if_rejected) &&
-            !is_told(route, (enum guess) i)) {
-            printf("    %zu %s look like %s\n    HINT: %s\n", counts[i], what, looks[i].like,
-                   looks[i].hint);
+            !is_told(route, (enum guess) i, what == &OF_KEYS)) {
+            printf("    %zu %s like %s\n    HINT: %s\n", counts[i],
+                   counts[i] == 1 ? what->one : what->many, looks[i].like, looks[i].hint);
         }
     }
+}
+
+void sample_print_fields(const struct config_route *route, const struct survey *s)
+{
+    print_fields(s, route->names == CONFIG_NAMES_EXACT);
+    print_documents(s);
+}
+
+void sample_print_guesses(const struct config_route *route, const struct trial *t)
+{
+    if (route->format == CONFIG_FORMAT_JSON) {
+        print_looks(&OF_VALUES, VALUES, t->values, route, t->rejected > 0);
+    }
+    print_looks(&OF_KEYS, KEYS, t->keys, route, t->rejected > 0);
+}
+
+const char *sample_action(enum row_action action)
+{
+    return ACTIONS[action];
+}
+
+const char *sample_like(enum guess guess, bool is_key)
+{
+    return is_key ? KEYS[guess].like : VALUES[guess].like;
 }
 
 void sample_print_trial(const struct config_route *route, const char *topic, const struct trial *t)
@@ -262,8 +305,5 @@ void sample_print_trial(const struct config_route *route, const char *topic, con
     }
     print_nothing(t);
     print_rejected(route, topic, t);
-    if (route->format == CONFIG_FORMAT_JSON) {
-        print_looks("values", VALUES, t->values, route, t->rejected > 0);
-    }
-    print_looks("keys", KEYS, t->keys, route, t->rejected > 0);
+    sample_print_guesses(route, t);
 }

@@ -10,6 +10,7 @@
 #include "kafka/lookup.h"
 #include "sink/plan/plan.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,36 @@ static bool add_moved(const struct listing *changes, size_t row, struct buf *out
 
 /* ---- to a place ---- */
 
+/* An offset is set as it is. Beyond the end that is known, it is most often a slip; but that end
+ * may be old, so it is no fault. */
+static bool warn_beyond_end(struct steer *s, struct error *err)
+{
+    enum { TOPIC, PARTITION, NEXT_OFFSET, END_OFFSET };
+    _cleanup_listing_ struct listing l = {0};
+    int64_t next;
+    int64_t end;
+
+    if (!str_to_i64(str_of(s->args->words[1]), &next)) {
+        return true;
+    }
+    if (!control_list(&s->control, CONTROL_PARTITIONS, &s->at, &l, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < l.row_count; i++) {
+        const char *cell = listing_cell(&l, i, END_OFFSET);
+        if (cell == NULL || !str_to_i64(str_of(cell), &end) || next <= end) {
+            continue;
+        }
+        struct error warning;
+        error_set(&warning, ERROR_SETUP, "%s-%s@%" PRId64 " is beyond the end, which was %" PRId64,
+                  listing_cell(&l, i, TOPIC), listing_cell(&l, i, PARTITION), next, end);
+        error_hint(&warning, "Unless the log has grown so far, the partition stops there. To store "
+                             "only what comes from now on: latest.");
+        steer_warn(&warning);
+    }
+    return true;
+}
+
 static bool seek_place(struct steer *s, struct error *err)
 {
     _cleanup_listing_ struct listing changes = {0};
@@ -46,11 +77,11 @@ static bool seek_place(struct steer *s, struct error *err)
         return false;
     }
     if (steer_print(s, &changes, add_moved) > 0 || s->at.partition == NULL) {
-        return true;
+        return warn_beyond_end(s, err);
     }
     s->code = EXIT_USAGE;
     return error_set(err, ERROR_SETUP, "sink '%s' has not read partition %s of topic '%s'",
-                     s->args->cfg->sink, s->at.partition, s->topic);
+                     s->args->cfg->sink, s->at.partition, s->at.topic);
 }
 
 /* ---- to those of a group ---- */
@@ -128,12 +159,11 @@ static bool take_offsets(const struct steer *s, struct group *g, struct error *e
 static bool ask_group(const struct steer *s, struct group *g, struct error *err)
 {
     struct config other = *s->args->cfg;
-    char group[sizeof s->topic];
+    _cleanup_mem_ char *group = mem_strdup(s->args->from_group);
 
-    snprintf(group, sizeof group, "%s", s->args->from_group);
     other.kafka.group = group;
     g->client = client_new(&other, 1, err);
-    if (g->client == NULL ||
+    if (g->client == NULL || !lookup_await(g->client, LOOKUP_TIMEOUT, err) ||
         !lookup_subscribed(g->client, &other, &g->topics, &g->topic_count, LOOKUP_TIMEOUT, err)) {
         return false;
     }
@@ -183,8 +213,8 @@ enum exit_code command_seek(const struct command_args *args)
     if (args->words[0] != NULL && strchr(args->words[0], ':') != NULL) {
         return misuse("--from-group is for whole topics");
     }
-    if (strlen(args->from_group) >= sizeof((struct steer *) NULL)->topic) {
+    if (strlen(args->from_group) > INT16_MAX) {
         return misuse("--from-group: no group has so long a name");
     }
-    return steer_run(args, "seek", args->words[0], STEER_EXPECTED, seek_group);
+    return steer_run(args, "seek", args->words[0], STEER_FUTURE, seek_group);
 }

@@ -14,77 +14,76 @@
 
 /* ---- the place ---- */
 
-/* TOPIC or TOPIC:PARTITION; a topic's name has no colon. */
-static bool parse_place(struct steer *s, const char *place)
+/* TOPIC or TOPIC:PARTITION, and no record of it. */
+static bool parse_place(struct steer *s, const char *word, struct error *err)
 {
-    const char *colon = place != NULL ? strchr(place, ':') : NULL;
-    int64_t partition = 0;
-
-    if (place == NULL) {
+    if (word == NULL) {
         return true;
     }
-    size_t n = colon != NULL ? (size_t) (colon - place) : strlen(place);
-    if (n == 0 || n >= sizeof s->topic) {
+    if (strchr(word, '@') != NULL) {
+        return error_set(err, ERROR_SETUP, "'%s' names a record", word);
+    }
+    if (!place_parse(word, &s->place, err)) {
         return false;
     }
-    memcpy(s->topic, place, n);
-    s->at.topic = s->topic;
-    if (colon == NULL) {
-        return true;
-    }
-    s->at.partition = colon + 1;
-    return colon[1] >= '0' && colon[1] <= '9' && str_to_i64(str_of(colon + 1), &partition) &&
-           partition <= INT32_MAX;
-}
-
-/* The file's topics that are names, for a suggestion. */
-static size_t add_file_names(const struct config *cfg, const char **out)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < cfg->route_count; i++) {
-        const struct config_topics *topics = &cfg->routes[i].topics;
-        for (size_t j = 0; j < topics->count; j++) {
-            if (!topics->items[j].is_regex) {
-                out[n++] = topics->items[j].name;
-            }
-        }
-    }
-    return n;
-}
-
-static size_t count_file_topics(const struct config *cfg)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < cfg->route_count; i++) {
-        n += cfg->routes[i].topics.count;
-    }
-    return n;
+    s->at.topic = s->place.topic;
+    s->at.partition = s->place.partition >= 0 ? strchr(word, ':') + 1 : NULL;
+    return true;
 }
 
 static bool unknown(const struct steer *s, const struct listing *begun, struct error *err)
 {
     const struct config *cfg = s->args->cfg;
-    _cleanup_mem_ const char **names = mem_array(begun->row_count + count_file_topics(cfg) + 1,
-                                                 sizeof *names);
-    size_t n = add_file_names(cfg, names);
+    size_t n;
+    _cleanup_mem_ const char **names = command_topic_names(cfg, begun->row_count, &n);
 
     for (size_t i = 0; i < begun->row_count; i++) {
         names[n++] = listing_cell(begun, i, 0);
     }
-    error_set(err, ERROR_SETUP, "sink '%s' has no topic '%s'", cfg->sink, s->topic);
-    const char *near = str_nearest(s->topic, names, n);
+    error_set(err, ERROR_SETUP, "sink '%s' has no topic '%s'", cfg->sink, s->at.topic);
+    const char *near = str_nearest(s->at.topic, names, n);
     if (near != NULL) {
         return error_hint(err, "Is it '%s'?", near);
     }
     return error_hint(err, "`pgsinkd status` lists those that it has.");
 }
 
+/* A sink that was never started is most often one of another database, or a slip in the name. */
+static bool check_sink(struct steer *s, enum steer_names names, struct error *err)
+{
+    _cleanup_listing_ struct listing known = {0};
+    const char *sink = s->args->cfg->sink;
+
+    if (!control_list(&s->control, CONTROL_SINKS, NULL, &known, err)) {
+        return false;
+    }
+    _cleanup_mem_ const char **all = mem_array(MAX(known.row_count, 1), sizeof *all);
+    for (size_t i = 0; i < known.row_count; i++) {
+        all[i] = listing_cell(&known, i, 0);
+        if (strcmp(all[i], sink) == 0) {
+            return true;
+        }
+    }
+    const char *near = str_nearest(sink, all, known.row_count);
+    error_set(err, ERROR_SETUP, "no daemon of sink '%s' has ever used this schema, '%s'", sink,
+              s->control.schema);
+    if (near != NULL) {
+        error_hint(err, "Is it '%s'?", near);
+    } else {
+        error_hint(err, "Check `sink`, and the database and schema in `postgres`.");
+    }
+    if (names == STEER_FUTURE) {
+        steer_warn(err);
+        return true;
+    }
+    s->code = EXIT_FAULT;
+    return false;
+}
+
 static bool is_taken(const struct steer *s)
 {
     struct plan *plan = plan_new(s->args->cfg);
-    bool taken = plan_takes(plan, s->topic);
+    bool taken = plan_takes(plan, s->at.topic);
 
     plan_free(plan);
     return taken;
@@ -102,7 +101,7 @@ static bool check_name(struct steer *s, enum steer_names names, struct error *er
         return false;
     }
     for (size_t i = 0; i < begun.row_count; i++) {
-        if (strcmp(listing_cell(&begun, i, 0), s->topic) == 0) {
+        if (strcmp(listing_cell(&begun, i, 0), s->at.topic) == 0) {
             return true;
         }
     }
@@ -110,11 +109,11 @@ static bool check_name(struct steer *s, enum steer_names names, struct error *er
         s->code = EXIT_USAGE;
         return unknown(s, &begun, err);
     }
-    if (names == STEER_EXPECTED) {
+    if (names != STEER_BEGUN) {
         return true;
     }
     s->code = EXIT_FAULT;
-    error_set(err, ERROR_SETUP, "topic '%s' has not been read by sink '%s' yet", s->topic,
+    error_set(err, ERROR_SETUP, "topic '%s' has not been read by sink '%s' yet", s->at.topic,
               s->args->cfg->sink);
     return error_hint(err, "It begins where kafka.start says, when a daemon first reads it.");
 }
@@ -156,8 +155,9 @@ enum exit_code steer_run(const struct command_args *args, const char *verb, cons
     struct steer s = {.args = args, .code = EXIT_TARGET};
     struct error err;
 
-    if (!parse_place(&s, place)) {
-        fprintf(stderr, "pgsinkd %s: '%s' is not TOPIC or TOPIC:PARTITION\n", verb, place);
+    if (!parse_place(&s, place, &err)) {
+        fprintf(stderr, "pgsinkd %s: %s: '%s' is not TOPIC or TOPIC:PARTITION\n", verb, err.text,
+                place);
         return EXIT_USAGE;
     }
     buf_printf(&name, "pgsinkd %s", verb);
@@ -165,7 +165,8 @@ enum exit_code steer_run(const struct command_args *args, const char *verb, cons
     s.conn = conn_new(&settings);
     s.control = (struct control){s.conn, args->cfg->postgres.schema, args->cfg->sink};
     bool done = has_ledger(&s, &err) && steer_connect(&s, -1, &err) &&
-                check_name(&s, names, &err) && act(&s, &err);
+                check_name(&s, names, &err) &&
+                (names == STEER_BEGUN || check_sink(&s, names, &err)) && act(&s, &err);
     if (!done) {
         fflush(stdout);
         command_fault(&err);
@@ -176,6 +177,13 @@ enum exit_code steer_run(const struct command_args *args, const char *verb, cons
 }
 
 /* ---- what has changed ---- */
+
+void steer_warn(const struct error *err)
+{
+    fflush(stdout);
+    fputs("warning: ", stderr);
+    command_fault(err);
+}
 
 void steer_add_place(const struct listing *changes, size_t row, struct buf *out)
 {

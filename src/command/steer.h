@@ -7,21 +7,23 @@
 #define COMMAND_STEER_H
 
 #include "command/command.h"
+#include "command/place.h"
 #include "pg/control.h"
 
 struct steer {
     const struct command_args *args;
     struct conn *conn;
     struct control control;
-    char topic[250];         /* Kafka's longest name has 249 characters */
-    struct control_place at; /* of the word that names a place; all of the sink without one */
-    enum exit_code code;     /* of a fault that says nothing else by its SQLSTATE */
+    struct record_place place; /* the word that names a place: topic and partition */
+    struct control_place at;   /* the same; all of the sink without one */
+    enum exit_code code;       /* of a fault that says nothing else by its SQLSTATE */
 };
 
 /* Which topics may be named. */
 enum steer_names {
     STEER_BEGUN,    /* those that the ledger knows */
     STEER_EXPECTED, /* those that a route of the file takes, too */
+    STEER_FUTURE,   /* the same; and the sink may be one that nobody has heard of, with a warning */
 };
 
 /*
@@ -34,6 +36,10 @@ enum exit_code steer_run(const struct command_args *args, const char *verb, cons
 /* Connects, and checks that the schema has what is asked for. stop_fd as of conn_open_wait. Errors
  * as that has, and ERROR_SETUP. */
 bool steer_connect(struct steer *s, int stop_fd, struct error *err) _must_;
+
+/* One or two lines to stderr: something that is done, but may not be what was meant. Waits for what
+ * has been printed. */
+void steer_warn(const struct error *err);
 
 /* Prints one line for each change, by `add`, which leaves out what it adds nothing for; with --json
  * each change as an object. Returns how many lines that were. */

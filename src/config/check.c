@@ -29,6 +29,9 @@ static bool check_schema(struct load *l)
 {
     const struct config *cfg = l->cfg;
 
+    if (config_lacks(cfg, cfg->postgres.schema_pos)) {
+        return true;
+    }
     if (strncmp(cfg->postgres.schema, "pg_", 3) == 0 ||
         strcmp(cfg->postgres.schema, "information_schema") == 0) {
         return load_error(l, cfg->postgres.schema_pos,
@@ -37,7 +40,21 @@ static bool check_schema(struct load *l)
     return true;
 }
 
-static bool check_properties(struct load *l)
+/* "" means none; a variable or a file that brings in nothing is a mistake. */
+static bool check_password(struct load *l)
+{
+    const struct config *cfg = l->cfg;
+
+    if (*cfg->postgres.password != '\0' || !config_is_expanded(cfg, cfg->postgres.password_pos)) {
+        return true;
+    }
+    load_error(l, cfg->postgres.password_pos,
+               "'postgres.password' is empty: ${...} brings in nothing");
+    return error_hint(l->err, "Set the variable, or fill the file; leave the option out if no "
+                              "password is needed.");
+}
+
+static void check_properties(struct load *l)
 {
     const struct config_properties *list = &l->cfg->kafka.properties;
 
@@ -46,11 +63,39 @@ static bool check_properties(struct load *l)
         const struct option_refused *refused = option_refused_find(str_of(p->name));
 
         if (refused != NULL) {
-            return load_error(l, p->pos, "property '%s' is refused: %s",
-                              shown_of(str_of(p->name)).text, refused->reason);
+            load_error(l, p->pos, "property '%s' is refused: %s", shown_of(str_of(p->name)).text,
+                       refused->reason);
+            load_note(l);
         }
     }
-    return true;
+}
+
+/* librdkafka takes "http" for the name of a protocol that it does not know, and does not say so. */
+static bool check_brokers(struct load *l)
+{
+    const char *brokers = l->cfg->kafka.brokers;
+
+    if (strstr(brokers, "http://") == NULL && strstr(brokers, "https://") == NULL) {
+        return true;
+    }
+    load_error(l, l->cfg->kafka.brokers_pos, "'kafka.brokers' takes no URL");
+    return error_hint(l->err, "Write host:port; TLS is security.protocol in kafka.properties.");
+}
+
+/* It is executed as it is: whoever expects a shell must learn that here. */
+static bool check_token_command(struct load *l)
+{
+    const char *command = l->cfg->kafka.oauth_token_command;
+    const char *what = command[0] != '\0' && command[0] != '/' ? "must begin with an absolute path"
+                       : command[strcspn(command, "'\"\\`$|&;<>()*?~#")] != '\0'
+                           ? "is not read by a shell, and can have no quotes or signs of a shell"
+                           : NULL;
+
+    if (what == NULL || config_lacks(l->cfg, l->cfg->kafka.oauth_token_command_pos)) {
+        return true;
+    }
+    load_error(l, l->cfg->kafka.oauth_token_command_pos, "'kafka.oauth_token_command' %s", what);
+    return error_hint(l->err, "Write what it needs into a script, and the script's path here.");
 }
 
 /* A row of history belongs to a move of the ledger. */
@@ -69,7 +114,8 @@ static bool check_listen(struct load *l)
 {
     struct config *cfg = l->cfg;
 
-    if (address_parse(str_of(cfg->http.listen), &cfg->http.address)) {
+    if (config_lacks(cfg, cfg->http.listen_pos) ||
+        address_parse(str_of(cfg->http.listen), &cfg->http.address)) {
         return true;
     }
     load_error(l, cfg->http.listen_pos, "'http.listen' cannot be '%s'",
@@ -121,6 +167,11 @@ static bool check_durability(struct load *l)
 /* Compiled the way librdkafka compiles it, so that a pattern it would refuse is refused here. */
 static bool check_regex(struct load *l, const struct config_topic *topic)
 {
+    /* It compiles, and \d is the letter d. */
+    if (strstr(topic->name, "\\d") != NULL && strstr(topic->name, "\\\\d") == NULL) {
+        load_error(l, topic->pos, "in a regular expression of POSIX \\d is the letter d");
+        return error_hint(l->err, "A digit is [0-9].");
+    }
     regex_t regex;
     int code = regcomp(&regex, topic->name, REG_EXTENDED | REG_NOSUB);
     char reason[128];
@@ -130,7 +181,11 @@ static bool check_regex(struct load *l, const struct config_topic *topic)
         return true;
     }
     regerror(code, &regex, reason, sizeof reason);
-    return load_error(l, topic->pos, "the regular expression does not compile: %s", reason);
+    load_error(l, topic->pos, "the regular expression does not compile: %s", reason);
+    return error_hint(l->err,
+                      "It is an extended one of POSIX, as for grep -E: without (?:...), (?!...) "
+                      "or *?; a character that is meant as it is has a backslash before it, "
+                      "in single quotes.");
 }
 
 /* Mode append has no key, so options that look for the row of a key would do nothing. */
@@ -150,7 +205,8 @@ static bool check_append(struct load *l, const struct config_route *route)
 
     for (size_t i = 0; i < ARRAY_LEN(keyed); i++) {
         if (keyed[i].is_set) {
-            load_error(l, keyed[i].pos, "'%s' needs a key, but mode append has none",
+            load_error(l, keyed[i].pos,
+                       "'%s' is for rows that are found by a key, and mode append only adds rows",
                        keyed[i].name);
             return error_hint(l->err, "The modes with a key are upsert, ignore and update.");
         }
@@ -212,6 +268,7 @@ static bool has_fields(enum config_format format)
 {
     switch (format) {
     case CONFIG_FORMAT_JSON:
+    case CONFIG_FORMAT_AVRO:
         return true;
     case CONFIG_FORMAT_RAW:
         return false;
@@ -243,8 +300,29 @@ static bool check_root(struct load *l, const struct config_route *route)
     return true;
 }
 
+/* Who has the schemas? */
+static bool check_schemas(struct load *l, const struct config_route *route)
+{
+    bool of_value = route->format == CONFIG_FORMAT_AVRO;
+    bool of_key = route->key_format == CONFIG_KEY_AVRO;
+
+    /* A section with a fault of its own may have had a URL in it. */
+    bool is_consequence = l->cfg->registry.pos.line != 0 && l->faults->count > l->route_faults;
+    if ((!of_value && !of_key) || config_has_registry(l->cfg) || is_consequence) {
+        return true;
+    }
+    load_error(l, of_value ? route->format_pos : route->key_format_pos,
+               "'%s' needs a schema registry", of_value ? "format: avro" : "key_format: avro");
+    return error_hint(l->err, "registry: {url: http://host:8081}");
+}
+
 static bool check_format(struct load *l, const struct config_route *route)
 {
+    if (route->envelope == CONFIG_ENVELOPE_CONNECT && route->format == CONFIG_FORMAT_AVRO) {
+        load_error(l, route->envelope_pos, "with envelope connect records are JSON, not avro");
+        return error_hint(l->err, "In Avro there is no schema and payload around a row: envelope: "
+                                  "none, or debezium");
+    }
     return has_fields(route->format) || route->envelope == CONFIG_ENVELOPE_NONE ||
            load_error(l, route->format_pos, "with envelope %s records are JSON, not raw",
                       route->envelope == CONFIG_ENVELOPE_CONNECT ? "connect" : "debezium");
@@ -253,6 +331,9 @@ static bool check_format(struct load *l, const struct config_route *route)
 /* A change event is one whole row that says itself what happened to it. */
 static bool check_envelope(struct load *l, const struct config_route *route)
 {
+    if (config_lacks(l->cfg, route->envelope_pos)) {
+        return true;
+    }
     if (!check_format(l, route) || !check_root(l, route)) {
         return false;
     }
@@ -288,6 +369,28 @@ static bool check_envelope(struct load *l, const struct config_route *route)
     return true;
 }
 
+/* A table is made from what the records say of themselves. */
+static bool check_create(struct load *l, const struct config_route *route)
+{
+    if (!route->create) {
+        return true;
+    }
+    if (route->envelope == CONFIG_ENVELOPE_NONE && !config_lacks(l->cfg, route->envelope_pos)) {
+        load_error(l, route->create_pos,
+                   "'create' needs records that carry their schema: envelope debezium or connect");
+        return error_hint(l->err, "pgsinkd propose TOPIC suggests a table for other records.");
+    }
+    if (route->format != CONFIG_FORMAT_JSON) {
+        return load_error(l, route->create_pos,
+                          "'create' is for JSON that carries its schema, not for other formats");
+    }
+    if (route->table.is_by_record) {
+        return load_error(l, route->create_pos,
+                          "'create' does not go with a table that the record names");
+    }
+    return true;
+}
+
 static bool check_names_option(struct load *l, const struct config_route *route)
 {
     if (route->names == CONFIG_NAMES_EXACT || has_fields(route->format)) {
@@ -299,11 +402,14 @@ static bool check_names_option(struct load *l, const struct config_route *route)
 
 static bool check_mode(struct load *l, const struct config_route *route)
 {
+    if (config_lacks(l->cfg, route->mode_pos)) {
+        return true;
+    }
     if (route->mode == MODE_APPEND) {
         return check_append(l, route);
     }
     if (*route->soft_delete != '\0' && route->delete == CONFIG_DELETE_OFF &&
-        *route->delete_when == '\0') {
+        *route->delete_when == '\0' && !config_lacks(l->cfg, route->delete_pos)) {
         load_error(l, route->soft_delete_pos, "'soft_delete' needs 'delete', which is off");
         return error_hint(l->err, "delete: tombstone, or delete_when: value.op = 'd'");
     }
@@ -314,15 +420,18 @@ static bool check_mode(struct load *l, const struct config_route *route)
     return true;
 }
 
-static bool check_route(struct load *l, const struct config_route *route)
+/* Of its options only the first fault: several rules may dislike the same one. */
+void check_route(struct load *l, const struct config_route *route)
 {
     for (size_t i = 0; i < route->topics.count; i++) {
         if (route->topics.items[i].is_regex && !check_regex(l, &route->topics.items[i])) {
-            return false;
+            load_note(l);
         }
     }
-    return check_tables(l, route) && check_envelope(l, route) && check_names_option(l, route) &&
-           check_mode(l, route);
+    if (!check_tables(l, route) || !check_schemas(l, route) || !check_envelope(l, route) ||
+        !check_create(l, route) || !check_names_option(l, route) || !check_mode(l, route)) {
+        load_note(l);
+    }
 }
 
 /* ---- the same topic twice into the same table ---- */
@@ -448,16 +557,27 @@ static bool check_names(struct load *l)
     return true;
 }
 
-bool check_config(struct load *l)
+void check_sections(struct load *l)
 {
-    if (!check_sink(l) || !check_schema(l) || !check_properties(l) || !check_commit(l) ||
-        !check_audit(l) || !check_listen(l) || !check_durability(l)) {
-        return false;
-    }
-    for (size_t i = 0; i < l->cfg->route_count; i++) {
-        if (!check_route(l, &l->cfg->routes[i])) {
-            return false;
+    static bool (*const rules[])(struct load * l) = {
+        check_sink,   check_schema, check_password, check_brokers,    check_token_command,
+        check_commit, check_audit,  check_listen,   check_durability, check_registry,
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        if (!rules[i](l)) {
+            load_note(l);
         }
     }
-    return check_twice(l) && check_names(l);
+    check_properties(l);
+}
+
+void check_routes(struct load *l)
+{
+    if (!check_twice(l)) {
+        load_note(l);
+    }
+    if (!check_names(l)) {
+        load_note(l);
+    }
 }

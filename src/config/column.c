@@ -200,7 +200,7 @@ bool column_read(struct load *l, const struct yaml_node *n, struct config_column
     for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         out->count += 1; /* first, so that a half-read entry is freed */
         if (!read_column(l, child, &out->items[out->count - 1])) {
-            return false;
+            load_note(l);
         }
     }
     return true;

@@ -42,11 +42,16 @@ static bool is_of_route(const struct option *o)
 }
 
 /* What is read again for each connection is as it is written. */
-static const char *dsn_of(const struct config *cfg)
+static const char *text_of(const struct option *o, const struct config *cfg, const void *base)
 {
-    const char *written = source_find(cfg->source, cfg->postgres.dsn_pos);
+    const char *written = NULL;
+    struct position pos;
 
-    return written != NULL ? written : cfg->postgres.dsn;
+    memcpy(&pos, (const char *) base + o->pos_offset, sizeof pos);
+    if ((o->flags & AGAIN) != 0) {
+        written = source_find(cfg->source, pos);
+    }
+    return written != NULL ? written : *(char *const *) ((const char *) base + o->offset);
 }
 
 /* Texts may be secrets, which print alike. */
@@ -56,11 +61,7 @@ bool compare_is_same(const struct option *o, const struct config *cfg_a, const v
     if (o->kind != OPTION_TEXT) {
         return prints_alike(o, cfg_a, a, cfg_b, b);
     }
-    if (!is_of_route(o) && o->offset == offsetof(struct config, postgres.dsn)) {
-        return strcmp(dsn_of(cfg_a), dsn_of(cfg_b)) == 0;
-    }
-    return strcmp(*(char *const *) ((const char *) a + o->offset),
-                  *(char *const *) ((const char *) b + o->offset)) == 0;
+    return strcmp(text_of(o, cfg_a, a), text_of(o, cfg_b, b)) == 0;
 }
 
 bool config_route_is_same(const struct config_route *a, const struct config_route *b)
@@ -140,26 +141,53 @@ static void add_value(const struct option *o, const struct config *cfg, const vo
 struct comparison {
     const struct config *before;
     const struct config *after;
-    struct config_changes changes;
+    struct config_changes *changes;
 };
 
-static void add(struct comparison *c, const char *text, bool needs_restart)
+static void add(struct comparison *c, const char *text, enum config_need need)
 {
-    struct config_changes *all = &c->changes;
+    struct config_changes *all = c->changes;
 
     all->items = mem_grow(all->items, &all->cap, all->count, sizeof *all->items);
-    all->items[all->count++] = (struct config_change){mem_strdup(text), needs_restart};
+    all->items[all->count++] = (struct config_change){mem_strdup(text), need};
 }
 
-/* Dead letters need a schema of ours, which is made or upgraded at the start. */
-static bool lacks_schema(const struct comparison *c, const struct option *o)
+static enum config_need need_of(const struct comparison *c, const struct option *o)
 {
-    return is_of_route(o) && o->offset == offsetof(struct config_route, on_error) &&
-           !config_needs_schema(c->before);
+    if (is_of_route(o)) {
+        bool is_first = o->offset == offsetof(struct config_route, on_error) &&
+                        !config_needs_schema(c->before);
+        return is_first ? NEED_SCHEMA : NEED_NOTHING;
+    }
+    if (!option_is_live(o)) {
+        return NEED_RESTART;
+    }
+    if (o->offset == offsetof(struct config, audit) && c->after->audit) {
+        return NEED_HISTORY;
+    }
+    return o->offset == offsetof(struct config, http.listen) ? NEED_ADDRESS : NEED_NOTHING;
+}
+
+static const char *mechanism_of(const struct config *cfg)
+{
+    const struct config_property *p = config_sasl_mechanism(cfg);
+
+    return p != NULL ? p->value : "GSSAPI";
+}
+
+bool compare_is_login(const struct config *before, const struct config *after, const char *name)
+{
+    const char *mechanism = mechanism_of(after);
+    bool has_password = strcmp(mechanism, "PLAIN") == 0 || strncmp(mechanism, "SCRAM-", 6) == 0;
+
+    return (strcmp(name, "sasl.password") == 0 || strcmp(name, "sasl.username") == 0) &&
+           has_password && strcmp(mechanism, mechanism_of(before)) == 0 &&
+           config_property_of(&before->kafka.properties, name) != NULL &&
+           config_property_of(&after->kafka.properties, name) != NULL;
 }
 
 /* from and to may be empty: then it was not there before, or is not any more. */
-static void add_change(struct comparison *c, const struct option *o, const char *name,
+static void add_change(struct comparison *c, enum config_need need, const char *name,
                        struct buf *from, struct buf *to)
 {
     _cleanup_buf_ struct buf text = {0};
@@ -171,7 +199,7 @@ static void add_change(struct comparison *c, const struct option *o, const char 
     } else {
         buf_printf(&text, "%s: %s -> %s", name, before, after);
     }
-    add(c, buf_cstr(&text), !option_is_live(o) || lacks_schema(c, o));
+    add(c, buf_cstr(&text), need);
 }
 
 /* One entry of a mapping, of either side or of both. */
@@ -201,7 +229,8 @@ static void compare_entry(struct comparison *c, const struct option *o, const ch
     if (e->after != NULL) {
         print(c->after, e->after, &to);
     }
-    add_change(c, o, buf_cstr(&name), &from, &to);
+    bool is_login = o->kind == OPTION_PROPERTIES && compare_is_login(c->before, c->after, e->name);
+    add_change(c, is_login ? NEED_NOTHING : need_of(c, o), buf_cstr(&name), &from, &to);
 }
 
 static void add_property(const struct config *cfg, const void *entry, struct buf *out)
@@ -220,29 +249,18 @@ static bool same_property(const void *a, const void *b)
     return strcmp(pa->value, pb->value) == 0;
 }
 
-static const struct config_property *property_of(const struct config_properties *list,
-                                                 const char *name)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->items[i].name, name) == 0) {
-            return &list->items[i];
-        }
-    }
-    return NULL;
-}
-
 static void compare_properties(struct comparison *c, const struct option *o, const char *prefix,
                                const struct config_properties *before,
                                const struct config_properties *after)
 {
     for (size_t i = 0; i < before->count; i++) {
         const char *name = before->items[i].name;
-        struct entry_pair e = {name, &before->items[i], property_of(after, name)};
+        struct entry_pair e = {name, &before->items[i], config_property_of(after, name)};
         compare_entry(c, o, prefix, &e, add_property, same_property);
     }
     for (size_t i = 0; i < after->count; i++) {
         struct entry_pair e = {after->items[i].name, NULL, &after->items[i]};
-        if (property_of(before, e.name) == NULL) {
+        if (config_property_of(before, e.name) == NULL) {
             compare_entry(c, o, prefix, &e, add_property, same_property);
         }
     }
@@ -309,7 +327,7 @@ static void compare_option(struct comparison *c, const struct option *o, const c
         _cleanup_buf_ struct buf to = {0};
         add_value(o, c->before, a, &from);
         add_value(o, c->after, b, &to);
-        add_change(c, o, name, &from, &to);
+        add_change(c, need_of(c, o), name, &from, &to);
     }
 }
 
@@ -377,7 +395,7 @@ static void add_route(struct comparison *c, const struct config *cfg,
     add_value(topics, cfg, route, &text);
     buf_add_z(&text, " into ");
     add_value(table, cfg, route, &text);
-    add(c, buf_cstr(&text), false);
+    add(c, buf_cstr(&text), NEED_NOTHING);
 }
 
 static void add_new_route(struct comparison *c, const struct config_route *route)
@@ -388,7 +406,7 @@ static void add_new_route(struct comparison *c, const struct config_route *route
     if (route->on_error == ON_ERROR_DEAD_LETTER && !config_needs_schema(c->before)) {
         add_route_name(c->after, route, &text);
         buf_add_z(&text, ".on_error: dead_letter");
-        add(c, buf_cstr(&text), true);
+        add(c, buf_cstr(&text), NEED_SCHEMA);
     }
 }
 
@@ -400,35 +418,39 @@ static void compare_order(struct comparison *c)
     for (size_t i = 0; i < c->after->route_count; i++) {
         const struct config_route *r = route_of(c->before, c->after->routes[i].name);
         if (r != NULL && r < last) {
-            add(c, "routes: in another order", false);
+            add(c, "routes: in another order", NEED_NOTHING);
             return;
         }
         last = r != NULL ? r : last;
     }
 }
 
-static void compare_routes(struct comparison *c)
+void compare_routes(const struct config *before, const struct config *after,
+                    struct config_changes *out)
 {
-    for (size_t i = 0; i < c->before->route_count; i++) {
-        const struct config_route *before = &c->before->routes[i];
-        const struct config_route *after = route_of(c->after, before->name);
-        if (after != NULL) {
-            compare_route(c, before, after);
+    struct comparison c = {.before = before, .after = after, .changes = out};
+
+    for (size_t i = 0; i < before->route_count; i++) {
+        const struct config_route *route = &before->routes[i];
+        const struct config_route *next = route_of(after, route->name);
+        if (next != NULL) {
+            compare_route(&c, route, next);
         } else {
-            add_route(c, c->before, before, "removed");
+            add_route(&c, before, route, "removed");
         }
     }
-    for (size_t i = 0; i < c->after->route_count; i++) {
-        if (route_of(c->before, c->after->routes[i].name) == NULL) {
-            add_new_route(c, &c->after->routes[i]);
+    for (size_t i = 0; i < after->route_count; i++) {
+        if (route_of(before, after->routes[i].name) == NULL) {
+            add_new_route(&c, &after->routes[i]);
         }
     }
-    compare_order(c);
+    compare_order(&c);
 }
 
-struct config_changes config_compare(const struct config *before, const struct config *after)
+void compare_options(const struct config *before, const struct config *after,
+                     struct config_changes *out)
 {
-    struct comparison c = {.before = before, .after = after};
+    struct comparison c = {.before = before, .after = after, .changes = out};
     size_t n;
     const struct option *options = option_list(&n);
 
@@ -441,8 +463,6 @@ struct config_changes config_compare(const struct config *before, const struct c
             compare_option(&c, o, buf_cstr(&name), before, after);
         }
     }
-    compare_routes(&c);
-    return c.changes;
 }
 
 void config_changes_free(struct config_changes *changes)

@@ -149,12 +149,55 @@ struct config {
     struct config_source *source; /* owned; how expanded values were written, for config_print */
 };
 
+/* What is wrong with one file, in the order in which it is found. */
+#define CONFIG_FAULTS_MAX 20
+struct config_faults {
+    struct error items[CONFIG_FAULTS_MAX]; /* the first ones */
+    size_t count;                          /* of all, so it may be more */
+};
+
+/* Returns false. */
+bool config_faults_add(struct config_faults *faults, const struct error *err);
+
+/* What a file is read for. */
+enum config_purpose {
+    CONFIG_TO_RUN,
+    /* ${...} that cannot be read is no error: where secrets are not, such as in CI. Such a value is
+     * not checked (config_lacks), and there is nothing to run. */
+    CONFIG_WITHOUT_SECRETS,
+    CONFIG_FOR_PROPOSAL, /* it may have no routes, because they are what is looked for */
+};
+
 /*
- * Reads and checks the file. NULL on failure: ERROR_SETUP, text "file:line:column: ...", often with
- * a hint. Reads files, and so may block.
+ * Reads and checks the file, to run it or for another purpose. NULL on failure: ERROR_SETUP, text
+ * "file:line:column: ...", often with a hint; the first fault, or all that are not the consequence
+ * of another. Reads files, and so may block.
  */
 struct config *config_load(const char *path, struct error *err) _must_;
+struct config *config_load_for(const char *path, enum config_purpose purpose,
+                               struct error *err) _must_;
+struct config *config_load_all(const char *path, enum config_purpose purpose,
+                               struct config_faults *out) _must_;
+bool config_is_without_secrets(const struct config *cfg);
+
+/* What a word of another program, such as a property of the Java client, is here: a sentence; NULL:
+ * the word is not known. */
+const char *config_foreign_hint(const char *word) _pure_;
+
+/* Was the value at that place expanded, so that it must not be printed? */
+bool config_is_expanded(const struct config *cfg, struct position pos);
+
+/* Does ${...}, which could not be read, stand in the value at that place? */
+bool config_lacks(const struct config *cfg, struct position pos);
+
 struct config *config_free(struct config *cfg); /* NULL is fine; returns NULL */
+
+/* The property of that name, borrowed from the list; NULL: the file has none. */
+const struct config_property *config_property_of(const struct config_properties *list,
+                                                 const char *name) _pure_;
+
+/* The property that names the SASL mechanism, which has two names; NULL: none, so GSSAPI. */
+const struct config_property *config_sasl_mechanism(const struct config *cfg) _pure_;
 
 /* How many worker threads to run: workers, or for 0 one per CPU that the process may use, at
  * most 8. */
@@ -170,6 +213,9 @@ bool config_has_ledger(const struct config *cfg);
 /* Is anything kept in postgres.schema: positions, or dead letters? */
 bool config_needs_schema(const struct config *cfg);
 
+/* Is there a schema registry? */
+bool config_has_registry(const struct config *cfg);
+
 /* The lock timeout in force: at most half of postgres.timeout. */
 usec_t config_lock_timeout(const struct config *cfg);
 
@@ -183,25 +229,36 @@ void config_print(const struct config *cfg, struct buf *out);
 void config_print_start(const struct config *cfg, struct buf *out);
 
 /*
- * Appends a text value as it is now. If the file has ${...} at pos, that is expanded again: a
- * password may have been changed since the file was loaded. ERROR_SETUP when a variable or a file
+ * Append postgres.dsn, or postgres.password, as it is now: ${...} in it is expanded again, since a
+ * password may have been changed after the file was loaded. ERROR_SETUP when a variable or a file
  * cannot be read now; the error never contains the value.
  */
-bool config_read_again(const struct config *cfg, const char *value, struct position pos,
-                       struct buf *out, struct error *err) _must_;
+bool config_read_dsn(const struct config *cfg, struct buf *out, struct error *err) _must_;
+bool config_read_password(const struct config *cfg, struct buf *out, struct error *err) _must_;
+
+/* The same of any other text, at pos in the file. */
+bool config_read_text(const struct config *cfg, const char *value, struct position pos,
+                      struct buf *out, struct error *err) _must_;
+
+/* What a change needs before it can be in force. */
+enum config_need {
+    NEED_NOTHING,
+    NEED_RESTART, /* a reload cannot change it */
+    NEED_ADDRESS, /* http.listen: an address on which we can listen */
+    NEED_SCHEMA,  /* on_error: the first dead letters of a sink that has no schema of ours yet */
+    NEED_HISTORY, /* audit, turned on: rights on history */
+};
 
 /* What has changed from one configuration to another: a line for each, secrets masked. */
 struct config_change {
-    char *text;         /* "routes[public.orders].mode: append -> upsert" */
-    bool needs_restart; /* a reload cannot change it */
+    char *text; /* "routes[public.orders].mode: append -> upsert" */
+    enum config_need need;
 };
 struct config_changes {
     struct config_change *items;
     size_t count;
     size_t cap;
 };
-struct config_changes config_compare(const struct config *before,
-                                     const struct config *after) _must_;
 void config_changes_free(struct config_changes *changes);
 
 /* Do both routes make the same rows of the same topics, and treat bad records alike? */
@@ -212,10 +269,16 @@ const struct config_route *config_same_route(const struct config *cfg,
                                              const struct config_route *route);
 
 /*
- * Takes over from `running` what a reload cannot change, so that cfg is what can be in force now.
- * Such a value has no place in the file any more.
+ * cfg, as it was loaded, becomes what can be in force after `running`: what needs a restart is
+ * taken over from there, has no place in the file any more, and decides the defaults that depend on
+ * it. False (ERROR_SETUP): what is taken over and what is new contradict each other; *out is empty
+ * then.
  */
-void config_keep(struct config *cfg, const struct config *running);
+bool config_reload(struct config *cfg, const struct config *running, struct config_changes *out,
+                   struct error *err) _must_;
+
+/* Takes over from `running` what has that need, too: NEED_ADDRESS, NEED_SCHEMA or NEED_HISTORY. */
+void config_give_up(struct config *cfg, const struct config *running, enum config_need need);
 
 /*
  * Fills err (ERROR_SETUP) with "file:line:column: text" and returns false. For a position that is

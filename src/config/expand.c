@@ -50,6 +50,13 @@ static bool is_variable_name(struct str s)
     return s.n > 0;
 }
 
+bool expand_is_well_formed(struct str reference)
+{
+    struct str inside = {reference.p + 2, reference.n - 3};
+
+    return is_variable_name(inside) || (str_starts(inside, "file:") && inside.n > strlen("file:"));
+}
+
 static bool add_variable(struct str name, struct buf *out, struct error *err)
 {
     _cleanup_buf_ struct buf z = {0};
@@ -63,7 +70,10 @@ static bool add_variable(struct str name, struct buf *out, struct error *err)
     buf_add_str(&z, name);
     value = getenv(buf_cstr(&z));
     if (value == NULL) {
-        return error_set(err, ERROR_SETUP, "environment variable '%s' is not set", buf_cstr(&z));
+        error_set(err, ERROR_SETUP, "environment variable '%s' is not set", buf_cstr(&z));
+        return error_hint(err,
+                          "Set it where pgsinkd is started, for a service with Environment= or "
+                          "EnvironmentFile=. Where it is not needed: config --without-secrets.");
     }
     if (!str_utf8(str_of(value), NULL)) {
         return error_set(err, ERROR_SETUP, "environment variable '%s' is not valid UTF-8",
@@ -84,6 +94,21 @@ static const char *join(const char *dir, struct str path, struct buf *z)
     return buf_cstr(z);
 }
 
+/* Where a relative path was looked for. */
+static bool not_found(const char *credentials, const char *dir, struct error *err)
+{
+    bool here = strcmp(dir, ".") == 0;
+
+    if (credentials == NULL || credentials[0] == '\0') {
+        return error_hint(err,
+                          "It was looked for in %s; $CREDENTIALS_DIRECTORY, which systemd sets for "
+                          "LoadCredential=, is not set.",
+                          here ? "the current directory" : dir);
+    }
+    return error_hint(err, "It was looked for in %s ($CREDENTIALS_DIRECTORY), then in %s.",
+                      credentials, here ? "the current directory" : dir);
+}
+
 /* Only a file that is not there is looked for elsewhere: one that cannot be read is a mistake. */
 static bool read_credential(struct str path, const char *dir, struct buf *content,
                             struct error *err)
@@ -100,7 +125,16 @@ static bool read_credential(struct str path, const char *dir, struct buf *conten
             return error_wrap(err, "file '%s'", buf_cstr(&z));
         }
     }
-    if (!file_read(join(dir, path, &z), content, NULL, err)) {
+    if (!file_read(join(dir, path, &z), content, &code, err)) {
+        if (code == ENOENT && !str_starts(path, "/")) {
+            not_found(credentials, dir, err);
+        } else if (code == ENOENT) {
+            error_hint(err, "Write the file, or correct its path. Where it is not needed: config "
+                            "--without-secrets.");
+        } else if (code == EACCES) {
+            error_hint(err, "The user that runs pgsinkd must be able to read it; a service gets it "
+                            "with LoadCredential=.");
+        }
         return error_wrap(err, "file '%s'", buf_cstr(&z));
     }
     return true;
@@ -145,25 +179,36 @@ static bool add_reference(struct str inside, const char *dir, struct buf *out, s
     return add_variable(inside, out, err);
 }
 
+enum expand_piece expand_next(struct str *text, const char *dir, struct buf *out, struct error *err)
+{
+    struct str s = *text;
+    size_t n = expand_reference(s);
+
+    if (str_starts(s, "$${")) {
+        buf_add_z(out, "${");
+        *text = rest(s, 3);
+        return EXPAND_LITERAL;
+    }
+    if (n > 0) {
+        *text = rest(s, n);
+        return add_reference((struct str){s.p + 2, n - 3}, dir, out, err) ? EXPAND_REFERENCE
+                                                                          : EXPAND_FAILED;
+    }
+    if (str_starts(s, "${")) {
+        error_set(err, ERROR_SETUP, "'${' has no closing '}'");
+        error_hint(err, "Write $${ for a literal ${.");
+        return EXPAND_FAILED;
+    }
+    buf_add(out, s.p, 1);
+    *text = rest(s, 1);
+    return EXPAND_LITERAL;
+}
+
 bool expand_text(struct str text, const char *dir, struct buf *out, struct error *err)
 {
     while (text.n > 0) {
-        size_t n = expand_reference(text);
-
-        if (str_starts(text, "$${")) {
-            buf_add_z(out, "${");
-            text = rest(text, 3);
-        } else if (n > 0) {
-            if (!add_reference((struct str){text.p + 2, n - 3}, dir, out, err)) {
-                return false;
-            }
-            text = rest(text, n);
-        } else if (str_starts(text, "${")) {
-            error_set(err, ERROR_SETUP, "'${' has no closing '}'");
-            return error_hint(err, "Write $${ for a literal ${.");
-        } else {
-            buf_add(out, text.p, 1);
-            text = rest(text, 1);
+        if (expand_next(&text, dir, out, err) == EXPAND_FAILED) {
+            return false;
         }
     }
     return true;

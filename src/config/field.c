@@ -139,7 +139,7 @@ static bool read_text(struct load *l, const struct option *o, const struct yaml_
 {
     struct str text;
 
-    if (!value_text(l, n, label, &text)) {
+    if (!value_option_text(l, o, n, label, &text)) {
         return false;
     }
     if (text.n < o->min) {
@@ -270,6 +270,9 @@ bool field_read(struct load *l, const struct option *o, const struct yaml_node *
 {
     char label[SHOWN_MAX];
 
+    if (value_lacks(l, o, n)) {
+        return true;
+    }
     value_label(o, label);
     switch (o->kind) {
     case OPTION_U32:
@@ -290,7 +293,7 @@ bool field_read(struct load *l, const struct option *o, const struct yaml_node *
     case OPTION_WORD:
         return read_word(l, o, n, label, field);
     case OPTION_PROPERTIES:
-        return route_read_properties(l, n, field);
+        return route_read_properties(l, n, label, field);
     case OPTION_TOPICS:
         return route_read_topics(l, n, field);
     case OPTION_TABLE:
@@ -318,4 +321,17 @@ void field_default(const struct option *o, void *field)
     ok = field_read(&l, o, &n, field);
     assert(ok); /* a default that its own option refuses is a bug in options.def */
     (void) ok;
+}
+
+/*
+ * Dead letters need pgsinkd's own schema. Without a ledger nothing else does, so the default is to
+ * stop, and only a file that asks for dead letters needs the schema.
+ */
+void field_default_on_error(struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        if (cfg->routes[i].on_error_pos.line == 0) {
+            cfg->routes[i].on_error = config_has_ledger(cfg) ? ON_ERROR_DEAD_LETTER : ON_ERROR_STOP;
+        }
+    }
 }

@@ -1,11 +1,13 @@
 /*
- * What a reload cannot change is taken over from the configuration that is in force. Walks over the
- * table of options: whatever has not the flag LIVE. Any thread.
+ * A reload: what it cannot change is taken over from the configuration that is in force. Walks over
+ * the table of options: whatever has not the flag LIVE. What is taken over and what is new have
+ * never been in one file, so the rules for a file are applied again. Any thread.
  */
 #include "config/config.h"
 
 #include "base/mem.h"
 #include "config/compare.h"
+#include "config/load.h"
 #include "config/source.h"
 
 #include <assert.h>
@@ -24,28 +26,51 @@ static struct position keep_written(struct config *cfg, const struct config *run
         return (struct position){0};
     }
     struct position kept = {.line = 0, .column = (unsigned) cfg->source->count + 1};
-    source_add(cfg->source, kept, str_of(written));
+    source_add(cfg->source, kept, str_of(written), false);
     return kept;
+}
+
+static struct config_property keep_property(struct config *cfg, const struct config *running,
+                                            const struct config_property *p)
+{
+    return (struct config_property){
+        .name = mem_strdup(p->name),
+        .value = mem_strdup(p->value),
+        .value_pos = keep_written(cfg, running, p->value_pos),
+    };
+}
+
+/* What is used of the file as it is now. */
+static struct config_property take_property(struct config_properties *list, const char *name)
+{
+    size_t i = 0;
+
+    while (strcmp(list->items[i].name, name) != 0) {
+        i++;
+    }
+    struct config_property taken = list->items[i];
+    taken.name = mem_strdup(name);
+    taken.value = mem_strdup(taken.value);
+    return taken;
 }
 
 static void keep_properties(struct config *cfg, const struct config *running,
                             const struct config_properties *from, struct config_properties *to)
 {
+    struct config_properties kept = {mem_array(from->count, sizeof *kept.items), from->count};
+
+    for (size_t i = 0; i < from->count; i++) {
+        const char *name = from->items[i].name;
+        kept.items[i] = compare_is_login(running, cfg, name)
+                            ? take_property(to, name)
+                            : keep_property(cfg, running, &from->items[i]);
+    }
     for (size_t i = 0; i < to->count; i++) {
         mem_freep(&to->items[i].name);
         mem_freep(&to->items[i].value);
     }
     mem_freep(&to->items);
-    to->count = from->count;
-    to->items = mem_array(from->count, sizeof *to->items);
-    for (size_t i = 0; i < from->count; i++) {
-        const struct config_property *p = &from->items[i];
-        to->items[i] = (struct config_property){
-            .name = mem_strdup(p->name),
-            .value = mem_strdup(p->value),
-            .value_pos = keep_written(cfg, running, p->value_pos),
-        };
-    }
+    *to = kept;
 }
 
 /* Of values that own no memory. */
@@ -93,15 +118,7 @@ static bool is_kept(const struct option *o, const struct config *cfg, const stru
            (o->kind == OPTION_PROPERTIES || !compare_is_same(o, cfg, cfg, running, running));
 }
 
-/* Dead letters need a schema of ours, which is made or upgraded at the start. */
-static void keep_stops(struct config *cfg, const struct config *running)
-{
-    for (size_t i = 0; i < cfg->route_count && !config_needs_schema(running); i++) {
-        cfg->routes[i].on_error = ON_ERROR_STOP;
-    }
-}
-
-void config_keep(struct config *cfg, const struct config *running)
+static void keep_options(struct config *cfg, const struct config *running)
 {
     size_t n;
     const struct option *options = option_list(&n);
@@ -111,8 +128,54 @@ void config_keep(struct config *cfg, const struct config *running)
             keep_field(cfg, running, &options[i]);
         }
     }
-    keep_stops(cfg, running);
-    /* They belong to options that are not LIVE. */
+    /* What belongs to an option that is LIVE is made again by the check. */
 #define EXTRA(section, type, name) cfg->section.name = running->section.name;
 #include "config/options.def"
+    field_default_on_error(cfg); /* by the delivery that is in force */
+}
+
+static bool check(struct config *cfg, struct error *err)
+{
+    _cleanup_mem_ struct config_faults *faults = mem_zalloc(sizeof *faults);
+    struct load l = {.cfg = cfg, .err = err, .faults = faults};
+
+    check_sections(&l);
+    for (size_t i = 0; i < cfg->route_count; i++) {
+        check_route(&l, &cfg->routes[i]);
+    }
+    check_routes(&l);
+    if (faults->count == 0) {
+        return true;
+    }
+    *err = faults->items[0];
+    error_wrap(err, "the file contradicts what stays as it is until a restart");
+    return error_hint(err, "Restart instead, which puts the whole file in force.");
+}
+
+bool config_reload(struct config *cfg, const struct config *running, struct config_changes *out,
+                   struct error *err)
+{
+    *out = (struct config_changes){0};
+    compare_options(running, cfg, out);
+    keep_options(cfg, running);
+    compare_routes(running, cfg, out);
+    if (!check(cfg, err)) {
+        config_changes_free(out);
+        return false;
+    }
+    return true;
+}
+
+void config_give_up(struct config *cfg, const struct config *running, enum config_need need)
+{
+    if (need == NEED_ADDRESS) {
+        keep_field(cfg, running, option_find("http", str_of("listen")));
+        cfg->http.address = running->http.address;
+    }
+    if (need == NEED_HISTORY) {
+        keep_field(cfg, running, option_find(SECTION_ROOT, str_of("audit")));
+    }
+    for (size_t i = 0; need == NEED_SCHEMA && i < cfg->route_count; i++) {
+        cfg->routes[i].on_error = ON_ERROR_STOP;
+    }
 }

@@ -16,6 +16,11 @@ bool load_error(struct load *l, struct position pos, const char *fmt, ...)
     return false;
 }
 
+void load_note(struct load *l)
+{
+    (void) config_faults_add(l->faults, l->err);
+}
+
 bool load_hint_nearest(struct load *l, struct str given, const char *const *names, size_t n)
 {
     _cleanup_buf_ struct buf list = {0};

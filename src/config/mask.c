@@ -38,7 +38,8 @@ static bool contains(struct str s, const char *word)
 
 static bool is_secret_word(struct str s)
 {
-    return contains(s, "password") || contains(s, "passphrase") || contains(s, "secret");
+    return contains(s, "password") || contains(s, "passphrase") || contains(s, "secret") ||
+           contains(s, "scram_"); /* keys that log in like a password, since libpq 18 */
 }
 
 static bool is_references(struct str s)
@@ -54,7 +55,7 @@ static bool is_references(struct str s)
     return true;
 }
 
-static void add_secret(struct str value, struct buf *out)
+void mask_secret(struct str value, struct buf *out)
 {
     if (is_references(value)) {
         buf_add_str(out, value);
@@ -69,16 +70,28 @@ static bool has_url_user(struct str s)
     return contains(s, "://") && memchr(s.p, '@', s.n) != NULL;
 }
 
+/* Headers by which one logs in. */
+static bool is_secret_header(struct str name)
+{
+    return contains(name, "authorization") || contains(name, "cookie") ||
+           contains(name, "api-key") || contains(name, "apikey") || contains(name, "-token");
+}
+
 static bool is_secret_property(struct str name)
 {
-    return is_secret_word(name) || contains(name, "key.pem") || str_eq_z(name, "ssl_key") ||
-           str_eq_z(name, "sasl.oauthbearer.config");
+    return is_secret_word(name) || is_secret_header(name) || contains(name, "key.pem") ||
+           str_eq_z(name, "ssl_key") || str_eq_z(name, "sasl.oauthbearer.config");
+}
+
+bool mask_is_secret(struct str name, struct str value)
+{
+    return is_secret_property(name) || has_url_user(value);
 }
 
 void mask_property(struct str name, struct str value, struct buf *out)
 {
-    if (is_secret_property(name) || has_url_user(value)) {
-        add_secret(value, out);
+    if (mask_is_secret(name, value)) {
+        mask_secret(value, out);
     } else {
         buf_add_str(out, value);
     }
@@ -221,7 +234,7 @@ static void mask_query(struct str s, struct buf *out)
         if (equal < pair.n) {
             buf_add_z(out, "=");
             if (is_secret_word(key) || contains(key, "%")) { /* %xx may spell anything */
-                add_secret(rest(pair, equal + 1), out);
+                mask_secret(rest(pair, equal + 1), out);
             } else {
                 buf_add_str(out, rest(pair, equal + 1));
             }
@@ -242,7 +255,7 @@ static void mask_user(struct str s, struct buf *out)
     buf_add_str(out, first(s, colon));
     if (colon < s.n) {
         buf_add_z(out, ":");
-        add_secret(rest(s, colon + 1), out);
+        mask_secret(rest(s, colon + 1), out);
     }
 }
 
@@ -277,24 +290,61 @@ static bool mask_uri(struct str scheme, struct str s, struct buf *out)
     return true;
 }
 
+/* A password with an @, a comma or a / of its own makes a piece that is not understood. */
+static bool mask_url(struct str url, struct buf *out)
+{
+    size_t colon = find_any(url, ":");
+    struct str after = rest(url, colon);
+    size_t scheme = str_starts(after, "://") ? colon + 3 : 0;
+    struct str s = rest(url, scheme);
+    size_t at = find_any(s, "@/");
+    bool has_user = at < s.n && s.p[at] == '@';
+    struct str host = has_user ? rest(s, at + 1) : s;
+
+    if (find_any(host, "@") < host.n || (scheme == 0 && !is_references(url))) {
+        return false;
+    }
+    buf_add_str(out, first(url, scheme));
+    if (has_user) {
+        mask_user(first(s, at), out);
+        buf_add_z(out, "@");
+    }
+    buf_add_str(out, host);
+    return true;
+}
+
+void mask_urls(struct str urls, struct buf *out)
+{
+    size_t before = out->n;
+    bool ok = true;
+
+    if (memchr(urls.p, '@', urls.n) == NULL) {
+        buf_add_str(out, urls);
+        return;
+    }
+    while (ok && urls.n > 0) {
+        size_t n = find_any(urls, ",");
+        size_t blanks = spaces(first(urls, n));
+        buf_add_str(out, first(urls, blanks));
+        ok = mask_url((struct str){urls.p + blanks, n - blanks}, out);
+        if (n < urls.n) {
+            buf_add_z(out, ",");
+            n++;
+        }
+        urls = rest(urls, n);
+    }
+    if (!ok) {
+        out->n = before;
+        buf_add_z(out, MASK);
+    }
+}
+
 void mask_dsn(struct str dsn, struct buf *out)
 {
-    static const char *const schemes[] = {"postgresql://", "postgres://"};
     size_t before = out->n;
-    bool ok;
+    size_t n = expand_dsn_scheme(dsn);
+    bool ok = n > 0 ? mask_uri(first(dsn, n), rest(dsn, n), out) : mask_keywords(dsn, out);
 
-    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-        size_t n = strlen(schemes[i]);
-
-        if (str_starts(dsn, schemes[i])) {
-            if (!mask_uri(first(dsn, n), rest(dsn, n), out)) {
-                out->n = before;
-                buf_add_z(out, MASK);
-            }
-            return;
-        }
-    }
-    ok = mask_keywords(dsn, out);
     if (!ok) {
         out->n = before;
         buf_add_z(out, MASK);

@@ -1,6 +1,7 @@
 /* The tables of option.h, all expansions of options.def and refused.def. Constant data. */
 #include "config/option.h"
 
+#include "base/ascii.h"
 #include "config/config.h"
 #include "config/units.h"
 
@@ -64,6 +65,18 @@ static const struct option_refused refused[] = {
 #define REFUSED(name, reason) {name, reason},
 #include "config/refused.def"
 #undef REFUSED
+};
+
+struct foreign {
+    const char *option; /* NULL: it is a key */
+    const char *word;
+    const char *hint;
+};
+
+static const struct foreign foreign[] = {
+#define FOREIGN(word, hint) {NULL, word, hint},
+#define FOREIGN_VALUE(option, word, hint) {option, word, hint},
+#include "config/foreign.def"
 };
 
 const struct option *option_list(size_t *out_n)
@@ -152,6 +165,57 @@ static bool refused_matches(const char *pattern, struct str name)
         return str_eq_z(name, pattern);
     }
     return name.n >= n - 1 && memcmp(name.p + name.n - (n - 1), pattern + 1, n - 1) == 0;
+}
+
+/* max_poll_records is max.poll.records. */
+static char dotted(char c)
+{
+    return c == '_' || c == '-' ? '.' : ascii_lower(c);
+}
+
+static bool begins_with(struct str name, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i >= name.n || dotted(name.p[i]) != text[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool foreign_matches(const char *pattern, struct str name)
+{
+    size_t n = strlen(pattern);
+
+    if (pattern[0] == '*') {
+        struct str end = {name.p + name.n - MIN(name.n, n - 1), MIN(name.n, n - 1)};
+        return name.n > n - 1 && begins_with(end, pattern + 1, n - 1);
+    }
+    if (pattern[n - 1] == '*') {
+        return name.n > n - 1 && begins_with(name, pattern, n - 1);
+    }
+    return name.n == n && begins_with(name, pattern, n);
+}
+
+const char *option_foreign_hint(struct str word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        if (foreign[i].option == NULL && foreign_matches(foreign[i].word, word)) {
+            return foreign[i].hint;
+        }
+    }
+    return NULL;
+}
+
+const char *option_foreign_value(const char *label, struct str word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        bool is_option = foreign[i].option != NULL && strcmp(foreign[i].option, label) == 0;
+        if (is_option && ascii_is_word(word, foreign[i].word)) {
+            return foreign[i].hint;
+        }
+    }
+    return NULL;
 }
 
 const struct option_refused *option_refused_find(struct str property)

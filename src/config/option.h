@@ -29,7 +29,11 @@ enum option_kind {
 enum option_flags {
     REQUIRED = 1,
     SHOWN = 2,
-    LIVE = 4, /* a reload can change it; so it can all options of routes, which are without it */
+    LIVE = 4,  /* a reload can change it; so it can all options of routes, which are without it */
+    AGAIN = 8, /* ${...} in it is expanded again for each connection */
+    DSN = 16, /* a connection string: what ${...} brings in is quoted, and its secrets are masked */
+    SECRET = 32,
+    URLS = 64, /* separated by commas; masked if one of them holds a password */
 };
 
 #define SECTION_ROOT ""
@@ -95,5 +99,10 @@ bool option_is_live(const struct option *o) _pure_;
 const struct option *option_find(const char *section, struct str name);
 const struct option_section *option_section_find(struct str name);
 const struct option_refused *option_refused_find(struct str property);
+
+/* What a key of another program is here, what such a value of the option of that label is: a
+ * sentence (foreign.def); NULL: not known. */
+const char *option_foreign_hint(struct str word);
+const char *option_foreign_value(const char *label, struct str word);
 
 #endif

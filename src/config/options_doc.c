@@ -155,9 +155,10 @@ static const char intro[] =
     "In every value `${NAME}` stands for an environment variable and `${file:PATH}` for the "
     "content of a file without its final line break. A relative PATH is looked up first in "
     "`$CREDENTIALS_DIRECTORY` (systemd's credentials), then in the directory of the configuration "
-    "file. `$${` is a literal `${`. Inside `{...}` or `[...]` such a value needs quotes. Passwords "
-    "and keys written in the file itself are printed as `***`, and what such a reference stands "
-    "for is never printed.\n";
+    "file. `${INSTANCE}` is 2 with `-c orders:2.yaml`, which reads orders.yaml; else what the "
+    "environment says, else 1. `$${` is a literal `${`. Inside `{...}` or `[...]` such a value "
+    "needs quotes. Passwords and keys written in the file itself are printed as `***`, and what "
+    "such a reference stands for is never printed.\n";
 
 static void add_refused(struct buf *out)
 {

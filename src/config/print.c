@@ -113,34 +113,31 @@ void print_scalar(struct str s, struct buf *out)
 
 /* ---- values ---- */
 
-/* The text in the file when the value at pos was expanded, else NULL. It belongs to cfg->source. */
-static const char *written_at(const struct config *cfg, struct position pos)
-{
-    return cfg->source != NULL ? source_find(cfg->source, pos) : NULL;
-}
-
 /* As written in the file if it was expanded, else the value. */
 static void print_text(const struct config *cfg, struct position pos, const char *text,
                        struct buf *out)
 {
-    const char *written = written_at(cfg, pos);
+    const char *written = source_find(cfg->source, pos);
 
     print_scalar(str_of(written != NULL ? written : text), out);
 }
 
-static void print_dsn(const struct config *cfg, struct buf *out)
+typedef void masker(struct str value, struct buf *out);
+
+static void print_masked(const struct config *cfg, struct position pos, const char *text,
+                         masker *mask, struct buf *out)
 {
-    const char *written = written_at(cfg, cfg->postgres.dsn_pos);
+    const char *written = source_find(cfg->source, pos);
     _cleanup_buf_ struct buf masked = {0};
 
-    mask_dsn(str_of(written != NULL ? written : cfg->postgres.dsn), &masked);
+    mask(str_of(written != NULL ? written : text), &masked);
     print_scalar(buf_str(&masked), out);
 }
 
 /* The default group contains the name of the sink, which may have been expanded. */
 static void print_group(const struct config *cfg, struct buf *out)
 {
-    const char *sink = written_at(cfg, cfg->sink_pos);
+    const char *sink = source_find(cfg->source, cfg->sink_pos);
     _cleanup_buf_ struct buf group = {0};
 
     if (cfg->kafka.group_pos.line != 0 || sink == NULL) {
@@ -156,8 +153,12 @@ static void print_option_text(const struct config *cfg, const struct option *o, 
 {
     bool of_route = strcmp(o->section, SECTION_ROUTE) == 0; /* its offset is in another struct */
 
-    if (!of_route && o->offset == offsetof(struct config, postgres.dsn)) {
-        print_dsn(cfg, out);
+    if ((o->flags & DSN) != 0) {
+        print_masked(cfg, pos, text, mask_dsn, out);
+    } else if ((o->flags & SECRET) != 0) {
+        print_masked(cfg, pos, text, mask_secret, out);
+    } else if ((o->flags & URLS) != 0) {
+        print_masked(cfg, pos, text, mask_urls, out);
     } else if (!of_route && o->offset == offsetof(struct config, kafka.group)) {
         print_group(cfg, out);
     } else {
@@ -191,7 +192,7 @@ void config_print_start(const struct config *cfg, struct buf *out)
 void print_property_value(const struct config *cfg, const struct config_property *p,
                           struct buf *out)
 {
-    const char *written = written_at(cfg, p->value_pos);
+    const char *written = source_find(cfg->source, p->value_pos);
     _cleanup_buf_ struct buf masked = {0};
 
     buf_add_z(out, " ");
@@ -366,7 +367,7 @@ static void print_single(const struct config *cfg, const struct option *o, struc
 static void print_value(const struct config *cfg, const struct option *o, struct position pos,
                         const void *field, struct buf *out)
 {
-    const char *written = written_at(cfg, pos);
+    const char *written = source_find(cfg->source, pos);
 
     if (o->kind == OPTION_PROPERTIES) {
         print_properties(cfg, field, out);
@@ -409,7 +410,7 @@ static bool is_hidden_name(const struct config *cfg, const struct option *o,
                            const struct config_route *route)
 {
     return o->offset == offsetof(struct config_route, name) && route->name_pos.line == 0 &&
-           written_at(cfg, route->table_pos) != NULL;
+           source_find(cfg->source, route->table_pos) != NULL;
 }
 
 static void print_route(const struct config *cfg, const struct config_route *route, struct buf *out)

@@ -1,10 +1,11 @@
 /*
- * Lists and mappings with a shape of their own: kafka.properties, and those of a route except its
- * columns. Each entry keeps its position, so that later checks can name it. What is read is in the
- * configuration from its first entry on, and is freed with it on failure. Main thread.
+ * Lists and mappings with a shape of their own: kafka.properties and the like, and those of a route
+ * except its columns. Each entry keeps its position, so that later checks can name it. What is read
+ * is in the configuration from its first entry on, and is freed with it on failure. Main thread.
  */
 #include "base/mem.h"
 #include "config/load.h"
+#include "config/mask.h"
 
 #include <stdio.h>
 
@@ -16,37 +17,44 @@ static char *copy(struct str s)
     return mem_strndup(s.p, s.n);
 }
 
-/* ---- kafka.properties ---- */
+/* ---- kafka.properties, registry.headers, ... ---- */
 
-static bool read_property(struct load *l, const struct yaml_node *n, struct config_property *out)
+static bool read_property(struct load *l, const struct yaml_node *n, const char *what,
+                          struct config_property *out)
 {
+    char prefix[SHOWN_MAX];
     char label[2 * SHOWN_MAX];
     struct str value;
 
     if (n->key.n == 0) {
         return load_error(l, n->key_pos, "a property without a name");
     }
-    if (!value_text(l, n, load_entry_label("kafka.properties.", n->key, label), &value)) {
+    snprintf(prefix, sizeof prefix, "%s.", what);
+    load_entry_label(prefix, n->key, label);
+    bool is_secret = mask_is_secret(n->key, n->text);
+    if ((is_secret && !value_check_cut(l, n, label)) || !value_text(l, n, label, &value)) {
         return false;
     }
     *out = (struct config_property){copy(n->key), copy(value), n->key_pos, n->pos};
     return true;
 }
 
-bool route_read_properties(struct load *l, const struct yaml_node *n, struct config_properties *out)
+bool route_read_properties(struct load *l, const struct yaml_node *n, const char *label,
+                           struct config_properties *out)
 {
     if (yaml_node_is_null(n)) {
         return true;
     }
-    if (!load_expect(l, n, YAML_MAP, "kafka.properties", "a mapping of names to values")) {
+    if (!load_expect(l, n, YAML_MAP, label, "a mapping of names to values")) {
         return false;
     }
     out->items = mem_array(MAX(n->count, (size_t) 1), sizeof *out->items);
     for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
-        if (!read_property(l, child, &out->items[out->count])) {
-            return false;
+        if (read_property(l, child, label, &out->items[out->count])) {
+            out->count += 1;
+        } else {
+            load_note(l);
         }
-        out->count += 1;
     }
     return true;
 }
@@ -117,10 +125,11 @@ bool route_read_topics(struct load *l, const struct yaml_node *n, struct config_
     }
     out->items = mem_array(n->count, sizeof *out->items);
     for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
-        if (!read_topic(l, child, &out->items[out->count])) {
-            return false;
+        if (read_topic(l, child, &out->items[out->count])) {
+            out->count += 1;
+        } else {
+            load_note(l);
         }
-        out->count += 1;
     }
     return true;
 }
@@ -176,7 +185,7 @@ bool route_read_names(struct load *l, const struct yaml_node *n, const char *lab
     }
     for (const struct yaml_node *child = n->first; child != NULL; child = child->next) {
         if (!read_name(l, child, label, out)) {
-            return false;
+            load_note(l);
         }
     }
     return true;

@@ -102,6 +102,45 @@ static bool is_tab_at(const struct yaml_reader *r, struct position pos)
     return false;
 }
 
+/* What people do who do not know YAML well, by libyaml's words for it. */
+static const struct {
+    const char *problem;
+    const char *hint;
+} hints[] = {
+    {"unknown escape character",
+     "In double quotes a backslash begins an escape; write regular expressions in single quotes: "
+     "'^orders\\.'"},
+    {"mapping values are not allowed",
+     "A text that contains ': ' needs quotes around it; else this line is indented more than the "
+     "entry it belongs to."},
+    {"did not find expected '-' indicator",
+     "The entries of a list begin in one column, each with '- '."},
+    {"did not find expected key",
+     "The entries of a mapping begin in one column; a text that begins with a quote ends with it."},
+    {"could not find expected ':'",
+     "An entry is 'key: value', with a blank after the colon; a text of several lines needs "
+     "quotes."},
+    {"found character that cannot start any token",
+     "A text that begins with @, ` or % needs quotes around it."},
+    {"did not find expected ',' or",
+     "A list in brackets ends with ], a mapping in braces with }; a text with one of , [ ] { } in "
+     "it needs quotes there."},
+    {"found unexpected end of stream", "A text that begins with a quote ends with the same one."},
+    {"block sequence entries are not allowed",
+     "A list begins on a line of its own, below its key; a text that begins with '- ' needs "
+     "quotes."},
+};
+
+static bool hint_problem(struct yaml_reader *r, const char *problem)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++) {
+        if (strstr(problem, hints[i].problem) != NULL) {
+            return error_hint(r->err, "%s", hints[i].hint);
+        }
+    }
+    return false;
+}
+
 static bool parser_error(struct yaml_reader *r)
 {
     const yaml_parser_t *p = &r->parser;
@@ -117,10 +156,11 @@ static bool parser_error(struct yaml_reader *r)
         return error_set(r->err, ERROR_SETUP, "%s: out of memory", r->path);
     }
     if (p->context != NULL) {
-        return position_error(r->path, pos, r->err, "not valid YAML: %s, %s", p->context,
-                              p->problem);
+        position_error(r->path, pos, r->err, "not valid YAML: %s, %s", p->context, p->problem);
+    } else {
+        position_error(r->path, pos, r->err, "not valid YAML: %s", p->problem);
     }
-    return position_error(r->path, pos, r->err, "not valid YAML: %s", p->problem);
+    return hint_problem(r, p->problem);
 }
 
 /* Drops the current event and reads the next one. */
@@ -271,6 +311,29 @@ static bool read_map(struct yaml_reader *r, unsigned depth, struct yaml_node *ma
     }
 }
 
+/* A comment that looks like a part of the value before it: password=a #b */
+static bool is_cut(const struct yaml_reader *r)
+{
+    struct position pos = position_of(r->event.end_mark);
+    struct str rest = r->text;
+
+    for (unsigned line = 1; line < pos.line && rest.n > 0; line++) {
+        const char *end = memchr(rest.p, '\n', rest.n);
+        size_t n = end != NULL ? (size_t) (end - rest.p) + 1 : rest.n;
+        rest = (struct str){rest.p + n, rest.n - n};
+    }
+    struct position here = {pos.line, 1};
+    while (rest.n > 0 && here.line == pos.line && here.column < pos.column) {
+        here = position_after(here, *rest.p);
+        rest = (struct str){rest.p + 1, rest.n - 1};
+    }
+    /* The column is passed with the first byte of a character. */
+    while (rest.n > 0 && (*rest.p == ' ' || ((unsigned char) *rest.p & 0xc0) == 0x80)) {
+        rest = (struct str){rest.p + 1, rest.n - 1};
+    }
+    return rest.n > 1 && *rest.p == '#' && strchr(" \t\r\n#", rest.p[1]) == NULL;
+}
+
 /* The node that the current event starts, up to and including its last event. */
 static bool read_node(struct yaml_reader *r, unsigned depth, struct yaml_node **out)
 {
@@ -283,6 +346,7 @@ static bool read_node(struct yaml_reader *r, unsigned depth, struct yaml_node **
     if (r->event.type == YAML_SCALAR_EVENT) {
         *out = node_new(r, YAML_SCALAR);
         (*out)->plain = r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+        (*out)->cut = (*out)->plain && is_cut(r);
         return scalar_text(r, &(*out)->text);
     }
     if (r->event.type == YAML_SEQUENCE_START_EVENT) {

@@ -25,6 +25,7 @@ struct yaml_node {
     struct position pos;
     struct str text; /* of a scalar; UTF-8, no NUL inside; absent for the others */
     bool plain;      /* a scalar without quotes */
+    bool cut;        /* a plain scalar that ends at a # without a blank after it */
     struct str key;  /* in a mapping: the key of this node, else absent */
     struct position key_pos;
     struct yaml_node *first; /* children of a list or mapping, in order */

@@ -27,8 +27,22 @@
 #define BACKLOG 128
 /* Of one connection: the head of a request, and the head of its answer. */
 #define CONNECTION_BYTES (16 * 1024)
+/* Of the bodies that are being taken, above which connections are closed; but so many of the
+ * largest always have room, since what is kept to be shared counts, too, and one must be able to go
+ * out. */
+#define HELD_BYTES (UINT64_C(16) << 20)
+#define HELD_PAGES 4
 /* For a request to arrive, and for its answer to be taken. */
 #define CONNECTION_TIME (10 * USEC_PER_SEC)
+
+/* An answer, as long as somebody takes it, or may be given it. */
+struct http_page {
+    struct http *http;
+    struct MHD_Response *response;
+    unsigned status;
+    size_t bytes;
+    size_t users;
+};
 
 /* A connection, known to libmicrohttpd as the context of its socket. */
 struct connection {
@@ -37,6 +51,7 @@ struct connection {
     usec_t since; /* it was of use last */
     int fd;
     struct http_request *asks; /* waits for its answer; NULL: none does */
+    bool takes;                /* is being sent a page */
     bool closed;               /* shut down; libmicrohttpd will notice */
 };
 
@@ -45,9 +60,8 @@ struct http_request {
     struct http *http;
     struct MHD_Connection *mhd;
     struct connection *connection;
-    struct MHD_Response *response; /* NULL: not answered yet */
-    unsigned status;
-    bool waits; /* in the list of requests to be taken */
+    struct http_page *page; /* NULL: not answered yet */
+    bool waits;             /* in the list of requests to be taken */
     char accept[256];
     char path[128];
 };
@@ -58,6 +72,8 @@ struct http {
     bool ends;             /* nobody takes requests any more */
     struct connection all; /* head of the ring */
     size_t count;
+    uint64_t held;              /* bytes of pages, */
+    uint64_t bound;             /*   and how many there may be */
     struct http_request *first; /* to be taken, */
     struct http_request **last; /*   in their order */
 };
@@ -173,6 +189,30 @@ static struct MHD_Response *response_of(struct http_reply *reply)
     return response;
 }
 
+struct http_page *http_page_new(struct http *h, struct http_reply *reply)
+{
+    struct http_page *page = mem_zalloc(sizeof *page);
+
+    page->http = h;
+    page->status = reply->status;
+    page->bytes = reply->body.n;
+    page->users = 1;
+    page->response = response_of(reply);
+    h->held += page->bytes;
+    h->bound = MAX(h->bound, HELD_PAGES * (uint64_t) page->bytes);
+    return page;
+}
+
+struct http_page *http_page_drop(struct http_page *page)
+{
+    if (page != NULL && --page->users == 0) {
+        page->http->held -= page->bytes;
+        MHD_destroy_response(page->response);
+        free(page);
+    }
+    return NULL;
+}
+
 /* Without asking anybody: the request itself is refused. */
 static enum MHD_Result refuse(struct MHD_Connection *mhd, unsigned status, const char *text)
 {
@@ -230,10 +270,9 @@ static enum MHD_Result suspend(struct http_request *r)
 static enum MHD_Result queue(struct http_request *r)
 {
     r->connection->asks = NULL;
+    r->connection->takes = true;
     touch(r->http, r->connection); /* time for the answer to be taken */
-    enum MHD_Result result = MHD_queue_response(r->mhd, r->status, r->response);
-    MHD_destroy_response(TAKE_PTR(r->response));
-    return result;
+    return MHD_queue_response(r->mhd, r->page->status, r->page->response);
 }
 
 static const char STOPPING[] = "stopping\n";
@@ -262,7 +301,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     }
     struct http_request *r = *context;
     *upload_size = 0;
-    if (r->response != NULL) {
+    if (r->page != NULL) {
         return queue(r);
     }
     return h->ends ? refuse(mhd, MHD_HTTP_SERVICE_UNAVAILABLE, STOPPING) : suspend(r);
@@ -296,10 +335,9 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (r->waits) {
         take_out(h, r);
     }
-    if (r->response != NULL) {
-        MHD_destroy_response(r->response);
-    }
+    http_page_drop(r->page);
     r->connection->asks = NULL;
+    r->connection->takes = false;
     touch(h, r->connection);
     free(r);
 }
@@ -325,21 +363,69 @@ const char *http_accept(const struct http_request *r)
     return r->accept;
 }
 
-void http_answer(struct http_request *r, struct http_reply *reply)
-{
-    r->status = reply->status;
-    r->response = response_of(reply);
-    MHD_resume_connection(r->mhd);
-}
-
-/* ---- the loop ---- */
-
 static void run(struct http *h)
 {
     if (MHD_run(h->daemon) != MHD_YES) {
         abort(); /* only for a daemon that has a thread of its own */
     }
 }
+
+/* Closes the one that takes its page for longest. False: there is none. */
+static bool shut_taker(struct http *h)
+{
+    for (struct connection *c = h->all.next; c != &h->all; c = c->next) {
+        if (c->takes && !c->closed) {
+            shut(c);
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * What is too much goes before the next page is made. A page goes with the last that takes it, as
+ * soon as libmicrohttpd has noticed. Whatever was answered is on its way after the first run, so
+ * that it can be closed; what waits for its answer holds no page.
+ */
+static void keep_bound(struct http *h)
+{
+    if (h->held > h->bound) {
+        run(h);
+    }
+    while (h->held > h->bound && shut_taker(h)) {
+        run(h);
+    }
+}
+
+void http_answer_page(struct http_request *r, struct http_page *page)
+{
+    struct http *h = r->http;
+
+    page->users++;
+    r->page = page;
+    MHD_resume_connection(r->mhd);
+    if (!h->ends) { /* else the list is being walked, which the loop would change */
+        keep_bound(h);
+    }
+}
+
+void http_answer(struct http_request *r, struct http_reply *reply)
+{
+    struct http_page *page = http_page_new(r->http, reply);
+
+    page->users--; /* the request's only */
+    http_answer_page(r, page);
+}
+
+uint64_t http_memory(uint64_t body_bytes)
+{
+    /* One is kept to be shared, one is above the bound, one is being written, in a buffer that may
+     * be twice as large. */
+    return CONNECTIONS_MOST * (CONNECTION_BYTES + sizeof(struct connection)) +
+           MAX(HELD_BYTES, HELD_PAGES * body_bytes) + 4 * body_bytes;
+}
+
+/* ---- the loop ---- */
 
 /* When libmicrohttpd, or the first connection, wants to be looked at. */
 static usec_t next_turn(const struct http *h, usec_t now, usec_t until)
@@ -449,6 +535,7 @@ struct http *http_open(const char *host, uint16_t port, struct error *err)
     struct http *h = mem_zalloc(sizeof *h);
     h->all.next = h->all.before = &h->all;
     h->last = &h->first;
+    h->bound = HELD_BYTES;
     h->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, port, NULL, NULL, on_request, h,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned) CONNECTIONS_MOST,
@@ -472,7 +559,7 @@ struct http *http_close(struct http *h)
     /* Nothing may be suspended when libmicrohttpd ends: it aborts. So what comes now is refused. */
     h->ends = true;
     for (struct connection *c = h->all.next; c != &h->all; c = c->next) {
-        if (c->asks != NULL && c->asks->response == NULL) {
+        if (c->asks != NULL && c->asks->page == NULL) {
             struct http_reply reply = {.status = MHD_HTTP_SERVICE_UNAVAILABLE,
                                        .type = "text/plain"};
             buf_add_z(&reply.body, STOPPING);
@@ -530,6 +617,30 @@ void http_answer(struct http_request *r, struct http_reply *reply)
 {
     (void) r;
     buf_done(&reply->body);
+}
+
+struct http_page *http_page_new(struct http *h, struct http_reply *reply)
+{
+    (void) h;
+    buf_done(&reply->body);
+    return NULL;
+}
+
+void http_answer_page(struct http_request *r, struct http_page *page)
+{
+    (void) r;
+    (void) page;
+}
+
+struct http_page *http_page_drop(struct http_page *page)
+{
+    (void) page;
+    return NULL;
+}
+
+uint64_t http_memory(uint64_t body_bytes)
+{
+    return body_bytes;
 }
 
 #endif

@@ -4,6 +4,8 @@
  */
 #include "host/notify.h"
 
+#include "base/error.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -54,13 +56,16 @@ void notify_stopping(void)
 
 void notify_status(const char *fmt, ...)
 {
-    char state[512] = "STATUS=";
-    size_t n = sizeof "STATUS=" - 1;
+    char text[1024];
+    char state[512];
+    struct error status;
     va_list ap;
 
     va_start(ap, fmt);
-    vsnprintf(state + n, sizeof state - n, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    error_set(&status, ERROR_SETUP, "STATUS=%s", text);
+    error_short_text(&status, state, sizeof state); /* half a character would void all of it */
     notify(state);
 }
 

@@ -44,7 +44,8 @@ int signals_open(void)
 {
     int fd = watch(-1, false);
 
-    if (fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+    if (fd < 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR || signal(SIGCHLD, SIG_DFL) == SIG_ERR ||
+        signal(SIGUSR1, SIG_IGN) == SIG_ERR || signal(SIGUSR2, SIG_IGN) == SIG_ERR) {
         abort(); /* only a bug or a kernel without signalfd */
     }
     return fd;

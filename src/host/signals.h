@@ -1,7 +1,8 @@
 /*
  * Signals as a descriptor: SIGTERM and SIGINT ask to stop, SIGALRM says that the time of
  * signals_alarm is over. They are blocked in every thread (before the first one is started) and
- * read by the main loop. SIGPIPE is ignored: writes report EPIPE. Main thread.
+ * read by the main loop. SIGPIPE is ignored: writes report EPIPE. So are SIGUSR1 and
+ * SIGUSR2, which rotations of logs send to every daemon. Main thread.
  */
 #ifndef HOST_SIGNALS_H
 #define HOST_SIGNALS_H

@@ -10,13 +10,18 @@
 #include "kafka/client.h"
 
 #include "base/mem.h"
+#include "config/mask.h"
 #include "kafka/librdkafka.h"
 #include "kafka/nudge.h"
+#include "kafka/properties.h"
 #include "kafka/rejoin.h"
+#include "kafka/token_source.h"
+#include "kafka/traffic_taps.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -45,7 +50,7 @@ static const struct property PROMISE[] = {
     {"enable.partition.eof", "true"},
     {"isolation.level", "read_committed"},
     {"check.crcs", "true"},
-    {"log.queue", "true"},
+    {"log.queue", "false"}, /* kafka/lines.h */
 };
 
 /* Defaults of ours; the configuration may set any of them. */
@@ -59,8 +64,9 @@ static const struct property DEFAULTS[] = {
     /* How often an idle connection wakes up; what becomes fetchable meanwhile waits for that. The
      * queue of a single busy partition among idle ones must last as long. */
     {"fetch.wait.max.ms", "125"},
-    /* How soon a member learns of a rebalance, hence how long a hand-over takes. */
-    {"heartbeat.interval.ms", "1000"},
+    /* How soon a member learns of a rebalance, hence how long partitions stand that are handed
+     * over: with a second, more than one in each rolling restart (bench/rolling). */
+    {"heartbeat.interval.ms", "300"},
     {"fetch.error.backoff.ms", "200"},
     {"socket.nagle.disable", "true"},
     {"socket.keepalive.enable", "true"},
@@ -80,13 +86,9 @@ static const struct property IF_KNOWN[] = {
 
 const char *client_property(const struct config *cfg, const char *name)
 {
-    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
-        const struct config_property *p = &cfg->kafka.properties.items[i];
-        if (strcmp(p->name, name) == 0) {
-            return p->value;
-        }
-    }
-    return NULL;
+    const struct config_property *p = config_property_of(&cfg->kafka.properties, name);
+
+    return p != NULL ? p->value : NULL;
 }
 
 uint64_t client_property_number(const struct config *cfg, const char *name, uint64_t otherwise)
@@ -155,27 +157,6 @@ bool client_set_brokers(rd_kafka_conf_t *conf, const struct config *cfg, struct 
     return true;
 }
 
-static bool set_user(rd_kafka_conf_t *conf, const struct config *cfg, struct error *err)
-{
-    char text[256];
-
-    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
-        const struct config_property *p = &cfg->kafka.properties.items[i];
-        rd_kafka_conf_res_t res = rd_kafka_conf_set(conf, p->name, p->value, text, sizeof text);
-        if (res == RD_KAFKA_CONF_UNKNOWN) {
-            config_error_at(cfg, p->pos, err, "librdkafka %s has no property '%s'",
-                            rd_kafka_version_str(), p->name);
-            return error_hint(err, "The properties are listed in librdkafka's CONFIGURATION.md.");
-        }
-        if (res != RD_KAFKA_CONF_OK) {
-            /* The library's text quotes the value, which may be a secret. */
-            config_error_at(cfg, p->value_pos, err, "invalid value for the property '%s'", p->name);
-            return error_hint(err, "The values are listed in librdkafka's CONFIGURATION.md.");
-        }
-    }
-    return true;
-}
-
 /*
  * None of the library's events says that a broker does not know a partition any more, because its
  * topic was deleted or another broker leads it now. Only its debug log about topics does
@@ -194,12 +175,37 @@ static void watch_topics(rd_kafka_conf_t *conf)
     }
 }
 
+/* Its threads', some with locks held. Only the one consumer of this process is listened to; without
+ * a callback the library would print. */
+static void on_log_of_others(const rd_kafka_t *rk, int level, const char *facility,
+                             const char *text)
+{
+    (void) rk, (void) level, (void) facility, (void) text;
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    struct client *c = rk != NULL ? rd_kafka_opaque(rk) : NULL;
+
+    if (c != NULL) {
+        lines_add(&c->lines, level, facility, text);
+    }
+}
+
+static void on_throttle(rd_kafka_t *rk, const char *name, int32_t broker, int ms, void *arg)
+{
+    struct client *c = arg;
+
+    (void) rk, (void) name;
+    traffic_throttled(c->traffic, broker, ms);
+}
+
 rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
     set_defaults(conf, cfg, workers);
-    if (!set_user(conf, cfg, err)) {
+    if (!properties_set(conf, cfg, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
@@ -207,16 +213,19 @@ rd_kafka_conf_t *client_conf(const struct config *cfg, uint32_t workers, struct 
         set_own(conf, PROMISE[i].name, PROMISE[i].value, false);
     }
     watch_topics(conf);
+    token_source_use(conf, cfg);
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
-                                       RD_KAFKA_EVENT_LOG | RD_KAFKA_EVENT_OFFSET_COMMIT);
+                                       RD_KAFKA_EVENT_OFFSET_COMMIT);
+    rd_kafka_conf_set_log_cb(conf, on_log_of_others);
     return conf;
 }
 
 /*
- * Some combinations of properties are refused only when a client is made of them. out_rejoin: for a
- * sink whose truth is the group's offsets, whose commits need care; NULL: they need none.
+ * Some combinations of properties are refused only when a client is made of them. c: whose it is
+ * to be, and to connect; NULL: nobody's, without brokers. out_rejoin: for a sink whose truth is the
+ * group's offsets, whose commits need care; NULL: they need none.
  */
-static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, bool connect,
+static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, struct client *c,
                                  struct rejoin **out_rejoin, struct error *err)
 {
     rd_kafka_conf_t *conf = client_conf(cfg, workers, err);
@@ -224,17 +233,23 @@ static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, boo
     if (conf == NULL) {
         return NULL;
     }
-    if (connect && !client_set_brokers(conf, cfg, err)) {
+    if (c != NULL && !client_set_brokers(conf, cfg, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
-    char text[256];
+    if (c != NULL) {
+        rd_kafka_conf_set_opaque(conf, c);
+        rd_kafka_conf_set_log_cb(conf, on_log);
+        rd_kafka_conf_set_throttle_cb(conf, on_throttle);
+        traffic_tap(c->traffic, conf);
+    }
+    char text[512];
     struct rejoin *rejoin = out_rejoin != NULL ? rejoin_new(conf) : NULL;
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (rk == NULL) {
         rejoin_free(rejoin);
         rd_kafka_conf_destroy(conf);
-        config_error_at(cfg, cfg->kafka.pos, err, "librdkafka refuses the properties: %s", text);
+        properties_refused(cfg, text, err);
         return NULL;
     }
     if (out_rejoin != NULL) {
@@ -243,11 +258,50 @@ static rd_kafka_t *make_consumer(const struct config *cfg, uint32_t workers, boo
     return rk;
 }
 
+/* A command that would never be run is a mistake. */
+static bool check_token(const struct config *cfg, struct error *err)
+{
+    static const char *const others[] = {"sasl.oauthbearer.config",
+                                         "enable.sasl.oauthbearer.unsecure.jwt"};
+    const struct position pos = cfg->kafka.oauth_token_command_pos;
+
+    if (cfg->kafka.oauth_token_command[0] == '\0') {
+        return true;
+    }
+    const struct config_property *mechanism = config_sasl_mechanism(cfg);
+    const char *protocol = client_property(cfg, "security.protocol");
+    const char *method = client_property(cfg, "sasl.oauthbearer.method");
+    if (mechanism == NULL || strcmp(mechanism->value, "OAUTHBEARER") != 0 || protocol == NULL ||
+        strncasecmp(protocol, "sasl_", 5) != 0) {
+        config_error_at(cfg, pos, err, "kafka.oauth_token_command needs SASL OAUTHBEARER");
+        return error_hint(err, "Set security.protocol: SASL_SSL and sasl.mechanism: OAUTHBEARER in "
+                               "kafka.properties.");
+    }
+    if (method != NULL && strcmp(method, "oidc") == 0) {
+        config_error_at(cfg, pos, err,
+                        "with sasl.oauthbearer.method: oidc librdkafka fetches "
+                        "tokens itself, and kafka.oauth_token_command is not used");
+        return error_hint(err, "Leave out one of them.");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (client_property(cfg, others[i]) != NULL) {
+            config_error_at(cfg, pos, err,
+                            "kafka.oauth_token_command and the property '%s' "
+                            "exclude each other",
+                            others[i]);
+            return error_hint(err, "Leave out one of them.");
+        }
+    }
+    return true;
+}
+
 bool client_check(const struct config *cfg, struct error *err)
 {
     /* The library checks files and combinations when a consumer is made: so one is made for a
      * moment, without brokers. */
-    rd_kafka_t *rk = make_consumer(cfg, config_workers(cfg), false, NULL, err);
+    rd_kafka_t *rk = check_token(cfg, err)
+                         ? make_consumer(cfg, config_workers(cfg), NULL, NULL, err)
+                         : NULL;
 
     if (rk == NULL) {
         return false;
@@ -285,32 +339,108 @@ static const char *instance_id_of(const struct config *cfg)
     return id != NULL && id[0] != '\0' ? id : NULL;
 }
 
-struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
+/* What the library's threads use: before they are there, and after them. */
+static struct client *shell_new(void)
 {
-    struct rejoin *rejoin = NULL;
-    rd_kafka_t *rk = make_consumer(cfg, workers, true, config_has_ledger(cfg) ? NULL : &rejoin,
-                                   err);
-
-    if (rk == NULL) {
-        return NULL;
-    }
     struct client *c = mem_zalloc(sizeof *c);
-    c->instance_id = mem_strdup(instance_id_of(cfg));
-    c->rejoin = rejoin;
-    c->rk = rk;
-    c->nudge = nudge_new(rk);
-    c->nudge_messages = half_of(rk, "queued.min.messages");
-    c->nudge_bytes = half_of(rk, "queued.max.messages.kbytes") * 1000;
+
     c->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (c->fd < 0) {
         abort();
     }
+    c->traffic = traffic_new();
+    lines_init(&c->lines, c->fd);
+    reasons_init(&c->reasons);
+    return c;
+}
+
+static void shell_free(struct client *c)
+{
+    lines_done(&c->lines);
+    reasons_done(&c->reasons);
+    traffic_free(c->traffic);
+    close(c->fd);
+    free(c);
+}
+
+/* A property is a secret if it is not printed as it is. */
+static void hide_secrets(struct reasons *r, const struct config *cfg)
+{
+    for (size_t i = 0; i < cfg->kafka.properties.count; i++) {
+        const struct config_property *p = &cfg->kafka.properties.items[i];
+        _cleanup_buf_ struct buf shown = {0};
+        mask_property(str_of(p->name), str_of(p->value), &shown);
+        if (strcmp(buf_cstr(&shown), p->value) != 0) {
+            reasons_hide(r, p->value);
+        }
+    }
+    reasons_show(r, cfg->kafka.brokers);
+    reasons_show(r, client_property(cfg, "sasl.username"));
+    /* Kafka's own words, of which a short secret may be one. */
+    reasons_show(r,
+                 "SASL authentication error: Authentication failed: Invalid username or password");
+    reasons_show(r, "Authentication failed during authentication due to invalid credentials");
+}
+
+/* Before 2.6.1 its nonce is one that Kafka 4 does not take (librdkafka #4895). */
+static bool scram_fails(const struct config *cfg)
+{
+    const struct config_property *mechanism = config_sasl_mechanism(cfg);
+
+    return mechanism != NULL && strncmp(mechanism->value, "SCRAM-", 6) == 0 &&
+           rd_kafka_version() < 0x020601ff;
+}
+
+struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err)
+{
+    struct rejoin *rejoin = NULL;
+    struct client *c = shell_new();
+
+    c->reasons.library = rd_kafka_version_str();
+    c->reasons.scram_fails = scram_fails(cfg);
+    hide_secrets(&c->reasons, cfg);
+    rd_kafka_t *rk = make_consumer(cfg, workers, c, config_has_ledger(cfg) ? NULL : &rejoin, err);
+
+    if (rk == NULL) {
+        shell_free(c);
+        return NULL;
+    }
+    c->instance_id = mem_strdup(instance_id_of(cfg));
+    c->rejoin = rejoin;
+    c->rk = rk;
+    token_source_start(rk, cfg);
+    c->nudge = nudge_new(rk);
+    c->nudge_messages = half_of(rk, "queued.min.messages");
+    c->nudge_bytes = half_of(rk, "queued.max.messages.kbytes") * 1000;
     rd_kafka_poll_set_consumer(rk);
-    rd_kafka_set_log_queue(rk, NULL);
     c->queue = rd_kafka_queue_get_consumer(rk);
     uint64_t one = 1;
     rd_kafka_queue_io_event_enable(c->queue, c->fd, &one, sizeof one);
     return c;
+}
+
+static bool is_other(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) != 0;
+}
+
+bool client_has_other_login(const struct config *before, const struct config *after)
+{
+    return is_other(client_property(before, "sasl.username"),
+                    client_property(after, "sasl.username")) ||
+           is_other(client_property(before, "sasl.password"),
+                    client_property(after, "sasl.password"));
+}
+
+void client_set_login(struct client *c, const struct config *cfg)
+{
+    reasons_hide(&c->reasons, client_property(cfg, "sasl.password"));
+    rd_kafka_error_t *error = rd_kafka_sasl_set_credentials(
+        c->rk, client_property(cfg, "sasl.username"), client_property(cfg, "sasl.password"));
+
+    if (error != NULL) {
+        rd_kafka_error_destroy(error); /* one of the two is missing: it could never log in */
+    }
 }
 
 bool client_subscribe(struct client *c, const struct config *cfg, struct error *err)
@@ -359,6 +489,15 @@ int client_fd(const struct client *c)
     return c->fd;
 }
 
+void client_wake(struct client *c)
+{
+    uint64_t one = 1;
+
+    if (write(c->fd, &one, sizeof one) < 0) {
+        /* EAGAIN: it is readable already */
+    }
+}
+
 bool client_is_cooperative(const struct client *c)
 {
     return c->cooperative;
@@ -373,6 +512,13 @@ rd_kafka_topic_partition_list_t *client_list(const struct partition_ref *refs, s
             refs[i].offset;
     }
     return list;
+}
+
+bool client_is_away(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ||
+           code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
 }
 
 bool client_take_error(rd_kafka_error_t *error, const char *context, struct error *out)
@@ -566,6 +712,7 @@ static void destroy(void *rk)
 
 bool client_close(struct client *c, usec_t deadline)
 {
+    atomic_store_explicit(&c->ending, true, memory_order_relaxed);
     c->nudge = nudge_free(c->nudge);
     if (!leave_group(c, deadline)) {
         return false;
@@ -578,9 +725,8 @@ bool client_close(struct client *c, usec_t deadline)
         return false;
     }
     rejoin_free(c->rejoin);
-    close(c->fd);
     free(c->instance_id);
-    free(c);
+    shell_free(c);
     return true;
 }
 
@@ -591,6 +737,41 @@ bool client_cluster_id(const struct client *c, char *out, size_t size)
     snprintf(out, size, "%s", id != NULL ? id : "");
     rd_kafka_mem_free(c->rk, id);
     return out[0] != '\0';
+}
+
+void client_why_away(const struct client *c, const char *otherwise, struct error *err)
+{
+    reasons_explain(&c->reasons, otherwise, err);
+}
+
+uint64_t client_why_changes(const struct client *c)
+{
+    return c->reasons.changes;
+}
+
+bool client_why_is_known(const struct client *c)
+{
+    return reasons_are_known(&c->reasons);
+}
+
+_Static_assert(REASONS_MOST == CLIENT_MISSING_MOST, "client_missing gives all of them");
+
+size_t client_missing(struct client *c, uint64_t names[CLIENT_MISSING_MOST], struct error *err)
+{
+    for (size_t i = 0; i < c->reasons.count; i++) {
+        reasons_up(&c->reasons, i, traffic_up_at(c->traffic, c->reasons.items[i].broker));
+    }
+    return reasons_missing(&c->reasons, clock_mono(), names, err);
+}
+
+void client_reached(struct client *c)
+{
+    reasons_clear(&c->reasons);
+}
+
+const struct traffic *client_traffic(const struct client *c)
+{
+    return c->traffic;
 }
 
 const char *client_library_version(void)

@@ -14,6 +14,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "kafka/traffic.h"
+
+/* As many brokers are known at most that cannot be reached (client_missing). */
+#define CLIENT_MISSING_MOST 16
 
 struct client;
 
@@ -51,6 +55,13 @@ bool client_check(const struct config *cfg, struct error *err) _must_;
 /* Makes the consumer; nothing is fetched. NULL: ERROR_SETUP. @thread main */
 struct client *client_new(const struct config *cfg, uint32_t workers, struct error *err) _must_;
 
+/* Do both have a user or a password for SASL, and not the same? @thread any */
+bool client_has_other_login(const struct config *before, const struct config *after) _pure_;
+
+/* Gives it the user and the password of cfg: they are used when a connection is made next, those
+ * that are there stay. @thread main */
+void client_set_login(struct client *c, const struct config *cfg);
+
 /* Joins the group with the topics and patterns of the routes. ERROR_SETUP. @thread main */
 bool client_subscribe(struct client *c, const struct config *cfg, struct error *err) _must_;
 
@@ -67,11 +78,14 @@ const char *client_instance_id(const struct client *c);
 void client_unsubscribe(struct client *c);
 
 /* Has the group's coordinator given us a member id? Waits for the library's own thread, not for a
- * broker. @thread main */
+ * broker. @thread any */
 bool client_is_member(const struct client *c);
 
 /* The descriptor that is readable when events wait (kafka/events.h). @thread main */
 int client_fd(const struct client *c);
+
+/* Makes it readable: whoever leaves events for later comes back to them. @thread main */
+void client_wake(struct client *c);
 
 /* True once the group uses the cooperative protocol. @thread main */
 bool client_is_cooperative(const struct client *c);
@@ -129,6 +143,36 @@ bool client_close(struct client *c, usec_t deadline);
  * Never waits. @thread main
  */
 bool client_cluster_id(const struct client *c, char *out, size_t size) _must_;
+
+/*
+ * Why the brokers cannot be reached, as the events that were taken say (kafka/events.h): fills *err
+ * (ERROR_LINK) with "brokers cannot be reached (kafka1:9092: Connection refused)" and a hint; in
+ * the brackets stands `otherwise` if no reason is known. @thread main, or a command's only one
+ */
+void client_why_away(const struct client *c, const char *otherwise, struct error *err);
+
+/* Grows whenever client_why_away may have something else to say. @thread as client_why_away */
+uint64_t client_why_changes(const struct client *c);
+
+/* Does client_why_away say what is wrong, rather than only that something is? @thread as
+ * client_why_away */
+bool client_why_is_known(const struct client *c) _must_;
+
+/*
+ * While some brokers answer: how many others do not, and have not for so long that they are not
+ * only restarting. If any, fills *err (ERROR_LINK), as client_why_away: "some brokers cannot be
+ * reached (...)". `names` gets as many numbers: each stands for a broker, and for whether the text
+ * names it or only counts it, so the same number means that the same was said of it.
+ * @thread as client_why_away
+ */
+size_t client_missing(struct client *c, uint64_t names[CLIENT_MISSING_MOST], struct error *err);
+
+/* The brokers have answered: the reasons are forgotten. @thread as client_why_away */
+void client_reached(struct client *c);
+
+/* What has passed between it and the brokers, counted since it was made; as long as c. @thread any
+ */
+const struct traffic *client_traffic(const struct client *c);
 
 /* The version of the library that runs: "2.0.2". */
 const char *client_library_version(void);

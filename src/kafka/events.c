@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How it passes on why there is no token (kafka/token_source.c). */
+#define NO_TOKEN "Failed to acquire SASL OAUTHBEARER token: "
+
 /* The library's own list must not be kept: refs borrow the topics of a copy, which the event owns.
  */
 static void take_refs(struct event *out, const rd_kafka_topic_partition_list_t *list)
@@ -52,11 +55,58 @@ static bool is_denial(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
 }
 
-static bool is_away(rd_kafka_resp_err_t code)
+static enum denial denial_of(rd_kafka_resp_err_t code)
 {
-    return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE ||
-           code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || code == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-           code == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE;
+    return code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED   ? DENIAL_GROUP
+           : code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? DENIAL_TOPIC
+                                                                  : DENIAL_OTHER;
+}
+
+/* "Subscribed topic not available: orders: Broker: Topic authorization failed" */
+void event_read_topic(const char *text, char *topic, size_t size)
+{
+    static const char before[] = "topic not available: ";
+    const char *at = strstr(text, before);
+    const char *name = at != NULL ? at + strlen(before) : "";
+    size_t n = strcspn(name, ":");
+
+    topic[0] = '\0';
+    if (name[n] == ':' && n < size) {
+        memcpy(topic, name, n);
+        topic[n] = '\0';
+    }
+}
+
+/* The broker, or TLS on the way to it, does not let this client in. */
+static bool is_refusal(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL ||
+           code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
+}
+
+/* Of a broker: keeps why. A refusal has a line of its own, but not each time that it comes. */
+static void take_reason(struct client *c, rd_kafka_resp_err_t code, const char *text,
+                        struct event *out)
+{
+    usec_t now = clock_mono();
+    bool is_news = false;
+    const struct reason *reason = reasons_note(&c->reasons, text, is_refusal(code), now, &is_news);
+
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        reasons_all_failed(&c->reasons, now);
+    }
+    if (reason == NULL || !is_refusal(code)) {
+        return;
+    }
+    out->kind = is_news ? EVENT_REFUSED : EVENT_AWAY;
+    snprintf(out->text, sizeof out->text, "%s: %s", reason->broker, reason->text);
+    reasons_hint(&c->reasons, reason->kind, out->hint, sizeof out->hint);
+}
+
+static bool is_no_topic(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 }
 
 static void take_error(struct client *c, rd_kafka_event_t *ev, struct event *out)
@@ -67,11 +117,30 @@ static void take_error(struct client *c, rd_kafka_event_t *ev, struct event *out
         char reason[sizeof out->text];
         rd_kafka_resp_err_t first = rd_kafka_fatal_error(c->rk, reason, sizeof reason);
         out->kind = EVENT_FATAL;
+        out->fenced = first == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
         snprintf(out->text, sizeof out->text, "%.300s (%s)", reason, rd_kafka_err2name(first));
         return;
     }
-    out->kind = is_denial(code) ? EVENT_DENIED : is_away(code) ? EVENT_AWAY : EVENT_TROUBLE;
+    if (strncmp(rd_kafka_event_error_string(ev), NO_TOKEN, strlen(NO_TOKEN)) == 0) {
+        const char *why = rd_kafka_event_error_string(ev) + strlen(NO_TOKEN);
+        bool is_news = reasons_no_token(&c->reasons, why, clock_mono());
+        out->kind = is_news ? EVENT_NO_TOKEN : EVENT_AWAY;
+        snprintf(out->text, sizeof out->text, "%.480s", why);
+        return;
+    }
+    out->kind = is_denial(code) ? EVENT_DENIED : client_is_away(code) ? EVENT_AWAY : EVENT_TROUBLE;
     snprintf(out->text, sizeof out->text, "%.480s", rd_kafka_event_error_string(ev));
+    if (out->kind == EVENT_TROUBLE && is_no_topic(code)) {
+        event_read_topic(out->text, out->topic, sizeof out->topic);
+        out->kind = out->topic[0] != '\0' ? EVENT_NO_TOPIC : EVENT_TROUBLE;
+    }
+    if (out->kind == EVENT_DENIED) {
+        out->denial = denial_of(code);
+        event_read_topic(out->text, out->topic, sizeof out->topic);
+    }
+    if (client_is_away(code) || is_refusal(code)) {
+        take_reason(c, code, rd_kafka_event_error_string(ev), out);
+    }
 }
 
 /* Only the refs that the group has taken remain. */
@@ -132,20 +201,28 @@ bool event_read_doubt(const char *text, char *topic, size_t size, int32_t *out_p
     return true;
 }
 
-static void take_log(rd_kafka_event_t *ev, struct event *out)
+static void take_line(struct client *c, struct event *out)
 {
-    const char *facility = NULL;
-    const char *text = NULL;
+    struct line *line = lines_take(&c->lines);
 
-    if (rd_kafka_event_log(ev, &facility, &text, &out->level) != 0) {
+    if (line == NULL) {
         return;
     }
     out->kind = EVENT_LOG;
-    snprintf(out->text, sizeof out->text, "%s: %.480s", facility, text);
-    if (strcmp(facility, "BROKERUA") == 0 &&
-        event_read_doubt(text, out->topic, sizeof out->topic, &out->partition)) {
+    out->level = line->level;
+    snprintf(out->text, sizeof out->text, "%s", line->text);
+    if (line->is_doubt &&
+        event_read_doubt(line->text, out->topic, sizeof out->topic, &out->partition)) {
         out->kind = EVENT_DOUBT;
     }
+    if (line->is_warning) {
+        const char *thread_end = strstr(line->text, "]: "); /* "CONFWARN: [thrd:app]: ..." */
+        out->kind = EVENT_TROUBLE;
+        snprintf(out->text, sizeof out->text, "%s",
+                 thread_end != NULL ? thread_end + 3 : line->text);
+        reasons_warn(&c->reasons, line->text);
+    }
+    free(line);
 }
 
 void event_take(struct client *c, struct event *out)
@@ -155,8 +232,10 @@ void event_take(struct client *c, struct event *out)
     if (read(c->fd, &ignored, sizeof ignored) < 0) {
         /* EAGAIN: no wake-up since the last read; the queue decides */
     }
+    /* Events first: the group waits for the answers to some, and lines may come without an end. */
     rd_kafka_event_t *ev = rd_kafka_queue_poll(c->queue, 0);
     if (ev == NULL) {
+        take_line(c, out);
         return;
     }
     out->kind = EVENT_OTHER;
@@ -169,9 +248,6 @@ void event_take(struct client *c, struct event *out)
         break;
     case RD_KAFKA_EVENT_OFFSET_COMMIT:
         take_commit(c, ev, out);
-        break;
-    case RD_KAFKA_EVENT_LOG:
-        take_log(ev, out);
         break;
     default:
         break;

@@ -201,6 +201,9 @@ static enum feed_kind error_kind(rd_kafka_resp_err_t code)
         code == RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED) {
         return FEED_CORRUPT;
     }
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        return FEED_DENIED;
+    }
     return fetched_is_unknown(code) ? FEED_UNKNOWN : FEED_TROUBLE;
 }
 

@@ -30,6 +30,7 @@ enum feed_kind {
     FEED_RESET, /* `offset` is outside the log: fetching of this partition has ended */
     /* records cannot be read (CRC, compression): the library would fetch them for ever */
     FEED_CORRUPT,
+    FEED_DENIED,  /* text: the topic may not be read; the library tries again */
     FEED_UNKNOWN, /* text: the brokers do not know the topic at present; the library tries again */
     FEED_TROUBLE, /* text: an error of this partition; the library tries again */
 };

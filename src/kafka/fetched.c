@@ -12,6 +12,7 @@ void fetched_message(const rd_kafka_message_t *rkm, struct message *m)
     if (type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE) {
         m->timestamp_ms = -1;
     }
+    m->is_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
 #if RD_KAFKA_VERSION >= 0x020100ff
     m->leader_epoch = rd_kafka_message_leader_epoch(rkm);
 #else

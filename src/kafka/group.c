@@ -1,13 +1,15 @@
-/* Asking for a group, see group.h. Blocking, never retries. The scout's thread. */
+/* Asking for a group, see group.h. Blocking, never retries. The scout's thread; once, main's. */
 #include "kafka/group.h"
 
 #include "base/mem.h"
 #include "kafka/librdkafka.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TOPIC_MAX 249
+#define UUID_LENGTH 36
 
 /* ---- what a member's assignment says ---- */
 
@@ -134,6 +136,38 @@ static enum group_state state_of(const struct rd_kafka_group_info *group)
         return GROUP_UNKNOWN;
     }
     return strcmp(group->state, "Stable") == 0 ? GROUP_STABLE : GROUP_UNSETTLED;
+}
+
+/* "orders-1-" and a UUID. */
+bool group_is_instance(const char *member_id, const char *instance_id)
+{
+    size_t n = strlen(instance_id);
+
+    return strlen(member_id) == n + 1 + UUID_LENGTH && strncmp(member_id, instance_id, n) == 0 &&
+           member_id[n] == '-';
+}
+
+bool group_holder(struct client *c, const char *name, const char *instance_id, char *out,
+                  size_t size, usec_t timeout)
+{
+    const struct rd_kafka_group_list *list = NULL;
+    bool found = false;
+
+    (void) rd_kafka_list_groups(c->rk, name, &list, (int) (timeout / USEC_PER_MSEC));
+    for (int g = 0; list != NULL && g < list->group_cnt; g++) {
+        const struct rd_kafka_group_info *group = &list->groups[g];
+        for (int i = 0; i < group->member_cnt && !found; i++) {
+            found = group_is_instance(group->members[i].member_id, instance_id);
+            if (found) {
+                const char *host = group->members[i].client_host;
+                snprintf(out, size, "host %s", host[0] == '/' ? host + 1 : host);
+            }
+        }
+    }
+    if (list != NULL) {
+        rd_kafka_group_list_destroy(list);
+    }
+    return found;
 }
 
 enum group_state group_ask(struct client *c, const char *name, struct partition_ref **out,

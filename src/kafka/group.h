@@ -26,6 +26,18 @@ enum group_state group_ask(struct client *c, const char *name, struct partition_
                            size_t *out_n, usec_t timeout) _must_;
 void group_held_free(struct partition_ref *refs, size_t n);
 
+/*
+ * Who has this group.instance.id now: writes "host 10.0.0.5", as its coordinator sees the member,
+ * and returns true; false: nobody has it, or that could not be asked. @thread main, once it is
+ * fenced; scout
+ */
+bool group_holder(struct client *c, const char *name, const char *instance_id, char *out,
+                  size_t size, usec_t timeout) _must_;
+
+/* Is this the id that a coordinator gives a member with such a group.instance.id? Pure.
+ * @thread any */
+bool group_is_instance(const char *member_id, const char *instance_id) _pure_;
+
 /* Is the partition among those that group_ask has found? @thread any */
 bool group_holds(const struct partition_ref *held, size_t n, const char *topic, int32_t partition);
 

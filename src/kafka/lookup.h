@@ -1,7 +1,7 @@
 /*
  * Questions to the brokers that block, each with a deadline: first offsets, ends, what the group
- * has committed, which topics there are. All errors are ERROR_LINK: the question may be asked
- * again.
+ * has committed, which topics there are. All errors may pass, and the question may be asked again:
+ * ERROR_LINK where no broker has answered, ERROR_AGAIN where one has refused.
  * @thread scout (and commands before any thread starts)
  */
 #ifndef KAFKA_LOOKUP_H
@@ -18,7 +18,8 @@
  * For every ref, into ref.offset: the first offset at or after at_ms (Unix time); for
  * LOOKUP_EARLIEST the beginning, for LOOKUP_LATEST the end (the last stable offset + 1, as
  * read_committed sees it). A time after the last record gives the end. LOOKUP_FAILED for refs
- * without an answer; false when none has one.
+ * without an answer; false when none has one. A question that went to a former leader is asked once
+ * more, so a call may take three times the timeout.
  */
 bool lookup_offsets(struct client *c, struct partition_ref *refs, size_t n, int64_t at_ms,
                     usec_t timeout, struct error *err) _must_;
@@ -43,6 +44,21 @@ bool lookup_has_topic_ids(void);
  * lookup_has_topic_ids nothing is asked. */
 void lookup_topic_ids(struct client *c, struct lookup_id *items, size_t n, usec_t timeout);
 
+/* Does Kafka delete records of this topic that a later one with their key has replaced
+ * (cleanup.policy)? True also where that cannot be known, as without the right DescribeConfigs. */
+bool lookup_is_compacted(struct client *c, const char *topic, usec_t timeout);
+
+/*
+ * For a command, before its first question: waits until a broker answers, at most for the timeout;
+ * less, where all of them fail for a reason that only a person can end (kafka/reasons.h). The text
+ * says why, for each broker. Takes the client's events. @thread a command's only one
+ */
+bool lookup_await(struct client *c, usec_t timeout, struct error *err) _must_;
+
+/* Takes all events that wait, for what they say about why brokers cannot be reached. @thread a
+ * command's only one */
+void lookup_take_events(struct client *c);
+
 /* Does any broker answer? */
 bool lookup_ping(struct client *c, usec_t timeout, struct error *err) _must_;
 
@@ -62,6 +78,10 @@ bool lookup_topics(struct client *c, struct lookup_topic **out, size_t *out_n, u
  */
 bool lookup_subscribed(struct client *c, const struct config *cfg, struct lookup_topic **out,
                        size_t *out_n, usec_t timeout, struct error *err) _must_;
+
+/* The topic of that exact name among these. NULL: ERROR_SETUP, with the nearest name as hint. */
+const struct lookup_topic *lookup_find(const struct lookup_topic *topics, size_t n,
+                                       const char *name, struct error *err) _must_;
 void lookup_topics_free(struct lookup_topic *topics, size_t n);
 
 #endif

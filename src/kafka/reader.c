@@ -2,6 +2,7 @@
 #include "kafka/reader.h"
 
 #include "kafka/librdkafka.h"
+#include "kafka/token_source.h"
 
 #include <string.h>
 
@@ -21,13 +22,15 @@ bool reader_open(struct reader *r, const struct config *cfg, const struct reader
     for (size_t i = 0; i < n; i++) {
         (void) rd_kafka_conf_set(conf, fixed[i].name, fixed[i].value, text, sizeof text);
     }
+    atomic_init(&r->ending, false);
+    token_source_use_in_reader(conf, cfg, &r->ending);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     if (rk == NULL) {
         rd_kafka_conf_destroy(conf);
         return error_set(err, ERROR_SETUP, "librdkafka refuses the properties: %s", text);
     }
+    token_source_start(rk, cfg);
     rd_kafka_poll_set_consumer(rk);
-    rd_kafka_set_log_queue(rk, NULL);
     r->rk = rk;
     r->queue = rd_kafka_queue_get_consumer(rk);
     return true;
@@ -35,6 +38,7 @@ bool reader_open(struct reader *r, const struct config *cfg, const struct reader
 
 void reader_close(struct reader *r)
 {
+    atomic_store_explicit(&r->ending, true, memory_order_relaxed);
     rd_kafka_queue_destroy(r->queue);
     rd_kafka_destroy_flags(r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }

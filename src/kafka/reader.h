@@ -13,6 +13,7 @@
 struct reader {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue; /* records, ends and errors of all partitions */
+    _Atomic bool ending;     /* a program that fetches its token is not wanted any more */
 };
 
 /* A property of the library's, set whatever the configuration says. */
@@ -21,7 +22,7 @@ struct reader_property {
     const char *value;
 };
 
-/* Connects in the background. ERROR_SETUP. */
+/* Connects in the background; r stays where it is until reader_close. ERROR_SETUP. */
 bool reader_open(struct reader *r, const struct config *cfg, const struct reader_property *fixed,
                  size_t n, struct error *err) _must_;
 void reader_close(struct reader *r);

@@ -36,6 +36,7 @@ struct part {
     int64_t until;    /*   and where the round ends */
     int64_t step;     /* how many offsets the last round has covered */
     int64_t first_ms; /* the timestamp of the first record that is here, if there is any */
+    int64_t later;    /* the first record that was met beyond a round; -1: none */
     bool has_any;
     bool is_silent; /* not to be asked again */
 };
@@ -92,20 +93,24 @@ void sample_done(struct sample *sample)
 static bool find_ends(struct sampler *s, struct read *r, struct error *err)
 {
     size_t n = (size_t) r->part_count;
+    int32_t first = r->bounds->is_one ? r->bounds->partition : 0;
     struct partition_ref *begins = mem_array(n, sizeof *begins);
     struct partition_ref *ends = mem_array(n, sizeof *ends);
 
-    for (int32_t i = 0; i < r->part_count; i++) {
-        begins[i] = ends[i] = (struct partition_ref){.topic = r->topic, .partition = i};
+    n = r->bounds->is_one ? 1 : n;
+    for (size_t i = 0; i < n; i++) {
+        begins[i] = ends[i] = (struct partition_ref){.topic = r->topic,
+                                                     .partition = first + (int32_t) i};
     }
     usec_t limit = MIN(ENDS_TIMEOUT, r->bounds->timeout);
     bool ok = lookup_offsets(s->client, ends, n, LOOKUP_LATEST, limit, err) &&
               lookup_offsets(s->client, begins, n, LOOKUP_EARLIEST, limit, err);
     for (size_t i = 0; ok && i < n; i++) {
         bool known = begins[i].offset != LOOKUP_FAILED && ends[i].offset != LOOKUP_FAILED;
-        r->parts[i].is_silent = !known;
-        r->parts[i].begin = known ? begins[i].offset : 0;
-        r->parts[i].from = known ? ends[i].offset : 0;
+        struct part *p = &r->parts[begins[i].partition];
+        p->is_silent = !known;
+        p->begin = known ? begins[i].offset : 0;
+        p->from = known ? ends[i].offset : 0;
     }
     free(begins);
     free(ends);
@@ -201,6 +206,8 @@ static void take_record(struct read *r, const rd_kafka_message_t *rkm)
     }
     if (rkm->offset < p->until) {
         keep(r, rkm);
+    } else {
+        p->later = rkm->offset;
     }
     pass(r, p, rkm->offset + 1);
 }
@@ -292,6 +299,15 @@ static int by_age(const void *a, const void *b)
     return x->offset > y->offset ? -1 : x->offset < y->offset;
 }
 
+/* Of one partition: the last of the log first, whatever its timestamp. */
+static int by_offset(const void *a, const void *b)
+{
+    const struct message *x = a;
+    const struct message *y = b;
+
+    return x->offset > y->offset ? -1 : x->offset < y->offset;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const struct message *x = a;
@@ -313,13 +329,16 @@ static void sort(struct message *records, size_t n, int (*compare)(const void *,
 /* What each partition has; and of all, the oldest of those that are wanted. */
 static int64_t review(struct read *r)
 {
-    sort(r->found, r->count, by_age);
+    sort(r->found, r->count, r->bounds->is_one ? by_offset : by_age);
     for (size_t i = 0; i < r->count; i++) {
         struct part *p = &r->parts[r->found[i].partition];
         p->first_ms = r->found[i].timestamp_ms;
         p->has_any = true;
     }
     bool all_wanted = r->count == 0 || r->count < r->bounds->records;
+    if (!all_wanted && r->bounds->is_one) {
+        return INT64_MAX;
+    }
     return all_wanted ? INT64_MIN : r->found[r->bounds->records - 1].timestamp_ms;
 }
 
@@ -411,6 +430,102 @@ bool sampler_read(struct sampler *s, const char *topic, int32_t partition_count,
         finish(&r);
     } else {
         free(r.found);
+        sample_done(out);
+    }
+    free(r.parts);
+    return ok;
+}
+
+/* ---- a single record ---- */
+
+static bool not_there(const struct read *r, int32_t partition, int64_t offset, int64_t end,
+                      struct error *err)
+{
+    const struct part *p = &r->parts[partition];
+
+    if (p->begin == end) {
+        return error_set(err, ERROR_RECORD, "%s-%d has no records, its next offset is %lld",
+                         r->topic, partition, (long long) end);
+    }
+    if (offset == LOOKUP_EARLIEST) {
+        return error_set(err, ERROR_RECORD, "%s-%d has no records at its offsets %lld to %lld",
+                         r->topic, partition, (long long) p->begin, (long long) end - 1);
+    }
+    if (offset < p->begin || offset >= end) {
+        return error_set(err, ERROR_RECORD,
+                         "%s-%d@%lld is %s the partition, which has offsets %lld to %lld", r->topic,
+                         partition, (long long) offset, offset < p->begin ? "before" : "after",
+                         (long long) p->begin, (long long) end - 1);
+    }
+    error_set(err, ERROR_RECORD,
+              "%s-%d@%lld holds no record: it was compacted away, or aborted, or is the mark of a "
+              "transaction; the partition has offsets %lld to %lld",
+              r->topic, partition, (long long) offset, (long long) p->begin, (long long) end - 1);
+    return p->later >= 0 && error_hint(err, "The next record is at %lld.", (long long) p->later);
+}
+
+static bool unreadable(const struct read *r, int32_t partition, struct error *err)
+{
+    if (r->out->fault.class != ERROR_NONE) {
+        *err = r->out->fault;
+        return false;
+    }
+    return error_set(err, ERROR_LINK, "%s-%d: there is no answer within %llu s", r->topic,
+                     partition, (unsigned long long) (r->bounds->timeout / USEC_PER_SEC));
+}
+
+/* One round, which the first record ends. */
+static bool read_first(struct sampler *s, struct read *r, int32_t partition, int64_t offset,
+                       struct error *err)
+{
+    struct part *p = &r->parts[partition];
+    int64_t end = p->from;
+    bool is_inside = offset == LOOKUP_EARLIEST || (offset >= p->begin && offset < end);
+
+    if (p->is_silent) {
+        return unreadable(r, partition, err);
+    }
+    p->later = -1;
+    p->next = offset == LOOKUP_EARLIEST ? p->begin : offset;
+    p->until = offset == LOOKUP_EARLIEST ? end : offset + 1;
+    if (p->begin == end || !is_inside) {
+        return not_there(r, partition, offset, end, err);
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, r->topic, partition)->offset = p->next;
+    bool ok = read_round(s, r, list, err);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!ok || r->count > 0) {
+        return ok;
+    }
+    return p->is_silent || is_open(p) ? unreadable(r, partition, err)
+                                      : not_there(r, partition, offset, end, err);
+}
+
+bool sampler_read_one(struct sampler *s, const char *topic, int32_t partition, int64_t offset,
+                      usec_t timeout, struct sample *out, struct error *err)
+{
+    /* the first byte is one too many */
+    const struct sample_bounds bounds = {
+        .records = 1, .bytes = 1, .timeout = timeout, .is_one = true, .partition = partition};
+    struct read r = {
+        .topic = topic,
+        .bounds = &bounds,
+        .deadline = clock_mono() + timeout,
+        .parts = mem_array((size_t) partition + 1, sizeof(struct part)),
+        .part_count = partition + 1,
+        .out = out,
+    };
+
+    *out = (struct sample){0};
+    bool ok = find_ends(s, &r, err) && read_first(s, &r, partition, offset, err);
+    if (ok) {
+        sort(r.found, r.count, by_place);
+        out->records = TAKE_PTR(r.found);
+        out->count = 1;
+    }
+    free(r.found);
+    if (!ok) {
         sample_done(out);
     }
     free(r.parts);

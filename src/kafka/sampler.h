@@ -16,6 +16,8 @@ struct sample_bounds {
     size_t records; /* of all partitions together; not 0 */
     size_t bytes;   /* of keys, values and headers; one record may exceed it */
     usec_t timeout;
+    bool is_one; /* of this partition alone: its last ones, whatever their timestamps */
+    int32_t partition;
 };
 
 struct sample {
@@ -41,5 +43,13 @@ struct sampler *sampler_free(struct sampler *s); /* returns NULL */
 bool sampler_read(struct sampler *s, const char *topic, int32_t partition_count,
                   const struct sample_bounds *bounds, struct sample *out, struct error *err) _must_;
 void sample_done(struct sample *sample);
+
+/*
+ * Reads one record of a partition: that at the offset, or for LOOKUP_EARLIEST the first that is
+ * there. Fills *out, for sample_done. ERROR_RECORD: there is none, and where the partition begins
+ * and ends; ERROR_LINK: no answer within the timeout; ERROR_SETUP: the partition cannot be read.
+ */
+bool sampler_read_one(struct sampler *s, const char *topic, int32_t partition, int64_t offset,
+                      usec_t timeout, struct sample *out, struct error *err) _must_;
 
 #endif

@@ -105,6 +105,41 @@ static const char *kind_name(char kind)
     }
 }
 
+/* A schema that does not exist is not one without the table. False: it exists, or that cannot be
+ * asked. */
+static bool is_schema_missing(struct conn *c, const char *schema, struct error *err)
+{
+    const char *values[] = {schema};
+    struct error ignored;
+
+    if (schema == NULL) {
+        return false;
+    }
+    _cleanup_result_ PGresult *res = conn_exec(
+        c,
+        "SELECT n.nspname, n.nspname" SQL_EQ "$1::pg_catalog.name FROM pg_catalog.pg_namespace n"
+        " WHERE n.nspname" SQL_EQ "$1::pg_catalog.name OR NOT pg_catalog.starts_with(n.nspname,"
+        " 'pg_') ORDER BY 2 DESC, 1",
+        1, values, &ignored);
+    size_t n = res != NULL ? (size_t) PQntuples(res) : 0;
+    if (n == 0 || result_is_true(res, 0, 1)) {
+        return false;
+    }
+    _cleanup_mem_ const char **names = mem_array(n, sizeof *names);
+    for (size_t i = 0; i < n; i++) {
+        names[i] = PQgetvalue(res, (int) i, 0);
+    }
+    const char *near = str_nearest(schema, names, n);
+    error_set(err, ERROR_SETUP, "schema '%s' does not exist", schema);
+    error_sqlstate(err, "3F000");
+    if (near != NULL) {
+        error_hint(err, "Did you mean '%s'?", near);
+    } else {
+        error_hint(err, "Create it, and the table in it: pgsinkd creates neither.");
+    }
+    return true;
+}
+
 /* Names of tables in that schema, or on the search_path, for the hint. */
 static bool missing(struct conn *c, const char *schema, const char *name, struct error *err)
 {
@@ -126,6 +161,9 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
         *err = ignored;
         return false;
     }
+    if (is_schema_missing(c, schema, err)) {
+        return false;
+    }
     size_t n = (size_t) PQntuples(res);
     const char **names = mem_array(n, sizeof *names);
     for (size_t i = 0; i < n; i++) {
@@ -138,8 +176,17 @@ static bool missing(struct conn *c, const char *schema, const char *name, struct
     if (near != NULL) {
         error_hint(err, "Did you mean '%s%s%s'? Otherwise create the table first.",
                    schema != NULL ? schema : "", schema != NULL ? "." : "", near);
+    } else if (schema == NULL && strchr(name, '.') != NULL) {
+        error_hint(err, "One pair of quotes makes one name of it, with a dot in it. A schema and a "
+                        "table are written schema.table, or \"schema\".\"table\".");
+    } else if (schema == NULL) {
+        error_hint(err, "Create the table first, or say create: true in the route. If it is there, "
+                        "name its schema too: those that the role may not use are not searched.");
+    } else if (n == 0) {
+        error_hint(err, "Schema '%s' has no table: correct its name, or create the table first.",
+                   schema);
     } else {
-        error_hint(err, "Create the table first: pgsinkd does not create tables.");
+        error_hint(err, "Create the table first, or say create: true in the route.");
     }
     free(names);
     return false;
@@ -180,7 +227,7 @@ static bool check_view(const PGresult *r, struct error *err)
     return true;
 }
 
-static bool check_relation(const PGresult *r, struct error *err)
+static bool check_relation(const PGresult *r, bool as_granted, struct error *err)
 {
     const char *schema = PQgetvalue(r, 0, REL_SCHEMA);
     const char *name = PQgetvalue(r, 0, REL_NAME);
@@ -199,22 +246,30 @@ static bool check_relation(const PGresult *r, struct error *err)
                   schema, name);
         return error_hint(err, "ALTER TABLE \"%s\".\"%s\" SET LOGGED;", schema, name);
     }
-    if (!result_is_true(r, 0, REL_USAGE)) {
+    if (!as_granted && !result_is_true(r, 0, REL_USAGE)) {
+        _cleanup_buf_ struct buf grant = {0};
+        buf_add_z(&grant, "GRANT USAGE ON SCHEMA ");
+        table_quote_ident(&grant, schema);
+        buf_add_z(&grant, " TO ");
+        table_quote_ident(&grant, user);
         error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no USAGE privilege on the schema",
                   schema, name, user);
-        return error_hint(err, "GRANT USAGE ON SCHEMA \"%s\" TO \"%s\";", schema, user);
+        return error_hint(err, "%s;", buf_cstr(&grant));
     }
     return true;
 }
 
-static bool no_insert(const struct table *t, const char *column, const char *user,
-                      struct error *err)
+static bool no_insert(const struct table *t, const char *column, struct error *err)
 {
+    const char *user = t->role;
+    _cleanup_buf_ struct buf role = {0};
+
+    table_quote_ident(&role, user);
     error_set(err, ERROR_SETUP, "table '%s.%s': role '%s' has no INSERT privilege%s%s%s", t->schema,
               t->name, user, column != NULL ? " on column '" : "", column != NULL ? column : "",
               column != NULL ? "'" : "");
     error_sqlstate(err, SQLSTATE_INSUFFICIENT_PRIVILEGE);
-    return error_hint(err, "GRANT INSERT ON %s TO \"%s\";", t->quoted, user);
+    return error_hint(err, "GRANT INSERT ON TABLE %s TO %s;", t->quoted, buf_cstr(&role));
 }
 
 /* --- its columns --- */
@@ -629,7 +684,14 @@ static void set_view_column(const struct table *t, struct column *col, bool is_u
     col->generated = !t->has_instead && !is_updatable;
 }
 
-static bool read_columns(struct conn *c, struct table *t, bool may_insert, const char *user,
+enum asking {
+    ASK_INSERT,
+    ASK_NOTHING, /* rows are not inserted */
+    /* What is lacking is noted. Privileges of columns do not count: those of the table will. */
+    ASK_AS_GRANTED,
+};
+
+static bool read_columns(struct conn *c, struct table *t, bool may_insert, enum asking asking,
                          struct error *err)
 {
     char oid[16];
@@ -667,9 +729,14 @@ static bool read_columns(struct conn *c, struct table *t, bool may_insert, const
         }
     }
     if (!may_insert && (refused != NULL || granted == 0)) {
-        return no_insert(t, granted > 0 && refused != NULL ? refused->name : NULL, user, err);
+        if (asking == ASK_INSERT) {
+            return no_insert(t, granted > 0 && refused != NULL ? refused->name : NULL, err);
+        }
+        t->lacks |= asking == ASK_AS_GRANTED ? MAY_INSERT : 0;
     }
-    return read_uniques(c, t, attnums, err) && read_defaults(c, t, err);
+    /* Where a schema may not be used, an identity column's sequence cannot be found by name. */
+    return read_uniques(c, t, attnums, err) &&
+           ((t->lacks & MAY_USE_SCHEMA) != 0 || read_defaults(c, t, err));
 }
 
 static struct table *new_table(const PGresult *r)
@@ -693,6 +760,7 @@ static struct table *new_table(const PGresult *r)
     t->may_stage = result_is_true(r, 0, REL_STAGE);
     t->may_set_all = result_is_true(r, 0, REL_SET_ALL);
     t->name = mem_strdup(PQgetvalue(r, 0, REL_NAME));
+    t->role = mem_strdup(PQgetvalue(r, 0, REL_USER));
     table_quote_ident(&quoted, t->schema);
     buf_add_u8(&quoted, '.');
     table_quote_ident(&quoted, t->name);
@@ -700,7 +768,18 @@ static struct table *new_table(const PGresult *r)
     return t;
 }
 
-struct table *catalog_table(struct conn *c, const char *schema, const char *name, struct error *err)
+/* What the role lacks, and the table as it will be when that is granted. */
+static void take_for_granted(struct table *t, const PGresult *r)
+{
+    t->lacks = (t->may_select ? 0 : MAY_SELECT) | (t->may_update ? 0 : MAY_UPDATE) |
+               (t->may_delete ? 0 : MAY_DELETE) |
+               (result_is_true(r, 0, REL_USAGE) ? 0 : MAY_USE_SCHEMA);
+    t->may_select = t->may_update = t->may_delete = true;
+    t->may_lock = t->may_stage = true;
+}
+
+static struct table *read_table(struct conn *c, const char *schema, const char *name,
+                                enum asking asking, struct error *err)
 {
     const char *values[] = {schema, name};
     _cleanup_result_ PGresult *r = conn_exec(c, relation_sql, 2, values, err);
@@ -712,21 +791,40 @@ struct table *catalog_table(struct conn *c, const char *schema, const char *name
         (void) missing(c, schema, name, err);
         return NULL;
     }
-    if (!check_relation(r, err)) {
+    if (!check_relation(r, asking == ASK_AS_GRANTED, err)) {
         return NULL;
     }
     struct table *t = new_table(r);
+    if (asking == ASK_AS_GRANTED) {
+        take_for_granted(t, r);
+    }
     const char *encoding = PQparameterStatus(c->pg, "server_encoding");
     t->is_utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0;
     /* First, so that a change between the two queries is seen later. */
     _cleanup_result_ PGresult *signature = read_signature(c, t, err);
-    if (signature == NULL ||
-        !read_columns(c, t, result_is_true(r, 0, REL_INSERT), PQgetvalue(r, 0, REL_USER), err)) {
+    if (signature == NULL || !read_columns(c, t, result_is_true(r, 0, REL_INSERT), asking, err)) {
         table_free(t);
         return NULL;
     }
     set_signature(t, signature);
     return t;
+}
+
+struct table *catalog_table(struct conn *c, const char *schema, const char *name, struct error *err)
+{
+    return read_table(c, schema, name, ASK_INSERT, err);
+}
+
+struct table *catalog_table_without_insert(struct conn *c, const char *schema, const char *name,
+                                           struct error *err)
+{
+    return read_table(c, schema, name, ASK_NOTHING, err);
+}
+
+struct table *catalog_table_as_granted(struct conn *c, const char *schema, const char *name,
+                                       struct error *err)
+{
+    return read_table(c, schema, name, ASK_AS_GRANTED, err);
 }
 
 static bool check_expression(struct conn *c, const struct target *t,

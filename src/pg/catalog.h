@@ -17,6 +17,19 @@
 struct table *catalog_table(struct conn *c, const char *schema, const char *name,
                             struct error *err) _must_;
 
+/* The same for rows that are never inserted, only updated or deleted: INSERT need not be granted.
+ */
+struct table *catalog_table_without_insert(struct conn *c, const char *schema, const char *name,
+                                           struct error *err) _must_;
+
+/*
+ * As catalog_table, but as if the role had the privileges that a GRANT on the table or its schema
+ * can give it: those it lacks are in table->lacks (enum table_privilege). For check, which lists
+ * them.
+ */
+struct table *catalog_table_as_granted(struct conn *c, const char *schema, const char *name,
+                                       struct error *err) _must_;
+
 /*
  * Appends an expression of SQL that is true as long as the table of that name is as it was read,
  * and otherwise fails with an error that catalog_guard_speaks recognises. schema is that of our own

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "pg/libpq.h"
 #include "pg/pooler.h"
+#include "pg/preview.h"
 #include "pg/sql.h"
 #include "row/table/table.h"
 
@@ -61,9 +62,9 @@ static char *setup_sql(const struct conn_settings *settings, const char *marker)
                     "SELECT pg_catalog.set_config(s.name, '0', false)"
                     " FROM (VALUES ('idle_session_timeout'), ('transaction_timeout')) AS s (name)"
                     " WHERE pg_catalog.current_setting(s.name, true) IS NOT NULL;");
-    if (settings->cfg != NULL && settings->cfg->audit) {
-        buf_add_z(&sql, "SET pgsinkd.audit TO 'on';"); /* for triggers, sql/009_history.sql */
-    }
+    /* For triggers, sql/009_history.sql; said in any case, because a session may be renewed. */
+    buf_printf(&sql, "SET pgsinkd.audit TO '%s';",
+               settings->cfg != NULL && settings->cfg->audit ? "on" : "off");
     if (settings->listen_channel != NULL) {
         buf_add_z(&sql, "LISTEN ");
         table_quote_ident(&sql, settings->listen_channel);
@@ -107,9 +108,22 @@ int conn_library_version(void)
     return PQlibVersion();
 }
 
-void conn_set_config(struct conn *c, const struct config *cfg)
+void conn_configure(struct conn *c, const struct conn_settings *settings)
 {
-    c->cfg = cfg;
+    char *sql = setup_sql(settings, c->marker);
+    bool is_sent = conn_is_open(c) || c->phase == CONN_SETUP || c->phase == CONN_PING;
+
+    c->cfg = settings->cfg;
+    c->timeout_usec = settings->timeout_usec;
+    c->connections = settings->connections;
+    c->outdated = is_sent && (c->outdated || strcmp(sql, c->setup_sql) != 0);
+    free(c->setup_sql);
+    c->setup_sql = sql;
+}
+
+bool conn_is_outdated(const struct conn *c)
+{
+    return c->outdated;
 }
 
 struct conn *conn_free(struct conn *c)
@@ -117,6 +131,7 @@ struct conn *conn_free(struct conn *c)
     if (c != NULL) {
         conn_close(c);
         dsn_free(c->dsn);
+        free(c->password);
         resolver_free(c->resolver);
         addresses_clear(&c->addresses);
         free(c->application_name);
@@ -135,6 +150,7 @@ void conn_close(struct conn *c)
     c->deadline = USEC_NEVER;
     c->events = 0;
     c->copy_in = false;
+    c->outdated = false; /* renews stays: whose attempt has failed is asked after this */
     c->news = (struct conn_news){0};
     c->notice.class = ERROR_NONE;
 }
@@ -259,7 +275,7 @@ bool conn_pump(struct conn *c, bool *out_heard, struct error *err)
         c->deadline = now + answer_timeout(c);
     } else if (now >= c->deadline) {
         usec_t limit = answer_timeout(c);
-        if (c->phase == CONN_SETUP) {
+        if (c->phase == CONN_SETUP && !c->renews) {
             return pooler_no_answer(err, PQhost(c->pg), limit / USEC_PER_SEC, c->connections);
         }
         conn_close(c);
@@ -352,19 +368,24 @@ static void finish(struct conn *c, const struct error *err)
     }
 }
 
-PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *const *values,
-                    struct error *err)
+/* Whose fault it is: of the session, or of rows. That nothing can be written means elsewhere that
+ * the server is a standby. */
+static void take_class(const struct conn *c, const PGresult *res, bool of_rows, struct error *err)
+{
+    if (of_rows && !fault_is_fatal(res)) {
+        err->class = fault_blame(res);
+    }
+    if (c->only_reads && strcmp(err->sqlstate, PREVIEW_WRITES) == 0) {
+        err->class = ERROR_RECORD;
+    }
+}
+
+/* Waits for all that comes of what was sent, and returns the last result. */
+static PGresult *collect(struct conn *c, int sent, bool of_rows, struct error *err)
 {
     PGresult *last = NULL;
     struct error fault = {.class = ERROR_NONE};
 
-    if (!conn_is_open(c)) { /* by a stop, or a fault that the caller could pass over */
-        error_set(err, ERROR_LINK, "the connection to postgresql is closed");
-        return NULL;
-    }
-    conn_begin(c);
-    int sent = count < 0 ? PQsendQuery(c->pg, sql)
-                         : PQsendQueryParams(c->pg, sql, count, NULL, values, NULL, NULL, 0);
     if (!sent) {
         conn_lost(c, err);
         return NULL;
@@ -391,6 +412,7 @@ PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *cons
             last = res;
             if (PQresultStatus(res) == PGRES_FATAL_ERROR && fault.class == ERROR_NONE) {
                 fault_result(res, &fault);
+                take_class(c, res, of_rows, &fault);
             }
         }
         if (!conn_wait(c, err)) {
@@ -398,6 +420,42 @@ PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *cons
             return NULL;
         }
     }
+}
+
+/* By a stop, or a fault that the caller could pass over, it may be closed. */
+static bool begin(struct conn *c, struct error *err)
+{
+    if (!conn_is_open(c)) {
+        return error_set(err, ERROR_LINK, "the connection to postgresql is closed");
+    }
+    conn_begin(c);
+    return true;
+}
+
+PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *const *values,
+                    struct error *err)
+{
+    if (!begin(c, err)) {
+        return NULL;
+    }
+    int sent = count < 0 ? PQsendQuery(c->pg, sql)
+                         : PQsendQueryParams(c->pg, sql, count, NULL, values, NULL, NULL, 0);
+    return collect(c, sent, false, err);
+}
+
+PGresult *conn_exec_binary(struct conn *c, const char *sql, const struct conn_values *v,
+                           struct error *err)
+{
+    int formats[CONN_VALUES_MAX];
+
+    for (int i = 0; i < v->count; i++) {
+        formats[i] = 1;
+    }
+    if (!begin(c, err)) {
+        return NULL;
+    }
+    int sent = PQsendQueryParams(c->pg, sql, v->count, v->types, v->values, v->lengths, formats, 0);
+    return collect(c, sent, true, err);
 }
 
 bool conn_run(struct conn *c, const char *sql, struct error *err)

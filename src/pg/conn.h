@@ -41,8 +41,22 @@ enum conn_step {
 struct conn *conn_new(const struct conn_settings *settings) _must_; /* closed at first */
 struct conn *conn_free(struct conn *c);                             /* closes; returns NULL */
 
-/* Another configuration to read postgres.dsn of, from the next attempt to connect on. */
-void conn_set_config(struct conn *c, const struct config *cfg);
+/*
+ * Other settings, of which those of a session are in force from the next attempt to connect on, or
+ * when it has been renewed, and the others at once. The DSN, or where it is read, must be given as
+ * before; application_name and listen_sink stay.
+ */
+void conn_configure(struct conn *c, const struct conn_settings *settings);
+
+/* Was the session that is there, or under way, set up by other settings than those of now? */
+bool conn_is_outdated(const struct conn *c);
+
+/*
+ * Sets up the session of an idle connection once more, by the settings of now: then conn_step, as
+ * after conn_open. What is prepared in it stays. If it fails the connection is
+ * closed, and no other host is tried.
+ */
+bool conn_renew(struct conn *c, struct error *err) _must_;
 
 /*
  * Starts to connect; then call conn_step until it is ready or has failed. ERROR_SETUP when the DSN
@@ -108,5 +122,9 @@ int conn_library_version(void);
 
 /* Checks the DSN's syntax without connecting. ERROR_SETUP; err never quotes the DSN. */
 bool conn_check_dsn(const char *dsn, struct error *err) _must_;
+
+/* Of one that is: are its ports numbers, one for each host, and its hosts without them? As above.
+ */
+bool conn_check_hosts(const char *dsn, struct error *err) _must_;
 
 #endif

@@ -4,6 +4,8 @@
  * returns at once, except for conn_open_wait. One thread at a time.
  */
 #include "base/buf.h"
+#include "base/mem.h"
+#include "base/redact.h"
 #include "config/config.h"
 #include "pg/libpq.h"
 #include "pg/pooler.h"
@@ -40,6 +42,7 @@ static void start_address(struct conn *c)
         {"keepalives_count", "3"},
         {"tcp_user_timeout", "30000"},
         {"dbname", c->dsn->text},
+        {"password", c->password},
         {"host", h->host},
         {"hostaddr", address},
         {"port", h->port},
@@ -84,19 +87,27 @@ static void start_host(struct conn *c)
     c->deadline = clock_mono() + CONNECT_TIMEOUT_USEC;
 }
 
-/* The DSN as it is now. It is checked, as at the start: libpq's own message about a malformed one
- * may quote a password. */
+static bool read_again(struct conn *c, struct error *err)
+{
+    _cleanup_buf_ struct buf dsn = {0};
+    _cleanup_buf_ struct buf password = {0};
+
+    if (!config_read_dsn(c->cfg, &dsn, err) || !config_read_password(c->cfg, &password, err)) {
+        return error_hint(err, "It is read again at each attempt to connect.");
+    }
+    dsn_free(c->dsn);
+    c->dsn = dsn_new(buf_cstr(&dsn));
+    mem_freep(&c->password);
+    c->password = password.n > 0 ? mem_strdup(buf_cstr(&password)) : NULL;
+    return true;
+}
+
+/* DSN and password as they are now. The DSN is checked, as at the start: libpq's own message about
+ * a malformed one may quote a password. */
 static bool read_dsn(struct conn *c, struct error *err)
 {
-    _cleanup_buf_ struct buf text = {0};
-
-    const struct config *cfg = c->cfg;
-    if (cfg != NULL) {
-        if (!config_read_again(cfg, cfg->postgres.dsn, cfg->postgres.dsn_pos, &text, err)) {
-            return error_hint(err, "It is read again at each attempt to connect.");
-        }
-        dsn_free(c->dsn);
-        c->dsn = dsn_new(buf_cstr(&text));
+    if (c->cfg != NULL && !read_again(c, err)) {
+        return false;
     }
     return conn_check_dsn(c->dsn->text, err);
 }
@@ -107,10 +118,27 @@ bool conn_open(struct conn *c, struct error *err)
     if (!read_dsn(c, err)) {
         return false;
     }
+    c->renews = false;
     c->host = 0;
     c->others.class = ERROR_NONE;
     start_host(c);
     return true;
+}
+
+/* libpq quotes names that it cannot use, and a server what it was sent. */
+static void conceal(const struct conn *c, struct error *err)
+{
+    const struct dsn_words *w = &c->dsn->words;
+    const char *plain[] = {w->user, w->dbname, w->host};
+    /* The last one may come from the environment or from the password file. */
+    const char *secrets[] = {w->password, w->ssl_password, c->password,
+                             c->pg != NULL ? PQpass(c->pg) : NULL};
+
+    for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
+        if (secrets[i] != NULL) {
+            redact(err->text, sizeof err->text, secrets[i], plain, ARRAY_LEN(plain));
+        }
+    }
 }
 
 /*
@@ -120,6 +148,7 @@ bool conn_open(struct conn *c, struct error *err)
  */
 static enum conn_step host_failed(struct conn *c, struct error *err)
 {
+    conceal(c, err);
     conn_close(c);
     if (c->others.class != ERROR_NONE && c->others.class != ERROR_SETUP &&
         err->class == ERROR_SETUP) {
@@ -140,7 +169,13 @@ static enum conn_step host_failed(struct conn *c, struct error *err)
  */
 static enum conn_step address_failed(struct conn *c, struct error *err)
 {
+    conceal(c, err);
     pooler_hint_too_few(err, c->connections);
+    if (c->renews) {
+        c->renews = false;
+        conn_close(c);
+        return CONN_FAILED;
+    }
     if (c->before.class == ERROR_SETUP) {
         *err = c->before;
     }
@@ -190,6 +225,7 @@ static enum conn_step start_setup(struct conn *c, struct error *err)
         fault_of(c, err);
         return address_failed(c, err);
     }
+    c->outdated = false;
     c->phase = CONN_SETUP;
     c->events = POLLIN;
     if (!conn_flush(c, err)) {
@@ -292,7 +328,8 @@ static enum conn_step session_ready(struct conn *c)
     c->round_trip = clock_mono() - c->ping_at;
     addresses_clear(&c->addresses);
     conn_end(c);
-    c->session++;
+    c->session += c->renews ? 0 : 1;
+    c->renews = false;
     return CONN_READY;
 }
 
@@ -333,6 +370,14 @@ enum conn_step conn_step(struct conn *c, struct error *err)
     }
     assert(false && "conn_step outside of connecting");
     return CONN_FAILED;
+}
+
+bool conn_renew(struct conn *c, struct error *err)
+{
+    assert(c->phase == CONN_IDLE);
+    c->renews = true;
+    c->deadline = clock_mono() + CONNECT_TIMEOUT_USEC;
+    return start_setup(c, err) == CONN_WAIT;
 }
 
 /* ---- the blocking face ---- */

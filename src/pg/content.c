@@ -27,7 +27,9 @@ struct content {
     size_t shape_table[SHAPES_MAX];
     size_t shape_count;
     struct buf sql;
-    struct buf columns; /* of a finding */
+    const char **columns; /* of a finding */
+    size_t column_count;
+    size_t column_cap;
     PGresult *found;
     size_t found_table;
     int next;
@@ -51,7 +53,7 @@ struct content *content_free(struct content *x)
 {
     if (x != NULL) {
         buf_done(&x->sql);
-        buf_done(&x->columns);
+        free(x->columns);
         result_clear(&x->found);
         free(x);
     }
@@ -83,15 +85,33 @@ bool content_ledger(struct conn *c, const char *schema, const char *sink, const 
                     struct content_part **out_parts, size_t *out_part_count,
                     struct content_gap **out_gaps, size_t *out_gap_count, struct error *err)
 {
+    /* Where the log was another one before, only what was noted since the partition began counts
+     * for where that of now begins; first_offset is NULL where the beginning was not noted. */
     static const char parts_sql[] =
-        "SELECT o.partition::pg_catalog.int8, coalesce(p.first_offset, 0), o.next_offset"
-        " FROM $S.offsets o LEFT JOIN $S.partitions p ON p.sink" SQL_EQ "o.sink AND p.topic" SQL_EQ
-        "o.topic AND p.partition" SQL_EQ "o.partition WHERE o.sink" SQL_EQ "$1 AND o.topic" SQL_EQ
-        "$2 ORDER BY o.partition";
+        "SELECT o.partition::pg_catalog.int8, coalesce(g.again, p.first_offset, 0), o.next_offset,"
+        " coalesce(g.former, 0) FROM $S.offsets o LEFT JOIN $S.partitions p ON p.sink" SQL_EQ
+        "o.sink AND p.topic" SQL_EQ "o.topic AND p.partition" SQL_EQ
+        "o.partition LEFT JOIN LATERAL (SELECT pg_catalog.max(g.from_offset) AS former,"
+        " (pg_catalog.array_agg(g.next_offset ORDER BY g.recorded_at DESC) FILTER (WHERE"
+        " pg_catalog.starts_with(g.reason, 'the topic') AND (p.first_offset IS NULL OR"
+        " g.recorded_at" SQL_GE "p.first_at)))[1] AS again FROM $S.gaps g WHERE g.sink" SQL_EQ
+        "o.sink AND g.topic" SQL_EQ "o.topic AND g.partition" SQL_EQ
+        "o.partition AND (pg_catalog.starts_with(g.reason, 'the topic') OR"
+        " pg_catalog.starts_with(g.reason, 'overwritten'))) g ON true WHERE o.sink" SQL_EQ
+        "$1 AND o.topic" SQL_EQ "$2 ORDER BY o.partition";
+    /* Not those from before the partition began, and of a former log only what lies before the
+     * offset from which on the log is another one. */
     static const char gaps_sql[] =
-        "SELECT g.partition::pg_catalog.int8, g.from_offset, g.next_offset FROM $S.gaps g"
-        " WHERE g.sink" SQL_EQ "$1 AND g.topic" SQL_EQ "$2 AND g.next_offset" SQL_GT
-        "g.from_offset";
+        "SELECT g.partition::pg_catalog.int8, g.from_offset, g.until FROM (SELECT g.partition,"
+        " g.from_offset, least(g.next_offset, (SELECT pg_catalog.min(l.next_offset) FROM $S.gaps l"
+        " WHERE l.sink" SQL_EQ "g.sink AND l.topic" SQL_EQ "g.topic AND l.partition" SQL_EQ
+        "g.partition AND l.recorded_at" SQL_GT "g.recorded_at AND (pg_catalog.starts_with(l.reason,"
+        " 'the topic') OR pg_catalog.starts_with(l.reason, 'overwritten')))) AS until"
+        " FROM $S.gaps g WHERE g.sink" SQL_EQ "$1 AND g.topic" SQL_EQ
+        "$2 AND NOT EXISTS (SELECT FROM $S.partitions p WHERE p.sink" SQL_EQ
+        "g.sink AND p.topic" SQL_EQ "g.topic AND p.partition" SQL_EQ
+        "g.partition AND p.first_offset IS NOT NULL AND g.recorded_at" SQL_LT
+        "p.first_at)) g WHERE g.until" SQL_GT "g.from_offset";
     _cleanup_result_ PGresult *parts = ask(c, parts_sql, schema, sink, topic, err);
 
     if (parts == NULL) {
@@ -106,7 +126,8 @@ bool content_ledger(struct conn *c, const char *schema, const char *sink, const 
     for (int i = 0; i < PQntuples(parts); i++) {
         (*out_parts)[i] = (struct content_part){.partition = (int32_t) result_i64(parts, i, 0, 0),
                                                 .first_offset = result_i64(parts, i, 1, 0),
-                                                .next_offset = result_i64(parts, i, 2, 0)};
+                                                .next_offset = result_i64(parts, i, 2, 0),
+                                                .former = result_i64(parts, i, 3, 0)};
     }
     *out_gap_count = (size_t) PQntuples(gaps);
     *out_gaps = mem_array(MAX(*out_gap_count, 1), sizeof **out_gaps);
@@ -170,15 +191,15 @@ static void add_image(struct buf *out, const struct rows_shape *s)
     buf_add_u8(out, ')');
 }
 
-static bool copy_in(struct content *x, struct str rows, struct error *err)
+bool content_copy(struct conn *c, const char *copy, struct str rows, struct error *err)
 {
     static const char header[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0";
     static const char trailer[] = {'\377', '\377'};
-    PGconn *pg = x->c->pg;
+    PGconn *pg = c->pg;
 
-    conn_begin(x->c);
+    conn_begin(c);
     (void) PQsetnonblocking(pg, 0);
-    _cleanup_result_ PGresult *began = PQexec(pg, buf_cstr(&x->sql));
+    _cleanup_result_ PGresult *began = PQexec(pg, copy);
     bool ok = PQresultStatus(began) == PGRES_COPY_IN;
     if (ok) {
         (void) PQputCopyData(pg, header, sizeof header);
@@ -195,7 +216,7 @@ static bool copy_in(struct content *x, struct str rows, struct error *err)
         PQclear(rest);
     }
     (void) PQsetnonblocking(pg, 1);
-    conn_end(x->c);
+    conn_end(c);
     return ok;
 }
 
@@ -259,7 +280,7 @@ static bool add_rows(struct content *x, const struct batch_part *p, size_t table
     }
     buf_clear(&x->sql);
     rows_sql_copy(&x->sql, &s, stage, false);
-    if (!copy_in(x, rows, err)) {
+    if (!content_copy(x->c, buf_cstr(&x->sql), rows, err)) {
         return false;
     }
     buf_clear(&x->sql);
@@ -278,14 +299,13 @@ static bool add_rejected(struct content *x, const struct content_reject *r, size
     buf_add_z(&x->sql, "INSERT INTO pg_temp.pgsinkd_expected (o, tab, route) VALUES ");
     for (size_t i = 0; i < n; i++) {
         buf_printf(&x->sql, "%s(%" PRId64 ",%zu,", i > 0 ? "," : "", r[i].offset, r[i].table);
-        sql_literal(&x->sql, r[i].route);
+        sql_literal(&x->sql, r[i].target->route);
         buf_add_u8(&x->sql, ')');
     }
     return conn_run(x->c, buf_cstr(&x->sql), err);
 }
 
-/* Is it the server that takes a value for no good one? */
-static bool is_refusal(const struct error *err)
+bool content_is_refusal(const struct error *err)
 {
     static const char *const classes[] = {"22", "23", "54", "P0"};
 
@@ -309,13 +329,13 @@ static bool add_part(struct content *x, const struct batch *b, size_t part, size
         if (add_rows(x, p, table, at, n, err)) {
             at += n;
             n *= 2;
-        } else if (!is_refusal(err) || !conn_run(x->c, "ROLLBACK", err)) {
+        } else if (!content_is_refusal(err) || !conn_run(x->c, "ROLLBACK", err)) {
             return false;
         } else if (n > 1) {
             n /= 2;
         } else {
             struct content_reject r = {.offset = b->records[p->rows[at].record].offset,
-                                       .route = p->target->route,
+                                       .target = p->target,
                                        .table = table};
             if (!add_rejected(x, &r, 1, err)) {
                 return false;
@@ -366,7 +386,8 @@ bool content_add(struct content *x, const struct batch *b, const struct content_
 /*
  * e: of each offset that was read, how many rows it must have: none where it is a dead letter.
  * s: the rows that there are, with the image that rows of that shape have. $1 to $7: sink, topic,
- * partition, table, from, to, how many findings of a kind.
+ * partition, table, from, to, how many findings of a kind, below which offset a former log's rows
+ * may be.
  */
 static const char expected_sql[] =
     "WITH e AS (SELECT x.o, pg_catalog.count(x.img) FILTER (WHERE d.route IS NULL) AS n,"
@@ -386,9 +407,11 @@ static const char compared_sql[] =
     " e.shape, e.images[1] AS old, g.images[1] AS new,"
     " CASE WHEN e.o IS NULL THEN 3"
     " WHEN coalesce(g.n, 0)" SQL_LT "e.n OR e.lost THEN 0"
-    " WHEN coalesce(g.n, 0)" SQL_GT "e.n THEN 1"
+    " WHEN coalesce(g.n, 0)" SQL_GT "e.n THEN CASE WHEN e.o" SQL_LT
+    "$8::pg_catalog.int8 THEN 4 ELSE 1 END"
     " WHEN e.n" SQL_GT "0 AND e.shape" SQL_EQ "e.shape_max AND e.images" SQL_NE
-    "g.images THEN 2 END AS kind FROM e FULL JOIN g ON g.o" SQL_EQ "e.o)"
+    "g.images THEN CASE WHEN e.o" SQL_LT
+    "$8::pg_catalog.int8 THEN 4 ELSE 2 END END AS kind FROM e FULL JOIN g ON g.o" SQL_EQ "e.o)"
     " SELECT f.kind, f.o, f.wanted, f.found, f.shape, f.old, f.new,"
     " CASE WHEN f.place" SQL_EQ "1 THEN f.of_kind ELSE 0 END FROM (SELECT r.*,"
     " pg_catalog.row_number() OVER (PARTITION BY r.kind ORDER BY r.o) AS place,"
@@ -428,7 +451,7 @@ static void add_stored(struct content *x, size_t table)
     buf_add_z(&x->sql, "),");
 }
 
-bool content_compare(struct content *x, size_t table, int64_t from, int64_t to, size_t max,
+bool content_compare(struct content *x, size_t table, struct content_range range, size_t max,
                      struct error *err)
 {
     char partition[16];
@@ -436,14 +459,20 @@ bool content_compare(struct content *x, size_t table, int64_t from, int64_t to, 
     char first[24];
     char last[24];
     char most[24];
-    const char *values[] = {x->sink, x->topic, partition, number, first, last, most};
+    char former[24];
+    const char *values[] = {x->sink, x->topic, partition, number, first, last, most, former};
     _cleanup_mem_ char *expected = sql_in_schema(expected_sql, x->schema);
 
     snprintf(partition, sizeof partition, "%" PRId32, x->partition);
     snprintf(number, sizeof number, "%zu", table);
-    snprintf(first, sizeof first, "%" PRId64, from);
-    snprintf(last, sizeof last, "%" PRId64, to);
+    snprintf(first, sizeof first, "%" PRId64, range.from);
+    snprintf(last, sizeof last, "%" PRId64, range.to);
+    snprintf(former, sizeof former, "%" PRId64, range.former);
     snprintf(most, sizeof most, "%zu", max);
+    /* Without statistics a join in memory looks too large, and nested loops do not end. */
+    if (!conn_run(x->c, "ANALYZE pg_temp.pgsinkd_expected", err)) {
+        return false;
+    }
     buf_clear(&x->sql);
     buf_add_z(&x->sql, expected);
     add_stored(x, table);
@@ -467,8 +496,8 @@ static void name_columns(struct content *x, const struct rows_shape *s, const ch
         size_t n = strcspn(++a, ",");
         size_t m = strcspn(++b, ",");
         if (n != m || memcmp(a, b, n) != 0) {
-            buf_printf(&x->columns, "%s%s", x->columns.n > 0 ? ", " : "",
-                       s->target->columns[i].column->name);
+            x->columns = mem_grow(x->columns, &x->column_cap, x->column_count, sizeof *x->columns);
+            x->columns[x->column_count++] = s->target->columns[i].column->name;
         }
         a += n;
         b += m;
@@ -488,14 +517,14 @@ bool content_next(struct content *x, struct content_finding *out)
         .expected = result_i64(x->found, row, 2, 0),
         .found = result_i64(x->found, row, 3, 0),
         .count = (uint64_t) result_i64(x->found, row, 7, 0),
-        .columns = "",
     };
-    buf_clear(&x->columns);
+    x->column_count = 0;
     if (out->kind == CONTENT_DIFFERENT && out->expected == 1) {
         size_t shape = (size_t) result_i64(x->found, row, 4, 0);
         name_columns(x, &x->shapes[shape], PQgetvalue(x->found, row, 5),
                      PQgetvalue(x->found, row, 6));
-        out->columns = buf_cstr(&x->columns);
     }
+    out->columns = x->columns;
+    out->column_count = x->column_count;
     return true;
 }

@@ -28,6 +28,7 @@ enum content_kind {
     CONTENT_DOUBLED,
     CONTENT_DIFFERENT,
     CONTENT_STRANGE, /* rows without a record: Kafka has it no longer, or never had */
+    CONTENT_FORMER,  /* rows of a former log may be among them */
     CONTENT_KINDS,
 };
 
@@ -36,15 +37,17 @@ struct content_finding {
     int64_t offset;
     int64_t expected; /* rows */
     int64_t found;
-    uint64_t count;      /* of how many of its kind it tells: of all, if it is the first, else 0 */
-    const char *columns; /* DIFFERENT: which, if the record has one row; else "" */
+    uint64_t count; /* of how many of its kind it tells: of all, if it is the first, else 0 */
+    const char *const *columns; /* DIFFERENT: which, if the record has one row */
+    size_t column_count;
 };
 
 /* What the ledger says of a partition. */
 struct content_part {
     int32_t partition;
-    int64_t first_offset; /* where it began; 0 if that is not known */
+    int64_t first_offset; /* where it began, in the log that Kafka has; 0 if that is not known */
     int64_t next_offset;
+    int64_t former; /* below this there may be rows of a former log; 0: there was none */
 };
 
 /* A range that was passed without being stored. */
@@ -76,19 +79,30 @@ bool content_begin(struct content *x, int32_t partition, struct error *err) _mus
  */
 struct content_reject {
     int64_t offset;
-    const char *route;
+    const struct target *target;
     size_t table; /* of content_table */
 };
 bool content_add(struct content *x, const struct batch *b, const struct content_reject *rejected,
                  size_t rejected_count, struct error *err) _must_;
 
-/* Compares with the rows of one table at from <= offset < to. The findings, at most max of each
- * kind, in the order of offsets, by content_next, until it returns false. */
-bool content_compare(struct content *x, size_t table, int64_t from, int64_t to, size_t max,
+/* Compares with the rows of one table at from <= offset < to; what differs below `former` is not
+ * decided. The findings, at most max of each kind, in the order of offsets, by content_next, until
+ * it returns false. */
+struct content_range {
+    int64_t from;
+    int64_t to;
+    int64_t former;
+};
+bool content_compare(struct content *x, size_t table, struct content_range range, size_t max,
                      struct error *err) _must_;
 bool content_next(struct content *x, struct content_finding *out);
 
 /* The number of the table among them, or table_count. */
 size_t content_find(const struct content *x, const struct table *table) _pure_;
+
+/* What presence.c shares: runs a COPY ... FROM STDIN (FORMAT binary) with these tuples; is it the
+ * server that takes a value for no good one? */
+bool content_copy(struct conn *c, const char *copy, struct str rows, struct error *err) _must_;
+bool content_is_refusal(const struct error *err) _pure_;
 
 #endif

@@ -78,9 +78,17 @@ static void take_result(const PGresult *res, struct listing *out)
     " AND ($2::pg_catalog.text IS NULL OR " of ".topic" SQL_EQ "$2)"                               \
     " AND ($3::pg_catalog.int4 IS NULL OR " of ".partition" SQL_EQ "$3)"
 
+/* For 30 s a process that was killed looks alive, and its last rate like one of now. Where others
+ * have its partitions, it counts no more. */
+#define RATE(column)                                                                               \
+    "(SELECT coalesce(pg_catalog.sum(i." column "), 0) FROM $S.instances i" OF_SINK("i")           \
+    " AND NOT i.stale AND EXISTS (SELECT FROM $S.lag l" OF_SINK("l")                               \
+    " AND l.owner" SQL_EQ "i.owner))"
+
 static const char sink_sql[] =
     "SELECT s.instances, s.partitions, s.partitions_behind, s.lag, " ROUNDED("s.lag_seconds") ", "
-    ROUNDED("s.records_per_second") ", " ROUNDED("s.rows_per_second") ", s.standing, s.seeks,"
+    ROUNDED(RATE("records_per_second")) ", " ROUNDED(RATE("rows_per_second")) ","
+    " s.standing, s.seeks,"
     " s.gaps, s.dead_letters, s.last_error, " TIME("s.last_error_at")
     " FROM $S.status s" OF_SINK("s");
 
@@ -113,7 +121,9 @@ static const char topics_sql[] = TOPICS;
     " FROM $S." view " v" OF_SINK("v") "), '[]'::pg_catalog.json)"
 static const char status_json_sql[] =
     "SELECT pg_catalog.json_build_object('sink', $1::pg_catalog.text, 'status',"
-    " (SELECT pg_catalog.to_json(v) FROM $S.status v" OF_SINK("v") "),"
+    " (SELECT pg_catalog.to_jsonb(v)" SQL_CAT "pg_catalog.jsonb_build_object('records_per_second', "
+    RATE("records_per_second") ", 'rows_per_second', " RATE("rows_per_second") ")"
+    " FROM $S.status v" OF_SINK("v") "),"
     " 'instances', " ALL_OF("instances", "v.host, v.pid") ","
     " 'standing', " ALL_OF("standing", "v.topic, v.partition") ","
     " 'seeks', " ALL_OF("seeks", "v.topic, v.partition") ","
@@ -134,6 +144,8 @@ static const char names_sql[] = "SELECT o.topic FROM $S.offsets o" OF_SINK(
     "o") " GROUP BY o.topic ORDER BY o.topic";
 /* clang-format on */
 
+static const char sinks_sql[] = "SELECT s.sink FROM $S.status s ORDER BY s.sink";
+
 static const struct {
     const char *sql;
     int values;
@@ -147,6 +159,7 @@ static const struct {
     [CONTROL_PARTITIONS] = {partitions_sql, 3},
     [CONTROL_PARTITIONS_JSON] = {partitions_json_sql, 3},
     [CONTROL_NAMES] = {names_sql, 1},
+    [CONTROL_SINKS] = {sinks_sql, 0},
 };
 _Static_assert(ARRAY_LEN(views) == CONTROL_VIEWS, "each view has its statement");
 

@@ -48,6 +48,7 @@ enum control_view {
     CONTROL_PARTITIONS,      /* the view lag */
     CONTROL_PARTITIONS_JSON, /* the same, a text each */
     CONTROL_NAMES,           /* the topics of the ledger */
+    CONTROL_SINKS,           /* all sinks of the schema: read, running or paused */
     CONTROL_VIEWS,
 };
 
@@ -66,6 +67,9 @@ enum control_sink_column {
     SINK_LAST_ERROR,
     SINK_LAST_ERROR_AT,
 };
+
+/* The column of CONTROL_INSTANCES that says 'runs' of a process that lives. */
+enum { INSTANCE_STATE = 5 };
 
 /* `at` counts for CONTROL_PARTITIONS and _JSON only. */
 bool control_list(const struct control *k, enum control_view view, const struct control_place *at,

@@ -18,8 +18,18 @@ struct dsn_host {
     char *port;
 };
 
+/* What a text may be printed with, and what not; NULL: it is not there. */
+struct dsn_words {
+    char *password;
+    char *ssl_password;
+    char *user;
+    char *dbname;
+    char *host; /* all of them */
+};
+
 struct dsn {
     char *text;
+    struct dsn_words words;
     struct dsn_host *hosts;
     size_t host_count; /* at least 1 */
 };

@@ -1,7 +1,7 @@
 /*
  * From libpq's errors to struct error. The text is one line: what the server said, its DETAIL cut
- * short, the SQLSTATE. No password can get into it: neither libpq nor the server quotes any. Any
- * thread.
+ * short, the SQLSTATE. What it quotes may be a piece of a password: conn_open.c conceals
+ * those. Any thread.
  */
 #include "base/ascii.h"
 #include "pg/libpq.h"
@@ -81,6 +81,44 @@ bool fault_result(const PGresult *res, struct error *err)
     return false;
 }
 
+static bool has_field(const PGresult *res, int field)
+{
+    const char *text = PQresultErrorField(res, field);
+
+    return text != NULL && *text != '\0';
+}
+
+/* 54 is also said where transaction ids or notifications run out: by these files of the server. The
+ * text is translated, the name of the file is not. */
+static bool is_surroundings(const PGresult *res)
+{
+    static const char *const files[] = {"varsup.c", "multixact.c", "async.c", "xact.c"};
+    const char *file = PQresultErrorField(res, PG_DIAG_SOURCE_FILE);
+
+    for (size_t i = 0; file != NULL && i < ARRAY_LEN(files); i++) {
+        if (strcmp(file, files[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum error_class fault_blame(const PGresult *res)
+{
+    const char *code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const struct sqlstate_fault said = {
+        .code = code != NULL ? code : "",
+        .constraint = has_field(res, PG_DIAG_CONSTRAINT_NAME),
+        .column = has_field(res, PG_DIAG_COLUMN_NAME),
+        .datatype = has_field(res, PG_DIAG_DATATYPE_NAME),
+    };
+
+    if (sqlstate_is(said.code, SQLSTATE_PROGRAM_LIMIT_EXCEEDED) && is_surroundings(res)) {
+        return ERROR_TARGET;
+    }
+    return sqlstate_blame(&said);
+}
+
 /* Faults that libpq itself finds and that no waiting will fix. Its texts are in English: nobody
  * calls setlocale. */
 static const char *const permanent[] = {
@@ -114,8 +152,8 @@ static void connect_hint(const char *sqlstate, struct error *err)
 {
     if (sqlstate_is(sqlstate, SQLSTATE_INVALID_PASSWORD)) {
         error_hint(err,
-                   "Check user and password: they come from postgres.dsn, PGPASSWORD or the "
-                   "password file, which is read again at each attempt.%s",
+                   "Check user and password: they come from postgres.password, postgres.dsn, "
+                   "PGPASSWORD or the password file, and are read again at each attempt.%s",
                    credentials_hint());
     } else if (sqlstate_is(sqlstate, SQLSTATE_INVALID_AUTHORIZATION)) {
         error_hint(

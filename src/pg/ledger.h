@@ -34,11 +34,12 @@ enum standing_state {
 
 struct standing {
     enum standing_state state;
-    int64_t offset;   /* of the record; in the ledger it is next_offset */
-    struct error why; /* text, hint, sqlstate */
-    usec_t retry_at;  /* monotonic; USEC_NEVER: not by itself */
-    bool is_corrupt;  /* STOPPED: the records cannot be read */
-    bool has_excess;  /* PAUSED: it was over the limit before, in this process */
+    int64_t offset;    /* of the record; in the ledger it is next_offset */
+    struct error why;  /* text, hint, sqlstate */
+    usec_t retry_at;   /* monotonic; USEC_NEVER: not by itself */
+    bool is_corrupt;   /* STOPPED: the records cannot be read */
+    bool has_excess;   /* PAUSED: it was over the limit before, in this process */
+    bool lacks_schema; /* PARKED: its schema is on its way, in this process */
 };
 
 /* "parked", as the ledger and people call it; "" for NONE. of: NONE for an unknown word. */

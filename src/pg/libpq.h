@@ -31,6 +31,7 @@ struct conn {
     enum conn_phase phase;
     const struct config *cfg; /* where the DSN is read at each attempt; NULL: it stays */
     struct dsn *dsn;          /* of the last attempt */
+    char *password;           /* that of the configuration, or NULL */
     size_t host;              /* which of the DSN's hosts is being tried */
     struct error others;      /* why the hosts before it have failed */
     struct resolver *resolver;
@@ -40,6 +41,8 @@ struct conn {
     struct error before;        /* why the addresses before it have failed */
     char *application_name;
     char *setup_sql;
+    bool outdated;        /* the session was, or is being, set up by another one */
+    bool renews;          /* SETUP, PING: of a session that is there */
     char marker[17];      /* that of its sessions, see pg/pooler.h */
     bool pooled;          /* the server does not call itself what it is called here */
     unsigned connections; /* that the process needs; 0 = not known */
@@ -51,6 +54,7 @@ struct conn {
     bool copy_in;          /* an operation is in the middle of COPY FROM STDIN */
     struct conn_news news; /* notifications that came while an operation was under way */
     char *listen_sink;     /* the sink about which notifications are news; NULL = none */
+    bool only_reads;       /* the session refuses to write, because it was asked to */
     int stop_fd;           /* readable = give up waiting, in the blocking calls; -1 = none */
     struct error notice;   /* the last error that ended the session without being asked for */
 };
@@ -100,11 +104,29 @@ bool conn_wait(struct conn *c, struct error *err) _must_;
 PGresult *conn_exec(struct conn *c, const char *sql, int count, const char *const *values,
                     struct error *err) _must_;
 
+/* Values in the binary formats of their types; a value that is NULL is SQL's. */
+#define CONN_VALUES_MAX 16
+struct conn_values {
+    int count;
+    Oid types[CONN_VALUES_MAX];
+    const char *values[CONN_VALUES_MAX];
+    int lengths[CONN_VALUES_MAX];
+};
+
+/* The same with such values; the result is of texts. The statement is a piece of one that stores
+ * rows: the class of its fault is that of fault_blame(), unless it has ended the session. */
+PGresult *conn_exec_binary(struct conn *c, const char *sql, const struct conn_values *v,
+                           struct error *err) _must_;
+
 /* The same without a result. */
 bool conn_run(struct conn *c, const char *sql, struct error *err) _must_;
 
 /* Fills err from a failed result: class, SQLSTATE, column, text with DETAIL. Returns false. */
 bool fault_result(const PGresult *res, struct error *err);
+
+/* Whose an ERROR of a statement that stores rows, or of a piece of it, can be: as sqlstate_blame
+ * says, which it gives all that the server has said. */
+enum error_class fault_blame(const PGresult *res) _pure_;
 
 /* Did this error end the session (FATAL, PANIC)? */
 bool fault_is_fatal(const PGresult *res);

@@ -695,6 +695,11 @@ static void add_array(struct buf *out, const struct rows_shape *s, bool values)
     buf_add_z(out, "]::pg_catalog.text[]");
 }
 
+void rows_sql_value(struct buf *out, const struct rows_shape *s, size_t column)
+{
+    add_value(out, s, column);
+}
+
 void rows_sql_names(struct buf *out, const struct rows_shape *s)
 {
     add_array(out, s, false);

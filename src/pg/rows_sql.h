@@ -68,6 +68,9 @@ bool rows_are_cast(const struct rows_shape *s, size_t column) _pure_;
 bool rows_are_read(const struct rows_shape *s, size_t column) _pure_;
 void rows_sql_cast(struct buf *out, const struct rows_shape *s, size_t column, const char *stage);
 
+/* Appends the value of one column that rows of this shape hold, of a row of the stage as s. */
+void rows_sql_value(struct buf *out, const struct rows_shape *s, size_t column);
+
 /* Append SQL arrays: the names of the columns that all rows of this shape write, but for those that
  * are computed; and the value of each, of a row of the stage as s. */
 void rows_sql_names(struct buf *out, const struct rows_shape *s);

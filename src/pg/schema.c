@@ -93,7 +93,14 @@ void schema_print(const char *schema, struct buf *out)
         buf_add_z(out, "\\endif\n");
     }
     fill_all(out, steps_grants(), schema);
-    buf_add_z(out, "COMMIT;\n");
+    buf_add_z(out,
+              "COMMIT;\n"
+              "-- Whoever runs this as the owner of the schema may be the daemon's role, too.\n"
+              "\\if :{?role}\n\\else\n"
+              "\\warn 'pgsinkd init: no role is granted anything: for a daemon whose role does "
+              "not own the schema add -v role=NAME; for people there are -v reader=NAME and -v "
+              "operator=NAME'\n"
+              "\\endif\n");
 }
 
 /* --- the database --- */
@@ -140,20 +147,27 @@ static bool read_state(struct conn *c, const char *schema, struct state *out, st
     return true;
 }
 
+/* What the daemon does with tables; with history only where it audits. */
+static const char ledger_tables[] =
+    "('offsets', '{SELECT,INSERT,UPDATE}'::pg_catalog.text[]), ('gaps', '{SELECT,INSERT}'),"
+    " ('partitions', '{SELECT,INSERT,UPDATE}'), ('topic_entries', '{SELECT,INSERT}'),"
+    " ('static_members', '{SELECT,INSERT,UPDATE}'), ('schemas', '{SELECT,INSERT}'),"
+    " ('dead_letters', '{SELECT,INSERT,UPDATE,DELETE}'), ('standing', '{SELECT}'),"
+    " ('seeks', '{SELECT,UPDATE,DELETE}'), ('heartbeats', '{SELECT,INSERT,UPDATE,DELETE}')";
+static const char history_tables[] = "('history', '{SELECT,INSERT,DELETE}'::pg_catalog.text[]),"
+                                     " ('history_starts', '{SELECT,INSERT,UPDATE,DELETE}')";
+
 /* What is missing, and the GRANT that adds it. The functions are those that are there: any of them
  * may be called, by the daemon or by another function. */
-static const char missing_sql[] =
+static const char missing_begin_sql[] =
     "SELECT pg_catalog.format('table ''%s.%s'': role ''%s'' has no %s privilege', :'schema',"
     " p.name, current_user, pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place)),"
     " pg_catalog.format('GRANT %s ON %I.%I TO %I;',"
-    " pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place), :'schema', p.name, current_user)"
-    " FROM (SELECT v.name, r.privilege, r.place FROM (VALUES"
-    " ('offsets', '{SELECT,INSERT,UPDATE}'::pg_catalog.text[]), ('gaps', '{SELECT,INSERT}'),"
-    " ('partitions', '{SELECT,INSERT,UPDATE}'), ('topic_entries', '{SELECT,INSERT}'),"
-    " ('static_members', '{SELECT,INSERT,UPDATE}'),"
-    " ('dead_letters', '{SELECT,INSERT,UPDATE,DELETE}'), ('standing', '{SELECT}'),"
-    " ('seeks', '{SELECT,UPDATE,DELETE}'), ('heartbeats', '{SELECT,INSERT,UPDATE,DELETE}'))"
-    " AS v(name, privileges)"
+    " pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place), :'schema', p.name, current_user),"
+    " p.name, pg_catalog.string_agg(p.privilege, ', ' ORDER BY p.place)"
+    " FROM (SELECT v.name, r.privilege, r.place FROM (VALUES ";
+static const char missing_end_sql[] =
+    ") AS v(name, privileges)"
     " CROSS JOIN LATERAL pg_catalog.unnest(v.privileges)"
     " WITH ORDINALITY AS r(privilege, place)) AS p"
     " JOIN pg_catalog.pg_class t ON t.relname" SQL_EQ "p.name"
@@ -164,20 +178,31 @@ static const char missing_sql[] =
     " of its functions, %s() among them', :'schema', current_user, pg_catalog.count(*),"
     " pg_catalog.min(f.proname::pg_catalog.text)),"
     " pg_catalog.format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA %I TO %I;',"
-    " :'schema', current_user)"
+    " :'schema', current_user), NULL, 'EXECUTE'"
     " FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid" SQL_EQ "f.pronamespace"
     " AND n.nspname" SQL_EQ ":'schema'"
     " WHERE NOT pg_catalog.has_function_privilege(f.oid, 'EXECUTE')"
     " HAVING pg_catalog.count(*)" SQL_GT "0";
 
-/* May this role use the tables and functions as the daemon does? Better reported now than at the
- * first claim. */
-static bool check_grants(struct conn *c, const char *schema, struct error *err)
+enum { MISSING_TEXT, MISSING_GRANT, MISSING_TABLE, MISSING_PRIVILEGES };
+
+static PGresult *read_missing(struct conn *c, const char *tables, const char *schema,
+                              struct error *err)
 {
     _cleanup_buf_ struct buf sql = {0};
 
-    fill(&sql, missing_sql, schema);
-    _cleanup_result_ PGresult *res = conn_exec(c, buf_cstr(&sql), 0, NULL, err);
+    fill(&sql, missing_begin_sql, schema);
+    buf_add_z(&sql, tables);
+    fill(&sql, missing_end_sql, schema);
+    return conn_exec(c, buf_cstr(&sql), 0, NULL, err);
+}
+
+/* May this role use the tables and functions as the daemon does? Better reported now than at the
+ * first claim. */
+static bool check_grants(struct conn *c, const char *tables, const char *schema, struct error *err)
+{
+    _cleanup_result_ PGresult *res = read_missing(c, tables, schema, err);
+
     if (res == NULL) {
         return false;
     }
@@ -186,13 +211,77 @@ static bool check_grants(struct conn *c, const char *schema, struct error *err)
     }
     _cleanup_buf_ struct buf grants = {0};
     for (int i = 0; i < PQntuples(res); i++) {
-        buf_printf(&grants, "%s%s", i > 0 ? " " : "", PQgetvalue(res, i, 1));
+        buf_printf(&grants, "%s%s", i > 0 ? " " : "", PQgetvalue(res, i, MISSING_GRANT));
     }
-    error_set(err, ERROR_SETUP, "%s", PQgetvalue(res, 0, 0));
+    error_set(err, ERROR_SETUP, "%s", PQgetvalue(res, 0, MISSING_TEXT));
     return error_hint(err, "%s",
                       grants.n < sizeof err->hint
                           ? buf_cstr(&grants)
                           : "Grant what `pgsinkd init --print` lists to that role.");
+}
+
+static void miss_all(struct rights *missing, const PGresult *res, const char *schema)
+{
+    for (int i = 0; i < PQntuples(res); i++) {
+        const char *privileges = PQgetvalue(res, i, MISSING_PRIVILEGES);
+        _cleanup_buf_ struct buf name = {0};
+        table_quote_ident(&name, schema);
+        if (PQgetisnull(res, i, MISSING_TABLE)) {
+            rights_miss(missing, RIGHT_ON_FUNCTIONS, buf_cstr(&name), privileges);
+            continue;
+        }
+        buf_add_u8(&name, '.');
+        table_quote_ident(&name, PQgetvalue(res, i, MISSING_TABLE));
+        rights_miss(missing, RIGHT_ON_TABLE, buf_cstr(&name), privileges);
+    }
+}
+
+bool schema_missing_rights(struct conn *c, const char *schema, bool audit, struct rights *missing,
+                           int *out_version, struct error *err)
+{
+    const char *values[] = {schema};
+    _cleanup_result_ PGresult *found = conn_exec(
+        c,
+        "SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE'),"
+        " t.oid IS NOT NULL, pg_catalog.has_table_privilege(t.oid, 'SELECT')"
+        " FROM pg_catalog.pg_namespace n"
+        " LEFT JOIN pg_catalog.pg_class t ON t.relnamespace" SQL_EQ "n.oid"
+        " AND t.relname" SQL_EQ "'schema_version'"
+        " WHERE n.nspname" SQL_EQ "$1::pg_catalog.name",
+        1, values, err);
+
+    if (found == NULL) {
+        return false;
+    }
+    *out_version = 0;
+    if (PQntuples(found) == 0) {
+        return true;
+    }
+    bool is_made = result_is_true(found, 0, 1);
+    bool is_readable = result_is_true(found, 0, 0);
+    _cleanup_buf_ struct buf name = {0};
+    table_quote_ident(&name, schema);
+    if (!is_readable) {
+        rights_miss(missing, RIGHT_ON_SCHEMA, buf_cstr(&name), "USAGE");
+    }
+    if (!is_made) {
+        return true;
+    }
+    if (!result_is_true(found, 0, 2)) {
+        buf_add_z(&name, ".\"schema_version\"");
+        rights_miss(missing, RIGHT_ON_TABLE, buf_cstr(&name), "SELECT");
+        is_readable = false;
+    }
+    const char *const tables[] = {ledger_tables, history_tables};
+    for (size_t i = 0; i < (audit ? 2 : 1); i++) {
+        _cleanup_result_ PGresult *res = read_missing(c, tables[i], schema, err);
+        if (res == NULL) {
+            return false;
+        }
+        miss_all(missing, res, schema);
+    }
+    *out_version = -1;
+    return !is_readable || schema_version_installed(c, schema, out_version, err);
 }
 
 static bool refuse_newer(const char *schema, int version, struct error *err)
@@ -271,12 +360,15 @@ static const char may_install_sql[] =
     " ELSE pg_catalog.has_schema_privilege(n.oid, 'CREATE') AND NOT EXISTS (SELECT FROM"
     " pg_catalog.pg_class t WHERE t.relnamespace" SQL_EQ "n.oid"
     " AND NOT pg_catalog.pg_has_role(t.relowner, 'USAGE')) END,"
-    " n.oid IS NULL, current_user, pg_catalog.format('GRANT CREATE ON DATABASE %I TO %I;',"
-    " pg_catalog.current_database(), current_user)"
+    " n.oid IS NULL, current_user, EXISTS (SELECT FROM pg_catalog.pg_class t"
+    " WHERE t.relnamespace" SQL_EQ "n.oid)"
     " FROM (VALUES (1)) AS one(line)"
     " LEFT JOIN pg_catalog.pg_namespace n ON n.nspname" SQL_EQ "$1::pg_catalog.name";
 
-bool schema_check_install(struct conn *c, const char *schema, struct error *err)
+enum { INSTALL_MAY, INSTALL_ABSENT, INSTALL_ROLE, INSTALL_HOLDS_SOMETHING };
+
+bool schema_check_install(struct conn *c, const char *schema, struct rights *missing,
+                          struct error *err)
 {
     const char *values[] = {schema};
     _cleanup_result_ PGresult *res = conn_exec(c, may_install_sql, 1, values, err);
@@ -284,20 +376,34 @@ bool schema_check_install(struct conn *c, const char *schema, struct error *err)
     if (res == NULL) {
         return false;
     }
-    if (result_is_true(res, 0, 0)) {
+    if (result_is_true(res, 0, INSTALL_MAY)) {
         return true;
     }
-    const char *role = PQgetvalue(res, 0, 2);
-    if (result_is_true(res, 0, 1)) {
+    const char *role = PQgetvalue(res, 0, INSTALL_ROLE);
+    if (result_is_true(res, 0, INSTALL_ABSENT)) {
+        rights_miss(missing, RIGHT_ON_DATABASE, NULL, "CREATE");
         error_set(err, ERROR_SETUP,
                   "schema '%s' is not installed, and role '%s' has no CREATE privilege on the "
                   "database",
                   schema, role);
-        return error_hint(err, "%s Or: %s", PQgetvalue(res, 0, 3), HINT_PRINT);
+        return error_hint(err, "Grant CREATE, see below. Or: %s", HINT_PRINT);
+    }
+    if (!result_is_true(res, 0, INSTALL_HOLDS_SOMETHING)) {
+        _cleanup_buf_ struct buf name = {0};
+        table_quote_ident(&name, schema);
+        rights_miss(missing, RIGHT_ON_SCHEMA, buf_cstr(&name), "USAGE, CREATE");
+        error_set(err, ERROR_SETUP, "schema '%s' is empty, and role '%s' may not create in it",
+                  schema, role);
+        return error_hint(err, "Grant CREATE, see below. Or: %s", HINT_PRINT);
     }
     error_set(err, ERROR_SETUP, "schema '%s' must be upgraded, and is not role '%s's own", schema,
               role);
     return error_hint(err, "%s", HINT_PRINT);
+}
+
+bool schema_check_history(struct conn *c, const char *schema, struct error *err)
+{
+    return check_grants(c, history_tables, schema, err);
 }
 
 bool schema_ensure(struct conn *c, const char *schema, bool manage, int *out_applied,
@@ -326,7 +432,7 @@ bool schema_ensure(struct conn *c, const char *schema, bool manage, int *out_app
             return false;
         }
     }
-    if (!check_grants(c, schema, err)) {
+    if (!check_grants(c, ledger_tables, schema, err)) {
         return false;
     }
     *out_applied = applied;

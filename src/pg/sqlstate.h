@@ -27,6 +27,8 @@
 #define SQLSTATE_INVALID_CATALOG_NAME "3D000" /* no such database */
 #define SQLSTATE_READ_ONLY "25006"
 #define SQLSTATE_INSUFFICIENT_PRIVILEGE "42501"
+#define SQLSTATE_UNIQUE_VIOLATION "23505"
+#define SQLSTATE_DUPLICATE_TABLE "42P07"           /* or another relation of that name */
 #define SQLSTATE_UNDEFINED_OBJECT "42704"          /* also: a setting that does not exist */
 #define SQLSTATE_PROGRAM_LIMIT_EXCEEDED "54"       /* the class */
 #define SQLSTATE_NOT_IN_PREREQUISITE_STATE "55000" /* also: a database that lets nobody in */

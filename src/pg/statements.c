@@ -262,6 +262,19 @@ static void forget_prepared(struct statements *s)
     }
 }
 
+struct statements *statements_with_schema(struct statements *former, const char *schema)
+{
+    struct statements *s = statements_new(schema);
+
+    s->next_number = former->next_number;
+    s->session = former->session;
+    memcpy(s->marker, former->marker, sizeof s->marker);
+    forget_prepared(s); /* so that all have their names */
+    s->litter = former->litter + former->store_count;
+    statements_free(former);
+    return s;
+}
+
 bool statements_meet(struct statements *s, const struct conn *c)
 {
     bool is_littered = s->session == c->session && s->litter >= LITTER_MAX;

@@ -52,6 +52,10 @@ struct statements;
 struct statements *statements_new(const char *schema) _must_;
 struct statements *statements_free(struct statements *s); /* returns NULL */
 
+/* In place of those without a schema, which are freed: what they have prepared is left in the
+ * session, and no name of theirs is used again. */
+struct statements *statements_with_schema(struct statements *former, const char *schema) _must_;
+
 /*
  * To be called before the first statement of a transaction: forgets what another session had, and
  * names what is prepared after the connection's marker. True: this session still has many

@@ -25,6 +25,18 @@ struct txn *txn_new(const char *schema, const char *sink, bool ledger)
     return t;
 }
 
+void txn_set_schema(struct txn *t, const char *schema)
+{
+    assert(t->schema == NULL && t->flight_count == 0);
+    t->schema = mem_strdup(schema);
+    t->statements = statements_with_schema(t->statements, schema);
+}
+
+bool txn_has_schema(const struct txn *t)
+{
+    return t->schema != NULL;
+}
+
 struct txn *txn_free(struct txn *t)
 {
     if (t != NULL) {
@@ -65,7 +77,7 @@ void txn_audit(struct txn *t, const char *owner)
 {
     assert(t->schema != NULL && t->flight_count == 0);
     free(t->audited_as);
-    t->audited_as = mem_strdup(owner);
+    t->audited_as = owner != NULL ? mem_strdup(owner) : NULL;
 }
 
 void txn_set_lock_timeout(struct txn *t, usec_t timeout)

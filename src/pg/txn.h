@@ -128,6 +128,9 @@ struct txn;
  * there are none. Texts are copied.
  */
 struct txn *txn_new(const char *schema, const char *sink, bool ledger) _must_;
+/* There is a schema of ours now. Nothing is on its way. */
+void txn_set_schema(struct txn *t, const char *schema);
+bool txn_has_schema(const struct txn *t);
 struct txn *txn_free(struct txn *t); /* returns NULL; the conn is the caller's */
 
 /*
@@ -139,8 +142,8 @@ void txn_take_letters(struct txn *t, const char *route);
 
 /*
  * From now on each transaction writes a row to <schema>.history, as its last statement before the
- * end: what it has moved, and how much that is. owner: this process, copied. For a txn with a
- * ledger, or that takes dead letters. Nothing is on its way.
+ * end: what it has moved, and how much that is. owner: this process, copied; NULL: not any more.
+ * For a txn with a ledger, or that takes dead letters. Nothing is on its way.
  */
 void txn_audit(struct txn *t, const char *owner);
 

@@ -133,48 +133,17 @@ static void name_table(struct flight *f, const PGresult *res)
     }
 }
 
-static bool has_field(const PGresult *res, int field)
-{
-    const char *text = PQresultErrorField(res, field);
-
-    return text != NULL && *text != '\0';
-}
-
-/* 54 is also said where transaction ids or notifications run out: by these files of the server. The
- * text is translated, the name of the file is not. */
-static bool is_surroundings(const PGresult *res)
-{
-    static const char *const files[] = {"varsup.c", "multixact.c", "async.c", "xact.c"};
-    const char *file = PQresultErrorField(res, PG_DIAG_SOURCE_FILE);
-
-    for (size_t i = 0; file != NULL && i < ARRAY_LEN(files); i++) {
-        if (strcmp(file, files[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum error_class class_of(const struct txn *t, const struct flight *f, const PGresult *res)
 {
     const char *code = f->fault.sqlstate;
-    const struct sqlstate_fault said = {
-        .code = code,
-        .constraint = has_field(res, PG_DIAG_CONSTRAINT_NAME),
-        .column = has_field(res, PG_DIAG_COLUMN_NAME),
-        .datatype = has_field(res, PG_DIAG_DATATYPE_NAME),
-    };
 
-    if (sqlstate_is(code, SQLSTATE_PROGRAM_LIMIT_EXCEEDED) && is_surroundings(res)) {
-        return ERROR_TARGET;
-    }
     if (sqlstate_is(code, SQLSTATE_QUERY_CANCELED) && t->stopped) {
         return ERROR_AGAIN; /* our own CopyFail */
     }
     if (sqlstate_is(code, SQLSTATE_READ_ONLY) && !t->ledger) {
         return ERROR_LINK; /* without advance() this is the first to hear that the server is */
     }
-    return sqlstate_blame(&said);
+    return fault_blame(res);
 }
 
 /*

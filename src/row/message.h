@@ -18,6 +18,7 @@ struct message {
     int32_t leader_epoch; /* -1 when the broker or the library does not say */
     int64_t offset;
     int64_t timestamp_ms;                 /* Unix time; -1 when the record has none */
+    bool is_append_time;                  /* it is the broker's own, of when it was written */
     struct str key;                       /* absent for a null key */
     struct str value;                     /* absent for a tombstone */
     const struct message_header *headers; /* filled only where a route wants them */

@@ -10,6 +10,7 @@ enum exit_code {
     EXIT_CONFIG = 3, /* the file */
     EXIT_TARGET = 4, /* missing table, grants, schema version */
     EXIT_SOURCE = 5,
+    EXIT_FENCED = 6, /* another process has the same group.instance.id */
 };
 
 #endif

@@ -30,6 +30,7 @@ VALUES = {
     "RATE": "5 per 10s",
     "TOPIC": "orders",
     "UNIT": "us",
+    "EMPTY": "",
 }
 
 

@@ -12,6 +12,7 @@ import string
 import struct
 
 import pytest
+from confluent_kafka import Producer
 
 from kit import disk, ledger, postgres, wait
 from kit.bench import Bench
@@ -37,8 +38,10 @@ def odd(log, partition=0):
 
 
 def one_batch(log, *documents, partition=0):
-    """The records arrive together; their places."""
-    sent = log.send_many([(partition, None, document.encode(), None, None) for document in documents])
+    """The records arrive together, however slow the machine is: in one request. Their places."""
+    producer = Producer({"bootstrap.servers": log.broker.bootstrap, "linger.ms": 1000})
+    batch = [(partition, None, document.encode(), None, None) for document in documents]
+    sent = log.send_many(batch, producer)
     return [(r.partition, r.offset) for r in sent]
 
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from kit import daemon
+from kit.postgres import SUPERUSER
 
 SECRET = "s3cr3t-Wort"
 
@@ -70,6 +71,7 @@ def test_until_end_shared_by_two(bench):
         ["run", "--no-such-option", "-c", "x.yaml"],
         ["check"],
         ["run", "-c", "x.yaml", "surplus"],
+        ["run", "-c", "x.yaml", "--config", "y.yaml"],
     ],
 )
 def test_usage_errors_exit_2(argv):
@@ -125,6 +127,16 @@ def test_a_bad_config_file_exits_3(tmp_path, name, verb):
     assert re.search(re.escape(str(path)) + pattern, done.stderr), done.stderr
 
 
+def test_a_config_file_is_named_once(tmp_path):
+    """Neither of two is taken in silence; and a letter is no number of a process."""
+    twice = daemon.command("config", "-c", "x.yaml", "-c", "y.yaml")
+    assert twice.stderr.startswith("pgsinkd: -c is there twice: 'x.yaml' and 'y.yaml'\n"), twice.stderr
+    (tmp_path / "orders.yaml").write_text("")
+    letter = daemon.command("config", "-c", tmp_path / "orders:a.yaml")
+    assert letter.returncode == 3
+    assert "HINT: After the ':' comes the number of a process, as in orders:2.yaml" in letter.stderr
+
+
 def test_a_missing_config_file_exits_3(tmp_path):
     done = daemon.command("run", "-c", tmp_path / "none.yaml")
     assert done.returncode == 3
@@ -145,7 +157,7 @@ def target_fault(bench, config, pattern, verb="run", code=4):
 def test_a_missing_table_exits_4(bench, verb):
     log = bench.topic()
     done = target_fault(bench, bench.config(log, "no_such_table"), "no_such_table", verb)
-    assert re.search(r"^HINT: [A-Z].*\.$", done.stderr, re.MULTILINE), done.stderr
+    assert re.search(r"^HINT: [A-Z].*\.( \(PGS-\d+\))?$", done.stderr, re.MULTILINE), done.stderr
 
 
 def test_no_grant_on_the_table_exits_4(bench, with_password):
@@ -277,7 +289,11 @@ def test_init_print_is_a_script_for_psql(bench):
     assert "GRANT" in printed.stdout
     script = bench.root / "init.sql"
     script.write_text(printed.stdout)
-    assert bench.psql("-f", script).returncode == 0
+    unnamed = bench.psql("-f", script)
+    assert unnamed.returncode == 0 and "no role is granted anything" in unnamed.stderr, unnamed.stderr
+    assert "-v reader=NAME" in unnamed.stderr
+    named = bench.psql("-v", f"role={SUPERUSER}", "-f", script)
+    assert named.returncode == 0 and "no role is granted" not in named.stderr, named.stderr
     log.fill(100)
     bench.drain(bench.config(log, postgres={"manage_schema": False}))
     bench.check(log)
@@ -323,12 +339,13 @@ def test_check_finds_rights_on_the_database(bench, with_password):
     bench.sql(f"REVOKE TEMPORARY ON DATABASE {bench.database} FROM PUBLIC")
     done = bench.command("check", config)
     assert done.returncode == 4, said(done)
-    assert f"HINT: GRANT CREATE ON DATABASE {bench.database} TO {role};" in done.stderr
+    assert f'GRANT CREATE, TEMPORARY ON DATABASE "{bench.database}" TO "{role}";' in done.stderr
     assert "warning: " in done.stderr and f"HINT: GRANT TEMPORARY ON DATABASE {bench.database} TO {role};" in done.stderr
     assert bench.command("run", config).returncode == 4
     bench.sql(f"GRANT CREATE ON DATABASE {bench.database} TO {role}")
     done = bench.command("check", config)
     assert done.returncode == 0 and "may not create temporary tables" in done.stderr, said(done)
+    assert done.stdout.endswith("ok, with 1 warning\n")
     bench.sql(f"CREATE TABLE keyed (id bigint PRIMARY KEY, note text); CREATE TABLE cast_to (id bigint, area polygon);"
               f"GRANT ALL ON keyed, cast_to TO {role}")  # fmt: skip
     for table, route in (("keyed", {"mode": "upsert", "key": ["id"]}), ("cast_to", {})):
@@ -371,13 +388,16 @@ def test_functions_that_public_may_not_execute(bench, with_password):
     assert bench.psql("-v", f"role={role}", "-f", bench.root / "grants.sql").returncode == 0
     bench.sql(f"REVOKE EXECUTE ON FUNCTION pgsinkd.claim(text, text, text[], int[], bigint[], text[], boolean) FROM {role}")
     bench.sql(f"REVOKE UPDATE, SELECT ON pgsinkd.offsets FROM {role}")
-    for verb in ("check", "run"):
+    for verb, table, schema, to in (
+        ("check", 'TABLE "pgsinkd"."offsets"', '"pgsinkd"', f'"{role}"'),
+        ("run", "pgsinkd.offsets", "pgsinkd", role),
+    ):
         done = bench.command(verb, config)
         assert done.returncode == 4
-        assert f"GRANT SELECT, UPDATE ON pgsinkd.offsets TO {role};" in done.stderr
-        assert f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgsinkd TO {role};" in done.stderr
+        assert f"GRANT SELECT, UPDATE ON {table} TO {to};" in done.stderr
+        assert f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {to};" in done.stderr
     bench.sql(f"GRANT SELECT, UPDATE ON pgsinkd.offsets TO {role}")
-    assert "no EXECUTE privilege on 1 of its functions, claim() among them" in bench.command("check", config).stderr
+    assert "no EXECUTE privilege on 1 of its functions, claim() among them" in bench.command("run", config).stderr
     bench.sql(f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pgsinkd TO {role}")
     assert bench.command("check", config).returncode == 0
     log.fill(20)

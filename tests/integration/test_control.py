@@ -148,6 +148,8 @@ def test_what_stood_before_is_not_lost(bench):
     d = bench.start(bench.config(log)).allow("23514")
     wait.until(lambda: [row.state for row in standing(bench)] == ["stopped"], "it to stop")
     before = standing(bench)[0]
+    again = f"SELECT pgsinkd.seek('{bench.sink}', '{log.topic}', 0, {refused.offset});"
+    assert again in before.hint and again in d.log(), "the same in SQL and in the log"
     pause(bench)
     row = paused(bench)[0]
     assert f"; before that it was stopped: {before.reason}" in row.reason
@@ -311,6 +313,31 @@ def test_a_seek_to_the_end_passes_what_is_there(bench):
     bench.check(log, without={(0, o) for o in range(10, 20)})
 
 
+def test_a_seek_of_a_topic_that_is_gone(bench):
+    """It is reported once, however often it is tried, and holds up no other."""
+    log, gone, lost = bench.topic(partitions=2), bench.topic(), bench.topic()
+    bench.plain_table()
+    d = bench.start(bench.config(topics=[log.topic, gone.topic, lost.topic])).allow("gone", "deleted", "no longer", "log")
+    for each in (log, gone, lost):
+        each.fill(10)
+        bench.wait_stored(each)
+    for each in (gone, lost):
+        bench.kafka.delete_topic(each.topic)
+    assert seek(bench, lost.topic, "latest") == 1
+    assert seek(bench, gone.topic, "earliest") == 1
+    assert seek(bench, log.topic, "earliest") == 2
+    wait.until(lambda: bench.rows() == 40, "the topic that is there to be stored again")
+    reasons = wait.until(lambda: len(found := seeks(bench)) == 2 and all(found.values()) and found, "the reasons")
+    assert all(reason.startswith("kafka: ") for reason in reasons.values()), reasons
+    tried = bench.value("SELECT max(tried_at) FROM pgsinkd.seeks")
+    wait.until(lambda: bench.value("SELECT min(tried_at) > %s FROM pgsinkd.seeks", tried), "another try of both", 40)
+    assert len([line for line in d.lines("warning") if line.startswith("main: seek(): ")]) == 1, d.log()
+    bench.sql("DELETE FROM pgsinkd.seeks")
+    bench.sql("DELETE FROM events WHERE _topic <> %s", log.topic)
+    forget_doubles(bench)
+    bench.check(log)
+
+
 def test_a_seek_waits_for_a_daemon_and_for_kafka(bench):
     """What nobody can do yet stays in the table, with the reason, and in status; a later one takes its place."""
     log = bench.topic(partitions=2)
@@ -456,9 +483,9 @@ def test_who_runs_it(bench):
     log.fill(20)
     d = bench.start(bench.config(log))
     bench.wait_stored(log)
-    wait.until(lambda: instances(bench), "the first heartbeat", 10)
     owner = bench.value("SELECT DISTINCT owner FROM pgsinkd.offsets")
-    assert [row[:4] for row in instances(bench)] == [(owner, False, 2, 2)]
+    # On a slow machine the first heartbeat comes before the assignment.
+    wait.until(lambda: [row[:4] for row in instances(bench)] == [(owner, False, 2, 2)], "a heartbeat with partitions", 25)
     host, pid, _ = owner.split(":")
     started = bench.sql("SELECT host, pid, now() - started_at < interval '1 min', seen_at >= started_at FROM pgsinkd.instances")
     assert started == [(host, int(pid), True, True)]
@@ -563,10 +590,11 @@ STEERING = [
     "SELECT pgsinkd.replay('{sink}', sqlstate => '22')",
     "SELECT pgsinkd.discard('{sink}', topic => '{topic}')",
     "DELETE FROM pgsinkd.gaps",
+    "DELETE FROM pgsinkd.schemas",
     "SELECT pgsinkd.reset('{sink}', '{topic}')",
 ]
 SEEN = ["offsets", "partitions", "gaps", "paused", "seeks", "heartbeats", "topic_entries", "static_members",
-        "schema_version", "lag", "status", "standing", "instances"]  # fmt: skip
+        "schema_version", "lag", "status", "standing", "instances", "schemas"]  # fmt: skip
 PAYLOADS = ["key", "value", "header_names", "header_values", "message"]
 
 
@@ -598,9 +626,44 @@ def test_a_reader_moves_nothing_and_an_operator_reads_no_payload(bench):
         for statement in ("UPDATE pgsinkd.offsets SET owner = 'me'", "DELETE FROM events", "DELETE FROM pgsinkd.heartbeats"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 operator.execute(statement)
+        # history: what it moves is noted, by its name, and it can add, change or delete nothing there
+        noted = bench.sql("SELECT DISTINCT kind, owner FROM pgsinkd.history WHERE kind IN ('seek', 'reset')")
+        assert sorted(noted) == [("reset", operator.info.user), ("seek", operator.info.user)]
+        assert operator.execute("SELECT count(*) FROM pgsinkd.verify(%s)", [bench.sink]).fetchone()
+        for statement in ("INSERT INTO pgsinkd.history (sink, topics, partitions, froms, nexts)"
+                          " VALUES ('x', '{}', '{}', '{}', '{}')",
+                          "UPDATE pgsinkd.history SET kind = 'store'", "DELETE FROM pgsinkd.history",
+                          "SELECT pgsinkd.trim_history('x', '0 s', 1)"):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                operator.execute(statement)
         bench.sql("DELETE FROM events")
         bench.drain(bench.config(log, route={"on_error": "dead_letter", "max_dead_letters": "off"}))
         bench.check(log, dead={(0, 5)})
+
+
+@pytest.mark.parametrize("named", [["operator"], ["reader", "operator"]], ids="-".join)
+def test_only_the_roles_that_are_named_get_rights(bench, named):
+    names = {kind: f'{bench.sink}" {kind}' for kind in ("reader", "operator")}  # a name that wants its quotes
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names.values()]
+    for name in quoted:
+        bench.sql(f"CREATE ROLE {name}")
+    script = bench.root / "init.sql"
+    script.write_text(bench.command("init", bench.config(topics=["t"]), "--print").stdout)
+    for _ in range(2):
+        done = bench.psql(*(f"-v{kind}={names[kind]}" for kind in named), "-f", script)
+        assert done.returncode == 0, done.stderr
+    rights = {
+        kind: tuple(bench.value("SELECT has_table_privilege(%s, %s, %s)", name, table, privilege) for table, privilege in (
+            ("pgsinkd.offsets", "SELECT"), ("pgsinkd.history", "SELECT"), ("pgsinkd.paused", "INSERT"),
+            ("pgsinkd.history", "INSERT")))
+        for kind, name in names.items()
+    }  # fmt: skip
+    assert rights == {"reader": ("reader" in named,) * 2 + (False, False),
+                      "operator": ("operator" in named,) * 3 + (False,)}  # fmt: skip
+    for name in quoted:
+        bench.sql(f"DROP OWNED BY {name}")
+        with bench.postgres.connect() as admin:
+            admin.execute(f"DROP ROLE {name}")
 
 
 # ---- all of it at once ----

@@ -364,3 +364,48 @@ def test_watch_into_a_pipe_is_one_object_after_another(bench, status_config):
         popen.stdout.close()  # nobody reads any more
         assert popen.wait(20) == 0
     assert [look["status"]["partitions"] for look in looks] == [3, 3]
+
+
+def test_a_sink_that_nobody_knows(bench, cli):
+    """A slip in the name, or another database. Only a pause may come first; it says so."""
+    partition(bench, "orders", 0, 5)
+    other = cli.config | {"sink": bench.sink + "x"}
+    said = f"no daemon of sink '{bench.sink}x' has ever used this schema, 'pgsinkd'\nHINT: Is it '{bench.sink}'?\n"
+    assert cli("resume", code=1, config=other).stderr == said
+    done = bench.command("pause", other, "--json")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: " + said)
+    assert cli("pause", config=other).stdout == f"sink '{bench.sink}x': paused; nothing of it has been read yet\n"
+    cli("resume", config=other)
+    far = cli.config | {"sink": "nothing-like-it"}
+    assert "HINT: Check `sink`, and the database and schema" in cli("resume", "orders", code=1, config=far).stderr
+    assert "has not been read by sink 'nothing-like-it' yet" in cli("reset", "orders", "--yes", code=1, config=far).stderr
+    assert bench.sql("SELECT sink FROM pgsinkd.paused") == []
+
+
+def test_seek_beyond_the_end_says_so(bench, cli):
+    """The end may be old, so it is done all the same; at the end is where everything has been stored."""
+    partition(bench, "orders", 0, 5, end=9)
+    partition(bench, "orders", 1, 5, end=20)
+    partition(bench, "orders", 2, 5)
+    done = bench.command("seek", cli.config, "orders", "12")
+    assert done.returncode == 0 and len(lines(done)) == 3
+    assert done.stderr == (
+        "warning: orders-0@12 is beyond the end, which was 9\nHINT: Unless the log has grown so far, the partition stops"
+        " there. To store only what comes from now on: latest.\n"
+    )
+    cli("seek", "orders:0", "9")
+
+
+def test_rates_are_those_of_who_reads(bench, cli):
+    """After a kill the last heartbeat looks alive for 30 s; its partitions are those of another by then."""
+    partition(bench, "orders", 0, 5)
+    bench.sql("UPDATE pgsinkd.offsets SET owner = 'h:2:b'")
+    for owner, pid, rate in (("h:1:a", 1, 70000), ("h:2:b", 2, 3)):
+        bench.sql(
+            "SELECT pgsinkd.heartbeat(%s, %s, 'h', %s, '0.1.0', 1000, 1, 1, %s, %s, NULL, NULL)",
+            bench.sink, owner, pid, rate, rate,
+        )  # fmt: skip
+    assert "; 3 records/s, 3 rows/s;" in cli("status").stdout
+    (status,) = objects(cli("status", "--json"))
+    assert status["status"]["records_per_second"] == status["status"]["rows_per_second"] == 3
+    assert status["status"]["instances"] == 2

@@ -19,7 +19,9 @@ def cli(bench):
     def run(*argv, code=0, config=config):
         done = bench.command("dead-letters", config, *argv)
         assert done.returncode == code, done.stdout + done.stderr
-        assert (done.stderr == "") == (code in (0, 1))
+        waits = "--wait" in argv and code in (0, 1)  # and nobody is there
+        assert (done.stderr == "") == (code in (0, 1) and not waits)
+        assert not waits or f"no daemon of sink '{bench.sink}' is running" in done.stderr
         return done
 
     return run
@@ -183,7 +185,7 @@ def test_replay_only_asks(bench, cli):
     said = cli("replay", "--offset", "2").stdout
     assert said == f"1 dead letter to be replayed by the daemon of sink '{bench.sink}'\n"
     assert offsets(bench, "replay_requested_at IS NOT NULL") == [2]
-    said = cli("replay", "--route", "none", "--wait").stdout
+    said = cli("replay", "--offset", "7").stdout
     assert said == f"0 dead letters to be replayed by the daemon of sink '{bench.sink}'\n"
 
 
@@ -224,6 +226,30 @@ def test_discard_wants_to_be_told_which(bench, cli):
     assert offsets(bench) == [3]
 
 
+# names and times
+
+
+@pytest.mark.parametrize("word", ["list", "show", "replay", "discard"])
+def test_names_that_do_not_exist(bench, cli, word):
+    """A route that has left the file may have letters; one without letters is a mistake."""
+    letter(bench, 1, route="gone")
+    said = cli(word, "--route", "orders", code=2).stderr
+    assert f"sink '{bench.sink}' has no route 'orders', and no dead letters of it" in said
+    assert "has no topic 'tt'" in cli(word, "--topic", "tt", code=2).stderr
+    assert cli(word, "--route", "gone").stdout
+
+
+def test_since_takes_a_duration(bench, cli):
+    letter(bench, 1)
+    letter(bench, 2)
+    bench.sql('UPDATE pgsinkd.dead_letters SET failed_at = now() - interval \'30 min\' WHERE "offset" = 2')
+    assert cli("list", "--since", "1h").stdout.startswith("orders-0@2")
+    assert cli("list", "--until", "1h").stdout.startswith("orders-0@1")
+    assert cli("list", "--since", "10m").stdout == ""
+    said = cli("list", "--since", "1 hour ago", code=2).stderr
+    assert "a duration before now: 90m" in said
+
+
 # misuse and faults
 
 
@@ -240,7 +266,7 @@ def test_discard_wants_to_be_told_which(bench, cli):
         (["list", "--limit", ""], "whole number"),
         (["list", "--since", "the other day"], "invalid input syntax for type timestamp"),
         ([], "usage: pgsinkd dead-letters WORD"),
-        (["list", "show"], "usage: pgsinkd dead-letters WORD"),
+        (["list", "orders", "show"], "usage: pgsinkd dead-letters WORD"),
         (["list", "--until-end"], "usage: pgsinkd dead-letters WORD"),
     ],
 )
@@ -252,7 +278,7 @@ def test_options_of_other_verbs_are_refused(bench):
     for verb, option in (("run", "--json"), ("check", "--yes"), ("config", "--wait"), ("init", "--route=x")):
         done = bench.command(verb, bench.config(topics=["t"]), option)
         assert done.returncode == 2
-        assert done.stderr.startswith(f"usage: pgsinkd {verb} ")
+        assert done.stderr.startswith(f"pgsinkd {verb}: there is no option '{option.partition('=')[0]}' here\n")
 
 
 def test_without_a_schema(bench):
@@ -275,3 +301,30 @@ def test_an_operator_needs_only_what_he_uses(bench, cli):
     finally:
         bench.sql(f"DROP OWNED BY {role}")
         bench.sql(f"DROP ROLE {role}")
+
+
+def test_a_place_chooses(bench, cli):
+    """As `list` prints it, or as other commands take it; a topic's name may end like a partition."""
+    for offset in (1, 10):
+        letter(bench, offset, topic="t")
+    letter(bench, 1, topic="t", partition=1)
+    letter(bench, 1, topic="t-0")
+
+    def shown(place, *argv):
+        return [line for line in cli("show", place, *argv).stdout.splitlines() if not line.startswith(" ")]
+
+    listed = [line.split("\t")[0] for line in cli("list").stdout.splitlines()]
+    assert len(listed) == 4
+    for place in listed:
+        assert shown(place) == [place]
+    assert shown("t:0@10") == ["t-0@10"] and shown("t@1") == ["t-0@1", "t-1@1"] and shown("t:1") == ["t-1@1"]
+    assert shown("t-0") == ["t-0-0@1"] and len(shown("t", "--limit", "2")) == 2
+    assert cli("discard", "t-1@1").stdout == "1 dead letter discarded\n"
+    config = bench.config(topics=["t"])
+    for place, code, text in (
+        ("t-0@2", 1, f"sink '{bench.sink}' has no dead letter 't-0@2'"), ("t@latest", 2, "'latest' is not the offset of a record"),
+        ("t:x", 2, "'x' is not a partition"), ("u-0@1", 2, "has no topic 'u'"),
+    ):  # fmt: skip
+        done = bench.command("dead-letters", config, "show", place)
+        assert done.returncode == code and text in done.stderr, done.stderr
+    assert "leave out --topic" in cli("show", "t-0@1", "--offset", "1", code=2).stderr

@@ -20,7 +20,8 @@ import re
 
 import pytest
 
-PAGES = ["routes.md", "check.md", "sources.md", "debezium.md", "shaping.md", "dead-letters.md", "types.md"]
+PAGES = ["routes.md", "check.md", "sources.md", "debezium.md", "shaping.md", "dead-letters.md", "types.md", "tables.md",
+         "migrate.md"]  # fmt: skip
 DOCS = pathlib.Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 ANSWER = re.compile(r"^=> (.*)\n((?:(?!=> ).*\n)*)", re.M)
@@ -143,10 +144,10 @@ class Page:
             self.answers[query] = self.same(got, answer)
 
     def do_console(self, text):
-        """`$ pgsinkd check -c FILE`; a line `...` stands for any lines."""
+        """`$ pgsinkd check -c FILE`, perhaps with words after it; a line `...` stands for any lines."""
         line, _, answer = text.partition("\n")
-        verb = re.fullmatch(r"\$ pgsinkd (\w+) -c \S+", line)[1]
-        got = self.bench.command(verb, self.config())
+        verb, words = re.fullmatch(r"\$ pgsinkd (\w+) -c \S+(.*)", line).groups()
+        got = self.bench.command(verb, self.config(), *words.split())
         pattern = re.escape(answer).replace(re.escape("...\n"), r"(?:.*\n)*?")
         assert re.fullmatch(pattern, got.stdout + got.stderr), got.stdout + got.stderr
 

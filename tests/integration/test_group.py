@@ -1,6 +1,7 @@
 """Several daemons of one sink: joining, leaving, and a zombie that wakes up."""
 
 import contextlib
+import re
 
 import pytest
 
@@ -298,4 +299,25 @@ def test_a_rebalance_storm(bench):
         else:
             d.wait_ready().terminate()
     bench.wait_stored(log)
+    bench.check(log)
+
+
+def test_a_copied_group_instance_id(bench):
+    """Two processes with one id do not throw each other out for ever: the first ends for good, and says why."""
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    config = bench.config(log, properties={"group.instance.id": "copied"})
+    first = bench.start(config).allow("another process has group.instance.id")
+    log.fill(50)
+    bench.wait_stored(log)
+    second = bench.start(config)
+    assert first.wait_exit(20) == 6
+    said = first.lines("error")
+    assert any("another process has group.instance.id 'copied' (host 127.0.0.1)" in line for line in said), first.log()
+    assert any("another process has group.instance.id 'copied'" in text for text in first.notify.values("STATUS"))
+    hint = re.search(r"HINT: Each process of a group needs an id of its own.* (SELECT .*;)", first.log())[1]
+    wait.until(lambda: [pid for _, pid in bench.sql(hint)] == [second.pid], "the other to be named")
+    log.fill(50)
+    bench.wait_stored(log)
+    assert second.running and not second.lines("error")
     bench.check(log)

@@ -227,20 +227,26 @@ def test_without_audit_there_is_no_history(bench):
     assert {row[3] for row in verified(bench)} == {"proven"}, "from the first row of history on"
 
 
+def history_role(bench):
+    """A login that may do all that the daemon does."""
+    role = f"role_{bench.sink}"
+    bench.sql(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    bench.sql(f"GRANT USAGE ON SCHEMA pgsinkd TO {role}")
+    bench.sql(f"GRANT ALL ON ALL TABLES IN SCHEMA pgsinkd TO {role}")
+    bench.sql(f"GRANT INSERT ON events TO {role}")
+    return role
+
+
 def test_without_the_right_to_write_history_nothing_is_stored(bench):
     """A row of the table without its row of history would be a hole."""
     log = bench.topic()
     bench.plain_table()
-    role = f"role_{bench.sink}"
-    bench.sql(f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
     assert bench.command("init", bench.config(log)).returncode == 0
-    bench.sql(f"GRANT USAGE ON SCHEMA pgsinkd TO {role}")
-    bench.sql(f"GRANT ALL ON ALL TABLES IN SCHEMA pgsinkd TO {role}")
-    bench.sql(f"REVOKE INSERT ON pgsinkd.history FROM {role}")
-    bench.sql(f"GRANT INSERT ON events TO {role}")
-    log.fill(100)
-    d = bench.start(config(bench, log, postgres={"dsn": bench.dsn(user=role, password="x")}), ready=False)
+    role = history_role(bench)
+    d = bench.start(config(bench, log, postgres={"dsn": bench.dsn(user=role, password="x")}))
     d.allow("cannot write history")
+    bench.sql(f"REVOKE INSERT ON pgsinkd.history FROM {role}")
+    log.fill(100)
     wait.until(lambda: "cannot write history" in d.log(), "the reason")
     assert bench.rows() == 0
     bench.sql(f"GRANT INSERT ON pgsinkd.history TO {role}")
@@ -248,6 +254,25 @@ def test_without_the_right_to_write_history_nothing_is_stored(bench):
     d.terminate()
     bench.check(log)
     assert begins(bench) == proven(log)
+
+
+def test_without_the_right_to_write_history_nothing_begins(bench):
+    """Known before the first record, and said by `check` as well."""
+    log = bench.topic(partitions=1)
+    bench.plain_table()
+    assert bench.command("init", bench.config(log)).returncode == 0
+    role = history_role(bench)
+    bench.sql(f"REVOKE INSERT ON pgsinkd.history FROM {role}")
+    log.fill(10)
+    refused = config(bench, log, postgres={"dsn": bench.dsn(user=role, password="x")})
+    d = bench.start(refused, ready=False).allow("has no INSERT privilege")
+    assert d.wait_exit() == 4
+    checked = bench.command("check", refused)
+    assert checked.returncode == 4 and 'GRANT INSERT ON TABLE "pgsinkd"."history' in checked.stderr
+    assert bench.rows() == 0
+    bench.sql(f"GRANT INSERT ON pgsinkd.history TO {role}")
+    bench.drain(refused)
+    bench.check(log)
 
 
 @pytest.mark.quick

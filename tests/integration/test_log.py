@@ -170,7 +170,7 @@ def test_the_journal_has_fields(bench, tmp_path):
     park(bench, other)
     parked = journal.wait("PGS-422")[0]
     assert (parked["TOPIC"], parked["PARTITION"], parked["OFFSET"]) == (other.topic, "0", "0")
-    assert parked["MESSAGE"].endswith(f"\nHINT: {parked['HINT']}")
+    assert parked["MESSAGE"].endswith(f"\nHINT: {parked['HINT']} (PGS-422)")
     bench.wait_stored(log)
     d.terminate()
     assert {e["PGSINKD_EVENT"] for e in journal.read()} >= {"PGS-101", "PGS-104", "PGS-105", "PGS-107", "PGS-401"}

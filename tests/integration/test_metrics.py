@@ -64,6 +64,60 @@ def test_what_is_served_is_what_is_documented(bench):
     bench.check(log)
 
 
+def by(metrics, name, **labels):
+    """The sum of a metric over the samples with these labels."""
+    wanted = set(labels.items())
+    return sum(value for found, value in metrics.get(name, {}).items() if wanted <= set(found))
+
+
+@pytest.mark.quick
+def test_what_passes_between_the_daemon_and_brokers(bench):
+    log = bench.topic(partitions=2)
+    bench.plain_table()
+    log.fill(100)
+    d, web = start(bench, bench.config(log))
+    bench.wait_stored(log)
+    m = web.metrics()
+    received = by(m, "pgsinkd_broker_received_bytes_total", broker="1")
+    assert received > 100 * 10 and by(m, "pgsinkd_broker_sent_bytes_total", broker="1") > 100
+    for request in ("fetch", "other"):
+        assert by(m, "pgsinkd_broker_round_trip_seconds_count", broker="1", request=request) > 0
+    assert by(m, "pgsinkd_broker_round_trip_seconds_sum") < 60
+    assert by(m, "pgsinkd_broker_connects_total") >= 2  # the address, and the broker
+    assert by(m, "pgsinkd_rebalances_total", kind="assigned") == 1
+    assert by(m, "pgsinkd_rebalances_total", kind="lost") == 0
+
+    def lost():
+        """(connections that ended, requests that were lost with one)"""
+        m = web.metrics()
+        return (by(m, "pgsinkd_broker_disconnects_total"),
+                by(m, "pgsinkd_broker_failed_requests_total", reason="transport"))  # fmt: skip
+
+    before = lost()
+    bench.kafka.kill()
+    try:
+        # Each is counted by itself: one page may have the one and not yet the other.
+        wait.until(lambda: all(now > then for now, then in zip(lost(), before, strict=True)), "a connection to end")
+    finally:
+        bench.kafka.start()
+    log.fill(10)
+    bench.wait_stored(log)
+    d.terminate()
+    bench.check(log)
+
+
+def test_throttling_is_seen(bench):
+    """A quota of Kafka makes the daemon wait, and it says for how long."""
+    log = bench.topic()
+    bench.plain_table()
+    log.fill(20_000)
+    with bench.kafka.quota(consumer_byte_rate=10_000):
+        _, web = start(bench, bench.config(log))
+        wait.until(lambda: by(web.metrics(), "pgsinkd_broker_throttled_seconds_total", broker="1") > 0, "throttling")
+    bench.wait_stored(log)
+    bench.check(log)
+
+
 def test_partitions_are_added_up(bench):
     log = bench.topic(partitions=3)
     bench.plain_table()

@@ -1,13 +1,13 @@
 """SIGHUP: the file is read again while records flow, and nothing is lost or stored twice by it."""
 
 import copy
-import threading
 from pathlib import Path
 
 import pytest
 
 from kit import wait
 from kit.process import free_port
+from kit.reloads import Load, table, tagged, with_tag
 from kit.web import Web
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["roundrobin", "cooperative-sticky"])
@@ -15,43 +15,6 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["roundrobin", "cooperative-stic
 
 def strategy(protocol):
     return {"partition.assignment.strategy": protocol}
-
-
-def tagged(bench, log, table="events", tag="a", **more):
-    """A route that says of each row by which configuration it was made."""
-    return {"topics": [log.topic], "table": table, "on_error": "stop", "columns": {"tag": {"const": tag}}} | more
-
-
-def with_tag(config, tag, route=0):
-    config = copy.deepcopy(config)
-    config["routes"][route]["columns"]["tag"]["const"] = tag
-    return config
-
-
-def table(bench, name="events"):
-    bench.plain_table(name)
-    bench.sql(f"ALTER TABLE {name} ADD tag text")
-    return name
-
-
-class Load:
-    """Records come in all the while."""
-
-    def __init__(self, *logs, count=200):
-        self._logs, self._count, self._over = logs, count, threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self):
-        while not self._over.wait(0.02):
-            for log in self._logs:
-                log.fill(self._count)
-
-    def __enter__(self):
-        self._thread.start()
-
-    def __exit__(self, *_):
-        self._over.set()
-        self._thread.join()
 
 
 @pytest.mark.quick
@@ -107,6 +70,9 @@ def test_a_bad_file_changes_nothing(bench):
     assert int(d.notify.values("MONOTONIC_USEC")[0]) > 0
     wait.until(lambda: len(d.notify.values("READY")) == ready + 1, "READY=1 again")
     wait.until(lambda: any(where in s for s in d.notify.values("STATUS")), "STATUS to have the error")
+    d.reload(config | {"routes": [config["routes"][0] | {"when": "vlaue.x == 1"}]})
+    wait.until(lambda: len(d.notify.values("READY")) == ready + 2, "READY=1 once more")
+    assert any(": when: " in line for line in d.lines("error")), d.log()
     log.fill(100)
     bench.wait_stored(log)
     assert bench.owners(log) == before
@@ -238,7 +204,7 @@ def test_counters_go_on_over_reloads(bench):
             wait.until(lambda tag=tag: bench.value("SELECT true FROM events WHERE tag = %s LIMIT 1", tag), "rows")
             wait.until(lambda n=workers: web.metric("pgsinkd_workers") == n, "the number of workers to be shown")
             metrics = web.metrics()
-            now = {name: sum(metrics[name].values()) for name in names}
+            now = {name: sum(metrics.get(name, {}).values()) for name in names}
             assert all(now[name] >= seen[name] for name in names), (seen, now)
             seen = now
     bench.wait_stored(log)

@@ -32,6 +32,7 @@ def test_a_server_that_is_too_old_is_refused(bench, delivery):
 
 if "PGSINKD_TEST_OLD_POSTGRES" in os.environ:  # tools/test servers has such a server
 
+    @pytest.mark.quick
     def test_a_real_server_that_is_too_old_is_refused(bench, root, monkeypatch):
         monkeypatch.setenv("PGSINKD_TEST_POSTGRES", os.environ["PGSINKD_TEST_OLD_POSTGRES"])
         version = postgres.major()

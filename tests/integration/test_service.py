@@ -1,13 +1,15 @@
 """As a service: readiness, status, watchdog, stopping in time."""
 
 import os
+import re
 import signal
 import stat
 import time
 
 import pytest
 
-from kit import wait
+from kit import process, wait
+from kit.web import Web
 
 
 def busy(bench, partitions=4, records=60_000, **changes):
@@ -54,12 +56,45 @@ def test_ready_comes_only_once(bench):
     bench.check(log)
 
 
+def test_signals_of_a_log_rotation_are_ignored(bench):
+    log, d = busy(bench)
+    d.popen.send_signal(signal.SIGUSR1)
+    d.popen.send_signal(signal.SIGUSR2)
+    bench.wait_stored(log)
+    assert d.running
+    bench.check(log)
+
+
 def test_status_says_rate_and_lag(bench):
     log, d = busy(bench)
     bench.wait_stored(log)
     wait.until(lambda: d.notify.values("STATUS"), "a status")
     wait.until(lambda: "lag 0" in d.notify.values("STATUS")[-1].lower() or "lag: 0" in d.notify.values("STATUS")[-1],
                "the status to say that there is no lag", timeout=15)  # fmt: skip
+    bench.check(log)
+
+
+def test_status_says_why_postgresql_is_away(bench):
+    """While it waits at its start, when the connection is lost, and no longer than that."""
+    log = bench.topic()
+    bench.plain_table()
+    port = process.free_port()
+    config = bench.config(log, http={"listen": f"127.0.0.1:{port}"})
+    bench.postgres.stop("immediate")
+    d = bench.start(config, ready=False)
+    wait.until(lambda: any("waiting for postgresql: " in s for s in d.notify.values("STATUS")), "the reason at the start")
+    bench.postgres.start()
+    d.wait_ready()
+    log.fill(10)
+    bench.wait_stored(log)
+    bench.postgres.stop("immediate")
+    lost = re.compile("connection to postgresql lost: .*; 1 partitions")
+    wait.until(lambda: lost.match(d.notify.values("STATUS")[-1]), "the reason")
+    assert "no connection to PostgreSQL: connection to postgresql lost: " in Web(port).get("/readyz").text
+    bench.postgres.start()
+    wait.until(lambda: d.notify.values("STATUS")[-1].startswith("1 partitions"), "the reason to go")
+    log.fill(10)
+    bench.wait_stored(log)
     bench.check(log)
 
 

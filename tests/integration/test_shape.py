@@ -103,7 +103,7 @@ def test_a_bad_condition_has_its_place_in_the_file(bench):
     bench.plain_table()
     config = bench.config(log, route={"when": "value.id = = 5"})
     result = bench.command("check", config)
-    assert result.returncode == 4
+    assert result.returncode == 3
     assert re.search(r"check1\.yaml:\d+:\d+: .*when: expected a value at byte 12, before '= 5'", result.stderr)
 
 
@@ -373,7 +373,8 @@ def test_what_an_expression_refuses_is_a_fault_of_its_record(bench):
         ("lower(valu->>'x')", 'column "valu" does not exist'),
         ("value->>'x'", "is of type bigint but expression is of type text"),
         ("(SELECT 1 FROM nowhere)", 'relation "nowhere" does not exist'),
-        ("1); DROP TABLE events; SELECT (1", "syntax error at or near"),
+        ("1); DROP TABLE events; SELECT (1", "')' at byte 2 closes nothing"),
+        ("1 +", "syntax error at or near"),
         ("(SELECT id FROM secret LIMIT 1)", "permission denied for table secret"),
         ("$1", "expression is of type text"),
     ],
@@ -388,6 +389,6 @@ def test_a_bad_expression_has_its_place_in_the_file(bench, sql, words):
     dsn = bench.dsn(user=f"role_{bench.sink}", password="x")
     config = bench.config(log, route={"columns": {"id": {"sql": sql}}}, postgres={"dsn": dsn})
     result = bench.command("check", config)
-    assert result.returncode == 4, result.stdout
-    assert re.search(r"check1\.yaml:\d+:\d+: table .*column 'id': sql: .*" + re.escape(words), result.stderr)
+    assert result.returncode == (3 if " at byte " in words else 4), result.stdout
+    assert re.search(r"check1\.yaml:\d+:\d+: (table .*)?column 'id': sql: .*" + re.escape(words), result.stderr)
     assert bench.value("SELECT to_regclass('events') IS NOT NULL")

@@ -244,8 +244,8 @@ class Bench:
 
         try:
             wait.until(all_stored, "all to be stored", timeout)
-        except AssertionError:
-            raise AssertionError(
+        except wait.Late:
+            raise wait.Late(
                 f"not all of {log.topic} was stored in {timeout} s; (next_offset, end): {missing()}"
             ) from None
 

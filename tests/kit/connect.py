@@ -4,6 +4,7 @@ tools/lib.sh fetches the jars; connectors are given as files at the start, or ov
 """
 
 import json
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -42,8 +43,7 @@ class Connect:
     """A worker whose connectors come and go by REST."""
 
     def __init__(self, root: Path, bootstrap, connector):
-        self.root = root / f"connect-{connector}"
-        self.root.mkdir()
+        self.root = Path(tempfile.mkdtemp(prefix=f"connect-{connector}-", dir=root))  # of several modules
         self.log = self.root / "log"
         self.url = f"http://127.0.0.1:{process.free_port()}"
         self.popen = None

@@ -108,8 +108,9 @@ class Daemon:
         program = program or BINARY
         assert program.exists(), f"{program} does not exist: build it, or run tools/test"
         self.name = name
-        self.config = root / f"{name}.yaml"
-        self.config.write_text(config if isinstance(config, str) else yaml(config) + "\n")
+        self.config = config if isinstance(config, Path) else root / f"{name}.yaml"
+        if config != self.config:
+            self.config.write_text(config if isinstance(config, str) else yaml(config) + "\n")
         self.log_path = root / f"{name}.log"
         self.notify = Notify(root / f"{name}.notify")
         extra = {"NOTIFY_SOCKET": str(self.notify.path)}

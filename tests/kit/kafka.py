@@ -30,6 +30,9 @@ VERSION = "4.1.1"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pgsinkd-tests"
 JARS = CACHE / f"kafka-{VERSION}" / "libs"
 
+# A version that takes SCRAM from the library of Debian 12, as Kafka 4 does not; see KAFKA_3_VERSION in tools/lib.sh.
+JARS_3 = CACHE / "kafka-3.9.1" / "libs"
+
 JAVA = ["-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 
 SETTINGS = """\
@@ -77,10 +80,10 @@ NO_LEADER = (
 )
 
 
-def program(main, *argv, heap="512m"):
+def program(main, *argv, heap="512m", jars=JARS):
     """The command line of one of Kafka's programs."""
     return ["java", f"-Xmx{heap}", *JAVA, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-            "-cp", f"{JARS}/*", main, *map(str, argv)]  # fmt: skip
+            "-cp", f"{jars}/*", main, *map(str, argv)]  # fmt: skip
 
 
 @dataclass
@@ -94,7 +97,9 @@ class Shown:
 class Server:
     """One JVM of Kafka: its directory, settings and process."""
 
+    JARS = JARS  # of another version perhaps
     HEAP = "512m"
+    FORMAT = ()  # more options of the formatting
 
     def __init__(self, root: Path, settings):
         self.root = root
@@ -107,12 +112,12 @@ class Server:
 
     def format(self):
         """Writes the storage directory of a new cluster."""
-        assert JARS.is_dir(), f"no Kafka in {JARS}: run tools/test, it fetches what the tests need"
+        assert self.JARS.is_dir(), f"no Kafka in {self.JARS}: run tools/test, it fetches what the tests need"
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if cluster.startswith("-"):  # would be taken for an option
             cluster = "A" + cluster[1:]
         done = subprocess.run(
-            program("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties),
+            program("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.properties, *self.FORMAT, jars=self.JARS),
             capture_output=True,
             text=True,
         )
@@ -125,7 +130,7 @@ class Server:
 
     def spawn(self):
         with self.log.open("ab") as log:
-            argv = program("kafka.Kafka", self.properties, heap=self.HEAP)
+            argv = program("kafka.Kafka", self.properties, heap=self.HEAP, jars=self.JARS)
             self.popen = process.spawn(argv, stdout=log, cwd="/")
 
     def assert_running(self):
@@ -278,6 +283,14 @@ class Administration:
             return "Dead", []
         return found[0].state, [member.client_id for member in found[0].members]
 
+    def group_names(self):
+        """The names of all groups, and one more; None while the coordinator of a new broker is busy."""
+        try:
+            return ["", *(group.id for group in self.admin.list_groups(timeout=10))]
+        except KafkaException as e:
+            assert e.args[0].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS, e
+            return None
+
     def committed(self, group, topic):
         """{partition: offset} that the group committed to Kafka; without those never committed."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": group, **CLIENT})
@@ -323,6 +336,21 @@ class Broker(Server, Administration):
         self.proxied = f"127.0.0.1:{self.proxy.port}"
         settings = SETTINGS.format(proxy=self.proxy.port, **ports) + COMMON.format(copies=1)
         super().__init__(root / "kafka", settings)
+
+    @contextlib.contextmanager
+    def quota(self, client="pgsinkd", **limits):
+        """A quota for the clients of that id; Debian's Python client cannot set one."""
+        names = ",".join(limits)
+        self._configure_client(client, "--add-config", ",".join(f"{k}={v}" for k, v in limits.items()))
+        try:
+            yield
+        finally:
+            self._configure_client(client, "--delete-config", names)
+
+    def _configure_client(self, client, *change):
+        argv = ["--bootstrap-server", self.bootstrap, "--alter", "--entity-type", "clients", "--entity-name", client]
+        done = subprocess.run(program("kafka.admin.ConfigCommand", *argv, *change), capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self, ready=True):
         self.spawn()

@@ -96,12 +96,20 @@ def rss_bytes(pid):
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+_given = set()
+
+
 def free_port():
     """A TCP port nobody listens on. None of those that the kernel gives to connections, or one might have it before the
-    server that it is for."""
+    server that it is for; nor one that was given before, or that another process of the run may be given."""
+    mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
     low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        port = random.SystemRandom().randrange(10_000, low) if low > 12_000 else 0
+        port = random.SystemRandom().randrange(10_000, low - 8) // 8 * 8 + mine if low > 12_000 else 0
+        if port in _given:
+            continue
+        if port > 0:
+            _given.add(port)
         with socket.socket() as s, contextlib.suppress(OSError):
             s.bind(("127.0.0.1", port))
             return s.getsockname()[1]

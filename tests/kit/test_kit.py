@@ -2,11 +2,14 @@
 
 import dataclasses
 import os
+import shutil
 import socket
 import stat
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -17,6 +20,8 @@ from kit.debezium import read_back
 from kit.kafka import Shown
 from kit.proxy import DOWN, UP, Proxy
 from kit.records import Former, Record, numbered
+
+HERE = Path(__file__).resolve().parent
 
 LEDGER = """
 CREATE SCHEMA pgsinkd;
@@ -1187,19 +1192,65 @@ def results(path, **files):
 
 
 def test_tally_adds_up(tmp_path):
-    passed, failed, skipped = results(tmp_path, a=PASSED + SKIPPED, b=PASSED + FAILED + ERROR)
-    assert (passed, failed, skipped) == (2, ["b: c failed", "b: c error"], 1)
+    t = results(tmp_path, a=PASSED + SKIPPED, b=PASSED + FAILED + ERROR)
+    assert (t.passed, t.failed, t.skipped) == (2, ["b: c failed", "b: c error"], 1)
 
 
 @pytest.mark.parametrize("cases", [PASSED + FAILED, FAILED + PASSED, FAILED + ERROR])
 def test_tally_counts_a_test_whose_clean_up_fails_once(tmp_path, cases):
     same = cases.replace('name="failed"', 'name="it"').replace('name="error"', 'name="it"')
-    assert results(tmp_path, a=same.replace('name="passed"', 'name="it"')) == (0, ["a: c it"], 0)
+    t = results(tmp_path, a=same.replace('name="passed"', 'name="it"'))
+    assert (t.passed, t.failed, t.skipped) == (0, ["a: c it"], 0)
 
 
 def test_tally_counts_a_run_without_tests_as_failed(tmp_path):
     (tmp_path / "broken.xml").write_text("<testsuite><testcase")
-    assert results(tmp_path, empty="") == (0, ["broken: no test ran", "empty: no test ran"], 0)
+    t = results(tmp_path, empty="")
+    assert (t.passed, t.failed, t.skipped) == (0, ["broken: no test ran", "empty: no test ran"], 0)
+
+
+def test_tally_takes_the_second_result_of_a_late_test(tmp_path):
+    (tmp_path / "a.again.xml").write_text(f"<testsuite>{PASSED}</testsuite>".replace("passed", "failed"))
+    t = results(tmp_path, a=PASSED + FAILED, b=FAILED)
+    assert (t.passed, t.failed, t.late, t.skipped) == (2, ["b: c failed"], ["a: c failed"], 0)
+
+
+def test_tally_takes_no_second_result_for_no_first_one(tmp_path):
+    (tmp_path / "a.again.xml").write_text("<testsuite")
+    t = results(tmp_path, a=FAILED)
+    assert (t.passed, t.failed, t.late) == (0, ["a: c failed"], [])
+
+
+def test_only_deadlines_are_late(tmp_path):
+    """A wrong answer excludes a test, and so does what its clean-up finds. Under xdist, as in a full run."""
+    (tmp_path / "test_it.py").write_text(
+        "import subprocess, time, pytest\n"
+        "from confluent_kafka import KafkaError, KafkaException\n"
+        "from kit import wait\n"
+        "@pytest.fixture\n"
+        "def server(): raise RuntimeError('does not start')\n"
+        "@pytest.fixture\n"
+        "def log():\n    yield\n    pytest.fail('a fault in the log', pytrace=False)\n"
+        "def test_waits(): wait.until(lambda: False, 'it', 0.01)\n"
+        "def test_without_server(server): pass\n"
+        "@pytest.mark.timeout(0.2)\n"
+        "def test_hangs(): time.sleep(60)\n"
+        "def test_command(): subprocess.run(['sleep', '60'], timeout=0.1)\n"
+        "def test_kafka(): raise KafkaException(KafkaError(KafkaError._TIMED_OUT))\n"
+        "def test_refused(): raise KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))\n"
+        "def test_wrong(): assert 1 == 2\n"
+        "def test_passes(): pass\n"
+        "def test_waits_and_logs(log): wait.until(lambda: False, 'it', 0.01)\n"
+    )
+    late = tmp_path / "late"
+    shutil.copy(HERE.parent / "conftest.py", tmp_path)
+    env = os.environ | {"PGSINKD_TEST_LATE": str(late), "PYTHONPATH": str(HERE.parent)}
+    env.pop("PYTEST_XDIST_WORKER", None)
+    argv = [sys.executable, "-m", "pytest", "-q", "-n", "1", "-c", "/dev/null", "--rootdir", tmp_path, tmp_path]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True)
+    assert "7 failed, 1 passed, 2 errors" in done.stdout, done.stdout
+    found = [line.partition("::")[2] for line in late.read_text().splitlines()]
+    assert found == ["test_command", "test_hangs", "test_kafka", "test_waits", "test_without_server"]
 
 
 @pytest.mark.parametrize(("cases", "code"), [(PASSED, 0), (PASSED + FAILED, 1), (SKIPPED, 1), ("", 1)])

@@ -7,10 +7,14 @@ import time
 FACTOR = float(os.environ.get("PGSINKD_TEST_SLOWNESS", "1"))
 
 
+class Late(AssertionError):
+    """A deadline has passed. Nothing wrong was seen; what was waited for was not seen either."""
+
+
 def until(condition, what, timeout=30.0, interval=0.03):
     """Calls condition() until it returns something true, and returns that.
 
-    A deadline that passes is an AssertionError that says what was waited for, and the last answer.
+    A deadline that passes is Late, which says what was waited for, and the last answer.
     """
     deadline = time.monotonic() + timeout * FACTOR
     while True:
@@ -18,7 +22,7 @@ def until(condition, what, timeout=30.0, interval=0.03):
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout * FACTOR:g} s in vain for {what}; last answer: {answer!r}")
+            raise Late(f"waited {timeout * FACTOR:g} s in vain for {what}; last answer: {answer!r}")
         time.sleep(interval)
 
 

@@ -46,11 +46,11 @@ def main():
 
     if len(verbs) < 6 or len(options) < 10:
         faults.append("main.c is not written as this script expects")
-    compare([""], {*verbs, "--help"})
+    compare([""], {*verbs, "help", "--help", "--version"})
+    compare(["help", ""], set(verbs))
     compare(["dead"], {"dead-letters"})
     for name, letters in verbs.items():
-        # Those that take no file do not take -c.
-        compare([name, "--"], {options[letter] for letter in letters if letter != "c"} | {"--help"})
+        compare([name, "--"], {options[letter] for letter in letters} | {"--help"})
     compare(["dead-letters", ""], {"list", "show", "replay", "discard"})
     compare(["dead-letters", "list", "--topic", ""], set())
     compare(["check", "-c", "conf/"], {"conf/minimal.yaml"})

@@ -11,13 +11,14 @@ import sys
 
 import source
 
-# Static state that changes: the log's threshold, the failpoints' countdowns, a thread's own name.
-MUTABLE_HOMES = {"base/log.c", "base/failpoint.c", "base/thread.c"}
+# Static state that changes: the log's threshold, the failpoints' countdowns, a thread's own name, and
+# whether a thread of librdkafka's is a broker's, which its interceptors get no structure for.
+MUTABLE_HOMES = {"base/log.c", "base/failpoint.c", "base/thread.c", "kafka/traffic_taps.c"}
 
 SYMBOL = re.compile(r"(?P<name>[^|]+)\|[^|]*\|\s*(?P<class>\S)\s*\|[^|]*\|[^|]*\|[^|]*\|(?P<section>.*)")
 MUTABLE = re.compile(r"\.(data|bss|tdata|tbss|ldata|lbss)(?!\.rel\.ro)|\*COM\*")
-# What compilers add for themselves: sanitizers, coverage.
-COMPILERS = re.compile(r"^(__?(asan|tsan|ubsan|odr_asan|gcov|llvm|sanitizer|profc|profd)|\.?L|llvm|__unnamed|__g?cov)|^\$")
+# What compilers and <iostream>, which libprotobuf's headers include, add for themselves: sanitizers, coverage.
+COMPILERS = re.compile(r"^(__?(asan|tsan|ubsan|odr_asan|gcov|llvm|sanitizer|profc|profd)|\.?L|llvm|__unnamed|__g?cov|_ZStL8__ioinit$)|^\$")
 
 
 def symbols(library, nm="nm"):

@@ -2,7 +2,8 @@
 """What the documents name is there.
 
 `worker/slot.c` names a file whose path ends so, `slot.c:slot_set, slot_name` also words of it. A link leads to a file,
-and to a heading of it (or an <a id>) if it has a #. Blocks of code are not looked at.
+and to a heading of it (or an <a id>) if it has a #. Blocks of code are not looked at. Each alert of contrib/ has a runbook,
+which is a heading too.
 
 usage: paths.py PROJECT_ROOT
 """
@@ -21,6 +22,8 @@ EXEMPT = ("CHANGELOG.md", "CONTRIBUTING.md")
 BLOCK = re.compile(r"^```.*?^```$", re.M | re.S)
 NAMED = re.compile(r"`([\w.*/-]+\.(?:c|h|cc|def|py|sql|md))(?::([\w, ]+))?`")
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)")
+ALERTS = "contrib/prometheus/pgsinkd-alerts.yml"
+RUNBOOK = re.compile(r'^ *runbook: "([^"#]+)#([^"]+)"$', re.M)
 HEADING = re.compile(r"^#+ (.*)$", re.M)
 ANCHOR = re.compile(r'<a id="([^"]+)">')
 
@@ -60,9 +63,21 @@ def check_links(root, where, text):
             yield f"leads to {path}#{anchor}, which is no heading"
 
 
+def check_alerts(root):
+    if not os.path.exists(os.path.join(root, ALERTS)):
+        return
+    for rule in re.split(r"^ *- alert: ", source.read(root, ALERTS), flags=re.M)[1:]:
+        name = rule.split("\n", 1)[0]
+        runbook = RUNBOOK.search(rule)
+        if not runbook:
+            yield f"{ALERTS}: {name} has no runbook"
+        elif runbook[2] not in anchors(source.read(root, runbook[1])):
+            yield f"{ALERTS}: {name} leads to {runbook[1]}#{runbook[2]}, which is no heading"
+
+
 def check(root):
     known = tree(root)
-    faults = []
+    faults = list(check_alerts(root))
     for where in (path for path in known if path.endswith(".md") and path not in EXEMPT):
         text = BLOCK.sub("", source.read(root, where))
         faults += [f"{where}: {fault}" for fault in [*check_names(root, known, text), *check_links(root, where, text)]]

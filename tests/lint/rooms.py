@@ -25,6 +25,7 @@ LAW = {
     "row/json": ["row/cell", "row/text"],
     "row/path": ["row/cell", "row/text"],
     "row/schema": ["row/json", "row/cell", "row/text", "row/table"],
+    "row/evolve": ["row/schema", "row/cell", "row/text", "row/table"],
     "row/format": ["row/schema", "row/json", "row/cell", "row/text", "row/message.h"],
     "row/encode": ["row/schema", "row/json", "row/cell", "row/text", "row/table"],
     "row/mapping": ["row/encode", "row/format", "row/schema", "row/path", "row/cell", "row/text", "row/table"],
@@ -35,17 +36,20 @@ LAW = {
     "kafka": ["base", "config", "row/identity.h", "row/message.h"],
     "pg": ["base", "config", "row/batch", "row/identity.h", "row/table"],
     "host": ["base"],
-    "sink": ["base", "config", "row", "kafka", "pg", "host"],
+    "registry": ["base", "config"],
+    "sink": ["base", "config", "row", "kafka", "pg", "host", "registry"],
     "sink/shared": [],
     "sink/plan": ["sink/shared", "sink/exit.h"],
+    "sink/schemas": ["sink/plan", "sink/shared"],
     "sink/worker": ["sink/plan", "sink/shared"],
-    "sink/scout": ["sink/plan", "sink/shared"],
+    "sink/scout": ["sink/plan", "sink/schemas", "sink/shared"],
     "sink/crew": ["sink/worker", "sink/scout", "sink/plan", "sink/shared"],
     "sink/watch": ["sink/crew", "sink/worker", "sink/scout", "sink/plan", "sink/shared", "sink/exit.h"],
     "sink/app": [
-        "sink/watch", "sink/crew", "sink/scout", "sink/worker", "sink/plan", "sink/shared", "sink/exit.h",
+        "sink/watch", "sink/crew", "sink/scout", "sink/worker", "sink/schemas", "sink/plan", "sink/shared",
+        "sink/exit.h",
     ],
-    "command": ["base", "config", "row", "kafka", "pg", "host", "sink"],
+    "command": ["base", "config", "row", "kafka", "pg", "host", "registry", "sink"],
     "main.c": ["base", "config", "sink", "command"],
 }  # fmt: skip
 
@@ -53,9 +57,12 @@ LAW = {
 FOREIGN = [
     ("libyaml", r"yaml\.h", "config", 1),
     ("simdjson", r"simdjson(\.h|/.*)", "row/json", 1),
+    ("libprotobuf", r"google/protobuf/.*", "row/schema", 1),
     ("librdkafka", r"librdkafka/.*", "kafka", None),
+    ("libcrypto", r"openssl/.*", "kafka", 1),
     ("libpq", r"(libpq-fe|libpq-events|pg_config.*|postgres_ext)\.h|libpq/.*", "pg", None),
     ("libsystemd", r"systemd/.*", "host", 1),
+    ("libcurl", r"curl/.*", "registry", 1),
     ("libmicrohttpd", r"microhttpd\.h", "host", 1),
 ]
 
@@ -63,9 +70,9 @@ FOREIGN = [
 SYSTEM_C = set(
     """
     assert.h ctype.h dirent.h endian.h errno.h fcntl.h float.h getopt.h inttypes.h limits.h locale.h malloc.h
-    math.h netdb.h poll.h pthread.h pwd.h regex.h sched.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h
+    math.h netdb.h poll.h pthread.h pwd.h regex.h sched.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h
     stddef.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h termios.h time.h unistd.h
-    arpa/inet.h netinet/in.h netinet/tcp.h sys/epoll.h sys/eventfd.h sys/ioctl.h sys/mman.h sys/prctl.h
+    arpa/inet.h netinet/in.h netinet/tcp.h sys/epoll.h sys/eventfd.h sys/ioctl.h sys/mman.h sys/pidfd.h sys/prctl.h
     sys/random.h sys/resource.h sys/signalfd.h sys/socket.h sys/stat.h sys/time.h sys/timerfd.h
     sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/wait.h sanitizer/asan_interface.h
     """.split()

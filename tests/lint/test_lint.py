@@ -251,7 +251,8 @@ class Rooms(Lint):
 
     def test_foreign_headers_in_other_rooms(self):
         for header in (
-            "yaml.h", "simdjson.h", "librdkafka/rdkafka.h", "libpq-fe.h", "systemd/sd-daemon.h", "microhttpd.h"
+            "yaml.h", "simdjson.h", "librdkafka/rdkafka.h", "libpq-fe.h", "systemd/sd-daemon.h", "microhttpd.h",
+            "google/protobuf/descriptor.h"
         ):  # fmt: skip
             with self.subTest(header=header):
                 self.law("alone", {"src/command/run.c": f"/* Run. */\n#include <{header}>\n"})
@@ -442,11 +443,13 @@ EVENT(103, said, WARNING, "%s")
 FAULT(110, refused, ERROR, "it cannot "
       "be used")
 """
+    GUIDE = "".join(f'| <a id="pgs-{n}"></a>PGS-{n} | x | y | z |\n' for n in (103, 110))
     USES = "    log_event(LOG(ready), 1.0);\n    log_event(LOG(said), x);\n    log_fault(LOG_refused, err);\n"
 
-    def tree(self, rows=DEF, uses=USES, doc=None):
+    def tree(self, rows=DEF, uses=USES, doc=None, guide=GUIDE):
         changes = {"src/base/events.def": rows, "src/sink/app/a.c": "/* A. */\nvoid f(void)\n{\n" + uses + "}\n"}
         changes["src/sink/worker/worker.c"] = None
+        changes["docs/errors.md"] = guide
         changes["src/base/log_journal.c"] = '/* J. */\n#define MESSAGE_NAMESPACE "0123"\n'
         with Tree(changes) as root:
             changes["docs/log.md"] = events.printed(root) if doc is None else doc
@@ -456,8 +459,8 @@ FAULT(110, refused, ERROR, "it cannot "
         with Tree(self.tree()) as root:
             self.assertEqual(events.check(root), [])
             self.assertIn("| PGS-101 | notice | `ready after ... s` | `ready` |\n", events.printed(root))
-            self.assertIn("| PGS-103 | warning | its own text: said | `said` |\n", events.printed(root))
-            self.assertIn("| PGS-110 | error | an error's own text: it cannot be used | `refused` |\n", events.printed(root))
+            self.assertIn("| [PGS-103](errors.md#pgs-103) | warning | its own text: said | `said` |\n", events.printed(root))
+            self.assertIn("| error | an error's own text: it cannot be used | `refused` |\n", events.printed(root))
             self.assertIn("`01230501`", events.printed(root))
 
     def test_faults(self):
@@ -466,11 +469,19 @@ FAULT(110, refused, ERROR, "it cannot "
         self.expect(events.check, "no event of", self.tree(uses=self.USES + "    log_event(LOG(refused), 1);\n"))
         self.expect(events.check, "no fault of", self.tree(uses=self.USES + "    log_fault(LOG_ready, err);\n"))
         self.expect(events.check, "said is never logged", self.tree(uses=self.USES.replace("LOG(said)", "LOG(ready)")))
-        self.expect(events.check, "101 follows 101", self.tree(rows=self.DEF.replace("103", "101")))
+        falling = self.DEF.replace("103", "101").replace("WARNING", "INFO")
+        self.expect(events.check, "101 follows 101", self.tree(rows=falling, guide=self.GUIDE.splitlines()[1] + "\n"))
         moved = self.DEF + 'EVENT(401, moved, INFO, "m")\n'
         said = self.USES + "    log_event(LOG(moved));\n"
         self.expect(events.check, "moved is about a partition", self.tree(rows=moved, uses=said))
         self.expect(events.check, "is not the print of", self.tree(doc="# Log lines\n"))
+
+    def test_the_guide(self):
+        lines = self.GUIDE.splitlines(keepends=True)
+        self.expect(events.check, "lacks PGS-110: what", self.tree(guide=lines[0]))
+        self.expect(events.check, "has PGS-101, which is no", self.tree(guide=lines[0].replace("103", "101") + self.GUIDE))
+        self.expect(events.check, "PGS-103 follows PGS-110", self.tree(guide=lines[1] + lines[0]))
+        self.expect(events.check, "anchor 104 of PGS-103", self.tree(guide=self.GUIDE.replace("pgs-103", "pgs-104")))
 
 
 class Tour(Lint):
@@ -521,6 +532,13 @@ class Paths(Lint):
     def test_links(self):
         self.page("leads to gone.md, which does not exist", "[a](gone.md)\n")
         self.page("leads to #below, which is no heading", "[a](#below)\n")
+
+    def test_runbooks(self):
+        rules = '  - alert: One\n    expr: 1\n  - alert: Two\n    runbook: "docs/page.md#a-page"\n'
+        changes = {"docs/page.md": "# A page\n", paths.ALERTS: rules}
+        self.expect(paths.check, "One has no runbook", changes)
+        rules = rules.replace("expr: 1", 'runbook: "docs/page.md#one"')
+        self.expect(paths.check, "One leads to docs/page.md#one", changes | {paths.ALERTS: rules})
 
     def test_what_a_history_names(self):
         with Tree({"CHANGELOG.md": "`base/gone.c`\n"}) as root:

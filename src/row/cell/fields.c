@@ -121,6 +121,25 @@ static void forbid_literals(struct fields *f)
     }
 }
 
+static uint64_t mix(uint64_t h, uint64_t with)
+{
+    h = (h ^ with) * UINT64_C(0x9E3779B97F4A7C15);
+    return h ^ (h >> 32);
+}
+
+static uint64_t print_of(const struct fields *f)
+{
+    uint64_t h = mix(f->count, (uint64_t) f->policy);
+
+    for (size_t i = 1; i < f->count; i++) {
+        const struct field *its = &f->nodes[i];
+        h = mix(h, str_hash(its->name));
+        h = mix(h,
+                (uint64_t) its->parent << 2 | (its->of_row ? 2U : 0U) | (its->is_whole ? 1U : 0U));
+    }
+    return mix(h, f->nodes[0].is_whole ? 1 : 0);
+}
+
 void fields_seal(struct fields *f)
 {
     uint32_t total = 0;
@@ -136,6 +155,7 @@ void fields_seal(struct fields *f)
         slot_fill(f, i);
     }
     forbid_literals(f);
+    f->print = print_of(f);
 }
 
 uint32_t fields_find_row(const struct fields *f, uint32_t parent, struct str name)

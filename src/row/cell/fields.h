@@ -33,6 +33,7 @@ struct field {
     uint32_t slot; /* where its table of children starts */
     uint32_t mask; /* size of that table - 1 */
     bool of_row;   /* it is found by the policy, and in a table of its own ... */
+    bool is_whole; /* it is wanted itself, and not only what is below it */
     uint32_t row_children;
     uint32_t row_slot;
     uint32_t row_mask;
@@ -44,6 +45,7 @@ struct fields {
     size_t cap;
     uint32_t *slots; /* node numbers, FIELD_NONE = free */
     enum name_policy policy;
+    uint64_t print; /* equal for sealed trees of the same names, structure and policy */
 };
 
 void fields_init(struct fields *f); /* one node: the root */
@@ -56,7 +58,7 @@ uint32_t fields_add(struct fields *f, uint32_t parent, struct str name);
  * fields_add. */
 uint32_t fields_add_row(struct fields *f, uint32_t parent, struct str name);
 
-/* Builds the tables of children. */
+/* Builds the tables of children, and the print. */
 void fields_seal(struct fields *f);
 
 /* Is node below ancestor? */

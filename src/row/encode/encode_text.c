@@ -6,6 +6,7 @@
  * it. Pure; any thread.
  */
 #include "row/encode/encode_types.h"
+#include "row/json/escape.h"
 #include "row/text/ascii.h"
 #include "row/text/base64.h"
 #include "row/text/decimal.h"
@@ -321,6 +322,18 @@ static struct str json_without_nul(const struct encoding *v, struct str s)
     return buf_str(scratch);
 }
 
+/* A string that comes from no document: a name, or of a format that is not JSON. */
+static struct str quoted(const struct encoding *v, bool *out_odd)
+{
+    struct str text = v->cell->text;
+    struct buf *out = &v->encoder->quoted;
+
+    buf_clear(out);
+    escape_quote(out, text);
+    *out_odd = *out_odd || (text.n > 0 && memchr(text.p, 0, text.n) != NULL);
+    return buf_str(out);
+}
+
 /* The JSON text as it is in the record. *out_odd: it may hold what jsonb refuses. */
 static bool json_as_is(const struct encoding *v, struct digits *digits, struct str *out,
                        bool *out_odd)
@@ -329,8 +342,8 @@ static bool json_as_is(const struct encoding *v, struct digits *digits, struct s
 
     *out_odd = v->encoder->odd_json;
     if (c->kind == CELL_STRING) {
-        *out = c->raw;
-        return c->raw.p != NULL || encoding_misfit(v);
+        *out = c->raw.p != NULL ? c->raw : quoted(v, out_odd);
+        return true;
     }
     (void) encoding_text_of(v, digits, out);
     if (c->kind != CELL_BYTES) {

@@ -109,9 +109,11 @@ static bool value_count(const struct encoding *v, bool *out_is_number, struct co
     if (number && unit == UNIT_NONE) {
         cell_fault(c, v->err, "is a number, and no unit is declared for this %s",
                    column_type_name(v->column->type));
-        return error_hint(v->err, "Say what it counts: the unit of the column, or time_unit; for "
-                                  "change events time_precision, as the source's "
-                                  "time.precision.mode.");
+        return error_hint(v->err,
+                          "Say what it counts: columns: {%s: {from: PATH, unit: ms}}, or "
+                          "time_unit for the route; for change events time_precision, as "
+                          "the source's time.precision.mode.",
+                          v->column->name);
     }
     if (unit != UNIT_NONE && whole_count(c, unit, out)) {
         *out_is_number = true;

@@ -8,6 +8,7 @@ void encoder_done(struct encoder *e)
 {
     buf_done(&e->scratch);
     buf_done(&e->plain);
+    buf_done(&e->quoted);
     logical_scratch_done(&e->applied);
     e->document = document_free(e->document);
 }

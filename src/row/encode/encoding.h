@@ -18,6 +18,7 @@
 struct encoder {
     struct buf scratch;            /* of the function that runs */
     struct buf plain;              /* of an array's element, without its escapes */
+    struct buf quoted;             /* of a string that comes from no document, for json */
     struct document *document;     /* to check a text that has to be JSON; made when first needed */
     const struct logical *logical; /* of the current value; NULL: what its JSON says */
     struct logical_scratch applied; /* of logical_apply */

@@ -319,6 +319,12 @@ static void begin_record(struct connect *x)
     x->of[PART_KEY] = NULL;
 }
 
+void connect_begin(struct connect *x)
+{
+    begin_record(x);
+    x->of[PART_VALUE] = NULL;
+}
+
 /* Does the route want nothing but the whole payload, which then may be a number or a text? */
 static bool is_scalar(const struct mapping *m, const struct fields *tree)
 {

@@ -27,6 +27,9 @@ struct connect;
 struct connect *connect_new(void) _must_;
 struct connect *connect_free(struct connect *x); /* returns NULL */
 
+/* A record begins whose value is no JSON, but its key may be. */
+void connect_begin(struct connect *x);
+
 /*
  * Is that object, the text of a checked document, a wrapper and nothing else: exactly a schema, or
  * null in its place, and a payload? plain is scratch memory.

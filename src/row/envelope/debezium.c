@@ -14,7 +14,7 @@
  */
 static bool is_untold(const struct mapping *m, const struct cell *c, struct buf *plain)
 {
-    if (c->kind != CELL_STRING && c->kind != CELL_JSON) {
+    if (c->kind != CELL_STRING && c->kind != CELL_JSON && c->kind != CELL_BYTES) {
         return false;
     }
     for (size_t i = 0; i < m->placeholder_count; i++) {
@@ -142,6 +142,29 @@ static bool is_own(const struct cell *root, struct buf *plain)
         look_at_field(&f, (struct str){.p = start, .n = n}, &value);
     }
     return (f.count == 1 && f.has_ts) || (f.has_status && f.has_id) || (f.has_source && f.has_ddl);
+}
+
+bool debezium_is_own(const struct shape *s)
+{
+    static const char *const names[][3] = {
+        {"ts_ms", "ts_ms", "ts_ms"},
+        {"status", "id", "status"},
+        {"source", "ddl", "source"},
+    };
+
+    if (s == NULL || s->kind != SHAPE_RECORD || shape_field_of(s, STR_LIT("op")) != NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        bool has_all = i > 0 || s->field_count == 1;
+        for (size_t k = 0; k < 3; k++) {
+            has_all = has_all && shape_field_of(s, str_of(names[i][k])) != NULL;
+        }
+        if (has_all) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- the envelope ---- */

@@ -20,6 +20,7 @@
 
 #include "row/envelope/change.h"
 #include "row/mapping/mapping_state.h"
+#include "row/schema/shape.h"
 
 /*
  * Looks at the cells of the value's tree: what the event did, and whether they hold its row. A
@@ -29,6 +30,9 @@
  */
 bool debezium_read(const struct mapping *m, struct cell *cells, struct buf *plain,
                    enum change_op *out_op, struct error *err) _must_;
+
+/* The same of its heartbeats and so on where they were written with a schema: by that alone. */
+bool debezium_is_own(const struct shape *s) _pure_;
 
 /* Who wrote the event that was read into these cells. */
 enum connector debezium_connector(const struct mapping *m, const struct cell *cells);

@@ -14,6 +14,7 @@ bool json_format_read(struct format_scratch *s, const struct format_input *in, s
                       struct error *err)
 {
     s->is_odd = false;
+    s->node_count = 0;
     if (in->bytes.p == NULL) {
         cells[0].kind = CELL_NULL;
         no_fields(in->names, cells);

@@ -1,6 +1,7 @@
 /* See key_format.h. */
 #include "row/format/key_format.h"
 
+#include "row/format/avro_format.h"
 #include "row/format/json_format.h"
 
 static bool read_number(const struct format_input *in, size_t n, struct cell *cells,
@@ -41,15 +42,39 @@ static bool read_int64(struct format_scratch *s, const struct format_input *in, 
 }
 
 static const struct key_format formats[] = {
-    [KEY_AUTO] = {.name = "auto", .has_fields = true, .read = json_format_read},
+    [KEY_AUTO] = {.name = "auto", .has_fields = true, .is_json = true, .read = json_format_read},
     [KEY_TEXT] = {.name = "text"},
-    [KEY_JSON] = {.name = "json", .has_fields = true, .has_value = true, .read = json_format_read},
+    [KEY_JSON] = {.name = "json",
+                  .has_fields = true,
+                  .has_value = true,
+                  .is_json = true,
+                  .read = json_format_read},
     [KEY_INT32] = {.name = "int32", .has_value = true, .read = read_int32},
     [KEY_INT64] = {.name = "int64", .has_value = true, .read = read_int64},
+    [KEY_AVRO] = {.name = "avro",
+                  .has_fields = true,
+                  .has_value = true,
+                  .wants_schema = true,
+                  .format = FORMAT_AVRO,
+                  .read = avro_format_read},
 };
 _Static_assert(ARRAY_LEN(formats) == KEY_FORMAT_COUNT, "each format has its row");
 
 const struct key_format *key_format_of(enum key_format_id id)
 {
     return &formats[id];
+}
+
+/* By the format of the values. */
+static const struct key_format beside[FORMAT_COUNT] = {
+    [FORMAT_AVRO] = {.name = "auto",
+                     .has_fields = true,
+                     .wants_schema = true,
+                     .format = FORMAT_AVRO,
+                     .read = avro_format_read},
+};
+
+const struct key_format *key_format_beside(enum format_id format)
+{
+    return beside[format].read != NULL ? &beside[format] : &formats[KEY_AUTO];
 }

@@ -1,4 +1,5 @@
-/* Escapes to UTF-8. A quote where none belongs ends the look at what follows. Any thread. */
+/* Escapes to UTF-8, and texts to strings. A quote where none belongs ends the look at what follows.
+ * Any thread. */
 #include "row/json/escape.h"
 
 #include "row/text/ascii.h"
@@ -100,4 +101,52 @@ const char *escape_take(const char **p, char **to, bool *nul)
     *(*to)++ = c;
     *p += 2;
     return NULL;
+}
+
+static void put_escape(struct buf *out, uint8_t c)
+{
+    static const char letters[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+
+    if (c == '"' || c == '\\') {
+        buf_add_u8(out, '\\');
+        buf_add_u8(out, c);
+    } else if (c < sizeof letters && letters[c] != '\0') {
+        buf_add_u8(out, '\\');
+        buf_add_u8(out, (uint8_t) letters[c]);
+    } else {
+        buf_printf(out, "\\u%04x", c);
+    }
+}
+
+/* Does none of eight characters need an escape? */
+static bool is_plain(uint64_t word)
+{
+    uint64_t quote = word ^ (ASCII_ONES * '"');
+    uint64_t slash = word ^ (ASCII_ONES * '\\');
+    uint64_t hit = ((word - ASCII_ONES * 0x20) & ~word) | ((quote - ASCII_ONES) & ~quote) |
+                   ((slash - ASCII_ONES) & ~slash);
+
+    return (hit & ASCII_HIGHS) == 0;
+}
+
+void escape_quote(struct buf *out, struct str text)
+{
+    size_t plain = 0; /* where what needs no escape begins */
+
+    buf_add_u8(out, '"');
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.n - i >= 8 && is_plain(ascii_word(text.p + i))) {
+            i += 7;
+            continue;
+        }
+        uint8_t c = (uint8_t) text.p[i];
+        if (c < 0x20 || c == '"' || c == '\\') {
+            buf_add(out, text.p + plain, i - plain);
+            put_escape(out, c);
+            plain = i + 1;
+        }
+    }
+    buf_add(out, text.p + plain, text.n - plain);
+    buf_add_u8(out, '"');
 }

@@ -5,7 +5,7 @@
 #ifndef ROW_JSON_ESCAPE_H
 #define ROW_JSON_ESCAPE_H
 
-#include "base/base.h"
+#include "base/buf.h"
 
 /*
  * Resolves the escape whose backslash is at *p, with a quote somewhere after it, into *to, which
@@ -13,5 +13,9 @@
  * Returns NULL, or what is wrong with the escape at *p.
  */
 const char *escape_take(const char **p, char **to, bool *nul) _must_;
+
+/* Appends the text as a JSON string, in quotes; it is well-formed UTF-8. Only what JSON demands is
+ * escaped. */
+void escape_quote(struct buf *out, struct str text);
 
 #endif

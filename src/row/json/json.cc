@@ -1,5 +1,5 @@
 /*
- * The only C++ file: simdjson's first stage with a C interface. No exception leaves it: simdjson's
+ * simdjson's first stage with a C interface. No exception leaves it: simdjson's
  * calls used here do not throw, and memory that is not there ends the process. One thread per
  * index.
  */
@@ -7,6 +7,7 @@ extern "C" {
 #include "row/json/json.h"
 }
 
+#include <charconv>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -81,4 +82,19 @@ extern "C" enum json_fault json_index_read(struct json_index *x, const char *tex
         x->stage->structural_indexes[*out_count] = static_cast<uint32_t>(n);
     }
     return fault_of(code);
+}
+
+template <typename T> static size_t print(char *to, T number)
+{
+    return static_cast<size_t>(std::to_chars(to, to + JSON_DOUBLE_MAX, number).ptr - to);
+}
+
+extern "C" size_t json_print_double(char to[JSON_DOUBLE_MAX], double d)
+{
+    return print(to, d);
+}
+
+extern "C" size_t json_print_float(char to[JSON_DOUBLE_MAX], float f)
+{
+    return print(to, f);
 }

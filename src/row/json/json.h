@@ -38,4 +38,10 @@ struct json_index *json_index_free(struct json_index *x); /* returns NULL */
 enum json_fault json_index_read(struct json_index *x, const char *text, size_t n,
                                 const uint32_t **out_at, size_t *out_count) _must_;
 
+/* The number with the fewest digits that is read as this one again, in JSON's form; it is finite.
+ * Returns how many bytes of `to` it takes; there is no NUL after them. */
+#define JSON_DOUBLE_MAX 32
+size_t json_print_double(char to[JSON_DOUBLE_MAX], double d);
+size_t json_print_float(char to[JSON_DOUBLE_MAX], float f);
+
 #endif

@@ -32,8 +32,8 @@ void met_clear(struct met *m, const struct fields *f)
     memset(m->names, 0, f->count * sizeof *m->names);
 }
 
-static bool two_names(const struct fields *f, uint32_t node, struct str earlier, struct str name,
-                      struct error *err)
+bool met_two_names(const struct fields *f, uint32_t node, struct str earlier, struct str name,
+                   struct error *err)
 {
     struct excerpt a;
     struct excerpt b;
@@ -64,7 +64,7 @@ bool met_field(struct met *m, const struct fields *f, struct cell *cells, uint32
     bool is_first = cells[column].kind == CELL_ABSENT;
     struct str earlier = its->p != NULL ? *its : f->nodes[column].name;
     if (!is_first && !str_eq(earlier, name)) {
-        return two_names(f, column, earlier, name, err);
+        return met_two_names(f, column, earlier, name, err);
     }
     *its = name;
     if (*node == FIELD_NONE) {
@@ -81,7 +81,7 @@ bool met_again(const struct met *m, const struct fields *f, uint32_t node, struc
     struct str earlier = m->names[node];
     struct str name = f->nodes[node].name;
 
-    return earlier.p == NULL || str_eq(earlier, name) || two_names(f, node, earlier, name, err);
+    return earlier.p == NULL || str_eq(earlier, name) || met_two_names(f, node, earlier, name, err);
 }
 
 void met_finish(const struct met *m, struct cell *cells)

@@ -41,6 +41,10 @@ bool met_field(struct met *m, const struct fields *f, struct cell *cells, uint32
  */
 bool met_again(const struct met *m, const struct fields *f, uint32_t node, struct error *err);
 
+/* The fault of two fields that meet the column of that node. Returns false. */
+bool met_two_names(const struct fields *f, uint32_t node, struct str earlier, struct str name,
+                   struct error *err);
+
 /* After the document: cells that are filled twice. */
 void met_finish(const struct met *m, struct cell *cells);
 

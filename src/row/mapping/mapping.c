@@ -183,10 +183,12 @@ static bool add_default(struct mapping *m, size_t column, struct recipe *r, stru
         return leave_out(m, column, err);
     }
     bool ok = recipe_add_path(m, r, &path, err);
+    bool is_by_name = path.is_column;
     bool of_event = mapping_is_change(m) && path.root == PATH_VALUE;
     path_done(&path);
     if (ok) {
         add_fill(m, column, r);
+        m->fills[m->fill_count - 1].is_by_name = is_by_name;
     }
     if (ok && of_event) {
         mapping_change_of_event(&m->fills[m->fill_count - 1]);
@@ -203,8 +205,7 @@ static void add_expression(struct mapping *m, size_t column, const char *sql)
     m->encodings[column] = mem_strdup("computed by PostgreSQL");
 }
 
-/* The word, which is not the root of any path. */
-static bool is_kept(const struct mapping_entry *entry)
+bool mapping_is_kept(const struct mapping_entry *entry)
 {
     const char *path = entry->value_count == 1 ? entry->values[0].path : entry->path;
 
@@ -225,7 +226,7 @@ static bool keep(struct mapping *m, size_t column, struct error *err)
 static bool add_entry(struct mapping *m, size_t column, const struct mapping_entry *entry,
                       struct recipe *r, struct error *err)
 {
-    if (is_kept(entry)) {
+    if (mapping_is_kept(entry)) {
         return keep(m, column, err);
     }
     if (r->column->generated) {
@@ -383,10 +384,10 @@ static const struct {
 static bool build(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        if (spec->out_part != NULL) {
+            *spec->out_part = steps[i].part; /* which the step may narrow down */
+        }
         if (!steps[i].run(m, spec, err)) {
-            if (spec->out_part != NULL) {
-                *spec->out_part = steps[i].part;
-            }
             return false;
         }
     }
@@ -394,12 +395,30 @@ static bool build(struct mapping *m, const struct mapping_spec *spec, struct err
     return true;
 }
 
+/* Values and keys are framed in the same way, as far as they are framed at all. */
+static void set_framing(struct mapping *m, enum framing_id id)
+{
+    const struct format *key = key_format_schemas(m->key_format);
+
+    m->framing = (struct framing){
+        .id = id,
+        .has_message = m->format->has_message,
+        .is_binary = m->format->wants_schema && m->format->language == SCHEMA_AVRO,
+    };
+    m->key_framing = (struct framing){
+        .id = id,
+        .has_message = key != NULL && key->has_message,
+        .is_binary = key != NULL && key->language == SCHEMA_AVRO,
+    };
+}
+
 struct mapping *mapping_begin(const struct mapping_spec *spec)
 {
     struct mapping *m = mem_zalloc(sizeof *m);
 
     m->format = format_of(spec->format);
-    m->key_format = key_format_of(spec->key_format);
+    m->key_format = spec->key_format == KEY_AUTO ? key_format_beside(spec->format)
+                                                 : key_format_of(spec->key_format);
     m->envelope = spec->envelope;
     m->target.route = m->route = mem_strdup(spec->route);
     m->target.number = spec->number;
@@ -409,6 +428,7 @@ struct mapping *mapping_begin(const struct mapping_spec *spec)
     m->value.policy = spec->names;
     m->key.policy = spec->names;
     m->item.policy = spec->names;
+    set_framing(m, spec->framing);
     if (mapping_is_change(m)) {
         mapping_change_begin(m);
     }

@@ -45,6 +45,8 @@
  *                                                             of keys has fields
  *   headers           all headers as JSON     headers.name    the last header of that name, as text
  *   meta.topic  meta.partition  meta.offset  meta.timestamp
+ *   meta.schema       the full name of what the value was written as, if the format has schemas
+ *   meta.schema_id    by what the record names that schema: a number, or a GUID
  *   item              an element, with explode; a root that is parsed      item.a  a field of it
  *   meta.index        its number, from 0
  * A name with dots or odd characters is quoted: value."odd.name". A path that does not start with
@@ -96,13 +98,15 @@ enum mapping_part {
     MAPPING_DELETE_WHEN,
     MAPPING_EXPLODE,
     MAPPING_ROOT,
+    MAPPING_KEY,
 };
 
 /* Texts are borrowed during mapping_new only. */
 struct mapping_spec {
     enum format_id format;
     enum key_format_id key_format;
-    enum name_policy names; /* how fields meet the columns of their name */
+    enum framing_id framing; /* of values and keys whose format wants a schema */
+    enum name_policy names;  /* how fields meet the columns of their name */
     const struct mapping_entry *entries;
     size_t entry_count;
     const char *route; /* its name */
@@ -146,7 +150,18 @@ struct mapping *mapping_new(const struct table *table, const struct mapping_spec
                             uint32_t target_id, struct error *err) _must_;
 struct mapping *mapping_free(struct mapping *m); /* returns NULL */
 
+/*
+ * As much of what mapping_new does as needs no table: paths, conditions, what explodes. ERROR_SETUP
+ * with a hint and *out_part; of an entry err->column, and in *out_value which of its values.
+ * @thread any
+ */
+bool mapping_check(const struct mapping_spec *spec, size_t *out_value, struct error *err) _must_;
+
 const struct target *mapping_target(const struct mapping *m);
+
+/* The privileges on its table that its mode needs, as bits of enum table_privilege. */
+uint32_t mapping_needs(const struct mapping *m) _pure_;
+
 bool mapping_wants_headers(const struct mapping *m);
 
 /*

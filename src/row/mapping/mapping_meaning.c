@@ -24,12 +24,12 @@ void mapping_meaning_begin(struct mapping *m, const struct mapping_spec *spec)
         .guesses_bytes = spec->rules.bytes == BYTES_AUTO,
         .has_documents = m->envelope == ENVELOPE_DEBEZIUM,
     };
-    if (m->envelope != ENVELOPE_NONE) {
+    m->reads_value |= m->envelope != ENVELOPE_NONE;
+    if (m->envelope != ENVELOPE_NONE && m->format->is_json) {
         m->wrapper = (struct wrapper_cells){
             .schema = fields_add(&m->value, 0, STR_LIT("schema")),
             .payload = fields_add(&m->value, 0, STR_LIT("payload")),
         };
-        m->reads_value = true;
     }
     if (m->envelope == ENVELOPE_DEBEZIUM) {
         add_placeholder(m, DEBEZIUM_PLACEHOLDER);
@@ -82,8 +82,8 @@ static uint64_t fingerprint_of(const struct mapping *m)
 {
     _cleanup_buf_ struct buf text = {0};
 
-    buf_printf(&text, "%d %d %d\n", m->meanings.guesses_bytes, m->meanings.has_documents,
-               (int) m->value.policy);
+    buf_printf(&text, "%d %d %d %d %d\n", m->meanings.guesses_bytes, m->meanings.has_documents,
+               (int) m->meanings.precision, (int) m->meanings.texts, (int) m->value.policy);
     for (size_t i = 0; i < m->fill_count; i++) {
         const struct fill *f = &m->fills[i];
         buf_printf(&text, "%s %s %s %d\n", f->column->name, f->column->type_name, f->source_text,
@@ -112,7 +112,8 @@ static void describe_units(struct mapping *m, size_t fill)
     const struct column *c = f->column->element != NULL ? f->column->element : f->column;
     const struct logical *of[CONNECTORS];
 
-    if (!is_of_row(m, f->place) || f->is_input || !column_type_is_time(c->type)) {
+    bool is_said = m->format->wants_schema || !is_of_row(m, f->place);
+    if (is_said || f->is_input || !column_type_is_time(c->type)) {
         return;
     }
     for (int i = 0; i < CONNECTORS; i++) {
@@ -129,7 +130,9 @@ static void describe_units(struct mapping *m, size_t fill)
 
 void mapping_meaning_end(struct mapping *m)
 {
-    if (m->envelope == ENVELOPE_NONE) {
+    m->has_meanings = m->envelope != ENVELOPE_NONE || m->format->wants_schema ||
+                      m->key_format->wants_schema;
+    if (!m->has_meanings) {
         return;
     }
     number_meanings(m);

@@ -111,7 +111,7 @@ static bool no_index(const struct table *t, const struct mapping_spec *spec, str
                       t->quoted, buf_cstr(&names));
 }
 
-static bool set_named_key(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+static bool set_key(struct mapping *m, const struct mapping_spec *spec, struct error *err)
 {
     const struct table *t = m->table;
 
@@ -131,6 +131,17 @@ static bool set_named_key(struct mapping *m, const struct mapping_spec *spec, st
 static bool has_primary_key(const struct table *t)
 {
     return t->unique_count > 0 && t->uniques[0].is_primary;
+}
+
+static bool set_named_key(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    if (set_key(m, spec, err)) {
+        return true;
+    }
+    if (spec->out_part != NULL) {
+        *spec->out_part = MAPPING_KEY;
+    }
+    return false;
 }
 
 /* Mode ignore does without a key, for instance where the database makes it. */
@@ -245,19 +256,28 @@ bool mapping_check_mark(const struct column *c, struct error *err)
 
 /* ---- privileges ---- */
 
-static bool require(const struct mapping *m, bool granted, const char *privilege, struct error *err)
+static bool require(const struct mapping *m, bool granted, enum table_privilege which,
+                    struct error *err)
 {
-    if (granted) {
+    if (granted || (m->needs & which) == 0) {
         return true;
+    }
+    const char *privilege = which == MAY_SELECT   ? "SELECT"
+                            : which == MAY_UPDATE ? "UPDATE"
+                                                  : "DELETE";
+    _cleanup_buf_ struct buf role = {0};
+    if (m->table->role != NULL) {
+        table_quote_ident(&role, m->table->role);
+    } else {
+        buf_add_z(&role, "the role that pgsinkd connects as");
     }
     error_set(err, ERROR_SETUP, "table %s: no %s privilege, which this mode needs",
               m->table->quoted, privilege);
-    return error_hint(err, "GRANT %s ON %s TO the role that pgsinkd connects as;", privilege,
-                      m->table->quoted);
+    return error_hint(err, "GRANT %s ON TABLE %s TO %s;", privilege, m->table->quoted,
+                      buf_cstr(&role));
 }
 
-static bool check_privileges(const struct mapping *m, const struct mapping_spec *spec,
-                             struct error *err)
+static uint32_t needs_of(const struct mapping *m, const struct mapping_spec *spec)
 {
     bool updates = spec->action == ROW_UPSERT || spec->action == ROW_UPDATE ||
                    spec->soft_delete != NULL;
@@ -266,9 +286,22 @@ static bool check_privileges(const struct mapping *m, const struct mapping_spec 
 
     deletes |= mapping_is_change(m) && m->truncates && spec->action != ROW_INSERT &&
                !table_truncates(m->table);
-    return require(m, m->table->may_select || m->target.key_count == 0, "SELECT", err) &&
-           require(m, m->table->may_update || !updates, "UPDATE", err) &&
-           require(m, m->table->may_delete || !deletes, "DELETE", err);
+    return (spec->action == ROW_UPDATE ? 0 : (uint32_t) MAY_INSERT) |
+           (m->target.key_count > 0 ? MAY_SELECT : 0) | (updates ? MAY_UPDATE : 0) |
+           (deletes ? MAY_DELETE : 0);
+}
+
+static bool check_privileges(struct mapping *m, const struct mapping_spec *spec, struct error *err)
+{
+    m->needs = needs_of(m, spec);
+    return require(m, m->table->may_select, MAY_SELECT, err) &&
+           require(m, m->table->may_update, MAY_UPDATE, err) &&
+           require(m, m->table->may_delete, MAY_DELETE, err);
+}
+
+uint32_t mapping_needs(const struct mapping *m)
+{
+    return m->needs;
 }
 
 /* ---- rules ---- */

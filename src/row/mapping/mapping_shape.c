@@ -25,6 +25,9 @@ bool mapping_check_path(const struct mapping *m, const struct path *p, struct er
         error_set(err, ERROR_SETUP, "with key_format %s a key has no fields", m->key_format->name);
         return error_hint(err, "Use key_format: json, or the whole key.");
     }
+    if (p->root == PATH_META && p->meta >= META_SCHEMA && !m->format->wants_schema) {
+        return error_set(err, ERROR_SETUP, "with format %s a value has no schema", m->format->name);
+    }
     bool is_index = p->root == PATH_META && p->meta == META_INDEX;
     if ((p->root == PATH_ITEM && !mapping_has_item(m)) || (is_index && !m->explodes)) {
         error_set(err, ERROR_SETUP, "there are no elements");
@@ -104,6 +107,7 @@ static void set_root(struct mapping *m, const struct path *path, bool parses)
 {
     struct place place = place_operand(m, path);
 
+    m->value.nodes[place.number].is_whole = parses; /* else only its fields are wanted */
     m->row = place.number;
     m->parses_root = parses;
     m->root = mem_array(MAX(path->name_count, 1), sizeof *m->root);

@@ -45,6 +45,8 @@ enum source_kind {
     SOURCE_PARTITION,
     SOURCE_OFFSET,
     SOURCE_TIMESTAMP,
+    SOURCE_SCHEMA, /* the decoder sets it when it knows which one it is */
+    SOURCE_SCHEMA_ID,
     SOURCE_INDEX,    /* of the element */
     SOURCE_MARK,     /* of a soft delete; the decoder sets it for each row */
     SOURCE_CONSTANT, /* the same for every record */
@@ -100,6 +102,7 @@ struct fill {
     bool empty_as_null;
     enum time_unit unit;
     bool may_lack;     /* can the record lack it, so that a DEFAULT comes in? */
+    bool is_by_name;   /* it has no entry, and takes the field of its name */
     bool of_event;     /* takes the column of that name of a change event's row */
     uint32_t before;   /* ... its cell in the row before the change; 0 = not read */
     uint32_t in_key;   /* ... its node in the key; 0 = not read */
@@ -138,6 +141,8 @@ struct mapping {
     char *route; /* target.route */
     const struct format *format;
     const struct key_format *key_format;
+    struct framing framing; /* of the value */
+    struct framing key_framing;
     struct fill *fills; /* as many as the target has columns, in their order */
     size_t fill_count;
     struct fields value;
@@ -151,7 +156,8 @@ struct mapping {
     struct place rest;      /* UNKNOWN_COLLECT */
     enum row_action action; /* of a record that deletes nothing */
     enum mapping_delete deletes;
-    bool marks; /* deletes are soft */
+    bool marks;     /* deletes are soft */
+    uint32_t needs; /* enum table_privilege */
     struct choice *choices;
     size_t choice_count;
     size_t choice_cap;
@@ -185,6 +191,7 @@ struct mapping {
     /* per connector: what the values of fill i are where no schema says it, and after those of all
      * fills, those of the places of choices; NULL: their JSON */
     struct logical *logicals[CONNECTORS];
+    bool has_meanings; /* there are such: schemas may say more of values than they say themselves */
     size_t meaning_count;
     struct placeholder *placeholders[PLACEHOLDERS]; /* what stands for a value that is not told */
     size_t placeholder_count;
@@ -239,6 +246,9 @@ static inline bool mapping_has_item(const struct mapping *m)
 
 /* mapping.c: a mapping that reads nothing yet and has no columns. */
 struct mapping *mapping_begin(const struct mapping_spec *spec) _must_;
+
+/* mapping.c: is it the word keep, which is not the root of any path? */
+bool mapping_is_kept(const struct mapping_entry *entry);
 
 /* mapping.c: a fault of one column, also of a record. Returns false. */
 bool mapping_column_fault(struct error *err, const char *column);

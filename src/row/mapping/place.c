@@ -15,6 +15,7 @@ static uint32_t tree_node(struct fields *tree, const struct path *p)
         node = is_column ? fields_add_row(tree, node, p->names[i])
                          : fields_add(tree, node, p->names[i]);
     }
+    tree->nodes[node].is_whole = true;
     return node;
 }
 
@@ -23,9 +24,10 @@ static uint32_t tree_node(struct fields *tree, const struct path *p)
 static enum source_kind source_kind_of(const struct mapping *m, const struct path *p, bool as_bytes)
 {
     static const enum source_kind metas[] = {
-        [META_TOPIC] = SOURCE_TOPIC,   [META_PARTITION] = SOURCE_PARTITION,
-        [META_OFFSET] = SOURCE_OFFSET, [META_TIMESTAMP] = SOURCE_TIMESTAMP,
-        [META_INDEX] = SOURCE_INDEX,
+        [META_TOPIC] = SOURCE_TOPIC,         [META_PARTITION] = SOURCE_PARTITION,
+        [META_OFFSET] = SOURCE_OFFSET,       [META_TIMESTAMP] = SOURCE_TIMESTAMP,
+        [META_INDEX] = SOURCE_INDEX,         [META_SCHEMA] = SOURCE_SCHEMA,
+        [META_SCHEMA_ID] = SOURCE_SCHEMA_ID,
     };
 
     switch (p->root) {
@@ -67,6 +69,7 @@ struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
                   (p->name_count > 0 || (m->key_format->has_value && !as_bytes));
     m->reads_key |= in_key;
     m->wants_headers |= p->root == PATH_HEADERS;
+    m->reads_value |= p->root == PATH_META && p->meta >= META_SCHEMA;
     if (p->root == PATH_VALUE && p->name_count > 0) {
         m->takes_payload |= !p->is_column && str_eq_z(p->names[0], "payload");
         return (struct place){ORIGIN_VALUE, tree_node(&m->value, p)};
@@ -78,13 +81,16 @@ struct place place_path(struct mapping *m, const struct path *p, bool as_bytes)
         return (struct place){ORIGIN_ITEM, tree_node(&m->item, p)};
     }
     bool named = p->root == PATH_HEADERS && p->name_count > 0;
-    return add_source(m, source_kind_of(m, p, as_bytes), named ? p->names[0] : (struct str){0});
+    enum source_kind kind = source_kind_of(m, p, as_bytes);
+    m->value.nodes[0].is_whole |= kind == SOURCE_VALUE_JSON;
+    return add_source(m, kind, named ? p->names[0] : (struct str){0});
 }
 
 struct place place_operand(struct mapping *m, const struct path *p)
 {
     if (p->root == PATH_VALUE && p->name_count == 0 && m->format->has_fields) {
         m->reads_value = true;
+        m->value.nodes[0].is_whole = true;
         return (struct place){ORIGIN_VALUE, 0};
     }
     return place_path(m, p, false);
@@ -156,8 +162,28 @@ static bool has_field(const struct fields *tree, const char *name)
     return false;
 }
 
+/* The ids of schemas may be in headers. The key of a change event is read when one needs it. */
+static bool has_ids(const struct mapping *m)
+{
+    bool of_value = m->format->wants_schema && m->reads_value;
+    bool of_key = m->key_format->wants_schema && (m->reads_key || m->key.count > 1);
+
+    return m->framing.id != FRAMING_NONE && (of_value || of_key);
+}
+
+/* Columns that collect what no other takes look at all that is there. */
+static void want_rest(struct mapping *m)
+{
+    if (m->unknown != UNKNOWN_IGNORE) {
+        m->value.nodes[m->row].is_whole = true;
+        m->value.nodes[m->change.before].is_whole = true;
+    }
+}
+
 void place_seal(struct mapping *m)
 {
+    want_rest(m);
+    m->wants_headers |= has_ids(m);
     fields_seal(&m->value);
     fields_seal(&m->key);
     fields_seal(&m->item);

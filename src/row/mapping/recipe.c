@@ -19,7 +19,10 @@ static bool meta_fits(enum path_meta meta, enum column_type t)
 {
     switch (meta) {
     case META_TOPIC:
+    case META_SCHEMA:
         return is_text(t) || t == TYPE_ENUM;
+    case META_SCHEMA_ID:
+        return is_text(t) || column_type_is_number(t) || t == TYPE_UUID;
     case META_PARTITION:
     case META_OFFSET:
     case META_INDEX:
@@ -49,7 +52,9 @@ static bool path_fits(const struct path *p, enum column_type t)
  * NULL. */
 static bool path_may_lack(const struct path *p)
 {
-    return p->name_count > 0 || (p->root == PATH_META && p->meta == META_TIMESTAMP);
+    bool is_lacking_meta = p->meta == META_TIMESTAMP || p->meta >= META_SCHEMA;
+
+    return p->name_count > 0 || (p->root == PATH_META && is_lacking_meta);
 }
 
 /* ---- adding values ---- */

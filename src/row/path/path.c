@@ -15,7 +15,8 @@ static const char *const roots[] = {
 
 static const char *const metas[] = {
     [META_TOPIC] = "topic",         [META_PARTITION] = "partition", [META_OFFSET] = "offset",
-    [META_TIMESTAMP] = "timestamp", [META_INDEX] = "index",
+    [META_TIMESTAMP] = "timestamp", [META_INDEX] = "index",         [META_SCHEMA] = "schema",
+    [META_SCHEMA_ID] = "schema_id",
 };
 
 static int index_of(const char *const *words, size_t n, struct str s)
@@ -58,6 +59,54 @@ static bool bad_path(struct error *err, const char *text, const char *what)
                       "or meta.topic, meta.partition, meta.offset, meta.timestamp. A name with "
                       "other characters than letters, digits, _ - $ @ is written in double "
                       "quotes: value.\"odd.name\".");
+}
+
+static bool bad_bracket(struct error *err, const char *text, const char *at)
+{
+    error_set(err, ERROR_SETUP, "'%s' is not a path: an array has no index here", text);
+    return error_hint(
+        err,
+        "A row for each element: explode: %.*s. One element: {sql: \"value->'items'->0\"}. "
+        "A name with [ in it is written in double quotes.",
+        (int) MIN(at - text, 80), text);
+}
+
+/* The text with its first word corrected; false: that is not nearly a root. */
+static bool add_nearest_root(const char *text, struct buf *out)
+{
+    char word[16] = "";
+    size_t n = strcspn(text, ".[");
+
+    if (n >= sizeof word || text[n] == '\0') {
+        return false; /* the name of a field, rather */
+    }
+    memcpy(word, text, n);
+    const char *near = str_nearest(word, roots, ARRAY_LEN(roots));
+    if (near != NULL) {
+        buf_printf(out, "%s%s", near, text + n);
+    }
+    return near != NULL;
+}
+
+static bool bad_root(struct error *err, const char *text)
+{
+    size_t dollar = *text == '$' ? (text[1] == '.' ? 2 : 1) : 0;
+    struct path p = {0};
+    struct error ignored;
+
+    bad_path(err, text, "it does not start with value, key, headers, item or meta");
+    _cleanup_buf_ struct buf fixed = {0};
+    if (!add_nearest_root(text, &fixed)) {
+        buf_printf(&fixed, "value%s%s", text[dollar] != '\0' ? "." : "", text + dollar);
+    }
+    if (*text != '\0' && strlen(text) < 80 && path_parse(buf_cstr(&fixed), &p, &ignored)) {
+        path_done(&p);
+        return error_hint(err,
+                          "Did you mean '%s'? A path begins with value, key, headers, item or "
+                          "meta.",
+                          buf_cstr(&fixed));
+    }
+    return false;
 }
 
 /* A quoted name; *at is after its first quote and moves past its last one. Quotes inside are
@@ -121,6 +170,9 @@ static bool parse_names(const char *text, const char *at, struct path *out, stru
         }
         path_add(out, buf_str(&name));
     }
+    if (*at == '[') {
+        return bad_bracket(err, text, at);
+    }
     return *at == '\0' || bad_path(err, text, "a name with odd characters needs quotes");
 }
 
@@ -129,7 +181,8 @@ static bool finish_meta(const char *text, struct path *out, struct error *err)
     int meta = out->name_count == 1 ? index_of(metas, ARRAY_LEN(metas), out->names[0]) : -1;
 
     if (meta < 0) {
-        return bad_path(err, text, "meta has topic, partition, offset, timestamp and index");
+        return bad_path(
+            err, text, "meta has topic, partition, offset, timestamp, index, schema and schema_id");
     }
     path_done(out);
     *out = (struct path){.root = PATH_META, .meta = (enum path_meta) meta};
@@ -138,11 +191,11 @@ static bool finish_meta(const char *text, struct path *out, struct error *err)
 
 static bool parse(const char *text, struct path *out, struct error *err)
 {
-    size_t n = strcspn(text, ".");
+    size_t n = strcspn(text, ".[");
     int root = index_of(roots, ARRAY_LEN(roots), (struct str){.p = text, .n = n});
 
     if (root < 0) {
-        return bad_path(err, text, "it does not start with value, key, headers, item or meta");
+        return bad_root(err, text);
     }
     out->root = (enum path_root) root;
     if (!parse_names(text, text + n, out, err)) {

@@ -12,7 +12,15 @@
 
 enum path_root { PATH_VALUE, PATH_KEY, PATH_HEADERS, PATH_META, PATH_ITEM };
 
-enum path_meta { META_TOPIC, META_PARTITION, META_OFFSET, META_TIMESTAMP, META_INDEX };
+enum path_meta {
+    META_TOPIC,
+    META_PARTITION,
+    META_OFFSET,
+    META_TIMESTAMP,
+    META_INDEX,
+    META_SCHEMA,
+    META_SCHEMA_ID,
+};
 
 struct path {
     enum path_root root;

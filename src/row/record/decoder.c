@@ -14,6 +14,7 @@
 #include "row/record/rest.h"
 #include "row/record/shapes.h"
 #include "row/record/sources.h"
+#include "row/record/written.h"
 
 #include <stdlib.h>
 
@@ -39,6 +40,10 @@ struct decoder {
     enum change_op change;
     bool turned; /* columns of the row come from before the change */
     bool took;   /* the condition has held, of this record or of an element */
+    struct written written;
+    bool completed; /* some columns of the row before the change come from the key: */
+    bool *of_key;   /*   these fills */
+    size_t of_key_cap;
     struct shapes shapes;
 };
 
@@ -66,11 +71,24 @@ struct decoder *decoder_free(struct decoder *d)
         buf_done(&d->rest);
         buf_done(&d->plain);
         shapes_done(&d->shapes);
+        written_done(&d->written);
+        free(d->of_key);
         free(d->cells);
         free(d->chosen);
         free(d);
     }
     return NULL;
+}
+
+void decoder_learn(struct decoder *d, const struct schema_ref *ref, const struct schema *schema,
+                   const struct error *fault)
+{
+    written_learn(&d->written, ref, schema, fault);
+}
+
+const struct schema_ref *decoder_lacks(const struct decoder *d)
+{
+    return d->written.is_lacking ? &d->written.lacked : NULL;
 }
 
 /* The number of the cell that fills the column. */
@@ -116,15 +134,22 @@ static bool wrapper_fault(const char *what, struct error *err)
 static bool read_key(struct decoder *d, const struct mapping *m, const struct message *msg,
                      struct error *err)
 {
-    const struct format_input in = {.what = "key", .bytes = msg->key, .names = &m->key};
+    struct format_input in = {.what = "key", .bytes = msg->key, .names = &m->key};
     struct cell *cells = d->cells + mapping_key_cell(m);
-    bool may_be_wrapped = m->envelope != ENVELOPE_NONE && m->key_format->has_fields;
+    const struct format *format = key_format_schemas(m->key_format);
+
+    if (format != NULL) {
+        return written_open(&d->written, format, &m->key_framing, msg, true, &in, err) &&
+               m->key_format->read(&d->key, &in, cells, err);
+    }
+    bool may_be_wrapped = m->envelope != ENVELOPE_NONE && m->key_format->is_json;
     bool ok = may_be_wrapped ? connect_read_key(d->connect, m, &d->key, msg->key, cells, err)
                              : m->key_format->read(&d->key, &in, cells, err);
 
     d->encoder.odd_json |= ok && d->key.is_odd;
-    bool is_wrapper = ok && m->envelope == ENVELOPE_NONE && !m->opens_key &&
-                      may_be_wrapper(&cells[0]) && connect_is_wrapper(cells[0].text, &d->plain);
+    bool is_wrapper = ok && m->envelope == ENVELOPE_NONE && m->key_format->is_json &&
+                      !m->opens_key && may_be_wrapper(&cells[0]) &&
+                      connect_is_wrapper(cells[0].text, &d->plain);
     return ok && (!is_wrapper || wrapper_fault("key", err));
 }
 
@@ -134,12 +159,39 @@ static void hold(struct decoder *d, bool ok)
     d->is_held |= !ok;
 }
 
+static struct connect *connect_of(struct decoder *d)
+{
+    d->connect = d->connect != NULL ? d->connect : connect_new();
+    return d->connect;
+}
+
+/* With its schema, which says all that Connect's does: there is no wrapper. */
+static bool read_written(struct decoder *d, const struct mapping *m, const struct message *msg,
+                         struct error *err)
+{
+    struct format_input in = {.what = "value", .names = &m->value};
+
+    if (!written_open(&d->written, m->format, &m->framing, msg, false, &in, err) ||
+        !m->format->read(&d->value, &in, d->cells, err)) {
+        return false;
+    }
+    if (!mapping_is_change(m)) {
+        return true;
+    }
+    connect_begin(connect_of(d));
+    if (debezium_is_own(d->written.value.shape)) {
+        d->change = CHANGE_NONE;
+        return true;
+    }
+    hold(d, debezium_read(m, d->cells, &d->plain, &d->change, &d->held));
+    d->connector = debezium_connector(m, d->cells);
+    return true;
+}
+
 static bool read_wrapped(struct decoder *d, const struct mapping *m, struct str value,
                          struct error *err)
 {
-    if (d->connect == NULL) {
-        d->connect = connect_new();
-    }
+    connect_of(d);
     if (!connect_read_value(d->connect, m, &d->value, value, d->cells, err)) {
         return false;
     }
@@ -158,7 +210,7 @@ static bool read_plain(struct decoder *d, const struct mapping *m, struct str va
     if (!m->format->read(&d->value, &in, d->cells, err)) {
         return false;
     }
-    bool wraps = !m->takes_payload && may_be_wrapper(&d->cells[0]) &&
+    bool wraps = m->format->is_json && !m->takes_payload && may_be_wrapper(&d->cells[0]) &&
                  connect_is_wrapper(d->cells[0].text, &d->plain);
     hold(d, !wraps || wrapper_fault("value", &d->held));
     return true;
@@ -172,8 +224,9 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
     if (!m->reads_value) {
         return true;
     }
-    bool ok = m->envelope == ENVELOPE_NONE ? read_plain(d, m, msg->value, err)
-                                           : read_wrapped(d, m, msg->value, err);
+    bool ok = m->format->wants_schema        ? read_written(d, m, msg, err)
+              : m->envelope == ENVELOPE_NONE ? read_plain(d, m, msg->value, err)
+                                             : read_wrapped(d, m, msg->value, err);
     d->encoder.odd_json |= ok && d->value.is_odd;
     return ok;
 }
@@ -260,10 +313,13 @@ static void say_lacking(const struct decoder *d, const struct mapping *m, const 
 
     if (f->place.origin == ORIGIN_VALUE && d->cells[0].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the value is %s, %s",
-                  d->msg->value.p != NULL ? "JSON null" : "null (a tombstone)", end);
+                  d->msg->value.p == NULL ? "null (a tombstone)"
+                  : m->format->is_json    ? "JSON null"
+                                          : "null",
+                  end);
     } else if (f->place.origin == ORIGIN_KEY && d->cells[mapping_key_cell(m)].kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the key is %s, %s",
-                  d->msg->key.p != NULL ? "JSON null" : "null", end);
+                  d->msg->key.p != NULL && m->key_format->is_json ? "JSON null" : "null", end);
     } else if (f->place.origin == ORIGIN_ITEM && item->kind == CELL_NULL) {
         error_set(err, ERROR_RECORD, "the element is null, %s", end);
     } else if (f->place.origin == ORIGIN_SOURCE || f->place.origin == ORIGIN_CHOICE) {
@@ -442,14 +498,25 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     d->encoder.odd_json = false;
     d->is_held = false;
     d->connector = CONNECTOR_UNKNOWN;
+    d->completed = false;
+    written_begin(&d->written);
     if (!read_value(d, m, msg, err)) {
         return false;
     }
-    if (m->reads_key && !read_key(d, m, msg, d->is_held ? err : &d->held)) {
+    if (m->reads_key && !read_key(d, m, msg, err)) {
+        if (d->written.is_lacking) {
+            return false;
+        }
+        if (!d->is_held) {
+            d->held = *err;
+        }
         forget_key(d, m);
         d->is_held = true;
     }
     sources_fill(m, msg, d->cells, &d->headers);
+    if (m->format->wants_schema) {
+        written_fill(&d->written, m, d->cells);
+    }
     if (m->takes_key && m->envelope != ENVELOPE_NONE && !d->is_held) {
         hold(d, check_whole_key(d, msg->key, &d->held));
     }
@@ -607,6 +674,19 @@ void decoder_turn(struct decoder *d, bool before)
     d->turned = before;
 }
 
+static void mark_completed(struct decoder *d, const struct mapping *m, size_t fill)
+{
+    if (d->of_key_cap < m->fill_count) {
+        d->of_key = mem_realloc(d->of_key, m->fill_count, sizeof *d->of_key);
+        d->of_key_cap = m->fill_count;
+    }
+    for (size_t i = 0; !d->completed && i < m->fill_count; i++) {
+        d->of_key[i] = false;
+    }
+    d->completed = true;
+    d->of_key[fill] = true;
+}
+
 bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err)
 {
     bool read = m->reads_key;
@@ -621,6 +701,7 @@ bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *
         }
         read = true;
         d->cells[f->before] = d->cells[mapping_key_cell(m) + f->in_key];
+        mark_completed(d, m, i);
     }
     return true;
 }
@@ -721,6 +802,42 @@ static void write_there(const struct decoder *d, const struct mapping *m, struct
     }
 }
 
+/* The shape that a value had when it was written; NULL: it is not known, or there is no value. */
+static const struct shape *shape_at(const struct decoder *d, const struct mapping *m, uint32_t cell)
+{
+    uint32_t key = (uint32_t) mapping_key_cell(m);
+
+    if (cell < key) {
+        return m->format->wants_schema ? format_node_shape(&d->value, cell) : NULL;
+    }
+    bool in_key = cell < mapping_item_cell(m) && m->key_format->wants_schema;
+    return in_key ? format_node_shape(&d->key, cell - key) : NULL;
+}
+
+/* What the value of fill i is beyond what its cell says; NULL: nothing. */
+static const struct logical *logical_of(struct decoder *d, const struct mapping *m, size_t i)
+{
+    const struct fill *f = &m->fills[i];
+    size_t meaning = i;
+    enum origin origin = f->place.origin;
+    uint32_t cell = place_of(d, f);
+
+    if (f->place.origin == ORIGIN_CHOICE) {
+        const struct choice *c = &m->choices[f->place.number];
+        meaning = d->chosen[f->place.number];
+        origin = c->places[meaning - c->first_meaning].origin;
+        cell = c->cells[meaning - c->first_meaning];
+    } else if (d->completed && d->turned && d->of_key[i]) {
+        origin = ORIGIN_KEY;
+        cell = (uint32_t) mapping_key_cell(m) + f->in_key;
+    }
+    bool is_json = origin == ORIGIN_KEY ? m->key_format->is_json : m->format->is_json;
+    if (m->envelope != ENVELOPE_NONE && is_json) {
+        return connect_logical(d->connect, m, meaning, d->connector);
+    }
+    return written_logical(&d->written, m, meaning, shape_at(d, m, cell));
+}
+
 bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,
                    omit_mask omit, struct buf *out, struct error *err)
 {
@@ -738,10 +855,8 @@ bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action a
         v.column = f->column;
         v.cell = &d->cells[place_of(d, f)];
         v.unit = f->unit;
-        if (m->envelope != ENVELOPE_NONE) {
-            bool is_chosen = f->place.origin == ORIGIN_CHOICE;
-            size_t meaning = is_chosen ? d->chosen[f->place.number] : i;
-            d->encoder.logical = connect_logical(d->connect, m, meaning, d->connector);
+        if (m->has_meanings) {
+            d->encoder.logical = logical_of(d, m, i);
         }
         if (is_empty_null(f, v.cell)) {
             buf_add_u32(out, UINT32_MAX);

@@ -14,6 +14,7 @@
 #include "row/json/elements.h"
 #include "row/mapping/mapping.h"
 #include "row/message.h"
+#include "row/schema/schema_ref.h"
 
 struct decoder;
 
@@ -21,8 +22,20 @@ struct decoder *decoder_new(void) _must_;
 struct decoder *decoder_free(struct decoder *d); /* returns NULL */
 
 /*
+ * What a ref names from now on: a schema, of which the decoder takes a reference; or none, and why,
+ * which it copies: ERROR_RECORD, ERROR_SETUP; or, both being NULL, the decoder forgets it.
+ */
+void decoder_learn(struct decoder *d, const struct schema_ref *ref, const struct schema *schema,
+                   const struct error *fault);
+
+/* The schema without which the record could not be read, after an error of class ERROR_AGAIN; NULL:
+ * none was lacking. It is to be learned, and then the record is read again. */
+const struct schema_ref *decoder_lacks(const struct decoder *d) _pure_;
+
+/*
  * Reads msg into the decoder's cells, which stay valid until the next decoder_read or until msg
- * goes. ERROR_RECORD: the value or the key is not what the format says.
+ * goes. ERROR_RECORD: the value or the key is not what the format says. ERROR_SETUP: a schema
+ * cannot be used. ERROR_AGAIN: decoder_lacks.
  */
 bool decoder_read(struct decoder *d, const struct mapping *m, const struct message *msg,
                   struct error *err) _must_;
@@ -52,14 +65,14 @@ void decoder_turn(struct decoder *d, bool before);
 
 /*
  * Fills in from the record's key what the row before the change lacks of its own key. ERROR_RECORD:
- * the record's key is not JSON.
+ * the record's key is not what its format says. ERROR_SETUP, ERROR_AGAIN: as decoder_read.
  */
 bool decoder_complete(struct decoder *d, const struct mapping *m, struct error *err) _must_;
 
 /*
  * Is what was read a record of the route at all? To be asked after the condition, so that it may
  * leave out what else is in the topic. ERROR_RECORD: no change event; an object of exactly schema
- * and payload; a root that is no JSON.
+ * and payload; a root that is no JSON. ERROR_SETUP: the schema of its key cannot be used.
  */
 bool decoder_judge(const struct decoder *d, struct error *err) _must_;
 

@@ -41,15 +41,22 @@ static uint32_t word_at(struct str s, size_t at)
     return __builtin_bswap32(word);
 }
 
+/* Registries count from 1 on; what is larger is something else. */
+static bool is_schema_id(uint32_t id)
+{
+    return id > 0 && id <= 100000000;
+}
+
 static enum guess guess_framed(struct str s)
 {
     if (s.n < 6 || s.p[0] != 0) {
         return GUESS_NONE;
     }
-    if (word_at(s, 1) != 0) {
+    if (is_schema_id(word_at(s, 1))) {
         return s.p[5] == '{' || s.p[5] == '[' ? GUESS_CONFLUENT_JSON : GUESS_CONFLUENT;
     }
-    return s.n > 9 && word_at(s, 5) != 0 ? GUESS_APICURIO : GUESS_NONE;
+    return s.n > 9 && word_at(s, 1) == 0 && is_schema_id(word_at(s, 5)) ? GUESS_APICURIO
+                                                                        : GUESS_NONE;
 }
 
 /* What files and compressed data begin with. */
@@ -79,6 +86,13 @@ static bool is_binary(struct str s)
     return !str_utf8(s, NULL);
 }
 
+bool guess_is_document(struct str text)
+{
+    text = str_trim(text);
+    return text.n >= 2 && ((text.p[0] == '{' && text.p[text.n - 1] == '}') ||
+                           (text.p[0] == '[' && text.p[text.n - 1] == ']'));
+}
+
 static bool has_header(const struct message *msg, const char *prefix)
 {
     for (size_t i = 0; i < msg->header_count; i++) {
@@ -89,12 +103,14 @@ static bool has_header(const struct message *msg, const char *prefix)
     return false;
 }
 
+/* JSON that has a control character in a string is not well-formed, but it is text. */
 static enum guess guess_bytes(struct str s)
 {
     enum guess guess = guess_magic(s);
+    bool is_text = guess_is_document(s) && str_utf8(s, NULL);
 
     guess = guess != GUESS_NONE ? guess : guess_framed(s);
-    return guess == GUESS_NONE && is_binary(s) ? GUESS_BINARY : guess;
+    return guess == GUESS_NONE && !is_text && is_binary(s) ? GUESS_BINARY : guess;
 }
 
 /* ---- JSON ---- */
@@ -155,13 +171,6 @@ static enum guess guess_object(struct guesser *g, struct str object)
     return wraps_event ? GUESS_DEBEZIUM : GUESS_CONNECT;
 }
 
-bool guess_is_document(struct str text)
-{
-    text = str_trim(text);
-    return text.n >= 2 && ((text.p[0] == '{' && text.p[text.n - 1] == '}') ||
-                           (text.p[0] == '[' && text.p[text.n - 1] == ']'));
-}
-
 /* *out_root: the document; false if it is none. */
 static bool read_json(struct guesser *g, struct str s, struct cell *out_root)
 {
@@ -192,6 +201,15 @@ enum guess guess_value(struct guesser *g, const struct message *msg)
                                                                     : GUESS_NONE;
 }
 
+/* A frame is a zero byte and the id of a schema, which begins with a zero byte, too, if it is below
+ * 2^24. Of random UUIDs one in 65,536 begins with two of them. */
+static enum guess guess_16(struct str key)
+{
+    enum guess framed = key.p[1] == 0 ? guess_framed(key) : GUESS_NONE;
+
+    return framed != GUESS_NONE ? framed : GUESS_KEY_UUID;
+}
+
 /* Serializers of numbers write as many bytes as the type has. */
 static enum guess guess_binary_key(struct str key)
 {
@@ -201,7 +219,7 @@ static enum guess guess_binary_key(struct str key)
     case 8:
         return GUESS_KEY_INT64;
     case 16:
-        return GUESS_KEY_UUID;
+        return guess_16(key);
     default:
         return guess_bytes(key);
     }

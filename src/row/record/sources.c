@@ -140,6 +140,8 @@ static void set_source(struct cell *c, const struct mapping *m, const struct sou
     case SOURCE_CONSTANT:
         set_bytes(c, s->text);
         return;
+    case SOURCE_SCHEMA:
+    case SOURCE_SCHEMA_ID:
     case SOURCE_INDEX:
     case SOURCE_MARK:
     case SOURCE_REST:

@@ -86,12 +86,20 @@ static bool holds_document(const struct fill *f, const struct cell *c)
            guess_is_document(c->text);
 }
 
-static void count_columns(struct survey *s, const struct cell *cells)
+/* An update of the source leaves out what it stores apart and did not change. */
+static bool may_be_untold(const struct mapping *m, const struct fill *f, enum change_op op)
+{
+    return op == CHANGE_UPDATE && m->placeholder_count > 0 &&
+           column_type_is_toastable(f->column->type);
+}
+
+static void count_columns(struct survey *s, const struct cell *cells, enum change_op op)
 {
     for (size_t i = 0; i < s->column_count; i++) {
         const struct fill *f = &s->mapping->fills[i];
         const struct cell *c = &cells[f->cell];
         if (is_counted(f)) {
+            s->columns[i].found += c->kind != CELL_ABSENT || may_be_untold(s->mapping, f, op);
             s->columns[i].filled += c->kind > CELL_NULL;
             s->columns[i].documents += holds_document(f, c);
         }
@@ -143,25 +151,26 @@ static void count_fields(struct survey *s, const struct fields *tree, uint32_t n
 
 /* ---- one record ---- */
 
-static void add_row(struct survey *s, const struct cell *cells, const struct fields *tree,
+static void add_row(struct survey *s, const struct decoder *d, const struct fields *tree,
                     uint32_t node, const struct cell *root)
 {
     s->rows++;
-    count_columns(s, cells);
+    count_columns(s, decoder_cells(d), decoder_change(d));
     if (!s->takes_whole) {
         count_fields(s, tree, node, root);
     }
 }
 
 /* The object is in the value, or in a string of it. */
-static void add_object(struct survey *s, const struct cell *cells)
+static void add_object(struct survey *s, const struct decoder *d)
 {
     const struct mapping *m = s->mapping;
+    const struct cell *cells = decoder_cells(d);
 
     if (m->parses_root) {
-        add_row(s, cells, &m->item, 0, &cells[mapping_item_cell(m)]);
+        add_row(s, d, &m->item, 0, &cells[mapping_item_cell(m)]);
     } else {
-        add_row(s, cells, &m->value, m->row, &cells[m->row]);
+        add_row(s, d, &m->value, m->row, &cells[m->row]);
     }
 }
 
@@ -180,7 +189,7 @@ static void add_elements(struct survey *s, struct decoder *d)
         }
         if (!m->when_per_element || decoder_takes(d, m)) {
             const struct cell *cells = decoder_cells(d);
-            add_row(s, cells, &m->item, 0, &cells[mapping_item_cell(m)]);
+            add_row(s, d, &m->item, 0, &cells[mapping_item_cell(m)]);
         }
     }
 }
@@ -198,7 +207,7 @@ void survey_add(struct survey *s, struct decoder *d, const struct message *msg)
         add_elements(s, d);
     } else if ((op == CHANGE_CREATE || op == CHANGE_UPDATE) && !decoder_deletes(d, m) &&
                !(m->deletes == DELETE_TOMBSTONE && decoder_is_tombstone(d, m))) {
-        add_object(s, decoder_cells(d));
+        add_object(s, d);
     }
 }
 
@@ -216,7 +225,7 @@ static char next_plain(const char **p)
     return ascii_lower(*(*p)++);
 }
 
-static bool same_words(const char *a, const char *b)
+bool survey_same_words(const char *a, const char *b)
 {
     char x;
 
@@ -241,7 +250,7 @@ const char *survey_meant(const struct survey *s, const char *field, bool *out_sa
         }
     }
     for (size_t i = 0; meant == NULL && i < n; i++) {
-        meant = same_words(field, names[i]) ? names[i] : NULL;
+        meant = survey_same_words(field, names[i]) ? names[i] : NULL;
     }
     *out_same = meant != NULL && !str_eq_z(str_of(field), meant);
     meant = meant != NULL ? meant : str_nearest(field, names, n);

@@ -18,6 +18,7 @@ struct survey_field {
 struct survey_column {
     const char *name;   /* lives as long as the mapping */
     const char *source; /* "value.customer.name" */
+    size_t found;       /* how often the record had it, or may have had it, also null */
     size_t filled;      /* how often it got a value: neither nothing nor null */
     size_t documents;   /* ... a json column: a string that holds an object or an array */
 };
@@ -45,6 +46,9 @@ void survey_done(struct survey *s);
  * lost. Of a record that cannot be read, nothing is counted.
  */
 void survey_add(struct survey *s, struct decoder *d, const struct message *msg);
+
+/* Are the names the same, but for upper and lower case, `_` and `-`? */
+bool survey_same_words(const char *a, const char *b) _pure_;
 
 /*
  * The column that a field without one may be meant for, among those that got nothing; NULL: none.

@@ -31,7 +31,7 @@ void trial_done(struct trial *t)
 
 /* ---- tables ---- */
 
-static const struct mapping *mapping_of(const struct trial *t, const struct target *target)
+const struct mapping *trial_mapping(const struct trial *t, const struct target *target)
 {
     if (t->route->chooser == NULL) {
         return t->route->mapping;
@@ -53,7 +53,7 @@ static struct trial_table *table_of(struct trial *t, const struct target *target
     t->tables = mem_grow(t->tables, &t->table_cap, t->table_count, sizeof *t->tables);
     struct trial_table *table = &t->tables[t->table_count++];
     *table = (struct trial_table){.target = target};
-    survey_init(&table->survey, mapping_of(t, target));
+    survey_init(&table->survey, trial_mapping(t, target));
     return table;
 }
 
@@ -130,20 +130,35 @@ static size_t count_rows(struct trial *t)
     return rows;
 }
 
-static void make_rows(struct trial *t, const struct message *msg)
+static bool decode(struct trial *t, const struct message *msg, struct error *err)
 {
-    struct error err;
     struct batch *b = t->batch;
 
     batch_clear(b);
     uint32_t span = batch_span(b, t, msg->topic.p, msg->partition, 0, msg->offset);
     batch_record_begin(b, span, msg->offset, msg->timestamp_ms, msg->leader_epoch);
-    if (!record_rows(t->decoder, t->route, msg, b, &err)) {
+    return record_rows(t->decoder, t->route, msg, b, err);
+}
+
+bool trial_lacks(struct trial *t, const struct message *msg)
+{
+    struct error err;
+    bool ok = decode(t, msg, &err);
+
+    batch_record_end(t->batch);
+    return !ok && err.class == ERROR_AGAIN;
+}
+
+static void make_rows(struct trial *t, const struct message *msg)
+{
+    struct error err;
+
+    if (!decode(t, msg, &err)) {
         reject(t, msg, &err);
     } else if (count_rows(t) == 0) {
         t->nothing[nothing_of(t)]++;
     }
-    batch_record_end(b);
+    batch_record_end(t->batch);
 }
 
 static void survey(struct trial *t, const struct message *msg)
@@ -171,9 +186,10 @@ static bool wants_key(const struct record_route *r, bool whole)
 
 static void guess(struct trial *t, const struct message *msg)
 {
-    enum guess key = guess_key(t->guesser, msg);
+    const struct mapping *m = t->route->mapping;
+    enum guess key = m->key_format->wants_schema ? GUESS_NONE : guess_key(t->guesser, msg);
 
-    t->values[guess_value(t->guesser, msg)]++;
+    t->values[m->format->wants_schema ? GUESS_NONE : guess_value(t->guesser, msg)]++;
     t->keys[wants_key(t->route, key == GUESS_KEY_QUOTED) ? key : GUESS_NONE]++;
 }
 

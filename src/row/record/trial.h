@@ -60,7 +60,14 @@ struct trial {
 void trial_init(struct trial *t, const struct record_route *route);
 void trial_done(struct trial *t);
 
+/* Does the record name a schema that t->decoder lacks? It is to learn it, and to be asked again,
+ * before the record is added. */
+bool trial_lacks(struct trial *t, const struct message *msg) _must_;
+
 /* One record, with its headers. */
 void trial_add(struct trial *t, const struct message *msg);
+
+/* The mapping that makes the rows of a target that is in the route's batch. */
+const struct mapping *trial_mapping(const struct trial *t, const struct target *target);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "row/json/elements.h"
+#include "row/schema/logical_fit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,87 +16,6 @@ void logical_done(struct logical *l)
         free(l->element);
     }
     *l = (struct logical){0};
-}
-
-/* ---- what a column can take ---- */
-
-/* bit(n) or bit varying. */
-static bool is_bits(const struct column *c)
-{
-    return c->type == TYPE_OTHER && strncmp(c->type_name, "bit", 3) == 0;
-}
-
-static bool is_varying(const struct column *c)
-{
-    return is_bits(c) && strncmp(c->type_name, "bit varying", 11) == 0;
-}
-
-static bool is_point(const struct column *c)
-{
-    return c->type == TYPE_OTHER && strcmp(c->type_name, "point") == 0;
-}
-
-/* An array of labels. */
-static bool is_set(const struct column *c)
-{
-    return c->element != NULL &&
-           (column_type_is_text(c->element->type) || c->element->type == TYPE_ENUM);
-}
-
-/* Would the column store the plain JSON value in another way than this one? */
-static bool suits(enum logical_kind kind, const struct column *c)
-{
-    switch (kind) {
-    case LOGICAL_DAYS:
-    case LOGICAL_INSTANT:
-        return c->type == TYPE_DATE || column_type_is_timestamp(c->type);
-    case LOGICAL_SPAN:
-        return c->type == TYPE_INTERVAL;
-    case LOGICAL_YEAR:
-        return column_type_is_time(c->type);
-    case LOGICAL_DECIMAL:
-        return c->type != TYPE_BYTEA;
-    case LOGICAL_SET:
-        return is_set(c);
-    case LOGICAL_SCALED:
-    case LOGICAL_ARRAY:
-        return !column_type_is_json(c->type);
-    case LOGICAL_JSON:
-        return column_type_is_json(c->type);
-    case LOGICAL_OBJECT:
-        return c->type == TYPE_HSTORE;
-    case LOGICAL_POINT:
-        return is_point(c);
-    case LOGICAL_TEXT:
-        return c->type == TYPE_OTHER || c->type == TYPE_COMPOSITE;
-    case LOGICAL_GEOMETRY:
-        return c->type == TYPE_OTHER;
-    case LOGICAL_BITS:
-    case LOGICAL_BINARY:
-    case LOGICAL_PLAIN:
-        break;
-    }
-    return true;
-}
-
-/* ---- bits ---- */
-
-/* What n bits become in the column; 0: the source has not said how many there are. */
-static void bits_into(const struct column *c, int32_t n, struct logical *out)
-{
-    bool varying = is_varying(c);
-
-    out->kind = LOGICAL_BITS;
-    out->length = n;
-    if (is_bits(c)) {
-        out->most = varying ? MAX(c->typmod, 0) : MAX(c->typmod, 1);
-        out->length = varying ? 0 : out->most; /* there n is the maximum, not the length */
-    } else if (column_type_is_number(c->type) || column_type_is_json(c->type) ||
-               c->type == TYPE_BOOL) {
-        out->bits = BITS_NUMBER;
-    } else if (c->type == TYPE_BYTEA) {
-        out->bits = BITS_BYTES;
-    }
 }
 
 /* ---- by schema ---- */
@@ -138,7 +58,7 @@ static const struct logical_name named[] = {
 static const struct logical_name *named_for(struct str name, const struct column *c)
 {
     for (size_t i = 0; i < ARRAY_LEN(named); i++) {
-        if (str_eq_z(name, named[i].name) && suits(named[i].kind, c)) {
+        if (str_eq_z(name, named[i].name) && logical_suits(named[i].kind, c)) {
             return &named[i];
         }
     }
@@ -199,33 +119,21 @@ static void read_array(const struct schema_entry *e, const struct column *c,
     }
 }
 
-/* Many things are strings to a source: its documents too, and bytes as hexadecimal digits. */
-static void read_string(const struct column *c, const struct logical_rules *rules,
-                        struct logical *out)
-{
-    if (c->type == TYPE_BYTEA && rules->guesses_bytes) {
-        out->kind = LOGICAL_BINARY;
-    } else if (column_type_is_json(c->type) && rules->has_documents) {
-        out->kind = LOGICAL_JSON;
-    } else if (c->type == TYPE_HSTORE && rules->has_documents) {
-        out->kind = LOGICAL_OBJECT;
-    }
-}
-
 /* An entry without a name that is known: its type says it. */
 static void read_type(const struct schema_entry *e, const struct column *c,
                       const struct logical_rules *rules, struct logical *out)
 {
     struct str type = text_at(e, "type");
 
-    if (str_eq_z(type, "boolean") && is_bits(c)) {
-        bits_into(c, 1, out);
-    } else if (str_eq_z(type, "bytes") && (suits(LOGICAL_TEXT, c) || c->type == TYPE_BYTEA)) {
+    if (str_eq_z(type, "boolean") && logical_is_bits(c)) {
+        logical_bits_into(c, 1, out);
+    } else if (str_eq_z(type, "bytes") &&
+               (logical_suits(LOGICAL_TEXT, c) || c->type == TYPE_BYTEA)) {
         out->kind = LOGICAL_TEXT;
     } else if (str_eq_z(type, "array")) {
         read_array(e, c, rules, out);
     } else if (str_eq_z(type, "string")) {
-        read_string(c, rules, out);
+        logical_of_string(c, rules, out);
     }
 }
 
@@ -244,7 +152,7 @@ static void read_entry(const struct schema_entry *e, const struct column *c,
     out->unit = found->unit;
     out->scale = parameter(e, "scale");
     if (found->kind == LOGICAL_BITS) {
-        bits_into(c, parameter(e, "length"), out);
+        logical_bits_into(c, parameter(e, "length"), out);
     }
 }
 
@@ -337,17 +245,17 @@ static int32_t scale_of(const struct column *c)
 
 static void other_of_column(const struct column *c, struct logical *out)
 {
-    if (is_bits(c)) {
-        bits_into(c, 0, out);
+    if (logical_is_bits(c)) {
+        logical_bits_into(c, 0, out);
     } else {
-        out->kind = is_point(c) ? LOGICAL_POINT : LOGICAL_GEOMETRY;
+        out->kind = logical_is_point(c) ? LOGICAL_POINT : LOGICAL_GEOMETRY;
     }
 }
 
 static void array_of_column(const struct column *c, const struct logical_rules *rules,
                             enum connector connector, struct logical *out)
 {
-    if (connector == CONNECTOR_MYSQL && is_set(c)) {
+    if (connector == CONNECTOR_MYSQL && logical_is_set(c)) {
         out->kind = LOGICAL_SET;
     }
     out->element = mem_zalloc(sizeof *out->element);

@@ -1,7 +1,8 @@
 /*
  * Values that are more than their JSON says: Kafka Connect and Debezium write a date as a number of
  * days, a decimal as base64, a JSON document as a string. The schema part of the record says which
- * logical type a value has (logical_of_schema); without one, it is derived from the column
+ * logical type a value has (logical_of_schema), and so does the schema of another format
+ * (logical_of_shape); without one, it is derived from the column
  * (logical_of_column).
  *
  * Plain data, immutable once made; any thread.
@@ -32,7 +33,13 @@ enum logical_kind {
     LOGICAL_GEOMETRY, /* {"wkb": base64, "srid": 4326} */
     LOGICAL_ARRAY,    /* of `element`s */
     LOGICAL_SET,      /* the same, or a string with commas between them: MySQL's SET */
+    LOGICAL_UUID,     /* its 16 bytes, or text */
+    LOGICAL_DURATION, /* Avro's 12 bytes: months, days, milliseconds, the lowest byte first */
+    LOGICAL_ISO,      /* a count of `unit` for a column of texts: there it is text, see `form` */
 };
+
+/* What LOGICAL_ISO writes. */
+enum iso_form { ISO_DATE, ISO_TIME, ISO_TIMESTAMP, ISO_INSTANT, ISO_SPAN };
 
 /* What LOGICAL_BITS become. */
 enum bits_form {
@@ -56,6 +63,7 @@ struct logical {
     int32_t length;
     int32_t most; /* LOGICAL_BITS: more bits do not fit into the column; 0: any number does */
     enum bits_form bits;
+    enum iso_form form;       /* LOGICAL_ISO */
     enum decimal_texts texts; /* LOGICAL_SCALED */
     bool has_infinity;        /* LOGICAL_SCALED: the text Infinity is one of its numbers */
     bool is_recent;           /* DAYS, INSTANT: after the year 9999 its unit must be another */
@@ -104,6 +112,15 @@ void logical_done(struct logical *l);
 void logical_of_schema(struct str entry, const struct column *c, const struct logical_rules *rules,
                        struct logical *out);
 
+/*
+ * The same by its shape, for values of every format: what is bytes in Avro is base64 in JSON, a
+ * count may be either's number. A column of texts is given dates and times as texts, as their JSON
+ * would have them. A union of several is plain: its value says itself what it is.
+ */
+struct shape;
+void logical_of_shape(const struct shape *shape, const struct column *c,
+                      const struct logical_rules *rules, struct logical *out);
+
 /* The logical type of a field without a schema, derived from the column. */
 void logical_of_column(const struct column *c, const struct logical_rules *rules,
                        enum connector connector, struct logical *out);
@@ -130,8 +147,8 @@ void logical_scratch_done(struct logical_scratch *s);
 
 /*
  * The value as the encoder of the column takes it. in is neither absent nor null; *out may borrow
- * from it. Not for LOGICAL_PLAIN and LOGICAL_ARRAY. Fault: ERROR_RECORD, "<value> is not base64",
- * often with a hint.
+ * from it. Not for LOGICAL_PLAIN and LOGICAL_ARRAY. What a format without base64 has as bytes is
+ * taken as it is. Fault: ERROR_RECORD, "<value> is not base64", often with a hint.
  */
 bool logical_apply(const struct logical *l, const struct cell *in, struct logical_scratch *s,
                    struct cell *out, struct error *err) _must_;

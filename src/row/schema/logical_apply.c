@@ -5,12 +5,12 @@
  */
 #include "row/json/document.h"
 #include "row/json/elements.h"
-#include "row/schema/logical.h"
+#include "row/json/escape.h"
+#include "row/schema/logical_time.h"
 #include "row/text/ascii.h"
 #include "row/text/base64.h"
 #include "row/text/decimal.h"
 #include "row/text/hex.h"
-#include "row/text/moment.h"
 #include "row/text/unscaled.h"
 
 #include <string.h>
@@ -34,180 +34,27 @@ static void set_string(struct cell *out, struct str text)
     *out = (struct cell){.kind = CELL_STRING, .text = text};
 }
 
-/* The bytes of a base64 text, in s->bytes. */
+/* Base64 in JSON, or bytes in a format that has them. */
+static bool is_bytes(const struct cell *c)
+{
+    return c->kind == CELL_STRING || c->kind == CELL_BYTES;
+}
+
+/* The bytes of a base64 text, in s->bytes; of a format that has bytes: these. */
 static bool read_base64(const struct cell *in, struct str text, struct logical_scratch *s,
                         struct error *err)
 {
     size_t n = 0;
 
     buf_clear(&s->bytes);
+    if (in->kind == CELL_BYTES) {
+        buf_add_str(&s->bytes, text);
+        return true;
+    }
     if (!base64_decode(text, buf_reserve(&s->bytes, text.n + 1), &n)) {
         return cell_fault(in, err, "is not base64");
     }
     s->bytes.n = n;
-    return true;
-}
-
-/* ---- times ---- */
-
-struct infinity {
-    enum time_unit unit; /* UNIT_NONE: of any */
-    int64_t up;
-    int64_t down;
-};
-
-struct infinity_text {
-    const char *up;
-    const char *down;
-};
-
-/*
- * What Debezium writes for infinity and -infinity: the numbers of PostgreSQL's JDBC driver, in
- * milliseconds, and these numbers in other units and as ISO text. PostgreSQL could not store any of
- * them as a finite time, except two in the year 294247.
- */
-static const struct infinity infinite_instants[] = {
-    {UNIT_MS, INT64_C(9223372036825200), INT64_C(-9223372036832400)},
-    {UNIT_US, INT64_C(9223372036825200000), INT64_C(-9223372036832400000)},
-    {UNIT_NS, INT64_MAX, INT64_MIN},
-};
-static const struct infinity_text infinite_instant_texts[] = {
-    {"+294247-01-10T04:00:25.2Z", "-290308-12-21T19:59:27.6Z"},
-};
-
-/* From a snapshot, and from the log. */
-static const struct infinity infinite_days[] = {
-    {UNIT_NONE, -622191234, -625821272},
-    {UNIT_NONE, -2147472692, -2147472691},
-};
-static const struct infinity_text infinite_day_texts[] = {
-    {"+292278994-08-16Z", "+292269055-12-02Z"},
-    {"-5877611-06-21Z", "-5877611-06-22Z"},
-};
-
-/* A whole number of 64 bits; false: it is none. */
-static bool whole_of(const struct cell *c, int64_t *out)
-{
-    if (cell_is_whole(c)) {
-        *out = c->number;
-        return true;
-    }
-    return c->kind == CELL_NUMBER && !c->is_short && str_to_i64(c->text, out);
-}
-
-static void set_infinity(struct cell *out, bool down)
-{
-    set_string(out, down ? STR_LIT("-infinity") : STR_LIT("infinity"));
-}
-
-/* Is it one of these numbers? Then *out is the word for it. */
-static bool is_infinite(const struct infinity *of, size_t n, enum time_unit unit,
-                        const struct cell *in, struct cell *out)
-{
-    int64_t number;
-
-    if (!whole_of(in, &number)) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        bool same_unit = of[i].unit == UNIT_NONE || of[i].unit == unit;
-        if (same_unit && (number == of[i].up || number == of[i].down)) {
-            set_infinity(out, number == of[i].down);
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_infinite_text(const struct infinity_text *of, size_t n, const struct cell *in,
-                             struct cell *out)
-{
-    for (size_t i = 0; in->kind == CELL_STRING && i < n; i++) {
-        bool down = str_eq_z(in->text, of[i].down);
-        if (down || str_eq_z(in->text, of[i].up)) {
-            set_infinity(out, down);
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The last day of the year 9999, since 1970. */
-#define LAST_DAY INT64_C(2932896)
-
-/* A whole number that is a time after the year 9999. */
-static bool is_late(const struct cell *in, enum time_unit unit)
-{
-    static const int64_t per_day[] = {
-        [UNIT_S] = 86400,         [UNIT_MS] = 86400 * 1000,
-        [UNIT_US] = USEC_PER_DAY, [UNIT_NS] = USEC_PER_DAY * 1000,
-        [UNIT_DAY] = 1,
-    };
-    int64_t number;
-
-    return unit != UNIT_NONE && whole_of(in, &number) && number / per_day[unit] > LAST_DAY;
-}
-
-static bool late_fault(const struct cell *in, struct error *err)
-{
-    cell_fault(in, err, "would be a time after the year 9999, so it counts another unit");
-    error_sqlstate(err, "22008");
-    return error_hint(err, "Say what it counts: time_precision, as the source's "
-                           "time.precision.mode, or the unit of the column.");
-}
-
-static bool apply_instant(const struct logical *l, const struct cell *in, struct cell *out,
-                          struct error *err)
-{
-    if (is_infinite(infinite_instants, ARRAY_LEN(infinite_instants), l->unit, in, out) ||
-        is_infinite_text(infinite_instant_texts, ARRAY_LEN(infinite_instant_texts), in, out)) {
-        return true;
-    }
-    *out = *in;
-    return !l->is_recent || !is_late(in, l->unit) || late_fault(in, err);
-}
-
-/* MySQL's YEAR goes from 1901 to 2155; as days these are of the year 1975. */
-static bool is_year(const struct cell *in)
-{
-    int64_t number;
-
-    return whole_of(in, &number) && number >= 1901 && number <= 2155;
-}
-
-static bool year_fault(const struct cell *in, struct error *err)
-{
-    cell_fault(in, err, "may be a year or a number of days");
-    error_sqlstate(err, "22007");
-    return error_hint(err, "A YEAR goes into smallint. If it is a date, say so: columns: {day: "
-                           "{from: value.after.day, unit: d}}");
-}
-
-/* A number stays a number of days: encode.c passes that unit on to the encoder. */
-static bool apply_days(const struct logical *l, const struct cell *in, struct cell *out,
-                       struct error *err)
-{
-    if (is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out) ||
-        is_infinite_text(infinite_day_texts, ARRAY_LEN(infinite_day_texts), in, out)) {
-        return true;
-    }
-    *out = *in;
-    if (l->is_recent && is_late(in, UNIT_DAY)) {
-        return late_fault(in, err);
-    }
-    return !l->is_year || !is_year(in) || year_fault(in, err);
-}
-
-/* MySQL's TIME is a span, which `isostring` writes as a time of day in UTC. */
-static bool apply_span(const struct cell *in, struct cell *out)
-{
-    size_t n = in->text.n;
-
-    *out = *in;
-    if (in->kind == CELL_STRING && n > 1 && in->text.p[n - 1] == 'Z' &&
-        ascii_is_digit(in->text.p[n - 2])) {
-        out->text.n--;
-    }
     return true;
 }
 
@@ -409,8 +256,7 @@ static bool apply_bits(const struct logical *l, const struct cell *in, struct lo
         buf_add_u8(&s->bytes, in->truth ? 1 : 0);
         return put_bits(l, in, s, out, err);
     }
-    return in->kind != CELL_STRING ||
-           (read_base64(in, in->text, s, err) && put_bits(l, in, s, out, err));
+    return !is_bytes(in) || (read_base64(in, in->text, s, err) && put_bits(l, in, s, out, err));
 }
 
 /* ---- bytes ---- */
@@ -434,12 +280,24 @@ static bool apply_binary(const struct cell *in, struct cell *out, struct error *
 
 /* ---- documents and texts ---- */
 
+/* The string as a document has it; one of another format has not been in a document. */
+static struct str raw_of(const struct cell *string, struct buf *room)
+{
+    if (string->raw.p != NULL) {
+        return string->raw;
+    }
+    buf_clear(room);
+    escape_quote(room, string->text);
+    return buf_str(room);
+}
+
 /* The encoders of json and jsonb look whether it is one; if not, it is the string in `raw`. */
-static bool apply_json(const struct cell *in, struct cell *out)
+static bool apply_json(const struct cell *in, struct logical_scratch *s, struct cell *out)
 {
     *out = *in;
     if (in->kind == CELL_STRING) {
-        *out = (struct cell){.kind = CELL_BYTES, .text = in->text, .raw = in->raw};
+        struct str raw = raw_of(in, &s->text);
+        *out = (struct cell){.kind = CELL_BYTES, .text = in->text, .raw = raw};
     }
     return true;
 }
@@ -471,9 +329,10 @@ static bool holds_array(struct str text, struct logical_scratch *s)
 static bool apply_set(const struct cell *in, struct logical_scratch *s, struct cell *out)
 {
     *out = *in;
-    if (in->kind != CELL_STRING || in->raw.p == NULL) {
+    if (in->kind != CELL_STRING) {
         return true;
     }
+    struct str raw = raw_of(in, &s->plain);
     buf_clear(&s->text);
     if (holds_array(in->text, s)) {
         buf_add_str(&s->text, in->text);
@@ -481,8 +340,8 @@ static bool apply_set(const struct cell *in, struct logical_scratch *s, struct c
         return true;
     }
     buf_add_z(&s->text, "[");
-    for (size_t i = 0; in->text.n > 0 && i < in->raw.n; i++) {
-        char c = in->raw.p[i];
+    for (size_t i = 0; in->text.n > 0 && i < raw.n; i++) {
+        char c = raw.p[i];
         if (c == ',') {
             buf_add_z(&s->text, "\",\"");
         } else {
@@ -521,6 +380,30 @@ static bool apply_text(const struct cell *in, struct logical_scratch *s, struct 
         return false;
     }
     *out = (struct cell){.kind = CELL_BYTES, .text = buf_str(&s->bytes)};
+    return true;
+}
+
+static bool apply_uuid(const struct cell *in, struct logical_scratch *s, struct cell *out,
+                       struct error *err)
+{
+    enum { BYTES = 16 };
+    static const uint8_t groups[] = {4, 2, 2, 2, 6};
+    const char *at = in->text.p;
+
+    *out = *in;
+    if (in->kind != CELL_BYTES) {
+        return true;
+    }
+    if (in->text.n != BYTES) {
+        return cell_fault(in, err, "is not a UUID of 16 bytes");
+    }
+    buf_clear(&s->text);
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+        buf_add_z(&s->text, i == 0 ? "" : "-");
+        hex_add(&s->text, at, groups[i]);
+        at += groups[i];
+    }
+    set_string(out, buf_str(&s->text));
     return true;
 }
 
@@ -611,18 +494,19 @@ bool logical_apply(const struct logical *l, const struct cell *in, struct logica
 {
     switch (l->kind) {
     case LOGICAL_DAYS:
-        return apply_days(l, in, out, err);
+        return logical_time_days(l, in, out, err);
     case LOGICAL_INSTANT:
-        return apply_instant(l, in, out, err);
+        return logical_time_instant(l, in, out, err);
     case LOGICAL_SPAN:
-        return apply_span(in, out);
+        logical_time_span(in, out);
+        return true;
     case LOGICAL_YEAR:
         cell_fault(in, err, "is a year, which is no date and no time");
         return error_hint(err, "Give the column the type smallint, or compute it: columns: {day: "
                                "{sql: \"make_date((value->'after'->>'day')::int, 1, 1)\"}}");
     case LOGICAL_DECIMAL:
         *out = *in;
-        return in->kind != CELL_STRING || put_decimal(in, in->text, l->scale, s, out, err);
+        return !is_bytes(in) || put_decimal(in, in->text, l->scale, s, out, err);
     case LOGICAL_SCALED:
         return apply_scaled(l, in, s, out, err);
     case LOGICAL_BITS:
@@ -630,7 +514,7 @@ bool logical_apply(const struct logical *l, const struct cell *in, struct logica
     case LOGICAL_BINARY:
         return apply_binary(in, out, err);
     case LOGICAL_JSON:
-        return apply_json(in, out);
+        return apply_json(in, s, out);
     case LOGICAL_OBJECT:
         return apply_object(in, s, out, err);
     case LOGICAL_TEXT:
@@ -641,6 +525,13 @@ bool logical_apply(const struct logical *l, const struct cell *in, struct logica
         return apply_geometry(in, s, out, err);
     case LOGICAL_SET:
         return apply_set(in, s, out);
+    case LOGICAL_UUID:
+        return apply_uuid(in, s, out, err);
+    case LOGICAL_DURATION:
+        return logical_time_duration(in, s, out, err);
+    case LOGICAL_ISO:
+        logical_time_iso(l, in, s, out);
+        return true;
     case LOGICAL_PLAIN:
     case LOGICAL_ARRAY:
         break;

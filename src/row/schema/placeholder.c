@@ -129,10 +129,32 @@ static bool is_array(const struct placeholder *p, struct str json, struct buf *p
     return same && !elements_next(&e);
 }
 
+/* Is it the UUID as its sixteen bytes? */
+static bool is_uuid(const struct placeholder *p, struct str bytes)
+{
+    struct str text = buf_str(&p->forms[FORM_UUID]);
+    _cleanup_buf_ struct buf hex = {0};
+    size_t at = 0;
+
+    if (bytes.n != MD5_BYTES) {
+        return false;
+    }
+    hex_add(&hex, bytes.p, bytes.n);
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] != '-' && (uint8_t) text.p[i] != hex.p[at++]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool placeholder_is(const struct placeholder *p, const struct cell *c, struct buf *plain)
 {
     if (c->kind == CELL_STRING) {
         return is_form(p, c->text);
+    }
+    if (c->kind == CELL_BYTES) {
+        return str_eq(c->text, buf_str(&p->forms[FORM_TEXT])) || is_uuid(p, c->text);
     }
     if (c->kind != CELL_JSON || c->text.n > p->longest) {
         return false;

@@ -4,7 +4,8 @@
  * Oracle's LOBs), where it makes a value of the column's type of `unavailable.value.placeholder`.
  * For the text P:
  *     text, and all that travels as text    "P"
- *     bytes                                 P as base64 (either alphabet) or hexadecimal digits
+ *     bytes                                 P as base64 (either alphabet) or hexadecimal digits; in
+ *                                           binary formats, where a uuid is bytes, too, as they are
  *     hstore, a map                         {"P": "P"}, also as the text of that JSON
  *     uuid                                  the UUID of version 3 of P (RFC 9562, no name space)
  *     arrays                                one element that is one of these, or the bytes of P as

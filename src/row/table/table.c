@@ -41,6 +41,7 @@ void table_free(struct table *t)
     free(t->schema);
     free(t->name);
     free(t->quoted);
+    free(t->role);
     free(t);
 }
 

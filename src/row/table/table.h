@@ -61,11 +61,23 @@ static inline bool column_holds_rows(const struct column *c)
     return (c->element != NULL ? c->element : c)->type == TYPE_COMPOSITE;
 }
 
+/* Privileges, as bits: what a role may be granted of a table, and of its schema. */
+enum table_privilege {
+    MAY_SELECT = 1,
+    MAY_INSERT = 2,
+    MAY_UPDATE = 4,
+    MAY_DELETE = 8,
+    MAY_USE_SCHEMA = 16,
+};
+
 struct table {
     uint32_t oid;
-    char *schema;     /* unquoted */
-    char *name;       /* unquoted */
-    char *quoted;     /* "schema"."name", ready for SQL */
+    char *schema; /* unquoted */
+    char *name;   /* unquoted */
+    char *quoted; /* "schema"."name", ready for SQL */
+    char *role;   /* ours, as the server knows it, unquoted; NULL: not known */
+    /* Privileges that it has not, of those that are taken for granted (catalog_table_as_granted) */
+    uint32_t lacks;
     bool is_view;     /* one that takes rows */
     bool has_instead; /* ... by a trigger: they can only be appended */
     bool by_insert;   /* COPY is refused: a view, or row-level security that is for our role */

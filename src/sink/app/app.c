@@ -64,11 +64,14 @@ static bool start(struct app *a)
         a->code = EXIT_CONFIG;
         return false;
     }
+    app_certificates_init(a);
     start_workers(a);
+    app_schemas_start(a);
     a->scout = scout_start(a->cfg, a->client, &a->answers, a->owner);
-    replayer_init(&a->replayer, config_needs_schema(a->cfg), a->cfg->route_count);
+    a->has_schema = config_needs_schema(a->cfg);
+    replayer_init(&a->replayer, a->has_schema, a->cfg->route_count);
     seeker_init(&a->seeker, config_has_ledger(a->cfg) ? a->owner : NULL);
-    beat_init(&a->beat, config_needs_schema(a->cfg) ? a->owner : NULL);
+    beat_init(&a->beat, a->has_schema ? a->owner : NULL);
     struct crew_config cc = {
         .cfg = a->cfg,
         .client = a->client,
@@ -202,11 +205,13 @@ static void wait_for_events(struct app *a)
         {.fd = a->reports.fd, .events = POLLIN},
         {.fd = a->answers.fd, .events = POLLIN},
         {.fd = a->asks.fd, .events = POLLIN},
+        {.fd = a->schema_answers.fd, .events = POLLIN},
         {.fd = a->reload.state == RELOAD_NONE && !a->stopping ? a->reload.fd : -1,
          .events = POLLIN},
     };
     usec_t at = MIN(a->tick_at, MIN(crew_deadline(a->crew), questions_deadline(a)));
 
+    at = MIN(at, app_certificates_deadline(a));
     if (a->drain != NULL && !a->stopping) {
         at = MIN(at, clock_mono() + END_CHECK); /* workers publish what is stored without a word */
     }
@@ -270,6 +275,8 @@ static void turn(struct app *a)
         app_reload_take(a);
         crew_turn(a->crew, now);
         app_reload_turn(a);
+        app_certificates_turn(a, now);
+        app_schemas_turn(a, now);
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
         turn_seeks(a, now);
         turn_beat(a, now);
@@ -292,34 +299,6 @@ static void loop(struct app *a)
 }
 
 /* ---- from start to end ---- */
-
-/*
- * Before anything else, so that health and metrics can be seen from the start. What is in the way
- * may pass: a former process that is still stopping has the port, an address comes up with its
- * network. So the service manager is to try again (1), unless the file asks for what cannot be (3).
- */
-static bool open_site(struct app *a)
-{
-    struct error err;
-    struct site_config sc = {
-        .cfg = a->cfg,
-        .owner = a->owner,
-        .vitals = &a->vitals,
-        .asks = &a->asks,
-        .buffer_limit = app_buffer_limit(a),
-    };
-
-    a->site = site_start(&sc, &err);
-    if (a->site != NULL) {
-        log_event(LOG(http_listens), a->cfg->http.listen);
-    }
-    if (err.class == ERROR_NONE) {
-        return true;
-    }
-    log_fault(LOG_http_refused, &err);
-    a->code = err.class == ERROR_SETUP ? EXIT_CONFIG : EXIT_FAULT;
-    return false;
-}
 
 static enum exit_code run(struct app *a)
 {
@@ -351,6 +330,7 @@ static enum exit_code run(struct app *a)
     }
     if (!app_stop_finish(a)) {
         log_event(LOG(stop_late));
+        log_close();
         _exit((int) a->code);
     }
     return a->code;
@@ -369,18 +349,21 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     mailbox_init(&a.reports);
     mailbox_init(&a.answers);
     mailbox_init(&a.asks);
+    app_schemas_init(&a);
     name_owner(&a);
     a.plan = plan_new(cfg);
     a.policies = policies_new(cfg);
     a.entries = entries_of(cfg);
     a.drain = options->until_end ? drain_new(cfg, a.plan) : NULL;
-    enum exit_code code = open_site(&a) ? run(&a) : a.code;
+    enum exit_code code = app_site_open(&a) ? run(&a) : a.code;
     site_stop(a.site);
     app_inbox_done(&a);
     drain_free(a.drain);
+    app_schemas_done(&a);
     plan_free(a.plan);
     app_reload_done(&a); /* what is of the configuration in force has gone */
     policies_free(a.policies);
+    certificates_done(&a.certificates);
     entries_done(&a.entries);
     close(a.signal_fd);
     return code;

@@ -4,8 +4,12 @@
  */
 #include "sink/app/app_state.h"
 
+#include "host/notify.h"
 #include "kafka/events.h"
+#include "kafka/group.h"
 #include "sink/crew/partition.h"
+#include "sink/shared/delays.h"
+#include "sink/shared/remedy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,23 +17,97 @@
 
 /* ---- events ---- */
 
+/* The process ends: it may wait for a broker as long as a stop may. */
+#define HOLDER_TIMEOUT USEC_PER_SEC
+
+/*
+ * Each of the two that have one id throws the other out when it joins. The one that was there first
+ * gives up for good, or it would be so for ever: the exit code is one after which the service is
+ * not started again. Where nobody has the id now, it was no other process, and a restart helps.
+ */
+static void take_fenced(struct app *a)
+{
+    struct error err;
+    char host[256];
+    const char *id = client_instance_id(a->client);
+
+    if (a->stopping || id == NULL) {
+        return;
+    }
+    if (!group_holder(a->client, a->cfg->kafka.group, id, host, sizeof host, HOLDER_TIMEOUT)) {
+        log_event(LOG(member_replaced), id);
+        app_stop_begin(a, EXIT_SOURCE);
+        return;
+    }
+    error_set(&err, ERROR_KAFKA, "another process has group.instance.id '%s' (%s)", id, host);
+    error_hint(&err, "Each process of a group needs an id of its own. This one ends, and is not "
+                     "restarted before that is changed.");
+    if (config_has_ledger(a->cfg)) {
+        _cleanup_buf_ struct buf schema = {0};
+        remedy_schema(a->cfg, &schema);
+        error_hint(&err,
+                   "Each process of a group needs an id of its own. This one ends, and is not "
+                   "restarted before that is changed. SELECT host, pid FROM %s.instances WHERE "
+                   "sink = '%s' AND NOT stale; lists those that run.",
+                   buf_cstr(&schema), a->cfg->sink);
+    }
+    log_fault(LOG_member_fenced, &err);
+    snprintf(a->progress.trouble, sizeof a->progress.trouble, "%.300s", err.text);
+    notify_status("%s", a->progress.trouble);
+    app_stop_begin(a, EXIT_FENCED);
+}
+
+static void log_refusal(const struct event *e)
+{
+    struct error fault;
+
+    error_set(&fault, ERROR_SETUP, "kafka: %s", e->text);
+    if (e->hint[0] != '\0') {
+        error_hint(&fault, "%s", e->hint);
+    }
+    log_fault(LOG_broker_refuses, &fault);
+}
+
+static void log_no_token(const char *text)
+{
+    struct error err;
+
+    error_set(&err, ERROR_SETUP, "kafka: no token for SASL OAUTHBEARER: %s; trying again", text);
+    error_hint(&err, TOKEN_HINT);
+    log_fault(LOG_token_missing, &err);
+}
+
 static void take_event(struct app *a, const struct event *e)
 {
-    if (e->kind == EVENT_FATAL || e->kind == EVENT_DENIED || e->kind == EVENT_TROUBLE) {
+    if (e->kind == EVENT_NO_TOKEN || e->kind == EVENT_FATAL || e->kind == EVENT_DENIED ||
+        e->kind == EVENT_REFUSED || e->kind == EVENT_TROUBLE) {
         troubles_add(&a->troubles, clock_wall_ms(), e->text);
     }
     switch (e->kind) {
     case EVENT_FATAL:
+        if (e->fenced) {
+            take_fenced(a);
+            break;
+        }
         log_event(LOG(consumer_broken), e->text);
         app_stop_begin(a, EXIT_SOURCE);
         break;
     case EVENT_DENIED:
-        log_event(LOG(consumer_denied), e->text);
+        if (e->denial == DENIAL_OTHER) { /* the rest is the crew's */
+            log_event(LOG(consumer_denied), e->text);
+        }
+        break;
+    case EVENT_NO_TOKEN:
+        log_no_token(e->text);
+        break;
+    case EVENT_REFUSED:
+        log_refusal(e);
         break;
     case EVENT_TROUBLE:
         log_event(LOG(consumer_trouble), e->text);
         break;
     case EVENT_AWAY:
+    case EVENT_NO_TOPIC: /* the crew's, which asks before it says so */
     case EVENT_DOUBT:
     case EVENT_LOG:
         log_event(LOG(library_says), e->text);
@@ -43,14 +121,22 @@ static void take_event(struct app *a, const struct event *e)
     }
 }
 
+/* So many in one turn, after which signals and the watchdog have theirs. */
+#define EVENTS_MOST 1000
+
 static void take_events(struct app *a)
 {
     struct event e;
+    size_t n = 0;
 
     for (event_take(a->client, &e); e.kind != EVENT_NONE; event_take(a->client, &e)) {
         take_event(a, &e);
         crew_event(a->crew, &e);
         event_done(&e);
+        if (++n >= EVENTS_MOST) {
+            client_wake(a->client); /* what is left does not wake it any more */
+            return;
+        }
     }
 }
 
@@ -90,11 +176,20 @@ static void forget_refusals(struct app *a)
     memset(a->refused, 0, sizeof a->refused);
 }
 
+/* For STATUS and /readyz. */
+static void show_away(struct app *a, const struct error *err)
+{
+    if (a->down > 0) {
+        error_short_text(err, a->progress.target, sizeof a->progress.target);
+    }
+}
+
 /* What a person must fix, or, with a hint, what one may have to help. A line for each reason. */
 static void log_refused(struct app *a, const struct error *err, bool connected)
 {
     struct error fault = *err;
 
+    show_away(a, err);
     if (!is_new_refusal(a, err)) {
         return;
     }
@@ -113,14 +208,15 @@ static void take_link(struct app *a, const struct report *r)
     if (r->kind == REPORT_DOWN) {
         if (a->down++ == 0) {
             a->down_since = clock_mono();
-            forget_refusals(a);
             /* else REPORT_REFUSED comes */
             if (r->error.class != ERROR_SETUP && r->error.hint[0] == '\0') {
                 log_event_at(where(r, -1), LOG(worker_away), worker_number(r->worker),
                              r->error.text);
             }
         }
+        show_away(a, &r->error);
     } else if (--a->down == 0) {
+        a->progress.target[0] = '\0';
         forget_refusals(a);
         log_event(LOG(postgres_back),
                   (double) (clock_mono() - a->down_since) / (double) USEC_PER_SEC);
@@ -254,6 +350,12 @@ static void take_letter(struct app *a, const struct report *r)
     log_event_at(where(r, r->offset), LOG(dead_letter), r->error.text);
 }
 
+static void take_absence(struct app *a, const struct report *r)
+{
+    (void) a;
+    log_fault(LOG_columns_absent, &r->error);
+}
+
 static void take_stale(struct app *a, const struct report *r)
 {
     if (r->error.class != ERROR_NONE) {
@@ -265,6 +367,11 @@ static void take_stale(struct app *a, const struct report *r)
 static void take_renewed(struct app *a, const struct report *r)
 {
     crew_plan_renewed(a->crew, r);
+}
+
+static void take_schema(struct app *a, const struct report *r)
+{
+    app_schemas_want(a, &r->ref);
 }
 
 static void take_configured(struct app *a, const struct report *r)
@@ -312,7 +419,9 @@ static void give_crew(struct app *a, const struct report *r)
     TAKER(REPORT_REPLAY, take_replay)                                                              \
     TAKER(REPORT_SEEK, take_seek)                                                                  \
     TAKER(REPORT_LETTER, take_letter)                                                              \
+    TAKER(REPORT_ABSENCE, take_absence)                                                            \
     TAKER(REPORT_STALE, take_stale)                                                                \
+    TAKER(REPORT_SCHEMA, take_schema)                                                              \
     TAKER(REPORT_CONFIGURED, take_configured)                                                      \
     TAKER(REPORT_RENEWED, take_renewed)                                                            \
     TAKER(REPORT_ENDED, take_ended)
@@ -347,9 +456,15 @@ static void take_process_answer(struct app *a, const struct scout_mail *m)
     } else {
         beat_answer(&a->beat, m);
         if (m->seeks_wait) {
-            seeker_want(&a->seeker);
+            seeker_remind(&a->seeker);
         }
     }
+}
+
+static bool is_of_reload(enum scout_kind kind)
+{
+    return kind == SCOUT_FILE || kind == SCOUT_SCHEMA || kind == SCOUT_HISTORY ||
+           kind == SCOUT_CONFIG;
 }
 
 static void take_answer(struct app *a, struct scout_mail *answer)
@@ -360,7 +475,7 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     } else if (answer->kind == SCOUT_UNTRIMMED) {
         log_limited(a, LOG_NOWHERE, answer->error.text);
         scout_mail_free(answer);
-    } else if (answer->kind == SCOUT_FILE || answer->kind == SCOUT_CONFIG) {
+    } else if (is_of_reload(answer->kind)) {
         app_reload_answer(a, answer);
     } else if (answer->kind == SCOUT_REPLAY) {
         replayer_answer(&a->replayer, answer, clock_mono());
@@ -400,6 +515,7 @@ void app_inbox_take(struct app *a)
 {
     take_events(a);
     take_mail(a);
+    app_schemas_take(a);
 }
 
 static size_t free_mail(struct mailbox *box)
@@ -417,16 +533,20 @@ static size_t free_mail(struct mailbox *box)
 
 void app_inbox_show(struct app *a)
 {
-    if (free_mail(&a->asks) == 0) {
-        return;
+    if (free_mail(&a->asks) == 0 || a->site == NULL) {
+        return; /* a reload may have turned it off */
     }
     struct snapshot_source from = {
+        .client = a->client,
         .crew = a->crew,
         .policies = a->policies,
         .past = &a->past,
         .workers = a->workers,
         .worker_count = a->worker_count,
         .workers_down = a->down,
+        .target_why = a->progress.target,
+        .registry_why = a->progress.registry,
+        .schemas = a->schemas.count,
         .buffer_limit = app_buffer_limit(a),
         .troubles = &a->troubles,
         .ready = a->ready,

@@ -70,6 +70,9 @@ static usec_t time_left(const struct app *a)
 /* Nobody will start this process again soon: the group need not keep partitions for it. */
 static bool is_final(const struct app *a)
 {
+    if (a->code == EXIT_FENCED) {
+        return false; /* they are another's */
+    }
     return a->drain != NULL || a->code == EXIT_CONFIG || a->code == EXIT_TARGET;
 }
 
@@ -81,7 +84,7 @@ bool app_stop_finish(struct app *a)
             return false;
         }
     }
-    if (!scout_stop(a->scout, time_left(a))) {
+    if (!scout_stop(a->scout, time_left(a)) || !app_schemas_stop(a, time_left(a))) {
         return false;
     }
     crew_free(a->crew);

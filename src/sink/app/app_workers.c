@@ -21,6 +21,7 @@ void app_start_worker(struct app *a)
         .beat = vitals_worker(&a->vitals, (uint32_t) i + 1),
     };
     a->workers[i] = worker_start(&wc);
+    app_schemas_welcome(a, a->workers[i]);
 }
 
 struct totals app_totals(const struct app *a)
@@ -55,7 +56,8 @@ uint64_t app_buffer_limit(const struct app *a)
     return config_workers(a->cfg) * batches_held(a->cfg) * a->cfg->batch.max_bytes;
 }
 
-/* Invariant I8: what queues, batches and one response can hold together. */
+/* Invariant I8: what queues, batches, responses of brokers and our own answers can hold together.
+ */
 void app_log_memory(const struct app *a)
 {
     uint32_t workers = config_workers(a->cfg);
@@ -64,11 +66,15 @@ void app_log_memory(const struct app *a)
     /* A response may come on top of a full queue while the next is on its way, each with what the
      * library adds to its messages. */
     uint64_t fetching = 2 * 2 * m.fetch_bytes;
-    uint64_t replay = config_needs_schema(a->cfg) ? a->cfg->batch.max_bytes : 0;
-    uint64_t bound = workers * (m.queue_bytes + batches) + fetching + replay + PROGRAM_BYTES;
+    uint64_t replay = a->has_schema ? a->cfg->batch.max_bytes : 0;
+    uint64_t http = site_memory(a->cfg);
+    uint64_t schemas = config_has_registry(a->cfg) ? SCHEMAS_BOUND : 0;
+    uint64_t bound = workers * (m.queue_bytes + batches) + fetching + replay + http + schemas +
+                     PROGRAM_BYTES;
 
     log_event(LOG(memory_bound), (unsigned long long) (bound >> 20), workers,
               (unsigned long long) (m.queue_bytes >> 20), (unsigned long long) (batches >> 20),
               (unsigned long long) (fetching >> 20), (unsigned long long) (replay >> 20),
+              (unsigned long long) (http >> 20), (unsigned long long) (schemas >> 20),
               (unsigned long long) (PROGRAM_BYTES >> 20));
 }

@@ -17,15 +17,24 @@
 void crew_event(struct crew *c, struct event *e)
 {
     if (e->kind == EVENT_ASSIGN) {
+        crew_rights_group_works(c);
         crew_rebalance_assign(c, e);
     } else if (e->kind == EVENT_REVOKE) {
         crew_rebalance_revoke(c, e);
     } else if (e->kind == EVENT_COMMITTED) {
+        if (e->text[0] == '\0' && e->ref_count > 0) {
+            crew_rights_group_works(c);
+        }
         crew_commit_answer(c, e);
         crew_rebalance_committed(c);
     } else if (e->kind == EVENT_DOUBT) {
         crew_verify_event(c, e);
-    } else if (e->kind == EVENT_AWAY) {
+    } else if (e->kind == EVENT_DENIED) {
+        crew_rights_event(c, e);
+        crew_topics_event(c, e);
+    } else if (e->kind == EVENT_NO_TOPIC) {
+        crew_topics_event(c, e);
+    } else if (e->kind == EVENT_AWAY || e->kind == EVENT_REFUSED || e->kind == EVENT_NO_TOKEN) {
         crew_ask_ping(c);
     }
 }
@@ -57,6 +66,7 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_TOPICS:
         crew_ask_answer_ping(c, m);
         crew_first_topics(c, m);
+        crew_topics_answer(c, m);
         break;
     case SCOUT_PING:
         crew_ask_answer_ping(c, m);
@@ -79,21 +89,36 @@ void crew_answer(struct crew *c, struct scout_mail *m)
     case SCOUT_ADMITTED:
     case SCOUT_UNTRIMMED:
     case SCOUT_FILE:
+    case SCOUT_SCHEMA:
+    case SCOUT_HISTORY:
     case SCOUT_CONFIG:
         break; /* the replayer's, the seeker's, the drain's, main's */
     case SCOUT_AWAY:
-        c->away = true;
-        log_event(LOG(brokers_away), m->error.text);
+        crew_brokers_away(c, m->error.text);
         break;
     case SCOUT_REACHABLE:
-        c->away = false;
-        log_event(LOG(brokers_back));
+        crew_brokers_back(c);
         break;
     }
     scout_mail_free(m);
 }
 
 /* ---- the turn ---- */
+
+/* For STATUS, /readyz and the page. */
+static void show_lacks(struct crew *c)
+{
+    const char *rights = c->rights.shown;
+    const char *topics = c->topics_asked.shown;
+    const char *brokers = c->missing > 0 ? c->why_missing.text : "";
+    bool is_first_over = *rights != '\0' && (*topics != '\0' || *brokers != '\0');
+    bool is_second_over = *topics != '\0' && *brokers != '\0';
+    struct error all;
+
+    error_set(&all, ERROR_LINK, "%s%s%s%s%s%s", rights, is_first_over ? "; " : "", topics,
+              is_second_over ? "; " : "", *brokers != '\0' ? "kafka: " : "", brokers);
+    error_short_text(&all, c->lacks, sizeof c->lacks);
+}
 
 static void retry(struct crew *c, struct partition *p)
 {
@@ -141,9 +166,12 @@ void crew_turn(struct crew *c, usec_t now)
             say_again(c->partitions[i], now);
         }
     }
+    crew_brokers_turn(c, now);
     crew_verify_turn(c, now);
     crew_member_turn(c, now);
     crew_unread_turn(c, now);
+    crew_rights_turn(c, now);
+    crew_topics_turn(c, now);
     crew_first_ask(c, now);
     crew_first_ask_offsets(c);
     crew_verify_ask(c);
@@ -151,6 +179,7 @@ void crew_turn(struct crew *c, usec_t now)
     crew_ends_ask(c, now);
     crew_fetch_turn(c, now);
     crew_commit_turn(c, now);
+    show_lacks(c);
 }
 
 usec_t crew_deadline(const struct crew *c)
@@ -162,6 +191,8 @@ usec_t crew_deadline(const struct crew *c)
     at = MIN(at, MIN(crew_fetch_deadline(c), crew_commit_deadline(c)));
     at = MIN(at, MIN(crew_member_deadline(c), crew_unread_deadline(c)));
     at = MIN(at, MIN(crew_first_deadline(c), crew_reload_deadline(c)));
+    at = MIN(at, MIN(crew_brokers_deadline(c), crew_rights_deadline(c)));
+    at = MIN(at, crew_topics_deadline(c));
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
         at = MIN(at, MIN(p->retry_at, stands(p) ? p->repeat_at : USEC_NEVER));
@@ -175,7 +206,7 @@ bool crew_is_ready(const struct crew *c)
 {
     bool started = c->started_once || (c->count == 0 && (c->assigned_once || c->nothing_matches));
 
-    return started && crew_member_is_at_rest(c);
+    return started && crew_member_is_at_rest(c) && c->rights.group_since == USEC_NEVER;
 }
 
 static uint64_t above(int64_t high, int64_t low)
@@ -185,7 +216,13 @@ static uint64_t above(int64_t high, int64_t low)
 
 struct crew_summary crew_summary(const struct crew *c)
 {
-    struct crew_summary s = {.joined = c->assigned_once, .away = c->away};
+    struct crew_summary s = {
+        .joined = c->assigned_once,
+        .away = c->away,
+        .why_away = c->away ? c->why_away.text : NULL,
+        .group_denied = c->rights.group_since != USEC_NEVER,
+        .lacks = c->lacks,
+    };
 
     for (size_t i = 0; i < c->count; i++) {
         const struct partition *p = c->partitions[i];
@@ -206,6 +243,11 @@ struct crew_summary crew_summary(const struct crew *c)
         }
     }
     return s;
+}
+
+struct crew_rebalances crew_rebalances(const struct crew *c)
+{
+    return c->seen;
 }
 
 size_t crew_view_count(const struct crew *c)
@@ -271,7 +313,7 @@ static enum crew_hold hold_of(const struct partition *p)
         return CREW_ELSEWHERE;
     }
     if (p->state == PARTITION_STOPPED && p->start == START_NONE &&
-        p->standing != STANDING_WAITING) {
+        p->standing != STANDING_WAITING && !p->lacks_schema) {
         return CREW_STOPPED;
     }
     bool reads = p->state == PARTITION_FETCHING && p->start == START_NONE;
@@ -298,6 +340,8 @@ struct crew *crew_new(const struct crew_config *cc)
     c->active = cc->worker_count;
     crew_commit_init(c);
     crew_member_init(c);
+    crew_rights_init(c);
+    crew_topics_init(c);
     crew_plan_init(c);
     crew_unread_init(c);
     return c;
@@ -317,8 +361,11 @@ void crew_free(struct crew *c)
     free(c->load);
     index_done(&c->index);
     topics_done(c);
+    crew_stranger_done(c);
     crew_member_done(c);
     crew_plan_done(c);
     unread_free(c->unread);
+    crew_rights_done(c);
+    crew_topics_done(c);
     free(c);
 }

@@ -73,9 +73,22 @@ struct crew_summary {
     size_t standing[STANDING_STATES]; /* that do not move, by why; [STANDING_NONE]: that do */
     const char *why;                  /* ... one of them, borrowed until the crew is called next */
     bool joined;                      /* the group has given an assignment, perhaps an empty one */
+    bool group_denied;                /* the brokers refuse the group */
     bool away;                        /* the brokers cannot be reached, as far as is known */
+    /* Borrowed until the crew is called next: */
+    const char *why_away; /* NULL: not away */
+    const char *lacks;    /* rights, topics, some of the brokers; "": nothing */
 };
 struct crew_summary crew_summary(const struct crew *c);
+
+/* What the group has done with this process since it began. */
+struct crew_rebalances {
+    uint64_t assigned; /* times that it was given partitions, perhaps none; */
+    uint64_t revoked;  /*   that some were taken away; */
+    uint64_t lost;     /*   that all were gone already */
+    int64_t last_ms;   /* Unix time of the last of them; 0: none yet */
+};
+struct crew_rebalances crew_rebalances(const struct crew *c);
 
 /* How one partition stands in this process. */
 enum crew_hold {

@@ -15,34 +15,47 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "sink/shared/remedy.h"
+
+#include <stdio.h>
 
 #define RANGE_RETRY USEC_PER_SEC
 
 /* ---- it stops ---- */
 
-/* How to accept the log that is there: an offset that is set by hand is taken to be one of it. */
+/* How to accept the log that is there: an offset that is set by hand is taken to be one of it.
+ * from: where to go on; -1: at its beginning, which is not known here. */
 static void hint_accept(const struct crew *c, const struct partition *p, const char *why,
-                        struct error *err)
+                        int64_t from, struct error *err)
 {
     const struct config *cfg = c->cc.cfg;
+    _cleanup_buf_ struct buf how = {0};
+    char where[40] = "";
 
-    if (config_has_ledger(cfg)) {
-        error_hint(err,
-                   "%s To continue with the present log, choose an offset: "
-                   "SELECT %s.seek('%s', '%s', %d, OFFSET);",
-                   why, cfg->postgres.schema, cfg->sink, p->topic, p->number);
-    } else {
-        error_hint(
-            err,
-            "%s To continue, stop pgsinkd and move the group: kafka-consumer-groups.sh --group %s "
-            "--topic %s:%d --reset-offsets --to-offset OFFSET --execute",
-            why, cfg->kafka.group, p->topic, p->number);
+    if (from >= 0) {
+        snprintf(where, sizeof where, " from offset %lld on", (long long) from);
     }
+    if (config_has_ledger(cfg)) {
+        buf_add_z(&how, "SELECT ");
+        remedy_schema(cfg, &how);
+        buf_printf(&how, ".seek('%s', '%s', ", cfg->sink, p->topic);
+        if (from >= 0) {
+            buf_printf(&how, "%d, %lld);", p->number, (long long) from);
+        } else {
+            buf_printf(&how, "'earliest', %d);", p->number);
+        }
+        error_hint(err, "%s To store what the log holds now%s: %s", why, where, buf_cstr(&how));
+        return;
+    }
+    remedy_move_group(cfg, p->topic, p->number, from, &how);
+    error_hint(err, "%s To store what it holds now%s, stop pgsinkd and move the group: %s", why,
+               where, buf_cstr(&how));
 }
 
-void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err)
+void crew_gap_stop(struct crew *c, struct partition *p, const char *why, int64_t from,
+                   struct error *err)
 {
-    hint_accept(c, p, why, err);
+    hint_accept(c, p, why, from, err);
     if (partition_stands(p, STANDING_STOPPED, err->sqlstate)) {
         log_fault_at(partition_at(p, p->reset_offset), LOG_log_refused, err);
     }
@@ -201,7 +214,7 @@ static void decide(struct crew *c, struct partition *p, int64_t low, int64_t hig
     const char *why = describe(p, low, high, &err);
 
     if (c->cc.cfg->kafka.on_gap == ON_GAP_STOP || !is_understood(p, low)) {
-        crew_gap_stop(c, p, why, &err);
+        crew_gap_stop(c, p, why, place_to_go_on(p, ON_GAP_EARLIEST, low, high), &err);
     } else {
         go_on(c, p, &err, low, high);
     }

@@ -21,7 +21,8 @@
  *
  * Whenever the process is killed, what is written down is what the group was seen to read, or less:
  * too little costs a rejoin at the next start, too much would hide a topic that nobody reads. Hence
- * YIELDING, and nothing is written before the group has been asked. Main thread.
+ * YIELDING, and nothing is written before the group has been asked; and a reload that takes topics
+ * out strikes them off before the group hears of it. Main thread.
  */
 #include "sink/crew/crew_state.h"
 
@@ -134,6 +135,15 @@ static bool may_keep(const struct crew *c)
     return config_has_ledger(c->cc.cfg) && !c->member.unkept;
 }
 
+/* Has the group been seen to read it? Before it was asked in this start, what counts is the last
+ * time. */
+static bool is_seen(const struct member *me, const char *topic)
+{
+    bool asked = me->state == MEMBER_SETTLED && me->written;
+
+    return asked || contains(me->former, me->former_count, topic);
+}
+
 static void write_down(struct crew *c)
 {
     struct member *me = &c->member;
@@ -142,9 +152,9 @@ static void write_down(struct crew *c)
         return;
     }
     struct scout_mail *m = scout_mail_new(SCOUT_JOINED, 0);
-    m->names = mem_array(me->topic_count, sizeof *m->names);
+    m->names = mem_array(MAX(me->topic_count, 1), sizeof *m->names);
     for (size_t i = 0; i < me->topic_count; i++) {
-        if (me->state != MEMBER_YIELDING || contains(me->former, me->former_count, me->topics[i])) {
+        if (is_seen(me, me->topics[i])) {
             m->names[m->name_count++] = mem_strdup(me->topics[i]);
         }
     }
@@ -192,14 +202,20 @@ static void rejoin(struct crew *c, const char *why)
 
 static void answer_joined(struct crew *c, const struct scout_mail *m)
 {
-    c->member.writing = false;
-    if (m->failed) {
-        write_down(c);
-        return;
-    }
+    struct member *me = &c->member;
+
+    me->writing = false;
     if (m->error.class != ERROR_NONE) {
         give_up_keeping(c, m);
     }
+    if (m->failed || me->stale) {
+        me->stale = false;
+        write_down(c);
+    }
+    if (me->writing) {
+        return;
+    }
+    c->subscribe_at = 0;
     if (c->member.state == MEMBER_YIELDING) {
         leave(c);
     }
@@ -273,6 +289,39 @@ bool crew_member_is_settled(const struct crew *c)
 bool crew_member_is_at_rest(const struct crew *c)
 {
     return crew_member_is_settled(c) || c->member.state == MEMBER_DOUBTING;
+}
+
+/* ---- a reload ---- */
+
+/* Keeps those that a route of now takes; whether there were others. */
+static bool strike(struct crew *c)
+{
+    struct member *me = &c->member;
+    size_t n = 0;
+
+    for (size_t i = 0; i < me->topic_count; i++) {
+        if (plan_takes(c->cc.plan, me->topics[i])) {
+            me->topics[n++] = me->topics[i];
+        } else {
+            free(me->topics[i]);
+        }
+    }
+    bool others = n < me->topic_count;
+    me->topic_count = n;
+    return others;
+}
+
+bool crew_member_strike(struct crew *c)
+{
+    struct member *me = &c->member;
+    bool unknown = me->state == MEMBER_JOINING || me->state == MEMBER_ASKING;
+
+    if (me->id == NULL || !may_keep(c) || unknown || !(me->kept || me->written) || !strike(c)) {
+        return false;
+    }
+    me->stale = me->writing;
+    write_down(c);
+    return true;
 }
 
 /* ---- does the assignment fit? ---- */

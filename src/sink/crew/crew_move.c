@@ -16,6 +16,8 @@ static void begin_again(struct crew *c, const char *topic, int32_t number)
 
     if (plan_takes(c->cc.plan, topic)) {
         crew_first_begin(c, partition_add(c, &ref));
+    } else {
+        crew_stranger_add(c, topic, number); /* until the group takes it */
     }
 }
 

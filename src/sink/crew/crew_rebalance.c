@@ -35,11 +35,14 @@ void crew_rebalance_assign(struct crew *c, const struct event *e)
     client_accept(c->cc.client);
     c->assigned_once = true;
     c->assigned_at = clock_mono();
+    c->seen.assigned++;
+    c->seen.last_ms = clock_wall_ms();
     bool stranger = false;
     log_event(LOG(assigned), e->ref_count, e->ref_count == 1 ? "" : "s");
     for (size_t i = 0; i < e->ref_count; i++) {
         if (!plan_takes(c->cc.plan, e->refs[i].topic)) {
             log_stranger(e, i);
+            crew_stranger_add(c, e->refs[i].topic, e->refs[i].partition);
             stranger = true;
         } else if (index_find(&c->index, e->refs[i].topic, e->refs[i].partition) == NULL) {
             crew_first_begin(c, partition_add(c, &e->refs[i]));
@@ -114,10 +117,14 @@ void crew_rebalance_revoke(struct crew *c, const struct event *e)
     log_event(LOG(revoked), e->ref_count, e->ref_count == 1 ? "" : "s",
               e->lost ? "lost: the group has gone on without this member" : "revoked");
     c->revoking = true;
+    c->seen.revoked += !e->lost;
+    c->seen.lost += e->lost;
+    c->seen.last_ms = clock_wall_ms();
     c->revoke_deadline = clock_mono() + RELEASE_BUDGET;
     c->revoke_refs = mem_array(e->ref_count, sizeof *c->revoke_refs);
     for (size_t i = 0; i < e->ref_count; i++) {
         struct partition *p = index_find(&c->index, e->refs[i].topic, e->refs[i].partition);
+        crew_stranger_revoked(c, &e->refs[i]);
         if (p != NULL) {
             release(c, p, !e->lost);
         } else {

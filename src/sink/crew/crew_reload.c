@@ -12,6 +12,8 @@
 #include <string.h>
 
 #define SUBSCRIBE_RETRY USEC_PER_SEC
+/* How long a static member waits until it is written down that it gives up topics. */
+#define STRIKE_LIMIT USEC_PER_SEC
 
 /* ---- topics ---- */
 
@@ -173,10 +175,12 @@ void crew_reload(struct crew *c, const struct config *cfg, struct policies *poli
     crew_commit_configure(c);
     tell_workers(c, policies);
     move_concerned(c);
+    crew_stranger_begin(c);
+    crew_topics_reload(c);
     c->rebalances = false;
     if (!names_all(before, cfg) || !names_all(cfg, before)) {
         c->subscribe_due = true;
-        c->subscribe_at = 0;
+        c->subscribe_at = crew_member_strike(c) ? clock_mono() + STRIKE_LIMIT : 0;
     }
 }
 

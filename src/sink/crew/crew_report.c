@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "sink/shared/delays.h"
+#include "sink/shared/remedy.h"
 
 #include <assert.h>
 
@@ -60,40 +61,16 @@ static void take_resumed(struct crew *c, struct partition *p, const struct repor
     }
 }
 
-/* How to go on after a record that stops its partition. */
-static void hint_skip(const struct config *cfg, const struct partition *p, long long next,
-                      struct error *err)
-{
-    if (config_has_ledger(cfg)) {
-        error_hint(err,
-                   "Fix the cause and try again: SELECT %s.seek('%s', '%s', %d, %lld); with %lld "
-                   "it skips the record.",
-                   cfg->postgres.schema, cfg->sink, p->topic, p->number, next - 1, next);
-    } else {
-        error_hint(err,
-                   "Fix the cause and restart, or stop and skip the record: "
-                   "kafka-consumer-groups.sh --group %s --topic %s:%d --reset-offsets "
-                   "--to-offset %lld --execute",
-                   cfg->kafka.group, p->topic, p->number, next);
-    }
-}
-
-static void hint_resume(const struct config *cfg, const struct partition *p, struct error *err)
-{
-    if (config_has_ledger(cfg) && err->hint[0] == '\0') {
-        error_hint(err, "When the cause is gone: SELECT %s.resume('%s', '%s', %d);",
-                   cfg->postgres.schema, cfg->sink, p->topic, p->number);
-    }
-}
-
 /* A line when it begins to stand, or stands for another reason; not for each try. */
 static void log_standing(const struct config *cfg, struct partition *p, const struct report *r)
 {
-    struct error err = r->error;
+    struct standing why = {.state = r->standing, .offset = r->offset, .why = r->error};
 
-    if (!partition_stands(p, r->standing, err.sqlstate)) {
+    if (!partition_stands(p, r->standing, r->error.sqlstate)) {
         return;
     }
+    remedy_for(cfg, p->topic, p->number, &why);
+    struct error err = why.why;
     if (r->standing == STANDING_PAUSED) {
         log_fault_at(where(p, r), LOG_partition_paused, &err);
         return;
@@ -101,7 +78,6 @@ static void log_standing(const struct config *cfg, struct partition *p, const st
     if (r->kept) {
         error_wrap(&err, "%s-%d@%lld is %s", p->topic, p->number, (long long) r->offset,
                    standing_name(r->standing));
-        hint_resume(cfg, p, &err);
         log_fault_at(where(p, r), LOG_partition_stood, &err);
         return;
     }
@@ -119,16 +95,12 @@ static void log_standing(const struct config *cfg, struct partition *p, const st
         log_fault_at(where(p, r), LOG_partition_poisoned, &err);
         break;
     case STANDING_OVER_LIMIT:
-        hint_resume(cfg, p, &err);
         log_fault_at(where(p, r), LOG_route_over_limit, &err);
         break;
     case STANDING_NONE:
     case STANDING_STOPPED:
     case STANDING_PAUSED:
     case STANDING_STATES:
-        if (err.hint[0] == '\0') {
-            hint_skip(cfg, p, (long long) r->offset + 1, &err);
-        }
         log_fault_at(where(p, r), LOG_partition_stopped, &err);
         break;
     }
@@ -141,6 +113,7 @@ static void take_stopped(struct crew *c, struct partition *p, const struct repor
     log_beginning(p, r);
     log_standing(c->cc.cfg, p, r);
     partition_stop(p, r->error.text);
+    p->lacks_schema = r->lacks_schema;
     p->retry_at = plan_at;
     c->started_once = true; /* nothing more is known of it by a start */
     crew_fetch_want(c);     /* the others go on without it */

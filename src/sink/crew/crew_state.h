@@ -11,6 +11,8 @@
  *     --------------------------------------------------------------------------------------
  *     crew_move.c         partitions that begin again, perhaps with another worker
  *     --------------------------------------------------------------------------------------
+ *     crew_stranger.c     partitions of this member that no route takes
+ *     --------------------------------------------------------------------------------------
  *     crew_first.c        where partitions begin     crew_member.c  does the old assignment of a
  *                         that have no row                          static member fit?
  *                                                    crew_verify.c  is it still the same log?
@@ -61,6 +63,7 @@ struct member {
     bool rejoined; /* in this start, or about to */
     bool written;  /* topics are written down, or about to be */
     bool writing;  /* ... and the answer is not here yet */
+    bool stale;    /* what is being written has too much, and is to be written again */
     bool unkept;   /* they cannot be: a right is missing */
 };
 
@@ -84,12 +87,26 @@ struct crew {
     bool assigned_once;
     usec_t assigned_at; /* last */
     bool started_once;
-    bool away;            /* the brokers cannot be reached, as far as the scout knows */
+    bool away;               /* the brokers cannot be reached, as far as the scout knows */
+    struct error why_away;   /* ... and why, */
+    uint64_t why_changes;    /*   as it was then (client_why_changes), */
+    char why_otherwise[128]; /*   and what is said where the library has not said it */
+    bool why_was_known;      /* the last line about it has said what is wrong */
+    usec_t away_say_at;      /* when the log says it again */
+    size_t missing;          /* brokers that cannot be reached, while others can, */
+    struct error why_missing;
+    uint64_t missing_names[CLIENT_MISSING_MOST]; /*   as client_missing names them; */
+    uint64_t missing_named[64];                  /*   those that the log has named, a ring, */
+    size_t missing_said;                         /*   so many of them since all could be reached, */
+    usec_t missing_say_at;                       /*   when it says it again, */
+    usec_t missing_look_at;                      /*   and when that is looked at */
+    char lacks[400];      /* what is missing, for people: rights, brokers; "": nothing */
     bool nothing_matches; /* no topic that any route takes exists, as far as was asked */
     bool starts_due;
-    bool resume_awaited; /* some workers have not answered ORDER_RESUME yet */
-    usec_t starts_since; /* when starts_due became true */
-    usec_t fetch_at;     /* not before: the library has refused */
+    bool resume_awaited;         /* some workers have not answered ORDER_RESUME yet */
+    usec_t starts_since;         /* when starts_due became true */
+    usec_t fetch_at;             /* not before: the library has refused */
+    struct crew_rebalances seen; /* what the group has done */
     /* a revocation that is not answered yet */
     bool revoking;
     size_t revoke_waits; /* partitions whose release is awaited */
@@ -132,9 +149,54 @@ struct crew {
     usec_t subscribe_at;       /* not before: the library has refused */
     usec_t ends_at;
     usec_t group_at;
+    struct crew_rights {
+        usec_t group_since; /* since when the group is refused; USEC_NEVER: it is not */
+        usec_t group_again; /* when that is said again */
+        char group_text[256];
+        struct denied_topic *topics;
+        size_t count;
+        size_t cap;
+        usec_t look_at;
+        usec_t doubt_at;
+        char shown[400]; /* all of it, for people; "": nothing is refused */
+    } rights;
+    struct crew_topics { /* that the file names and that do not exist */
+        struct missing_topic *items;
+        size_t count;
+        size_t cap;
+        bool asking;
+        usec_t at;          /* when it is asked which topics there are */
+        usec_t doubt_until; /* until then soon again: the library has not found one */
+        char shown[280];    /* for people; "": none is missing */
+    } topics_asked;
     struct unread *unread;
     struct member member;
+    struct partition_ref *strangers; /* crew_stranger.c */
+    size_t stranger_count;
+    size_t stranger_cap;
 };
+
+/* crew_rights.c: EVENT_DENIED of a group or topic. group_works: it has assigned, or taken offsets,
+ * so it is not refused: without the right to it neither is possible. */
+void crew_rights_event(struct crew *c, const struct event *e);
+void crew_rights_group_works(struct crew *c);
+void crew_rights_turn(struct crew *c, usec_t now);
+bool crew_rights_shows(const struct crew *c, const char *topic); /* that it may not be read */
+usec_t crew_rights_deadline(const struct crew *c);
+void crew_rights_init(struct crew *c);
+void crew_rights_done(struct crew *c);
+
+/*
+ * crew_topics.c: event: EVENT_NO_TOPIC, or a denial of a topic; answer: SCOUT_TOPICS, whoever has
+ * asked; reload: the file may name others now.
+ */
+void crew_topics_event(struct crew *c, const struct event *e);
+void crew_topics_answer(struct crew *c, const struct scout_mail *m);
+void crew_topics_reload(struct crew *c);
+void crew_topics_turn(struct crew *c, usec_t now);
+usec_t crew_topics_deadline(const struct crew *c);
+void crew_topics_init(struct crew *c);
+void crew_topics_done(struct crew *c);
 
 /* crew_rebalance.c */
 void crew_rebalance_assign(struct crew *c, const struct event *e); /* EVENT_ASSIGN */
@@ -155,6 +217,16 @@ void crew_move_begin(struct crew *c, struct partition *p);
 void crew_move_again(struct crew *c, struct partition *p);
 struct partition *crew_move_find(const struct crew *c, const struct partition_ref *ref);
 void crew_move_over(struct crew *c, struct partition *p);
+
+/*
+ * crew_stranger.c
+ * add: the group has given it to this member, and no route takes it. revoked: it has taken it away.
+ * begin: the routes have changed: those that one takes now begin.
+ */
+void crew_stranger_add(struct crew *c, const char *topic, int32_t number);
+void crew_stranger_revoked(struct crew *c, const struct partition_ref *ref);
+void crew_stranger_begin(struct crew *c);
+void crew_stranger_done(struct crew *c);
 
 /* crew_reload.c */
 void crew_reload_turn(struct crew *c, usec_t now);
@@ -192,6 +264,9 @@ void crew_member_answer(struct crew *c, struct scout_mail *m); /* SCOUT_MEMBER, 
 void crew_member_group(struct crew *c, const struct scout_mail *m, const char *missing);
 void crew_member_turn(struct crew *c, usec_t now);
 usec_t crew_member_deadline(const struct crew *c);
+/* The routes have changed: what is written down is to have no topic any more that none takes.
+ * Returns whether that is under way; then crew_reload.c subscribes when it is done. */
+bool crew_member_strike(struct crew *c);
 bool crew_member_is_settled(const struct crew *c); /* its assignment fits, as far as is known */
 bool crew_member_is_at_rest(const struct crew *c); /* ... or it only doubts */
 
@@ -223,10 +298,12 @@ void crew_plan_replaced(struct crew *c, const struct plan_renewal *renewal); /* 
 /*
  * crew_gap.c
  * begin: asks for the range of the log, then decides. stop: stops the partition without asking; err
- * says what has happened, why what a person should know about it.
+ * says what has happened, why what a person should know about it; from is where to go on, or
+ * -1: at the beginning of the log.
  */
 void crew_gap_begin(struct partition *p, int64_t offset, enum reset_cause cause);
-void crew_gap_stop(struct crew *c, struct partition *p, const char *why, struct error *err);
+void crew_gap_stop(struct crew *c, struct partition *p, const char *why, int64_t from,
+                   struct error *err);
 void crew_gap_report(struct partition *p, const struct report *r); /* REPORT_RESET */
 void crew_gap_ask(struct crew *c);
 void crew_gap_answer(struct crew *c, const struct scout_mail *m);
@@ -251,6 +328,16 @@ struct partition *crew_ask_wanted(const struct crew *c, const struct scout_mail 
 void crew_ask_ping(struct crew *c);                                    /* the brokers, now */
 void crew_ask_answer_ping(struct crew *c, const struct scout_mail *m); /* SCOUT_PING, _TOPICS */
 void crew_ask_group(struct crew *c);                                   /* SCOUT_GROUP, now */
+
+/*
+ * crew_brokers.c, for the front door: the scout has found that no broker can be reached (otherwise:
+ * what is said if the library has not said why), or that one can again. turn: says the former again
+ * while it lasts, and looks whether some of them cannot.
+ */
+void crew_brokers_away(struct crew *c, const char *otherwise);
+void crew_brokers_back(struct crew *c);
+void crew_brokers_turn(struct crew *c, usec_t now);
+usec_t crew_brokers_deadline(const struct crew *c);
 
 /* crew_fetch.c */
 void crew_fetch_want(struct crew *c); /* there is something to start, or to stop fetching */

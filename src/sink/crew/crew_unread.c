@@ -26,9 +26,8 @@ void crew_unread_turn(struct crew *c, usec_t now)
         return;
     }
     c->group_at = now + INTERVAL;
-    bool in_group = c->assigned_once && !c->revoking && crew_member_is_settled(c);
-    if (in_group && client_is_member(c->cc.client)) {
-        crew_ask_group(c);
+    if (c->assigned_once && !c->revoking && crew_member_is_settled(c)) {
+        crew_ask_group(c); /* the scout sees whether we are in the group */
     }
 }
 

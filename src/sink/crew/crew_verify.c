@@ -117,7 +117,7 @@ static void stop_other_cluster(struct crew *c, struct partition *p, const struct
     error_set(&err, ERROR_RECORD,
               "%s-%d@%lld: next_offset %lld belongs to cluster '%s', and these brokers to '%s'",
               p->topic, p->number, at, at, p->known.ids.cluster, now->cluster);
-    crew_gap_stop(c, p, "Does kafka.brokers lead to the right cluster?", &err);
+    crew_gap_stop(c, p, "Does kafka.brokers lead to the right cluster?", -1, &err);
 }
 
 static void stop_other_log(struct crew *c, struct partition *p)
@@ -132,7 +132,7 @@ static void stop_other_log(struct crew *c, struct partition *p)
     crew_gap_stop(
         c, p,
         "The topic was deleted and created again, or the log was truncated by an unclean election.",
-        &err);
+        -1, &err);
 }
 
 static void judge(struct crew *c, struct partition *p, const struct scout_log *log)

@@ -35,6 +35,7 @@ void partition_set(struct partition *p, enum partition_state state)
 void partition_stop(struct partition *p, const char *why)
 {
     partition_set(p, PARTITION_STOPPED);
+    p->lacks_schema = false;
     free(p->why);
     p->why = mem_strdup(why);
 }

@@ -71,6 +71,7 @@ struct partition {
     bool committing;              /* a commit is on its way that changes it */
     char *why;                    /* STOPPED: the fault, without its hint; NULL before the first */
     enum standing_state standing; /* why it does not move, until it does; NONE: it moves */
+    bool lacks_schema;            /* STOPPED: only until the registry answers */
     char stands_for[6];           /* the SQLSTATE of that; "": it has none */
     usec_t stands_since;          /* monotonic */
     usec_t repeat_at;             /* when the log says so again */

@@ -31,8 +31,9 @@ void replayer_done(struct replayer *r)
 
 /* An answer that is still to come may name a place of before: then its route is passed, and comes
  * in the replay after that. */
-void replayer_reload(struct replayer *r, size_t route_count)
+void replayer_reload(struct replayer *r, bool able, size_t route_count)
 {
+    r->able = able;
     free(r->faults);
     r->fault_count = route_count + 2;
     r->faults = mem_array(r->fault_count, sizeof *r->faults);

@@ -28,8 +28,9 @@ struct replayer {
 void replayer_init(struct replayer *r, bool able, size_t route_count);
 void replayer_done(struct replayer *r);
 
-/* Another configuration, after which all that is marked is tried again. */
-void replayer_reload(struct replayer *r, size_t route_count);
+/* Another configuration, after which all that is marked is tried again. able: there is a table of
+ * dead letters by now. */
+void replayer_reload(struct replayer *r, bool able, size_t route_count);
 
 /* Letters may have been marked. */
 void replayer_want(struct replayer *r);

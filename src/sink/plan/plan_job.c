@@ -1,11 +1,9 @@
-/*
- * From the words of a route to the spec of its mapping; words that config and row share are
- * declared in both rooms, and checked here to be the same.
- */
+/* A table looked up, and the mapping of a route compiled onto it, see plan_job.h. */
 #include "sink/plan/plan_job.h"
 
-#include "base/mem.h"
 #include "pg/catalog.h"
+#include "pg/sqlstate.h"
+#include "sink/plan/plan_spec.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,212 +20,20 @@ struct plan_job *plan_job_free(struct plan_job *job)
     return NULL;
 }
 
-/* Where in the file an error of the mapping belongs: the entry of the column it names, else the
- * route's table. */
-static struct position place_of(const struct config_route *route, enum mapping_part part,
-                                const struct error *err)
-{
-    if (part == MAPPING_WHEN) {
-        return route->when_pos;
-    }
-    if (part == MAPPING_DELETE_WHEN) {
-        return route->delete_when_pos;
-    }
-    if (part == MAPPING_EXPLODE) {
-        return route->explode_pos;
-    }
-    if (part == MAPPING_ROOT) {
-        return route->root_pos;
-    }
-    for (size_t i = 0; part == MAPPING_COLUMN && i < route->columns.count; i++) {
-        if (strcmp(route->columns.items[i].column, err->column) == 0) {
-            return route->columns.items[i].pos;
-        }
-    }
-    return route->table_pos;
-}
-
-/* The entries of columns:, their values in one array. */
-struct column_entries {
-    struct mapping_entry *items;
-    struct mapping_value *values;
-};
-
-static void column_entries_done(struct column_entries *e)
-{
-    free(e->items);
-    free(e->values);
-}
-
-static struct column_entries column_entries_of(const struct config_columns *columns)
-{
-    size_t total = 0;
-
-    for (size_t i = 0; i < columns->count; i++) {
-        total += columns->items[i].value_count;
-    }
-    struct column_entries e = {
-        .items = mem_array(columns->count, sizeof *e.items),
-        .values = mem_array(total, sizeof *e.values),
-    };
-    struct mapping_value *v = e.values;
-    for (size_t i = 0; i < columns->count; i++) {
-        const struct config_column *c = &columns->items[i];
-        /* config and row have the same units in the same order, without knowing each other */
-        _Static_assert((int) CONFIG_UNIT_D == (int) UNIT_DAY, "units differ");
-        e.items[i] = (struct mapping_entry){
-            .column = c->column,
-            .values = v,
-            .value_count = c->value_count,
-            .unit = (enum time_unit) c->unit,
-            .parses = c->parse == CONFIG_PARSE_JSON,
-            .sql = c->sql,
-        };
-        for (size_t k = 0; k < c->value_count; k++) {
-            *v++ = (struct mapping_value){c->values[k].path, c->values[k].constant};
-        }
-    }
-    return e;
-}
-
-static struct value_rules rules_of(const struct config_route *route)
-{
-    /* config and row have the same words in the same order, without knowing each other */
-    _Static_assert((int) CONFIG_NUL_REPLACE == (int) NUL_REPLACE, "rules differ");
-    _Static_assert((int) CONFIG_BYTES_UTF8 == (int) BYTES_UTF8, "rules differ");
-    return (struct value_rules){
-        .nul = (enum nul_policy) route->nul,
-        .bytes = (enum bytes_policy) route->bytes,
-        .unit = (enum time_unit) route->time_unit,
-        .zone_sec = route->time_zone,
-        .strict_numbers = route->numbers == CONFIG_NUMBERS_STRICT,
-        .truncates = route->too_long == CONFIG_TOO_LONG_TRUNCATE,
-        .empty_as_null = route->empty_as_null,
-        .number_booleans = route->booleans == CONFIG_BOOLEANS_NUMBER,
-    };
-}
-
-/* A switch and not a table: a new word that is not in it does not compile. */
-static enum format_id format_of_word(enum config_format word)
-{
-    switch (word) {
-    case CONFIG_FORMAT_JSON:
-        return FORMAT_JSON;
-    case CONFIG_FORMAT_RAW:
-        return FORMAT_RAW;
-    }
-    __builtin_unreachable();
-}
-
-static enum key_format_id key_format_of_word(enum config_key_format word)
-{
-    switch (word) {
-    case CONFIG_KEY_AUTO:
-        return KEY_AUTO;
-    case CONFIG_KEY_TEXT:
-        return KEY_TEXT;
-    case CONFIG_KEY_JSON:
-        return KEY_JSON;
-    case CONFIG_KEY_INT32:
-        return KEY_INT32;
-    case CONFIG_KEY_INT64:
-        return KEY_INT64;
-    }
-    __builtin_unreachable();
-}
-
-static enum unknown_policy unknown_of(const struct config_route *route)
-{
-    if (strcmp(route->unknown_fields, "ignore") == 0) {
-        return UNKNOWN_IGNORE;
-    }
-    return strcmp(route->unknown_fields, "error") == 0 ? UNKNOWN_FAULT : UNKNOWN_COLLECT;
-}
-
-/* Of what a route says, all but its columns. */
-static struct mapping_spec spec_of(const struct config_route *route, enum mapping_part *out_part)
-{
-    static const enum row_action actions[] = {
-        [MODE_APPEND] = ROW_INSERT,
-        [MODE_UPSERT] = ROW_UPSERT,
-        [MODE_IGNORE] = ROW_IGNORE,
-        [MODE_UPDATE] = ROW_UPDATE,
-    };
-    static const enum mapping_delete deletes[] = {
-        [CONFIG_DELETE_OFF] = DELETE_OFF,
-        [CONFIG_DELETE_TOMBSTONE] = DELETE_TOMBSTONE,
-        [CONFIG_DELETE_CHANGE] = DELETE_CHANGE,
-    };
-    static const enum mapping_envelope envelopes[] = {
-        [CONFIG_ENVELOPE_NONE] = ENVELOPE_NONE,
-        [CONFIG_ENVELOPE_DEBEZIUM] = ENVELOPE_DEBEZIUM,
-        [CONFIG_ENVELOPE_CONNECT] = ENVELOPE_CONNECT,
-    };
-    static const enum decimal_texts decimals[] = {
-        [CONFIG_DECIMAL_AUTO] = DECIMAL_AUTO,
-        [CONFIG_DECIMAL_STRING] = DECIMAL_STRING,
-        [CONFIG_DECIMAL_NUMBER] = DECIMAL_NUMBER,
-        [CONFIG_DECIMAL_BASE64] = DECIMAL_BASE64,
-    };
-    static const enum time_precision precisions[] = {
-        [TIME_PRECISION_AUTO] = PRECISION_AUTO,
-        [TIME_PRECISION_ADAPTIVE] = PRECISION_ADAPTIVE,
-        [TIME_PRECISION_ADAPTIVE_TIME] = PRECISION_ADAPTIVE_TIME_MICROSECONDS,
-        [TIME_PRECISION_CONNECT] = PRECISION_CONNECT,
-        [TIME_PRECISION_MICROSECONDS] = PRECISION_MICROSECONDS,
-        [TIME_PRECISION_NANOSECONDS] = PRECISION_NANOSECONDS,
-    };
-
-    /* config and row have the same words in the same order, without knowing each other */
-    _Static_assert((int) CONFIG_NAMES_SNAKE_CASE == (int) NAMES_SNAKE_CASE, "names differ");
-    return (struct mapping_spec){
-        .route = route->name,
-        .action = actions[route->mode],
-        .key = (const char *const *) route->key.items,
-        .key_count = route->key.count,
-        .deletes = deletes[route->delete],
-        .envelope = envelopes[route->envelope],
-        .precision = precisions[route->time_precision],
-        .decimal = decimals[route->decimal],
-        .placeholder = *route->placeholder ? route->placeholder : NULL,
-        .root = strcmp(route->root, "value") != 0 || route->parse == CONFIG_PARSE_JSON ? route->root
-                                                                                       : NULL,
-        .parses_root = route->parse == CONFIG_PARSE_JSON,
-        .truncates = route->on_truncate == ON_TRUNCATE_APPLY,
-        .soft_delete = *route->soft_delete ? route->soft_delete : NULL,
-        .only_if_newer = (const char *const *) route->only_if_newer.items,
-        .only_if_newer_count = route->only_if_newer.count,
-        .rules = rules_of(route),
-        .unknown = unknown_of(route),
-        .unknown_column = route->unknown_fields,
-        .format = format_of_word(route->format),
-        .names = (enum name_policy) route->names,
-        .key_format = key_format_of_word(route->key_format),
-        .named_by = route->table.is_by_record ? route->table.name : NULL,
-        .explode = *route->explode ? route->explode : NULL,
-        .when = *route->when ? route->when : NULL,
-        .delete_when = *route->delete_when ? route->delete_when : NULL,
-        .out_part = out_part,
-    };
-}
-
 /* The mapping, and for a route whose records name the table the chooser. */
-static bool compile(struct plan_job *job, enum mapping_part *out_part, struct error *err)
+static bool compile(struct plan_job *job, struct plan_spec *s, struct error *err)
 {
     const struct config_route *route = &job->cfg->routes[job->route];
-    _cleanup_(column_entries_done) struct column_entries entries = column_entries_of(
-        &route->columns);
-    struct mapping_spec spec = spec_of(route, out_part);
 
-    spec.number = job->number;
-    spec.entries = entries.items;
-    spec.entry_count = route->columns.count;
-    job->mapping = mapping_new(job->table, &spec, job->target_id, err);
+    s->mapping.number = job->number;
+    job->mapping = mapping_new(job->table, &s->mapping, job->target_id, err);
     if (job->mapping == NULL) {
-        return error_wrap(err, "table %s", job->table->quoted);
+        /* Some of its texts name the table. */
+        return strstr(err->text, job->table->quoted) == NULL &&
+               error_wrap(err, "table %s", job->table->quoted);
     }
     if (route->table.is_by_record) {
-        job->chooser = chooser_new(&spec, err);
+        job->chooser = chooser_new(&s->mapping, err);
     }
     return job->chooser != NULL || !route->table.is_by_record;
 }
@@ -243,6 +49,19 @@ static struct position table_place(const struct config_route *route, const char 
     return route->table_pos;
 }
 
+static struct table *read_table(const struct plan_job *job, const struct config_route *route,
+                                struct conn *c, struct error *err)
+{
+    const char *schema = route->table.schema;
+
+    if (job->as_granted) {
+        return catalog_table_as_granted(c, schema, job->table_name, err);
+    }
+    return route->mode == MODE_UPDATE
+               ? catalog_table_without_insert(c, schema, job->table_name, err)
+               : catalog_table(c, schema, job->table_name, err);
+}
+
 bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
 {
     const struct config_route *route = &job->cfg->routes[job->route];
@@ -252,21 +71,27 @@ bool plan_job_run(struct plan_job *job, struct conn *c, struct error *err)
                                "the table's name '%s' is longer than %d bytes", job->table_name,
                                TABLE_NAME_MAX);
     }
-    job->table = catalog_table(c, route->table.schema, job->table_name, err);
+    job->table = read_table(job, route, c, err);
     if (job->table == NULL) {
         if (err->class == ERROR_SETUP) {
             config_error_locate(job->cfg, table_place(route, job->table_name), err);
         }
         return false;
     }
-    enum mapping_part part;
-    if (!compile(job, &part, err)) {
-        return config_error_locate(job->cfg, place_of(route, part, err), err);
+    _cleanup_(plan_spec_done) struct plan_spec s;
+    plan_spec_init(&s, route);
+    if (!compile(job, &s, err)) {
+        return config_error_locate(job->cfg, plan_spec_place(&s, route, err), err);
     }
     if (!catalog_check_target(c, mapping_target(job->mapping), err)) {
+        bool is_known = (job->table->lacks & mapping_needs(job->mapping)) != 0;
+        if (is_known && sqlstate_is(err->sqlstate, SQLSTATE_INSUFFICIENT_PRIVILEGE)) {
+            return true; /* the caller says what is missing */
+        }
         error_wrap(err, "table %s", job->table->quoted);
+        s.part = MAPPING_COLUMN;
         return err->class == ERROR_SETUP
-                   ? config_error_locate(job->cfg, place_of(route, MAPPING_COLUMN, err), err)
+                   ? config_error_locate(job->cfg, plan_spec_place(&s, route, err), err)
                    : false;
     }
     return true;

@@ -18,6 +18,7 @@ struct plan_job {
     uint32_t number;  /* of the route's policy */
     char *table_name; /* as in the catalog */
     uint32_t target_id;
+    bool as_granted;     /* for check: privileges that the role lacks are noted in the table */
     struct table *table; /* results of plan_job_run */
     struct mapping *mapping;
     struct chooser *chooser; /* of a route whose records name the table */

@@ -45,6 +45,7 @@ static void policy_free(struct policy *p)
     if (--p->stats->users == 0) {
         free(p->stats);
     }
+    watched_done(&p->watched);
     free(p->route);
     free(p);
 }

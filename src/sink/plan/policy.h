@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "row/batch/batch.h"
 #include "sink/plan/quota.h"
+#include "sink/plan/watched.h"
 #include "sink/shared/stats.h"
 
 struct policy {
@@ -23,6 +24,8 @@ struct policy {
     bool dead_letter; /* else stop */
     bool retired;     /* main's */
     struct quota quota;
+    struct watched watched;    /* which columns its records have no field for, */
+    _Atomic bool absence_said; /*   and that main has heard of them */
     _Atomic bool exceeded;     /* the route has none any more, or it would only slow down */
     struct route_stats *stats; /* all policies that the route has had share them */
 };

@@ -13,6 +13,9 @@
 #include "pg/holders.h"
 #include "pg/schema.h"
 #include "pg/sqlstate.h"
+#include "row/batch/dead_letter.h"
+#include "sink/plan/creation.h"
+#include "sink/plan/plan_check.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -21,13 +24,30 @@
 /* How long a refused connection is tried before there has been one. */
 #define REFUSED_START (30 * USEC_PER_SEC)
 
-bool prepare_check_file(const struct config *cfg, struct error *err)
+static bool check_dsn(const struct config *cfg, struct error *err)
 {
-    if (!client_check(cfg, err)) {
-        return false;
+    /* A port that could not be read may be right. */
+    if (conn_check_dsn(cfg->postgres.dsn, err) &&
+        (config_lacks(cfg, cfg->postgres.dsn_pos) || conn_check_hosts(cfg->postgres.dsn, err))) {
+        return true;
     }
-    return conn_check_dsn(cfg->postgres.dsn, err) ||
-           config_error_locate(cfg, cfg->postgres.dsn_pos, err);
+    error_wrap(err, "'postgres.dsn'");
+    return config_error_locate(cfg, cfg->postgres.dsn_pos, err);
+}
+
+bool prepare_check_file(const struct config *cfg, struct config_faults *out)
+{
+    struct error err;
+
+    *out = (struct config_faults){0};
+    plan_check(cfg, out);
+    if (!client_check(cfg, &err)) {
+        (void) config_faults_add(out, &err);
+    }
+    if (!check_dsn(cfg, &err)) {
+        (void) config_faults_add(out, &err);
+    }
+    return out->count == 0;
 }
 
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name)
@@ -125,6 +145,22 @@ void prepare_describe_delivery(const struct config *cfg, struct buf *out)
     }
 }
 
+struct table *prepare_letters(const struct config *cfg, struct conn *c, int *out_steps,
+                              struct error *err)
+{
+    if (!schema_ensure(c, cfg->postgres.schema, cfg->postgres.manage_schema, out_steps, err)) {
+        return NULL;
+    }
+    struct table *table = catalog_table(c, cfg->postgres.schema, "dead_letters", err);
+    struct target *target = table != NULL ? dead_letter_target(table, err) : NULL;
+    if (target == NULL) {
+        table_free(table);
+        return NULL;
+    }
+    dead_letter_target_free(target);
+    return table;
+}
+
 static bool load_letters(const struct config *cfg, struct policies *policies, struct conn *c,
                          struct error *err)
 {
@@ -143,6 +179,9 @@ static bool prepare_schema(const struct prepared *p, struct conn *c, struct erro
         return true;
     }
     if (!schema_ensure(c, cfg->postgres.schema, cfg->postgres.manage_schema, &applied, err)) {
+        return false;
+    }
+    if (cfg->audit && !schema_check_history(c, cfg->postgres.schema, err)) {
         return false;
     }
     if (applied > 0) {
@@ -178,7 +217,8 @@ static bool prepare_connected(const struct prepared *p, struct conn *c, int stop
     bool ok = true;
     for (size_t i = 0; i < n; i++) {
         bool is_loaded = ok && plan_job_run(jobs[i], c, err);
-        ok = ok && (is_loaded || may_wait(p, err));
+        ok = ok && (is_loaded || may_wait(p, err) ||
+                    creation_is_wanted(&p->cfg->routes[jobs[i]->route], err));
         if (is_loaded) {
             plan_add(p->plan, jobs[i]);
         } else {
@@ -216,6 +256,7 @@ struct start {
     bool connected;       /* once at least */
     bool warned;          /* that the database is away, or refuses */
     usec_t refused_until; /* 0: it is not refused */
+    char why[256];        /* what is waited for, in one line */
 };
 
 enum start_step { START_DONE, START_AGAIN, START_OVER };
@@ -245,6 +286,7 @@ static enum start_step try_once(struct start *s, enum exit_code *out_code)
     struct error err = {0};
 
     if (!conn_is_open(s->conn) && !conn_open_wait(s->conn, s->stop_fd, &err)) {
+        error_short_text(&err, s->why, sizeof s->why);
         if (err.class == ERROR_SETUP) {
             return refused(s, &err, out_code);
         }
@@ -261,6 +303,7 @@ static enum start_step try_once(struct start *s, enum exit_code *out_code)
             return START_OVER;
         }
     }
+    error_short_text(&err, s->why, sizeof s->why);
     if (!s->warned && !stop_requested(s->stop_fd, 0)) {
         log_away(&err);
         s->warned = true;
@@ -280,7 +323,7 @@ bool prepare_target(const struct prepared *p, int stop_fd, enum exit_code *out_c
     enum start_step step;
     while ((step = try_once(&s, out_code)) == START_AGAIN) {
         notify_extend_start(START_EXTENSION + cfg->postgres.timeout);
-        notify_status("waiting for postgresql");
+        notify_status("waiting for postgresql: %s", s.why);
         usec_t pause = s.refused_until != 0
                            ? failpoint_time(FAILTIME_REFUSED_PAUSE, backoff_longest(&s.backoff))
                            : backoff_next(&s.backoff);

@@ -14,9 +14,10 @@
 #define START_EXTENSION                                                                            \
     (60 * USEC_PER_SEC) /* what the service manager is asked for, again and again */
 
-/* What other rooms have to say about a file that config_load accepts: properties of librdkafka, the
- * DSN. ERROR_SETUP. Any thread. */
-bool prepare_check_file(const struct config *cfg, struct error *err) _must_;
+/* What other rooms have to say about a file that config_load accepts: paths and conditions,
+ * properties of librdkafka, the DSN. *out has each fault, with its place in the file. Any thread.
+ */
+bool prepare_check_file(const struct config *cfg, struct config_faults *out) _must_;
 
 /* Settings of a connection of the main thread, for this and for commands. */
 struct conn_settings prepare_conn_settings(const struct config *cfg, const char *application_name);
@@ -28,6 +29,14 @@ struct conn_settings prepare_conn_settings(const struct config *cfg, const char 
  */
 bool prepare_confirm_session(const struct config *cfg, struct conn *c, int stop_fd,
                              struct error *err) _must_;
+
+/*
+ * Our schema, made or upgraded as postgres.manage_schema says, and the table of dead letters in it,
+ * which the caller frees. NULL: ERROR_SETUP, or the connection's error. *out_steps: how many steps
+ * were run. c is ready. @thread scout
+ */
+struct table *prepare_letters(const struct config *cfg, struct conn *c, int *out_steps,
+                              struct error *err) _must_;
 
 /* One line: the mode of delivery and what it means. */
 void prepare_describe_delivery(const struct config *cfg, struct buf *out);

@@ -9,6 +9,7 @@
 #include "row/batch/dead_letter.h"
 #include "row/record/record.h"
 #include "sink/plan/plan.h"
+#include "sink/schemas/teacher.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -38,6 +39,7 @@ struct chunk {
     size_t cap;
     struct plan *plan;
     struct decoder *decoder;
+    struct teacher *teacher;
     struct batch *batch;
     struct txn *txn;
     struct table *letters_table;
@@ -50,6 +52,7 @@ static void chunk_done(struct chunk *c)
     txn_free(c->txn);
     batch_free(c->batch);
     decoder_free(c->decoder);
+    teacher_free(c->teacher);
     plan_free(c->plan);
     dead_letter_target_free(c->letters);
     table_free(c->letters_table);
@@ -185,6 +188,7 @@ static bool prepare(struct chunk *c, struct error *err)
 {
     c->plan = plan_new(c->cfg);
     c->decoder = decoder_new();
+    c->teacher = teacher_new(c->cfg, c->conn, c->stop_fd);
     c->batch = batch_new();
     c->txn = txn_new(c->cfg->postgres.schema, c->cfg->sink, false);
     txn_take_letters(c->txn, c->route);
@@ -221,8 +225,30 @@ static void add_letter(struct chunk *c, const struct item *item)
     batch_row_end(c->batch, part);
 }
 
+/* False: a schema without which nothing can be said of it cannot be had, or used. */
+static bool make_rows(struct chunk *c, struct item *item, struct error *err)
+{
+    struct error fault;
+
+    while (!record_rows(c->decoder, &item->way, &item->message, c->batch, &fault)) {
+        bool lacks = decoder_lacks(c->decoder) != NULL;
+        if (fault.class == ERROR_SETUP || (fault.class == ERROR_AGAIN && !lacks)) {
+            *err = fault;
+            return false;
+        }
+        if (fault.class != ERROR_AGAIN) {
+            fail_item(c, item, DEAD_LETTER_RECORD, &fault);
+            return true;
+        }
+        if (!teacher_teach(c->teacher, c->decoder, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Each a span of its own, which names the letter that is to be taken. */
-static void fill(struct chunk *c, struct item *items, size_t n)
+static bool fill(struct chunk *c, struct item *items, size_t n, struct error *err)
 {
     struct batch *b = c->batch;
 
@@ -230,11 +256,10 @@ static void fill(struct chunk *c, struct item *items, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct item *item = &items[i];
         const struct message *m = &item->message;
-        struct error fault;
         uint32_t span = batch_span(b, item, item->topic, m->partition, 0, m->offset);
         batch_record_begin(b, span, m->offset, m->timestamp_ms, -1);
-        if (item->fault == NULL && !record_rows(c->decoder, &item->way, m, b, &fault)) {
-            fail_item(c, item, DEAD_LETTER_RECORD, &fault);
+        if (item->fault == NULL && !make_rows(c, item, err)) {
+            return false;
         }
         if (item->fault != NULL && item->way.mapping != NULL) {
             record_compare(&item->way, b);
@@ -244,6 +269,7 @@ static void fill(struct chunk *c, struct item *items, size_t n)
         }
         batch_record_end(b);
     }
+    return true;
 }
 
 /* False when a stop is wanted. */
@@ -334,7 +360,9 @@ static bool store(struct chunk *c, struct replay *r, struct item *items, size_t 
                   struct error *err)
 {
     for (;;) {
-        fill(c, items, n);
+        if (!fill(c, items, n, err)) {
+            return false;
+        }
         if (send(c, err)) {
             count(r, items, n);
             return true;

@@ -12,8 +12,10 @@
 #include "base/thread.h"
 #include "pg/holders.h"
 #include "pg/members.h"
+#include "pg/schema.h"
 #include "pg/topic_entries.h"
 #include "sink/plan/prepare.h"
+#include "sink/scout/creating.h"
 #include "sink/scout/trimmer.h"
 #include "sink/scout/verifier.h"
 
@@ -35,7 +37,7 @@ struct scout {
     struct thread thread;
     int stop_fd;
     struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
-    struct conn *replay_conn; /* ... for SCOUT_REPLAY: waits longer for an answer */
+    struct conn *replay_conn; /* ... for SCOUT_REPLAY, SCOUT_SCHEMA: waits longer for an answer */
     struct verifier verifier;
     struct trimmer trimmer;
     struct backoff backoff;
@@ -53,9 +55,12 @@ static void report(struct scout *s, enum scout_kind kind, const struct error *er
     mailbox_post(s->answers, &m->mail);
 }
 
-/* One report per change of state, however much is asked in between. */
-static void report_brokers(struct scout *s, bool reached, const struct error *err)
+/* One report per change of state, however much is asked in between. A question that a broker has
+ * answered by an error, such as one about a topic that was deleted, has reached it. */
+static void report_brokers(struct scout *s, bool ok, const struct error *err)
 {
+    bool reached = ok || err->class != ERROR_LINK;
+
     if (reached == s->away) {
         s->away = !reached;
         report(s, reached ? SCOUT_REACHABLE : SCOUT_AWAY, err);
@@ -211,7 +216,7 @@ static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
         return false;
     }
     for (size_t i = 0; i < m->job_count; i++) {
-        if (!plan_job_run(m->jobs[i], s->conn, err)) {
+        if (!creating_run_job(m->jobs[i], m->topic, s->client, s->conn, ASK_TIMEOUT, err)) {
             if (err->class != ERROR_SETUP) {
                 return false;
             }
@@ -279,9 +284,15 @@ static bool ask_member(struct scout *s, struct scout_mail *m, struct error *err)
     return ask_subscribed(s, m, err) && (!config_has_ledger(s->cfg) || ask_members(s, m, err));
 }
 
-/* After the topics, so that what a rebalance has just given out is not taken for missing. */
+/* Whether we are in it is for the library's own thread to say, which may be busy for long with very
+ * many partitions. What belongs to no group is unsettled. The group after the topics, so that what
+ * a rebalance has just given out is not taken for missing. */
 static bool ask_group(struct scout *s, struct scout_mail *m, struct error *err)
 {
+    if (!client_is_member(s->client)) {
+        m->group = GROUP_UNSETTLED;
+        return true;
+    }
     if (!ask_subscribed(s, m, err)) {
         return false;
     }
@@ -352,17 +363,71 @@ static bool ask_ledger(struct scout *s, struct scout_mail *m, struct error *err)
 /* A bad file is an answer, too. */
 static void read_file(struct scout *s, struct scout_mail *m)
 {
-    m->config = config_load(s->cfg->path, &m->error);
-    if (m->config != NULL && !prepare_check_file(m->config, &m->error)) {
+    _cleanup_mem_ struct config_faults *faults = mem_zalloc(sizeof *faults);
+
+    m->config = config_load_all(s->cfg->path, CONFIG_TO_RUN, faults);
+    if (m->config != NULL && !prepare_check_file(m->config, faults)) {
         m->config = config_free(m->config);
+    }
+    if (m->config == NULL) {
+        m->error = faults->items[0];
     }
 }
 
+/* What is ours in the database, before the first dead letter of a sink without a ledger. By the
+ * connection that waits longer: the steps take a while on a slow server. */
+static bool ask_schema(struct scout *s, struct scout_mail *m, struct error *err)
+{
+    if (!has_session(s, s->replay_conn, err)) {
+        return false;
+    }
+    m->letters = prepare_letters(m->cfg, s->replay_conn, &m->schema_steps, err);
+    if (m->letters == NULL) {
+        conn_close(s->replay_conn);
+    }
+    return m->letters != NULL;
+}
+
+/* Without the rights each transaction would be refused, so they are asked for before. */
+static bool ask_history(struct scout *s, const struct scout_mail *m, struct error *err)
+{
+    return has_session(s, s->conn, err) &&
+           schema_check_history(s->conn, m->cfg->postgres.schema, err);
+}
+
+static struct conn_settings settings_of(const struct config *cfg)
+{
+    return (struct conn_settings){
+        .cfg = cfg,
+        .synchronous_commit = "on",
+        .lock_timeout_usec = config_lock_timeout(cfg),
+        .timeout_usec = MIN(cfg->postgres.timeout, ASK_TIMEOUT),
+        .connections = config_connections(cfg),
+    };
+}
+
+static struct conn_settings replay_settings_of(const struct config *cfg)
+{
+    struct conn_settings settings = settings_of(cfg);
+
+    settings.timeout_usec = cfg->postgres.timeout;
+    settings.lock_timeout_usec = MIN(settings.lock_timeout_usec, ASK_TIMEOUT);
+    return settings;
+}
+
+/* Connections are short-lived: those of after this have the settings of after this. */
 static void configure(struct scout *s, const struct config *cfg)
 {
-    s->cfg = s->verifier.cfg = s->trimmer.cfg = cfg;
-    conn_set_config(s->conn, cfg);
-    conn_set_config(s->replay_conn, cfg);
+    struct conn_settings settings = settings_of(cfg);
+    struct conn_settings replay_settings = replay_settings_of(cfg);
+
+    s->cfg = cfg;
+    verifier_configure(&s->verifier, cfg);
+    trimmer_configure(&s->trimmer, cfg);
+    conn_close(s->conn);
+    conn_configure(s->conn, &settings);
+    conn_close(s->replay_conn);
+    conn_configure(s->replay_conn, &replay_settings);
 }
 
 static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
@@ -412,6 +477,10 @@ static bool answer(struct scout *s, struct scout_mail *m, struct error *err)
     case SCOUT_FILE:
         read_file(s, m);
         return true;
+    case SCOUT_SCHEMA:
+        return ask_schema(s, m, err);
+    case SCOUT_HISTORY:
+        return ask_history(s, m, err);
     case SCOUT_CONFIG:
         configure(s, m->cfg);
         return true;
@@ -447,13 +516,14 @@ static void wait_until(struct scout *s, usec_t deadline, bool questions)
     poll(fds, ARRAY_LEN(fds), clock_poll_ms(clock_mono(), deadline));
 }
 
-/* Before main asks again. What may fail for a single partition is paced by main: meanwhile the
- * scout has other questions. */
+/* Before main asks again. What may fail for a single partition is paced by main, and what a
+ * reload needs is asked for once: meanwhile the scout has other questions. */
 static bool needs_pause(const struct scout_mail *m)
 {
     bool is_paced = m->kind == SCOUT_VERIFY || m->kind == SCOUT_FIRST_USE ||
                     m->kind == SCOUT_SEEKS || m->kind == SCOUT_HEARTBEAT ||
-                    m->kind == SCOUT_FAREWELL;
+                    m->kind == SCOUT_FAREWELL || m->kind == SCOUT_SCHEMA ||
+                    m->kind == SCOUT_HISTORY;
 
     return !is_paced && (m->failed || is_partial(m));
 }
@@ -492,7 +562,10 @@ static void trim(struct scout *s)
     }
     if (!has_session(s, s->conn, &err)) {
         trimmer_put_off(&s->trimmer, clock_mono());
-    } else if (!trimmer_turn(&s->trimmer, s->conn, &err) && err.class != ERROR_LINK) {
+        return;
+    }
+    bool ok = trimmer_turn(&s->trimmer, s->conn, &err);
+    if (trimmer_is_news(&s->trimmer, ok, &err)) {
         report(s, SCOUT_UNTRIMMED, &err);
     }
 }
@@ -528,14 +601,9 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
     char name[96];
 
     snprintf(name, sizeof name, "pgsinkd %s scout", cfg->sink);
-    struct conn_settings settings = {
-        .cfg = cfg,
-        .application_name = name,
-        .synchronous_commit = "on",
-        .lock_timeout_usec = config_lock_timeout(cfg),
-        .timeout_usec = MIN(cfg->postgres.timeout, ASK_TIMEOUT),
-        .connections = config_connections(cfg),
-    };
+    struct conn_settings settings = settings_of(cfg);
+    struct conn_settings replay_settings = replay_settings_of(cfg);
+    settings.application_name = replay_settings.application_name = name;
     s->cfg = cfg;
     s->owner = owner;
     s->client = client;
@@ -543,9 +611,7 @@ struct scout *scout_start(const struct config *cfg, struct client *client, struc
     s->trimmer = trimmer_of(cfg);
     s->answers = answers;
     s->conn = conn_new(&settings);
-    settings.timeout_usec = cfg->postgres.timeout;
-    settings.lock_timeout_usec = MIN(settings.lock_timeout_usec, ASK_TIMEOUT);
-    s->replay_conn = conn_new(&settings);
+    s->replay_conn = conn_new(&replay_settings);
     mailbox_init(&s->questions);
     s->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->stop_fd < 0) {

@@ -53,5 +53,6 @@ void scout_mail_free(struct scout_mail *m)
     free(m->topic);
     free(m->beat);
     config_free(m->config);
+    table_free(m->letters);
     free(m);
 }

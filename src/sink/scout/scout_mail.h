@@ -36,6 +36,9 @@ enum scout_kind {
     SCOUT_FAREWELL,  /* beat.owner: its row of heartbeats is deleted */
     /* config: the file, read again and checked; error: it is bad (SETUP) */
     SCOUT_FILE,
+    /* letters: our schema is there, made or upgraded as cfg says; what may not be there yet */
+    SCOUT_SCHEMA,
+    SCOUT_HISTORY, /* cfg: may history be written as audit needs it? error: not (SETUP) */
     SCOUT_CONFIG, /* cfg: from now on; what was asked before this has been answered by the former */
     SCOUT_PING,   /* can the brokers be reached? */
     SCOUT_TARGETS,     /* topics: all there are, for the drain, as the next two are */
@@ -90,7 +93,9 @@ struct scout_mail {
     struct heartbeat *beat;   /* SCOUT_HEARTBEAT, SCOUT_FAREWELL */
     bool seeks_wait;          /* SCOUT_HEARTBEAT: there is something for SCOUT_SEEKS */
     struct config *config;    /* FILE: owned */
-    const struct config *cfg; /* CONFIG; PLAN: whose jobs they are */
+    const struct config *cfg; /* CONFIG, SCHEMA, HISTORY; PLAN: whose jobs they are */
+    struct table *letters;    /* SCHEMA: owned, the table of dead letters */
+    int schema_steps;         /* SCHEMA: that have been applied */
     bool failed;              /* no answer this time: error */
     /* Also AWAY, REFUSED; PLAN: a table that cannot be used (SETUP). */
     struct error error;

@@ -1,7 +1,11 @@
 /* See trimmer.h. Scout thread. */
 #include "sink/scout/trimmer.h"
 
+#include "base/failpoint.h"
 #include "pg/history.h"
+
+#include <stdio.h>
+#include <string.h>
 
 #define TRIM_INTERVAL (60 * USEC_PER_SEC)
 /* A delete of so many rows takes some 20 ms. */
@@ -13,6 +17,18 @@
 struct trimmer trimmer_of(const struct config *cfg)
 {
     return (struct trimmer){.cfg = cfg, .due = cfg->audit ? 0 : USEC_NEVER};
+}
+
+void trimmer_configure(struct trimmer *t, const struct config *cfg)
+{
+    if (cfg->audit != t->cfg->audit) {
+        *t = trimmer_of(cfg);
+        if (cfg->audit) {
+            t->due = clock_mono() +
+                     failpoint_time(FAILTIME_HISTORY_STARTS, TRIM_INTERVAL + cfg->postgres.timeout);
+        }
+    }
+    t->cfg = cfg;
 }
 
 usec_t trimmer_deadline(const struct trimmer *t)
@@ -39,4 +55,22 @@ bool trimmer_turn(struct trimmer *t, struct conn *c, struct error *err)
         t->due = now + MAX(TRIM_PAUSE_MIN, TRIM_PAUSE_SHARE * (now - began));
     }
     return ok;
+}
+
+bool trimmer_is_news(struct trimmer *t, bool ok, const struct error *err)
+{
+    bool is_link = !ok && err->class == ERROR_LINK;
+
+    t->cut_off = is_link ? t->cut_off + 1 : 0;
+    if (ok) {
+        t->is_reported = false;
+        return false;
+    }
+    if ((is_link && t->cut_off < 2) ||
+        (t->is_reported && strcmp(t->reported, err->sqlstate) == 0)) {
+        return false;
+    }
+    t->is_reported = true;
+    snprintf(t->reported, sizeof t->reported, "%s", err->sqlstate);
+    return true;
 }

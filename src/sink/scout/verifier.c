@@ -164,6 +164,14 @@ void verifier_prepare(struct verifier *v)
     }
 }
 
+void verifier_configure(struct verifier *v, const struct config *cfg)
+{
+    if (client_has_other_login(v->cfg, cfg)) {
+        v->probe = probe_free(v->probe); /* the next one is made with the new login */
+    }
+    v->cfg = cfg;
+}
+
 usec_t verifier_deadline(const struct verifier *v)
 {
     return v->probe != NULL ? v->probed_at + PROBE_KEPT : USEC_NEVER;

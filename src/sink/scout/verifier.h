@@ -26,6 +26,9 @@ bool verifier_ask(struct verifier *v, struct scout_mail *m, usec_t timeout,
                   struct error *err) _must_;
 
 /* When turn is due: what was connected and is not used any more is closed. */
+/* Another configuration is in force; the former is still there. */
+void verifier_configure(struct verifier *v, const struct config *cfg);
+
 usec_t verifier_deadline(const struct verifier *v);
 void verifier_turn(struct verifier *v, usec_t now);
 void verifier_done(struct verifier *v);

@@ -66,4 +66,22 @@ static inline usec_t delay_repeat(void)
     return failpoint_time(FAILTIME_REPEAT, 600 * USEC_PER_SEC);
 }
 
+/* How long a fault of a schema is believed before the registry is asked again. */
+static inline usec_t delay_schema_fault(void)
+{
+    return failpoint_time(FAILTIME_SCHEMA_FAULT, 60 * USEC_PER_SEC);
+}
+
+/* How long the registry must say that it does not have a schema before that is believed. */
+static inline usec_t delay_schema_absent(void)
+{
+    return failpoint_time(FAILTIME_SCHEMA_ABSENT, 10 * USEC_PER_SEC);
+}
+
+/* Between two looks at when certificates expire. */
+static inline usec_t delay_certificates(void)
+{
+    return failpoint_time(FAILTIME_CERTIFICATES, 86400 * USEC_PER_SEC);
+}
+
 #endif

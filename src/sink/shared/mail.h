@@ -51,6 +51,17 @@
  *     ORDER_PLAN           ------>
  *                          <------  REPORT_RENEWED
  *
+ * A record names the schema that it was written with. A worker that does not have it lets the
+ * record wait, and asks; main asks the registry once for each ref, whoever wants it, and hands what
+ * it has learned to every worker (sink/app/app_schemas.c). Workers keep what they are given until
+ * they are to forget it: what main forgets is asked for again when it is needed again. While the
+ * registry is away nothing comes:
+ *
+ *     worker                        main
+ *     REPORT_SCHEMA        ----->   asks, unless that is under way
+ *                          <-----   ORDER_SCHEMA schema, or fault
+ *                          <-----   ORDER_SCHEMA neither: forget it
+ *
  * Any thread.
  */
 #ifndef SINK_SHARED_MAIL_H
@@ -60,6 +71,7 @@
 #include "base/mailbox.h"
 #include "pg/ledger.h"
 #include "row/identity.h"
+#include "row/schema/schema_ref.h"
 
 #include <stdatomic.h>
 
@@ -68,15 +80,18 @@ struct policies;   /* sink/plan/policy.h */
 struct partition;  /* main's view of a partition, sink/crew/partition.h */
 struct topic_plan; /* sink/plan/plan.h */
 struct plan_renewal;
+struct schema; /* row/schema/shape.h */
 struct worker;
 
-/* Published words of one partition. `stored`, `due`, `records` and `timestamp_ms` are written by
- * its worker, `committed` by main, `end` by both. */
+/* Published words of one partition. `stored`, `due`, `records`, `timestamp_ms`, `denied` and
+ * `fetched` are written by its worker, `committed` by main, `end` by both. */
 struct share {
     _Atomic int64_t stored;       /* next_offset as the ledger has it; -1 before the first claim */
     _Atomic int64_t end;          /* last known end of the partition; -1 unknown */
     _Atomic uint64_t records;     /* stored since the partition was adopted */
     _Atomic int64_t timestamp_ms; /* of the last record that was stored; -1 none, or it has none */
+    _Atomic bool denied;          /* the brokers do not allow to read it, as far as is known */
+    _Atomic bool fetched;         /* they have: of this assignment a record, or the end, has come */
     /* without a ledger: */
     _Atomic int64_t due;       /* what the group is to have; -1 nothing yet */
     _Atomic int64_t committed; /* what it has, as far as kafka.commit waits for it; -1 unknown */
@@ -98,15 +113,18 @@ struct gap {
 };
 
 enum order_kind {
-    ORDER_ADOPT,   /* claim the partition; `offset`, if known, starts a row the ledger lacks */
-    ORDER_RESUME,  /* no older record can come: read again, as REPORT_START seq has asked */
-    ORDER_GAP,     /* move the ledger over `gap`, and write the range to gaps */
-    ORDER_VERIFY,  /* its log may be another one: start again, which verifies it */
-    ORDER_NOTE,    /* its log is that of `ids`: write it down */
-    ORDER_STAND,   /* main has stopped it: write `fault` to the ledger */
-    ORDER_PLAN,    /* tables were looked up again; `renewal` is what has changed. Of no partition */
-    ORDER_CONFIG,  /* cfg and policies are in force; want_headers. Of no partition */
-    ORDER_RELEASE, /* finish or drop its records, forget it */
+    ORDER_ADOPT,  /* claim the partition; `offset`, if known, starts a row the ledger lacks */
+    ORDER_RESUME, /* no older record can come: read again, as REPORT_START seq has asked */
+    ORDER_GAP,    /* move the ledger over `gap`, and write the range to gaps */
+    ORDER_VERIFY, /* its log may be another one: start again, which verifies it */
+    ORDER_NOTE,   /* its log is that of `ids`: write it down */
+    ORDER_STAND,  /* main has stopped it: write `fault` to the ledger */
+    ORDER_PLAN,   /* tables were looked up again; `renewal` is what has changed. Of no partition */
+    ORDER_CONFIG, /* cfg and policies are in force; want_headers. Of no partition */
+    /* `ref` names `schema`; or `fault`: ERROR_RECORD: the registry does not know it, ERROR_SETUP:
+     * it cannot be used; or neither: forget what you know of it. Of no partition */
+    ORDER_SCHEMA,
+    ORDER_RELEASE,   /* finish or drop its records, forget it */
     ORDER_COMMITTED, /* share.committed of some of its partitions has moved */
     ORDER_STOP,      /* no more records; finish what is there until the deadline, then end */
 };
@@ -123,15 +141,17 @@ struct order {
     struct policies *policies;          /* CONFIG */
     bool want_headers;                  /* CONFIG: some mapping may want those of records */
     struct share *share;
-    int64_t offset;           /* ADOPT: the first offset or -1 */
-    const char *first_reason; /* ADOPT, with a first offset: why there; static */
-    const char *why;          /* VERIFY; static */
-    int32_t broker;           /* RESUME: whose log was verified; -1: of none */
-    struct gap gap;           /* GAP */
-    struct log_ids ids;       /* NOTE */
-    struct error *fault;      /* STAND, ADOPT without a plan; on the heap: why */
-    uint64_t seq;             /* RESUME; PLAN: of the worker's last question that is answered */
-    uint64_t deadline;        /* STOP: monotonic microseconds */
+    int64_t offset;              /* ADOPT: the first offset or -1 */
+    const char *first_reason;    /* ADOPT, with a first offset: why there; static */
+    const char *why;             /* VERIFY; static */
+    int32_t broker;              /* RESUME: whose log was verified; -1: of none */
+    struct gap gap;              /* GAP */
+    struct log_ids ids;          /* NOTE */
+    struct error *fault;         /* STAND, ADOPT without a plan, SCHEMA; on the heap: why */
+    struct schema_ref ref;       /* SCHEMA */
+    const struct schema *schema; /* SCHEMA: a reference of the order's; whoever keeps it holds it */
+    uint64_t seq;                /* RESUME; PLAN: of the worker's last question that is answered */
+    uint64_t deadline;           /* STOP: monotonic microseconds */
 };
 
 enum report_kind {
@@ -161,9 +181,11 @@ enum report_kind {
     REPORT_REPLAY,   /* dead letters may have been marked by replay() */
     REPORT_SEEK,     /* seek() may have left requests */
     REPORT_LETTER,   /* the record at `offset` becomes a dead letter: error */
+    REPORT_ABSENCE,  /* error: columns of a route whose field its records never have */
     /* A table is, or may be, not as the plan has it: partition: one of its topic; else that of the
      * target `offset`, or with -1 any. ORDER_PLAN answers `seq`. error: worth a line in the log. */
     REPORT_STALE,
+    REPORT_SCHEMA,     /* which schema does `ref` name? ORDER_SCHEMA, to all workers, answers */
     REPORT_CONFIGURED, /* ORDER_CONFIG is taken */
     REPORT_RENEWED,    /* nothing that renewals up to the number `offset` have replaced is used */
     REPORT_ENDED,      /* after ORDER_STOP: the thread is about to return */
@@ -193,7 +215,9 @@ struct report {
     int64_t log_end;              /*   and that the log now ends here; -1: not where */
     enum standing_state standing; /* STOPPED */
     bool by_itself;               /* ... and it is tried again by itself */
+    bool lacks_schema;            /* ... only until the registry answers */
     bool kept;                    /* ... and it stood already when this process claimed it */
+    struct schema_ref ref;        /* SCHEMA */
     int64_t blamed;               /* MOVES: its record there was, after a wait; -1: none was */
     bool connected;               /* REFUSED: there was a connection. ENDED: none is missed */
     struct error error;

@@ -8,12 +8,13 @@
 #include <string.h>
 
 /* The kinds that a row may name. */
-enum stat_kind { COUNTER, GAUGE };
+enum stat_kind { COUNTER, GAUGE, BUCKETS };
 #define KIND(name, kind)                                                                           \
     _Static_assert((kind) == COUNTER || (kind) == GAUGE, #name " is of no known kind");
 #define STAT(name, kind, unit, help) KIND(name, kind)
 #define STAT_BY(name, kind, unit, labels, help) KIND(name, kind)
-#define SEEN(name, kind, unit, labels, help) KIND(name, kind)
+#define SEEN(name, kind, unit, labels, help)                                                       \
+    _Static_assert((kind) <= BUCKETS, #name " is of no known kind");
 #define PROCESS(name, kind, unit, help) KIND(name, kind)
 #include "sink/shared/stats.def"
 

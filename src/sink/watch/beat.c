@@ -19,6 +19,16 @@ void beat_init(struct beat *b, const char *owner)
     *b = (struct beat){.owner = owner, .started = now, .taken_at = now, .at = now + FIRST};
 }
 
+void beat_begin(struct beat *b, const char *owner, const struct totals *t)
+{
+    usec_t started = b->started;
+
+    beat_init(b, owner);
+    b->started = started;
+    b->records = t->records;
+    b->rows = t->rows;
+}
+
 usec_t beat_deadline(const struct beat *b)
 {
     return b->owner == NULL || b->asking ? USEC_NEVER : b->at;

@@ -22,6 +22,9 @@ struct beat {
 };
 
 void beat_init(struct beat *b, const char *owner);
+/* The schema has come later: what has been stored by now is in no rate, and it started when it did.
+ */
+void beat_begin(struct beat *b, const char *owner, const struct totals *t);
 usec_t beat_deadline(const struct beat *b);
 
 /* The next one, for the scout, whose it then is; NULL: it is not due. */

@@ -1,28 +1,44 @@
 /* See health.h. */
 #include "sink/watch/health.h"
 
-size_t health_standing(const struct snapshot *s)
-{
-    size_t n = 0;
+/* What an operator has paused stands because it is meant to. */
+struct stand {
+    size_t paused;
+    size_t others;
+    const struct snapshot_partition *first; /* a paused one only if there is no other */
+};
 
-    for (size_t i = 0; i < s->partition_count; i++) {
-        n += s->partitions[i].standing != STANDING_NONE;
-    }
-    return n;
-}
-
-/* The first that stands, with its reason. */
-static void add_standing(const struct snapshot *s, size_t n, struct buf *out)
+static struct stand stand_of(const struct snapshot *s)
 {
-    buf_printf(out, "%zu of %zu partitions %s", n, s->partition_count, n == 1 ? "stands" : "stand");
+    struct stand out = {0};
+
     for (size_t i = 0; i < s->partition_count; i++) {
         const struct snapshot_partition *p = &s->partitions[i];
-        if (p->standing != STANDING_NONE) {
-            buf_printf(out, ": %s-%d is %s: %s", snapshot_text(s, p->topic), p->number,
-                       standing_name(p->standing), snapshot_text(s, p->why));
-            return;
+        bool paused = p->standing == STANDING_PAUSED;
+        if (p->standing == STANDING_NONE) {
+            continue;
         }
+        if (out.first == NULL || (!paused && out.others == 0)) {
+            out.first = p;
+        }
+        out.paused += paused;
+        out.others += !paused;
     }
+    return out;
+}
+
+/* How many stand, and one of them with its reason. */
+static void add_stand(const struct snapshot *s, const struct stand *stand, struct buf *out)
+{
+    size_t n = stand->paused + stand->others;
+    const struct snapshot_partition *p = stand->first;
+
+    buf_printf(out, "%zu of %zu partitions %s", n, s->partition_count, n == 1 ? "stands" : "stand");
+    if (stand->paused > 0 && stand->others > 0) {
+        buf_printf(out, ", %zu of them paused", stand->paused);
+    }
+    buf_printf(out, ": %s-%d is %s: %s", snapshot_text(s, p->topic), p->number,
+               standing_name(p->standing), snapshot_text(s, p->why));
 }
 
 bool health_is_ready(const struct snapshot *s, bool is_late, struct buf *out)
@@ -40,20 +56,33 @@ bool health_is_ready(const struct snapshot *s, bool is_late, struct buf *out)
         return false;
     }
     if (s->workers_down > 0 && s->workers_down == s->workers) {
-        buf_add_z(out, "no connection to PostgreSQL");
+        buf_printf(out, "no connection to PostgreSQL: %s", snapshot_text(s, s->target_why));
         return false;
     }
     if (s->brokers_away) {
-        buf_add_z(out, "no broker of Kafka can be reached");
+        buf_printf(out, "kafka: %s", snapshot_text(s, s->brokers_why));
+        return false;
+    }
+    if (s->group_denied) {
+        buf_add_z(out, snapshot_text(s, s->lacks));
         return false;
     }
     if (!s->ready) {
-        buf_add_z(out, "starting: no partition has been claimed yet");
+        bool lacks = *snapshot_text(s, s->lacks) != '\0';
+        buf_printf(out, "starting: no partition has been claimed yet%s%s", lacks ? "; " : "",
+                   snapshot_text(s, s->lacks));
         return false;
     }
-    size_t n = health_standing(s);
-    if (n > 0) {
-        add_standing(s, n, out);
+    struct stand stand = stand_of(s);
+    if (*snapshot_text(s, s->lacks) != '\0') {
+        buf_printf(out, "%s%s", snapshot_text(s, s->lacks),
+                   stand.first != NULL || *snapshot_text(s, s->registry_why) != '\0' ? "; " : "");
     }
-    return n == 0 || n < s->partition_count;
+    if (*snapshot_text(s, s->registry_why) != '\0') { /* what needs no schema goes on */
+        buf_printf(out, "%s%s", snapshot_text(s, s->registry_why), stand.first != NULL ? "; " : "");
+    }
+    if (stand.first != NULL) {
+        add_stand(s, &stand, out);
+    }
+    return stand.others == 0 || stand.others + stand.paused < s->partition_count;
 }

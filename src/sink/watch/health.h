@@ -9,11 +9,11 @@
 #include "sink/watch/snapshot.h"
 #include "sink/watch/vitals.h"
 
-/* Appends why it cannot store, or what stands although it can; nothing where all is well. False: it
- * cannot. s: NULL, main has not shown anything yet; is_late: it owes an answer. */
+/*
+ * Appends why it cannot store, or what stands although it can; nothing where all is well. False: it
+ * cannot. What an operator has paused is not counted: a sink of which nothing else stands could
+ * store, and is ready. s: NULL, main has not shown anything yet; is_late: it owes an answer.
+ */
 bool health_is_ready(const struct snapshot *s, bool is_late, struct buf *out);
-
-/* How many partitions stand. */
-size_t health_standing(const struct snapshot *s);
 
 #endif

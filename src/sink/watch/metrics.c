@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum kind { COUNTER, GAUGE, HISTOGRAM_KIND };
+/* With more topics, and more than partitions that may have metrics, they are added up. */
+#define TOPICS_MOST ((size_t) 1000)
+
+enum kind { COUNTER, GAUGE, BUCKETS };
 
 struct writer {
     const struct metrics *m;
@@ -18,6 +21,7 @@ struct writer {
     const char *name;   /* of the family under way, */
     const char *suffix; /*   and what its samples add to that */
     bool labelled;      /* a sample is open and has a label */
+    bool one_topic;     /* there are too many topics: they are added up, without a label */
     struct buf *out;
 };
 
@@ -158,16 +162,22 @@ static size_t topic_end(const struct snapshot *s, size_t first)
     return i;
 }
 
-/* What was stored of partitions that have gone since. */
-static uint64_t gone_records(const struct snapshot *s, const char *topic, bool *seen)
+/* Those of partitions that we have, and those that have gone, each once. */
+static size_t count_topics(const struct snapshot *s)
 {
-    for (size_t i = 0; i < s->topic_count; i++) {
-        if (strcmp(snapshot_text(s, s->topics[i].name), topic) == 0) {
-            seen[i] = true;
-            return s->topics[i].records;
+    size_t gone = 0;
+    size_t n = 0;
+
+    for (size_t first = 0; first < s->partition_count; first = topic_end(s, first)) {
+        const char *topic = snapshot_text(s, s->partitions[first].topic);
+        while (gone < s->topic_count && strcmp(snapshot_text(s, s->topics[gone].name), topic) < 0) {
+            gone++;
+            n++;
         }
+        gone += gone < s->topic_count && strcmp(snapshot_text(s, s->topics[gone].name), topic) == 0;
+        n++;
     }
-    return 0;
+    return n + s->topic_count - gone;
 }
 
 static void sample_topic(struct writer *w, const char *topic, uint64_t number)
@@ -177,29 +187,60 @@ static void sample_topic(struct writer *w, const char *topic, uint64_t number)
     value(w, number);
 }
 
-static void print_records(struct writer *w)
+/* With what was stored of partitions that have gone since. Both lists are in the order of names. */
+static void print_records_by_topic(struct writer *w)
 {
     const struct snapshot *s = w->s;
-    _cleanup_mem_ bool *seen = mem_array(s->topic_count, sizeof *seen);
+    size_t gone = 0;
 
     for (size_t first = 0, end; first < s->partition_count; first = end) {
         const char *topic = snapshot_text(s, s->partitions[first].topic);
-        uint64_t records = gone_records(s, topic, seen);
+        uint64_t records = 0;
         end = topic_end(s, first);
+        for (; gone < s->topic_count; gone++) {
+            const struct snapshot_topic *g = &s->topics[gone];
+            int order = strcmp(snapshot_text(s, g->name), topic);
+            if (order > 0) {
+                break;
+            }
+            if (order < 0) {
+                sample_topic(w, snapshot_text(s, g->name), g->records);
+            }
+            records += order == 0 ? g->records : 0;
+        }
         for (size_t i = first; i < end; i++) {
             records += s->partitions[i].records;
         }
         sample_topic(w, topic, records);
     }
-    for (size_t i = 0; i < s->topic_count; i++) {
-        if (!seen[i]) {
-            sample_topic(w, snapshot_text(s, s->topics[i].name), s->topics[i].records);
-        }
+    for (; gone < s->topic_count; gone++) {
+        sample_topic(w, snapshot_text(s, s->topics[gone].name), s->topics[gone].records);
     }
+}
+
+static void print_records(struct writer *w)
+{
+    uint64_t records = 0;
+
+    if (!w->one_topic) {
+        print_records_by_topic(w);
+        return;
+    }
+    for (size_t i = 0; i < w->s->partition_count; i++) {
+        records += w->s->partitions[i].records;
+    }
+    for (size_t i = 0; i < w->s->topic_count; i++) {
+        records += w->s->topics[i].records;
+    }
+    sample(w, records);
 }
 
 static void print_partitions(struct writer *w)
 {
+    if (w->one_topic) {
+        sample(w, w->s->partition_count);
+        return;
+    }
     for (size_t first = 0, end; first < w->s->partition_count; first = end) {
         end = topic_end(w->s, first);
         sample_topic(w, snapshot_text(w->s, w->s->partitions[first].topic), end - first);
@@ -208,20 +249,33 @@ static void print_partitions(struct writer *w)
 
 /* ---- by partition, or added up ---- */
 
+/* Also where few are here now, and it is topics that have gone that are too many: without a topic,
+ * several partitions would have the same labels. */
 static bool are_added_up(const struct writer *w)
 {
-    return w->s->partition_count > w->m->partition_limit;
+    return w->one_topic || w->s->partition_count > w->m->partition_limit;
 }
 
 static void begin_partition(struct writer *w, const struct snapshot_partition *p)
 {
     begin(w);
-    label(w, "topic", snapshot_text(w->s, p->topic));
+    if (!w->one_topic) {
+        label(w, "topic", snapshot_text(w->s, p->topic));
+    }
     if (are_added_up(w)) {
         label(w, "partition", "all");
     } else {
         label_number(w, "partition", p->number);
     }
+}
+
+/* Where what is added up with number i ends. */
+static size_t sum_end(const struct writer *w, size_t i)
+{
+    if (w->one_topic) {
+        return w->s->partition_count;
+    }
+    return are_added_up(w) ? topic_end(w->s, i) : i + 1;
 }
 
 static void print_lag_records(struct writer *w)
@@ -230,7 +284,7 @@ static void print_lag_records(struct writer *w)
 
     for (size_t i = 0; i < s->partition_count; i++) {
         const struct snapshot_partition *p = &s->partitions[i];
-        size_t end = are_added_up(w) ? topic_end(s, i) : i + 1;
+        size_t end = sum_end(w, i);
         uint64_t sum = 0;
         bool known = false;
         for (; i < end; i++) {
@@ -252,7 +306,7 @@ static void print_lag_seconds(struct writer *w)
 
     for (size_t i = 0; i < s->partition_count; i++) {
         const struct snapshot_partition *p = &s->partitions[i];
-        size_t end = are_added_up(w) ? topic_end(s, i) : i + 1;
+        size_t end = sum_end(w, i);
         double most = -1;
         for (; i < end; i++) {
             double age = snapshot_lag_seconds(s, &s->partitions[i]);
@@ -355,9 +409,139 @@ static void print_last_commit_timestamp_seconds(struct writer *w)
     sample_double(w, (double) w->s->totals.committed_ms / 1000);
 }
 
+static void print_registry_away(struct writer *w)
+{
+    sample(w, *snapshot_text(w->s, w->s->registry_why) != '\0');
+}
+
+static void print_schemas(struct writer *w)
+{
+    sample(w, w->s->schemas);
+}
+
 static void print_brokers_away(struct writer *w)
 {
     sample(w, w->s->brokers_away);
+}
+
+/* ---- brokers and the group ---- */
+
+static void begin_broker(struct writer *w, const char *suffix, const struct traffic_broker *b)
+{
+    begin_as(w, suffix);
+    if (b->id >= 0) {
+        label_number(w, "broker", b->id);
+    } else {
+        label(w, "broker", b->id == TRAFFIC_BOOTSTRAP ? "bootstrap" : "other");
+    }
+}
+
+static void begin_trip(struct writer *w, const char *suffix, const struct traffic_broker *b,
+                       size_t request)
+{
+    begin_broker(w, suffix, b);
+    label(w, "request", request == TRAFFIC_FETCH ? "fetch" : "other");
+}
+
+static void trip(struct writer *w, const struct traffic_broker *b, size_t request)
+{
+    size_t n;
+    const uint64_t *at = traffic_bounds(&n);
+    uint64_t count = 0;
+    char le[32] = "+Inf";
+
+    for (size_t i = 0; i <= n; i++) {
+        count += b->round_trip[request].counts[i];
+        snprintf(le, sizeof le, i < n ? "%.16g" : "+Inf",
+                 i < n ? (double) at[i] / USEC_PER_SEC : 0);
+        begin_trip(w, "_bucket", b, request);
+        label(w, "le", le);
+        value(w, count);
+    }
+    begin_trip(w, "_sum", b, request);
+    value_double(w, (double) b->round_trip[request].sum_usec / USEC_PER_SEC);
+    begin_trip(w, "_count", b, request);
+    value(w, count);
+}
+
+static void print_broker_round_trip_seconds(struct writer *w)
+{
+    for (size_t i = 0; i < w->s->broker_count; i++) {
+        trip(w, &w->s->brokers[i], TRAFFIC_FETCH);
+        trip(w, &w->s->brokers[i], TRAFFIC_OTHER);
+    }
+}
+
+static void print_broker_sent_bytes(struct writer *w)
+{
+    for (size_t i = 0; i < w->s->broker_count; i++) {
+        begin_broker(w, w->suffix, &w->s->brokers[i]);
+        value(w, w->s->brokers[i].sent_bytes);
+    }
+}
+
+static void print_broker_received_bytes(struct writer *w)
+{
+    for (size_t i = 0; i < w->s->broker_count; i++) {
+        begin_broker(w, w->suffix, &w->s->brokers[i]);
+        value(w, w->s->brokers[i].received_bytes);
+    }
+}
+
+static void print_broker_failed_requests(struct writer *w)
+{
+    static const char *const reasons[TRAFFIC_FAILURES] = {"timeout", "transport", "other"};
+
+    for (size_t i = 0; i < w->s->broker_count; i++) {
+        for (size_t k = 0; k < TRAFFIC_FAILURES; k++) {
+            begin_broker(w, w->suffix, &w->s->brokers[i]);
+            label(w, "reason", reasons[k]);
+            value(w, w->s->brokers[i].failed[k]);
+        }
+    }
+}
+
+static void print_broker_connects(struct writer *w)
+{
+    for (size_t i = 0; i < w->s->broker_count; i++) {
+        begin_broker(w, w->suffix, &w->s->brokers[i]);
+        value(w, w->s->brokers[i].connects);
+    }
+}
+
+static void print_broker_disconnects(struct writer *w)
+{
+    for (size_t i = 0; i < w->s->broker_count; i++) {
+        begin_broker(w, w->suffix, &w->s->brokers[i]);
+        value(w, w->s->brokers[i].disconnects);
+    }
+}
+
+static void print_broker_throttled_seconds(struct writer *w)
+{
+    for (size_t i = 0; i < w->s->broker_count; i++) {
+        begin_broker(w, w->suffix, &w->s->brokers[i]);
+        value_double(w, (double) w->s->brokers[i].throttled_ms / 1000);
+    }
+}
+
+static void sample_kind(struct writer *w, const char *kind, uint64_t number)
+{
+    begin(w);
+    label(w, "kind", kind);
+    value(w, number);
+}
+
+static void print_rebalances(struct writer *w)
+{
+    sample_kind(w, "assigned", w->s->rebalances.assigned);
+    sample_kind(w, "revoked", w->s->rebalances.revoked);
+    sample_kind(w, "lost", w->s->rebalances.lost);
+}
+
+static void print_last_rebalance_timestamp_seconds(struct writer *w)
+{
+    sample_double(w, (double) w->s->rebalances.last_ms / 1000);
 }
 
 static void print_ready(struct writer *w)
@@ -429,6 +613,8 @@ void metrics_print(const struct metrics *m, enum metrics_format format, struct b
     struct writer writer = {.m = m, .s = m->snapshot, .format = format, .out = out};
     struct writer *w = &writer;
 
+    w->one_topic = w->s != NULL && count_topics(w->s) > MAX(m->partition_limit, TOPICS_MOST);
+
 #define STAT(name, kind, unit, help)                                                               \
     if (w->s != NULL) {                                                                            \
         family(w, "pgsinkd_" #name, kind, #unit, help);                                            \
@@ -441,7 +627,7 @@ void metrics_print(const struct metrics *m, enum metrics_format format, struct b
     }
 #define HISTOGRAM(name, unit, scale, help, ...)                                                    \
     if (w->s != NULL) {                                                                            \
-        family(w, "pgsinkd_" #name, HISTOGRAM_KIND, #unit, help);                                  \
+        family(w, "pgsinkd_" #name, BUCKETS, #unit, help);                                         \
         histogram(w, &w->s->totals.name, scale, HISTOGRAM_##name);                                 \
     }
 #define SEEN(name, kind, unit, labels, help)                                                       \
@@ -480,13 +666,15 @@ void metrics_doc(struct buf *out)
         "has\n"
         "the label `sink`. They are of one process, count from its start, and are at most a second "
         "old.\n"
+        "Where there are more than 1,000 topics, and more than `http.partitions`, they are added "
+        "up, and\n"
+        "the label `topic` is not there.\n"
         "Alerts and a dashboard over them are in `contrib/`; docs/OPERATIONS.md says how to use "
         "them.\n\n");
     buf_add_z(out, "| name | kind | labels besides `sink` | what it says |\n|---|---|---|---|\n");
 #define STAT(name, kind, unit, help) doc_row(out, "pgsinkd_" #name, kind, "", help);
 #define STAT_BY(name, kind, unit, labels, help) doc_row(out, "pgsinkd_" #name, kind, labels, help);
-#define HISTOGRAM(name, unit, scale, help, ...)                                                    \
-    doc_row(out, "pgsinkd_" #name, HISTOGRAM_KIND, "le", help);
+#define HISTOGRAM(name, unit, scale, help, ...) doc_row(out, "pgsinkd_" #name, BUCKETS, "le", help);
 #define SEEN(name, kind, unit, labels, help) doc_row(out, "pgsinkd_" #name, kind, labels, help);
 #define PROCESS(name, kind, unit, help) doc_row(out, #name, kind, "", help);
 #include "sink/shared/stats.def"

@@ -10,9 +10,13 @@ struct page {
     const char *owner;               /* this process, as the ledger names it */
     bool ready;                      /* as /readyz says, */
     const char *reason;              /*   and why not, or what stands although it is; may be "" */
+    uint64_t limit;                  /* bytes; partitions that would go beyond it are left out */
     const struct snapshot *snapshot; /* sorted; NULL: main has not shown anything yet */
     const struct samples *samples;
 };
+
+/* Partitions that stand come first, so that the others are left out before them; how many are is
+ * said. */
 
 /* nonce: what the header Content-Security-Policy lets the page's own style and script pass by. */
 void page_html(const struct page *p, const char *nonce, struct buf *out);

@@ -178,7 +178,10 @@ static void add_partition(const struct snapshot *s, const struct snapshot_partit
     }
 }
 
-static void add_partitions(const struct snapshot *s, struct buf *out)
+/* The largest that one can be: see page_json.c, and the markup around it. */
+#define PARTITION_MOST 9000
+
+static void add_partitions(const struct snapshot *s, uint64_t limit, struct buf *out)
 {
     size_t left = SHOWN_MAX;
     size_t hidden = 0;
@@ -197,7 +200,7 @@ static void add_partitions(const struct snapshot *s, struct buf *out)
             if ((p->standing != STANDING_NONE) != (pass == 0)) {
                 continue;
             }
-            if (left == 0) {
+            if (left == 0 || out->n + PARTITION_MOST > limit) {
                 hidden++;
                 continue;
             }
@@ -291,7 +294,7 @@ void page_html(const struct page *p, const char *nonce, struct buf *out)
     add_state(p, out);
     if (p->snapshot != NULL) {
         add_plots(p, out);
-        add_partitions(p->snapshot, out);
+        add_partitions(p->snapshot, p->limit, out);
         add_routes(p->snapshot, out);
         add_errors(p->snapshot, out);
     }

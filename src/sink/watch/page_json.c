@@ -83,16 +83,27 @@ static void add_partition(const struct snapshot *s, const struct snapshot_partit
     }
 }
 
-static void add_partitions(const struct snapshot *s, struct buf *out)
+/* The largest that one can be: a name of 249 bytes and a reason, each byte as six. */
+#define PARTITION_MOST 8192
+
+static void add_partitions(const struct snapshot *s, uint64_t limit, struct buf *out)
 {
+    size_t shown = 0;
+
     key(out, "partitions");
     buf_add_u8(out, '[');
-    for (size_t i = 0; i < s->partition_count; i++) {
-        element(out, i);
-        add_partition(s, &s->partitions[i], out);
-        buf_add_u8(out, '}');
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < s->partition_count; i++) {
+            const struct snapshot_partition *p = &s->partitions[i];
+            if ((p->standing != STANDING_NONE) == (pass == 0) && out->n + PARTITION_MOST <= limit) {
+                element(out, shown++);
+                add_partition(s, p, out);
+                buf_add_u8(out, '}');
+            }
+        }
     }
     buf_add_u8(out, ']');
+    number(out, "partitions_omitted", s->partition_count - shown);
 }
 
 static uint64_t letters_of(const struct snapshot_route *r)
@@ -150,9 +161,12 @@ static void add_shown(const struct page *p, struct buf *out)
     number(out, "workers", s->workers);
     number(out, "connections", s->totals.connections);
     truth(out, "brokers_away", s->brokers_away);
-    add_partitions(s, out);
+    text(out, "brokers_why", snapshot_text(s, s->brokers_why));
+    text(out, "registry_why", snapshot_text(s, s->registry_why));
+    text(out, "lacks", snapshot_text(s, s->lacks));
     add_routes(s, out);
     add_errors(s, out);
+    add_partitions(s, p->limit, out);
 }
 
 void page_json(const struct page *p, struct buf *out)

@@ -90,8 +90,11 @@ void progress_tick(struct progress *p, const struct totals *t, const struct crew
 
     update_rate(p, t, now);
     standing_text(standing, sizeof standing, s);
-    notify_status("%s%s%zu partitions, %.0f rows/s, lag %llu%s", p->trouble,
-                  *p->trouble != '\0' ? "; " : "", s->partitions, p->rows_per_second,
+    notify_status("%s%s%s%s%s%s%s%.240s%s%s%s%zu partitions, %.0f rows/s, lag %llu%s", p->trouble,
+                  *p->trouble != '\0' ? "; " : "", p->target, *p->target != '\0' ? "; " : "",
+                  p->registry, *p->registry != '\0' ? "; " : "", s->away ? "kafka: " : "",
+                  s->away ? s->why_away : "", s->away ? "; " : "", s->lacks,
+                  *s->lacks != '\0' ? "; " : "", s->partitions, p->rows_per_second,
                   (unsigned long long) s->lag, standing);
     if (p->bar) {
         draw_bar(p, t, left);

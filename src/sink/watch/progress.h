@@ -19,7 +19,9 @@ struct progress {
     usec_t next_line;
     uint64_t last_rows;
     double rows_per_second;
-    char trouble[400]; /* what STATUS begins with; "": nothing */
+    char trouble[400];  /* what STATUS begins with; "": nothing */
+    char target[256];   /* then this: why workers have no connection to PostgreSQL; "": they have */
+    char registry[256]; /* then this: why the schema registry does not answer; "": it does */
 };
 
 void progress_init(struct progress *p, bool until_end);

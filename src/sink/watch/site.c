@@ -16,17 +16,41 @@
 
 /* What is shown is asked for at most this often, and waited for that long. */
 #define SHOWN_AGE USEC_PER_SEC
+/* What a page may have; and beside that, for each partition that has metrics of its own. */
+#define BODY_BYTES (UINT64_C(4) << 20)
+#define PARTITION_BYTES UINT64_C(1024)
 #define ASK_PATIENCE USEC_PER_SEC
 
-/* To the site; without a snapshot: it is to end. */
+/* To the site. */
+enum note_kind { NOTE_SNAPSHOT, NOTE_LIMIT, NOTE_END };
+
 struct note {
     struct mail mail;
-    struct snapshot *snapshot;
+    enum note_kind kind;
+    struct snapshot *snapshot; /* SNAPSHOT */
+    uint32_t limit;            /* LIMIT */
+};
+
+/* A page as it was written last, for all who ask for it while it is as new as what is shown. */
+enum shared {
+    SHARED_STATUS,
+    SHARED_TEXT,
+    SHARED_OPENMETRICS,
+    SHARED_PAGES,
+    SHARED_NOT = SHARED_PAGES
+};
+struct shared_page {
+    struct http_page *page; /* NULL: none */
+    usec_t made;
+    bool late; /* main owed an answer then */
 };
 
 struct site {
     struct site_config sc;
+    char *sink;
+    uint32_t partition_limit;
     struct thread thread;
+    bool started; /* main's: the thread is there */
     struct mailbox notes;
     struct http *http;
     struct snapshot *shown; /* NULL: nothing yet */
@@ -34,6 +58,7 @@ struct site {
     struct process_cost process; /* as seen last */
     usec_t asked_at;             /* 0: nothing is owed */
     bool ends;
+    struct shared_page shared[SHARED_PAGES];
     char policy[256];              /* of the page that is being answered */
     struct http_request **waiting; /* for what is owed */
     size_t waiting_count;
@@ -41,6 +66,12 @@ struct site {
 };
 
 /* ---- pages ---- */
+
+/* Partitions with metrics of their own have three lines each, in names of up to 249 bytes. */
+static uint64_t body_bytes(uint32_t partitions)
+{
+    return BODY_BYTES + (uint64_t) partitions * PARTITION_BYTES;
+}
 
 static bool is_late(const struct site *s)
 {
@@ -57,10 +88,10 @@ static void metrics_page(struct site *s, const char *accept, struct http_reply *
     enum metrics_format format = metrics_format_of(accept);
     _cleanup_buf_ struct buf ignored = {0};
     struct metrics m = {
-        .sink = s->sc.cfg->sink,
+        .sink = s->sink,
         .librdkafka = client_library_version(),
         .buffer_limit = s->shown != NULL ? s->shown->buffer_limit : s->sc.buffer_limit,
-        .partition_limit = s->sc.cfg->http.partitions,
+        .partition_limit = s->partition_limit,
         .ready = is_ready(s, &ignored),
         .snapshot = s->shown,
     };
@@ -99,11 +130,12 @@ static void write_page(struct site *s, const char *nonce, struct buf *out)
 {
     _cleanup_buf_ struct buf reason = {0};
     struct page p = {
-        .sink = s->sc.cfg->sink,
+        .sink = s->sink,
         .librdkafka = client_library_version(),
         .owner = s->sc.owner,
         .ready = is_ready(s, &reason),
         .reason = buf_cstr(&reason),
+        .limit = body_bytes(s->partition_limit),
         .snapshot = s->shown,
         .samples = &s->samples,
     };
@@ -153,18 +185,19 @@ static void no_page(struct site *s, const char *accept, struct http_reply *out)
 
 struct path {
     const char *path;
-    bool shows; /* what main is to be asked for */
+    bool shows;  /* what main is to be asked for */
+    bool shared; /* is the same for all who ask at about the same time */
     void (*write)(struct site *s, const char *accept, struct http_reply *out);
 };
 
 static const struct path *page_of(const char *path)
 {
     static const struct path pages[] = {
-        {"/", true, front_page},          {"/status", true, status_page},
-        {"/metrics", true, metrics_page}, {"/readyz", true, ready_page},
-        {"/livez", false, live_page},
+        {"/", true, false, front_page},         {"/status", true, true, status_page},
+        {"/metrics", true, true, metrics_page}, {"/readyz", true, false, ready_page},
+        {"/livez", false, false, live_page},
     };
-    static const struct path none = {"", false, no_page};
+    static const struct path none = {"", false, false, no_page};
 
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
         if (strcmp(pages[i].path, path) == 0) {
@@ -174,11 +207,49 @@ static const struct path *page_of(const char *path)
     return &none;
 }
 
+static void drop_shared(struct site *s)
+{
+    for (size_t i = 0; i < SHARED_PAGES; i++) {
+        s->shared[i].page = http_page_drop(s->shared[i].page);
+    }
+}
+
+static enum shared shared_of(const struct path *path, const char *accept)
+{
+    if (!path->shared) {
+        return SHARED_NOT;
+    }
+    if (path->write == status_page) {
+        return SHARED_STATUS;
+    }
+    return metrics_format_of(accept) == METRICS_TEXT ? SHARED_TEXT : SHARED_OPENMETRICS;
+}
+
+static void answer_shared(struct site *s, struct http_request *r, const struct path *path,
+                          struct shared_page *shared)
+{
+    usec_t now = clock_mono();
+
+    if (shared->page == NULL || now >= shared->made + SHOWN_AGE || shared->late != is_late(s)) {
+        struct http_reply reply = {.status = 200};
+        path->write(s, http_accept(r), &reply);
+        http_page_drop(shared->page);
+        *shared = (struct shared_page){http_page_new(s->http, &reply), now, is_late(s)};
+    }
+    http_answer_page(r, shared->page);
+}
+
 static void answer(struct site *s, struct http_request *r)
 {
+    const struct path *path = page_of(http_path(r));
+    enum shared shared = shared_of(path, http_accept(r));
     struct http_reply reply = {.status = 200, .type = "text/plain; charset=utf-8"};
 
-    page_of(http_path(r))->write(s, http_accept(r), &reply);
+    if (shared != SHARED_NOT) {
+        answer_shared(s, r, path, &s->shared[shared]);
+        return;
+    }
+    path->write(s, http_accept(r), &reply);
     http_answer(r, &reply);
 }
 
@@ -225,6 +296,27 @@ static void take_request(struct site *s, struct http_request *r)
     s->waiting[s->waiting_count++] = r;
 }
 
+static void take_note(struct site *s, const struct note *note)
+{
+    switch (note->kind) {
+    case NOTE_SNAPSHOT:
+        drop_shared(s); /* they are of before */
+        snapshot_free(s->shown);
+        s->shown = note->snapshot;
+        snapshot_sort(s->shown);
+        samples_add(&s->samples, s->shown);
+        s->asked_at = 0;
+        break;
+    case NOTE_LIMIT:
+        drop_shared(s);
+        s->partition_limit = note->limit;
+        break;
+    case NOTE_END:
+        s->ends = true;
+        break;
+    }
+}
+
 static void take_notes(struct site *s)
 {
     struct mail *m = mailbox_take(&s->notes);
@@ -232,15 +324,7 @@ static void take_notes(struct site *s)
     while (m != NULL) {
         struct note *note = (struct note *) m;
         m = m->next;
-        if (note->snapshot != NULL) {
-            snapshot_free(s->shown);
-            s->shown = note->snapshot;
-            snapshot_sort(s->shown);
-            samples_add(&s->samples, s->shown);
-            s->asked_at = 0;
-        } else {
-            s->ends = true;
-        }
+        take_note(s, note);
         free(note);
     }
 }
@@ -274,12 +358,18 @@ static void run(void *arg)
             ask(s);
         }
     }
+    drop_shared(s);
     s->http = http_close(s->http);
 }
 
 /* ---- main's side ---- */
 
-struct site *site_start(const struct site_config *sc, struct error *err)
+uint64_t site_memory(const struct config *cfg)
+{
+    return cfg->http.address.host[0] != '\0' ? http_memory(body_bytes(cfg->http.partitions)) : 0;
+}
+
+struct site *site_open(const struct site_config *sc, struct error *err)
 {
     const struct config_address *address = &sc->cfg->http.address;
 
@@ -295,23 +385,53 @@ struct site *site_start(const struct site_config *sc, struct error *err)
     }
     struct site *s = mem_zalloc(sizeof *s);
     s->sc = *sc;
+    s->sink = mem_strdup(sc->cfg->sink);
+    s->partition_limit = sc->cfg->http.partitions;
+    s->sc.cfg = NULL; /* a reload frees it */
     s->http = http;
     mailbox_init(&s->notes);
-    thread_start(&s->thread, "http", run, s);
     return s;
 }
 
-static void post(struct site *s, struct snapshot *snapshot)
+void site_start(struct site *s, struct site *former)
+{
+    if (former != NULL) {
+        site_end(former);
+        s->samples = former->samples;
+        s->process = former->process;
+        s->shown = TAKE_PTR(former->shown);
+        site_stop(former);
+    }
+    thread_start(&s->thread, "http", run, s);
+    s->started = true;
+}
+
+static void post(struct site *s, struct note what)
 {
     struct note *note = mem_zalloc(sizeof *note);
 
-    note->snapshot = snapshot;
+    *note = what;
     mailbox_post(&s->notes, &note->mail);
 }
 
 void site_show(struct site *s, struct snapshot *shown)
 {
-    post(s, shown);
+    post(s, (struct note){.kind = NOTE_SNAPSHOT, .snapshot = shown});
+}
+
+void site_limit(struct site *s, uint32_t partitions)
+{
+    post(s, (struct note){.kind = NOTE_LIMIT, .limit = partitions});
+}
+
+void site_end(struct site *s)
+{
+    if (s->started) {
+        post(s, (struct note){.kind = NOTE_END});
+        thread_join(&s->thread);
+        s->started = false;
+    }
+    take_notes(s); /* what came after the end */
 }
 
 void site_stop(struct site *s)
@@ -319,11 +439,11 @@ void site_stop(struct site *s)
     if (s == NULL) {
         return;
     }
-    post(s, NULL);
-    thread_join(&s->thread);
-    take_notes(s); /* what came after the end */
+    site_end(s);
+    s->http = http_close(s->http); /* it was never started */
     mailbox_done(&s->notes);
     snapshot_free(s->shown);
     free(s->waiting);
+    free(s->sink);
     free(s);
 }

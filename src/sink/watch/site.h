@@ -21,7 +21,7 @@
 struct site;
 
 struct site_config {
-    const struct config *cfg; /* of the start, which stays: a reload leaves `sink` and `http` */
+    const struct config *cfg; /* read by site_open only */
     const char *owner;        /* this process, as the ledger names it */
     const struct vitals *vitals;
     struct mailbox *asks;  /* main's: an empty node, to be freed, asks for a snapshot */
@@ -29,16 +29,29 @@ struct site_config {
 };
 
 /*
- * Listens and starts the thread. NULL: http.listen is off (ERROR_NONE), or it cannot listen:
- * ERROR_AGAIN where it may work later, else ERROR_SETUP. @thread main
+ * Listens. NULL: http.listen is off (ERROR_NONE), or it cannot listen: ERROR_AGAIN where it may
+ * work later, else ERROR_SETUP. @thread main
  */
-struct site *site_start(const struct site_config *sc, struct error *err);
+struct site *site_open(const struct site_config *sc, struct error *err);
+
+/* Starts the thread; another one that it takes the place of (or NULL) is stopped and freed, and
+ * what that has seen for the plots goes on. @thread main */
+void site_start(struct site *s, struct site *former);
+
+/* Another number of partitions with metrics of their own, http.partitions. @thread main */
+void site_limit(struct site *s, uint32_t partitions);
+
+/* How much memory it takes at most, beside what it shows; 0: http.listen is off. @thread any */
+uint64_t site_memory(const struct config *cfg);
 
 /* Gives it what it has asked for. @thread main */
 void site_show(struct site *s, struct snapshot *shown);
 
-/* Stops listening and ends the thread, which waits for nobody. Does nothing for NULL. @thread main
- */
+/* Stops listening and ends the thread, which waits for nobody; what it has seen is still there for
+ * site_start, or else to be freed by site_stop. @thread main */
+void site_end(struct site *s);
+
+/* The same where it is not ended yet, and frees it. Does nothing for NULL. @thread main */
 void site_stop(struct site *s);
 
 #endif

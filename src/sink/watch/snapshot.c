@@ -109,6 +109,12 @@ struct snapshot *snapshot_new(const struct snapshot_source *from)
     s->ready = from->ready;
     s->stopping = from->stopping;
     s->brokers_away = summary.away;
+    s->brokers_why = add_text(s, summary.why_away);
+    s->target_why = add_text(s, from->target_why);
+    s->registry_why = add_text(s, from->registry_why);
+    s->schemas = from->schemas;
+    s->group_denied = summary.group_denied;
+    s->lacks = add_text(s, summary.lacks);
     s->workers = from->worker_count;
     s->workers_down = from->workers_down;
     s->buffer_limit = from->buffer_limit;
@@ -117,6 +123,8 @@ struct snapshot *snapshot_new(const struct snapshot_source *from)
         stats_add(&s->totals, worker_stats(from->workers[i]));
         s->queued += feed_length(worker_feed(from->workers[i]));
     }
+    s->rebalances = crew_rebalances(from->crew);
+    s->broker_count = traffic_read(client_traffic(from->client), s->brokers);
     copy_partitions(s, from->crew);
     s->routes = mem_array(from->policies->count, sizeof *s->routes);
     for (size_t i = 0; i < from->policies->count; i++) {
@@ -179,8 +187,20 @@ static void merge_topics(struct snapshot *s)
     s->topic_count = n;
 }
 
+/* Addresses first, then brokers, those that share a place last. */
+static int compare_brokers(const void *a, const void *b)
+{
+    const struct traffic_broker *p = a;
+    const struct traffic_broker *q = b;
+    bool p_rest = p->id == TRAFFIC_REST;
+    bool q_rest = q->id == TRAFFIC_REST;
+
+    return p_rest != q_rest ? p_rest - q_rest : (p->id > q->id) - (p->id < q->id);
+}
+
 void snapshot_sort(struct snapshot *s)
 {
+    qsort(s->brokers, s->broker_count, sizeof *s->brokers, compare_brokers);
     qsort_r(s->partitions, s->partition_count, sizeof *s->partitions, compare, s);
     merge_topics(s);
 }

@@ -54,11 +54,20 @@ struct snapshot {
     bool ready;
     bool stopping;
     bool brokers_away;
+    snapshot_str brokers_why;
+    snapshot_str target_why;   /* why workers have no connection; "": they have */
+    snapshot_str registry_why; /* why the schema registry does not answer; "": it does */
+    size_t schemas;            /* that are known, or asked for */
+    bool group_denied;
+    snapshot_str lacks; /* rights, and some of the brokers; "": nothing */
     size_t workers;
     size_t workers_down;   /* without a connection to PostgreSQL */
     uint64_t queued;       /* records that wait for a worker */
     uint64_t buffer_limit; /* bytes that all batches hold at most */
     struct totals totals;
+    struct crew_rebalances rebalances;
+    struct traffic_broker brokers[TRAFFIC_BROKERS + 1]; /* sorted by their numbers */
+    size_t broker_count;
     struct snapshot_partition *partitions; /* in no order as main makes it */
     size_t partition_count;
     struct snapshot_topic *topics; /* of partitions that are gone; some several times at first */
@@ -71,12 +80,16 @@ struct snapshot {
 
 /* What main shows. */
 struct snapshot_source {
+    const struct client *client;
     const struct crew *crew;
     const struct policies *policies;
     const struct totals *past; /* of workers that have ended */
     struct worker *const *workers;
     size_t worker_count;
     size_t workers_down;
+    const char *target_why;   /* "": they have their connections */
+    const char *registry_why; /* "": it answers, or there is none */
+    size_t schemas;
     uint64_t buffer_limit;
     const struct troubles *troubles;
     bool ready;
@@ -90,8 +103,8 @@ struct snapshot *snapshot_free(struct snapshot *s); /* NULL is fine; returns NUL
 /* Borrowed from the snapshot. */
 const char *snapshot_text(const struct snapshot *s, snapshot_str text);
 
-/* Puts the partitions into the order of topic and number, and names each topic that has lost some
- * once. */
+/* Puts the partitions into the order of topic and number, brokers into that of their numbers, and
+ * names each topic that has lost some once. */
 void snapshot_sort(struct snapshot *s);
 
 /* Offsets that are not stored; UINT64_MAX: not known. */

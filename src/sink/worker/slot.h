@@ -74,6 +74,9 @@ struct slot {
     /* The group's committed offset is ahead of `due`; nothing is sent until it is set back. */
     bool taken_back;
 
+    bool denied;  /* share->denied: looked at for each record, */
+    bool fetched; /*   and share->fetched */
+
     /* The log. known.fp: of the ledger at first, then of the last record taken. */
     struct known_log known;
     bool note_due;                 /* known.ids are to be written down */
@@ -94,9 +97,11 @@ struct slot {
     unsigned stand_written;  /*   up to here it is there */
     struct error *unplanned; /* why it has no plan; NULL: it has had one */
     unsigned retries;        /* of a parked partition, in vain */
-    struct batch *canary;    /* PARKED: the first refused record, which is tried alone; or NULL */
-    struct doubt doubt;      /* of the record at doubt.offset */
-    int64_t blamed;          /* WAITING: the record that it waits for, once that is blamed; or -1 */
+    /* PARKED until this one is known; SCHEMA_REF_NONE: for another reason. */
+    struct schema_ref lacked;
+    struct batch *canary;   /* PARKED: the first refused record, which is tried alone; or NULL */
+    struct doubt doubt;     /* of the record at doubt.offset */
+    int64_t blamed;         /* WAITING: the record that it waits for, once that is blamed; or -1 */
     int64_t cleared_offset; /* of a record that is sent alone, to see which limit it meets; or -1 */
     struct poison poison;   /* of the record at poison.offset */
     /* Not before this question about tables is answered (worker_plan.c): our encoders have rejected

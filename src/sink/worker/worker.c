@@ -7,6 +7,7 @@
 
 #include "base/failpoint.h"
 #include "base/mem.h"
+#include "row/schema/shape.h"
 #include "sink/worker/worker_state.h"
 
 #include <poll.h>
@@ -19,6 +20,7 @@
 
 static void order_free(struct order *o)
 {
+    schema_drop(o->schema);
     free(o->fault);
     free(o);
 }
@@ -55,6 +57,8 @@ static void order_adopt(struct worker *w, struct order *o)
         s->plan = o->plan;
         s->unplanned = TAKE_PTR(o->fault);
         s->share = o->share;
+        s->denied = atomic_load_explicit(&s->share->denied, memory_order_relaxed);
+        s->fetched = atomic_load_explicit(&s->share->fetched, memory_order_relaxed);
         s->state = SLOT_CLAIMING;
         s->stored = s->expect = s->end_published = s->gap.to = s->inserted_at = -1;
         s->cleared_offset = s->blamed = s->doubt.blamed = -1;
@@ -87,6 +91,7 @@ static void order_release(struct worker *w, struct slot *s)
         return;
     }
     slot_set(s, SLOT_RELEASING);
+    worker_schema_forget(w, s);
     worker_group_release(w, s);
     w->releasing_count++;
     w->flush = true;
@@ -143,6 +148,7 @@ static void order_config(struct worker *w, const struct order *o)
 {
     w->wc.cfg = o->cfg;
     w->wc.policies = o->policies;
+    worker_absence_reset(w);
     feed_want_headers(w->wc.feed, o->want_headers);
     worker_link_configure(w);
     worker_report(w, REPORT_CONFIGURED, NULL, 0, NULL);
@@ -177,6 +183,9 @@ static void take_order(struct worker *w, struct order *o)
         break;
     case ORDER_RELEASE:
         order_release(w, slot_of(w, o));
+        break;
+    case ORDER_SCHEMA:
+        worker_schema_take(w, o);
         break;
     case ORDER_COMMITTED:
         break; /* its only purpose is to wake the loop */
@@ -250,7 +259,8 @@ static bool may_end(const struct worker *w)
 
 static usec_t wake_at(const struct worker *w, usec_t now)
 {
-    usec_t at = MIN(now + TICK_USEC, worker_schedule_deadline(w));
+    usec_t due = MIN(worker_schedule_deadline(w), worker_schema_deadline(w));
+    usec_t at = MIN(now + TICK_USEC, due);
 
     if (w->stopping) {
         at = MIN(at, w->stop_deadline);
@@ -295,6 +305,7 @@ static void turn(struct worker *w)
     stats_set(w->wc.beat, clock_mono());
     take_orders(w);
     worker_schedule_run(w);
+    worker_schema_turn(w);
     if (w->more) {
         worker_fill(w);
         worker_schedule_run(w);
@@ -392,8 +403,10 @@ void worker_free(struct worker *w)
     }
     batch_free(w->open);
     decoder_free(w->decoder);
+    worker_schema_done(w);
     worker_link_done(w);
     worker_plan_done(w);
+    worker_absence_reset(w);
     mailbox_done(&w->orders);
     free(w);
 }

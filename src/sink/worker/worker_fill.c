@@ -17,7 +17,8 @@
 
 bool worker_fill_has_room(const struct worker *w)
 {
-    return !w->stopping && w->open->record_count < w->wc.cfg->batch.max_rows &&
+    return !w->stopping && !worker_schema_waits(w) &&
+           w->open->record_count < w->wc.cfg->batch.max_rows &&
            batch_memory(w->open) < w->wc.cfg->batch.max_bytes;
 }
 
@@ -68,8 +69,16 @@ static void count_taken(struct worker *w, uint32_t route)
     }
 }
 
-static void add_record(struct worker *w, struct slot *s, struct message *msg)
+/* Nothing was made of the record, and nothing after it is taken. */
+static void leave(struct worker *w, struct slot *s)
 {
+    batch_record_abort(w->open);
+    drop_idle_span(w, s);
+}
+
+static void add_record(struct worker *w, struct slot *s, struct feed_item *item)
+{
+    struct message *msg = &item->message;
     struct error err;
     bool has_headers = w->keeps; /* asked for once, whoever wants them */
 
@@ -87,12 +96,24 @@ static void add_record(struct worker *w, struct slot *s, struct message *msg)
         }
         if (record_rows(w->decoder, route, msg, w->open, &err)) {
             count_taken(w, route->number);
+            if (!worker_absence_is_over(w, route->number)) {
+                worker_absence_look(w, route, msg);
+            }
             continue;
+        }
+        if (err.class == ERROR_AGAIN) {
+            leave(w, s);
+            worker_schema_lack(w, s, item);
+            return;
+        }
+        if (err.class == ERROR_SETUP) {
+            leave(w, s);
+            worker_schema_park(w, s, msg->offset, &err);
+            return;
         }
         record_compare(route, w->open);
         if (!worker_letters_reject(w, route->number, msg, &err)) {
-            batch_record_abort(w->open);
-            drop_idle_span(w, s);
+            leave(w, s);
             worker_slot_stop(w, s, msg->offset, &err);
             s->fault_after = UINT64_MAX; /* before that its tables are looked up again */
             return;
@@ -143,10 +164,35 @@ static void end_run(struct worker *w)
     }
 }
 
+/* Main looks at it now and then, says so, and says when it is over. */
+static void set_denied(struct slot *s, bool denied)
+{
+    if (s->denied != denied) {
+        s->denied = denied;
+        atomic_store_explicit(&s->share->denied, denied, memory_order_relaxed);
+    }
+    if (!denied && !s->fetched) {
+        s->fetched = true;
+        atomic_store_explicit(&s->share->fetched, true, memory_order_relaxed);
+    }
+}
+
+static void take_denial(struct worker *w, const struct feed_item *item)
+{
+    struct slot *s = index_find(&w->index, item->topic, item->partition);
+
+    if (s != NULL) {
+        set_denied(s, true);
+    }
+}
+
 static void take_message(struct worker *w, struct feed_item *item)
 {
     struct slot *s = find_slot(w, item);
 
+    if (s != NULL) {
+        set_denied(s, false);
+    }
     if (s == NULL || !slot_accepts(s, item->offset)) {
         return;
     }
@@ -157,7 +203,7 @@ static void take_message(struct worker *w, struct feed_item *item)
         return;
     }
     s->broker = item->broker;
-    add_record(w, s, &item->message);
+    add_record(w, s, item);
     if (s->expect == item->offset + 1) {
         if (w->run != s) {
             end_run(w);
@@ -199,6 +245,7 @@ static void take_end(struct worker *w, const struct feed_item *item)
     if (s == NULL) {
         return;
     }
+    set_denied(s, false);
     atomic_store_explicit(&s->share->end, item->offset, memory_order_relaxed);
     if (item->offset > s->expect) {
         batch_span_skip(w->open, span_of(w, s), item->offset);
@@ -255,6 +302,9 @@ static void take_item(struct worker *w, struct feed_item *item)
     case FEED_CORRUPT:
         take_corrupt(w, item);
         break;
+    case FEED_DENIED:
+        take_denial(w, item);
+        break;
     case FEED_UNKNOWN:
     case FEED_TROUBLE:
         take_trouble(w, item);
@@ -270,6 +320,10 @@ void worker_fill(struct worker *w)
     bool go_on = true;
 
     w->keeps = worker_letters_keeps(w);
+    if (worker_fill_has_room(w) && worker_schema_take_hand(w, &items[1])) {
+        take_message(w, &items[1]);
+        end_run(w);
+    }
     for (unsigned i = 0; go_on && i < FILL_RECORDS && worker_fill_has_room(w); i++) {
         struct feed_item *item = &items[i % 2];
         feed_take(w->wc.feed, item);
@@ -280,5 +334,7 @@ void worker_fill(struct worker *w)
         go_on = item->kind != FEED_NONE;
     }
     end_run(w);
-    feed_release(w->wc.feed);
+    if (w->hand.item.kind == FEED_NONE) {
+        feed_release(w->wc.feed); /* else its event is still needed */
+    }
 }

@@ -34,28 +34,36 @@ static const char *synchronous_commit_text(enum config_synchronous_commit v)
     return "on";
 }
 
-void worker_link_init(struct worker *w)
+static struct conn_settings settings_of(const struct worker *w)
 {
     const struct config *cfg = w->wc.cfg;
-    char name[128];
 
-    snprintf(name, sizeof name, "pgsinkd %s worker %u", cfg->sink, w->wc.number);
-    struct conn_settings settings = {
+    return (struct conn_settings){
         .cfg = cfg,
-        .application_name = name,
         .synchronous_commit = synchronous_commit_text(cfg->postgres.synchronous_commit),
-        .listen_channel = config_needs_schema(cfg) ? "pgsinkd" : NULL,
+        .listen_channel = w->link.has_schema ? "pgsinkd" : NULL,
         .listen_sink = cfg->sink,
         .lock_timeout_usec = config_lock_timeout(cfg),
         .timeout_usec = cfg->postgres.timeout,
         .connections = config_connections(cfg),
     };
+}
+
+void worker_link_init(struct worker *w)
+{
+    const struct config *cfg = w->wc.cfg;
     struct link *l = &w->link;
+    char name[128];
+
+    l->has_schema = config_needs_schema(cfg);
+    struct conn_settings settings = settings_of(w);
+    snprintf(name, sizeof name, "pgsinkd %s worker %u", cfg->sink, w->wc.number);
+    settings.application_name = name;
     l->conn = conn_new(&settings);
     if (config_has_ledger(cfg)) {
         l->ledger = ledger_new(cfg->postgres.schema, cfg->sink, w->wc.owner);
     }
-    l->txn = txn_new(config_needs_schema(cfg) ? cfg->postgres.schema : NULL, cfg->sink,
+    l->txn = txn_new(l->has_schema ? cfg->postgres.schema : NULL, cfg->sink,
                      config_has_ledger(cfg));
     txn_hold(l->txn);
     if (cfg->audit) {
@@ -75,11 +83,15 @@ void worker_link_done(struct worker *w)
     free(l->entries);
 }
 
-/* The session stays: what it was set up by cannot change while it runs. */
 void worker_link_configure(struct worker *w)
 {
-    conn_set_config(w->link.conn, w->wc.cfg);
-    w->link.path.wanted = w->wc.cfg->batch.write_path;
+    struct link *l = &w->link;
+
+    l->reconfigured = true;
+    l->has_schema = l->has_schema || config_needs_schema(w->wc.cfg);
+    struct conn_settings settings = settings_of(w);
+    conn_configure(l->conn, &settings);
+    l->path.wanted = w->wc.cfg->batch.write_path;
 }
 
 /* ---- when things fail ---- */
@@ -307,6 +319,43 @@ void worker_link_step(struct worker *w)
     /* A replay may have been asked for while nobody listened. */
     worker_report(w, REPORT_REPLAY, NULL, 0, NULL);
     worker_report(w, REPORT_SEEK, NULL, 0, NULL);
+}
+
+/* ---- another configuration ---- */
+
+static void reconfigure(struct worker *w)
+{
+    struct link *l = &w->link;
+    const struct config *cfg = w->wc.cfg;
+
+    l->reconfigured = false;
+    if (l->has_schema && !txn_has_schema(l->txn)) {
+        txn_set_schema(l->txn, cfg->postgres.schema);
+    }
+    if (l->ledger != NULL) {
+        txn_audit(l->txn, cfg->audit ? w->wc.owner : NULL);
+    }
+}
+
+/* The session is kept: what the worker owns stays claimed, and a server that takes no new
+ * connections now does not matter. */
+bool worker_link_renew(struct worker *w)
+{
+    struct error err;
+    struct link *l = &w->link;
+
+    if (l->reconfigured) {
+        reconfigure(w);
+    }
+    if (!conn_is_outdated(l->conn)) {
+        return false;
+    }
+    if (conn_renew(l->conn, &err)) {
+        set_state(l, LINK_RENEWING);
+    } else {
+        connect_failed(w, &err);
+    }
+    return true;
 }
 
 /* ---- operations ---- */

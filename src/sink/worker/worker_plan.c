@@ -100,6 +100,7 @@ static void renew_slot(struct worker *w, struct slot *s)
     }
     bool is_same = plan_topic_is_same(s->plan, former); /* but for whether it can be used */
     if (!is_same) {
+        worker_absence_renewed(w, s->plan);
         s->canary = batch_free(s->canary);
     }
     error_set(&why, ERROR_SETUP, "its tables have changed");
@@ -141,6 +142,7 @@ static void renew(struct worker *w)
     if (w->renewal_count == 0) {
         return;
     }
+    worker_absence_reset(w);
     for (size_t i = 0; i < w->slot_count; i++) {
         renew_slot(w, w->slots[i]);
     }

@@ -1,9 +1,10 @@
 /*
- * What the connection does next. One operation at a time, in this order of precedence: look whether
- * rows of the ledger are still locked, claim new partitions, claim again what may have changed
- * (nothing is written before that is settled: invariant I9), move over gaps, write down what is
- * known of logs and of what stands, write the oldest batch, publish ends. Every state moves on by
- * itself when the socket or a deadline says so. Worker thread.
+ * What the connection does next. One operation at a time, in this order of precedence: renew the
+ * session where another configuration wants it otherwise, look whether rows of the ledger are still
+ * locked, claim new partitions, claim again what may have changed (nothing is written before that
+ * is settled: invariant I9), move over gaps, write down what is known of logs and of what stands,
+ * write the oldest batch, publish ends. Every state moves on by itself when the socket or a
+ * deadline says so. Worker thread.
  */
 #include "sink/worker/worker_state.h"
 
@@ -77,6 +78,9 @@ static bool start_next(struct worker *w)
     if (clock_mono() < w->link.retry_at) {
         return false;
     }
+    if (worker_link_renew(w)) {
+        return true;
+    }
     reclaim_moved(w);
     worker_plan_apply(w);
     if (!w->stopping && (worker_ledger_start_look(w) || worker_ledger_start_claim(w, false))) {
@@ -98,6 +102,7 @@ static void step(struct worker *w)
         worker_link_connect(w);
         break;
     case LINK_CONNECTING:
+    case LINK_RENEWING:
         worker_link_step(w);
         break;
     case LINK_IDLE:

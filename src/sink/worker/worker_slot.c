@@ -7,6 +7,7 @@
 #include "sink/plan/plan.h"
 #include "sink/plan/policy.h"
 #include "sink/shared/delays.h"
+#include "sink/shared/remedy.h"
 #include "sink/worker/worker_state.h"
 
 #include <stdlib.h>
@@ -265,11 +266,13 @@ void worker_slot_stand(struct worker *w, struct slot *s, const struct standing *
         forget_excess(w, s); /* an earlier record is refused */
     }
     *now = *why;
+    remedy_for(w->wc.cfg, s->topic, s->number, now);
     error_wrap(&now->why, "%s-%d@%lld", s->topic, s->number, (long long) why->offset);
     worker_slot_forget_fault(w, s);
     s->fault = worker_report_new(w, kind, s, why->offset, &now->why);
     s->fault->standing = why->state;
     s->fault->by_itself = why->retry_at != USEC_NEVER;
+    s->fault->lacks_schema = why->lacks_schema;
     s->fault_after = 0;
     w->fault_count++;
     w->flush = true;

@@ -17,6 +17,7 @@
 #include "row/record/record.h"
 #include "sink/plan/plan.h"
 #include "sink/shared/delays.h"
+#include "sink/shared/remedy.h"
 #include "sink/worker/worker_state.h"
 
 #include <string.h>
@@ -143,15 +144,16 @@ usec_t worker_stand_look_again_at(const struct slot *s, usec_t patience)
 static void hint_poison(const struct worker *w, const struct slot *s, struct error *err)
 {
     if (w->link.ledger != NULL) {
-        error_hint(err, "What does the table do with it (triggers, functions, constraints)? When "
-                        "that is repaired, resume() tries again; seek() past it skips it.");
+        error_hint(err, "What does the table do with it (triggers, functions, constraints)? "
+                        "Repair that.");
         return;
     }
+    _cleanup_buf_ struct buf how = {0};
+    remedy_move_group(w->wc.cfg, s->topic, s->number, s->poison.offset + 1, &how);
     error_hint(err,
                "What does the table do with it (triggers, functions, constraints)? It is tried "
-               "again every minute. To skip it, stop the daemon and run kafka-consumer-groups.sh "
-               "--group %s --topic %s:%d --reset-offsets --to-offset %lld --execute",
-               w->wc.cfg->kafka.group, s->topic, s->number, (long long) s->poison.offset + 1);
+               "again every minute. To skip it, stop the daemon and run %s",
+               buf_cstr(&how));
 }
 
 /*
@@ -287,15 +289,22 @@ static bool waits_for_us(const struct slot *s)
            s->unplanned == NULL;
 }
 
+/*
+ * What has been due for longest. In the order of the slots, partitions whose tries each wait for a
+ * lock would be due again before the last one ever had its turn.
+ */
 static struct slot *next_due(const struct worker *w, usec_t now)
 {
+    struct slot *next = NULL;
+
     for (size_t i = 0; w->standing_count > 0 && i < w->slot_count; i++) {
         struct slot *s = w->slots[i];
-        if (waits_for_us(s) && s->standing->retry_at <= now) {
-            return s;
+        bool is_due = waits_for_us(s) && s->standing->retry_at <= now;
+        if (is_due && (next == NULL || s->standing->retry_at < next->standing->retry_at)) {
+            next = s;
         }
     }
-    return NULL;
+    return next;
 }
 
 usec_t worker_stand_deadline(const struct worker *w)

@@ -21,11 +21,14 @@
  *     worker_settle.c          what an answer of the database means for slots and batches
  *     worker_locks.c           partitions whose row of the ledger another session has locked
  *     -----------------------------------------------------------------------------------------
+ *     worker_schema.c          records that wait for the schema they were written with
+ *     -----------------------------------------------------------------------------------------
  *     worker_slot.c            what a worker does with a slot: start, verify, read again, stop
  *     -----------------------------------------------------------------------------------------
  *     worker_outbox.c          the batches: open, sealed, spare
  *     worker_due.c             what the group is to have, and has
  *     worker_report.c          what main hears
+ *     worker_absence.c         columns whose field the records never have
  *
  * The first three, and the last two, call each other downward too. All of it belongs to the
  * worker's thread between start and join (invariant I6), but for orders and stats.
@@ -36,11 +39,13 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "kafka/feed.h"
 #include "pg/conn.h"
 #include "pg/ledger.h"
 #include "pg/txn.h"
 #include "row/batch/batch.h"
-#include "row/record/decoder.h"
+#include "row/record/record.h"
+#include "row/schema/schema_table.h"
 #include "sink/shared/index.h"
 #include "sink/worker/slot.h"
 #include "sink/worker/worker.h"
@@ -49,7 +54,8 @@
 enum link_state {
     LINK_DOWN, /* no connection; tries at retry_at */
     LINK_CONNECTING,
-    LINK_IDLE, /* connected, nothing under way */
+    LINK_RENEWING, /* the session is set up by other settings */
+    LINK_IDLE,     /* connected, nothing under way */
     LINK_CLAIMING,
     LINK_LOOKING, /* which rows of the ledger are locked? */
     LINK_GAPPING,
@@ -64,6 +70,8 @@ struct link {
     struct conn *conn;
     struct ledger *ledger; /* NULL: positions are in the group (worker_group.c) */
     struct txn *txn;
+    bool has_schema;   /* it knows that of ours, once it has been needed */
+    bool reconfigured; /* the txn is to follow the configuration in force, when nothing flies */
 
     /* WRITING. The outbox begins with the refused batches; those on their way come next. */
     size_t failed; /* answered and refused */
@@ -107,6 +115,16 @@ struct link {
 
 #define WORKER_SPARE_BATCHES 3
 
+/* A record that waits for its schema, while nothing else is taken from the queue. */
+struct waiting {
+    struct feed_item item; /* FEED_NONE: there is none */
+    struct slot *slot;     /* its own, */
+    uint64_t seq;          /*   which has not begun again if this is still its seq */
+    struct schema_ref ref; /* that it waits for, */
+    bool is_ready;         /*   which has come, */
+    usec_t until;          /*   or has not come by then */
+};
+
 struct worker {
     struct worker_config wc;
     enum config_delivery delivery;
@@ -136,9 +154,11 @@ struct worker {
     struct slot *run;               /* whose records were taken last, one after the other */
     const struct message *run_last; /* the last of them, while its event is held */
     struct decoder *decoder;
-    struct batch *open;    /* being filled */
-    uint64_t open_id;      /* changes whenever span indices of `open` may have changed */
-    struct batch **outbox; /* sealed, oldest first; [0] is on its way while LINK_WRITING */
+    struct waiting hand;
+    struct schema_table asked; /* main has been asked for these; until: kept in hand no longer */
+    struct batch *open;        /* being filled */
+    uint64_t open_id;          /* changes whenever span indices of `open` may have changed */
+    struct batch **outbox;     /* sealed, oldest first; [0] is on its way while LINK_WRITING */
     size_t outbox_count;
     size_t outbox_cap;
     struct batch *spare[WORKER_SPARE_BATCHES];
@@ -149,6 +169,11 @@ struct worker {
     struct log_limit letters; /* limits log lines about dead letters */
     bool confirmed;           /* the group has all that is due */
     bool awaits_group;        /* nothing is written before it has */
+
+    /* worker_absence.c, by the numbers of policies */
+    struct route_watch **watches;
+    bool *watched; /* nothing more is to be found out */
+    size_t watch_count;
 
     struct link link;
     bool stopping;
@@ -180,6 +205,21 @@ struct report *worker_report_new(struct worker *w, enum report_kind kind, const 
 void worker_report_post(struct worker *w, struct report *r);
 void worker_report(struct worker *w, enum report_kind kind, const struct slot *s, int64_t offset,
                    const struct error *err);
+
+/*
+ * worker_absence.c
+ * look: a record that made rows through the route, or none, unless worker_absence_is_over. reset:
+ * mappings or policies change. renewed: the routes of a topic have other tables, of which something
+ * may be said again.
+ */
+void worker_absence_look(struct worker *w, const struct record_route *route,
+                         const struct message *msg);
+void worker_absence_reset(struct worker *w);
+void worker_absence_renewed(struct worker *w, const struct topic_plan *plan);
+static inline bool worker_absence_is_over(const struct worker *w, uint32_t number)
+{
+    return number < w->watch_count && w->watched[number];
+}
 
 /* worker_due.c */
 int64_t worker_due_of(const struct slot *s);                                   /* due */
@@ -262,6 +302,23 @@ bool worker_locks_looked(struct worker *w, const struct ledger_lock *locks, size
 void worker_locks_claimed(struct worker *w);
 
 /*
+ * worker_schema.c
+ * waits: a record is in hand, and its schema is not there yet: nothing is to be taken. lack: the
+ * decoder lacks the schema of a record that was just taken, and nothing was made of it. park: it
+ * cannot be used. take_hand: the record in hand, if it is still one of its slot. forget: the slot
+ * begins again, or goes. turn: a record has waited for long enough. take: ORDER_SCHEMA.
+ */
+bool worker_schema_waits(const struct worker *w);
+usec_t worker_schema_deadline(const struct worker *w);
+void worker_schema_lack(struct worker *w, struct slot *s, const struct feed_item *item);
+void worker_schema_park(struct worker *w, struct slot *s, int64_t offset, const struct error *err);
+bool worker_schema_take_hand(struct worker *w, struct feed_item *out);
+void worker_schema_forget(struct worker *w, const struct slot *s);
+void worker_schema_turn(struct worker *w);
+void worker_schema_take(struct worker *w, const struct order *o);
+void worker_schema_done(struct worker *w);
+
+/*
  * worker_plan.c
  * stale: a batch cannot be stored because of the target's table (NULL: not known which); true: main
  * is asked to read the catalog again. changed: the table is certainly another one. look: the same,
@@ -311,14 +368,16 @@ void worker_letters_over_limit(struct worker *w, struct slot *s, struct policy *
 
 /*
  * worker_link.c
- * configure: another configuration is in force. connect: begins to, when it is time. step: goes on
- * with it. begin: an operation that has started, or could not. succeeded, failed: it has; failed is
- * for all but a batch that was refused for a record or a fence. lost: the connection is. is_well:
- * it is idle. sent: one more batch flies.
+ * configure: another configuration is in force. renew: with nothing on its way, what sends and the
+ * session follow it; true: that was started. connect: begins to, when it is time. step: goes on
+ * with either. begin: an operation that has started, or could not. succeeded, failed: it has;
+ * failed is for all but a batch that was refused for a record or a fence. lost: the connection is.
+ * is_well: it is idle. sent: one more batch flies.
  */
 void worker_link_init(struct worker *w);
 void worker_link_done(struct worker *w);
 void worker_link_configure(struct worker *w);
+bool worker_link_renew(struct worker *w);
 void worker_link_connect(struct worker *w);
 void worker_link_step(struct worker *w);
 void worker_link_begin(struct worker *w, enum link_state state, bool started,

@@ -83,8 +83,8 @@ static bool may_follow(const struct worker *w)
 
     return l->state == LINK_WRITING && l->ledger != NULL && l->failed == 0 &&
            l->followers < FOLLOWERS_MAX && conn_round_trip(l->conn) >= FOLLOW_ROUND_TRIP &&
-           l->canary == NULL && txn_may_follow(l->txn) && w->write_failures == 0 && !w->stale &&
-           !worker_ledger_wants_claim(w);
+           !l->reconfigured && l->canary == NULL && txn_may_follow(l->txn) &&
+           w->write_failures == 0 && !w->stale && !worker_ledger_wants_claim(w);
 }
 
 usec_t worker_write_deadline(const struct worker *w)

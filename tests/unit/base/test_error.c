@@ -112,10 +112,28 @@ static void test_reasons(void **state)
     assert_true(error_reason(&one) == error_reason(&other));
 }
 
+static void test_short_text(void **state)
+{
+    (void) state;
+    struct error err;
+    char out[8];
+
+    error_set(&err, ERROR_LINK, "gone");
+    error_short_text(&err, out, sizeof out);
+    assert_string_equal(out, "gone");
+    error_set(&err, ERROR_LINK, "123456\xc3\xa4");
+    error_short_text(&err, out, sizeof out);
+    assert_string_equal(out, "123456");
+    error_set(&err, ERROR_LINK, "1234567890");
+    error_short_text(&err, out, sizeof out);
+    assert_string_equal(out, "1234567");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_set_clears),
+        cmocka_unit_test(test_short_text),
         cmocka_unit_test(test_wrap_goes_outward),
         cmocka_unit_test(test_own_field_as_argument),
         cmocka_unit_test(test_cut_at_a_character),

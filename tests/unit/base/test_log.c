@@ -117,7 +117,7 @@ static void test_fault(void **state)
     (void) state;
     assert_string_equal(
         unit_run(fault_body, NULL).said,
-        "<3>main: table missing\n<3>main: table missing\n<3>main: HINT: Create it.\n");
+        "<3>main: table missing\n<3>main: table missing\n<3>main: HINT: Create it. (PGS-110)\n");
 }
 
 static void control_body(void *arg)
@@ -322,23 +322,46 @@ static int journald_begin(struct sockaddr_un *at)
     return fd;
 }
 
-/* It reads nothing: what it does not take within a second is left out. */
+static size_t fill(const struct sockaddr_un *at)
+{
+    int filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    size_t n = 0;
+
+    while (sendto(filler, "x", 1, 0, (const struct sockaddr *) at, sizeof *at) == 1) {
+        n++;
+    }
+    close(filler);
+    return n;
+}
+
+/* It reads nothing for a while: one line waits for it, the others do not. What was left out is said
+ * before the first line that it takes. */
 static void stuck_body(void *arg)
 {
     struct sockaddr_un at;
     int fd = journald_begin(&at);
-    uint64_t begun = clock_mono();
+    char got[4096];
 
     (void) arg;
-    int filler = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    while (sendto(filler, "x", 1, 0, (struct sockaddr *) &at, sizeof at) == 1) {
-    }
+    size_t others = fill(&at);
+    uint64_t begun = clock_mono();
     log_event(LOG_drain_topic_left, "not taken");
+    uint64_t first = clock_mono() - begun;
+    for (int i = 0; i < 1000; i++) {
+        log_event(LOG_drain_topic_left, "not taken");
+    }
     uint64_t took = clock_mono() - begun;
+    assert(first >= 90 * USEC_PER_MSEC && took < 5 * USEC_PER_SEC);
+    for (size_t i = 0; i < others; i++) {
+        assert_int_equal(recv(fd, got, sizeof got, MSG_DONTWAIT), 1);
+    }
+    log_event(LOG_drain_topic_left, "taken");
+    while (recv(fd, got, sizeof got, MSG_DONTWAIT) > 16) {
+        fprintf(stderr, "%.*s\n", (int) strcspn(got + 16, "\n"), got + 16);
+    }
     unlink(at.sun_path);
     rmdir(folder);
     close(fd);
-    assert(took > USEC_PER_SEC / 2 && took < 10 * USEC_PER_SEC);
 }
 
 static void test_a_journal_that_is_stuck_holds_up_nobody(void **state)
@@ -347,7 +370,80 @@ static void test_a_journal_that_is_stuck_holds_up_nobody(void **state)
     struct unit_end end = unit_run(stuck_body, NULL);
 
     assert_int_equal(end.status, 0);
-    assert_string_equal(end.said, "");
+    assert_string_equal(end.said, "1001 lines were left out here, because whoever reads the log "
+                                  "did not take them\ntaken\n");
+}
+
+/* An error waits, although another line has just done so; at the end it is said what is missing. */
+static void patient_body(void *arg)
+{
+    struct sockaddr_un at;
+    int fd = journald_begin(&at);
+    char got[4096];
+
+    (void) arg;
+    log_set_level(LOG_LEVEL_NOTICE);
+    size_t others = fill(&at);
+    log_event(LOG(program_ready));
+    uint64_t begun = clock_mono();
+    log_event(LOG_drain_topic_left, "not taken");
+    uint64_t second = clock_mono() - begun;
+    assert(second >= 90 * USEC_PER_MSEC);
+    for (size_t i = 0; i < others; i++) {
+        assert_int_equal(recv(fd, got, sizeof got, MSG_DONTWAIT), 1);
+    }
+    log_close();
+    log_close(); /* says it once */
+    while (recv(fd, got, sizeof got, MSG_DONTWAIT) > 16) {
+        fprintf(stderr, "%.*s\n", (int) strcspn(got + 16, "\n"), got + 16);
+    }
+    unlink(at.sun_path);
+    rmdir(folder);
+    close(fd);
+}
+
+static void test_errors_have_a_patience_of_their_own(void **state)
+{
+    (void) state;
+    struct unit_end end = unit_run(patient_body, NULL);
+
+    assert_int_equal(end.status, 0);
+    assert_string_equal(end.said, "2 lines were left out here, because whoever reads the log did "
+                                  "not take them\n");
+}
+
+/* The same of a pipe that nobody empties. */
+static void full_pipe_body(void *arg)
+{
+    int ends[2];
+    char got[65536];
+    uint64_t begun = clock_mono();
+
+    (void) arg;
+    int said = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    log_init(LOG_LEVEL_ERROR);
+    for (int i = 0; i < 5000; i++) {
+        log_event(LOG_drain_topic_left, "a line that is so long that 5,000 of them are too much");
+    }
+    uint64_t took = clock_mono() - begun;
+    assert(took < 5 * USEC_PER_SEC);
+    assert_true(read(ends[0], got, sizeof got) > 0);
+    log_event(LOG_drain_topic_left, "taken");
+    ssize_t n = read(ends[0], got, sizeof got);
+    assert_true(n > 0);
+    assert_true(write(said, got, (size_t) n) == n);
+}
+
+static void test_a_pipe_that_is_full_holds_up_nobody(void **state)
+{
+    (void) state;
+    struct unit_end end = unit_run(full_pipe_body, NULL);
+
+    assert_int_equal(end.status, 0);
+    assert_non_null(strstr(end.said, " lines were left out here"));
+    assert_non_null(strstr(end.said, "main: taken\n"));
 }
 
 /* What comes is said, its zeros as dots. */
@@ -380,14 +476,14 @@ static void test_journal_takes_fields(void **state)
     struct unit_end end = unit_run(native_body, NULL);
 
     assert_int_equal(end.status, 0);
-    assert_string_equal(end.said,
-                        "MESSAGE\n!.......a PRIORITY=0 b\\x01\xEF\xBF\xBD\xC3\xA4\nHINT: Do.\n"
-                        "PRIORITY=3\nSYSLOG_IDENTIFIER=pgsinkd\n"
-                        "MESSAGE_ID=1cdb363d091241e0895a075deaa00420\n"
-                        "PGSINKD_EVENT=PGS-420\nPGSINKD_EVENT_NAME=partition_stopped\n"
-                        "THREAD=main\nSINK=shop\nTOPIC=orders\nPARTITION=3\nOFFSET=7\n"
-                        "SQLSTATE=22003\nHINT=Do.\n"
-                        "<3>main: nobody listens\n");
+    assert_string_equal(end.said, "MESSAGE\n+.......a PRIORITY=0 b\\x01\xEF\xBF\xBD\xC3\xA4\n"
+                                  "HINT: Do. (PGS-420)\n"
+                                  "PRIORITY=3\nSYSLOG_IDENTIFIER=pgsinkd\n"
+                                  "MESSAGE_ID=1cdb363d091241e0895a075deaa00420\n"
+                                  "PGSINKD_EVENT=PGS-420\nPGSINKD_EVENT_NAME=partition_stopped\n"
+                                  "THREAD=main\nSINK=shop\nTOPIC=orders\nPARTITION=3\nOFFSET=7\n"
+                                  "SQLSTATE=22003\nHINT=Do.\n"
+                                  "<3>main: nobody listens\n");
 }
 
 /* A number stands for one kind for ever, so that documentation and hints can name it. */
@@ -435,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_json_is_bounded),
         cmocka_unit_test(test_journal_takes_fields),
         cmocka_unit_test(test_a_journal_that_is_stuck_holds_up_nobody),
+        cmocka_unit_test(test_errors_have_a_patience_of_their_own),
+        cmocka_unit_test(test_a_pipe_that_is_full_holds_up_nobody),
         cmocka_unit_test(test_kinds_are_numbered_in_order),
         cmocka_unit_test(test_limit),
     };

@@ -16,16 +16,23 @@ static struct config *load(struct kit *kit, const char *head, const char *more, 
     return kit_load(kit, buf_cstr(&text));
 }
 
-/* want: a line for each difference; those that need a restart begin with "!". */
-static void expect_between(const struct config *before, const struct config *after,
-                           const char *want)
+/* want: a line for each difference; those that need a restart begin with "!", an address "@", a
+ * schema "+", history "#". after is what can be in force then. */
+static void expect_between(const struct config *before, struct config *after, const char *want)
 {
-    struct config_changes changes = config_compare(before, after);
+    static const char *const signs[] = {[NEED_NOTHING] = "",
+                                        [NEED_RESTART] = "!",
+                                        [NEED_ADDRESS] = "@",
+                                        [NEED_SCHEMA] = "+",
+                                        [NEED_HISTORY] = "#"};
+    struct config_changes changes;
+    struct error err;
     _cleanup_buf_ struct buf said = {0};
 
+    assert_true(config_reload(after, before, &changes, &err));
     for (size_t i = 0; i < changes.count; i++) {
         const struct config_change *c = &changes.items[i];
-        buf_printf(&said, "%s%s\n", c->needs_restart ? "!" : "", c->text);
+        buf_printf(&said, "%s%s\n", signs[c->need], c->text);
     }
     config_changes_free(&changes);
     assert_string_equal(buf_cstr(&said), want);
@@ -50,8 +57,11 @@ static void test_options(void **state)
            "batch.linger: 0 -> 5ms\n"
            "log.level: info -> debug\n");
     expect(*state, "delivery: at_least_once\n", ROUTE,
-           "!delivery: exactly_once -> at_least_once\n"
-           "routes[public.t].on_error: dead_letter -> stop\n");
+           "!delivery: exactly_once -> at_least_once\n");
+    expect(*state, "http: {listen: '127.0.0.1:9477', partitions: 7}\naudit: true\n", ROUTE,
+           "#audit: false -> true\n"
+           "@http.listen: \"off\" -> \"127.0.0.1:9477\"\n"
+           "http.partitions: 1000 -> 7\n");
 }
 
 static void test_secrets(void **state)
@@ -69,6 +79,50 @@ static void test_secrets(void **state)
                    "!kafka.properties.sasl.password: \"***\", which is another value now\n"
                    "!kafka.properties.linger.ms: (none) -> \"5\"\n"
                    "!postgres.dsn: dbname=a password=***, which is another value now\n");
+}
+
+/* A client that runs can be given another user and password, but nothing else of its login. */
+static void test_logins(void **state)
+{
+    static const char format[] = "sink: s\nkafka: {brokers: b, properties: {%s}}\n"
+                                 "postgres: {dsn: ''}\n";
+    static const struct {
+        const char *before;
+        const char *after;
+        const char *changes;
+    } cases[] = {
+        {"sasl.mechanism: PLAIN, sasl.username: a, sasl.password: one",
+         "sasl.mechanism: PLAIN, sasl.username: b, sasl.password: two",
+         "kafka.properties.sasl.username: a -> b\n"
+         "kafka.properties.sasl.password: \"***\", which is another value now\n"},
+        {"sasl.mechanisms: SCRAM-SHA-512, sasl.password: one, client.rack: a",
+         "sasl.mechanisms: SCRAM-SHA-512, sasl.password: two, client.rack: b",
+         "kafka.properties.sasl.password: \"***\", which is another value now\n"
+         "!kafka.properties.client.rack: a -> b\n"},
+        {"sasl.mechanism: PLAIN, sasl.password: one",
+         "sasl.mechanism: SCRAM-SHA-256, sasl.password: two",
+         "!kafka.properties.sasl.mechanism: PLAIN -> SCRAM-SHA-256\n"
+         "!kafka.properties.sasl.password: \"***\", which is another value now\n"},
+        {"sasl.mechanism: PLAIN, sasl.password: one", "sasl.mechanism: PLAIN",
+         "!kafka.properties.sasl.password: \"***\" -> (none)\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char head[2][512];
+        snprintf(head[0], sizeof head[0], format, cases[i].before);
+        snprintf(head[1], sizeof head[1], format, cases[i].after);
+        _cleanup_config_ struct config *before = load(*state, head[0], "", ROUTE);
+        _cleanup_config_ struct config *after = load(*state, head[1], "", ROUTE);
+        expect_between(before, after, cases[i].changes);
+        struct config_changes changes;
+        struct error err;
+        assert_true(config_reload(after, before, &changes, &err));
+        config_changes_free(&changes);
+        const struct config_properties *kept = &after->kafka.properties;
+        assert_int_equal(kept->count, before->kafka.properties.count);
+        const char *password = kept->items[i == 0 ? 2 : 1].value;
+        assert_string_equal(password, i < 2 ? "two" : "one");
+    }
 }
 
 static void test_routes(void **state)
@@ -144,25 +198,27 @@ static void test_keeps_what_needs_a_restart(void **state)
     _cleanup_config_ struct config *running = load(*state, running_head, "", ROUTE);
     _cleanup_config_ struct config *cfg = load(*state, other_head,
                                                "workers: 2\nhttp: {partitions: 5}\n", ROUTE);
-    config_keep(cfg, running);
-    expect_between(running, cfg,
+    struct config_changes changes;
+    struct error err;
+    assert_true(config_reload(cfg, running, &changes, &err));
+    config_changes_free(&changes);
+    expect_between(running, cfg, /* what is kept is no difference any more */
                    "kafka.on_gap: stop -> latest\n"
-                   "workers: 0 -> 2\n");
+                   "postgres.manage_schema: true -> false\n"
+                   "postgres.timeout: 7s -> 8s\n"
+                   "workers: 0 -> 2\n"
+                   "http.partitions: 1000 -> 5\n");
     assert_string_equal(cfg->sink, "s");
     assert_string_equal(cfg->kafka.group, "pgsinkd-s");
     assert_int_equal(cfg->kafka.start_ms, running->kafka.start_ms);
-    assert_int_equal(cfg->postgres.timeout, 7 * USEC_PER_SEC);
-    assert_true(cfg->postgres.manage_schema);
-    assert_int_equal(cfg->http.partitions, 1000);
     assert_int_equal(cfg->kafka.properties.count, 2);
     assert_string_equal(cfg->kafka.properties.items[0].value, "rack");
-    assert_int_equal(cfg->routes[0].on_error, ON_ERROR_STOP); /* there is no schema */
+    assert_int_equal(cfg->routes[0].on_error, ON_ERROR_STOP); /* there is no ledger */
 
     /* It is still read again as it was written, and so it is printed. */
     setenv("PASSWORD", "second", 1);
     _cleanup_buf_ struct buf dsn = {0};
-    struct error err;
-    assert_true(config_read_again(cfg, cfg->postgres.dsn, cfg->postgres.dsn_pos, &dsn, &err));
+    assert_true(config_read_dsn(cfg, &dsn, &err));
     assert_string_equal(buf_cstr(&dsn), "password=second");
     _cleanup_buf_ struct buf text = {0};
     config_print(cfg, &text);
@@ -183,9 +239,93 @@ static void test_dead_letters_need_a_schema(void **state)
     _cleanup_config_ struct config *after = load(*state, head, "", letters);
 
     expect_between(before, after,
-                   "!routes[t].on_error: stop -> dead_letter\n"
+                   "+routes[t].on_error: stop -> dead_letter\n"
                    "routes[u]: added, topics [a] into u\n"
-                   "!routes[u].on_error: dead_letter\n");
+                   "+routes[u].on_error: dead_letter\n");
+    assert_int_equal(after->routes[0].on_error, ON_ERROR_DEAD_LETTER);
+    config_give_up(after, before, NEED_SCHEMA);
+    assert_int_equal(after->routes[0].on_error, ON_ERROR_STOP);
+    assert_int_equal(after->routes[1].on_error, ON_ERROR_STOP);
+}
+
+static void test_audit_that_cannot_be(void **state)
+{
+    _cleanup_config_ struct config *before = load(*state, HEAD, "", ROUTE);
+    _cleanup_config_ struct config *after = load(*state, HEAD, "audit: true\n", ROUTE);
+
+    expect_between(before, after, "#audit: false -> true\n");
+    _cleanup_config_ struct config *off = load(*state, HEAD, "", ROUTE);
+    expect_between(after, off, "audit: true -> false\n"); /* which needs no rights */
+    config_give_up(after, before, NEED_HISTORY);
+    assert_false(after->audit);
+    expect_between(before, after, "");
+}
+
+static void test_a_listener_that_cannot_be(void **state)
+{
+    setenv("PORT", "9477", 1);
+    _cleanup_config_ struct config *before = load(*state, HEAD, "http: {listen: '[::1]:${PORT}'}\n",
+                                                  ROUTE);
+    _cleanup_config_ struct config *after = load(*state, HEAD, "", ROUTE);
+
+    expect_between(before, after, "@http.listen: \"[::1]:${PORT}\" -> \"off\"\n");
+    assert_string_equal(after->http.address.host, "");
+    config_give_up(after, before, NEED_ADDRESS);
+    assert_string_equal(after->http.listen, "[::1]:9477");
+    assert_string_equal(after->http.address.host, "::1");
+    assert_int_equal(after->http.address.port, 9477);
+    expect_between(before, after, "");
+    unsetenv("PORT");
+}
+
+/* A default that depends on what is kept is that of what is kept. */
+static void test_another_delivery_changes_no_default(void **state)
+{
+    static const char group[] = "delivery: at_least_once\n";
+    _cleanup_config_ struct config *ledger = load(*state, HEAD, "", ROUTE);
+    _cleanup_config_ struct config *none = load(*state, HEAD, group, ROUTE);
+    _cleanup_config_ struct config *file = load(*state, HEAD, group, ROUTE);
+
+    expect_between(ledger, file, "!delivery: exactly_once -> at_least_once\n");
+    assert_int_equal(file->routes[0].on_error, ON_ERROR_DEAD_LETTER);
+    _cleanup_config_ struct config *other = load(*state, HEAD, "", ROUTE);
+    expect_between(none, other, "!delivery: at_least_once -> exactly_once\n");
+    assert_int_equal(other->routes[0].on_error, ON_ERROR_STOP);
+}
+
+/* Each file is right, but not what a reload from one to the other would make. */
+static void test_what_is_kept_contradicts_what_is_new(void **state)
+{
+    static const struct {
+        const char *before;
+        const char *after;
+        const char *why;
+    } cases[] = {
+        {"sink: s\nkafka: {brokers: b, commit: interval}\npostgres: {dsn: ''}\n"
+         "delivery: at_least_once\n",
+         "sink: s\nkafka: {brokers: b, commit_interval: 0}\npostgres: {dsn: ''}\n"
+         "delivery: at_least_once\n",
+         "'kafka.commit_interval' is 0, so offsets would never be committed"},
+        {"sink: s\nkafka: {brokers: b}\npostgres: {dsn: ''}\ndelivery: at_least_once\n",
+         "sink: s\nkafka: {brokers: b}\npostgres: {dsn: ''}\naudit: true\n",
+         "'audit' needs delivery exactly_once"},
+        {"sink: s\nkafka: {brokers: b}\npostgres: {dsn: ''}\ndelivery: at_least_once\n",
+         "sink: s\nkafka: {brokers: b}\npostgres: {synchronous_commit: off}\n",
+         "'postgres.synchronous_commit' cannot be 'off'"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_config_ struct config *before = load(*state, cases[i].before, "", ROUTE);
+        _cleanup_config_ struct config *after = load(*state, cases[i].after, "", ROUTE);
+        struct config_changes changes;
+        struct error err;
+        assert_false(config_reload(after, before, &changes, &err));
+        assert_int_equal(changes.count, 0);
+        assert_int_equal(err.class, ERROR_SETUP);
+        assert_non_null(strstr(err.text, "the file contradicts what stays as it is"));
+        assert_non_null(strstr(err.text, cases[i].why));
+        assert_non_null(strstr(err.hint, "Restart"));
+    }
 }
 
 int main(void)
@@ -193,11 +333,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_secrets),
+
+        cmocka_unit_test(test_logins),
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_order_of_routes),
         cmocka_unit_test(test_what_was_expanded_is_not_shown),
         cmocka_unit_test(test_keeps_what_needs_a_restart),
         cmocka_unit_test(test_dead_letters_need_a_schema),
+        cmocka_unit_test(test_audit_that_cannot_be),
+        cmocka_unit_test(test_a_listener_that_cannot_be),
+        cmocka_unit_test(test_another_delivery_changes_no_default),
+        cmocka_unit_test(test_what_is_kept_contradicts_what_is_new),
     };
 
     return cmocka_run_group_tests(tests, kit_open, kit_close);

@@ -2,6 +2,7 @@
  * tests/config/bad. */
 #include "config/config.h"
 
+#include "base/mem.h"
 #include "config_kit.h"
 
 #include <sched.h>
@@ -305,28 +306,253 @@ static void test_a_value_is_read_again(void **state)
                                        "kafka: {brokers: b}\n"
                                        "postgres:\n"
                                        "  dsn: user=u password=${file:again}\n"
+                                       "  password: ${file:again}!\n"
                                        "routes: [{topics: [t], table: x}]\n");
-    const char *dsn = cfg->postgres.dsn;
-    struct position pos = cfg->postgres.dsn_pos;
-
-    assert_string_equal(dsn, "user=u password=hunter1");
-    kit_write_z(kit, "again", "hunter2\n");
-    assert_true(config_read_again(cfg, dsn, pos, &out, &err));
-    assert_string_equal(buf_cstr(&out), "user=u password=hunter2");
+    assert_string_equal(cfg->postgres.dsn, "user=u password=hunter1");
+    assert_string_equal(cfg->postgres.password, "hunter1!");
+    kit_write_z(kit, "again", "hun ter2\n");
+    assert_true(config_read_dsn(cfg, &out, &err));
+    assert_string_equal(buf_cstr(&out), "user=u password=hun\\ ter2");
+    buf_clear(&out);
+    assert_true(config_read_password(cfg, &out, &err));
+    assert_string_equal(buf_cstr(&out), "hun ter2!");
     assert_int_equal(remove(kit->path), 0);
-    assert_false(config_read_again(cfg, dsn, pos, &out, &err));
+    assert_false(config_read_dsn(cfg, &out, &err));
     assert_int_equal(err.class, ERROR_SETUP);
     assert_non_null(strstr(err.text, "c.yaml:4:8: file '"));
     assert_null(strstr(err.text, "hunter"));
-
-    buf_clear(&out); /* what is written without a reference stays */
-    assert_true(config_read_again(cfg, cfg->sink, cfg->sink_pos, &out, &err));
-    assert_string_equal(buf_cstr(&out), "s");
+    assert_false(config_read_password(cfg, &out, &err));
+    assert_non_null(strstr(err.text, "c.yaml:5:13: file '"));
     config_free(cfg);
-    cfg = &(struct config){0}; /* made without a file */
+
+    cfg = kit_load(kit, "sink: s\n" /* what is written without a reference stays */
+                        "kafka: {brokers: b}\n"
+                        "postgres: {dsn: host=h, password: hunter3}\n"
+                        "routes: [{topics: [t], table: x}]\n");
     buf_clear(&out);
-    assert_true(config_read_again(cfg, "x", (struct position){0}, &out, &err));
-    assert_string_equal(buf_cstr(&out), "x");
+    assert_true(config_read_dsn(cfg, &out, &err) && config_read_password(cfg, &out, &err));
+    assert_string_equal(buf_cstr(&out), "host=hhunter3");
+    config_free(cfg);
+    char x[] = "x";
+    cfg = &(struct config){.postgres.dsn = x, .postgres.password = x}; /* made without a file */
+    buf_clear(&out);
+    assert_true(config_read_dsn(cfg, &out, &err) && config_read_password(cfg, &out, &err));
+    assert_string_equal(buf_cstr(&out), "xx");
+}
+
+/* Loads text as c.yaml without its secrets. */
+static struct config *load_without(struct kit *kit, const char *text, struct error *err)
+{
+    return config_load_for(kit_write_z(kit, "c.yaml", text), CONFIG_WITHOUT_SECRETS, err);
+}
+
+/* What cannot be read is printed as it is written; what can be is read. */
+static void test_without_secrets(void **state)
+{
+    static const char text[] = "sink: ${KIT_NONE}\n"
+                               "workers: ${KIT_N}\n"
+                               "kafka: {brokers: '${KIT_B}', start: '${KIT_START}',"
+                               " oauth_token_command: '${KIT_COMMAND}'}\n"
+                               "postgres:\n"
+                               "  dsn: ${KIT_HOST} user=${KIT_USER} password=${file:none/pw}$${x}\n"
+                               "  password: ${file:none}\n"
+                               "  schema: ${PG_NONE}\n"
+                               "http: {listen: '${KIT_LISTEN}'}\n"
+                               "log: {level: '${KIT_LEVEL}'}\n"
+                               "routes: [{topics: ['${KIT_A}', '${KIT_a2}'], table: x,"
+                               " mode: '${KIT_MODE}', when: '${KIT_WHEN}', key: id,"
+                               " envelope: '${KIT_ENVELOPE}', on_truncate: ignore},"
+                               " {topics: [u], table: u, mode: upsert, soft_delete: gone,"
+                               " delete: '${KIT_DELETE}'}]\n";
+    struct error err = {0};
+    _cleanup_buf_ struct buf out = {0};
+
+    setenv("KIT_USER", "u", 1);
+    _cleanup_config_ struct config *cfg = load_without(*state, text, &err);
+    assert_string_equal(err.text, "");
+    assert_non_null(cfg);
+    assert_true(config_is_without_secrets(cfg));
+    assert_string_equal(cfg->sink, "kit_none");
+    assert_string_equal(cfg->postgres.dsn, " user=u password=file_none_pw${x}");
+    assert_string_equal(cfg->routes[0].topics.items[1].name, "kit_a2");
+    assert_true(config_lacks(cfg, cfg->workers_pos) && config_lacks(cfg, cfg->http.listen_pos));
+    assert_true(config_lacks(cfg, cfg->routes[0].when_pos));
+    assert_false(config_lacks(cfg, cfg->routes[0].table_pos));
+    config_print(cfg, &out);
+    const char *printed = buf_cstr(&out);
+    assert_non_null(strstr(printed, "sink: ${KIT_NONE}\n"));
+    assert_non_null(strstr(printed, "workers: ${KIT_N}\n"));
+    assert_non_null(strstr(printed, "level: ${KIT_LEVEL}\n"));
+    assert_non_null(strstr(printed, "mode: ${KIT_MODE}\n"));
+    assert_non_null(strstr(printed, "password: ${file:none}\n"));
+    unsetenv("KIT_USER");
+
+    /* A reference that is none stays a fault, and the other way of loading refuses what lacks. */
+    struct config *none = load_without(
+        *state, "sink: ${a b}\nkafka: {brokers: b}\nroutes: [{topics: [t], table: x}]\n", &err);
+    assert_null(none);
+    assert_non_null(strstr(err.text, "c.yaml:1:7: 'sink': '${...}' contains neither"));
+    kit_expect(*state, text, "c.yaml:1:7: 'sink': environment variable 'KIT_NONE' is not set");
+}
+
+/* Words that people bring along from elsewhere. */
+static void test_words_of_other_programs(void **state)
+{
+    (void) state;
+    static const char *const known[][2] = {
+        {"max.poll.records", "batch.max_rows"},
+        {"max_poll_records", "batch.max_rows"},
+        {"Max-Poll-Records", "batch.max_rows"},
+        {"value.converter.schemas.enable", "envelope: connect"},
+        {"key.serializer", "key_format"},
+        {"transforms.unwrap.type", "columns"},
+    };
+    static const char *const unknown[] = {
+        "", "max.poll", "max.poll.records.x", "transforms.", ".serializer", "serializer"};
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        const char *hint = config_foreign_hint(known[i][0]);
+        assert_non_null(hint);
+        assert_non_null(strstr(hint, known[i][1]));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(unknown); i++) {
+        assert_null(config_foreign_hint(unknown[i]));
+    }
+}
+
+/* YAML takes ' #' for the beginning of a comment, and a secret may have it. */
+static void test_values_that_a_comment_cuts(void **state)
+{
+    static const char *const cut[] = {"password=a #b", "password=\xC3\xA4   #b"};
+    static const char *const whole[] = {"password=a # b", "password=a#b", "'password=a' #b",
+                                        "password=a #", "password=a ## b"};
+    char text[256];
+
+    for (size_t i = 0; i < ARRAY_LEN(cut) + ARRAY_LEN(whole); i++) {
+        bool is_cut = i < ARRAY_LEN(cut);
+        snprintf(text, sizeof text,
+                 "sink: s\nkafka: {brokers: b}\npostgres:\n  dsn: %s\n"
+                 "routes: [{topics: [t], table: x}]\n",
+                 is_cut ? cut[i] : whole[i - ARRAY_LEN(cut)]);
+        if (is_cut) {
+            kit_expect(*state, text,
+                       "c.yaml:4:8: 'postgres.dsn' ends before ' #', where a comment begins");
+        } else {
+            config_free(kit_load(*state, text));
+        }
+    }
+    kit_expect(*state,
+               "sink: s\nkafka:\n  brokers: b\n  properties:\n    sasl.password: a #b\n"
+               "routes: [{topics: [t], table: x}]\n",
+               "c.yaml:5:20: 'kafka.properties.sasl.password' ends before ' #', where a comment "
+               "begins");
+}
+
+static void test_a_password_that_is_empty(void **state)
+{
+    static const char text[] = "sink: s\nkafka: {brokers: b}\n"
+                               "postgres:\n  password: ${KIT_EMPTY}\n"
+                               "routes: [{topics: [t], table: x}]\n";
+
+    setenv("KIT_EMPTY", "", 1);
+    kit_expect(*state, text, "c.yaml:4:13: 'postgres.password' is empty: ${...} brings in nothing");
+    setenv("KIT_EMPTY", "x", 1);
+    config_free(kit_load(*state, text));
+    unsetenv("KIT_EMPTY");
+}
+
+static void test_a_digit_in_a_pattern(void **state)
+{
+    kit_expect(*state, "sink: s\nkafka: {brokers: b}\nroutes: [{topics: ['^a\\d'], table: x}]\n",
+               "c.yaml:3:20: in a regular expression of POSIX \\d is the letter d");
+    config_free(kit_load(*state, "sink: s\nkafka: {brokers: b}\n"
+                                 "routes: [{topics: ['^a\\\\d'], table: x}]\n"));
+}
+
+/* ---- all faults of a file ---- */
+
+static size_t faults_of(struct kit *kit, const char *text, struct config_faults *out)
+{
+    struct config *cfg = config_load_all(kit_write_z(kit, "c.yaml", text), CONFIG_TO_RUN, out);
+
+    assert_true((cfg == NULL) == (out->count > 0));
+    config_free(cfg);
+    return out->count;
+}
+
+static const char MANY[] = "sinks: Orders\n"
+                           "kafka: {broker: x, start: sometimes, properties: {a: [], b: 1, "
+                           "enable.auto.commit: x}}\n"
+                           "postgres: {dns: y}\n"
+                           "routes:\n"
+                           "  - {topics: [a, 'b c', 'd e'], table: t}\n"
+                           "  - {topics: ['^(a', '^(b'], table: u, mode: append, key: [a]}\n"
+                           "  - {table: v, columns: {a: , b: value.x, c: {frm: value.y}}}\n"
+                           "  - nothing\n";
+
+static const char *const MANY_FAULTS[] = {
+    "1:1: unknown key 'sinks'",
+    "2:9: unknown key 'broker' in 'kafka'",
+    "2:27: 'kafka.start' must be earliest",
+    "2:54: 'kafka.properties.a' takes a single value",
+    "3:12: unknown key 'dns' in 'postgres'",
+    "5:18: 'b c' is not the name of a topic",
+    "5:25: 'd e' is not the name of a topic",
+    "7:29: 'columns.a' has no value",
+    "7:47: unknown key 'frm' in 'columns.c'",
+    "7:5: missing 'topics'",
+    "8:5: a route takes a mapping",
+    /* the rules of what was read without a fault */
+    "6:15: the regular expression does not compile",
+    "6:22: the regular expression does not compile",
+    "6:59: 'key' is for rows that are found by a key",
+};
+
+static void test_all_faults(void **state)
+{
+    struct kit *kit = *state;
+    _cleanup_mem_ struct config_faults *f = mem_zalloc(sizeof *f);
+
+    assert_int_equal(faults_of(kit, MANY, f), ARRAY_LEN(MANY_FAULTS));
+    for (size_t i = 0; i < ARRAY_LEN(MANY_FAULTS); i++) {
+        if (strstr(f->items[i].text, MANY_FAULTS[i]) == NULL) {
+            print_error("%s\nnot: %s\n", f->items[i].text, MANY_FAULTS[i]);
+            fail();
+        }
+    }
+}
+
+/* What a key was meant to be is not missed, too; the rest is. */
+static void test_a_slip_is_one_fault(void **state)
+{
+    struct kit *kit = *state;
+    _cleanup_mem_ struct config_faults *f = mem_zalloc(sizeof *f);
+
+    assert_int_equal(
+        faults_of(kit, "sink: s\nkafak: {brokers: x}\nroutes: [{topics: t, table: t}]\n", f), 1);
+    assert_int_equal(faults_of(kit, "sink: s\nbrokers: x\nroutes: [{topics: t, table: t}]\n", f),
+                     1);
+    assert_int_equal(faults_of(kit, "sink: s\nkafka: {brokers: x}\nroute: []\n", f), 1);
+    assert_int_equal(
+        faults_of(kit, "sink: s\nkafka: {broker: x}\nroutes: [{topcs: t, tabel: t}]\n", f), 3);
+    assert_int_equal(faults_of(kit, "{}\n", f), 3);
+    assert_int_equal(faults_of(kit, "sink: S\nkafka: {brokers: x}\nroutes: [{table: t}]\n", f), 2);
+    assert_non_null(strstr(f->items[1].text, "'sink' may only contain"));
+    assert_int_equal(faults_of(kit, "a: b: c\n", f), 1);
+}
+
+static void test_more_faults_than_are_kept(void **state)
+{
+    struct kit *kit = *state;
+    _cleanup_mem_ struct config_faults *f = mem_zalloc(sizeof *f);
+    _cleanup_buf_ struct buf text = {0};
+
+    buf_add_z(&text, "sink: s\nkafka: {brokers: x}\nroutes:\n");
+    for (size_t i = 0; i < CONFIG_FAULTS_MAX + 5; i++) {
+        buf_add_z(&text, "  - {topics: 'a b', table: t}\n");
+    }
+    assert_int_equal(faults_of(kit, buf_cstr(&text), f), CONFIG_FAULTS_MAX + 5);
+    assert_non_null(strstr(f->items[CONFIG_FAULTS_MAX - 1].text, "'a b' is not the name"));
 }
 
 int main(void)
@@ -344,7 +570,15 @@ int main(void)
         cmocka_unit_test(test_long_texts_in_messages),
         cmocka_unit_test(test_many_topics),
         cmocka_unit_test(test_a_value_is_read_again),
+        cmocka_unit_test(test_without_secrets),
+        cmocka_unit_test(test_words_of_other_programs),
+        cmocka_unit_test(test_values_that_a_comment_cuts),
+        cmocka_unit_test(test_a_password_that_is_empty),
+        cmocka_unit_test(test_a_digit_in_a_pattern),
         cmocka_unit_test(test_documentation),
+        cmocka_unit_test(test_all_faults),
+        cmocka_unit_test(test_a_slip_is_one_fault),
+        cmocka_unit_test(test_more_faults_than_are_kept),
     };
 
     return cmocka_run_group_tests(tests, kit_open, kit_close);

@@ -183,14 +183,108 @@ static void test_file_limit(void **state)
     assert_int_equal(code, ENOENT);
 }
 
+/* ---- connection strings ---- */
+
+static void expect_dsn(const char *text, const char *value, const char *want)
+{
+    _cleanup_buf_ struct buf out = {0};
+    struct error err = {0};
+
+    setenv("KIT_V", value, 1);
+    if (!expand_dsn(str_of(text), ".", &out, &err)) {
+        print_error("%s: %s\n", text, err.text);
+        fail();
+    }
+    assert_string_equal(buf_cstr(&out), want);
+}
+
+static void test_values_after_keywords_are_quoted(void **state)
+{
+    (void) state;
+    expect_dsn("", "", "");
+    expect_dsn("host=h dbname='a b'", "", "host=h dbname='a b'");
+    expect_dsn("password=${KIT_V} host=h", "a b'c\\d", "password=a\\ b\\'c\\\\d host=h");
+    expect_dsn("password = '${KIT_V}' host=h", "a b'", "password = 'a\\ b\\'' host=h");
+    expect_dsn("password=x${KIT_V}y${KIT_V}", " ", "password=x\\ y\\ ");
+    expect_dsn("password=${KIT_V} host=h", "", "password='' host=h");
+    expect_dsn("password=${KIT_V}", "", "password=''");
+    expect_dsn("password=${KIT_V}x", "", "password=x");
+    expect_dsn("password=${KIT_V}${KIT_V} user=u", "", "password='' user=u");
+    expect_dsn("password=${KIT_V}'a b' user=u", "", "password='a b' user=u");
+    expect_dsn("password='${KIT_V}'", "", "password=''");
+    expect_dsn("a='it\\'s ${KIT_V}' b=1", "'", "a='it\\'s \\'' b=1");
+    expect_dsn("a=\\ ${KIT_V} b=1", " ", "a=\\ \\  b=1");
+    expect_dsn("a=\\\\ ${KIT_V}", "b=c d=e", "a=\\\\ b=c d=e");
+    expect_dsn("password=$${KIT_V}", "", "password=${KIT_V}");
+}
+
+static void test_what_is_more_than_a_value_stays(void **state)
+{
+    (void) state;
+    expect_dsn("${KIT_V}", "host=h password='a b'", "host=h password='a b'");
+    expect_dsn("${KIT_V} user=u", "host=h", "host=h user=u");
+    expect_dsn("user='u' ${KIT_V}", "host=h", "user='u' host=h");
+    expect_dsn("${KIT_V}", "postgresql://u:%40@h/d", "postgresql://u:%40@h/d");
+    expect_dsn("postgres://${KIT_V}@h/d", "u:p%40", "postgres://u:p%40@h/d");
+    expect_dsn("postgres://${KIT_V}/d", "h1:1,h2:2", "postgres://h1:1,h2:2/d");
+    expect_dsn("postgres://h/d?${KIT_V}", "sslmode=require&x=y",
+               "postgres://h/d?sslmode=require&x=y");
+}
+
+static void test_values_in_a_uri_are_encoded(void **state)
+{
+    (void) state;
+    expect_dsn("postgresql://u:${KIT_V}@h/d", "p@ss w'rd#1:/x",
+               "postgresql://u:p%40ss%20w%27rd%231%3A%2Fx@h/d");
+    expect_dsn("postgres://${KIT_V}:x@h/d", "a:b@c", "postgres://a%3Ab%40c:x@h/d");
+    expect_dsn("postgres://u:${KIT_V}@h", "", "postgres://u:@h");
+    expect_dsn("postgres://u:${KIT_V}@h/${KIT_V}?a=${KIT_V}&b=x${KIT_V}", "\xC3\xA4?",
+               "postgres://u:%C3%A4%3F@h/%C3%A4%3F?a=%C3%A4%3F&b=x%C3%A4%3F");
+    setenv("KIT_URL", "postgres://u@h/d", 1);
+    expect_dsn("${KIT_URL}?password=${KIT_V}&x=y", "it's a%41&",
+               "postgres://u@h/d?password=it%27s%20a%2541%26&x=y");
+    setenv("KIT_URL", "postgres://u@h/d?a=b", 1);
+    expect_dsn("${KIT_URL}&password=${KIT_V}", "=", "postgres://u@h/d?a=b&password=%3D");
+    expect_dsn("postgres:///d?a&b=1&", "", "postgres:///d?a&b=1&");
+    expect_dsn("postgres://u:$${x@h", "", "postgres://u:${x@h");
+    expect_dsn("postgresql://", "", "postgresql://");
+    expect_dsn("postgresql://h?password=${KIT_V}", "AZaz09-._~+",
+               "postgresql://h?password=AZaz09-._~%2B");
+}
+
+static void test_faults_in_connection_strings(void **state)
+{
+    (void) state;
+    static const char *const bad[] = {
+        "password=${KIT_NONE}",     "postgres://u:${KIT_NONE}@h", "postgres://${KIT_NONE}",
+        "postgres://h/${KIT_NONE}", "postgres://h/d?${KIT_NONE}", "postgres://h/d?a=${KIT_NONE}",
+        "postgres://${KIT_NONE}@h",
+    };
+    _cleanup_buf_ struct buf out = {0};
+    struct error err;
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_false(expand_dsn(str_of(bad[i]), ".", &out, &err));
+        assert_string_equal(err.text, "environment variable 'KIT_NONE' is not set");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_needed),       cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_variables),    cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_files),        cmocka_unit_test(test_credentials),
-        cmocka_unit_test(test_file_content), cmocka_unit_test(test_unreadable_credential),
+        cmocka_unit_test(test_needed),
+        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_variables),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_credentials),
+        cmocka_unit_test(test_file_content),
+        cmocka_unit_test(test_unreadable_credential),
         cmocka_unit_test(test_file_limit),
+        cmocka_unit_test(test_values_after_keywords_are_quoted),
+        cmocka_unit_test(test_what_is_more_than_a_value_stays),
+        cmocka_unit_test(test_values_in_a_uri_are_encoded),
+        cmocka_unit_test(test_faults_in_connection_strings),
     };
 
     return cmocka_run_group_tests(tests, kit_open, kit_close);

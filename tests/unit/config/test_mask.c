@@ -35,6 +35,7 @@ static void test_keywords(void **state)
     expect_dsn("PassWord=hunter2", "PassWord=***");
     expect_dsn("sslpassword=hunter2\tdbname=x", "sslpassword=***\tdbname=x");
     expect_dsn("oauth_client_secret=hunter2", "oauth_client_secret=***");
+    expect_dsn("scram_client_key=hunter2", "scram_client_key=***");
     expect_dsn("dbname='postgresql://u:hunter2@h/d'", "dbname=***");
     expect_dsn("passfile=/x user=u", "passfile=/x user=u");
 }
@@ -114,12 +115,32 @@ static void test_properties(void **state)
     expect_property("sasl.password", "${PW}", "${PW}");
 }
 
+static void expect_urls(const char *urls, const char *want)
+{
+    _cleanup_buf_ struct buf b = {0};
+
+    mask_urls(str_of(urls), &b);
+    assert_string_equal(buf_cstr(&b), want);
+}
+
+static void test_urls(void **state)
+{
+    (void) state;
+    expect_urls("https://a:8081, http://b/path", "https://a:8081, http://b/path");
+    expect_urls("https://u:hunter2@a:8081,  https://b", "https://u:***@a:8081,  https://b");
+    expect_urls("https://u@a/x,https://v:${SECRET}@b", "https://u@a/x,https://v:${SECRET}@b");
+    expect_urls("https://u:hun@ter2@a", "***");
+    expect_urls("https://u:hun,ter2@a", "***");
+    expect_urls("https://a, u:hunter2@b", "***");
+    expect_urls("${URL}, https://u:hunter2@b", "${URL}, https://u:***@b");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keywords),   cmocka_unit_test(test_keywords_not_understood),
         cmocka_unit_test(test_references), cmocka_unit_test(test_uri),
-        cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_properties), cmocka_unit_test(test_urls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

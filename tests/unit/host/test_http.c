@@ -6,6 +6,7 @@
 
 #include "unit.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -110,11 +111,157 @@ static void test_it_is_closed_while_requests_come(void **state)
     expect_said(comes, "");
 }
 
+/*
+ * Each client asks for a page of 4 MB and takes nothing of it. Above 16 MB the one that has been at
+ * it for longest is closed, and no more than that.
+ */
+static void test_pages_that_nobody_takes(void **state)
+{
+    enum { CLIENTS = 6, BYTES = 4000000, KEPT = 4 };
+    uint16_t port = free_port();
+    struct http *h = opened(port);
+    int fds[CLIENTS];
+    char got[4096];
+
+    (void) state;
+    for (int i = 0; i < CLIENTS; i++) {
+        struct http_reply reply = {.status = 200, .type = "text/plain"};
+        fds[i] = client(h, port);
+        send_text(fds[i], request);
+        http_wait(h, -1, clock_mono() + 10 * USEC_PER_SEC);
+        struct http_request *r = http_take(h);
+        assert_non_null(r);
+        memset(buf_reserve(&reply.body, BYTES), 'x', BYTES);
+        reply.body.n = BYTES;
+        http_answer(r, &reply);
+        http_wait(h, -1, clock_mono() + 20 * USEC_PER_MSEC);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        size_t n = 0;
+        for (ssize_t once = 1; once > 0 && n < BYTES;) {
+            http_wait(h, -1, clock_mono());
+            while ((once = recv(fds[i], got, sizeof got, MSG_DONTWAIT)) > 0) {
+                n += (size_t) once;
+            }
+            once = once < 0 && errno == EAGAIN ? 1 : once;
+        }
+        assert_true((n >= BYTES) == (i >= CLIENTS - KEPT));
+        close(fds[i]);
+    }
+    assert_null(http_close(h));
+}
+
+/* The page of all of them is there once, so that none has to go. */
+static void test_a_page_is_shared(void **state)
+{
+    enum { CLIENTS = 6, BYTES = 5000000 };
+    uint16_t port = free_port();
+    struct http *h = opened(port);
+    struct http_reply reply = {.status = 200, .type = "text/plain"};
+    int fds[CLIENTS];
+    char got[4096];
+
+    (void) state;
+    memset(buf_reserve(&reply.body, BYTES), 'x', BYTES);
+    reply.body.n = BYTES;
+    struct http_page *page = http_page_new(h, &reply);
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = client(h, port);
+        send_text(fds[i], request);
+        http_wait(h, -1, clock_mono() + 10 * USEC_PER_SEC);
+        http_answer_page(http_take(h), page);
+        http_wait(h, -1, clock_mono() + 20 * USEC_PER_MSEC);
+    }
+    assert_null(http_page_drop(page));
+    for (int i = 0; i < CLIENTS; i++) {
+        size_t n = 0;
+        while (n < BYTES) {
+            http_wait(h, -1, clock_mono());
+            for (ssize_t once; (once = recv(fds[i], got, sizeof got, MSG_DONTWAIT)) > 0;) {
+                n += (size_t) once;
+            }
+        }
+        close(fds[i]);
+    }
+    assert_null(http_close(h));
+}
+
+/* Larger than all pages may be otherwise; there is a second that is kept. */
+static void test_a_page_that_is_very_large(void **state)
+{
+    enum { BYTES = 20000000 };
+    uint16_t port = free_port();
+    struct http *h = opened(port);
+    struct http_page *pages[2];
+    static char got[65536];
+    size_t n = 0;
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+        struct http_reply reply = {.status = 200, .type = "text/plain"};
+        memset(buf_reserve(&reply.body, BYTES), 'x', BYTES);
+        reply.body.n = BYTES;
+        pages[i] = http_page_new(h, &reply);
+    }
+    int fd = client(h, port);
+    send_text(fd, request);
+    http_wait(h, -1, clock_mono() + 10 * USEC_PER_SEC);
+    http_answer_page(http_take(h), pages[0]);
+    for (ssize_t once = 1; once > 0 && n < BYTES;) {
+        http_wait(h, -1, clock_mono());
+        while ((once = recv(fd, got, sizeof got, MSG_DONTWAIT)) > 0) {
+            n += (size_t) once;
+        }
+        once = once < 0 && errno == EAGAIN ? 1 : once;
+    }
+    assert_true(n > BYTES);
+    close(fd);
+    http_page_drop(pages[0]);
+    http_page_drop(pages[1]);
+    assert_null(http_close(h));
+}
+
+/* Four pages are being taken, which is as much as there may be, and two requests wait: the end
+ * answers both. */
+static void test_it_is_closed_at_its_bound(void **state)
+{
+    enum { TAKERS = 4, BYTES = 5000000 };
+    uint16_t port = free_port();
+    struct http *h = opened(port);
+    int fds[TAKERS + 2];
+
+    (void) state;
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        struct http_reply reply = {.status = 200, .type = "text/plain"};
+        fds[i] = client(h, port);
+        send_text(fds[i], request);
+        http_wait(h, -1, clock_mono() + 10 * USEC_PER_SEC);
+        struct http_request *r = http_take(h);
+        assert_non_null(r);
+        if (i < TAKERS) {
+            memset(buf_reserve(&reply.body, BYTES), 'x', BYTES);
+            reply.body.n = BYTES;
+            http_answer(r, &reply);
+            http_wait(h, -1, clock_mono() + 20 * USEC_PER_MSEC);
+        }
+    }
+    assert_null(http_close(h));
+    for (size_t i = 0; i < TAKERS; i++) {
+        close(fds[i]);
+    }
+    expect_said(fds[TAKERS], "stopping");
+    expect_said(fds[TAKERS + 1], "stopping");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_is_taken_and_answered),
+        cmocka_unit_test(test_pages_that_nobody_takes),
+        cmocka_unit_test(test_a_page_is_shared),
+        cmocka_unit_test(test_a_page_that_is_very_large),
         cmocka_unit_test(test_it_is_closed_while_requests_come),
+        cmocka_unit_test(test_it_is_closed_at_its_bound),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

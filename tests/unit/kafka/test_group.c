@@ -99,9 +99,20 @@ static void test_a_broker_that_cannot_say_who_has_what(void **state)
     assert_true(client_close(c, clock_mono() + 5 * USEC_PER_SEC));
 }
 
+static void test_the_id_of_a_static_member(void **state)
+{
+    (void) state;
+    assert_true(group_is_instance("orders-1-0b6ad2f4-2c51-4fe2-8c5e-6a1c4d0f7e11", "orders-1"));
+    assert_false(group_is_instance("orders-1-0b6ad2f4-2c51-4fe2-8c5e-6a1c4d0f7e11", "orders"));
+    assert_false(group_is_instance("orders-10b6ad2f4-2c51-4fe2-8c5e-6a1c4d0f7e11x", "orders-1"));
+    assert_false(group_is_instance("pgsinkd-0b6ad2f4-2c51-4fe2-8c5e-6a1c4d0f7e11", "orders-1"));
+    assert_false(group_is_instance("", "orders-1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_id_of_a_static_member),
         cmocka_unit_test(test_an_assignment),
         cmocka_unit_test(test_a_member_without_partitions),
         cmocka_unit_test(test_bytes_of_another_form),

@@ -57,6 +57,133 @@ static void test_open_and_close(void **state)
     assert_null(conn_free(NULL));
 }
 
+static void step_until_ready(struct conn *c)
+{
+    struct error err;
+
+    for (enum conn_step step; (step = conn_step(c, &err)) != CONN_READY;) {
+        struct pollfd p = {.fd = conn_fd(c), .events = conn_events(c)};
+        assert_ok(step == CONN_WAIT, &err);
+        poll(&p, 1, 1000);
+    }
+}
+
+/* Other settings in the session that is there: what is prepared in it stays. */
+static void test_a_session_is_renewed(void **state)
+{
+    (void) state;
+    struct conn_settings settings = server_settings(server_dsn());
+    struct conn *c = server_open();
+    struct error err;
+    int pid = conn_backend_pid(c);
+
+    assert_ok(conn_run(c, "PREPARE kept AS SELECT 1", &err), &err);
+    conn_configure(c, &settings);
+    assert_false(conn_is_outdated(c)); /* by the same settings */
+    settings.synchronous_commit = "local";
+    settings.lock_timeout_usec = 700 * USEC_PER_MSEC;
+    conn_configure(c, &settings);
+    assert_true(conn_is_outdated(c));
+    assert_string_equal(show(c, "lock_timeout"), "300ms");
+    assert_ok(conn_renew(c, &err), &err);
+    step_until_ready(c);
+    assert_false(conn_is_outdated(c));
+    assert_int_equal(conn_backend_pid(c), pid);
+    assert_string_equal(show(c, "synchronous_commit"), "local");
+    assert_string_equal(show(c, "lock_timeout"), "700ms");
+    assert_ok(conn_run(c, "EXECUTE kept", &err), &err);
+
+    /* A closed connection is set up by the settings of now. */
+    conn_close(c);
+    settings.synchronous_commit = "off";
+    conn_configure(c, &settings);
+    assert_false(conn_is_outdated(c));
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    assert_string_equal(show(c, "synchronous_commit"), "off");
+    conn_free(c);
+}
+
+/* It fails like a connection, but tries no other host: what is claimed belongs to this one. */
+static void test_a_session_that_cannot_be_renewed(void **state)
+{
+    (void) state;
+    struct conn_settings settings = server_settings(server_dsn());
+    struct conn *c = server_open();
+    struct error err;
+    char sql[100];
+
+    settings.lock_timeout_usec = 800 * USEC_PER_MSEC;
+    conn_configure(c, &settings);
+    snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d, 5000)", conn_backend_pid(c));
+    operator_ask(admin, sql);
+    enum conn_step step = conn_renew(c, &err) ? CONN_WAIT : CONN_FAILED;
+    while (step == CONN_WAIT) {
+        step = conn_step(c, &err);
+    }
+    assert_int_equal(step, CONN_FAILED);
+    assert_false(conn_is_open(c));
+    assert_false(conn_is_outdated(c));
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    assert_string_equal(show(c, "lock_timeout"), "800ms");
+    conn_free(c);
+}
+
+/* The network takes the connection away: what is claimed belongs to the session that is gone, so
+ * another host must not take its place unnoticed. */
+static void test_a_renewal_tries_no_other_host(void **state)
+{
+    (void) state;
+    const char *port = operator_ask(admin, "SHOW port");
+    char *dsn = mem_printf("%s host=127.0.0.1,127.0.0.1 port=%s,%s", server_dsn(), port, port);
+    struct conn_settings settings = server_settings(dsn);
+    struct conn *c = conn_new(&settings);
+    struct error err;
+
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    uint64_t session = c->session;
+    settings.lock_timeout_usec = 800 * USEC_PER_MSEC;
+    conn_configure(c, &settings);
+    assert_int_equal(shutdown(conn_fd(c), SHUT_RDWR), 0);
+    enum conn_step step = conn_renew(c, &err) ? CONN_WAIT : CONN_FAILED;
+    while (step == CONN_WAIT) {
+        struct pollfd p = {.fd = conn_fd(c), .events = conn_events(c)};
+        poll(&p, 1, 1000);
+        step = conn_step(c, &err);
+    }
+    assert_int_equal(step, CONN_FAILED);
+    assert_int_equal(err.class, ERROR_LINK);
+    assert_false(conn_is_open(c));
+    assert_ok(conn_open_wait(c, -1, &err), &err);
+    assert_true(c->session == session + 1); /* what was prepared is known to be gone */
+    assert_string_equal(show(c, "lock_timeout"), "800ms");
+    conn_free(c);
+    free(dsn);
+}
+
+/* The login was answered long ago: a pooler without a free server is not what it waits for. */
+static void test_a_renewal_without_an_answer(void **state)
+{
+    (void) state;
+    struct conn_settings settings = server_settings(server_dsn());
+    struct conn *c = server_open();
+    struct error err;
+    int silent[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, silent), 0);
+    assert_true(dup2(silent[0], conn_fd(c)) >= 0);
+    settings.lock_timeout_usec = 800 * USEC_PER_MSEC;
+    conn_configure(c, &settings);
+    assert_ok(conn_renew(c, &err), &err);
+    assert_int_equal(conn_step(c, &err), CONN_WAIT);
+    c->deadline = 0;
+    assert_int_equal(conn_step(c, &err), CONN_FAILED);
+    assert_string_equal(err.text, "no answer from postgresql within 10 s");
+    assert_int_equal(err.class, ERROR_LINK);
+    close(silent[0]);
+    close(silent[1]);
+    conn_free(c);
+}
+
 /* The names of statements contain a marker that nobody else knows. */
 static void test_a_statement_that_exists_already(void **state)
 {
@@ -460,6 +587,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_and_close),
+        cmocka_unit_test(test_a_session_is_renewed),
+        cmocka_unit_test(test_a_session_that_cannot_be_renewed),
+        cmocka_unit_test(test_a_renewal_tries_no_other_host),
+        cmocka_unit_test(test_a_renewal_without_an_answer),
         cmocka_unit_test(test_a_statement_that_exists_already),
         cmocka_unit_test(test_timeouts_are_taken_back),
         cmocka_unit_test(test_refusals),

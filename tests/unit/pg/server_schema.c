@@ -286,6 +286,7 @@ static void test_privileges(void **state)
     operator_ask(admin, "GRANT SELECT, INSERT ON " SCHEMA_SQL ".offsets TO unit_daemon");
     operator_ask(admin, "GRANT SELECT, INSERT ON " SCHEMA_SQL ".gaps TO unit_daemon");
     operator_ask(admin, "GRANT SELECT, INSERT ON " SCHEMA_SQL ".topic_entries TO unit_daemon");
+    operator_ask(admin, "GRANT SELECT, INSERT ON " SCHEMA_SQL ".schemas TO unit_daemon");
     operator_ask(admin, "GRANT SELECT, INSERT, UPDATE ON " SCHEMA_SQL ".static_members"
                         " TO unit_daemon");
     operator_ask(admin, "GRANT SELECT, INSERT, UPDATE, DELETE ON " SCHEMA_SQL ".dead_letters"
@@ -309,6 +310,18 @@ static void test_privileges(void **state)
     operator_ask(admin, "GRANT DELETE ON " SCHEMA_SQL ".dead_letters TO unit_daemon");
     assert_ok(schema_ensure(c, SCHEMA, true, &applied, &err), &err);
     assert_int_equal(applied, 0);
+
+    /* audit */
+    assert_false(schema_check_history(c, SCHEMA, &err));
+    assert_int_equal(err.class, ERROR_SETUP);
+    assert_has(err.text, "history': role 'unit_daemon' has no SELECT, INSERT, DELETE privilege");
+    assert_has(err.hint, ".history TO unit_daemon;");
+    operator_ask(admin, "GRANT SELECT, INSERT, DELETE ON " SCHEMA_SQL ".history TO unit_daemon");
+    assert_false(schema_check_history(c, SCHEMA, &err));
+    assert_has(err.text, "history_starts': role 'unit_daemon' has no");
+    operator_ask(admin, "GRANT SELECT, INSERT, UPDATE, DELETE ON " SCHEMA_SQL ".history_starts"
+                        " TO unit_daemon");
+    assert_ok(schema_check_history(c, SCHEMA, &err), &err);
 }
 
 /* A schema made by somebody else, in which the role may create. */
@@ -462,7 +475,7 @@ static void test_tables_that_will_not_do(void **state)
     assert_string_equal(e.text, "table 'targets.order' does not exist");
     assert_has(e.hint, "Did you mean 'targets.orders'?");
     e = refused("nowhere", "orders");
-    assert_has(e.text, "table 'nowhere.orders' does not exist");
+    assert_has(e.text, "schema 'nowhere' does not exist");
     e = refused(NULL, "orders"); /* not on our search_path */
     assert_string_equal(e.text, "table 'orders' does not exist");
     e = refused("targets", "latest");
@@ -497,7 +510,12 @@ static void test_tables_that_will_not_do(void **state)
     operator_ask(admin, "GRANT USAGE ON SCHEMA targets TO unit_writer");
     e = refused("targets", "orders");
     assert_has(e.text, "role 'unit_writer' has no INSERT privilege");
-    assert_string_equal(e.hint, "GRANT INSERT ON \"targets\".\"orders\" TO \"unit_writer\";");
+    t = catalog_table_without_insert(c, "targets", "orders", &err);
+    assert_ok(t != NULL, &err);
+    assert_int_equal(t->lacks, 0);
+    assert_false(t->may_lock);
+    table_free(t);
+    assert_string_equal(e.hint, "GRANT INSERT ON TABLE \"targets\".\"orders\" TO \"unit_writer\";");
     operator_ask(admin, "GRANT INSERT (id) ON orders TO unit_writer");
     e = refused("targets", "orders");
     assert_has(e.text, "no INSERT privilege on column 'name'");

@@ -1,7 +1,9 @@
 /* dsn.c: syntax errors that quote nothing, and the hosts to try one by one. */
 #include "pg/dsn.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
+#include "config/expand.h"
 #include "pg/conn.h"
 
 #include "unit.h"
@@ -9,8 +11,13 @@
 static void test_syntax(void **state)
 {
     (void) state;
-    static const char *const good[] = {"", "dbname=warehouse", "host='a b' port=1",
-                                       "postgresql://u:p@h:1/db?sslmode=require", "postgres:///db"};
+    static const char *const good[] = {"",
+                                       "dbname=warehouse",
+                                       "host='a b' port=1",
+                                       "postgresql://u:p@h:1/db?sslmode=require",
+                                       "postgres:///db",
+                                       "postgres://h/d?user=a@b",
+                                       "postgres://u:p@h/d?application_name=a@b"};
     static const struct {
         const char *dsn;
         const char *words;
@@ -22,6 +29,8 @@ static void test_syntax(void **state)
         {"postgresql://u:s3cret@[::1/db", "a malformed URI"},
         {"postgresql://h/db?s3cret=1", "an unknown keyword"},
         {"postgresql://u:%zzs3cret@h/db", "a bad %-sequence in the URI"},
+        {"postgresql://u:p@s3cret@h/db", "an '@'"},
+        {"postgres://u:p/s3cret@h/db", "an '@'"},
     };
     struct error err;
 
@@ -37,6 +46,98 @@ static void test_syntax(void **state)
         }
         assert_null(strstr(err.text, "s3cret"));
         assert_true(*err.hint);
+    }
+}
+
+static void test_hosts_and_ports(void **state)
+{
+    (void) state;
+    static const char *const good[] = {
+        "",
+        "host=a",
+        "host=a port=5432",
+        "host=a,b port=1,65535",
+        "host=a,b port=,5433",
+        "host=a,b port=5432",
+        "host=/run/x:1",
+        "host=::1",
+        "hostaddr=127.0.0.1,::1 port=1,2",
+        "postgresql://a:1,b:2/d",
+        "postgresql://[::1]:5432/d",
+    };
+    static const struct {
+        const char *dsn;
+        const char *words;
+    } bad[] = {
+        {"host=s3cret:5432", "the host has a port in it"},
+        {"host=a,s3cret:1", "the host has a port in it"},
+        {"port=s3cret", "the port is not a number"},
+        {"host=a,b port=1,0", "the port is not a number"},
+        {"port=65536", "the port is not a number"},
+        {"postgresql://h:s3cret/d", "the port is not a number"},
+        {"host=a,b port=1,2,3", "there are 3 ports for 2 hosts"},
+        {"hostaddr=::1 port=1,2", "there are 2 ports for 1 hosts"},
+    };
+    struct error err;
+
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_true(conn_check_hosts(good[i], &err));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        assert_false(conn_check_hosts(bad[i].dsn, &err));
+        assert_int_equal(err.class, ERROR_SETUP);
+        assert_non_null(strstr(err.text, bad[i].words));
+        assert_null(strstr(err.text, "s3cret"));
+        assert_true(*err.hint);
+    }
+    assert_true(conn_check_hosts("no string of libpq", &err)); /* conn_check_dsn's */
+}
+
+/* libpq reads the same out of a connection string that a reference brought into it. */
+static void test_hostile_passwords(void **state)
+{
+    (void) state;
+    static const char *const passwords[] = {
+        "a b",
+        " a",
+        "a ",
+        "it's",
+        "'",
+        "\"",
+        "\\",
+        "a\\'b",
+        "p@ss w'rd#1:/x",
+        "%41",
+        "a=b",
+        "?a&b=c",
+        ":/#[]@!$&()*+,;=",
+        "$${HOME}",
+        "\t\x01\x7f",
+        "p\xC3\xA4\xE2\x82\xAC",
+        "-._~",
+    };
+    static const char *const dsns[] = {
+        "user=u password=${KIT_PASSWORD} host=h dbname=d",
+        "user=u password='${KIT_PASSWORD}' host=h dbname=d",
+        "postgresql://u:${KIT_PASSWORD}@h/d",
+        "postgres://u@h/d?password=${KIT_PASSWORD}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(passwords); i++) {
+        setenv("KIT_PASSWORD", passwords[i], 1);
+        for (size_t k = 0; k < ARRAY_LEN(dsns); k++) {
+            _cleanup_buf_ struct buf text = {0};
+            struct error err;
+            assert_true(expand_dsn(str_of(dsns[k]), ".", &text, &err));
+            assert_true(conn_check_dsn(buf_cstr(&text), &err));
+            struct dsn *d = dsn_new(buf_cstr(&text));
+            assert_string_equal(d->words.password, passwords[i]);
+            assert_string_equal(d->words.user, "u");
+            assert_string_equal(d->words.host, "h");
+            assert_string_equal(d->words.dbname, "d");
+            assert_int_equal(d->host_count, 1);
+            dsn_free(d);
+        }
     }
 }
 
@@ -147,6 +248,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_hosts_and_ports),
+        cmocka_unit_test(test_hostile_passwords),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_hosts_of_the_environment),
         cmocka_unit_test(test_hosts_of_a_service),

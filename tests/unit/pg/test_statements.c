@@ -105,6 +105,25 @@ static void test_each_statement_is_guarded(void **state)
     statements_free(s);
 }
 
+/* The session still has what was prepared without one, by names that are not used again. */
+static void test_a_schema_comes(void **state)
+{
+    struct statements *s = statements_new(NULL);
+    const struct rows_shape shape = {&targets[0], ROW_INSERT, 0};
+    char name[sizeof statements_of(s, &shape)->name];
+    char stage[sizeof statements_of(s, &shape)->stage];
+
+    (void) state;
+    memcpy(name, statements_of(s, &shape)->name, sizeof name);
+    memcpy(stage, statements_of(s, &shape)->stage, sizeof stage);
+    s = statements_with_schema(s, "letters");
+    assert_string_not_equal(statements_of(s, &shape)->name, name);
+    assert_string_not_equal(statements_of(s, &shape)->stage, stage);
+    assert_non_null(statements_compare(s));
+    assert_string_not_equal(statements_compare(s)->name, "");
+    statements_free(s);
+}
+
 /* Their names are not used again: the session may still have what they were of. */
 static void test_a_target_is_forgotten(void **state)
 {
@@ -183,6 +202,7 @@ int main(void)
         cmocka_unit_test(test_shapes_of_a_target_share_its_temporary_tables),
         cmocka_unit_test(test_more_shapes_than_the_server_should_plan_for),
         cmocka_unit_test(test_each_statement_is_guarded),
+        cmocka_unit_test(test_a_schema_comes),
         cmocka_unit_test(test_a_target_is_forgotten),
         cmocka_unit_test(test_a_session_is_cleaned_now_and_then),
         cmocka_unit_test(test_the_parameters_of_advance),

@@ -35,6 +35,10 @@ static inline struct rig *rig_new(enum config_delivery delivery, enum config_com
     r->cfg.kafka.commit = commit;
     r->w.delivery = delivery;
     r->w.confirmed = true;
+    static char sink_name[] = "s";
+    static char schema_name[] = "pgsinkd";
+    r->cfg.sink = sink_name;
+    r->cfg.postgres.schema = schema_name;
     r->w.wc.cfg = &r->cfg;
     r->w.wc.reports = &r->reports;
     r->w.wc.policies = &r->policies;

@@ -375,13 +375,30 @@ static void test_json(void **state)
          "\"[\"\\\\\\u0000\"]\" contains U+0000, which jsonb cannot hold"},
     };
     EXPECT_ALL(cases);
-    struct cell made = {.kind = CELL_STRING, .text = STR_LIT("no document")};
-    struct column column = {.type = TYPE_JSON, .typmod = -1};
+}
+
+/* A string of a format that is not JSON. */
+static void test_strings_of_no_document(void **state)
+{
+    (void) state;
+    static const struct value_rules replacing = {.nul = NUL_REPLACE};
+    struct cell c = {.kind = CELL_STRING, .text = STR_LIT("say \"hi\"")};
+    struct cell zero = {.kind = CELL_STRING, .text = STR_LIT("a\0b")};
+    struct column json = {.type = TYPE_JSON, .typmod = -1};
+    struct column jsonb = {.type = TYPE_JSONB, .typmod = -1};
     _cleanup_buf_ struct buf out = {0};
     struct error err;
+    assert_true(
+        encode_value(&(struct encoding){&encoder, &json, UNIT_NONE, &c, &out, &err, &rules}));
+    assert_int_equal(out.n, 4 + 12);
+    assert_memory_equal(out.p + 4, "\"say \\\"hi\\\"\"", 12);
     assert_false(
-        encode_value(&(struct encoding){&encoder, &column, UNIT_NONE, &made, &out, &err, &rules}));
-    kit_assert_text(err.text, "\"no document\" is not a valid json");
+        encode_value(&(struct encoding){&encoder, &jsonb, UNIT_NONE, &zero, &out, &err, &rules}));
+    kit_assert_text(err.text, "\"a\\x00b\" contains U+0000, which jsonb cannot hold");
+    buf_clear(&out);
+    assert_true(encode_value(
+        &(struct encoding){&encoder, &jsonb, UNIT_NONE, &zero, &out, &err, &replacing}));
+    assert_memory_equal(out.p + 5, "\"a\\ufffdb\"", 10);
 }
 
 static void test_jsonb_has_a_size_limit(void **state)
@@ -828,6 +845,7 @@ int main(void)
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_bytea_and_uuid),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_strings_of_no_document),
         cmocka_unit_test(test_jsonb_has_a_size_limit),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_a_known_value_changes_nothing),

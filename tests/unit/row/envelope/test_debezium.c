@@ -757,10 +757,41 @@ static void test_a_placeholder_without_an_envelope(void **state)
     bench_done(&b);
 }
 
+/* By the names of their fields: a binary format has no text that could be looked at. */
+static void test_own_records_by_their_shape(void **state)
+{
+    static const struct {
+        const char *names[3];
+        bool is_own;
+    } all[] = {
+        {{"ts_ms"}, true},
+        {{"ts_ms", "id"}, false},
+        {{"status", "id", "event_count"}, true},
+        {{"source", "ddl", "ts_ms"}, true},
+        {{"source", "op", "ddl"}, false},
+        {{"id"}, false},
+    };
+
+    (void) state;
+    assert_false(debezium_is_own(NULL));
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct shape_field fields[3] = {0};
+        struct shape record = {.kind = SHAPE_RECORD, .fields = fields};
+        while (record.field_count < 3 && all[i].names[record.field_count] != NULL) {
+            fields[record.field_count].name = str_of(all[i].names[record.field_count]);
+            record.field_count++;
+        }
+        assert_int_equal(debezium_is_own(&record), all[i].is_own);
+        record.kind = SHAPE_MAP;
+        assert_false(debezium_is_own(&record));
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_events_make_rows),
+        cmocka_unit_test(test_own_records_by_their_shape),
         cmocka_unit_test(test_a_schema_changes_nothing),
         cmocka_unit_test(test_each_operation),
         cmocka_unit_test(test_the_timestamp_of_the_record),

@@ -191,9 +191,10 @@ static void expect_refused(const char *template, struct mapping_spec spec, enum 
 static void test_templates_that_are_refused(void **state)
 {
     (void) state;
-    expect_refused("a{meta.x}", (struct mapping_spec){0}, MAPPING_TABLE,
-                   "{meta.x}: 'meta.x' is not a path: meta has topic, partition, offset, timestamp "
-                   "and index");
+    expect_refused(
+        "a{meta.x}", (struct mapping_spec){0}, MAPPING_TABLE,
+        "{meta.x}: 'meta.x' is not a path: meta has topic, partition, offset, timestamp, "
+        "index, schema and schema_id");
     expect_refused("a{value.x}", (struct mapping_spec){.format = FORMAT_RAW}, MAPPING_TABLE,
                    "{value.x}: with format raw a value has no fields");
     expect_refused("a{meta.index}", (struct mapping_spec){0}, MAPPING_TABLE,

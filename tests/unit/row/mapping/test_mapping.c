@@ -329,20 +329,17 @@ static void test_bad_paths(void **state)
     (void) state;
     static const char *const bad[][2] = {
         {"", "it does not start with value, key, headers, item or meta"},
-        {"val", "it does not start with value, key, headers, item or meta"},
-        {"values.x", "it does not start with value, key, headers, item or meta"},
-        {"Value.x", "it does not start with value, key, headers, item or meta"},
         {"value.", "a name is missing after a dot"},
         {"value..x", "a name is missing after a dot"},
         {"value.x.", "a name is missing after a dot"},
         {"value.\"x", "a quote is not closed"},
         {"value.\"x\"y", "a name with odd characters needs quotes"},
         {"value.a b", "a name with odd characters needs quotes"},
-        {"value.a[0]", "a name with odd characters needs quotes"},
         {"headers.a.b", "a header has one name; quote it if it contains dots"},
-        {"meta", "meta has topic, partition, offset, timestamp and index"},
-        {"meta.x", "meta has topic, partition, offset, timestamp and index"},
-        {"meta.topic.x", "meta has topic, partition, offset, timestamp and index"},
+        {"meta", "meta has topic, partition, offset, timestamp, index, schema and schema_id"},
+        {"meta.x", "meta has topic, partition, offset, timestamp, index, schema and schema_id"},
+        {"meta.topic.x",
+         "meta has topic, partition, offset, timestamp, index, schema and schema_id"},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char words[256];
@@ -351,6 +348,76 @@ static void test_bad_paths(void **state)
         expect_fault(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec(FORMAT_JSON, &entry, 1), words,
                      "meta.topic");
     }
+}
+
+/* What is meant is known: the hint says how it is written. */
+static void test_paths_of_other_programs(void **state)
+{
+    (void) state;
+    static const char *const bad[][3] = {
+        {"val", "it does not start with value, key, headers, item or meta", "'value.val'"},
+        {"values.x", "it does not start with value, key, headers, item or meta", "'value.x'"},
+        {"Value.x", "it does not start with value, key, headers, item or meta", "'value.x'"},
+        {"courier.name", "it does not start with value, key, headers, item or meta",
+         "'value.courier.name'"},
+        {"$.x", "it does not start with value, key, headers, item or meta", "'value.x'"},
+        {"$", "it does not start with value, key, headers, item or meta", "'value'"},
+        {"a_root_of_many_letters.x", "it does not start with value, key, headers, item or meta",
+         "'value.a_root_of_many_letters.x'"},
+        {"a b", "it does not start with value, key, headers, item or meta", "meta.topic"},
+        {"value.a[0]", "an array has no index here", "explode: value.a."},
+        {"value[0].b", "an array has no index here", "explode: value."},
+        {"items[0]", "it does not start with value, key, headers, item or meta", "meta.topic"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char words[256];
+        struct mapping_entry entry = {.column = "a", .path = bad[i][0]};
+        snprintf(words, sizeof words, "column 'a': '%s' is not a path: %s", bad[i][0], bad[i][1]);
+        expect_fault(KIT_TABLE(kit_column("a", TYPE_TEXT)), spec(FORMAT_JSON, &entry, 1), words,
+                     bad[i][2]);
+    }
+}
+
+/* Without a table the same is found, and which of the values it is. */
+static void test_check_without_a_table(void **state)
+{
+    (void) state;
+    static const struct mapping_value values[] = {{.path = "value.a"}, {.path = "vlaue.b"}};
+    struct mapping_entry entry = {.column = "a", .values = values, .value_count = 2};
+    struct error err = {0};
+    enum mapping_part part;
+    size_t value;
+    struct mapping_spec s = spec(FORMAT_JSON, &entry, 1);
+
+    s.out_part = &part;
+    assert_false(mapping_check(&s, &value, &err));
+    assert_int_equal(part, MAPPING_COLUMN);
+    assert_int_equal(value, 1);
+    assert_string_equal(err.column, "a");
+    entry = (struct mapping_entry){.column = "a", .path = "item.x"};
+    assert_false(mapping_check(&s, &value, &err));
+    assert_non_null(strstr(err.text, "column 'a': item.x: there are no elements"));
+    s.explode = "value.items";
+    assert_true(mapping_check(&s, &value, &err));
+    entry.path = "keep";
+    s.root = "key";
+    assert_false(mapping_check(&s, &value, &err));
+    assert_int_equal(part, MAPPING_ROOT);
+    s.root = NULL;
+    s.explode = "key";
+    assert_false(mapping_check(&s, &value, &err));
+    assert_int_equal(part, MAPPING_EXPLODE);
+    s.explode = NULL;
+    s.when = "value.a ==";
+    assert_false(mapping_check(&s, &value, &err));
+    assert_int_equal(part, MAPPING_WHEN);
+    s.when = "value.a = 1";
+    s.delete_when = "op";
+    assert_false(mapping_check(&s, &value, &err));
+    assert_int_equal(part, MAPPING_DELETE_WHEN);
+    s.delete_when = NULL;
+    entry = (struct mapping_entry){.column = "a", .sql = "1"};
+    assert_true(mapping_check(&s, &value, &err));
 }
 
 static void test_paths_print_as_they_read(void **state)
@@ -498,6 +565,8 @@ int main(void)
         cmocka_unit_test(test_faults_of_tables),
         cmocka_unit_test(test_faults_of_entries),
         cmocka_unit_test(test_bad_paths),
+        cmocka_unit_test(test_paths_of_other_programs),
+        cmocka_unit_test(test_check_without_a_table),
         cmocka_unit_test(test_paths_print_as_they_read),
         cmocka_unit_test(test_which_source_fits_which_type),
         cmocka_unit_test(test_updates_are_mixed_where_all_columns_may_be_set),

@@ -48,7 +48,10 @@ static void expect_refused(struct table *t, struct mapping_spec spec, const char
     if (strstr(err.hint, hint) == NULL) {
         kit_assert_text(err.hint, hint);
     }
-    assert_int_equal(part, *err.column != '\0' ? MAPPING_COLUMN : MAPPING_TABLE);
+    bool is_key = spec.key_count > 0 && strncmp(err.text, "key: ", 5) == 0;
+    assert_int_equal(part, *err.column != '\0' ? MAPPING_COLUMN
+                           : is_key            ? MAPPING_KEY
+                                               : MAPPING_TABLE);
     table_free(t);
 }
 
@@ -272,7 +275,12 @@ static void test_privileges(void **state)
     struct table *t = table_of();
     t->may_select = false;
     expect_refused(t, spec, "table \"public\".\"t\": no SELECT privilege, which this mode needs",
-                   "GRANT SELECT ON \"public\".\"t\"");
+                   "GRANT SELECT ON TABLE \"public\".\"t\" TO the role that");
+    t = table_of();
+    t->may_select = false;
+    t->role = mem_strdup("its \"role");
+    expect_refused(t, spec, "table \"public\".\"t\": no SELECT privilege, which this mode needs",
+                   "TABLE \"public\".\"t\" TO \"its \"\"role\";");
     t = table_of();
     t->may_update = false;
     expect_refused(t, spec, "table \"public\".\"t\": no UPDATE privilege, which this mode needs",
@@ -285,6 +293,23 @@ static void test_privileges(void **state)
     t->may_delete = false; /* rows are marked, not deleted */
     spec.soft_delete = "gone";
     expect_taken(t, spec, "mode upsert, key (id), delete_when sets gone");
+}
+
+static void test_what_is_not_inserted(void **state)
+{
+    (void) state;
+    struct table *t = table_of();
+    struct mapping_spec spec = {.action = ROW_UPDATE};
+    struct error err;
+    struct mapping *m = mapping_new(t, &spec, 0, &err);
+    assert_non_null(m);
+    assert_int_equal(mapping_needs(m), MAY_SELECT | MAY_UPDATE);
+    mapping_free(m);
+    spec.action = ROW_UPSERT;
+    m = mapping_new(t, &spec, 0, &err);
+    assert_int_equal(mapping_needs(m), MAY_SELECT | MAY_INSERT | MAY_UPDATE);
+    mapping_free(m);
+    table_free(t);
 }
 
 static void test_rules(void **state)
@@ -323,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_a_tombstone_has_no_version_in_its_value),
         cmocka_unit_test(test_the_mark),
         cmocka_unit_test(test_privileges),
+        cmocka_unit_test(test_what_is_not_inserted),
         cmocka_unit_test(test_rules),
     };
 

@@ -299,7 +299,7 @@ static void test_faults_have_a_place(void **state)
     expect_fault("value.a # 5", "unexpected character at byte 9, before '# 5'");
     expect_fault("meta.x = 1",
                  "at byte 1: 'meta.x' is not a path: meta has topic, partition, offset, "
-                 "timestamp and index");
+                 "timestamp, index, schema and schema_id");
     expect_fault("value.\"a = 1",
                  "at byte 1: 'value.\"a = 1' is not a path: a quote is not closed");
 }

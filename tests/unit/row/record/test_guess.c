@@ -48,6 +48,10 @@ static void test_frames(void **state)
     value_looks(STR_LIT("\0\0\0\0\7\2\6abc"), GUESS_CONFLUENT);
     value_looks(STR_LIT("\0\0\0\0\7{\"id\": 1}"), GUESS_CONFLUENT_JSON);
     value_looks(STR_LIT("\0\0\0\0\7[1]"), GUESS_CONFLUENT_JSON);
+    value_looks(STR_LIT("\0\377\377\377\377abc"), GUESS_BINARY);
+    value_looks(STR_LIT("\0\0\0\0\0\377\377\377\377abc"), GUESS_BINARY);
+    value_looks(STR_LIT("{\"a\": \"\33[1m\"}"), GUESS_NONE);
+    value_looks(STR_LIT("{\"a\": \"\33\xe9\"}"), GUESS_BINARY);
     value_looks(STR_LIT("\0\0\0\0\0\0\0\0\7\2abc"), GUESS_APICURIO);
     value_looks(STR_LIT("\0\0\0\0\0\0\0\0\0\0"), GUESS_BINARY);
     value_looks(STR_LIT("\0\0\0\0\0"), GUESS_BINARY);
@@ -96,6 +100,12 @@ static void test_keys(void **state)
     key_looks(STR_LIT("\0\0\1\x9a\0\0\0\0"), GUESS_KEY_INT64);
     key_looks(STR_LIT("\0\1\2\3\4\5\6\7\0\1\2\3\4\5\6\7"), GUESS_KEY_UUID);
     key_looks(STR_LIT("\0\0\0\0\7\2abcdef"), GUESS_CONFLUENT);
+    key_looks(STR_LIT("\0\0\0\0\7\024ten_letters"), GUESS_CONFLUENT);    /* of 17 bytes, */
+    key_looks(STR_LIT("\0\0\0\0\7\022nine_char"), GUESS_CONFLUENT);      /* 15, */
+    key_looks(STR_LIT("\0\0\1\206\241\024ten_letter"), GUESS_CONFLUENT); /* and as a UUID has */
+    key_looks(STR_LIT("\0\0\0\0\7{\"id\": 12}\n"), GUESS_CONFLUENT_JSON);
+    key_looks(STR_LIT("\0\0\0\0\0\0\0\0\7\014abcdef"), GUESS_APICURIO);
+    key_looks(STR_LIT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1"), GUESS_KEY_UUID);
     key_looks(STR_LIT("\1\2\3"), GUESS_BINARY);
     key_looks(STR_LIT("{\"schema\": {}, \"payload\": {\"id\": 1}}"), GUESS_CONNECT);
 }

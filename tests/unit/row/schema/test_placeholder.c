@@ -89,10 +89,25 @@ static void test_both_alphabets(void **state)
     expect("?>~??", CELL_STRING, "Pz5_Pz8=", false);
 }
 
+/* As a binary format has them. */
+static void test_bytes(void **state)
+{
+    (void) state;
+    expect(TOAST, CELL_BYTES, TOAST, true);
+    expect(TOAST, CELL_BYTES, TOAST_64, false);
+    expect(TOAST, CELL_BYTES, "", false);
+    assert_true(
+        is_cell(TOAST, CELL_BYTES,
+                STR_LIT("\x13\x36\xd5\xb8\x11\x68\x32\x05\xa6\x44\xdf\x61\xdb\x0a\x6a\x22")));
+    assert_false(
+        is_cell(TOAST, CELL_BYTES,
+                STR_LIT("\x13\x36\xd5\xb8\x11\x68\x32\x05\xa6\x44\xdf\x61\xdb\x0a\x6a\x23")));
+}
+
 static void test_other_kinds(void **state)
 {
     static const enum cell_kind kinds[] = {
-        CELL_ABSENT, CELL_NULL, CELL_BOOL, CELL_INT, CELL_NUMBER, CELL_BYTES,
+        CELL_ABSENT, CELL_NULL, CELL_BOOL, CELL_INT, CELL_NUMBER,
     };
 
     (void) state;
@@ -316,11 +331,17 @@ static void test_base64(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_strings),         cmocka_unit_test(test_both_alphabets),
-        cmocka_unit_test(test_other_kinds),     cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_arrays_of_texts), cmocka_unit_test(test_arrays_of_numbers),
-        cmocka_unit_test(test_long_texts),      cmocka_unit_test(test_free_nothing),
-        cmocka_unit_test(test_md5_vectors),     cmocka_unit_test(test_md5_blocks),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_both_alphabets),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_maps),
+        cmocka_unit_test(test_arrays_of_texts),
+        cmocka_unit_test(test_arrays_of_numbers),
+        cmocka_unit_test(test_long_texts),
+        cmocka_unit_test(test_free_nothing),
+        cmocka_unit_test(test_md5_vectors),
+        cmocka_unit_test(test_md5_blocks),
         cmocka_unit_test(test_base64),
     };
 

@@ -46,6 +46,9 @@ static struct {
     bool has_topic_ids;
     bool commits; /* client_commit takes what it is given */
     char cluster[64];
+    size_t missing;         /* brokers that cannot be reached while others can: so many from */
+    uint64_t missing_first; /* ... this one on */
+    const char *why; /* brokers cannot be reached, as the library says; NULL: it says nothing */
     unsigned accepted;
     unsigned given_up;
     unsigned fetches;
@@ -69,6 +72,12 @@ void __wrap_client_unfetch(struct client *c, const struct partition_ref *refs, s
 void __wrap_client_give_up(struct client *c, const struct partition_ref *refs, size_t n);
 bool __wrap_client_commit(struct client *c, const struct partition_ref *refs, size_t n);
 bool __wrap_client_may_inform(const struct client *c);
+void __wrap_client_why_away(const struct client *c, const char *otherwise, struct error *err);
+uint64_t __wrap_client_why_changes(const struct client *c);
+bool __wrap_client_why_is_known(const struct client *c);
+size_t __wrap_client_missing(struct client *c, uint64_t names[CLIENT_MISSING_MOST],
+                             struct error *err);
+void __wrap_client_reached(struct client *c);
 bool __wrap_client_is_cooperative(const struct client *c);
 bool __wrap_client_is_member(const struct client *c);
 bool __wrap_client_cluster_id(const struct client *c, char *out, size_t size);
@@ -170,6 +179,44 @@ bool __wrap_client_may_inform(const struct client *c)
 {
     (void) c;
     return true;
+}
+
+void __wrap_client_why_away(const struct client *c, const char *otherwise, struct error *err)
+{
+    (void) c;
+    error_set(err, ERROR_LINK, "brokers cannot be reached (%s)",
+              world.why != NULL ? world.why : otherwise);
+    error_hint(err, "Check them.");
+}
+
+uint64_t __wrap_client_why_changes(const struct client *c)
+{
+    (void) c;
+    return world.why != NULL;
+}
+
+bool __wrap_client_why_is_known(const struct client *c)
+{
+    (void) c;
+    return world.why != NULL;
+}
+
+size_t __wrap_client_missing(struct client *c, uint64_t names[CLIENT_MISSING_MOST],
+                             struct error *err)
+{
+    (void) c;
+    error_set(err, ERROR_LINK, "some brokers cannot be reached (%zu)", world.missing);
+    error_hint(err, "Look for them.");
+    for (size_t i = 0; i < world.missing; i++) {
+        names[i] = world.missing_first + i;
+    }
+    return world.missing;
+}
+
+void __wrap_client_reached(struct client *c)
+{
+    (void) c;
+    world.why = NULL;
 }
 
 bool __wrap_client_is_cooperative(const struct client *c)

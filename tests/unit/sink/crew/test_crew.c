@@ -195,6 +195,41 @@ static void test_a_topic_that_no_route_takes(void **state)
     assert_null(rig_asked(SCOUT_PLAN));
     expect_place(r, "nobody", 0, CREW_ELSEWHERE);
     assert_true(crew_is_ready(r->crew)); /* there is nothing to claim */
+    struct crew_rebalances seen = crew_rebalances(r->crew);
+    assert_int_equal(seen.assigned, 1);
+    assert_int_equal(seen.revoked + seen.lost, 0);
+    assert_true(seen.last_ms > 0);
+    rig_free(r);
+}
+
+static const char with_nobody[] = "sink: s\n"
+                                  "kafka: {brokers: b}\n"
+                                  "postgres: {dsn: ''}\n"
+                                  "routes:\n"
+                                  "  - {topics: [orders, payments], table: public.a}\n"
+                                  "  - {topics: ['^t_', nobody], table: 'c_{topic}'}\n";
+
+/* The group assigns nothing again that stays where it is: it must be remembered. */
+static void test_a_route_comes_for_what_is_assigned_already(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    struct config *cfg = kit_load(*state, with_nobody);
+    const uint32_t numbers[] = {0, 1};
+
+    rig_assign(r, {.topic = "nobody", .partition = 0}, {.topic = "nobody", .partition = 1},
+               {.topic = "none", .partition = 0}, {.topic = "nobody", .partition = 0});
+    assert_int_equal(r->crew->stranger_count, 3);
+    rig_revoke(r, {.topic = "nobody", .partition = 1});
+    struct plan_renewal *gone = plan_reload(r->plan, cfg, numbers);
+    entries_reload(&r->entries, cfg);
+    crew_stranger_begin(r->crew);
+    assert_int_equal(r->crew->count, 1);
+    assert_int_equal(rig_partition(r, "nobody", 0)->state, PARTITION_PLANNING);
+    assert_int_equal(r->crew->stranger_count, 1); /* none: still without a route */
+    plan_release(r->plan, plan_renewal_number(plan_replaced(r->plan, gone)));
+    r->crew->cc.cfg = cfg;
+    config_free(r->cfg);
+    r->cfg = cfg;
     rig_free(r);
 }
 
@@ -1176,6 +1211,82 @@ static void test_out_of_range_for_a_moment_without_a_ledger(void **state)
     rig_free(r);
 }
 
+/* ---- rights ---- */
+
+static void deny_group(struct rig *r)
+{
+    struct event e = {.kind = EVENT_DENIED, .denial = DENIAL_GROUP};
+
+    snprintf(e.text, sizeof e.text, "GROUP_AUTHORIZATION_FAILED");
+    crew_event(r->crew, &e);
+    assert_true(crew_summary(r->crew).group_denied);
+}
+
+/* A refusal that is shorter than the session ends without an assignment. */
+static void test_a_group_is_refused_for_a_moment(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", AT_LEAST_ONCE);
+
+    fetching_without_ledger(r);
+    deny_group(r);
+    group_has(r, 80, "refused");
+    assert_true(crew_summary(r->crew).group_denied);
+    group_has(r, 80, "");
+    assert_false(crew_summary(r->crew).group_denied);
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    deny_group(r);
+    rig_assign(r, ORDERS(0));
+    assert_false(crew_summary(r->crew).group_denied);
+    rig_free(r);
+}
+
+static void deny(struct partition *p, bool denied)
+{
+    atomic_store(&p->share.denied, denied);
+    atomic_store(&p->share.fetched, !denied);
+}
+
+#define NOT_READ "1 topic may not be read: orders"
+
+/* Without a ledger there is no verification: it is fetched again from where it is. */
+static void test_an_idle_topic_is_refused_without_a_ledger(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", AT_LEAST_ONCE);
+    struct partition *p = fetching_without_ledger(r);
+
+    atomic_store(&p->share.stored, 100);
+    atomic_store(&p->share.end, 100);
+    deny(p, true);
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, NOT_READ);
+    rig_turn(r, 600 * SECOND);
+    rig_turn(r, SECOND);
+    expect_fetched("orders", 0, 100);
+    assert_string_equal(crew_summary(r->crew).lacks, NOT_READ);
+    deny(p, false); /* the end has come */
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    rig_free(r);
+}
+
+/* With Describe, and without Read, its end is known and nothing can be read. */
+static void test_a_known_end_does_not_show_that_a_topic_may_be_read(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", AT_LEAST_ONCE);
+    struct partition *p = fetching_without_ledger(r);
+
+    deny(p, true);
+    rig_turn(r, 2 * SECOND);
+    atomic_store(&p->share.denied, false); /* as after a rebalance: not reported again */
+    atomic_store(&p->share.end, 100);
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, NOT_READ);
+    deny(p, false);
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    rig_free(r);
+}
+
 /* ---- brokers ---- */
 
 static void test_nothing_exists_that_a_route_takes(void **state)
@@ -1202,9 +1313,311 @@ static void test_brokers_go_away_and_come_back(void **state)
     assert_null(rig_asked(SCOUT_TOPICS)); /* one at a time */
     crew_answer(r->crew, scout_mail_new(SCOUT_AWAY, 0));
     assert_true(crew_summary(r->crew).away);
+    assert_string_equal(crew_summary(r->crew).why_away, "brokers cannot be reached ()");
+    usec_t again = r->crew->away_say_at;
+    assert_true(again > world.now);
+    assert_true(crew_deadline(r->crew) <= again);
+    world.why = "a:1: Connection refused"; /* only now the library says why */
+    rig_turn(r, SECOND);
+    assert_string_equal(crew_summary(r->crew).why_away,
+                        "brokers cannot be reached (a:1: Connection refused)");
+    assert_true(r->crew->away_say_at > again); /* that is worth a line, */
+    again = r->crew->away_say_at;
+    rig_turn(r, SECOND);
+    assert_true(r->crew->away_say_at == again); /* but one */
+    rig_turn(r, 600 * SECOND);
+    assert_true(r->crew->away_say_at > again);
     crew_answer(r->crew, scout_mail_new(SCOUT_REACHABLE, 0));
     assert_false(crew_summary(r->crew).away);
+    assert_null(crew_summary(r->crew).why_away);
     rig_free(r);
+}
+
+/* ---- topics ---- */
+
+/* Runs `what` where the log is kept, which is returned. */
+static struct unit_end run_with_log(void (*what)(void *arg), void *arg)
+{
+    log_set_level(LOG_LEVEL_WARNING);
+    struct unit_end end = unit_run(what, arg);
+    log_set_level(LOG_LEVEL_ERROR);
+    assert_int_equal(end.status, 0);
+    return end;
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, word)) != NULL) {
+        text += strlen(word);
+        n++;
+    }
+    return n;
+}
+
+/* Answers with the topics orders, payments, or one that is called nearly so, and one for ^t_. */
+static void there_are_also(struct rig *r, const char *payments, const char *t)
+{
+    struct scout_mail *m = rig_asked(SCOUT_TOPICS);
+
+    assert_non_null(m);
+    m->topics = mem_array(3, sizeof *m->topics);
+    m->topics[m->topic_count++] = (struct lookup_topic){.name = mem_strdup(t),
+                                                        .partition_count = 1};
+    m->topics[m->topic_count++] = (struct lookup_topic){.name = mem_strdup("orders"),
+                                                        .partition_count = 2};
+    m->topics[m->topic_count++] = (struct lookup_topic){.name = mem_strdup(payments),
+                                                        .partition_count = 1};
+    crew_answer(r->crew, m);
+    rig_turn(r, 0);
+}
+
+static void there_are(struct rig *r, const char *payments)
+{
+    there_are_also(r, payments, "t_1");
+}
+
+#define MISSING_LINE "topic 'payments' does not exist"
+#define NO_PAYMENTS "topic 'payments' does not exist, or may not be seen"
+
+static void test_a_topic_of_the_file_is_missing(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    struct event e = {.kind = EVENT_NO_TOPIC, .topic = "payments"};
+
+    rig_turn(r, 10 * SECOND);
+    there_are(r, "payment");
+    assert_string_equal(crew_summary(r->crew).lacks, ""); /* it may be being made */
+    rig_turn(r, 5 * SECOND);
+    there_are(r, "payment");
+    assert_string_equal(crew_summary(r->crew).lacks, NO_PAYMENTS " (did you mean 'payment'?)");
+    rig_turn(r, 20 * SECOND);
+    there_are(r, "else");
+    assert_string_equal(crew_summary(r->crew).lacks, NO_PAYMENTS);
+    rig_turn(r, 20 * SECOND);
+    answer_failed(r, rig_asked(SCOUT_TOPICS));
+    assert_string_equal(crew_summary(r->crew).lacks, NO_PAYMENTS); /* nothing is known now */
+    rig_turn(r, 20 * SECOND);
+    there_are(r, "payments");
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    rig_turn(r, 3000 * SECOND);
+    assert_false(r->crew->topics_asked.asking);
+
+    crew_event(r->crew, &e); /* it is deleted, which the brokers know one after the other */
+    rig_turn(r, SECOND);
+    there_are(r, "payments");
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    rig_turn(r, 5 * SECOND);
+    there_are(r, "else");
+    rig_turn(r, 5 * SECOND);
+    there_are(r, "else");
+    assert_string_equal(crew_summary(r->crew).lacks, NO_PAYMENTS);
+    rig_free(r);
+}
+
+static void test_a_pattern_that_matches_no_topic(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+
+    rig_turn(r, 10 * SECOND);
+    there_are_also(r, "payments", "not_t_1");
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    rig_turn(r, 5 * SECOND);
+    there_are_also(r, "payments", "not_t_1");
+    assert_string_equal(crew_summary(r->crew).lacks,
+                        "pattern '^t_' matches no topic that may be seen");
+    rig_turn(r, 20 * SECOND);
+    there_are_also(r, "payment", "not_t_1");
+    rig_turn(r, 5 * SECOND);
+    there_are_also(r, "payment", "not_t_1");
+    assert_string_equal(crew_summary(r->crew).lacks,
+                        "2 topics do not exist, or may not be seen: ^t_, ...");
+    rig_turn(r, 20 * SECOND);
+    there_are(r, "payments");
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    rig_turn(r, 3000 * SECOND);
+    assert_false(r->crew->topics_asked.asking);
+    rig_free(r);
+}
+
+static void test_a_topic_that_may_not_be_seen(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    struct event e = {.kind = EVENT_DENIED, .denial = DENIAL_TOPIC, .topic = "payments"};
+
+    crew_event(r->crew, &e);
+    rig_turn(r, 10 * SECOND);
+    there_are(r, "else");
+    assert_string_equal(crew_summary(r->crew).lacks, NO_PAYMENTS);
+    rig_turn(r, 20 * SECOND);
+    there_are(r, "payments");
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    rig_free(r);
+}
+
+/* Also where nothing was to be asked any more. */
+static void test_a_topic_is_denied_later(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    struct event e = {.kind = EVENT_DENIED, .denial = DENIAL_TOPIC, .topic = "payments"};
+
+    rig_turn(r, 10 * SECOND);
+    there_are(r, "payments");
+    rig_turn(r, 3000 * SECOND);
+    assert_false(r->crew->topics_asked.asking);
+    crew_event(r->crew, &e);
+    rig_turn(r, SECOND);
+    assert_true(r->crew->topics_asked.asking);
+    there_are(r, "else");
+    assert_string_equal(crew_summary(r->crew).lacks, NO_PAYMENTS);
+    rig_free(r);
+}
+
+/* The answer that was under way is of before: it is asked again. */
+static void test_a_topic_is_denied_while_it_is_asked(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+    struct event e = {.kind = EVENT_DENIED, .denial = DENIAL_TOPIC, .topic = "payments"};
+
+    rig_turn(r, 10 * SECOND);
+    crew_event(r->crew, &e);
+    there_are(r, "payments");
+    rig_turn(r, 5 * SECOND);
+    assert_true(r->crew->topics_asked.asking);
+    there_are(r, "else");
+    rig_turn(r, 5 * SECOND);
+    there_are(r, "else");
+    assert_string_equal(crew_summary(r->crew).lacks, NO_PAYMENTS);
+    rig_free(r);
+}
+
+static void grant_what_does_not_exist(void *kit)
+{
+    struct rig *r = rig_new(kit, "stop", "");
+    struct event denied = {.kind = EVENT_DENIED, .denial = DENIAL_TOPIC, .topic = "payments"};
+    struct event missing = {.kind = EVENT_NO_TOPIC, .topic = "payments"};
+
+    crew_event(r->crew, &denied);
+    rig_turn(r, 10 * SECOND);
+    there_are(r, "else");
+    rig_turn(r, 10 * SECOND);
+    there_are(r, "else");
+    fprintf(stderr, "granted\n");
+    crew_event(r->crew, &missing);
+    rig_turn(r, SECOND);
+    there_are(r, "else");
+    rig_turn(r, 5 * SECOND);
+    there_are(r, "else");
+    rig_free(r);
+}
+
+static void test_a_topic_is_granted_that_does_not_exist(void **state)
+{
+    struct unit_end end = run_with_log(grant_what_does_not_exist, *state);
+    const char *granted = strstr(end.said, "granted");
+
+    assert_non_null(granted);
+    assert_int_equal(count(granted, MISSING_LINE), 1);
+    assert_int_equal(count(end.said, MISSING_LINE), 1); /* not before */
+}
+
+static void test_a_topic_that_is_held_is_denied(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", AT_LEAST_ONCE);
+    struct partition *p = fetching_without_ledger(r);
+    struct event e = {.kind = EVENT_DENIED, .denial = DENIAL_TOPIC, .topic = "orders"};
+
+    rig_turn(r, 10 * SECOND);
+    crew_event(r->crew, &e);
+    rig_turn(r, SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks,
+                        "topic 'orders' does not exist, or may not be seen");
+    deny(p, true);
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, NOT_READ); /* once */
+    deny(p, false);
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks,
+                        "topic 'orders' does not exist, or may not be seen");
+    rig_free(r);
+}
+
+static void test_some_brokers_are_missing(void **state)
+{
+    struct rig *r = rig_new(*state, "stop", "");
+
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    world.missing = 1;
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, "kafka: some brokers cannot be reached (1)");
+    assert_false(crew_summary(r->crew).away);
+    usec_t again = r->crew->missing_say_at;
+    assert_true(again > world.now);
+    rig_turn(r, 2 * SECOND);
+    assert_true(r->crew->missing_say_at == again);
+    world.missing = 2; /* one more has a line, */
+    rig_turn(r, 2 * SECOND);
+    assert_true(r->crew->missing_say_at > again);
+    again = r->crew->missing_say_at;
+    world.missing = 1; /* one less has not, */
+    rig_turn(r, 2 * SECOND);
+    assert_true(r->crew->missing_say_at == again);
+    rig_turn(r, 600 * SECOND); /* what lasts is said again, */
+    assert_true(r->crew->missing_say_at > again);
+    crew_answer(r->crew, scout_mail_new(SCOUT_AWAY, 0)); /* and where none answers, that is */
+    rig_turn(r, 0);
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    crew_answer(r->crew, scout_mail_new(SCOUT_REACHABLE, 0));
+    rig_turn(r, 2 * SECOND);
+    assert_int_equal(r->crew->missing_said, 1);
+    world.missing = 0;
+    rig_turn(r, 2 * SECOND);
+    assert_string_equal(crew_summary(r->crew).lacks, "");
+    assert_int_equal(r->crew->missing_said, 0);
+    rig_free(r);
+}
+
+/* After each look the log has a mark. */
+static void look_at_missing(struct rig *r, uint64_t first, size_t n)
+{
+    world.missing_first = first;
+    world.missing = n;
+    rig_turn(r, 2 * SECOND);
+    fprintf(stderr, "#");
+}
+
+static void others_are_missing(void *kit)
+{
+    struct rig *r = rig_new(kit, "stop", "");
+
+    look_at_missing(r, 1, 1); /* said */
+    look_at_missing(r, 2, 1); /* said: one recovers as the other goes */
+    look_at_missing(r, 1, 2); /* both have been named */
+    look_at_missing(r, 1, 1);
+    look_at_missing(r, 1, 2);
+    look_at_missing(r, 2, 2); /* said */
+    look_at_missing(r, 0, 0);
+    look_at_missing(r, 2, 2); /* said: it was said that there were none */
+    rig_turn(r, 600 * SECOND);
+    fprintf(stderr, "#"); /* said again */
+    rig_free(r);
+}
+
+static void test_other_brokers_are_missing(void **state)
+{
+    static const unsigned want[] = {1, 1, 0, 0, 0, 1, 0, 1, 1};
+    struct unit_end end = run_with_log(others_are_missing, *state);
+    char *rest = end.said;
+
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        char *stop = strchr(rest, '#');
+        assert_non_null(stop);
+        *stop = '\0';
+        assert_int_equal(count(rest, "some brokers cannot be reached"), want[i]);
+        rest = stop + 1;
+    }
 }
 
 int main(void)
@@ -1212,6 +1625,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_assigned_to_fetched),
         cmocka_unit_test(test_a_topic_that_no_route_takes),
+        cmocka_unit_test(test_a_route_comes_for_what_is_assigned_already),
         cmocka_unit_test(test_partitions_are_spread_over_the_workers),
         cmocka_unit_test(test_a_table_that_is_looked_up_first),
         cmocka_unit_test(test_a_table_that_cannot_be_used),
@@ -1256,8 +1670,20 @@ int main(void)
         cmocka_unit_test(test_a_revocation_waits_for_the_group),
         cmocka_unit_test(test_a_revocation_does_not_wait_for_ever_for_the_group),
         cmocka_unit_test(test_out_of_range_for_a_moment_without_a_ledger),
+        cmocka_unit_test(test_a_group_is_refused_for_a_moment),
         cmocka_unit_test(test_nothing_exists_that_a_route_takes),
         cmocka_unit_test(test_brokers_go_away_and_come_back),
+        cmocka_unit_test(test_an_idle_topic_is_refused_without_a_ledger),
+        cmocka_unit_test(test_a_known_end_does_not_show_that_a_topic_may_be_read),
+        cmocka_unit_test(test_a_topic_of_the_file_is_missing),
+        cmocka_unit_test(test_a_pattern_that_matches_no_topic),
+        cmocka_unit_test(test_a_topic_that_may_not_be_seen),
+        cmocka_unit_test(test_a_topic_is_denied_later),
+        cmocka_unit_test(test_a_topic_is_denied_while_it_is_asked),
+        cmocka_unit_test(test_a_topic_is_granted_that_does_not_exist),
+        cmocka_unit_test(test_a_topic_that_is_held_is_denied),
+        cmocka_unit_test(test_some_brokers_are_missing),
+        cmocka_unit_test(test_other_brokers_are_missing),
     };
 
     log_init(LOG_LEVEL_ERROR);

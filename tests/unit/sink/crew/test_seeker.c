@@ -68,6 +68,29 @@ static void test_again_while_some_are_left(void **state)
     assert_int_equal(seeker_deadline(&s), USEC_NEVER);
 }
 
+/* A topic that is gone from Kafka is not asked for every 2 s for ever; a heartbeat changes nothing.
+ */
+static void test_more_and_more_seldom_in_vain(void **state)
+{
+    (void) state;
+    usec_t at = T0;
+    usec_t former = 0;
+    seeker_want(&s);
+    for (int i = 0; i < 8; i++) {
+        assert_true(exchange(at, 1, 0));
+        usec_t pause = seeker_deadline(&s) - at;
+        assert_true(pause >= former && pause <= 30 * USEC_PER_SEC);
+        seeker_remind(&s);
+        assert_int_equal(seeker_deadline(&s), at + pause);
+        former = pause;
+        at += pause;
+    }
+    assert_int_equal(former, 30 * USEC_PER_SEC);
+    seeker_want(&s); /* a new request, which can be done */
+    assert_true(exchange(seeker_deadline(&s), 2, 1));
+    assert_true(seeker_deadline(&s) < at + 3 * USEC_PER_SEC);
+}
+
 /* For lack of time: then at once. And after a failure, because nobody knows what there is. */
 static void test_again_after_half_a_round(void **state)
 {
@@ -101,6 +124,7 @@ int main(void)
         cmocka_unit_test_setup(test_only_when_wanted, setup),
         cmocka_unit_test_setup(test_not_too_often, setup),
         cmocka_unit_test_setup(test_again_while_some_are_left, setup),
+        cmocka_unit_test_setup(test_more_and_more_seldom_in_vain, setup),
         cmocka_unit_test_setup(test_again_after_half_a_round, setup),
         cmocka_unit_test_setup(test_without_a_ledger, setup),
     };

@@ -6,7 +6,7 @@
 
 #include "unit.h"
 
-enum kind { COUNTER, GAUGE };
+enum kind { COUNTER, GAUGE, BUCKETS };
 
 static const struct {
     const char *name;
@@ -140,7 +140,7 @@ static void test_every_row_is_described(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         size_t unit = strlen(rows[i].unit);
         size_t help = strlen(rows[i].help);
-        assert_true(rows[i].kind == COUNTER || rows[i].kind == GAUGE);
+        assert_true(rows[i].kind <= BUCKETS);
         assert_true(unit > 0 && rows[i].unit[unit - 1] == 's'); /* plural */
         assert_true(help > 0 && rows[i].help[help - 1] == '.');
         assert_null(strchr(rows[i].help, '\n'));

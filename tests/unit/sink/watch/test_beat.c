@@ -79,6 +79,20 @@ static void test_rates_since_the_one_before(void **state)
     assert_true(h.records_per_second < 0.01 && h.rows_per_second < 0.01);
 }
 
+static void test_a_schema_that_comes_later(void **state)
+{
+    const struct totals before = {.records = 1000000, .rows = 2000000};
+    struct heartbeat h;
+
+    (void) state;
+    beat_init(&b, NULL);
+    b.started -= 60 * USEC_PER_SEC;
+    beat_begin(&b, "db7:4711:7cc48d16", &before);
+    (void) answered(before.records, before.rows, &h);
+    assert_true(h.records_per_second < 0.01 && h.rows_per_second < 0.01);
+    assert_true(h.age_usec >= 60 * USEC_PER_SEC);
+}
+
 static void say_errors(void *arg)
 {
     struct heartbeat h;
@@ -136,6 +150,7 @@ int main(void)
         cmocka_unit_test_setup(test_soon_and_then_every_ten_seconds, setup),
         cmocka_unit_test_setup(test_another_number_of_workers, setup),
         cmocka_unit_test_setup(test_rates_since_the_one_before, setup),
+        cmocka_unit_test_setup(test_a_schema_that_comes_later, setup),
         cmocka_unit_test_setup(test_the_last_error, setup),
         cmocka_unit_test_setup(test_the_last_one, setup),
         cmocka_unit_test_setup(test_without_a_schema, setup),

@@ -112,6 +112,43 @@ static void test_samples(void **state)
     snapshot_free(s);
 }
 
+/* Addresses first, those without a place of their own last; le counts upwards. */
+static void test_brokers(void **state)
+{
+    struct snapshot *s = shown();
+    _cleanup_buf_ struct buf out = {0};
+
+    (void) state;
+    s->broker_count = 3;
+    s->brokers[0] = (struct traffic_broker){.id = TRAFFIC_REST, .connects = 4};
+    s->brokers[1] = (struct traffic_broker){.id = 7, .received_bytes = 5, .throttled_ms = 250};
+    s->brokers[1].failed[TRAFFIC_TIMEOUT] = 3;
+    s->brokers[1].round_trip[TRAFFIC_FETCH].counts[1] = 2;
+    s->brokers[1].round_trip[TRAFFIC_FETCH].counts[TRAFFIC_BOUNDS] = 1;
+    s->brokers[1].round_trip[TRAFFIC_FETCH].sum_usec = 7500000;
+    s->brokers[2] = (struct traffic_broker){.id = TRAFFIC_BOOTSTRAP, .disconnects = 6};
+    s->rebalances = (struct crew_rebalances){.assigned = 2, .lost = 1, .last_ms = 1500};
+    snapshot_sort(s);
+    print(s, 100, METRICS_TEXT, &out);
+    HAS(&out,
+        "\npgsinkd_broker_round_trip_seconds_bucket{sink=\"t\",broker=\"7\",request=\"fetch\","
+        "le=\"0.0005\"} 0\n");
+    HAS(&out, "broker=\"7\",request=\"fetch\",le=\"0.001\"} 2\n");
+    HAS(&out, "broker=\"7\",request=\"fetch\",le=\"+Inf\"} 3\n");
+    HAS(&out, "_sum{sink=\"t\",broker=\"7\",request=\"fetch\"} 7.5\n");
+    HAS(&out, "_count{sink=\"t\",broker=\"7\",request=\"other\"} 0\n");
+    HAS(&out, "requests_total{sink=\"t\",broker=\"7\",reason=\"timeout\"} 3\n");
+    HAS(&out, "\npgsinkd_broker_throttled_seconds_total{sink=\"t\",broker=\"7\"} 0.25\n");
+    HAS(&out, "pgsinkd_broker_disconnects_total{sink=\"t\",broker=\"bootstrap\"} 6\n"
+              "pgsinkd_broker_disconnects_total{sink=\"t\",broker=\"7\"} 0\n"
+              "pgsinkd_broker_disconnects_total{sink=\"t\",broker=\"other\"} 0\n");
+    HAS(&out, "\npgsinkd_broker_connects_total{sink=\"t\",broker=\"other\"} 4\n");
+    HAS(&out, "\npgsinkd_broker_received_bytes_total{sink=\"t\",broker=\"7\"} 5\n");
+    HAS(&out, "\npgsinkd_rebalances_total{sink=\"t\",kind=\"assigned\"} 2\n");
+    HAS(&out, "\npgsinkd_last_rebalance_timestamp_seconds{sink=\"t\"} 1.5\n");
+    snapshot_free(s);
+}
+
 static void test_too_many_partitions(void **state)
 {
     struct snapshot *s = shown();
@@ -122,6 +159,65 @@ static void test_too_many_partitions(void **state)
     HAS(&out, "\npgsinkd_lag_records{sink=\"t\",topic=\"a\",partition=\"all\"} 0\n");
     HAS(&out, "\npgsinkd_lag_seconds{sink=\"t\",topic=\"b\",partition=\"all\"} 0.5\n");
     LACKS(&out, "pgsinkd_next_offset{");
+    snapshot_free(s);
+}
+
+/* As many series as before, whatever the number of topics. */
+static void test_too_many_topics(void **state)
+{
+    struct snapshot *s = mem_zalloc(sizeof *s);
+    _cleanup_buf_ struct buf out = {0};
+    char name[32];
+
+    (void) state;
+    buf_add_u8(&s->texts, 0);
+    s->partition_count = 1001;
+    s->partitions = mem_array(s->partition_count, sizeof *s->partitions);
+    for (size_t i = 0; i < s->partition_count; i++) {
+        snprintf(name, sizeof name, "t%zu", i);
+        s->partitions[i] = (struct snapshot_partition){
+            .topic = add(s, name), .end = 3, .records = 2, .timestamp_ms = -1};
+    }
+    s->topic_count = 1;
+    s->topics = mem_array(1, sizeof *s->topics);
+    s->topics[0] = (struct snapshot_topic){.name = add(s, "t7"), .records = 5};
+    snapshot_sort(s);
+    print(s, 10, METRICS_TEXT, &out);
+    LACKS(&out, "topic=");
+    HAS(&out, "\npgsinkd_records_total{sink=\"t\"} 2007\n");
+    HAS(&out, "\npgsinkd_partitions{sink=\"t\"} 1001\n");
+    HAS(&out, "\npgsinkd_lag_records{sink=\"t\",partition=\"all\"} 3003\n");
+    print(s, 1001, METRICS_TEXT, &out);
+    HAS(&out, "\npgsinkd_records_total{sink=\"t\",topic=\"t7\"} 7\n");
+    snapshot_free(s);
+}
+
+/* Those that have gone are too many, those that are here few: no two samples have equal labels. */
+static void test_too_many_topics_have_gone(void **state)
+{
+    struct snapshot *s = mem_zalloc(sizeof *s);
+    _cleanup_buf_ struct buf out = {0};
+    char name[32];
+
+    (void) state;
+    buf_add_u8(&s->texts, 0);
+    s->partition_count = 2;
+    s->partitions = mem_array(2, sizeof *s->partitions);
+    for (size_t i = 0; i < 2; i++) {
+        s->partitions[i] = (struct snapshot_partition){
+            .topic = add(s, i == 0 ? "a" : "b"), .stored = 1, .end = 3, .timestamp_ms = -1};
+    }
+    s->topic_count = 1001;
+    s->topics = mem_array(s->topic_count, sizeof *s->topics);
+    for (size_t i = 0; i < s->topic_count; i++) {
+        snprintf(name, sizeof name, "t%zu", i);
+        s->topics[i] = (struct snapshot_topic){.name = add(s, name), .records = 1};
+    }
+    snapshot_sort(s);
+    print(s, 1000, METRICS_TEXT, &out);
+    LACKS(&out, "topic=");
+    LACKS(&out, "pgsinkd_next_offset{");
+    HAS(&out, "\npgsinkd_lag_records{sink=\"t\",partition=\"all\"} 4\n");
     snapshot_free(s);
 }
 
@@ -177,6 +273,7 @@ static void test_page_and_status(void **state)
                      .librdkafka = "2",
                      .owner = "h:1",
                      .reason = EVIL,
+                     .limit = 1 << 20,
                      .snapshot = s,
                      .samples = &samples};
 
@@ -200,6 +297,13 @@ static void test_page_and_status(void **state)
     HAS(&out, "Not ready");
     HAS(&out, "<polyline points=\"300.0,0.0 \"/>");
     HAS(&out, "5.0 s ago, 2 times");
+    p.limit = out.n; /* less than one partition more */
+    buf_clear(&out);
+    page_json(&p, &out);
+    HAS(&out, "\"partitions\":[],\"partitions_omitted\":3}");
+    buf_clear(&out);
+    page_html(&p, "n", &out);
+    HAS(&out, "and 3 more");
     snapshot_free(s);
 }
 
@@ -231,6 +335,29 @@ static void test_readiness(void **state)
     assert_false(health_is_ready(s, false, &why));
     s->ready = s->stopping = true;
     assert_false(health_is_ready(s, false, &why));
+    snapshot_free(s);
+}
+
+/* Paused on purpose is not unable; what stands beside it is. */
+static void test_a_pause_is_no_lack_of_readiness(void **state)
+{
+    struct snapshot *s = shown();
+    _cleanup_buf_ struct buf why = {0};
+
+    (void) state;
+    for (size_t i = 0; i < s->partition_count; i++) {
+        s->partitions[i].standing = STANDING_PAUSED;
+    }
+    assert_true(health_is_ready(s, false, &why));
+    HAS(&why, "3 of 3 partitions stand: a-9 is paused: ");
+    buf_clear(&why);
+    s->partitions[2].standing = STANDING_PARKED;
+    assert_false(health_is_ready(s, false, &why));
+    HAS(&why, "3 of 3 partitions stand, 2 of them paused: b-0 is parked: ");
+    buf_clear(&why);
+    s->partitions[0].standing = STANDING_NONE;
+    assert_true(health_is_ready(s, false, &why));
+    HAS(&why, "2 of 3 partitions stand, 1 of them paused: b-0 is parked: ");
     snapshot_free(s);
 }
 
@@ -279,12 +406,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_brokers),
         cmocka_unit_test(test_too_many_partitions),
+        cmocka_unit_test(test_too_many_topics),
+        cmocka_unit_test(test_too_many_topics_have_gone),
         cmocka_unit_test(test_openmetrics),
         cmocka_unit_test(test_before_main_has_shown_anything),
         cmocka_unit_test(test_texts_are_no_markup),
         cmocka_unit_test(test_page_and_status),
         cmocka_unit_test(test_readiness),
+        cmocka_unit_test(test_a_pause_is_no_lack_of_readiness),
         cmocka_unit_test(test_troubles_are_counted_and_bounded),
         cmocka_unit_test(test_the_ring_of_samples),
     };
