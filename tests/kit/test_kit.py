@@ -959,6 +959,26 @@ def test_kafka_shows_what_there_is_and_where_it_ends(bench):
     tx.abort()
 
 
+def test_offsets_that_the_producer_was_not_told_are_found_in_the_log(bench):
+    class Forgetful:
+        """Reports no offset, as librdkafka does for what the broker calls a duplicate."""
+
+        def produce(self, *args, on_delivery, **options):
+            log.producer.produce(*args, on_delivery=lambda error, _: on_delivery(error, self), **options)
+
+        def offset(self):
+            return None
+
+        def __getattr__(self, name):
+            return getattr(log.producer, name)
+
+    log = bench.topic(2)
+    log.fill(10)
+    sent = log.send_many([(p, None, b"%d" % n, None, None) for n in range(3) for p in (0, 1)], Forgetful())
+    assert [(r.partition, r.offset) for r in sent] == [(p, 5 + n) for n in range(3) for p in (0, 1)]
+    assert log.shown()[1].offsets == sorted(log.records[1]) == list(range(8))
+
+
 def test_kafka_creates_a_topic_again(bench):
     log = bench.topic(2)
     before = log.fill(10)
