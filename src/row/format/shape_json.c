@@ -4,6 +4,7 @@
 #include "row/json/elements.h"
 #include "row/json/escape.h"
 #include "row/json/token.h"
+#include "row/schema/logical_time.h"
 #include "row/text/ascii.h"
 #include "row/text/base64.h"
 #include "row/text/hex.h"
@@ -71,16 +72,29 @@ static printer printer_of(const struct shape *s)
     return s->unit != UNIT_NONE ? printers[s->sense] : NULL;
 }
 
+static bool is_infinite(const struct shape *s, int64_t n, bool *out_down)
+{
+    bool is_moment = s->sense == SENSE_DATE || s->sense == SENSE_TIMESTAMP ||
+                     s->sense == SENSE_INSTANT;
+
+    return is_moment && logical_time_infinity(s->sense == SENSE_DATE, s->unit, n, out_down);
+}
+
 void shape_json_int(struct buf *out, const struct shape *s, int64_t n)
 {
     printer print = printer_of(s);
+    bool down;
 
     if (print == NULL) {
         put_int(out, n);
         return;
     }
     buf_add_u8(out, '"');
-    print(n, digits_of(s->unit), out);
+    if (is_infinite(s, n, &down)) {
+        buf_add_z(out, down ? "-infinity" : "infinity");
+    } else {
+        print(n, digits_of(s->unit), out);
+    }
     buf_add_u8(out, '"');
 }
 

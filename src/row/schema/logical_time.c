@@ -63,23 +63,32 @@ static void set_infinity(struct cell *out, bool down)
     set_string(out, down ? STR_LIT("-infinity") : STR_LIT("infinity"));
 }
 
-/* Is it one of these numbers? Then *out is the word for it. */
-static bool is_infinite(const struct infinity *of, size_t n, enum time_unit unit,
-                        const struct cell *in, struct cell *out)
+bool logical_time_infinity(bool of_date, enum time_unit unit, int64_t number, bool *out_down)
 {
-    int64_t number;
+    const struct infinity *of = of_date ? infinite_days : infinite_instants;
+    size_t n = of_date ? ARRAY_LEN(infinite_days) : ARRAY_LEN(infinite_instants);
 
-    if (!whole_of(in, &number)) {
-        return false;
-    }
     for (size_t i = 0; i < n; i++) {
         bool same_unit = of[i].unit == UNIT_NONE || of[i].unit == unit;
         if (same_unit && (number == of[i].up || number == of[i].down)) {
-            set_infinity(out, number == of[i].down);
+            *out_down = number == of[i].down;
             return true;
         }
     }
     return false;
+}
+
+/* Is it one of these numbers? Then *out is the word for it. */
+static bool is_infinite(bool of_date, enum time_unit unit, const struct cell *in, struct cell *out)
+{
+    int64_t number;
+    bool down;
+
+    if (!whole_of(in, &number) || !logical_time_infinity(of_date, unit, number, &down)) {
+        return false;
+    }
+    set_infinity(out, down);
+    return true;
 }
 
 static bool is_infinite_text(const struct infinity_text *of, size_t n, const struct cell *in,
@@ -122,7 +131,7 @@ static bool late_fault(const struct cell *in, struct error *err)
 bool logical_time_instant(const struct logical *l, const struct cell *in, struct cell *out,
                           struct error *err)
 {
-    if (is_infinite(infinite_instants, ARRAY_LEN(infinite_instants), l->unit, in, out) ||
+    if (is_infinite(false, l->unit, in, out) ||
         is_infinite_text(infinite_instant_texts, ARRAY_LEN(infinite_instant_texts), in, out)) {
         return true;
     }
@@ -150,7 +159,7 @@ static bool year_fault(const struct cell *in, struct error *err)
 bool logical_time_days(const struct logical *l, const struct cell *in, struct cell *out,
                        struct error *err)
 {
-    if (is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out) ||
+    if (is_infinite(true, UNIT_NONE, in, out) ||
         is_infinite_text(infinite_day_texts, ARRAY_LEN(infinite_day_texts), in, out)) {
         return true;
     }
@@ -230,11 +239,8 @@ void logical_time_iso(const struct logical *l, const struct cell *in, struct log
     int64_t number;
 
     *out = *in;
-    if (!whole_of(in, &number) ||
-        (l->form == ISO_DATE &&
-         is_infinite(infinite_days, ARRAY_LEN(infinite_days), UNIT_NONE, in, out)) ||
-        (is_instant &&
-         is_infinite(infinite_instants, ARRAY_LEN(infinite_instants), unit, in, out))) {
+    if (!whole_of(in, &number) || (l->form == ISO_DATE && is_infinite(true, UNIT_NONE, in, out)) ||
+        (is_instant && is_infinite(false, unit, in, out))) {
         return;
     }
     buf_clear(&s->text);

@@ -7,6 +7,11 @@
 
 #include "row/schema/logical.h"
 
+/* Is it a number with which Debezium means infinity (*out_down: -infinity), of a date, or of a
+ * point in time or a timestamp that counts that unit? Pure. */
+bool logical_time_infinity(bool of_date, enum time_unit unit, int64_t number,
+                           bool *out_down) _must_;
+
 /* LOGICAL_DAYS, LOGICAL_INSTANT: the numbers that stand for infinity become its word; a number that
  * must count something else is a fault. */
 bool logical_time_days(const struct logical *l, const struct cell *in, struct cell *out,

@@ -32,6 +32,13 @@ static void test_whole_numbers(void **state)
         {SENSE_DURATION, UNIT_US, 1500000, "\"PT1.5S\""},
         {SENSE_YEAR, UNIT_NONE, 2024, "2024"},
         {SENSE_INSTANT, UNIT_NONE, 5, "5"},
+        /* Debezium's numbers for infinity; in other units, and of spans, they are what they are. */
+        {SENSE_DATE, UNIT_DAY, -622191234, "\"infinity\""},
+        {SENSE_DATE, UNIT_DAY, -625821272, "\"-infinity\""},
+        {SENSE_TIMESTAMP, UNIT_MS, 9223372036825200, "\"infinity\""},
+        {SENSE_INSTANT, UNIT_US, -9223372036832400000, "\"-infinity\""},
+        {SENSE_TIMESTAMP, UNIT_US, 9223372036825200, "\"2262-04-11T23:47:16.8252\""},
+        {SENSE_DURATION, UNIT_MS, 9223372036825200, "\"PT9223372036825.2S\""},
     };
 
     shape_json_int(&b, &plain, INT64_MIN);
