@@ -7,7 +7,9 @@ import struct
 import pytest
 
 from kit import wait
+from kit.avro_bytes import framed, record
 from kit.ledger import json_fields, offsets_only
+from kit.registry import Double
 
 EVENTS = """
 CREATE TABLE events (
@@ -129,6 +131,28 @@ def test_names_that_nearly_match(bench):
     )
     assert [line for line in lines if line.startswith("      HINT: ") and "columns" in line]
     then_run(bench, log, config)
+
+
+def test_names_of_a_schema(bench):
+    """Records in Avro hold no names: those that count are in the schema that each was written with."""
+    log = bench.topic()
+    table(bench, "user_id int, note text")
+    old = record("Old", ("userId", "int"), ("note", ["null", "string"]), ("place", record("Place", ("street", "string"))))
+    new = record("New", ("userId", "int"), ("more", ["null", "int"]))
+    with Double() as double:
+        numbers = [double.register(schema["name"], schema) for schema in (old, new)]
+        for n in range(4):
+            log.send(framed(numbers[0], old, {"userId": n, "note": "x", "place": {"street": "y"}}))
+        log.send(framed(numbers[1], new, {"userId": 4, "more": None}))
+        config = bench.config(log, route={"format": "avro"}, registry={"url": double.url})
+        lines = sampled(check(bench, config))
+        assert "      no column takes: userId (5, column user_id?), place (4), more (1)" in lines
+        assert "      nothing fills: user_id <- value.user_id" in lines
+        assert [line for line in lines if line.startswith("      HINT: Set names: snake_case")]
+        config["routes"][0] |= {"names": "snake_case", "columns": {"note": "value.place.street"}}
+        lines = sampled(check(bench, config))
+        assert "      no column takes: note (4), more (1)" in lines
+        then_run(bench, log, config)
 
 
 def test_many_names_are_cut(bench):

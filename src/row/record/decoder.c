@@ -802,8 +802,7 @@ static void write_there(const struct decoder *d, const struct mapping *m, struct
     }
 }
 
-/* The shape that a value had when it was written; NULL: it is not known, or there is no value. */
-static const struct shape *shape_at(const struct decoder *d, const struct mapping *m, uint32_t cell)
+const struct shape *decoder_shape(const struct decoder *d, const struct mapping *m, uint32_t cell)
 {
     uint32_t key = (uint32_t) mapping_key_cell(m);
 
@@ -835,7 +834,7 @@ static const struct logical *logical_of(struct decoder *d, const struct mapping 
     if (m->envelope != ENVELOPE_NONE && is_json) {
         return connect_logical(d->connect, m, meaning, d->connector);
     }
-    return written_logical(&d->written, m, meaning, shape_at(d, m, cell));
+    return written_logical(&d->written, m, meaning, decoder_shape(d, m, cell));
 }
 
 bool decoder_write(struct decoder *d, const struct mapping *m, enum row_action action,

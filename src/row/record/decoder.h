@@ -54,6 +54,10 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
 /* What was read, by the numbers of the mapping's cells. */
 const struct cell *decoder_cells(const struct decoder *d);
 
+/* The shape with which the value of a cell was written; NULL: it is not known, or there is none. */
+const struct shape *decoder_shape(const struct decoder *d, const struct mapping *m,
+                                  uint32_t cell) _pure_;
+
 /* What the record read last did. */
 enum change_op decoder_change(const struct decoder *d);
 

@@ -128,50 +128,88 @@ static void count_field(struct survey *s, struct str name)
     s->fields[s->field_count++] = (struct survey_field){.name = text, .count = 1};
 }
 
-static void count_fields(struct survey *s, const struct fields *tree, uint32_t node,
-                         const struct cell *root)
+/* Are the names of fields in the record? Otherwise only its schema has them. */
+static bool holds_names(const struct format *f)
+{
+    return !f->wants_schema || f->language == SCHEMA_JSON;
+}
+
+/* Of a row of one table. */
+struct row {
+    const struct fields *tree; /* the names that are asked for */
+    uint32_t node;             /* the object's in that tree */
+    uint32_t cell;
+};
+
+static void count_if_left(struct survey *s, const struct row *row, struct str name)
+{
+    if (fields_find(row->tree, row->node, name) == FIELD_NONE &&
+        fields_find_row(row->tree, row->node, name) == FIELD_NONE) {
+        count_field(s, name);
+    }
+}
+
+/* What the document has. */
+static void count_names(struct survey *s, const struct row *row, const struct cell *object)
 {
     struct elements e;
     struct cell value;
     struct str name;
 
-    if (!cell_is_object(root)) {
+    if (!cell_is_object(object)) {
         return;
     }
-    elements_open(&e, root->text, &s->plain);
+    elements_open(&e, object->text, &s->plain);
     while (elements_next(&e)) {
         elements_name(&e, &name);
-        if (fields_find(tree, node, name) == FIELD_NONE &&
-            fields_find_row(tree, node, name) == FIELD_NONE) {
-            count_field(s, name);
-        }
+        count_if_left(s, row, name);
         elements_value(&e, &value);
+    }
+}
+
+/* What its schema has, if it is a record: the reader of its format goes past what nothing wants. */
+static void count_shape(struct survey *s, const struct row *row, const struct shape *shape)
+{
+    for (uint32_t i = 0; shape != NULL && i < shape->field_count; i++) {
+        buf_clear(&s->plain);
+        buf_add_str(&s->plain, shape->fields[i].name);
+        buf_fill(&s->plain, 0, FIELD_PADDING);
+        count_if_left(s, row, (struct str){(const char *) s->plain.p, shape->fields[i].name.n});
     }
 }
 
 /* ---- one record ---- */
 
-static void add_row(struct survey *s, const struct decoder *d, const struct fields *tree,
-                    uint32_t node, const struct cell *root)
+static void add_row(struct survey *s, const struct decoder *d, const struct row *row)
 {
+    const struct mapping *m = s->mapping;
+    const struct cell *cells = decoder_cells(d);
+
     s->rows++;
-    count_columns(s, decoder_cells(d), decoder_change(d));
-    if (!s->takes_whole) {
-        count_fields(s, tree, node, root);
+    count_columns(s, cells, decoder_change(d));
+    if (s->takes_whole) {
+        return;
     }
+    if (row->tree == &m->value && !holds_names(m->format)) {
+        count_shape(s, row, decoder_shape(d, m, row->cell));
+    } else {
+        count_names(s, row, &cells[row->cell]);
+    }
+}
+
+/* In a string of the value, or an element of an array in it. */
+static struct row item_row(const struct mapping *m)
+{
+    return (struct row){&m->item, 0, (uint32_t) mapping_item_cell(m)};
 }
 
 /* The object is in the value, or in a string of it. */
 static void add_object(struct survey *s, const struct decoder *d)
 {
     const struct mapping *m = s->mapping;
-    const struct cell *cells = decoder_cells(d);
+    const struct row row = m->parses_root ? item_row(m) : (struct row){&m->value, m->row, m->row};
 
-    if (m->parses_root) {
-        add_row(s, d, &m->item, 0, &cells[mapping_item_cell(m)]);
-    } else {
-        add_row(s, d, &m->value, m->row, &cells[m->row]);
-    }
+    add_row(s, d, &row);
 }
 
 static void add_elements(struct survey *s, struct decoder *d)
@@ -188,8 +226,8 @@ static void add_elements(struct survey *s, struct decoder *d)
             return;
         }
         if (!m->when_per_element || decoder_takes(d, m)) {
-            const struct cell *cells = decoder_cells(d);
-            add_row(s, d, &m->item, 0, &cells[mapping_item_cell(m)]);
+            const struct row row = item_row(m);
+            add_row(s, d, &row);
         }
     }
 }

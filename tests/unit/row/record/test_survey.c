@@ -1,6 +1,8 @@
 /* survey.c: fields without a column, columns without a value, and what may be meant. */
 #include "row/record/survey.h"
 
+#include "row/schema/compile.h"
+
 #include "row/kit.h"
 
 struct bench {
@@ -249,6 +251,120 @@ static void test_change_events(void **state)
     bench_done(&b);
 }
 
+/* ---- formats with schemas ---- */
+
+#define SCHEMA_NUMBER "\0\0\0\0\x07"
+
+/* The schema with ' for ". */
+static void learn(struct bench *b, enum schema_language language, const char *text)
+{
+    _cleanup_buf_ struct buf quoted = {0};
+    const struct schema_ref seven = {.kind = SCHEMA_REF_ID, .id = 7};
+    const struct schema *schema;
+    struct error err;
+
+    for (const char *p = text; *p != '\0'; p++) {
+        buf_add_u8(&quoted, *p == '\'' ? '"' : (uint8_t) *p);
+    }
+    assert_true(schema_compile(language, buf_str(&quoted), NULL, 0, &schema, &err));
+    decoder_learn(b->decoder, &seven, schema, NULL);
+    schema_drop(schema);
+}
+
+static void add_bytes(struct bench *b, struct str value)
+{
+    struct message msg = kit_message(NULL, NULL);
+
+    msg.value = value;
+    survey_add(&b->survey, b->decoder, &msg);
+}
+
+/* The bytes say nothing of names. A path that leads into a field takes it. */
+static void test_fields_of_a_schema(void **state)
+{
+    (void) state;
+    static const struct mapping_entry entry = {.column = "x", .path = "value.deep.x"};
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("id", TYPE_INT4), kit_column("x", TYPE_INT4),
+                  kit_column("none", TYPE_TEXT)),
+        (struct mapping_spec){
+            .format = FORMAT_AVRO, .entries = &entry, .entry_count = 1, .names = NAMES_LOWER});
+    learn(&b, SCHEMA_AVRO,
+          "{'type': 'record', 'name': 'R', 'fields': ["
+          "{'name': 'ID', 'type': 'int'},"
+          "{'name': 'deep', 'type': {'type': 'record', 'name': 'D', 'fields': ["
+          "{'name': 'x', 'type': 'int'}, {'name': 'y', 'type': 'int'}]}},"
+          "{'name': 'a name of thirteen', 'type': 'int'}, {'name': 'gone', 'type': 'null'}]}");
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "\x02\x02\x02\x02"));
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "\x02\x02\x02\x02"));
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "\x02")); /* cut short */
+    assert_int_equal(b.survey.rows, 2);
+    expect_fields(&b, "a name of thirteen:2 gone:2");
+    expect_filled(&b, "id:2 x:2 none:0");
+    bench_done(&b);
+}
+
+/* The row after a change is a branch of a union. */
+static void test_fields_of_a_change(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("id", TYPE_INT4)),
+        (struct mapping_spec){.format = FORMAT_AVRO, .envelope = ENVELOPE_DEBEZIUM});
+    learn(&b, SCHEMA_AVRO,
+          "{'type': 'record', 'name': 'Envelope', 'fields': ["
+          "{'name': 'before', 'type': ['null', {'type': 'record', 'name': 'Value', 'fields': ["
+          "{'name': 'id', 'type': 'int'}, {'name': 'more', 'type': 'int'}]}]},"
+          "{'name': 'after', 'type': ['null', 'Value']}, {'name': 'op', 'type': 'string'}]}");
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "\x00\x02\x02\x04\x02"
+                                        "c"));
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "\x02\x02\x04\x00\x02"
+                                        "d"));
+    assert_int_equal(b.survey.rows, 1);
+    expect_fields(&b, "more:1");
+    expect_filled(&b, "id:1");
+    bench_done(&b);
+}
+
+/* A schema of JSON may allow what a record does not have: the record counts. */
+static void test_fields_of_json_with_a_schema(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(KIT_TABLE(kit_column("id", TYPE_INT4)),
+                              (struct mapping_spec){.format = FORMAT_JSON_SCHEMA});
+    learn(&b, SCHEMA_JSON,
+          "{'type': 'object', 'properties': {'id': {'type': 'integer'},"
+          "'never': {'type': 'string'}, 'more': {'type': 'string'}}}");
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "{\"id\": 1, \"more\": \"x\", \"unsaid\": 2}"));
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "{}"));
+    expect_fields(&b, "more:1 unsaid:1");
+    expect_filled(&b, "id:1");
+    bench_done(&b);
+}
+
+/* Elements of arrays are JSON, whatever the value is. */
+static void test_elements_of_a_schema(void **state)
+{
+    (void) state;
+    struct bench b = bench_of(
+        KIT_TABLE(kit_column("sku", TYPE_TEXT)),
+        (struct mapping_spec){.format = FORMAT_AVRO, .explode = "value.items"});
+    learn(&b, SCHEMA_AVRO,
+          "{'type': 'record', 'name': 'R', 'fields': ["
+          "{'name': 'items', 'type': {'type': 'array', 'items':"
+          "{'type': 'record', 'name': 'I', 'fields': ["
+          "{'name': 'sku', 'type': 'string'}, {'name': 'n', 'type': 'int'}]}}}]}");
+    add_bytes(&b, STR_LIT(SCHEMA_NUMBER "\x04\x02"
+                                        "a"
+                                        "\x02\x02"
+                                        "b"
+                                        "\x02\x00"));
+    assert_int_equal(b.survey.rows, 2);
+    expect_fields(&b, "n:2");
+    expect_filled(&b, "sku:2");
+    bench_done(&b);
+}
+
 static void test_who_takes_the_key(void **state)
 {
     (void) state;
@@ -282,6 +398,10 @@ int main(void)
         cmocka_unit_test(test_whole_documents_of_strings),
         cmocka_unit_test(test_names_by_a_policy),
         cmocka_unit_test(test_change_events),
+        cmocka_unit_test(test_fields_of_a_schema),
+        cmocka_unit_test(test_fields_of_a_change),
+        cmocka_unit_test(test_fields_of_json_with_a_schema),
+        cmocka_unit_test(test_elements_of_a_schema),
         cmocka_unit_test(test_who_takes_the_key),
     };
 
