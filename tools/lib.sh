@@ -12,7 +12,7 @@ PACKAGES_TEST=(
     g++ libclang-rt-dev libcmocka-dev clang-format clang-tidy clang-tools gcovr git
     maven default-jre-headless kcat openssl iproute2 util-linux pgbouncer postgresql-postgis
     mariadb-server-core mariadb-client-core prometheus chromium-headless-shell
-    python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg python3-confluent-kafka
+    python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-psycopg python3-confluent-kafka python3-venv
     python3-avro python3-protobuf protobuf-compiler
 )
 
@@ -52,7 +52,8 @@ CONNECT_VERSION=4.3.0
 DEBEZIUM_VERSION=3.6.0.Final
 DEBEZIUM_MARIADB_VERSION=3.5.0.Final # Maven Central has no newer one
 
-# fetch_jars DIR GROUP:ARTIFACT:VERSION: the artifact and what it runs with, from Maven Central, once, into DIR/libs.
+# fetch_jars DIR GROUP:ARTIFACT:VERSION [OPTION...]: the artifact and what it runs with, from Maven Central, once, into
+# DIR/libs. OPTIONs go to Maven.
 fetch_jars() {
     local dir=$1 work=$1.new group artifact version
     [ -d "$dir/libs" ] && return
@@ -76,7 +77,7 @@ fetch_jars() {
   </dependencies>
 </project>
 POM
-    (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=libs >&2) ||
+    (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=libs "${@:3}" >&2) ||
         return
     rm -rf "$dir"
     mv "$work" "$dir"
@@ -113,6 +114,37 @@ fetch_apicurio() {
     mkdir -p "$dir.new"
     (cd "$dir.new" && mvn -q -B dependency:unpack -DoutputDirectory=. \
         -Dartifact="io.apicurio:apicurio-registry-app:$APICURIO_VERSION:tar.gz:all" >&2) || return
+    mv "$dir.new" "$dir"
+}
+
+APICURIO_CONVERTER_VERSION=2.6.13.Final # as APICURIO of tests/kit/connect.py; that of 3.0.9 cannot be resolved
+
+# The plugin with which Kafka Connect writes Avro by Apicurio; Connect itself has Kafka's classes and those of the log. The
+# plugin does not list its classes as Connect wants it, which would look for them in all of its jars, for half a minute.
+fetch_apicurio_converter() {
+    local dir=$CACHE/apicurio-converter-$APICURIO_CONVERTER_VERSION
+    fetch_jars "$dir" "io.apicurio:apicurio-registry-utils-converter:$APICURIO_CONVERTER_VERSION" \
+        -DexcludeGroupIds=org.apache.kafka,org.slf4j || return
+    [ -f "$dir/libs/services.jar" ] && return
+    python3 -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as jar:
+    jar.writestr("META-INF/services/org.apache.kafka.connect.storage.Converter", sys.argv[2])
+' "$dir/services.jar" io.apicurio.registry.utils.converter.AvroConverter && mv "$dir/services.jar" "$dir/libs/"
+}
+
+CONFLUENT_VERSION=2.16.1 # as VERSION of tests/kit/confluent.py
+
+# Confluent's own serializers, for Debian's Python, from PyPI, once: its package python3-confluent-kafka lacks them.
+fetch_confluent() {
+    local python=/usr/bin/python3 dir
+    dir=$CACHE/confluent-kafka-$CONFLUENT_VERSION-py$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    [ -d "$dir" ] && return
+    say "installing Confluent's client for Python $CONFLUENT_VERSION"
+    rm -rf "$dir.new"
+    mkdir -p "$CACHE"
+    "$python" -m venv "$dir.new" >&2 &&
+        "$dir.new/bin/python" -m pip install --quiet --only-binary :all: \
+            "confluent-kafka[avro,protobuf,json,schemaregistry]==$CONFLUENT_VERSION" >&2 || return
     mv "$dir.new" "$dir"
 }
 
