@@ -1,7 +1,7 @@
 """What all Python tests share: the path to the kit, and one PostgreSQL and one Kafka per run.
 
-Three more kinds of Kafka are started for the first test of a file that asks for them, and end with the file, since idle
-ones cost CPU: a broker that can be replaced by another cluster (own_kafka, own_bench), a cluster of three brokers
+Three more kinds of Kafka, and a schema registry (shared_apicurio), are started for the first test of a file that asks for
+them, and end with the file, since idle ones cost CPU: a broker that can be replaced by another cluster (own_kafka, own_bench), a cluster of three brokers
 (cluster, cluster_bench), and a broker that wants TLS and logins (secure, secure_bench; see kit/secure.py).
 """
 
@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from kit.apicurio import Apicurio  # noqa: E402
 from kit.bench import Bench  # noqa: E402
 from kit.cluster import Cluster  # noqa: E402
 from kit.kafka import Broker  # noqa: E402
@@ -122,6 +123,13 @@ def secure(shared_secure):
     """A broker with TLS, logins and ACLs, running whatever the test before did to it."""
     shared_secure.revive()
     return shared_secure
+
+
+@pytest.fixture(scope="module")
+def shared_apicurio(root):
+    server = Apicurio(Path(tempfile.mkdtemp(prefix="registry-", dir=root))).start()
+    yield server
+    server.destroy()
 
 
 def bench_of(request, root, postgres, kafka):

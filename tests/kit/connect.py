@@ -14,6 +14,7 @@ from kit import kafka, process, wait
 VERSION = "4.3.0"
 DEBEZIUM = "3.6.0.Final"
 DEBEZIUM_MARIADB = "3.5.0.Final"  # Maven Central has no newer one
+APICURIO = "2.6.13.Final"  # its converter
 JARS = kafka.CACHE / f"connect-{VERSION}" / "libs"
 
 SMALL = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
@@ -24,6 +25,13 @@ def plugins(connector):
     version = DEBEZIUM_MARIADB if connector == "mariadb" else DEBEZIUM
     path = kafka.CACHE / f"debezium-{connector}-{version}"
     assert path.is_dir(), f"no Debezium in {path}: run tools/test, it fetches what the tests need"
+    return path
+
+
+def avro_converter():
+    """The directory with Apicurio's converter."""
+    path = kafka.CACHE / f"apicurio-converter-{APICURIO}"
+    assert path.is_dir(), f"no converter of Apicurio's in {path}: run tools/test, it fetches what the tests need"
     return path
 
 
@@ -40,9 +48,9 @@ def argv(files, java):
 
 
 class Connect:
-    """A worker whose connectors come and go by REST."""
+    """A worker whose connectors come and go by REST. `avro`: they may write Avro, see debezium.avro()."""
 
-    def __init__(self, root: Path, bootstrap, connector):
+    def __init__(self, root: Path, bootstrap, connector, *, avro=False):
         self.root = Path(tempfile.mkdtemp(prefix=f"connect-{connector}-", dir=root))  # of several modules
         self.log = self.root / "log"
         self.url = f"http://127.0.0.1:{process.free_port()}"
@@ -54,7 +62,7 @@ class Connect:
             "value.converter": "org.apache.kafka.connect.json.JsonConverter",
             "offset.storage.file.filename": self.root / "offsets",
             "offset.flush.interval.ms": 1000,
-            "plugin.path": plugins(connector),
+            "plugin.path": f"{plugins(connector)},{avro_converter()}" if avro else plugins(connector),
             "plugin.discovery": "service_load",
         }
 

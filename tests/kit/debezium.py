@@ -21,6 +21,26 @@ from kit.postgres import SUPERUSER
 from kit.records import Log, Record
 
 
+# The framings that Apicurio's converter writes, by what the route calls them.
+FRAMINGS = {
+    "headers": {"apicurio.registry.headers.enabled": "true"},
+    "confluent": {"apicurio.registry.headers.enabled": "false", "apicurio.registry.as-confluent": "true",
+                  "apicurio.registry.use-id": "contentId"},
+    "apicurio8": {"apicurio.registry.headers.enabled": "false"},
+}  # fmt: skip
+
+
+def avro(registry, framing):
+    """Options of a Source that let it write Avro, keys and values, through a registry of Apicurio's."""
+    options = {"apicurio.registry.url": f"{registry.url}/apis/registry/v2", "apicurio.registry.auto-register": "true",
+               "apicurio.registry.find-latest": "true"} | FRAMINGS[framing]  # fmt: skip
+    found = {"schema_name_adjustment_mode": "avro"}
+    for part in ("key", "value"):
+        found[f"{part}_converter"] = "io.apicurio.registry.utils.converter.AvroConverter"
+        found |= {f"{part}.converter.{name}": value for name, value in options.items()}
+    return found
+
+
 class Connector:
     """What any connector of Debezium's has. `schemas`: do the records carry their schema?"""
 
