@@ -1,24 +1,19 @@
-"""A real Apicurio Registry: the kit's double answers as it does, and a daemon stores what is registered there."""
+"""A real Apicurio Registry: the kit's double answers as it does, and a daemon stores what is registered there, also by
+Confluent's own serializers."""
 
 import struct
 
 import pytest
 
-from kit import apicurio, registry
+from kit import apicurio, confluent, registry
 from kit.avro_bytes import decode, encode, framed, record
+from kit.debezium import Mirror
 from kit.model import Model
 
 ORDER = record("Order", ("id", "long"), ("note", "string"))
 WRAP = record("Wrap", ("id", "long"), ("at", "shop.Order"))
 PROTO = 'syntax = "proto3";\nmessage P {\n  int64 id = 1;\n}\n'
 JSON = '{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"id":{"type":"integer"}}}'
-
-
-@pytest.fixture(scope="session")
-def shared_apicurio(root):
-    server = apicurio.Apicurio(root).start()
-    yield server
-    server.destroy()
 
 
 def register(server, prefix):
@@ -101,3 +96,100 @@ def test_rows(bench, shared_apicurio, flavor):
         return {k: v for k, v in decode(schema, rec.value[at:]).items() if k != "order"}
 
     bench.check(log, model=Model(mode="upsert", key=["id"], columns=["id", "note"], row=row))
+
+
+# ---- Confluent's serializers ----
+
+KEY = record("Key", ("id", "long"))
+PLACE = record("Place", ("street", "string"), ("at", {"type": "array", "items": "double"}))
+MOOD = {"type": "enum", "name": "Mood", "symbols": ["SAD", "GLAD"], "default": "SAD"}
+EVERY = record(
+    "Every",
+    ("id", "int"), ("bo", "boolean"), ("i8", "long"), ("f4", "float"), ("f8", "double"), ("te", "string"),
+    ("by", "bytes"), ("fi", {"type": "fixed", "name": "Two", "size": 2}), ("mood", MOOD),
+    ("n", {"type": "bytes", "logicalType": "decimal", "precision": 20, "scale": 3}),
+    ("da", {"type": "int", "logicalType": "date"}),
+    ("ti", {"type": "long", "logicalType": "time-micros"}),
+    ("tz", {"type": "long", "logicalType": "timestamp-millis"}),
+    ("ts", {"type": "long", "logicalType": "local-timestamp-micros"}),
+    ("uu", {"type": "string", "logicalType": "uuid"}),
+    ("ai", {"type": "array", "items": ["null", "int"]}), ("jb", {"type": "map", "values": "long"}),
+    ("place", ["null", PLACE]), ("any", ["null", "string", "long", "Place"]), ("later", "string"),
+)  # fmt: skip
+COLUMNS = (
+    "id int PRIMARY KEY, bo bool, i8 int8, f4 float4, f8 float8, te text, by bytea, fi bytea, mood text, n numeric(20,3),"
+    " da date, ti time, tz timestamptz, ts timestamp, uu uuid, ai int[], jb jsonb, place jsonb, \"any\" jsonb, later text"
+)  # fmt: skip
+
+
+def values():
+    usual = {
+        "id": 1, "bo": True, "i8": -(1 << 63), "f4": 1.1, "f8": 1e300, "te": 'h"ä€\n', "by": {"$bytes": "AP8Q"},
+        "fi": {"$bytes": "AAE="}, "mood": "GLAD", "n": {"$decimal": "-12345678901234567.891"},
+        "da": {"$date": "1969-12-31"}, "ti": {"$time": "13:14:15.123456"},
+        "tz": {"$datetime": "2024-02-29T13:14:15.123+02:00"}, "ts": {"$datetime": "1969-12-31T23:59:59.999999"},
+        "uu": {"$uuid": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"}, "ai": [1, None, -3], "jb": {"a": 1, "b ä": 1 << 53},
+        "place": {"street": "x", "at": [1.5, -2.0]}, "any": "a text", "later": "x" * 3000,
+    }  # fmt: skip
+    return [
+        usual,
+        usual | {"id": 2, "place": None, "any": None, "ai": [], "jb": {}, "te": "", "by": {"$bytes": ""}},
+        usual | {"id": 3, "any": 7, "n": {"$decimal": "0"}, "f4": 0.0, "mood": "SAD"},
+        usual | {"id": 4, "any": {"street": "y", "at": []}},
+    ]
+
+
+FIRST = """
+INSERT INTO wanted VALUES
+    (1, true, -9223372036854775808, 1.1, 1e300, E'h"ä€\\n', '\\x00ff10', '\\x0001', 'GLAD', -12345678901234567.891,
+     '1969-12-31', '13:14:15.123456', '2024-02-29 13:14:15.123+02', '1969-12-31 23:59:59.999999',
+     'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '{1,NULL,-3}', '{"a": 1, "b ä": 9007199254740992}',
+     '{"street": "x", "at": [1.5, -2]}', '"a text"', repeat('x', 3000), -1)
+"""
+OTHERS = [
+    """{"id": 2, "key_id": -2, "place": null, "any": null, "ai": [], "jb": {}, "te": "", "by": "\\\\x"}""",
+    """{"id": 3, "key_id": -3, "any": 7, "n": 0.000, "f4": 0, "mood": "SAD"}""",
+    """{"id": 4, "key_id": -4, "any": {"street": "y", "at": []}}""",
+]
+
+
+def test_every_type_by_confluent(bench, shared_apicurio):
+    """Its serializer, which registers the schemas. The id comes before the bytes, of keys too. NULL, what is empty, and each
+    branch of a union."""
+    log = bench.topic()
+    url = f"{shared_apicurio.url}/apis/ccompat/v7"
+    keys = confluent.part(KEY, [{"id": -v["id"]} for v in values()])
+    for key, value, _ in confluent.write(url, log.topic, keys, confluent.part(EVERY, values())):
+        log.send(value, key=key)
+    for table in ("events", "wanted"):
+        bench.sql(f"CREATE TABLE {table} ({COLUMNS}, key_id bigint)")
+    bench.sql(FIRST)
+    for other in OTHERS:
+        bench.sql("INSERT INTO wanted SELECT (jsonb_populate_record(w, %s)).* FROM wanted AS w WHERE id = 1", other)
+    route = {"format": "avro", "key_format": "avro", "mode": "upsert", "columns": {"key_id": "key.id"}}
+    bench.drain(bench.config(log, route=route, registry={"url": url}))
+    bench.check(log, model=Mirror("wanted"))
+
+
+def test_ids_in_headers_by_confluent(bench):
+    """A GUID, of values and of keys; the bytes begin with 00 all the same. One schema refers to another. The double has
+    GUIDs, and Apicurio none."""
+    log = bench.topic()
+    bench.sql("CREATE TABLE events (id bigint PRIMARY KEY, note text, key_id bigint)")
+    line = record("Line", ("id", "long"), ("order", "shop.Order"))
+    refers = [{"name": "shop.Order", "subject": "order", "version": 1}]
+    orders = [{"id": 0, "order": {"id": i, "note": f"n{i}"}} for i in range(10)]
+    with registry.Double() as double:
+        double.register("order", ORDER)
+        double.register(f"{log.topic}-value", line, references=refers)
+        double.register(f"{log.topic}-key", KEY)
+        keys, wrote = confluent.part(KEY, [{"id": i} for i in range(10)]), confluent.part(line, orders, refers)
+        for key, value, headers in confluent.write(double.url, log.topic, keys, wrote, framing="header"):
+            assert value[:1] == b"\0"
+            assert [name for name, _ in headers] == ["__key_schema_id", "__value_schema_id"]
+            log.send(value, key=key, headers=headers)
+        columns = {"id": "value.order.id", "note": "value.order.note", "key_id": "key.id"}
+        route = {"format": "avro", "key_format": "avro", "mode": "upsert", "columns": columns}
+        bench.drain(bench.config(log, route=route, registry={"url": double.url}))
+    rows = ", ".join(f"({i}, 'n{i}', {i})" for i in range(10))
+    bench.check(log, model=Mirror(f"(VALUES {rows})"))

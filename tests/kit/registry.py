@@ -209,7 +209,7 @@ class Double:
         if isinstance(fault, int):
             self.send(request, fault, {"error_code": fault * 100 + 1, "message": "on demand"})
             return
-        status, body = self.token_for(request, form) if request.path == "/token" else self.judge(request)
+        status, body = self.token_for(request, form) if request.path == "/token" else self.judge(request, form)
         if status == 200 and not fault:
             self.answered[request.path.partition("?")[0]] += 1
         self.send(request, status, body, cut=fault == "cut")
@@ -246,7 +246,7 @@ class Double:
             return said == "Basic " + base64.b64encode(":".join(self.user).encode()).decode()
         return True
 
-    def judge(self, request):
+    def judge(self, request, form):
         if not self.is_known(request):
             return 401, {"error_code": 401, "message": "Unauthorized"}
         url = urllib.parse.urlsplit(request.path)
@@ -255,8 +255,18 @@ class Double:
         for prefix in (["apis", "ccompat", "v7"], ["apis", "registry", "v3"]):
             if path[:3] == prefix:
                 path = path[3:]
+        match request.command, path:
+            case "POST", ["subjects", subject, "versions"]:
+                return self.take(subject, json.loads(form))
         with self.lock:
             return self.look(path, query)
+
+    def take(self, subject, body):
+        """A schema that a client registers."""
+        context, name = self.in_context(subject)
+        kind, references = body.get("schemaType", "AVRO"), body.get("references") or []
+        number = self.register(name, body["schema"], kind, references, context=context)
+        return 200, {"id": number, "guid": self.guid(number, context), **self.schemas[context][number].body()}
 
     def look(self, path, query):
         match path:
@@ -297,7 +307,8 @@ class Double:
         if not 1 <= at <= len(numbers):
             return not_found(40402, f"Version {version} not found.")
         number = numbers[at - 1]
-        return 200, {"subject": subject, "version": at, "id": number, **self.schemas[context][number].body()}
+        schema = self.schemas[context][number]
+        return 200, {"subject": subject, "version": at, "id": number, "guid": schema.guid, **schema.body()}
 
     def by_apicurio(self, kind, number, more):
         schema = self.schemas.get("", {}).get(number)
