@@ -42,7 +42,7 @@ bool str_utf8(struct str s, size_t *out_chars);
  */
 size_t str_utf8_char(struct str s) _pure_;
 
-/* FNV-1a, for hash tables only. */
+/* FNV-1a: for hash tables, and to tell apart what nobody makes alike on purpose. */
 uint64_t str_hash(struct str s) _pure_;
 
 /* The name that is nearest to s by edit distance, or NULL when none is near enough to suggest. */

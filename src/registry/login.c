@@ -51,8 +51,8 @@ static char *decoded(struct str s)
     return out;
 }
 
-/* What is before the last @ of the authority. */
-static bool take_url_user(struct login *l, struct str url)
+/* What is before the last @ of the authority: where it starts and ends; false: nothing is. */
+static bool find_url_login(struct str url, size_t *out_start, size_t *out_end)
 {
     const char *after = url.n > 0 ? memmem(url.p, url.n, "://", 3) : NULL;
     size_t start = after != NULL ? (size_t) (after - url.p) + 3 : 0;
@@ -61,13 +61,34 @@ static bool take_url_user(struct login *l, struct str url)
     for (size_t i = start; i < url.n && url.p[i] != '/'; i++) {
         at = url.p[i] == '@' ? i : at;
     }
-    if (at == 0) {
+    *out_start = start;
+    *out_end = at;
+    return at != 0;
+}
+
+struct str login_url_user(struct str url)
+{
+    size_t start;
+    size_t end;
+
+    if (!find_url_login(url, &start, &end)) {
+        return (struct str){NULL, 0};
+    }
+    const char *colon = memchr(url.p + start, ':', end - start);
+    return (struct str){url.p + start, (colon != NULL ? (size_t) (colon - url.p) : end) - start};
+}
+
+static bool take_url_user(struct login *l, struct str url)
+{
+    size_t start;
+    size_t at;
+
+    if (!find_url_login(url, &start, &at)) {
         return false;
     }
-    const char *colon = memchr(url.p + start, ':', at - start);
-    size_t user_end = colon != NULL ? (size_t) (colon - url.p) : at;
-    size_t password = MIN(user_end + 1, at);
-    replace(&l->user, decoded((struct str){url.p + start, user_end - start}));
+    struct str user = login_url_user(url);
+    size_t password = MIN(start + user.n + 1, at);
+    replace(&l->user, decoded(user));
     replace(&l->password, decoded((struct str){url.p + password, at - password}));
     return true;
 }

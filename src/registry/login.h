@@ -23,6 +23,9 @@ void login_done(struct login *l);
 /* The token that was fetched is refused: the next request fetches another. */
 void login_forget(struct login *l);
 
+/* The user in a URL, as it is written there; empty: none. */
+struct str login_url_user(struct str url);
+
 /*
  * Fills q->user and q->password, which stay login's, and l->header. url: of the registry. May ask
  * for a token, by http. ERROR_LINK, or ERROR_SETUP with a hint.

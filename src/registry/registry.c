@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "registry/login.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,36 +67,69 @@ static bool address(struct str urls, size_t i, struct str *out)
     return false;
 }
 
+/* A reference to a file counts as it is written, since what is in the file may be exchanged; what
+ * cannot be read does too. */
+static void add_read(const struct config *cfg, const char *value, struct position pos,
+                     struct buf *out)
+{
+    struct error ignored = {.class = ERROR_NONE};
+    size_t before = out->n;
+
+    if (strstr(value, "${file:") == NULL && config_read_text(cfg, value, pos, out, &ignored)) {
+        return;
+    }
+    out->n = before;
+    buf_add_z(out, value);
+}
+
+/* What tells apart those who use one address: none of it is a secret's value, and who rotates a
+ * password or a token remains who it is. */
+static void add_tenant(const struct config *cfg, struct str url, struct buf *out)
+{
+    const struct config_property *client = config_property_of(&cfg->registry.oauth, "client_id");
+    const struct config_properties *headers = &cfg->registry.headers;
+    struct str user = login_url_user(url);
+
+    buf_add(out, user.p, user.n);
+    add_read(cfg, cfg->registry.username, cfg->registry.username_pos, out);
+    if (client != NULL) {
+        add_read(cfg, client->value, client->value_pos, out);
+    }
+    for (size_t i = 0; i < headers->count; i++) {
+        buf_printf(out, "\n%s:", headers->items[i].name);
+        add_read(cfg, headers->items[i].value, headers->items[i].value_pos, out);
+    }
+}
+
 void registry_name(const struct config *cfg, struct buf *out)
 {
-    struct str first;
+    _cleanup_buf_ struct buf urls = {0};
+    _cleanup_buf_ struct buf tenant = {0};
+    struct str first = {NULL, 0};
 
-    if (address(str_of(cfg->registry.url), 0, &first)) {
+    add_read(cfg, cfg->registry.url, cfg->registry.url_pos, &urls);
+    if (address(buf_str(&urls), 0, &first)) {
         http_url_shown(out, first);
     }
     if (*cfg->registry.context != '\0') {
         buf_printf(out, " %s", cfg->registry.context);
     }
-}
-
-static bool same_headers(const struct config_properties *a, const struct config_properties *b)
-{
-    bool same = a->count == b->count;
-
-    for (size_t i = 0; same && i < a->count; i++) {
-        const struct config_property *other = config_property_of(b, a->items[i].name);
-        same = other != NULL && strcmp(other->value, a->items[i].value) == 0;
+    add_tenant(cfg, first, &tenant);
+    if (tenant.n > 0) {
+        buf_printf(out, " #%016" PRIx64, str_hash(buf_str(&tenant)));
     }
-    return same;
 }
 
 bool registry_is_other(const struct config *before, const struct config *after)
 {
+    _cleanup_buf_ struct buf former = {0};
+    _cleanup_buf_ struct buf name = {0};
+
+    registry_name(before, &former);
+    registry_name(after, &name);
     return strcmp(before->registry.url, after->registry.url) != 0 ||
            before->registry.flavor != after->registry.flavor ||
-           strcmp(before->registry.context, after->registry.context) != 0 ||
-           strcmp(before->registry.username, after->registry.username) != 0 ||
-           !same_headers(&before->registry.headers, &after->registry.headers);
+           !str_eq(buf_str(&former), buf_str(&name));
 }
 
 /* Where "/apis/..." of an Apicurio's URL begins; NULL: it has none. */

@@ -30,8 +30,13 @@ struct registry *registry_free(struct registry *r); /* returns NULL */
 /* Another configuration: connections and tokens are those of before no more. */
 void registry_configure(struct registry *r, const struct config *cfg);
 
-/* Appends the name under which schemas of this registry are kept: its first URL, without user and
- * password, and its context. */
+/*
+ * Appends the name under which schemas of this registry are kept: its first URL, without user and
+ * password, its context, and, where one logs in or sends headers, a hash of the user, the OAuth
+ * client and the headers. Confluent Cloud serves several registries at one URL, each with numbers
+ * of its own, and knows by these which one is meant. Passwords and tokens are not in it. Reads
+ * variables, not files.
+ */
 void registry_name(const struct config *cfg, struct buf *out);
 
 /* May a number name another schema with `after` than with `before`? */

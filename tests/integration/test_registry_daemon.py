@@ -106,6 +106,23 @@ def test_a_follower_that_lags_is_not_believed(bench, double):
     bench.check(log, model=MODEL)
 
 
+def test_two_tenants_of_one_address(bench, double):
+    """The same number is another schema to each, and what is kept of the one is not given to the other."""
+    turned = record("Order", ("note", "string"), ("id", "long"))
+    for n, (tenant, schema) in enumerate({"lsrc-1": ORDER, "lsrc-2": turned}.items()):
+        log = bench.topic()
+        bench.sql(TABLE.replace("events", f"events{n}"))
+        assert double.register("orders", schema, context=tenant) == 1
+        send(log, 1, range(5), schema)
+        where = {"url": double.url, "headers": {"target-sr-cluster": tenant}}
+        bench.start(bench.config(routes=[avro(log, f"events{n}")], registry=where)).wait_ready()
+        bench.wait_stored(log)
+        kept = "SELECT count(DISTINCT registry) FROM pgsinkd.schemas"
+        wait.until(lambda want=n + 1: bench.value(kept) == want, "the schema to be kept")
+        decoded = {"row": lambda rec, schema=schema: decode(schema, rec.value[5:])}
+        bench.check(log, f"events{n}", model=Model(mode="upsert", key=["id"], columns=["id", "note"], **decoded))
+
+
 def test_what_is_kept(bench, double):
     """The table schemas has what a run was told, with what it refers to; a start and a replay need no registry then."""
     log = bench.topic()
@@ -232,6 +249,7 @@ def test_a_reload_forgets_schemas_only_of_another_registry(bench, double):
     send(log, 1, range(5, 10))
     bench.wait_stored(log)
     assert double.count("/ids/1") == 1
+    double.register("orders", ORDER, context="other")
     d.reload(config | {"registry": {"url": double.url, "headers": {"target-sr-cluster": "other"}}})
     send(log, 1, range(10, 15))
     bench.wait_stored(log)

@@ -258,6 +258,8 @@ class Double:
         match request.command, path:
             case "POST", ["subjects", subject, "versions"]:
                 return self.take(subject, json.loads(form))
+        if tenant := request.headers.get("target-sr-cluster"):  # each has numbers of its own, at one address
+            query["subject"] = f":.{tenant}:"
         with self.lock:
             return self.look(path, query)
 
