@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "command/ddl.h"
 #include "command/sample.h"
 #include "kafka/acl.h"
 #include "kafka/certificates.h"
@@ -399,19 +400,17 @@ static void miss_rights(struct check *k, const struct plan_job *job)
 static void print_creation(struct check *k, const struct plan_job *job, const char *topic,
                            struct error *err)
 {
-    struct creation x = {
-        .cfg = k->cfg, .route = job->route, .topic = topic, .table = job->table_name};
     _cleanup_buf_ struct buf ddl = {0};
 
-    for (size_t i = 0; x.topic == NULL && i < k->topic_count; i++) {
+    for (size_t i = 0; topic == NULL && i < k->topic_count; i++) {
         if (plan_route_takes(k->plan, job->route, k->topics[i].name)) {
-            x.topic = k->topics[i].name;
+            topic = k->topics[i].name;
         }
     }
-    if (k->client == NULL || x.topic == NULL) {
+    if (k->client == NULL || topic == NULL) {
         printf("  table %s does not exist: it is created from the first records\n",
                job->table_name);
-    } else if (creation_print_newest(&x, k->client, LOOKUP_TIMEOUT, &ddl, err)) {
+    } else if (ddl_print(job, topic, k->client, &ddl, err)) {
         printf("  table %s does not exist; it would be created by:\n%s", job->table_name,
                buf_cstr(&ddl));
     } else {

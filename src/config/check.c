@@ -375,14 +375,20 @@ static bool check_create(struct load *l, const struct config_route *route)
     if (!route->create) {
         return true;
     }
-    if (route->envelope == CONFIG_ENVELOPE_NONE && !config_lacks(l->cfg, route->envelope_pos)) {
+    if (route->format == CONFIG_FORMAT_RAW) {
+        return load_error(l, route->create_pos,
+                          "'create' needs records with a schema, and format raw has none");
+    }
+    if (route->format == CONFIG_FORMAT_JSON && route->envelope == CONFIG_ENVELOPE_NONE &&
+        !config_lacks(l->cfg, route->envelope_pos)) {
         load_error(l, route->create_pos,
-                   "'create' needs records that carry their schema: envelope debezium or connect");
+                   "'create' needs records that carry their schema: envelope debezium or connect, "
+                   "or a format with a registry");
         return error_hint(l->err, "pgsinkd propose TOPIC suggests a table for other records.");
     }
-    if (route->format != CONFIG_FORMAT_JSON) {
-        return load_error(l, route->create_pos,
-                          "'create' is for JSON that carries its schema, not for other formats");
+    if (*route->explode != '\0' || route->parse == CONFIG_PARSE_JSON) {
+        return load_error(l, route->create_pos, "'create' does not go with '%s'",
+                          *route->explode != '\0' ? "explode" : "parse: json");
     }
     if (route->table.is_by_record) {
         return load_error(l, route->create_pos,

@@ -262,8 +262,8 @@ static bool take_names(const struct config *cfg, const char *names[NAMED_MAX], s
 }
 
 /* A topic that does not exist is answered as one without partitions. */
-static bool ask_topic(struct client *c, const char *name, int *out_partitions, usec_t timeout,
-                      struct error *err)
+bool lookup_topic(struct client *c, const char *name, int *out_partitions, usec_t timeout,
+                  struct error *err)
 {
     const struct rd_kafka_metadata *md;
     rd_kafka_topic_t *rkt = rd_kafka_topic_new(c->rk, name, NULL);
@@ -294,7 +294,7 @@ bool lookup_subscribed(struct client *c, const struct config *cfg, struct lookup
     size_t found = 0;
     for (size_t i = 0; i < n; i++) {
         int partitions = 0;
-        if (!ask_topic(c, names[i], &partitions, timeout, err)) {
+        if (!lookup_topic(c, names[i], &partitions, timeout, err)) {
             lookup_topics_free(topics, found);
             return false;
         }

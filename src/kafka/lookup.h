@@ -79,6 +79,10 @@ bool lookup_topics(struct client *c, struct lookup_topic **out, size_t *out_n, u
 bool lookup_subscribed(struct client *c, const struct config *cfg, struct lookup_topic **out,
                        size_t *out_n, usec_t timeout, struct error *err) _must_;
 
+/* How many partitions the topic of that name has; 0: it does not exist. */
+bool lookup_topic(struct client *c, const char *name, int *out_partitions, usec_t timeout,
+                  struct error *err) _must_;
+
 /* The topic of that exact name among these. NULL: ERROR_SETUP, with the nearest name as hint. */
 const struct lookup_topic *lookup_find(const struct lookup_topic *topics, size_t n,
                                        const char *name, struct error *err) _must_;

@@ -1,13 +1,18 @@
 """create: tables made from the schema of a topic's records. The rows are compared, and the catalog says what the
 columns are."""
 
+import datetime
+import decimal
 import json
 
 import pytest
 
+from kit.avro_bytes import framed, record
 from kit.connect import Connect
 from kit.debezium import Mirror, Source
 from kit.login import Login
+from kit.registry import Double
+from kit.standing import standing
 from kit.wait import until
 
 pytestmark = pytest.mark.timeout(180)
@@ -29,6 +34,32 @@ ROW = "(7::bigint, 'Ada', '2026-01-31'::date, '2026-01-31 08:15:00.5'::timestamp
 ROW += """'{"x":1}'::jsonb, '\\x0001'::bytea)"""
 TYPES = {"id": "bigint", "who": "text", "day": "date", "at": "timestamp without time zone", "price": "numeric(12,2)",
          "tags": "text[]", "more": "jsonb", "raw": "bytea"}  # fmt: skip
+
+
+def logical(base, name, **more):
+    return {"type": base, "logicalType": name, **more}
+
+
+ORDER = record(
+    "Order", ("id", "long"), ("who", ["null", "string"]), ("day", ["null", logical("int", "date")]),
+    ("at", logical("long", "timestamp-micros")), ("price", logical("bytes", "decimal", precision=12, scale=2)),
+    ("tags", {"type": "array", "items": "string"}), ("code", logical("string", "uuid")),
+    ("more", {"type": "record", "name": "More", "fields": [{"name": "x", "type": "int"}]}), ("any", ["null", "int", "long"]),
+)  # fmt: skip
+KEY = record("Key", ("id", "long"))
+AT = datetime.datetime(2026, 1, 31, 8, 15, tzinfo=datetime.timezone.utc)
+ORDERED = {"id": 7, "who": "Ada", "day": AT.date(), "at": AT, "price": decimal.Decimal("12.50"), "tags": ["a", "b"],
+           "code": "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "more": {"x": 1}, "any": 2}  # fmt: skip
+ORDERED_ROW = "(7::bigint, 'Ada', '2026-01-31'::date, '2026-01-31 08:15:00+00'::timestamptz, 12.50, '{a,b}'::text[],"
+ORDERED_ROW += """ 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, '{"x":1}'::jsonb, 2::bigint)"""
+ORDERED_TYPES = {"id": "bigint", "who": "text", "day": "date", "at": "timestamp with time zone", "price": "numeric(12,2)",
+                 "tags": "text[]", "code": "uuid", "more": "jsonb", "any": "bigint"}  # fmt: skip
+
+
+@pytest.fixture
+def registry():
+    with Double() as double:
+        yield double
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +209,60 @@ def test_change_events_of_debezium(bench, connect):
     assert primary_key(bench, "public.people") == "id"
     assert columns(bench, "public.people") == columns(bench, "source.people")
     bench.check(log, "public.people", model=Mirror("source.people"))
+
+
+def avro(bench, registry, log, **changes):
+    route = {"format": "avro", "create": True} | changes.pop("route", {})
+    return bench.config(log, "public.orders", route=route, registry={"url": registry.url}, **changes)
+
+
+def test_avro_from_the_newest_record(bench, registry):
+    """By the schemas that its key and its value name; `check` asks the registry as the daemon does."""
+    log = bench.topic(1)
+    number, of_key = registry.register("any", ORDER), registry.register("key", KEY)
+    log.send(framed(number, ORDER, ORDERED), key=framed(of_key, KEY, {"id": 7}))
+    config = avro(bench, registry, log, route={"mode": "upsert"})
+    shown = bench.command("check", config)
+    assert shown.returncode == 0, shown.stderr
+    assert 'PRIMARY KEY ("id")' in shown.stdout
+    assert bench.value("SELECT to_regclass('public.orders')") is None
+    bench.drain(config)
+    assert columns(bench, "public.orders") == ORDERED_TYPES
+    assert primary_key(bench, "public.orders") == "id"
+    bench.check(log, "public.orders", model=Mirror(f"(VALUES {ORDERED_ROW})"))
+
+
+def test_avro_from_the_subject_of_an_empty_topic(bench, registry):
+    log = bench.topic(1)
+    registry.register(f"{log.topic}-value", KEY)
+    registry.register(f"{log.topic}-value", ORDER)
+    d = bench.start(avro(bench, registry, log))
+    until(lambda: bench.value("SELECT to_regclass('public.orders')"), "the table", 30)
+    assert "created for topic" in d.log()
+    log.send(framed(2, ORDER, ORDERED))
+    bench.wait_stored(log)
+    assert columns(bench, "public.orders") == ORDERED_TYPES
+    bench.check(log, "public.orders", model=Mirror(f"(VALUES {ORDERED_ROW})"))
+
+
+def test_avro_while_the_registry_is_away(bench, registry):
+    """The topic is parked, others go on, and the table is made when the registry is back."""
+    log, other = bench.topic(1), bench.topic(1)
+    log.send(framed(registry.register("any", ORDER), ORDER, ORDERED))
+    other.send(wrapped(VALUES))
+    registry.leave()
+    routes = [{"topics": [log.topic], "table": "public.orders", "format": "avro", "create": True},
+              {"topics": [other.topic], "table": "public.others", "envelope": "connect", "create": True}]  # fmt: skip
+    d = bench.start(bench.config(routes=routes, registry={"url": registry.url}))
+    d.allow("registry", "is to be made from is not known")
+    until(lambda: [s.state for s in standing(bench, log).values()] == ["parked"], "the partition to be parked")
+    bench.wait_stored(other)
+    shown = bench.command("check", bench.config(routes=routes[:1], registry={"url": registry.url}))
+    assert shown.returncode != 0
+    assert "table 'orders' does not exist: " in shown.stderr
+    registry.come_back()
+    bench.wait_stored(log)
+    bench.check(log, "public.orders", model=Mirror(f"(VALUES {ORDERED_ROW})"))
 
 
 def test_what_cannot_become_a_table(bench):

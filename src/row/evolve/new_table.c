@@ -13,20 +13,10 @@
 enum { COLUMNS_MAX = 1600 };
 enum { NAME_MAX_BYTES = 63 }; /* PostgreSQL cuts longer ones without an error */
 
-struct new_column {
-    struct str name;
-    struct str type;
-    struct str of; /* the field whose name it is */
-    bool not_null;
-    bool is_key;
-};
-
 /* A table in the making. */
 struct maker {
     const struct new_table_spec *spec;
-    struct arena memory;
-    struct new_column *columns;
-    size_t count;
+    struct new_columns *out;
     struct error *err;
 };
 
@@ -47,9 +37,9 @@ const struct shape *new_table_row(const struct shape *root, bool is_change)
 
 static struct new_column *find(const struct maker *m, struct str name)
 {
-    for (size_t i = 0; i < m->count; i++) {
-        if (str_eq(m->columns[i].name, name)) {
-            return &m->columns[i];
+    for (size_t i = 0; i < m->out->count; i++) {
+        if (str_eq(m->out->items[i].name, name)) {
+            return &m->out->items[i];
         }
     }
     return NULL;
@@ -77,7 +67,7 @@ static bool name_of(struct maker *m, struct str field, struct str *out)
     if (folded.n == 0 || memchr(folded.text, 0, folded.n) != NULL) {
         return name_fault(m, "has a name that no column can have", field);
     }
-    *out = arena_copy(&m->memory, (struct str){.p = folded.text, .n = folded.n});
+    *out = arena_copy(&m->out->memory, (struct str){.p = folded.text, .n = folded.n});
     return true;
 }
 
@@ -86,7 +76,7 @@ static struct str type_of(struct maker *m, const struct shape *shape)
     _cleanup_buf_ struct buf type = {0};
 
     new_type_print(shape, &type);
-    return arena_copy(&m->memory, buf_str(&type));
+    return arena_copy(&m->out->memory, buf_str(&type));
 }
 
 static bool add_field(struct maker *m, const struct shape_field *f)
@@ -106,7 +96,7 @@ static bool add_field(struct maker *m, const struct shape_field *f)
                                   "say names: exact.");
     }
     (void) shape_beyond_null(f->shape, &nullable);
-    m->columns[m->count++] = (struct new_column){
+    m->out->items[m->out->count++] = (struct new_column){
         .name = name,
         .type = type_of(m, f->shape),
         .of = f->name,
@@ -125,7 +115,7 @@ static void add_extra(struct maker *m, const struct new_table_extra *extra)
         return;
     }
     if (c == NULL) {
-        c = &m->columns[m->count++];
+        c = &m->out->items[m->out->count++];
     }
     *c = (struct new_column){
         .name = name,
@@ -190,8 +180,8 @@ static bool add_key(struct maker *m, const struct shape *key)
     if (s->key_count == 0 && s->takes_key && !key_of_records(m, key)) {
         return false;
     }
-    for (size_t i = 0; i < m->count; i++) {
-        found = found || m->columns[i].is_key;
+    for (size_t i = 0; i < m->out->count; i++) {
+        found = found || m->out->items[i].is_key;
     }
     if (s->wants_key && !found) {
         error_set(m->err, ERROR_SETUP,
@@ -243,10 +233,10 @@ static void put_key(const struct maker *m, struct buf *out)
         table_quote_ident(out, m->spec->key[i]);
         before = ", ";
     }
-    for (size_t i = 0; m->spec->key_count == 0 && i < m->count; i++) {
-        if (m->columns[i].is_key) {
+    for (size_t i = 0; m->spec->key_count == 0 && i < m->out->count; i++) {
+        if (m->out->items[i].is_key) {
             buf_add_z(out, before);
-            put_ident(out, m->columns[i].name);
+            put_ident(out, m->out->items[i].name);
             before = ", ";
         }
     }
@@ -260,8 +250,8 @@ static void put_sql(const struct maker *m, const struct shape *row, struct buf *
     buf_add_z(out, "CREATE TABLE ");
     put_table(m, out);
     buf_add_z(out, " (\n");
-    for (size_t i = 0; i < m->count; i++) {
-        const struct new_column *c = &m->columns[i];
+    for (size_t i = 0; i < m->out->count; i++) {
+        const struct new_column *c = &m->out->items[i];
         buf_add_z(out, i == 0 ? "    " : ",\n    ");
         put_ident(out, c->name);
         buf_printf(out, " " STR_FMT "%s", STR_ARG(c->type), c->not_null ? " NOT NULL" : "");
@@ -296,25 +286,40 @@ static bool make(struct maker *m, const struct shape *row, const struct shape *k
         add_extra(m, &s->extras[i]);
     }
     add_metadata(m);
-    if (m->count == 0) {
+    if (m->out->count == 0) {
         return error_set(m->err, ERROR_SETUP, "the records have no fields");
     }
     return add_key(m, key);
 }
 
-bool new_table_print(const struct shape *row, const struct shape *key,
-                     const struct new_table_spec *spec, struct buf *out, struct error *err)
+bool new_columns_make(const struct shape *row, const struct shape *key,
+                      const struct new_table_spec *spec, struct new_columns *out, struct error *err)
 {
     enum { METADATA = 4 };
-    struct maker m = {.spec = spec, .err = err};
+    struct maker m = {.spec = spec, .out = out, .err = err};
 
     assert(row->kind == SHAPE_RECORD);
     size_t most = row->field_count + spec->extra_count + METADATA;
-    m.columns = arena_alloc(&m.memory, most * sizeof *m.columns);
-    bool ok = make(&m, row, key);
+    out->items = arena_alloc(&out->memory, most * sizeof *out->items);
+    return make(&m, row, key);
+}
+
+void new_columns_done(struct new_columns *c)
+{
+    arena_done(&c->memory);
+    *c = (struct new_columns){0};
+}
+
+bool new_table_print(const struct shape *row, const struct shape *key,
+                     const struct new_table_spec *spec, struct buf *out, struct error *err)
+{
+    struct new_columns columns = {0};
+    const struct maker m = {.spec = spec, .out = &columns, .err = err};
+    bool ok = new_columns_make(row, key, spec, &columns, err);
+
     if (ok) {
         put_sql(&m, row, out);
     }
-    arena_done(&m.memory);
+    new_columns_done(&columns);
     return ok;
 }

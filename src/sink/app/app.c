@@ -277,6 +277,7 @@ static void turn(struct app *a)
         app_reload_turn(a);
         app_certificates_turn(a, now);
         app_schemas_turn(a, now);
+        app_creating_turn(a, now);
         turn_drain(a, now); /* its questions first: a replay's chunk may take long */
         turn_seeks(a, now);
         turn_beat(a, now);
@@ -360,6 +361,7 @@ enum exit_code app_run(const struct config *cfg, const struct app_options *optio
     app_inbox_done(&a);
     drain_free(a.drain);
     app_schemas_done(&a);
+    app_creating_done(&a);
     plan_free(a.plan);
     app_reload_done(&a); /* what is of the configuration in force has gone */
     policies_free(a.policies);

@@ -486,6 +486,8 @@ static void take_answer(struct app *a, struct scout_mail *answer)
     } else if (drain_asks(answer->kind)) {
         drain_answer(a->drain, answer, clock_mono());
         scout_mail_free(answer);
+    } else if (app_creating_is_lacking(a, answer)) {
+        app_creating_hold(a, answer);
     } else {
         crew_answer(a->crew, answer);
     }

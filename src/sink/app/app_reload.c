@@ -199,6 +199,7 @@ static void apply(struct app *a, struct config *cfg)
     crew_reload(a->crew, cfg, a->policies);
     tell_scout(a);
     app_schemas_reload(a, former);
+    app_creating_reload(a);
     replayer_reload(&a->replayer, a->has_schema, cfg->route_count);
     if (other_limits) {
         app_log_memory(a);

@@ -141,6 +141,7 @@ static void take_back(struct app *a)
     if (a->registry_fault.class != ERROR_NONE) {
         log_event(LOG(registry_back),
                   (double) (clock_mono() - a->registry_away_since) / (double) USEC_PER_SEC);
+        crew_plan_hurry(a->crew);
     }
     no_fault(a);
 }
@@ -225,6 +226,11 @@ void app_schemas_take(struct app *a)
     while (m != NULL) {
         struct schema_mail *answer = (struct schema_mail *) m;
         m = m->next;
+        if (answer->subject != NULL) {
+            answer->mail.next = a->subject_answers;
+            a->subject_answers = &answer->mail;
+            continue;
+        }
         take_answer(a, answer);
         schema_mail_free(answer);
     }

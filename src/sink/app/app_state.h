@@ -88,8 +88,11 @@ struct app {
     struct mailbox schema_answers;
     struct error registry_fault; /* why it does not answer; ERROR_NONE: it does */
     usec_t registry_away_since;
-    usec_t registry_said_again; /* when that is logged again */
-    struct drain *drain;        /* NULL without --until-end */
+    usec_t registry_said_again;     /* when that is logged again */
+    struct mail *held;              /* plans that lack schemas for tables to be made */
+    struct mail *subject_answers;   /* of the registrar, about subjects, for app_creating.c */
+    struct asked_subject *subjects; /* whose newest schemas they lack */
+    struct drain *drain;            /* NULL without --until-end */
     struct replayer replayer;
     struct seeker seeker;
     struct beat beat;
@@ -144,6 +147,18 @@ void app_schemas_turn(struct app *a, usec_t now);
 void app_schemas_reload(struct app *a, const struct config *former);
 bool app_schemas_stop(struct app *a, usec_t timeout) _must_;
 void app_schemas_done(struct app *a);
+
+/*
+ * app_creating.c
+ * is_lacking: is it a plan that lacks schemas? hold: takes such a one. turn: gives back to the
+ * scout what lacks none any more. reload: another configuration is in force. done: when the other
+ * threads have ended.
+ */
+bool app_creating_is_lacking(const struct app *a, const struct scout_mail *m);
+void app_creating_hold(struct app *a, struct scout_mail *m);
+void app_creating_turn(struct app *a, usec_t now);
+void app_creating_reload(struct app *a);
+void app_creating_done(struct app *a);
 
 /*
  * app_site.c

@@ -40,6 +40,9 @@ void crew_answer(struct crew *c, struct scout_mail *m);   /* of the scout; frees
 void crew_plan_renew(struct crew *c, const struct report *r);
 void crew_plan_renewed(struct crew *c, const struct report *r);
 
+/* What tables are made from can be had again: topics that wait for theirs are tried at once. */
+void crew_plan_hurry(struct crew *c);
+
 /*
  * There are other workers now, those from number `active` on (counted from 0) for a while only:
  * their partitions move to the others with crew_reload, which must follow. is_idle: such a worker

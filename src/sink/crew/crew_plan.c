@@ -122,6 +122,15 @@ void crew_plan_resume(const struct crew *c, struct partition *p)
     }
 }
 
+void crew_plan_hurry(struct crew *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->partitions[i]->plan == NULL) {
+            crew_plan_resume(c, c->partitions[i]);
+        }
+    }
+}
+
 /* ---- tables that have changed ---- */
 
 void crew_plan_init(struct crew *c)

@@ -1,78 +1,21 @@
 /* See creation.h: what a route says becomes the spec of a new table. */
 #include "sink/plan/creation.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "kafka/lookup.h"
 #include "kafka/sampler.h"
 #include "row/evolve/new_table.h"
-#include "row/json/document.h"
-#include "row/json/elements.h"
 #include "row/path/path.h"
-#include "row/schema/connect_schema.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { SAMPLE_RECORDS_TRIED = 20, SAMPLE_BYTES = 16 << 20 };
 
-/* What the records of a route are written with. */
-struct written {
-    const struct schema *value;
-    const struct schema *key; /* NULL: it has none */
-};
-
-static void written_done(struct written *w)
-{
-    w->value = schema_drop(w->value);
-    w->key = schema_drop(w->key);
-}
-
 bool creation_is_wanted(const struct config_route *route, const struct error *err)
 {
     return route->create && err->class == ERROR_SETUP && strcmp(err->sqlstate, "42P01") == 0;
-}
-
-/* ---- schemas ---- */
-
-/* The schema part of a document. *out stays NULL if it has none. */
-static bool read_part(struct str bytes, const struct schema **out, struct error *err)
-{
-    struct document *d = document_new();
-    _cleanup_buf_ struct buf plain = {0};
-    _cleanup_buf_ struct buf padded = {0};
-    struct cell part;
-
-    buf_add_str(&padded, document_without_mark(bytes));
-    struct str text = str_trim(buf_str(&padded));
-    bool ok = document_read(d, text, NULL, NULL, err);
-    (void) document_free(d);
-    if (!ok) {
-        return false;
-    }
-    bool has_part = *text.p == '{' && elements_find(text, "schema", &plain, &part);
-    return !has_part || !cell_is_object(&part) || connect_schema_read(part.text, out, err);
-}
-
-static bool no_schema(const struct creation *x, struct error *err)
-{
-    error_set(err, ERROR_SETUP, "the records of topic '%s' do not say their schema", x->topic);
-    return error_hint(err, "Create the table, or have the schema written: "
-                           "value.converter.schemas.enable=true.");
-}
-
-/* The key's schema is wanted where it is there; a key that is no document has none. */
-static bool read_schemas(const struct creation *x, const struct message *m, struct written *w,
-                         struct error *err)
-{
-    struct error ignored;
-
-    if (m->value.p == NULL || !read_part(m->value, &w->value, err)) {
-        return m->value.p == NULL ? no_schema(x, err) : false;
-    }
-    if (m->key.p != NULL && !read_part(m->key, &w->key, &ignored)) {
-        w->key = schema_drop(w->key);
-    }
-    return w->value != NULL || no_schema(x, err);
 }
 
 /* ---- columns of the route ---- */
@@ -96,10 +39,8 @@ static const char *type_of_meta(enum path_meta meta)
 }
 
 /* Where the names lead to; NULL: nowhere. */
-static const struct shape *follow(const struct schema *s, const struct path *p)
+static const struct shape *follow(const struct shape *at, const struct path *p)
 {
-    const struct shape *at = s != NULL ? schema_root(s, 0) : NULL;
-
     for (size_t i = 0; at != NULL && i < p->name_count; i++) {
         const struct shape_field *f = shape_field_of(shape_beyond_null(at, NULL), p->names[i]);
         at = f != NULL ? f->shape : NULL;
@@ -108,7 +49,8 @@ static const struct shape *follow(const struct schema *s, const struct path *p)
 }
 
 /* What a path leads to, as a column; false: nothing that the schema has. */
-static bool extra_of_path(const struct written *w, const char *text, struct new_table_extra *out)
+static bool extra_of_path(const struct creation_written *w, const char *text,
+                          struct new_table_extra *out)
 {
     struct path path;
     struct error ignored;
@@ -127,7 +69,7 @@ static bool extra_of_path(const struct written *w, const char *text, struct new_
     return out->type != NULL || out->shape != NULL;
 }
 
-static bool extra_of_column(const struct creation *x, const struct written *w,
+static bool extra_of_column(const struct creation *x, const struct creation_written *w,
                             const struct config_column *c, struct new_table_extra *out,
                             struct error *err)
 {
@@ -177,71 +119,176 @@ static void add_own(const struct config_route *r, struct new_table_extra *extras
     }
 }
 
-static bool print_table(const struct creation *x, const struct written *w, struct buf *out,
-                        struct error *err)
+/* Are the fields of the records' keys needed, for the table's key or for a column? */
+static bool wants_key(const struct config_route *r)
+{
+    bool wants = needs_key(r) && r->key.count == 0;
+
+    for (size_t i = 0; !wants && i < r->columns.count; i++) {
+        const struct config_column *c = &r->columns.items[i];
+        for (size_t k = 0; k < c->value_count; k++) {
+            const char *path = c->values[k].path;
+            wants = wants || (path != NULL && strncmp(path, "key.", 4) == 0);
+        }
+    }
+    return wants;
+}
+
+/* The record whose fields are the columns. */
+static const struct shape *row_of(const struct config_route *r, const struct creation_written *w)
+{
+    struct path path;
+    struct error ignored;
+    const struct shape *root = w->value;
+
+    if (strcmp(r->root, "value") != 0 && path_parse(r->root, &path, &ignored)) {
+        root = follow(path.root == PATH_KEY ? w->key : w->value, &path);
+        path_done(&path);
+    }
+    return root != NULL ? new_table_row(root, r->envelope == CONFIG_ENVELOPE_DEBEZIUM) : NULL;
+}
+
+/* A spec with what it borrows. */
+struct making {
+    struct new_table_spec spec;
+    struct new_table_extra *extras;
+    char *source;
+    const struct shape *row;
+};
+
+static void making_done(struct making *m)
+{
+    free(m->extras);
+    free(m->source);
+}
+
+static bool making_init(struct making *m, const struct creation *x,
+                        const struct creation_written *w, struct error *err)
 {
     enum { OWN = 2 };
     const struct config_route *r = &x->cfg->routes[x->route];
-    bool is_change = r->envelope == CONFIG_ENVELOPE_DEBEZIUM;
-    const struct shape *row = new_table_row(schema_root(w->value, 0), is_change);
-    _cleanup_mem_ struct new_table_extra *extras = mem_array(r->columns.count + OWN,
-                                                             sizeof *extras);
-    _cleanup_mem_ char *source = mem_printf("topic %s", x->topic);
     size_t n = 0;
 
-    if (row == NULL) {
+    *m = (struct making){.row = row_of(r, w)};
+    if (m->row == NULL) {
         return error_set(err, ERROR_SETUP, "the records of topic '%s' have no fields", x->topic);
     }
+    m->source = mem_printf("topic %s", x->topic);
+    m->extras = mem_array(r->columns.count + OWN, sizeof *m->extras);
     for (size_t i = 0; i < r->columns.count; i++) {
-        if (!extra_of_column(x, w, &r->columns.items[i], &extras[n++], err)) {
+        if (!extra_of_column(x, w, &r->columns.items[i], &m->extras[n++], err)) {
             return false;
         }
     }
-    add_own(r, extras, &n);
+    add_own(r, m->extras, &n);
     _Static_assert((int) CONFIG_NAMES_SNAKE_CASE == (int) NAMES_SNAKE_CASE, "names differ");
-    const struct new_table_spec spec = {
+    m->spec = (struct new_table_spec){
         .schema = r->table.schema,
         .name = x->table,
-        .source = source,
+        .source = m->source,
         .names = (enum name_policy) r->names,
         .key = (const char *const *) r->key.items,
         .key_count = r->key.count,
         .wants_key = needs_key(r),
         .takes_key = needs_key(r),
-        .extras = extras,
+        .extras = m->extras,
         .extra_count = n,
     };
-    return new_table_print(row, w->key != NULL ? schema_root(w->key, 0) : NULL, &spec, out, err);
+    return true;
 }
 
-bool creation_print(const struct creation *x, const struct message *record, struct buf *out,
-                    struct error *err)
+bool creation_columns(const struct creation *x, const struct creation_written *written,
+                      struct new_columns *out, struct error *err)
 {
-    struct written w = {0};
-    bool ok = read_schemas(x, record, &w, err) && print_table(x, &w, out, err);
+    struct making m;
+    bool ok = making_init(&m, x, written, err) &&
+              new_columns_make(m.row, written->key, &m.spec, out, err);
 
-    written_done(&w);
+    making_done(&m);
+    return ok;
+}
+
+static bool print_table(const struct creation *x, const struct creation_written *w, struct buf *out,
+                        struct error *err)
+{
+    struct making m;
+    bool ok = making_init(&m, x, w, err) && new_table_print(m.row, w->key, &m.spec, out, err);
+
+    making_done(&m);
+    return ok;
+}
+
+static bool print_record(const struct creation *x, const struct message *record, struct buf *out,
+                         struct error *err)
+{
+    const struct config_route *r = &x->cfg->routes[x->route];
+    struct creation_written w = {0};
+    bool ok = creation_read_record(r, wants_key(r), x->schemas, record, &w, err) &&
+              print_table(x, &w, out, err);
+
+    creation_written_done(&w);
+    return ok;
+}
+
+/* Before there is a record. If that does not help, it is said what kept records from being used. */
+static bool print_subjects(const struct creation *x, struct buf *out, struct error *err)
+{
+    const struct config_route *r = &x->cfg->routes[x->route];
+    struct creation_written w = {0};
+    struct error other;
+
+    if (!creation_has_registry(r)) {
+        return false;
+    }
+    bool ok = creation_read_subjects(r, wants_key(r), x->schemas, &w, &other) &&
+              print_table(x, &w, out, &other);
+    creation_written_done(&w);
+    if (!ok && other.class == ERROR_AGAIN) {
+        *err = other;
+    } else if (!ok) {
+        error_wrap(&other, "%s; and without one", err->text);
+        *err = other;
+    }
     return ok;
 }
 
 /* ---- the newest record ---- */
 
-static bool partitions_of(const struct creation *x, struct client *client, usec_t timeout,
-                          int32_t *out, struct error *err)
+/* At least a moment, so that a question is put at all. */
+static usec_t left(usec_t deadline)
 {
-    struct lookup_topic *topics = NULL;
-    size_t n = 0;
+    usec_t now = clock_mono();
 
-    *out = 0;
-    if (!lookup_subscribed(client, x->cfg, &topics, &n, timeout, err)) {
+    return MAX(deadline > now ? deadline - now : 0, 100 * USEC_PER_MSEC);
+}
+
+static bool no_record(const struct creation *x, struct error *err)
+{
+    return error_set(err, ERROR_SETUP, "topic '%s' has no record yet to make the table from",
+                     x->topic);
+}
+
+/* Is there anything to read? A consumer of its own would have to log in to find that out. */
+static bool has_records(const struct creation *x, struct client *client, int partitions,
+                        usec_t deadline, bool *out, struct error *err)
+{
+    size_t n = (size_t) partitions;
+    _cleanup_mem_ char *topic = mem_strdup(x->topic);
+    _cleanup_mem_ struct partition_ref *low = mem_array(MAX(n, 1), sizeof *low);
+    _cleanup_mem_ struct partition_ref *high = mem_array(MAX(n, 1), sizeof *high);
+
+    *out = false;
+    for (size_t i = 0; i < n; i++) {
+        low[i] = (struct partition_ref){.topic = topic, .partition = (int32_t) i};
+        high[i] = low[i];
+    }
+    if (n > 0 && (!lookup_offsets(client, low, n, LOOKUP_EARLIEST, left(deadline), err) ||
+                  !lookup_offsets(client, high, n, LOOKUP_LATEST, left(deadline), err))) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(topics[i].name, x->topic) == 0) {
-            *out = topics[i].partition_count;
-        }
+        *out = *out || low[i].offset != high[i].offset || low[i].offset == LOOKUP_FAILED;
     }
-    lookup_topics_free(topics, n);
     return true;
 }
 
@@ -266,37 +313,53 @@ static bool print_sample(const struct creation *x, const struct sample *sample, 
 {
     _cleanup_mem_ bool *tried = mem_array(sample->count, sizeof *tried);
 
-    error_set(err, ERROR_SETUP, "topic '%s' has no record yet to make the table from", x->topic);
     for (size_t n = 0; n < sample->count; n++) {
         size_t newest = newest_of(sample, tried);
         tried[newest] = true;
-        if (creation_print(x, &sample->records[newest], out, err)) {
+        if (print_record(x, &sample->records[newest], out, err)) {
             return true;
         }
+        if (err->class == ERROR_AGAIN) {
+            return false;
+        }
+        err->class = ERROR_SETUP; /* nothing is wrong with a record that only says no schema */
     }
     return false;
 }
 
-bool creation_print_newest(const struct creation *x, struct client *client, usec_t timeout,
-                           struct buf *out, struct error *err)
+static bool print_records(const struct creation *x, struct client *client, int partitions,
+                          usec_t deadline, struct buf *out, struct error *err)
 {
     const struct sample_bounds bounds = {
-        .records = SAMPLE_RECORDS_TRIED, .bytes = SAMPLE_BYTES, .timeout = timeout};
+        .records = SAMPLE_RECORDS_TRIED, .bytes = SAMPLE_BYTES, .timeout = left(deadline)};
     struct sample sample;
-    int32_t partitions;
-
-    if (!partitions_of(x, client, timeout, &partitions, err)) {
-        return false;
-    }
     struct sampler *s = sampler_new(client, x->cfg, err);
+
     if (s == NULL) {
         return false;
     }
     bool ok = sampler_read(s, x->topic, partitions, &bounds, &sample, err);
     if (ok) {
+        no_record(x, err);
         ok = print_sample(x, &sample, out, err);
         sample_done(&sample);
     }
     sampler_free(s);
     return ok;
+}
+
+bool creation_print_newest(const struct creation *x, struct client *client, usec_t timeout,
+                           struct buf *out, struct error *err)
+{
+    usec_t deadline = clock_mono() + timeout;
+    int partitions = 0;
+    bool has_some;
+
+    if (!lookup_topic(client, x->topic, &partitions, timeout, err) ||
+        !has_records(x, client, partitions, deadline, &has_some, err)) {
+        return false;
+    }
+    no_record(x, err);
+    return (has_some && print_records(x, client, partitions, deadline, out, err)) ||
+           (err->class == ERROR_SETUP && print_subjects(x, out, err));
 }

@@ -67,6 +67,7 @@ struct schema_mail *schema_mail_new(enum schema_mail_kind kind)
 void schema_mail_free(struct schema_mail *m)
 {
     schema_drop(m->schema);
+    free(m->subject);
     free(m);
 }
 
@@ -185,6 +186,11 @@ static bool keep(struct registrar *r, struct question *q)
 
 /* ---- answers ---- */
 
+static const char *subject_of(const struct question *q)
+{
+    return q->mail != NULL ? q->mail->subject : NULL;
+}
+
 static void give(struct registrar *r, struct question *q, const struct schema *schema,
                  const struct error *err)
 {
@@ -194,8 +200,11 @@ static void give(struct registrar *r, struct question *q, const struct schema *s
     if (err != NULL) {
         m->error = *err;
         _cleanup_buf_ struct buf name = {0};
-        schema_source_ref_text(&q->ref, &name);
-        error_wrap(&m->error, "schema %s", buf_cstr(&name));
+        if (m->subject == NULL) {
+            schema_source_ref_text(&q->ref, &name);
+        }
+        error_wrap(&m->error, m->subject != NULL ? "subject '%s'" : "schema %s",
+                   m->subject != NULL ? m->subject : buf_cstr(&name));
     }
     mailbox_post(r->answers, &m->mail);
 }
@@ -272,6 +281,11 @@ static void turn_absent(struct registrar *r, struct question *q, struct error *e
 {
     usec_t now = clock_mono();
 
+    if (subject_of(q) != NULL) { /* nobody has named it as one that exists */
+        give(r, q, NULL, err);
+        finish(r, q);
+        return;
+    }
     if (q->absent_since == 0) {
         q->absent_since = now;
     }
@@ -296,15 +310,24 @@ static void turn_ask(struct registrar *r, struct question *q)
 {
     struct error err;
     bool encrypted = false;
+    const char *subject = subject_of(q);
+    enum registry_outcome outcome = subject != NULL
+                                        ? schema_source_latest(r->source, subject, &q->text, &err)
+                                        : schema_source_fetch(r->source, &q->ref, &q->text,
+                                                              &encrypted, &err);
 
-    switch (schema_source_fetch(r->source, &q->ref, &q->text, &encrypted, &err)) {
+    switch (outcome) {
     case REGISTRY_FOUND:
         set_back(r);
         if (encrypted) {
             report(r, SCHEMA_ENCRYPTED, &q->ref, NULL);
         }
         give_text(r, q);
-        keep_later(r, q);
+        if (subject != NULL) {
+            finish(r, q);
+        } else {
+            keep_later(r, q);
+        }
         break;
     case REGISTRY_ABSENT:
         set_back(r);
@@ -399,7 +422,7 @@ static void configure(struct registrar *r, struct schema_mail *m)
             finish(r, q);
             continue;
         }
-        q->recalled = false;
+        q->recalled = subject_of(q) != NULL;
         q->absent_since = 0;
         q->due = 0;
     }
@@ -420,6 +443,7 @@ static void take_mail(struct registrar *r)
         struct question *q = mem_zalloc(sizeof *q);
         q->mail = s;
         q->ref = s->ref;
+        q->recalled = s->subject != NULL; /* our own table has none */
         append(r, q);
     }
 }

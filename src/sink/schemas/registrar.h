@@ -13,7 +13,9 @@
 #include "row/schema/shape.h"
 
 enum schema_mail_kind {
-    SCHEMA_ASK,       /* which schema does ref name? schema, or error (RECORD, SETUP) */
+    /* which schema does ref name? or which is the newest of subject, of which nothing is kept?
+     * schema, or error (RECORD, SETUP) */
+    SCHEMA_ASK,
     SCHEMA_CONFIGURE, /* cfg: from now on; what was asked before is asked as that says */
     SCHEMA_AWAY,      /* only an answer: the registry does not answer; error */
     SCHEMA_BACK,      /* only an answer: it does again */
@@ -26,6 +28,7 @@ struct schema_mail {
     struct mail mail;
     enum schema_mail_kind kind;
     struct schema_ref ref;
+    char *subject;               /* owned; NULL: it is about ref */
     const struct schema *schema; /* ASK, answered: a reference of the mail's */
     struct error error;
     const struct config *cfg; /* CONFIGURE */

@@ -90,6 +90,11 @@ void schema_source_subject(const struct config *cfg, const char *topic, struct b
     buf_add_z(out, at);
 }
 
+void schema_source_key_subject(const char *topic, struct buf *out)
+{
+    buf_printf(out, "%s-key", topic);
+}
+
 /* A subject within the context that is configured, unless it names one itself. */
 static void add_subject(const struct config *cfg, const char *subject, struct buf *out)
 {

@@ -41,6 +41,8 @@ enum registry_outcome schema_source_latest(struct schema_source *s, const char *
 
 /* The subject of a topic's values. */
 void schema_source_subject(const struct config *cfg, const char *topic, struct buf *out);
+/* That of its keys, as Confluent's serializers name it. */
+void schema_source_key_subject(const char *topic, struct buf *out);
 
 /* Asks pgsinkd's own table, and writes what the registry has said into it. c is ready. Errors as
  * those of pg/schema_texts.h. */

@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "pg/conn.h"
 #include "row/record/decoder.h"
+#include "sink/plan/creation_schemas.h"
 
 struct teacher;
 
@@ -22,5 +23,13 @@ struct teacher *teacher_free(struct teacher *t); /* NULL is fine; returns NULL *
  * PostgreSQL cannot say now what it has kept.
  */
 bool teacher_teach(struct teacher *t, struct decoder *d, struct error *err) _must_;
+
+/*
+ * The same for a table that is to be made from the topic's records: everything that is lacking.
+ * Only the registry is asked. ERROR_LINK, ERROR_SETUP: it does not answer; nothing has been said of
+ * the schemas themselves.
+ */
+bool teacher_complete(struct teacher *t, const char *topic, struct creation_schemas *schemas,
+                      struct error *err) _must_;
 
 #endif

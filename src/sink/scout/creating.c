@@ -23,12 +23,18 @@ static bool create_refused(const struct creation *x, struct buf *ddl, struct err
 
 /* A missing table from the newest record of the topic. err says that it is missing, and is
  * replaced. */
-static bool create_missing(const struct plan_job *job, const char *topic, struct client *client,
+static bool create_missing(const struct plan_job *job, const char *topic,
+                           struct creation_schemas *schemas, struct client *client,
                            struct conn *conn, usec_t timeout, struct error *err)
 {
     const struct config_route *route = &job->cfg->routes[job->route];
     const struct creation x = {
-        .cfg = job->cfg, .route = job->route, .topic = topic, .table = job->table_name};
+        .cfg = job->cfg,
+        .route = job->route,
+        .topic = topic,
+        .table = job->table_name,
+        .schemas = schemas,
+    };
     _cleanup_buf_ struct buf ddl = {0};
     bool created = false;
 
@@ -46,12 +52,14 @@ static bool create_missing(const struct plan_job *job, const char *topic, struct
     return true;
 }
 
-bool creating_run_job(struct plan_job *job, const char *topic, struct client *client,
-                      struct conn *conn, usec_t timeout, struct error *err)
+bool creating_is_wanted(const struct plan_job *job, const struct error *err)
 {
-    const struct config_route *route = &job->cfg->routes[job->route];
+    return creation_is_wanted(&job->cfg->routes[job->route], err);
+}
 
-    return plan_job_run(job, conn, err) ||
-           (creation_is_wanted(route, err) &&
-            create_missing(job, topic, client, conn, timeout, err) && plan_job_run(job, conn, err));
+bool creating_run_job(struct plan_job *job, const char *topic, struct creation_schemas *schemas,
+                      struct client *client, struct conn *conn, usec_t timeout, struct error *err)
+{
+    return create_missing(job, topic, schemas, client, conn, timeout, err) &&
+           plan_job_run(job, conn, err);
 }

@@ -34,6 +34,7 @@ struct scout {
     const char *owner;
     struct mailbox *answers;
     struct mailbox questions;
+    struct mail *slow; /* of them, taken: plans with tables to be made, one after each round */
     struct thread thread;
     int stop_fd;
     struct conn *conn;        /* opened for SCOUT_PLAN and the like, closed afterwards */
@@ -216,12 +217,21 @@ static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
         return false;
     }
     for (size_t i = 0; i < m->job_count; i++) {
-        if (!creating_run_job(m->jobs[i], m->topic, s->client, s->conn, ASK_TIMEOUT, err)) {
-            if (err->class != ERROR_SETUP) {
-                return false;
+        struct plan_job *job = m->jobs[i];
+        bool ok = job->mapping != NULL || plan_job_run(job, s->conn, err);
+        if (!ok && creating_is_wanted(job, err)) {
+            if (!m->is_slow) {
+                m->is_slow = true;
+                return true;
             }
+            ok = creating_run_job(job, m->topic, &m->schemas, s->client, s->conn, ASK_TIMEOUT, err);
+            if (!ok && creation_schemas_lack(&m->schemas) != NULL) {
+                return true;
+            }
+        }
+        if (!ok) {
             m->error = *err;
-            return true;
+            return err->class == ERROR_SETUP;
         }
     }
     return true;
@@ -415,9 +425,38 @@ static struct conn_settings replay_settings_of(const struct config *cfg)
     return settings;
 }
 
+/* Making a table takes long where there are many, as of topics that are empty: between two of them
+ * everything else that waits is answered. */
+static void add_slow(struct scout *s, struct scout_mail *m)
+{
+    struct mail **at = &s->slow;
+
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    m->mail.next = NULL;
+    *at = &m->mail;
+}
+
+static struct scout_mail *take_slow(struct scout *s)
+{
+    struct mail *m = s->slow;
+
+    if (m != NULL) {
+        s->slow = m->next;
+    }
+    return (struct scout_mail *) m;
+}
+
 /* Connections are short-lived: those of after this have the settings of after this. */
 static void configure(struct scout *s, const struct config *cfg)
 {
+    struct scout_mail *m;
+
+    while ((m = take_slow(s)) != NULL) { /* of the former one: they are asked again */
+        m->failed = true;
+        mailbox_post(s->answers, &m->mail);
+    }
     struct conn_settings settings = settings_of(cfg);
     struct conn_settings replay_settings = replay_settings_of(cfg);
 
@@ -539,8 +578,13 @@ static usec_t pause_after(struct scout *s, const struct scout_mail *m)
 static void handle(struct scout *s, struct scout_mail *m)
 {
     struct error err = {0};
+    bool was_slow = m->is_slow;
 
     m->failed = !answer(s, m, &err);
+    if (m->is_slow && !was_slow) {
+        add_slow(s, m);
+        return;
+    }
     if (m->failed) {
         m->error = err;
     }
@@ -582,11 +626,18 @@ static void run(void *arg)
             m = m->next;
             if (is_stopped(s)) {
                 scout_mail_free(q);
+            } else if (q->is_slow) {
+                add_slow(s, q);
             } else {
                 handle(s, q);
             }
         }
         trim(s);
+        struct scout_mail *slow = is_stopped(s) ? NULL : take_slow(s);
+        if (slow != NULL) {
+            handle(s, slow);
+            continue;
+        }
         conn_close(s->conn);
         conn_close(s->replay_conn);
         wait_until(s, MIN(verifier_deadline(&s->verifier), trimmer_deadline(&s->trimmer)), true);
@@ -636,6 +687,10 @@ bool scout_stop(struct scout *s, usec_t timeout)
     }
     if (!thread_join_until(&s->thread, timeout)) {
         return false;
+    }
+    struct scout_mail *slow;
+    while ((slow = take_slow(s)) != NULL) {
+        scout_mail_free(slow);
     }
     struct mail *m = mailbox_take(&s->questions);
     while (m != NULL) {

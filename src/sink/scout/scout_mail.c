@@ -51,6 +51,7 @@ void scout_mail_free(struct scout_mail *m)
     }
     free(m->owners);
     free(m->topic);
+    creation_schemas_done(&m->schemas);
     free(m->beat);
     config_free(m->config);
     table_free(m->letters);

@@ -10,6 +10,7 @@
 #include "kafka/lookup.h"
 #include "pg/heartbeats.h"
 #include "row/identity.h"
+#include "sink/plan/creation_schemas.h"
 #include "sink/plan/plan.h"
 #include "sink/scout/replay.h"
 #include "sink/scout/seeking.h"
@@ -24,14 +25,16 @@ enum scout_kind {
     SCOUT_VERIFY, /* refs: is it the log that is known? evidence and ids of each */
     SCOUT_ENDS,   /* refs: ends (last stable offsets) */
     SCOUT_RANGE,  /* refs[0]: low (offset) and high */
-    SCOUT_PLAN,   /* jobs: plan_job_run for each; error: of the first table that cannot be used */
-    SCOUT_RENEW,  /* jobs: the same, for tables that have changed; fault of each */
-    SCOUT_TOPICS, /* topics: all there are */
-    SCOUT_MEMBER, /* topics: subscribed; names: with which this static member joined last */
-    SCOUT_JOINED, /* names: written down for the next SCOUT_MEMBER */
-    SCOUT_GROUP,  /* topics: subscribed; group, and refs: what its members have */
-    SCOUT_REPLAY, /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
-    SCOUT_SEEKS,  /* seeking: carried out as far as possible */
+    /* jobs: plan_job_run for each, with missing tables made where the route says so; error: of the
+     * first table that cannot be used. schemas lacks one: the same question, with that, goes on */
+    SCOUT_PLAN,
+    SCOUT_RENEW,     /* jobs: the same, for tables that have changed; fault of each */
+    SCOUT_TOPICS,    /* topics: all there are */
+    SCOUT_MEMBER,    /* topics: subscribed; names: with which this static member joined last */
+    SCOUT_JOINED,    /* names: written down for the next SCOUT_MEMBER */
+    SCOUT_GROUP,     /* topics: subscribed; group, and refs: what its members have */
+    SCOUT_REPLAY,    /* replay: its next chunk; error: a route that cannot be stored to (SETUP) */
+    SCOUT_SEEKS,     /* seeking: carried out as far as possible */
     SCOUT_HEARTBEAT, /* beat: written down; seeks_wait */
     SCOUT_FAREWELL,  /* beat.owner: its row of heartbeats is deleted */
     /* config: the file, read again and checked; error: it is bad (SETUP) */
@@ -87,7 +90,9 @@ struct scout_mail {
     size_t name_count;
     bool named; /* MEMBER: names were found; if not, and error is set, they cannot be kept */
     enum group_state group;
-    char *topic;              /* SCOUT_PLAN: whose plan it is */
+    char *topic;                     /* SCOUT_PLAN: whose plan it is; */
+    struct creation_schemas schemas; /*   what missing tables are made from; */
+    bool is_slow;             /*   there are some, so that it is answered when nothing else waits */
     struct replay replay;     /* SCOUT_REPLAY */
     struct seeking seeking;   /* SCOUT_SEEKS */
     struct heartbeat *beat;   /* SCOUT_HEARTBEAT, SCOUT_FAREWELL */
