@@ -214,7 +214,7 @@ static bool check_token(struct check *k)
 
 static bool has_schemas(const struct config_route *route)
 {
-    return route->format == CONFIG_FORMAT_AVRO || route->key_format == CONFIG_KEY_AVRO;
+    return config_value_schema(route) != NULL || config_key_schema(route) != NULL;
 }
 
 /* The topics that routes take, or those routes whose records name schemas; the array is to be

@@ -174,14 +174,13 @@ struct looks {
     bool if_rejected; /* such bytes may be meant: they are only said where records are rejected */
 };
 
-#define NO_PROTOBUF "Protobuf cannot be read yet: let the producer write JSON."
-#define FRAMED "Avro: set format: avro, and registry.url. " NO_PROTOBUF
-#define FRAMED_KEY "Avro: set key_format: avro, and registry.url. " NO_PROTOBUF
+#define FRAMED "Set format: avro or protobuf, and registry.url."
+#define FRAMED_KEY "Set key_format: avro or protobuf, and registry.url."
 
 static const struct looks VALUES[GUESS_COUNT] = {
     [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = FRAMED},
     [GUESS_CONFLUENT_JSON] = {.like = "JSON in Confluent's framing: 5 bytes come before it",
-                              .hint = "Use a serializer that writes JSON alone."},
+                              .hint = "Set format: json_schema, and registry.url."},
     [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = FRAMED},
     [GUESS_AVRO_FILE] = {.like = "an Avro file",
                          .hint =
@@ -205,7 +204,7 @@ static const struct looks VALUES[GUESS_COUNT] = {
 static const struct looks KEYS[GUESS_COUNT] = {
     [GUESS_CONFLUENT] = {.like = "Avro or Protobuf in Confluent's framing", .hint = FRAMED_KEY},
     [GUESS_CONFLUENT_JSON] = {.like = "JSON in Confluent's framing: 5 bytes come before it",
-                              .hint = "Use a serializer that writes JSON alone."},
+                              .hint = "Set key_format: json_schema, and registry.url."},
     [GUESS_APICURIO] = {.like = "Avro or Protobuf of Apicurio's registry", .hint = FRAMED_KEY},
     [GUESS_BINARY] = {.like = "binary data",
                       .hint = "Take the key into a bytea column, or leave it out.",
@@ -229,12 +228,11 @@ static const struct looks KEYS[GUESS_COUNT] = {
 /* Does the route say so already, or that it wants something else of such values? */
 static bool is_told(const struct config_route *route, enum guess guess, bool of_key)
 {
-    bool is_avro = of_key ? route->key_format == CONFIG_KEY_AVRO
-                          : route->format == CONFIG_FORMAT_AVRO;
+    bool has_schema = (of_key ? config_key_schema(route) : config_value_schema(route)) != NULL;
     bool has_root = strcmp(route->root, "value") != 0;
 
-    if (guess == GUESS_CONFLUENT || guess == GUESS_APICURIO) {
-        return is_avro;
+    if (guess == GUESS_CONFLUENT || guess == GUESS_CONFLUENT_JSON || guess == GUESS_APICURIO) {
+        return has_schema;
     }
     if (guess == GUESS_CONNECT) {
         return route->envelope != CONFIG_ENVELOPE_NONE || has_root;

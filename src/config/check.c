@@ -269,6 +269,8 @@ static bool has_fields(enum config_format format)
     switch (format) {
     case CONFIG_FORMAT_JSON:
     case CONFIG_FORMAT_AVRO:
+    case CONFIG_FORMAT_PROTOBUF:
+    case CONFIG_FORMAT_JSON_SCHEMA:
         return true;
     case CONFIG_FORMAT_RAW:
         return false;
@@ -303,25 +305,27 @@ static bool check_root(struct load *l, const struct config_route *route)
 /* Who has the schemas? */
 static bool check_schemas(struct load *l, const struct config_route *route)
 {
-    bool of_value = route->format == CONFIG_FORMAT_AVRO;
-    bool of_key = route->key_format == CONFIG_KEY_AVRO;
+    const char *of_value = config_value_schema(route);
+    const char *of_key = config_key_schema(route);
 
     /* A section with a fault of its own may have had a URL in it. */
     bool is_consequence = l->cfg->registry.pos.line != 0 && l->faults->count > l->route_faults;
-    if ((!of_value && !of_key) || config_has_registry(l->cfg) || is_consequence) {
+    if ((of_value == NULL && of_key == NULL) || config_has_registry(l->cfg) || is_consequence) {
         return true;
     }
-    load_error(l, of_value ? route->format_pos : route->key_format_pos,
-               "'%s' needs a schema registry", of_value ? "format: avro" : "key_format: avro");
+    load_error(l, of_value != NULL ? route->format_pos : route->key_format_pos,
+               "'%s: %s' needs a schema registry", of_value != NULL ? "format" : "key_format",
+               of_value != NULL ? of_value : of_key);
     return error_hint(l->err, "registry: {url: http://host:8081}");
 }
 
 static bool check_format(struct load *l, const struct config_route *route)
 {
-    if (route->envelope == CONFIG_ENVELOPE_CONNECT && route->format == CONFIG_FORMAT_AVRO) {
-        load_error(l, route->envelope_pos, "with envelope connect records are JSON, not avro");
-        return error_hint(l->err, "In Avro there is no schema and payload around a row: envelope: "
-                                  "none, or debezium");
+    if (route->envelope == CONFIG_ENVELOPE_CONNECT && config_value_schema(route) != NULL) {
+        load_error(l, route->envelope_pos, "with envelope connect records are JSON, not %s",
+                   config_value_schema(route));
+        return error_hint(l->err, "There is no schema and payload around a row whose schema is "
+                                  "registered: envelope: none, or debezium");
     }
     return has_fields(route->format) || route->envelope == CONFIG_ENVELOPE_NONE ||
            load_error(l, route->format_pos, "with envelope %s records are JSON, not raw",

@@ -216,6 +216,11 @@ bool config_needs_schema(const struct config *cfg);
 /* Is there a schema registry? */
 bool config_has_registry(const struct config *cfg);
 
+/* The format, as users write it, if values (keys) are read with the schema that they were written
+ * with; else NULL. */
+const char *config_value_schema(const struct config_route *route);
+const char *config_key_schema(const struct config_route *route);
+
 /* The lock timeout in force: at most half of postgres.timeout. */
 usec_t config_lock_timeout(const struct config *cfg);
 

@@ -114,6 +114,41 @@ void option_print_number(enum option_kind kind, uint64_t value, struct buf *out)
 
 _Static_assert(CONFIG_UNIT_NONE == 0, "the first word of config_unit is left out");
 
+const char *config_value_schema(const struct config_route *route)
+{
+    const struct option_words words = {config_format_words, ARRAY_LEN(config_format_words)};
+
+    switch (route->format) {
+    case CONFIG_FORMAT_JSON:
+    case CONFIG_FORMAT_RAW:
+        return NULL;
+    case CONFIG_FORMAT_AVRO:
+    case CONFIG_FORMAT_PROTOBUF:
+    case CONFIG_FORMAT_JSON_SCHEMA:
+        return option_word_text(words, (int) route->format);
+    }
+    __builtin_unreachable();
+}
+
+const char *config_key_schema(const struct config_route *route)
+{
+    const struct option_words words = {config_key_format_words, ARRAY_LEN(config_key_format_words)};
+
+    switch (route->key_format) {
+    case CONFIG_KEY_AUTO:
+    case CONFIG_KEY_TEXT:
+    case CONFIG_KEY_JSON:
+    case CONFIG_KEY_INT32:
+    case CONFIG_KEY_INT64:
+        return NULL;
+    case CONFIG_KEY_AVRO:
+    case CONFIG_KEY_PROTOBUF:
+    case CONFIG_KEY_JSON_SCHEMA:
+        return option_word_text(words, (int) route->key_format);
+    }
+    __builtin_unreachable();
+}
+
 struct option_words option_units(void)
 {
     return (struct option_words){config_unit_words + 1, ARRAY_LEN(config_unit_words) - 1};

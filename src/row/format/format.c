@@ -5,6 +5,33 @@
 #include "row/format/json_format.h"
 #include "row/format/json_schema_format.h"
 #include "row/format/protobuf_format.h"
+#include "row/schema/protobuf_schema.h"
+
+#include <inttypes.h>
+
+/* Which message of the file it is. */
+static const struct shape *pick_message(const struct schema *s, const struct framed *f,
+                                        struct error *err)
+{
+    const struct shape *found = f->message.p != NULL
+                                    ? protobuf_message_named(s, f->message)
+                                    : protobuf_message_at(s, f->indexes, f->index_count);
+
+    if (found == NULL && f->message.p != NULL) {
+        error_set(err, ERROR_RECORD, "its schema has no message '" STR_FMT "'",
+                  STR_ARG(f->message));
+    } else if (found == NULL) {
+        error_set(err, ERROR_RECORD,
+                  "its schema has no message at the place that the frame says, "
+                  "%" PRIu32 " at the top of the file%s",
+                  f->index_count > 0 ? f->indexes[0] : 0,
+                  f->index_count > 1 ? " and then in that" : "");
+    }
+    if (found == NULL) {
+        error_sqlstate(err, "22P03");
+    }
+    return found;
+}
 
 static const struct format formats[] = {
     [FORMAT_JSON] = {.name = "json", .has_fields = true, .is_json = true, .read = json_format_read},
@@ -19,6 +46,7 @@ static const struct format formats[] = {
                          .wants_schema = true,
                          .language = SCHEMA_PROTOBUF,
                          .has_message = true,
+                         .pick = pick_message,
                          .read = protobuf_format_read},
     [FORMAT_JSON_SCHEMA] = {.name = "json_schema",
                             .has_fields = true,

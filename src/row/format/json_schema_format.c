@@ -112,6 +112,10 @@ bool json_schema_format_read(struct format_scratch *s, const struct format_input
         return false;
     }
     bool is_odd = s->is_odd;
+    if (in->bytes.p == NULL) { /* and so nobody said a schema */
+        format_scratch_begin(s, in->names->count);
+        return true;
+    }
     if (s->json_schema == NULL) {
         s->json_schema = mem_zalloc(sizeof *s->json_schema);
     }

@@ -3,6 +3,8 @@
 
 #include "row/format/avro_format.h"
 #include "row/format/json_format.h"
+#include "row/format/json_schema_format.h"
+#include "row/format/protobuf_format.h"
 
 static bool read_number(const struct format_input *in, size_t n, struct cell *cells,
                         struct error *err)
@@ -57,6 +59,18 @@ static const struct key_format formats[] = {
                   .wants_schema = true,
                   .format = FORMAT_AVRO,
                   .read = avro_format_read},
+    [KEY_PROTOBUF] = {.name = "protobuf",
+                      .has_fields = true,
+                      .has_value = true,
+                      .wants_schema = true,
+                      .format = FORMAT_PROTOBUF,
+                      .read = protobuf_format_read},
+    [KEY_JSON_SCHEMA] = {.name = "json_schema",
+                         .has_fields = true,
+                         .has_value = true,
+                         .wants_schema = true,
+                         .format = FORMAT_JSON_SCHEMA,
+                         .read = json_schema_format_read},
 };
 _Static_assert(ARRAY_LEN(formats) == KEY_FORMAT_COUNT, "each format has its row");
 
@@ -72,6 +86,16 @@ static const struct key_format beside[FORMAT_COUNT] = {
                      .wants_schema = true,
                      .format = FORMAT_AVRO,
                      .read = avro_format_read},
+    [FORMAT_PROTOBUF] = {.name = "auto",
+                         .has_fields = true,
+                         .wants_schema = true,
+                         .format = FORMAT_PROTOBUF,
+                         .read = protobuf_format_read},
+    [FORMAT_JSON_SCHEMA] = {.name = "auto",
+                            .has_fields = true,
+                            .wants_schema = true,
+                            .format = FORMAT_JSON_SCHEMA,
+                            .read = json_schema_format_read},
 };
 
 const struct key_format *key_format_beside(enum format_id format)

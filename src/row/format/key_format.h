@@ -10,7 +10,8 @@
 /*
  * KEY_AUTO: the whole key is its bytes, and a path into it makes it JSON. KEY_TEXT: only bytes.
  * KEY_JSON: the whole key is the JSON value, too. KEY_INT32, KEY_INT64: a big-endian number of 4 or
- * 8 bytes, as Kafka's serializers of Integer and Long write it. KEY_AVRO: as FORMAT_AVRO.
+ * 8 bytes, as Kafka's serializers of Integer and Long write it. The last three: as the formats
+ * of these names.
  */
 enum key_format_id {
     KEY_AUTO,
@@ -19,6 +20,8 @@ enum key_format_id {
     KEY_INT32,
     KEY_INT64,
     KEY_AVRO,
+    KEY_PROTOBUF,
+    KEY_JSON_SCHEMA,
     KEY_FORMAT_COUNT
 };
 

@@ -10,23 +10,23 @@
 /* Messages at the top and those in them; libprotobuf's own limit is 32. */
 enum { NESTED_MAX = 64 };
 
-static const struct shape *nested_at(const struct shape *const *messages, size_t count, int64_t i)
+static const struct shape *nested_at(const struct shape *const *messages, size_t count, uint32_t i)
 {
-    return i >= 0 && (uint64_t) i < count ? messages[i] : NULL;
+    return i < count ? messages[i] : NULL;
 }
 
-const struct shape *protobuf_message_at(const struct schema *s, const int64_t *indexes, size_t n)
+const struct shape *protobuf_message_at(const struct schema *s, const uint32_t *indexes, size_t n)
 {
-    static const int64_t first[] = {0};
+    static const uint32_t first[] = {0};
 
     if (n == 0) {
         indexes = first;
         n = 1;
     }
-    if (indexes[0] < 0 || (uint64_t) indexes[0] >= schema_root_count(s)) {
+    if (indexes[0] >= schema_root_count(s)) {
         return NULL;
     }
-    const struct shape *at = schema_root(s, (size_t) indexes[0]);
+    const struct shape *at = schema_root(s, indexes[0]);
     for (size_t i = 1; i < n && at != NULL; i++) {
         at = nested_at(at->nested, at->nested_count, indexes[i]);
     }
@@ -53,6 +53,12 @@ const struct shape *protobuf_message_named(const struct schema *s, struct str na
 
     for (size_t i = 0; i < schema_root_count(s) && found == NULL; i++) {
         found = named(schema_root(s, i), name, 0);
+    }
+    for (size_t i = 0; i < schema_root_count(s) && found == NULL; i++) {
+        const struct str full = schema_root(s, i)->name;
+        bool is_longer = full.n > name.n && full.p[full.n - name.n - 1] == '.';
+        struct str last = is_longer ? (struct str){full.p + full.n - name.n, name.n} : full;
+        found = str_eq(last, name) ? schema_root(s, i) : NULL;
     }
     return found;
 }

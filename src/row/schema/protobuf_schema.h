@@ -31,10 +31,11 @@ bool protobuf_schema_read(struct str text, const struct schema_part *refs, size_
  * and Go also count the entry of each map field, and register the schema as a descriptor. So
  * entries count where the schema came as a descriptor.
  */
-const struct shape *protobuf_message_at(const struct schema *s, const int64_t *indexes,
+const struct shape *protobuf_message_at(const struct schema *s, const uint32_t *indexes,
                                         size_t n) _pure_;
 
-/* The message of that full name; NULL: there is none that the indexes could lead to. */
+/* The message of that full name, or, as Apicurio's serializers name it, the one at the top of the
+ * file of that name without the package; NULL: there is none that the indexes could lead to. */
 const struct shape *protobuf_message_named(const struct schema *s, struct str name) _pure_;
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "pg/expression.h"
 #include "row/mapping/chooser.h"
+#include "row/schema/protobuf_schema.h"
 #include "sink/plan/plan_spec.h"
 
 #include <string.h>
@@ -51,6 +52,20 @@ static bool check_chooser(const struct plan_spec *s, const struct config_route *
     return ok;
 }
 
+/* A build without libprotobuf. */
+static bool check_protobuf(const struct config *cfg, const struct config_route *route,
+                           struct error *err)
+{
+    bool of_value = route->format == CONFIG_FORMAT_PROTOBUF;
+
+    if (protobuf_schema_is_there() || (!of_value && route->key_format != CONFIG_KEY_PROTOBUF)) {
+        return true;
+    }
+    error_set(err, ERROR_SETUP, "this pgsinkd was built without Protobuf");
+    error_hint(err, "Build it with -Dprotobuf=enabled, which needs libprotobuf.");
+    return fault_at(cfg, of_value ? route->format_pos : route->key_format_pos, err);
+}
+
 static bool check_route(const struct config *cfg, const struct config_route *route,
                         struct error *err)
 {
@@ -64,7 +79,7 @@ static bool check_route(const struct config *cfg, const struct config_route *rou
     if (!check_chooser(&s, route, err)) {
         return fault_at(cfg, plan_spec_place(&s, route, err), err);
     }
-    return check_expressions(cfg, route, err);
+    return check_expressions(cfg, route, err) && check_protobuf(cfg, route, err);
 }
 
 void plan_check(const struct config *cfg, struct config_faults *out)

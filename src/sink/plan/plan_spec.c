@@ -67,6 +67,10 @@ static enum format_id format_of_word(enum config_format word)
         return FORMAT_RAW;
     case CONFIG_FORMAT_AVRO:
         return FORMAT_AVRO;
+    case CONFIG_FORMAT_PROTOBUF:
+        return FORMAT_PROTOBUF;
+    case CONFIG_FORMAT_JSON_SCHEMA:
+        return FORMAT_JSON_SCHEMA;
     }
     __builtin_unreachable();
 }
@@ -86,6 +90,10 @@ static enum key_format_id key_format_of_word(enum config_key_format word)
         return KEY_INT64;
     case CONFIG_KEY_AVRO:
         return KEY_AVRO;
+    case CONFIG_KEY_PROTOBUF:
+        return KEY_PROTOBUF;
+    case CONFIG_KEY_JSON_SCHEMA:
+        return KEY_JSON_SCHEMA;
     }
     __builtin_unreachable();
 }

@@ -96,6 +96,21 @@ static void test_values_have_the_shapes_of_the_schema(void **state)
     bench_done(&b);
 }
 
+static void test_no_value_has_no_schema(void **state)
+{
+    (void) state;
+    struct bench b;
+
+    bench_init(&b);
+    const struct format_input in = {.what = "value", .names = &b.names};
+    assert_true(reads(&b, STR_LIT("{\"a\":\"2024-05-06\"}")));
+    assert_true(format_of(FORMAT_JSON_SCHEMA)->read(&b.scratch, &in, b.cells, &b.err));
+    assert_int_equal(b.cells[0].kind, CELL_NULL);
+    assert_int_equal(b.cells[A].kind, CELL_ABSENT);
+    assert_null(format_node_shape(&b.scratch, A));
+    bench_done(&b);
+}
+
 static void test_bad_json(void **state)
 {
     (void) state;
@@ -140,6 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_have_the_shapes_of_the_schema),
+        cmocka_unit_test(test_no_value_has_no_schema),
         cmocka_unit_test(test_bad_json),
         cmocka_unit_test(test_many_schemas),
     };

@@ -264,9 +264,9 @@ static const char nested[] =
     "message A { map<string, int32> m = 1; message X { message Y {} } message Z {} }"
     "enum E { N = 0; } message B { message C {} }";
 
-static const struct shape *at2(const struct bench *b, int64_t first, int64_t second)
+static const struct shape *at2(const struct bench *b, uint32_t first, uint32_t second)
 {
-    return protobuf_message_at(b->schema, (int64_t[]){first, second}, 2);
+    return protobuf_message_at(b->schema, (uint32_t[]){first, second}, 2);
 }
 
 static void test_indexes_of_messages(void **state)
@@ -277,18 +277,21 @@ static void test_indexes_of_messages(void **state)
     expect_read(&b, nested);
     assert_int_equal(schema_root_count(b.schema), 2);
     assert_ptr_equal(protobuf_message_at(b.schema, NULL, 0), schema_root(b.schema, 0));
-    assert_ptr_equal(protobuf_message_at(b.schema, (int64_t[]){1}, 1), schema_root(b.schema, 1));
+    assert_ptr_equal(protobuf_message_at(b.schema, (uint32_t[]){1}, 1), schema_root(b.schema, 1));
     assert_true(str_eq_z(at2(&b, 1, 0)->name, "p.B.C"));
     assert_true(str_eq_z(at2(&b, 0, 0)->name, "p.A.X")); /* the map's entry is not counted */
     assert_true(str_eq_z(at2(&b, 0, 1)->name, "p.A.Z"));
-    const struct shape *y = protobuf_message_at(b.schema, (int64_t[]){0, 0, 0}, 3);
+    const struct shape *y = protobuf_message_at(b.schema, (uint32_t[]){0, 0, 0}, 3);
     assert_true(str_eq_z(y->name, "p.A.X.Y"));
     assert_null(at2(&b, 0, 2));
-    assert_null(at2(&b, 0, -1));
+    assert_null(at2(&b, 0, UINT32_MAX));
     assert_null(at2(&b, 2, 0));
-    assert_null(at2(&b, -1, 0));
-    assert_null(protobuf_message_at(b.schema, (int64_t[]){0, 7, 0}, 3));
+    assert_null(at2(&b, UINT32_MAX, 0));
+    assert_null(protobuf_message_at(b.schema, (uint32_t[]){0, 7, 0}, 3));
     assert_ptr_equal(protobuf_message_named(b.schema, STR_LIT("p.A.X.Y")), y);
+    assert_ptr_equal(protobuf_message_named(b.schema, STR_LIT("A")), schema_root(b.schema, 0));
+    assert_null(protobuf_message_named(b.schema, STR_LIT("Y")));
+    assert_null(protobuf_message_named(b.schema, STR_LIT("")));
     assert_ptr_equal(protobuf_message_named(b.schema, STR_LIT("p.B")), schema_root(b.schema, 1));
     assert_null(protobuf_message_named(b.schema, STR_LIT("p.E")));
     bench_done(&b);
