@@ -193,3 +193,72 @@ def test_ids_in_headers_by_confluent(bench):
         bench.drain(bench.config(log, route=route, registry={"url": double.url}))
     rows = ", ".join(f"({i}, 'n{i}', {i})" for i in range(10))
     bench.check(log, model=Mirror(f"(VALUES {rows})"))
+
+
+SHOP = """
+syntax = "proto3";
+package shop;
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/wrappers.proto";
+enum Mood { SAD = 0; GLAD = 1; }
+message Other { string x = 1; }
+message Order {
+  message Line { int64 n = 1; string sku = 2; }
+  int64 id = 1;
+  optional string note = 2;
+  repeated Line lines = 3;
+  map<string, int32> by = 4;
+  Mood mood = 5;
+  oneof what { string a = 6; double b = 7; }
+  google.protobuf.Timestamp at = 8;
+  google.protobuf.StringValue maybe = 9;
+  bytes raw = 10;
+  repeated sint32 nums = 11;
+  uint64 big = 12;
+}
+"""
+
+
+def test_protobuf_by_confluent(bench, shared_apicurio):
+    """It registers a descriptor in base64, not the text; the framing says which message of the file it is, of keys too."""
+    log = bench.topic()
+    url = f"{shared_apicurio.url}/apis/ccompat/v7"
+    orders = [
+        {"id": 1, "note": "n", "lines": [{"n": 1, "sku": "s"}], "by": {"k": 1}, "mood": "GLAD", "a": "x",
+         "at": "2024-02-29T13:14:15.5Z", "maybe": "m", "raw": "AAE=", "nums": [-1, 2], "big": str(2**64 - 1)},
+        {"id": 2, "b": 1.5, "lines": [{}]},
+    ]  # fmt: skip
+    keys = confluent.protobuf_part(bench.root, SHOP, "shop.Order.Line", [{"n": o["id"]} for o in orders])
+    wrote = confluent.protobuf_part(bench.root, SHOP, "shop.Order", orders)
+    for key, value, _ in confluent.write(url, log.topic, keys, wrote):
+        log.send(value, key=key)
+    bench.sql(
+        "CREATE TABLE events (id bigint PRIMARY KEY, note text, lines jsonb, by jsonb, mood text, a text, b float8,"
+        " at timestamptz, maybe text, raw bytea, nums int[], big numeric, key_n bigint)"
+    )
+    route = {"format": "protobuf", "key_format": "protobuf", "mode": "upsert", "columns": {"key_n": "key.n"}}
+    bench.drain(bench.config(log, route=route, registry={"url": url}))
+    rows = """
+        (1, 'n', '[{"n": 1, "sku": "s"}]'::jsonb, '{"k": 1}'::jsonb, 'GLAD', 'x', NULL,
+         timestamptz '2024-02-29 13:14:15.5+00', 'm', '\\x0001'::bytea, '{-1,2}'::int[], 18446744073709551615, 1),
+        (2, NULL, '[{"n": 0, "sku": ""}]', '{}', 'SAD', NULL, 1.5, NULL, NULL, '', '{}', 0, 2)
+    """
+    bench.check(log, model=Mirror(f"(VALUES {rows})"))
+
+
+def test_json_by_confluent(bench, shared_apicurio):
+    """JSON after an id, whose schema says what a text is."""
+    log = bench.topic()
+    url = f"{shared_apicurio.url}/apis/ccompat/v7"
+    kinds = {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}, "n": {"type": ["number", "null"]}}
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Event", "type": "object", "properties": kinds}
+    found = [{"id": 1, "at": "2024-02-29T13:14:15.5Z", "n": 1.5}, {"id": 2, "at": "2024-02-29T13:14:15Z", "n": None}]
+    keys = {"title": "Key", "type": "object", "properties": {"id": {"type": "integer"}}}
+    parts = confluent.json_part(keys, [{"id": -e["id"]} for e in found]), confluent.json_part(schema, found)
+    for key, value, _ in confluent.write(url, log.topic, *parts):
+        log.send(value, key=key)
+    bench.sql("CREATE TABLE events (id bigint PRIMARY KEY, at timestamptz, n numeric, key_id bigint)")
+    route = {"format": "json_schema", "key_format": "json_schema", "mode": "upsert", "columns": {"key_id": "key.id"}}
+    bench.drain(bench.config(log, route=route, registry={"url": url}))
+    rows = "(1, timestamptz '2024-02-29 13:14:15.5+00', 1.5, -1), (2, '2024-02-29 13:14:15+00', NULL, -2)"
+    bench.check(log, model=Mirror(f"(VALUES {rows})"))

@@ -18,8 +18,22 @@ WRITER = Path(__file__).with_name("confluent_writer.py")
 
 
 def part(schema, values, references=()):
-    """The keys or values of records. What JSON has no word for: see confluent_writer.py."""
-    return {"schema": json.dumps(schema), "values": values, "references": list(references)}
+    """Keys or values in Avro. What JSON has no word for: see confluent_writer.py."""
+    return {"kind": "AVRO", "schema": json.dumps(schema), "values": values, "references": list(references)}
+
+
+def json_part(schema, values):
+    """In JSON, by a JSON Schema."""
+    return {"kind": "JSON", "schema": json.dumps(schema), "values": values}
+
+
+def protobuf_part(root, text, message, values):
+    """In Protobuf: the text of a .proto file, which is compiled in the directory `root`; values as Protobuf's JSON."""
+    proto, compiled = root / "test.proto", root / "test.bin"
+    proto.write_text(text)
+    subprocess.run(["protoc", f"-I{root}", "--include_imports", f"--descriptor_set_out={compiled}", proto], check=True)
+    schema = base64.b64encode(compiled.read_bytes()).decode()
+    return {"kind": "PROTOBUF", "schema": schema, "message": message, "values": values}
 
 
 def write(registry, topic, key, value, *, framing="prefix"):

@@ -14,7 +14,10 @@ import uuid
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry import header_schema_id_serializer, prefix_schema_id_serializer
 from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.json_schema import JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
 # What JSON has no word for: {"$decimal": "1.50"}
 SPECIAL = {
@@ -33,21 +36,40 @@ def special(found):
     return SPECIAL[name](value) if name in SPECIAL else found
 
 
-def serializer(client, part, framing):
-    references = [SchemaReference(r["name"], r["subject"], r["version"]) for r in part.get("references", ())]
+def conf(framing):
     if framing == "header":  # takes what is registered, or it would not learn its GUID
-        conf = {"auto.register.schemas": False, "use.latest.version": True,
+        return {"auto.register.schemas": False, "use.latest.version": True,
                 "schema.id.serializer": header_schema_id_serializer}  # fmt: skip
-    else:
-        conf = {"schema.id.serializer": prefix_schema_id_serializer}
-    return AvroSerializer(client, Schema(part["schema"], "AVRO", references), conf=conf)
+    return {"schema.id.serializer": prefix_schema_id_serializer}
+
+
+def avro(client, part, options):
+    references = [SchemaReference(r["name"], r["subject"], r["version"]) for r in part.get("references", ())]
+    return AvroSerializer(client, Schema(part["schema"], "AVRO", references), conf=options)
+
+
+def json_schema(client, part, options):
+    return JSONSerializer(part["schema"], client, conf=options)
+
+
+def protobuf(client, part, options):
+    """schema: a FileDescriptorSet in base64."""
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptor_pb2.FileDescriptorSet.FromString(base64.b64decode(part["schema"])).file:
+        pool.AddSerializedFile(file.SerializeToString())
+    kind = message_factory.GetMessageClass(pool.FindMessageTypeByName(part["message"]))
+    write = ProtobufSerializer(kind, client, conf=options | {"use.deprecated.format": False})
+    return lambda value, context: write(json_format.ParseDict(value, kind(), descriptor_pool=pool), context)
+
+
+KINDS = {"AVRO": avro, "JSON": json_schema, "PROTOBUF": protobuf}
 
 
 def main():
     job = json.load(sys.stdin, object_hook=special)
     client = SchemaRegistryClient({"url": job["registry"]})
     parts = [(field, job[field]) for field in (MessageField.KEY, MessageField.VALUE)]
-    writers = {field: serializer(client, part, job["framing"]) for field, part in parts}
+    writers = {field: KINDS[part["kind"]](client, part, conf(job["framing"])) for field, part in parts}
     for values in zip(*(part["values"] for _, part in parts), strict=True):
         headers, texts = [], []
         for (field, _), value in zip(parts, values, strict=True):
