@@ -185,9 +185,9 @@ CONNECT = json.dumps({"schema": {"type": "struct", "fields": []}, "payload": {"i
 EVENT = {"before": None, "after": {"id": 1}, "source": {}, "op": "c", "ts_ms": 1}
 
 LOOKS = {
-    "confluent": (AVRO, "Confluent's framing", "Avro: set format: avro, and registry.url"),
-    "confluent json": (AVRO[:5] + b'{"id": 1}', "5 bytes come before it", "writes JSON alone"),
-    "apicurio": (b"\x00" + struct.pack(">q", 7) + b"\x02abc", "Apicurio", "Avro: set format: avro"),
+    "confluent": (AVRO, "Confluent's framing", "Set format: avro or protobuf, and registry.url"),
+    "confluent json": (AVRO[:5] + b'{"id": 1}', "5 bytes come before it", "Set format: json_schema"),
+    "apicurio": (b"\x00" + struct.pack(">q", 7) + b"\x02abc", "Apicurio", "Set format: avro"),
     "avro file": (b"Obj\x01\x04\x14avro.codec", "an Avro file", "not a file of them"),
     "gzip": (b"\x1f\x8b\x08\x00abc", "gzip", "compression.type"),
     "zstd": (b"\x28\xb5\x2f\xfdabc", "zstd", "compression.type"),
@@ -229,7 +229,7 @@ KEYS = {
     "int": (struct.pack(">i", 7), "4 bytes", "key_format: int32"),
     "long": (struct.pack(">q", 7), "8 bytes", "key_format: int64"),
     "uuid": (bytes(range(16)), "16 bytes", "uuid"),
-    "confluent": (AVRO, "Confluent", "Avro: set key_format: avro"),
+    "confluent": (AVRO, "Confluent", "Set key_format: avro"),
     "other": (b"\xf0\x01\x02", "binary", "bytea"),
 }
 
