@@ -21,11 +21,12 @@ static const struct shape *pick_message(const struct schema *s, const struct fra
         error_set(err, ERROR_RECORD, "its schema has no message '" STR_FMT "'",
                   STR_ARG(f->message));
     } else if (found == NULL) {
-        error_set(err, ERROR_RECORD,
-                  "its schema has no message at the place that the frame says, "
-                  "%" PRIu32 " at the top of the file%s",
-                  f->index_count > 0 ? f->indexes[0] : 0,
-                  f->index_count > 1 ? " and then in that" : "");
+        _cleanup_buf_ struct buf place = {0};
+        for (size_t i = 0; i < f->index_count; i++) {
+            buf_printf(&place, i > 0 ? ".%" PRIu32 : "%" PRIu32, f->indexes[i]);
+        }
+        error_set(err, ERROR_RECORD, "its schema has no message at the place %s, counted from 0",
+                  buf_cstr(&place));
     }
     if (found == NULL) {
         error_sqlstate(err, "22P03");

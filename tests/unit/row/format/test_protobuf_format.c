@@ -792,6 +792,41 @@ static void test_random_bytes(void **state)
     bench_done(&parts);
 }
 
+/* Which message of the file a frame means. */
+static void test_the_message_of_a_frame(void **state)
+{
+    (void) state;
+    struct bench b;
+    const struct format *f = format_of(FORMAT_PROTOBUF);
+    const struct {
+        struct framed framed;
+        const char *name; /* or the fault */
+    } cases[] = {
+        {{.index_count = 0}, "p.A"},
+        {{.indexes = {1}, .index_count = 1}, "p.B"},
+        {{.indexes = {1, 0}, .index_count = 2}, "p.B.C"},
+        {{.message = STR_LIT("p.B.C")}, "p.B.C"},
+        {{.message = STR_LIT("B")}, "p.B"},
+        {{.indexes = {2}, .index_count = 1},
+         "its schema has no message at the place 2, counted from 0"},
+        {{.indexes = {1, 1}, .index_count = 2},
+         "its schema has no message at the place 1.1, counted from 0"},
+        {{.message = STR_LIT("D")}, "its schema has no message 'D'"},
+    };
+
+    bench_init(&b, PROTO3 "package p; message A {} message B { message C {} }", "");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct shape *found = f->pick(b.schema, &cases[i].framed, &b.err);
+        if (found != NULL) {
+            assert_true(str_eq_z(found->name, cases[i].name));
+        } else {
+            assert_string_equal(b.err.text, cases[i].name);
+            assert_string_equal(b.err.sqlstate, "22P03");
+        }
+    }
+    bench_done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -817,6 +852,7 @@ int main(void)
         cmocka_unit_test(test_a_large_oneof),
         cmocka_unit_test(test_many_plans),
         cmocka_unit_test(test_random_bytes),
+        cmocka_unit_test(test_the_message_of_a_frame),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
