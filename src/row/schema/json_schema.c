@@ -550,7 +550,7 @@ static void fill_string(const struct entry *e, struct shape *s)
         const char *format;
         enum shape_sense sense;
     } formats[] = {
-        {"date", SENSE_DATE}, {"date-time", SENSE_INSTANT}, {"time", SENSE_TIME},
+        {"date", SENSE_DATE}, {"date-time", SENSE_INSTANT}, {"time", SENSE_ZONED_TIME},
         {"uuid", SENSE_UUID}, {"duration", SENSE_DURATION}, {"ipv4", SENSE_INET},
         {"ipv6", SENSE_INET},
     };

@@ -107,7 +107,7 @@ static void test_types(void **state)
         {"{\"type\":\"string\"}", SHAPE_STRING, SENSE_NONE},
         {"{\"type\":\"string\",\"format\":\"date\"}", SHAPE_STRING, SENSE_DATE},
         {"{\"type\":\"string\",\"format\":\"date-time\"}", SHAPE_STRING, SENSE_INSTANT},
-        {"{\"type\":\"string\",\"format\":\"time\"}", SHAPE_STRING, SENSE_TIME},
+        {"{\"type\":\"string\",\"format\":\"time\"}", SHAPE_STRING, SENSE_ZONED_TIME},
         {"{\"type\":\"string\",\"format\":\"uuid\"}", SHAPE_STRING, SENSE_UUID},
         {"{\"type\":\"string\",\"format\":\"duration\"}", SHAPE_STRING, SENSE_DURATION},
         {"{\"type\":\"string\",\"format\":\"ipv4\"}", SHAPE_STRING, SENSE_INET},
