@@ -18,8 +18,9 @@ static const struct shape *pick_message(const struct schema *s, const struct fra
                                     : protobuf_message_at(s, f->indexes, f->index_count);
 
     if (found == NULL && f->message.p != NULL) {
-        error_set(err, ERROR_RECORD, "its schema has no message '" STR_FMT "'",
-                  STR_ARG(f->message));
+        struct excerpt x;
+        error_set(err, ERROR_RECORD, "its schema has no message '%s'",
+                  excerpt_text(&x, f->message));
     } else if (found == NULL) {
         _cleanup_buf_ struct buf place = {0};
         for (size_t i = 0; i < f->index_count; i++) {

@@ -16,6 +16,7 @@
 #include "row/record/sources.h"
 #include "row/record/written.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct decoder {
@@ -38,8 +39,9 @@ struct decoder {
     enum connector connector;  /* that wrote the record */
     const struct message *msg; /* read last */
     enum change_op change;
-    bool turned; /* columns of the row come from before the change */
-    bool took;   /* the condition has held, of this record or of an element */
+    enum change_op change_of_record; /* whatever its elements are */
+    bool turned;                     /* columns of the row come from before the change */
+    bool took;                       /* the condition has held, of this record or of an element */
     struct written written;
     bool completed; /* some columns of the row before the change come from the key: */
     bool *of_key;   /*   these fills */
@@ -139,8 +141,10 @@ static bool read_key(struct decoder *d, const struct mapping *m, const struct me
     const struct format *format = key_format_schemas(m->key_format);
 
     if (format != NULL) {
-        return written_open(&d->written, format, &m->key_framing, msg, true, &in, err) &&
-               m->key_format->read(&d->key, &in, cells, err);
+        bool reads = written_open(&d->written, format, &m->key_framing, msg, true, &in, err) &&
+                     m->key_format->read(&d->key, &in, cells, err);
+        d->encoder.odd_json |= reads && d->key.is_odd;
+        return reads;
     }
     bool may_be_wrapped = m->envelope != ENVELOPE_NONE && m->key_format->is_json;
     bool ok = may_be_wrapped ? connect_read_key(d->connect, m, &d->key, msg->key, cells, err)
@@ -233,11 +237,27 @@ static bool read_value(struct decoder *d, const struct mapping *m, const struct 
 
 /* ---- strings that hold documents ---- */
 
-/* The document that the string holds; an object is one already. */
-static struct str document_of(const struct cell *c)
+/* No element has been read yet: what is there is another record's. */
+static void forget_element(struct decoder *d, const struct mapping *m)
+{
+    struct cell *cells = d->cells + mapping_item_cell(m);
+
+    for (size_t i = 0; i < m->item.count; i++) {
+        cells[i].kind = CELL_ABSENT;
+    }
+}
+
+/* The document that the string holds; an object is one already. plain: where the text of a number
+ * goes that has none. */
+static struct str document_of(const struct cell *c, struct buf *plain)
 {
     if (c->kind <= CELL_NULL) {
         return (struct str){0};
+    }
+    if (c->kind == CELL_INT) {
+        buf_clear(plain);
+        buf_printf(plain, "%" PRId64, c->number);
+        return buf_str(plain);
     }
     return c->kind == CELL_BOOL ? STR_LIT("true") : c->text;
 }
@@ -248,13 +268,11 @@ static bool read_root(struct decoder *d, const struct mapping *m, struct error *
     struct cell *cells = d->cells + mapping_item_cell(m);
     const struct format_input in = {
         .what = "root",
-        .bytes = document_of(&d->cells[m->row]),
+        .bytes = document_of(&d->cells[m->row], &d->plain),
         .names = &m->item,
     };
 
-    for (size_t i = 0; i < m->item.count; i++) {
-        cells[i].kind = CELL_ABSENT;
-    }
+    forget_element(d, m);
     bool ok = json_format_read(&d->item, &in, cells, err);
     d->encoder.odd_json |= ok && d->item.is_odd;
     return ok;
@@ -479,7 +497,7 @@ static void forget_key(struct decoder *d, const struct mapping *m)
     }
 }
 
-/* Such a record is an update of a row that is there, and not a new one. */
+/* Such a record, or element, is an update of a row that is there, and not a new one. */
 static void hide_untold(struct decoder *d, const struct mapping *m)
 {
     if (m->placeholder_count > 0 && !mapping_is_change(m) &&
@@ -523,7 +541,11 @@ bool decoder_read(struct decoder *d, const struct mapping *m, const struct messa
     if (m->parses_root && !d->is_held) {
         hold(d, read_root(d, m, &d->held));
     }
+    if (m->placeholder_count > 0 && !m->parses_root) {
+        forget_element(d, m);
+    }
     hide_untold(d, m);
+    d->change_of_record = d->change;
     choose(d, m);
     if (m->parsed_count > 0 && !d->is_held) {
         hold(d, parse(d, m, false, &d->held));
@@ -628,6 +650,7 @@ bool decoder_element(struct decoder *d, const struct mapping *m, struct elements
     if (m->has_index) {
         cell_set_int(&d->cells[m->index_cell], index, UNIT_NONE);
     }
+    d->change = d->change_of_record; /* and not that of the element before */
     hide_untold(d, m);
     choose(d, m);
     return parse(d, m, true, err);

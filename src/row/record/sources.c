@@ -93,16 +93,35 @@ static void set_header(struct cell *c, const struct message *msg, struct str nam
 
 /* ---- all sources ---- */
 
-/* The whole document: any JSON value as its text, but null is NULL. */
+/* The whole document: any JSON value as its text, but null is NULL. Of a format that is not JSON a
+ * string or a number has no such text, and stays what it is. */
 static void set_document(struct cell *c, const struct cell *root)
 {
-    if (root->kind == CELL_NULL) {
-        c->kind = CELL_NULL;
-    } else if (root->kind == CELL_BOOL) {
+    switch (root->kind) {
+    case CELL_BOOL:
         set_text(c, CELL_JSON, root->truth ? STR_LIT("true") : STR_LIT("false"));
-    } else {
-        set_text(c, CELL_JSON, root->kind == CELL_STRING ? root->raw : root->text);
+        return;
+    case CELL_STRING:
+        if (root->raw.p != NULL) {
+            set_text(c, CELL_JSON, root->raw);
+        } else {
+            *c = *root;
+        }
+        return;
+    case CELL_NUMBER:
+    case CELL_JSON:
+        set_text(c, CELL_JSON, root->text);
+        return;
+    case CELL_BYTES:
+        set_bytes(c, root->text);
+        return;
+    case CELL_ABSENT:
+    case CELL_NULL:
+    case CELL_INT:
+        *c = *root;
+        return;
     }
+    __builtin_unreachable();
 }
 
 static void set_source(struct cell *c, const struct mapping *m, const struct source *s,

@@ -485,6 +485,25 @@ static void test_conditions_of_records_and_of_elements(void **state)
     bench_done(&b);
 }
 
+/* That one element is not told says nothing of the next one, nor of the next record. */
+static void test_elements_that_are_not_told(void **state)
+{
+    (void) state;
+    struct column b_ = kit_column("b", TYPE_TEXT);
+    b_.not_null = true;
+    struct mapping_spec spec = spec_of(NULL, 0, NULL);
+    spec.explode = "value.e";
+    spec.placeholder = "__gone";
+    struct bench b = bench_of(KIT_TABLE(kit_column("a", TYPE_TEXT), b_), spec);
+    expect_fault(
+        &b, "{\"e\": [{\"a\": \"__gone\", \"b\": \"x\"}, {\"a\": \"y\"}]}",
+        "element 1: column 'b': field 'b' is missing and the column is NOT NULL without a default");
+    expect_fault(
+        &b, "{\"e\": [{\"a\": \"y\"}]}",
+        "element 0: column 'b': field 'b' is missing and the column is NOT NULL without a default");
+    bench_done(&b);
+}
+
 static void test_coalesce_of_element_and_record(void **state)
 {
     (void) state;
@@ -810,6 +829,7 @@ int main(void)
         cmocka_unit_test(test_whole_elements),
         cmocka_unit_test(test_the_value_itself_is_the_array),
         cmocka_unit_test(test_conditions_of_records_and_of_elements),
+        cmocka_unit_test(test_elements_that_are_not_told),
         cmocka_unit_test(test_coalesce_of_element_and_record),
         cmocka_unit_test(test_explode_that_is_refused),
         cmocka_unit_test(test_a_tombstone_marks_its_row),

@@ -189,12 +189,60 @@ static void test_a_guid_into_a_column(void **state)
     rig_done(&r);
 }
 
+/* A value that is no record, as a whole into a jsonb and a text column. */
+static void expect_whole(const char *schema, struct str value, const char *hex)
+{
+    static const struct mapping_entry entries[] = {
+        {.column = "doc", .path = "value"},
+        {.column = "plain", .path = "value"},
+    };
+    const struct mapping_spec spec = {
+        .format = FORMAT_AVRO, .entries = entries, .entry_count = ARRAY_LEN(entries)};
+    struct rig r = {
+        .table = KIT_TABLE(kit_column("doc", TYPE_JSONB), kit_column("plain", TYPE_TEXT)),
+        .decoder = decoder_new(),
+    };
+    const struct schema *s;
+
+    r.mapping = kit_mapping(r.table, &spec, 0);
+    assert_true(avro_schema_read(str_of(schema), NULL, 0, &s, &r.err));
+    decoder_learn(r.decoder, &seven, s, NULL);
+    schema_drop(s);
+    assert_true(reads(&r, value));
+    expect_row(&r, hex);
+    rig_done(&r);
+}
+
+static void test_values_that_are_no_records(void **state)
+{
+    (void) state;
+    expect_whole("\"int\"", STR_LIT("\0\0\0\0\x07\x02"),
+                 "0002"
+                 "000000020131"
+                 "0000000131");
+    expect_whole("\"string\"", STR_LIT("\0\0\0\0\x07\x04hi"),
+                 "0002"
+                 "000000050122686922"
+                 "000000026869");
+    expect_whole("\"bytes\"", STR_LIT("\0\0\0\0\x07\x04[]"),
+                 "0002"
+                 "00000003015b5d"
+                 "000000025b5d");
+    expect_whole("\"boolean\"", STR_LIT("\0\0\0\0\x07\x01"),
+                 "0002"
+                 "000000050174727565"
+                 "0000000474727565");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_lacking_is_learned), cmocka_unit_test(test_faults_of_schemas),
-        cmocka_unit_test(test_a_tombstone_has_no_schema),  cmocka_unit_test(test_names_of_refs),
+        cmocka_unit_test(test_what_is_lacking_is_learned),
+        cmocka_unit_test(test_faults_of_schemas),
+        cmocka_unit_test(test_a_tombstone_has_no_schema),
+        cmocka_unit_test(test_names_of_refs),
         cmocka_unit_test(test_a_guid_into_a_column),
+        cmocka_unit_test(test_values_that_are_no_records),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
