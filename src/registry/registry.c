@@ -3,6 +3,7 @@
 
 #include "base/ascii.h"
 #include "base/mem.h"
+#include "config/mask.h"
 #include "registry/login.h"
 
 #include <inttypes.h>
@@ -67,23 +68,21 @@ static bool address(struct str urls, size_t i, struct str *out)
     return false;
 }
 
-/* A reference to a file counts as it is written, since what is in the file may be exchanged; what
- * cannot be read does too. */
+/* What it stands for now; as it was read first, if that cannot be read again. */
 static void add_read(const struct config *cfg, const char *value, struct position pos,
                      struct buf *out)
 {
     struct error ignored = {.class = ERROR_NONE};
     size_t before = out->n;
 
-    if (strstr(value, "${file:") == NULL && config_read_text(cfg, value, pos, out, &ignored)) {
-        return;
+    if (!config_read_text(cfg, value, pos, out, &ignored)) {
+        out->n = before;
+        buf_add_z(out, value);
     }
-    out->n = before;
-    buf_add_z(out, value);
 }
 
-/* What tells apart those who use one address: none of it is a secret's value, and who rotates a
- * password or a token remains who it is. */
+/* Who one is to the registry, and not by what one proves it: headers that may be secrets are left
+ * out, so that a token may be exchanged. */
 static void add_tenant(const struct config *cfg, struct str url, struct buf *out)
 {
     const struct config_property *client = config_property_of(&cfg->registry.oauth, "client_id");
@@ -96,8 +95,11 @@ static void add_tenant(const struct config *cfg, struct str url, struct buf *out
         add_read(cfg, client->value, client->value_pos, out);
     }
     for (size_t i = 0; i < headers->count; i++) {
-        buf_printf(out, "\n%s:", headers->items[i].name);
-        add_read(cfg, headers->items[i].value, headers->items[i].value_pos, out);
+        const struct config_property *h = &headers->items[i];
+        if (!mask_is_secret(str_of(h->name), str_of(h->value))) {
+            buf_printf(out, "\n%s:", h->name);
+            add_read(cfg, h->value, h->value_pos, out);
+        }
     }
 }
 

@@ -33,9 +33,9 @@ void registry_configure(struct registry *r, const struct config *cfg);
 /*
  * Appends the name under which schemas of this registry are kept: its first URL, without user and
  * password, its context, and, where one logs in or sends headers, a hash of the user, the OAuth
- * client and the headers. Confluent Cloud serves several registries at one URL, each with numbers
- * of its own, and knows by these which one is meant. Passwords and tokens are not in it. Reads
- * variables, not files.
+ * client and the headers but those that may be secrets. Confluent Cloud serves several registries
+ * at one URL, each with numbers of its own, and knows by these which one is meant. Passwords and
+ * tokens are not in it. Reads what ${...} stands for again.
  */
 void registry_name(const struct config *cfg, struct buf *out);
 

@@ -245,6 +245,19 @@ def test_avro_from_the_subject_of_an_empty_topic(bench, registry):
     bench.check(log, "public.orders", model=Mirror(f"(VALUES {ORDERED_ROW})"))
 
 
+def test_avro_of_an_empty_topic_without_a_subject(bench, registry):
+    """The daemon is ready, the partition is parked, and the first record makes the table."""
+    log = bench.topic(1)
+    number = registry.register("another", ORDER)
+    d = bench.start(avro(bench, registry, log)).allow("no record yet to make the table from")
+    until(lambda: [s.state for s in standing(bench, log).values()] == ["parked"], "the partition to be parked")
+    assert "no record yet" in standing(bench, log)[0].reason
+    log.send(framed(number, ORDER, ORDERED))
+    bench.wait_stored(log)
+    assert "created for topic" in d.log()
+    bench.check(log, "public.orders", model=Mirror(f"(VALUES {ORDERED_ROW})"))
+
+
 def test_avro_while_the_registry_is_away(bench, registry):
     """The topic is parked, others go on, and the table is made when the registry is back."""
     log, other = bench.topic(1), bench.topic(1)

@@ -122,7 +122,8 @@ static void add_own(const struct config_route *r, struct new_table_extra *extras
 /* Are the fields of the records' keys needed, for the table's key or for a column? */
 static bool wants_key(const struct config_route *r)
 {
-    bool wants = needs_key(r) && r->key.count == 0;
+    bool wants = (needs_key(r) && r->key.count == 0) || strcmp(r->root, "key") == 0 ||
+                 strncmp(r->root, "key.", 4) == 0;
 
     for (size_t i = 0; !wants && i < r->columns.count; i++) {
         const struct config_column *c = &r->columns.items[i];
@@ -247,6 +248,7 @@ static bool print_subjects(const struct creation *x, struct buf *out, struct err
         *err = other;
     } else if (!ok) {
         error_wrap(&other, "%s; and without one", err->text);
+        other.class = ERROR_SETUP; /* also where it is the fault of a schema */
         *err = other;
     }
     return ok;
@@ -327,8 +329,9 @@ static bool print_sample(const struct creation *x, const struct sample *sample, 
     return false;
 }
 
+/* *out_unread: there may be records that could not be read, which say more than any subject. */
 static bool print_records(const struct creation *x, struct client *client, int partitions,
-                          usec_t deadline, struct buf *out, struct error *err)
+                          usec_t deadline, struct buf *out, bool *out_unread, struct error *err)
 {
     const struct sample_bounds bounds = {
         .records = SAMPLE_RECORDS_TRIED, .bytes = SAMPLE_BYTES, .timeout = left(deadline)};
@@ -340,7 +343,12 @@ static bool print_records(const struct creation *x, struct client *client, int p
     }
     bool ok = sampler_read(s, x->topic, partitions, &bounds, &sample, err);
     if (ok) {
+        *out_unread = sample.count == 0 && sample.silent > 0;
         no_record(x, err);
+        if (*out_unread) {
+            error_set(err, ERROR_SETUP, "the records of topic '%s' could not be read in time",
+                      x->topic);
+        }
         ok = print_sample(x, &sample, out, err);
         sample_done(&sample);
     }
@@ -354,12 +362,15 @@ bool creation_print_newest(const struct creation *x, struct client *client, usec
     usec_t deadline = clock_mono() + timeout;
     int partitions = 0;
     bool has_some;
+    bool unread = false;
 
     if (!lookup_topic(client, x->topic, &partitions, timeout, err) ||
         !has_records(x, client, partitions, deadline, &has_some, err)) {
         return false;
     }
     no_record(x, err);
-    return (has_some && print_records(x, client, partitions, deadline, out, err)) ||
-           (err->class == ERROR_SETUP && print_subjects(x, out, err));
+    if (has_some && print_records(x, client, partitions, deadline, out, &unread, err)) {
+        return true;
+    }
+    return partitions > 0 && !unread && err->class == ERROR_SETUP && print_subjects(x, out, err);
 }

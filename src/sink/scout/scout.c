@@ -219,7 +219,7 @@ static bool ask_plan(struct scout *s, struct scout_mail *m, struct error *err)
     for (size_t i = 0; i < m->job_count; i++) {
         struct plan_job *job = m->jobs[i];
         bool ok = job->mapping != NULL || plan_job_run(job, s->conn, err);
-        if (!ok && creating_is_wanted(job, err)) {
+        if (!ok && job->table == NULL && creating_is_wanted(job, err)) {
             if (!m->is_slow) {
                 m->is_slow = true;
                 return true;
