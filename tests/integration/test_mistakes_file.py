@@ -79,7 +79,7 @@ MISTAKES = {
     "pk.mode": (route("pk.mode: record_key"), "7:5: ", "unknown key", "primary key"),
     "pk_fields": (route("pk_fields: id"), "7:5: ", "unknown key", "Here it is key"),
     "table.name.format": (route("table.name.format: x"), "7:5: ", "unknown key", "{topic}"),
-    "auto.create": (route("auto.create: true"), "7:5: ", "unknown key", "create them first"),
+    "auto.create": (route("auto.create: true"), "7:5: ", "unknown key", "create: true in the route"),
     "connection.url": ("connection.url: jdbc:x\n" + HEAD + ROUTE, "1:1: ", "unknown key", "postgres.dsn"),
     "topics.regex": (route("topics.regex: x"), "7:5: ", "unknown key", "starts with ^"),
     "bootstrap.servers": ("sink: s\nkafka: {bootstrap.servers: b}\n", "2:9: ", "unknown key", "kafka.brokers"),

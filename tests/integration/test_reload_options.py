@@ -84,6 +84,8 @@ def test_a_shorter_timeout_is_in_force_where_the_server_hangs(bench):
     log.fill(10)
     bench.wait_stored(log)
     d.reload(with_postgres(config, timeout="2s"))
+    log.fill(10)
+    bench.wait_stored(log)  # its session has been renewed, for which the former timeout was in force
     proxy.black_hole()
     log.fill(10)
     d.wait_log("no answer from postgresql within 2 s")
